@@ -1,0 +1,43 @@
+import type { Report } from '../../gen/spartakus/report/v1/report_pb.js';
+import type { SpartakusError } from './errors.ts';
+
+/** A report on its way into a sink, with what the collector knows of it. */
+export interface ReportEntry {
+  readonly report: Report;
+  /** When the collector received it. Absent on the volunteer's side. */
+  readonly receivedAt?: Date;
+}
+
+/** What became of one report. `stored` and `duplicate` are successes: the report is durable. */
+export type Outcome =
+  | { readonly status: 'stored' | 'duplicate'; readonly nextReportAfterMs?: number }
+  | { readonly status: 'failed'; readonly error: SpartakusError };
+
+/**
+ * Where reports go: a database in the collector, a collector in the volunteer (as in the original, where a client "stores" into
+ * an https:// database).
+ */
+export interface ReportSink {
+  /**
+   * Takes reports that have an id, and answers one outcome for each, in the same order, once all are settled. A failure of one
+   * does not touch the others. Never rejects: what goes wrong is an outcome.
+   */
+  put(entries: readonly ReportEntry[]): Promise<readonly Outcome[]>;
+  /** Finishes what was put and lets go of every resource. Idempotent. */
+  close(): Promise<void>;
+}
+
+/** Time, as an argument: tests bring their own. */
+export interface Clock {
+  now(): Date;
+  /** Resolves after `ms` milliseconds, or as soon as the signal is aborted; never rejects. */
+  sleep(ms: number, signal?: AbortSignal): Promise<void>;
+}
+
+/** Where programs say what they do; the shape of pino. Fields and messages hold no secrets. */
+export interface Logger {
+  debug(fields: object, message: string): void;
+  info(fields: object, message: string): void;
+  warn(fields: object, message: string): void;
+  error(fields: object, message: string): void;
+}
