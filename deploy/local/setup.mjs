@@ -1,0 +1,93 @@
+// What `npm start` and `npm test` run first: installs what is missing, and says so; otherwise silent, at once and without a network.
+// Runs on whatever Node.js the system has, before anything is installed: plain JavaScript, no dependencies.
+import { spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
+const privateNode = join(root, 'node_modules/.bin/node');
+
+if (!isInstalled()) install();
+if (process.platform === 'linux') giveNewerGlibc();
+checkPrivateNode();
+
+/**
+ * Whether node_modules is what package-lock.json asks for, going by the record that npm keeps there (the "hidden lockfile" of npm's
+ * documentation, written last by `npm ci` and `npm install`). Optional packages may lack: npm leaves out those of other platforms.
+ */
+function isInstalled() {
+  let installed;
+  try {
+    installed = JSON.parse(readFileSync(join(root, 'node_modules/.package-lock.json'), 'utf8')).packages;
+  } catch {
+    return false; // nothing there, or an installation that was interrupted
+  }
+  const wanted = JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8')).packages;
+  const same = Object.entries(wanted).every(
+    ([path, { version, integrity, optional }]) =>
+      path === '' ||
+      (path in installed
+        ? installed[path].version === version && installed[path].integrity === integrity
+        : optional === true),
+  );
+  // node_modules may have come from another machine, as into a container.
+  return same && Object.values(installed).every(({ os, cpu }) => fits(os, process.platform) && fits(cpu, process.arch));
+}
+
+/** Whether a package's `os` or `cpu` list, where it has one, allows this machine's. */
+function fits(list, mine) {
+  if (list === undefined) return true;
+  return !list.includes(`!${mine}`) && (list.includes(mine) || list.every((entry) => entry.startsWith('!')));
+}
+
+function install() {
+  console.error('spartakus: installing what is missing into node_modules (npm ci; up to a minute) …');
+  const started = Date.now();
+  // Production settings of the environment must not leave out the private Node.js, which is a development dependency.
+  // loglevel: warnings about the engines that packages ask for are of no use, the private Node.js is what they run on.
+  const args = ['ci', '--include=dev', '--include=optional', '--prefer-offline', '--no-audit', '--no-fund', '--loglevel=error'];
+  const npm = process.env['npm_execpath']?.endsWith('.js')
+    ? [process.execPath, process.env['npm_execpath'], ...args]
+    : ['npm', ...args];
+  const result = spawnSync(npm[0], npm.slice(1), { cwd: root, encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] });
+  if (result.status === 0) {
+    console.error(`spartakus: installed in ${Math.round((Date.now() - started) / 1000)} s`);
+    return;
+  }
+  if (result.error !== undefined) giveUp(`npm does not start: ${result.error.message}`, 'Install npm, which comes with Node.js, and try again.');
+  const words = `${result.stderr}\n${result.stdout}`;
+  process.stderr.write(words.replace(/\n+/g, '\n').trimStart());
+  giveUp(`npm ci failed (${result.signal ?? `exit code ${result.status}`}); its own words are above`, advice(words));
+}
+
+/** What a reader of npm's error can do about it. */
+function advice(words) {
+  if (/ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ETIMEDOUT|ENETUNREACH|ENOTCACHED|network/i.test(words))
+    return 'The package registry cannot be reached. The first run needs a network: check it, and the proxy and registry that npm is set to (npm config list), and try again.';
+  if (/E40[137]\b/.test(words)) return 'The package registry refused. Check the registry and the login that npm is set to (npm config list), and try again.';
+  if (/ENOSPC/.test(words)) return 'The disk is full: an installation takes about 500 MB.';
+  if (/EACCES|EPERM|EROFS/.test(words)) return `Make ${root} writable for this user, and try again.`;
+  if (/EUSAGE/.test(words)) return 'package.json and package-lock.json do not agree: run npm install, and look at what it changes.';
+  return 'Try again; where that does not help, remove node_modules first.';
+}
+
+/** Without it, everything but the embedded engine works: the script says so in its own words, and the start goes on. */
+function giveNewerGlibc() {
+  const { status, signal } = spawnSync('sh', [join(root, 'deploy/local/old-glibc.sh')], { stdio: ['ignore', 2, 2] });
+  if (signal !== null || (status ?? 0) > 128) process.exit(status ?? 143); // interrupted
+}
+
+function checkPrivateNode() {
+  const { status, stderr, error } = spawnSync(privateNode, ['--version'], { encoding: 'utf8' });
+  if (status === 0) return;
+  giveUp(
+    `the Node.js in node_modules does not start: ${error?.message ?? stderr.trim()}`,
+    'It needs Linux with glibc 2.28 or newer and libatomic (Debian: libatomic1), or macOS. If node_modules may be damaged, remove it and try again.',
+  );
+}
+
+function giveUp(what, advised) {
+  console.error(`spartakus: set-up failed: ${what}.\n${advised}`);
+  process.exit(1);
+}
