@@ -57,7 +57,8 @@ function install() {
   }
   if (result.error !== undefined) giveUp(`npm does not start: ${result.error.message}`, 'Install npm, which comes with Node.js, and try again.');
   const words = `${result.stderr}\n${result.stdout}`;
-  process.stderr.write(words.replace(/\n+/g, '\n').trimStart());
+  // The cause comes first; after it npm may print its whole usage.
+  console.error(words.split('\n').filter((line) => line.replace('npm error', '').trim() !== '').slice(0, 10).join('\n'));
   giveUp(`npm ci failed (${result.signal ?? `exit code ${result.status}`}); its own words are above`, advice(words));
 }
 
