@@ -1,0 +1,94 @@
+import { randomBytes } from 'node:crypto';
+
+import { startCollector } from '../collector.ts';
+import { SpartakusError } from '../report/errors.ts';
+import { DATABASES, DEFAULT_DATABASE, findDatabase } from '../store/open.ts';
+import { createCommand, programVersion } from './command.ts';
+import { pasteableExamples } from './examples.ts';
+import { createLogger } from './logger.ts';
+import { parseBytes, parseDurationMs, parsePort, parseSwitch, parseText } from './values.ts';
+
+/** `spartakus collector`: takes reports and stores them. */
+export const collectorCommand = createCommand({
+  name: 'collector',
+  summary: 'Takes reports over Connect, gRPC, gRPC-Web and plain JSON on one port, and stores them.',
+  flags: {
+    port: { placeholder: 'PORT', default: '8080', help: 'The port to listen on; 0 takes any free one.', parse: parsePort },
+    host: { placeholder: 'ADDRESS', help: 'The address to listen on (default: all of them).', parse: parseText },
+    database: {
+      placeholder: 'SPEC',
+      default: DEFAULT_DATABASE,
+      help: 'Where reports are stored; --print-databases lists the kinds.',
+      parse: (spec) => {
+        findDatabase(spec);
+        return spec;
+      },
+    },
+    'print-databases': { default: 'false', help: 'Lists the kinds of databases with examples, and exits.', parse: parseSwitch },
+    'report-period': {
+      placeholder: 'DURATION',
+      default: '24h',
+      help: 'How long clients are asked to wait between two reports.',
+      parse: parseDurationMs,
+    },
+    'max-report-size': {
+      placeholder: 'BYTES',
+      default: '4Mi',
+      help: 'The largest report in protobuf, after decompression.',
+      parse: parseBytes,
+    },
+    'max-json-size': { placeholder: 'BYTES', default: '16Mi', help: 'The largest report in JSON, after decompression.', parse: parseBytes },
+    'shutdown-grace': {
+      placeholder: 'DURATION',
+      default: '5s',
+      help: 'How long requests may take to end once SIGTERM or SIGINT came.',
+      parse: parseDurationMs,
+    },
+    examples: { default: 'false', help: 'Prints commands to paste once the collector listens.', parse: parseSwitch },
+    verbose: { default: 'false', help: 'Logs more.', parse: parseSwitch },
+  },
+  async execute(values, io) {
+    if (values['print-databases']) {
+      io.stdout.write(DATABASES.map(({ example, description }) => `${example}\n    ${description}\n`).join(''));
+      return 0;
+    }
+    const logger = createLogger(io, values.verbose);
+    try {
+      const collector = await startCollector(
+        {
+          port: values.port,
+          ...(values.host === undefined ? {} : { host: values.host }),
+          database: values.database,
+          reportPeriodMs: values['report-period'],
+          maxProtobufBytes: values['max-report-size'],
+          maxJsonBytes: values['max-json-size'],
+          shutdownGraceMs: values['shutdown-grace'],
+        },
+        { clock: { now: () => new Date() }, randomBytes, logger, stdout: io.stdout, version: `v${programVersion()}` },
+      );
+      logger.info({ url: collector.url }, 'the collector listens');
+      if (values.examples) io.stdout.write(`\n${pasteableExamples(collector.url, programName())}\n`);
+      await untilAborted(io.stop);
+      logger.info({}, 'stopping: answering what was accepted');
+      await collector.close();
+      logger.info({}, 'stopped');
+      return 0;
+    } catch (thrown) {
+      const error = SpartakusError.from(thrown);
+      io.stderr.write(`spartakus collector: ${error.message}\n`);
+      return 1;
+    }
+  },
+});
+
+/** How this program is called: in a clone it is run from its sources. */
+function programName(): string {
+  return import.meta.filename.endsWith('.ts') ? 'npm run -s spartakus --' : 'spartakus';
+}
+
+function untilAborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener('abort', () => resolve(), { once: true });
+  });
+}

@@ -1,0 +1,66 @@
+import { readFileSync } from 'node:fs';
+import type { Readable, Writable } from 'node:stream';
+
+import { describeFlags, type Flags, type FlagValues, parseFlags } from './flags.ts';
+
+/** What a command gets from the process. */
+export interface Io {
+  readonly env: NodeJS.ProcessEnv;
+  readonly stdin: Readable;
+  readonly stdout: Writable;
+  readonly stderr: Writable & { readonly isTTY?: boolean };
+  /** Aborted when the process is asked to stop. */
+  readonly stop: AbortSignal;
+}
+
+/** One command of the program. */
+export interface Command {
+  readonly name: string;
+  readonly summary: string;
+  readonly flags: Flags;
+  /** Resolves with the exit code: 0 done, 1 failed, 2 called wrongly. */
+  readonly run: (argv: readonly string[], io: Io) => Promise<number>;
+}
+
+export interface CommandSpec<F extends Flags> {
+  readonly name: string;
+  readonly summary: string;
+  readonly flags: F;
+  /** What can be said only of several flags together: one message for each thing that is wrong. */
+  readonly check?: (values: FlagValues<F>) => readonly string[];
+  readonly execute: (values: FlagValues<F>, io: Io) => Promise<number>;
+}
+
+/** The exit code of a program that was called wrongly, as everywhere. */
+const EXIT_USAGE = 2;
+
+/** A command that parses its flags, answers --help, and tells everything that is wrong with its flags at once. */
+export function createCommand<F extends Flags>(spec: CommandSpec<F>): Command {
+  const { name, summary, flags, check, execute } = spec;
+  const usage = `usage: spartakus ${name} [flags]\n\n${summary}\n\n${describeFlags(flags)}\n\n` +
+    `Every flag can be given in the environment: --report-period as SPARTAKUS_REPORT_PERIOD.\n`;
+  return {
+    name,
+    summary,
+    flags,
+    async run(argv, io) {
+      if (argv.includes('--help') || argv.includes('-h')) {
+        io.stdout.write(usage);
+        return 0;
+      }
+      const parsed = parseFlags(flags, argv, io.env);
+      const errors = 'errors' in parsed ? parsed.errors : (check?.(parsed.values) ?? []);
+      if ('errors' in parsed || errors.length > 0) {
+        io.stderr.write(`${errors.map((error) => `spartakus ${name}: ${error}\n`).join('')}\n${usage}`);
+        return EXIT_USAGE;
+      }
+      return await execute(parsed.values, io);
+    },
+  };
+}
+
+/** The program's version, as its package says: "2.0.0". */
+export function programVersion(): string {
+  const manifest = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as { version: string };
+  return manifest.version;
+}

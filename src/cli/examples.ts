@@ -1,0 +1,21 @@
+/** The commands to paste once a collector listens: by curl, over gRPC, and with the volunteer. Each ends in a stored report. */
+export function pasteableExamples(url: string, program: string): string {
+  const { host } = new URL(url);
+  const report = JSON.stringify({
+    version: 'v1.0.0',
+    timestamp: '867530909031976',
+    clusterID: '2f9c93d3-156c-47aa-8802-578ffca9b50e',
+    masterVersion: 'v1.3.5',
+  });
+  return [
+    '# a report by curl: answers 204',
+    `curl -i -H 'Content-Type: application/json' -d '${report}' ${url}/api/v1`,
+    '',
+    '# a report over gRPC: answers a receipt (grpcurl takes the same with -plaintext)',
+    `npx buf curl --protocol grpc --http2-prior-knowledge -d '{"report":${report}}' ${url}/spartakus.collector.v1.CollectorService/SubmitReport`,
+    '',
+    '# a report of the cluster that kubectl talks to',
+    `${program} volunteer --cluster-id "$(cat /proc/sys/kernel/random/uuid)" --period 0 --database grpc://${host}`,
+    '',
+  ].join('\n');
+}

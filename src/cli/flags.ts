@@ -1,0 +1,106 @@
+import { parseArgs } from 'node:util';
+
+import { messageOf } from '../report/errors.ts';
+
+/** One flag of a command: its text in, its value out. */
+export interface Flag<Value> {
+  /** What stands in the help for the value, such as `PORT`; a switch has none. */
+  readonly placeholder?: string;
+  /** The text that counts where neither the flag nor its environment variable is given. Without one the value is undefined. */
+  readonly default?: string;
+  /** One or two sentences, without the default. */
+  readonly help: string;
+  /**
+   * @throws Error whose message completes the sentence "--flag "text" …", such as "is not a port: use 0 to 65535"
+   */
+  readonly parse: (text: string) => Value;
+}
+
+export type Flags = Readonly<Record<string, Flag<unknown>>>;
+
+/** What parsing gives: a flag with a default always has a value. */
+export type FlagValues<F extends Flags> = {
+  readonly [Name in keyof F]: F[Name] extends Flag<infer Value> & { readonly default: string } ? Value : FlagValue<F[Name]> | undefined;
+};
+type FlagValue<F> = F extends Flag<infer Value> ? Value : never;
+
+export type Parsed<F extends Flags> =
+  | { readonly values: FlagValues<F>; readonly given: ReadonlySet<keyof F> }
+  | { readonly errors: readonly string[] };
+
+/** The environment variable of a flag: SPARTAKUS_CLUSTER_ID for --cluster-id. */
+export function envName(flagName: string): string {
+  return `SPARTAKUS_${flagName.replaceAll('-', '_').toUpperCase()}`;
+}
+
+/**
+ * Reads a command's arguments; a flag counts before its environment variable, and that before the default. All errors are found,
+ * not just the first. A value that a parser refuses is quoted, so a flag whose value may hold a secret masks it in its message.
+ */
+export function parseFlags<F extends Flags>(flags: F, argv: readonly string[], env: NodeJS.ProcessEnv): Parsed<F> {
+  const errors: string[] = [];
+  const texts = new Map<string, string>();
+  const { tokens } = parseArgs({
+    args: [...argv],
+    options: Object.fromEntries(
+      Object.entries(flags).map(([name, { placeholder }]) => [name, { type: placeholder === undefined ? 'boolean' : 'string' } as const]),
+    ),
+    strict: false,
+    tokens: true,
+  });
+  for (const token of tokens) {
+    if (token.kind === 'positional') errors.push(`unexpected argument ${JSON.stringify(token.value)}`);
+    if (token.kind !== 'option') continue;
+    const flag = Object.hasOwn(flags, token.name) && token.rawName.startsWith('--') ? flags[token.name] : undefined;
+    if (flag === undefined) errors.push(`unknown flag ${token.rawName}`);
+    else if (flag.placeholder === undefined) texts.set(token.name, token.value ?? 'true');
+    else if (token.value === undefined) errors.push(`${token.rawName} needs a value: ${token.rawName}=${flag.placeholder}`);
+    else texts.set(token.name, token.value);
+  }
+  const values: Record<string, unknown> = {};
+  for (const [name, flag] of Object.entries(flags)) {
+    const fromEnv = env[envName(name)];
+    const text = texts.get(name) ?? fromEnv ?? flag.default;
+    if (text === undefined) continue;
+    try {
+      values[name] = flag.parse(text);
+    } catch (error) {
+      const source = texts.has(name) || fromEnv === undefined ? `--${name}` : `${envName(name)} (--${name})`;
+      errors.push(`${source} ${messageOf(error)}`);
+    }
+  }
+  if (errors.length > 0) return { errors };
+  const given = new Set<keyof F>([...texts.keys(), ...Object.keys(flags).filter((name) => env[envName(name)] !== undefined)]);
+  return { values: values as FlagValues<F>, given };
+}
+
+/** The flags as lines of a help text. */
+export function describeFlags(flags: Flags): string {
+  const rows = Object.entries(flags).map(([name, flag]) => ({ left: `--${name}${flag.placeholder === undefined ? '' : ` ${flag.placeholder}`}`, flag }));
+  const width = Math.max(...rows.map(({ left }) => left.length));
+  return rows
+    .map(({ left, flag }) => {
+      const isDefault = flag.default === undefined || flag.placeholder === undefined ? '' : ` (default ${flag.default === '' ? 'empty' : flag.default})`;
+      return wrap(`${flag.help}${isDefault}`, `  ${left.padEnd(width)}  `);
+    })
+    .join('\n');
+}
+
+/** The widest line of a help text, in characters. */
+const HELP_WIDTH = 110;
+
+function wrap(text: string, prefix: string): string {
+  const lines: string[] = [];
+  let line = prefix;
+  let empty = true;
+  for (const word of text.split(' ')) {
+    if (!empty && line.length + 1 + word.length > HELP_WIDTH) {
+      lines.push(line);
+      line = ' '.repeat(prefix.length);
+      empty = true;
+    }
+    line += empty ? word : ` ${word}`;
+    empty = false;
+  }
+  return [...lines, line].join('\n');
+}

@@ -1,0 +1,12 @@
+import { pino } from 'pino';
+import pretty from 'pino-pretty';
+
+import type { Logger } from '../report/ports.ts';
+import type { Io } from './command.ts';
+
+/** A logger on standard error: a line of JSON an event, or a readable line where a person looks at it. */
+export function createLogger(io: Pick<Io, 'stderr'>, verbose: boolean): Logger {
+  const options = { level: verbose ? 'debug' : 'info', base: null };
+  if (io.stderr.isTTY !== true) return pino({ ...options, timestamp: pino.stdTimeFunctions.isoTime }, io.stderr);
+  return pino(options, pretty({ colorize: true, translateTime: 'SYS:HH:MM:ss', sync: true, destination: io.stderr }));
+}

@@ -1,0 +1,52 @@
+/**
+ * Parsers of flag values. Each throws an Error whose message completes the sentence "--flag …" and quotes the value.
+ */
+
+export function parseText(text: string): string {
+  if (text.trim() === '') throw new Error(`${JSON.stringify(text)} is empty`);
+  return text;
+}
+
+export function parseSwitch(text: string): boolean {
+  if (text === 'true' || text === 'false') return text === 'true';
+  throw new Error(`${JSON.stringify(text)} is neither true nor false`);
+}
+
+export function parsePort(text: string): number {
+  const port = Number(text);
+  if (/^\d+$/.test(text) && port <= 65_535) return port;
+  throw new Error(`${JSON.stringify(text)} is not a port: use 0 to 65535`);
+}
+
+const BYTES: Readonly<Record<string, number>> = { '': 1, Ki: 2 ** 10, Mi: 2 ** 20, Gi: 2 ** 30 };
+
+/** A number of bytes as Kubernetes writes it: 4194304, 4096Ki, 4Mi. At least 1. */
+export function parseBytes(text: string): number {
+  const match = /^(\d+)(|Ki|Mi|Gi)$/.exec(text);
+  const bytes = match === null ? Number.NaN : Number(match[1]) * (BYTES[match[2] ?? ''] ?? Number.NaN);
+  if (Number.isSafeInteger(bytes) && bytes >= 1) return bytes;
+  throw new Error(`${JSON.stringify(text)} is not a size: use one like 4Mi, 512Ki or 1048576`);
+}
+
+const UNIT_MS: Readonly<Record<string, number>> = { ns: 1e-6, us: 1e-3, µs: 1e-3, μs: 1e-3, ms: 1, s: 1_000, m: 60_000, h: 3_600_000 };
+
+/**
+ * A duration as Go's time.ParseDuration takes it (https://pkg.go.dev/time#ParseDuration): 24h, 1h30m, 1.5h, 90s, 0. Not negative,
+ * for no flag means that.
+ *
+ * @returns milliseconds
+ */
+export function parseDurationMs(text: string): number {
+  if (/^[+]?0$/.test(text)) return 0;
+  const term = /(\d+\.?\d*|\.\d+)(ns|us|µs|μs|ms|s|m|h)/y;
+  let totalMs = 0;
+  let position = text.startsWith('+') ? 1 : 0;
+  do {
+    term.lastIndex = position;
+    const match = term.exec(text);
+    if (match === null) throw new Error(`${JSON.stringify(text)} is not a duration: use one like 24h, 90s, 1h30m, or 0`);
+    totalMs += Number(match[1]) * (UNIT_MS[match[2] ?? ''] ?? Number.NaN);
+    position = term.lastIndex;
+  } while (position < text.length);
+  return totalMs;
+}

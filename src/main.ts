@@ -1,0 +1,61 @@
+#!/usr/bin/env node
+import process from 'node:process';
+
+import { type Command, programVersion } from './cli/command.ts';
+
+/** Every command. Each is loaded when it is called: a volunteer has no need of a database driver. */
+const COMMANDS: readonly { readonly name: string; readonly summary: string; readonly load: () => Promise<Command> }[] = [
+  {
+    name: 'collector',
+    summary: 'takes reports and stores them',
+    load: async () => (await import('./cli/collector.ts')).collectorCommand,
+  },
+];
+
+const USAGE = `usage: spartakus COMMAND [flags]
+
+Honest, anonymous usage telemetry for Kubernetes.
+
+${COMMANDS.map(({ name, summary }) => `  ${name.padEnd(10)}  ${summary}`).join('\n')}
+
+spartakus COMMAND --help lists the flags of a command; spartakus --version prints the version.
+`;
+
+async function main([name, ...argv]: readonly string[]): Promise<number> {
+  if (name === '--version' || name === 'version') {
+    process.stdout.write(`v${programVersion()}\n`);
+    return 0;
+  }
+  if (name === '--help' || name === '-h' || name === 'help') {
+    process.stdout.write(USAGE);
+    return 0;
+  }
+  const command = COMMANDS.find((candidate) => candidate.name === name);
+  if (command === undefined) {
+    process.stderr.write(`spartakus: ${name === undefined ? 'no command given' : `there is no command ${JSON.stringify(name)}`}\n\n${USAGE}`);
+    return 2;
+  }
+  const { run } = await command.load();
+  return await run(argv, { ...pickStreams(), env: process.env, stop: stopSignal() });
+}
+
+function pickStreams(): { stdin: NodeJS.ReadStream; stdout: NodeJS.WriteStream; stderr: NodeJS.WriteStream } {
+  const { stdin, stdout, stderr } = process;
+  // Whoever reads our output may leave (`| head`): that ends the program, quietly, as it does everywhere.
+  stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1));
+  return { stdin, stdout, stderr };
+}
+
+/** Aborted by the first SIGTERM or SIGINT; a second one ends the process at once. */
+function stopSignal(): AbortSignal {
+  const controller = new AbortController();
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+    process.on(signal, () => {
+      if (controller.signal.aborted) process.exit(1);
+      controller.abort();
+    });
+  }
+  return controller.signal;
+}
+
+process.exit(await main(process.argv.slice(2)));

@@ -1,0 +1,35 @@
+import type { Report } from '../../gen/spartakus/report/v1/report_pb.js';
+import { SpartakusError } from './errors.ts';
+import { isReportId } from './report-id.ts';
+
+/** 9999-12-31T23:59:59Z in seconds since 1970: the last moment that RFC 3339, and so protobuf JSON, can write. */
+const LAST_SECOND = 253_402_300_799n;
+
+export interface ValidateOptions {
+  /** Whether a report must say which cluster it is of. The legacy route takes what the original took, which did not ask. */
+  readonly requireClusterId: boolean;
+}
+
+/**
+ * Checks the rules that report.proto states and a decoder cannot see.
+ *
+ * @throws SpartakusError of kind `invalid` with the field's JSON path
+ */
+export function validateReport(report: Report, options: ValidateOptions): void {
+  if (options.requireClusterId && report.clusterId.trim() === '') {
+    throw invalid('clusterID', 'is required: a text that is stable for the life of the cluster, such as a random UUID');
+  }
+  if (report.reportId !== '' && !isReportId(report.reportId)) {
+    throw invalid('reportID', 'must be a UUIDv7 in lower case, or be left out');
+  }
+  if (report.observedAt !== undefined) {
+    const { seconds, nanos } = report.observedAt;
+    if (seconds < 0n || seconds > LAST_SECOND || nanos < 0 || nanos > 999_999_999) {
+      throw invalid('observedAt', 'must be a date from 1970 to 9999');
+    }
+  }
+}
+
+function invalid(field: string, rule: string): SpartakusError {
+  return new SpartakusError('invalid', `${field} ${rule}`, { field });
+}

@@ -1,0 +1,160 @@
+import type { IncomingHttpHeaders } from 'node:http';
+
+import type { connectNodeAdapter } from '@connectrpc/connect-node';
+
+import type { Ingest } from '../ingest/ingest.ts';
+import { parseSpartakusReport } from '../legacy/spartakus.ts';
+import { SpartakusError } from '../report/errors.ts';
+import type { Logger } from '../report/ports.ts';
+import { STATUS } from './status.ts';
+
+/** Takes a request of either version of HTTP, as Node.js hands it over, and answers it. */
+export type RequestHandler = ReturnType<typeof connectNodeAdapter>;
+type ServerRequest = Parameters<RequestHandler>[0];
+type ServerReply = Parameters<RequestHandler>[1];
+
+/** A request, without its socket: a handler can be called by a test as it is. */
+export interface HttpRequest {
+  readonly headers: IncomingHttpHeaders;
+  /**
+   * Reads the whole body.
+   *
+   * @throws SpartakusError of kind `too-large` as soon as more than `maxBytes` came
+   */
+  readBody(maxBytes: number): Promise<Uint8Array>;
+}
+
+export interface HttpResponse {
+  readonly status: number;
+  readonly contentType?: string;
+  readonly body?: string;
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+/** One line of the table of plain HTTP: everything that is not an RPC. */
+export interface HttpRoute {
+  readonly method: 'GET' | 'POST';
+  readonly path: string;
+  handle(request: HttpRequest): Promise<HttpResponse> | HttpResponse;
+}
+
+export interface HttpRouteOptions {
+  readonly ingest: Ingest;
+  /** What GET /version says, such as "v2.0.0". */
+  readonly version: string;
+  /** The largest JSON body, in bytes. */
+  readonly maxJsonBytes: number;
+}
+
+/**
+ * The HTTP interface of the original (kubernetes-retired/spartakus, pkg/collector/api.go).
+ *
+ * POST /api/v1 answers 204 without a body, and nothing else when the report was stored: old volunteers take anything else for
+ * a failure.
+ */
+export function createHttpRoutes({ ingest, version, maxJsonBytes }: HttpRouteOptions): readonly HttpRoute[] {
+  return [
+    {
+      method: 'POST',
+      path: '/api/v1',
+      async handle(request) {
+        requireJson(request.headers);
+        const report = parseSpartakusReport(await request.readBody(maxJsonBytes));
+        await ingest.accept(report, { requireClusterId: false });
+        return { status: 204 };
+      },
+    },
+    { method: 'GET', path: '/', handle: () => ({ status: 200 }) },
+    { method: 'GET', path: '/healthz', handle: () => ({ status: 200 }) },
+    { method: 'GET', path: '/version', handle: () => ({ status: 200, contentType: 'text/plain; charset=utf-8', body: version }) },
+  ];
+}
+
+/** The media type must be application/json; parameters are allowed, as the original allowed them. */
+function requireJson(headers: IncomingHttpHeaders): void {
+  const mediaType = headers['content-type']?.split(';', 1)[0]?.trim().toLowerCase();
+  if (mediaType !== 'application/json') {
+    throw new SpartakusError(
+      'unsupported-media-type',
+      `the content type is ${mediaType === undefined ? 'missing' : JSON.stringify(mediaType)}: send application/json`,
+    );
+  }
+  const encoding = headers['content-encoding'];
+  if (encoding !== undefined && encoding.toLowerCase() !== 'identity') {
+    throw new SpartakusError('unsupported-media-type', `the content encoding is ${JSON.stringify(encoding)}: send the JSON as it is`);
+  }
+}
+
+/** Answers requests by the table: 404 for an unknown path, 405 with Allow for an unknown method, HEAD as GET without a body. */
+export function createHttpHandler(routes: readonly HttpRoute[], logger: Logger): RequestHandler {
+  return (req, res) => {
+    void answer(routes, req, logger).then((response) => send(req, res, response));
+  };
+}
+
+async function answer(routes: readonly HttpRoute[], req: ServerRequest, logger: Logger): Promise<HttpResponse> {
+  const path = (req.url ?? '/').split('?', 1)[0];
+  const atPath = routes.filter((route) => route.path === path);
+  if (atPath.length === 0) return { status: 404, ...errorBody(`there is nothing at ${path}`) };
+  const method = req.method === 'HEAD' ? 'GET' : req.method;
+  const route = atPath.find((candidate) => candidate.method === method);
+  if (route === undefined) {
+    const allow = atPath.map((candidate) => (candidate.method === 'GET' ? 'GET, HEAD' : candidate.method)).join(', ');
+    return { status: 405, headers: { allow }, ...errorBody(`${req.method} is not for ${path}: use ${allow}`) };
+  }
+  try {
+    return await route.handle({ headers: req.headers, readBody: (maxBytes) => readBody(req, maxBytes) });
+  } catch (thrown) {
+    const error = SpartakusError.from(thrown);
+    if (error.kind === 'internal') logger.error({ err: error }, 'a request failed');
+    const headers: Record<string, string> =
+      error.retryAfterMs === undefined ? {} : { 'retry-after': String(Math.ceil(error.retryAfterMs / 1000)) };
+    return { status: STATUS[error.kind].httpStatus, headers, ...errorBody(error.message) };
+  }
+}
+
+/** The original's form of an error. */
+function errorBody(message: string): { contentType: string; body: string } {
+  return { contentType: 'text/plain; charset=utf-8', body: `Error: ${message}\n` };
+}
+
+/** Reads by events: leaving a `for await` early would destroy the request, and its connection with it. */
+function readBody(req: ServerRequest, maxBytes: number): Promise<Uint8Array> {
+  return new Promise((resolve, reject) => {
+    const tooLarge = (): void => reject(new SpartakusError('too-large', `the body is over the limit of ${maxBytes} bytes`));
+    if (Number(req.headers['content-length'] ?? 0) > maxBytes) {
+      tooLarge();
+      return;
+    }
+    const chunks: Buffer[] = [];
+    let bytes = 0;
+    const onData = (chunk: Buffer): void => {
+      bytes += chunk.length;
+      if (bytes <= maxBytes) {
+        chunks.push(chunk);
+        return;
+      }
+      chunks.length = 0;
+      req.off('data', onData);
+      tooLarge();
+    };
+    const onGone = (): void => reject(new SpartakusError('invalid', 'the body ended before its end'));
+    req.on('data', onData);
+    req.once('end', () => resolve(Buffer.concat(chunks, bytes)));
+    req.once('error', onGone);
+    req.once('close', onGone);
+  });
+}
+
+function send(req: ServerRequest, res: ServerReply, response: HttpResponse): void {
+  if (res.destroyed || res.writableEnded) return;
+  const body = response.body === undefined ? undefined : Buffer.from(response.body);
+  res.statusCode = response.status;
+  for (const [name, value] of Object.entries(response.headers ?? {})) res.setHeader(name, value);
+  if (response.contentType !== undefined) res.setHeader('content-type', response.contentType);
+  if (response.status !== 204) res.setHeader('content-length', body?.length ?? 0);
+  // What is left of a body that was not read is taken and thrown away, so that the connection can be used again.
+  if (!req.readableEnded) req.resume();
+  if (body === undefined || req.method === 'HEAD') res.end();
+  else res.end(body);
+}

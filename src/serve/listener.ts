@@ -1,0 +1,116 @@
+import { once } from 'node:events';
+import http, { type ServerResponse } from 'node:http';
+import http2, { type Http2ServerRequest, type ServerHttp2Session } from 'node:http2';
+import net, { type AddressInfo, type Socket } from 'node:net';
+
+import type { Logger } from '../report/ports.ts';
+import type { RequestHandler } from './http.ts';
+
+export interface ListenerOptions {
+  /** 0 to 65535; 0 takes any free port. */
+  readonly port: number;
+  /** The address to listen on; all of them where absent. */
+  readonly host?: string;
+  readonly handler: RequestHandler;
+  readonly logger: Logger;
+}
+
+export interface Listener {
+  readonly address: AddressInfo;
+  /**
+   * Takes no more connections and no more requests, lets the ones under way end, and after `graceMs` cuts what is left.
+   * Resolves when every connection is closed. Idempotent: the first call's grace counts.
+   */
+  close(graceMs: number): Promise<void>;
+}
+
+/** The start of the HTTP/2 connection preface (RFC 9113 section 3.4). No method of HTTP/1.1 starts with it. */
+const PREFACE = Buffer.from('PRI');
+/** How long a connection may stay silent before its first bytes. */
+const FIRST_BYTES_TIMEOUT_MS = 10_000;
+/** Node.js' own default is no limit at all. */
+const MAX_CONCURRENT_STREAMS = 100;
+/** How much a client may send ahead on one stream: Node.js' 64 KiB make large reports wait for the network's round trips. */
+const STREAM_WINDOW_BYTES = 256 * 1024;
+
+/**
+ * Listens on one port for HTTP/1.1 and HTTP/2 without TLS: a connection that opens with the HTTP/2 preface (prior knowledge, as
+ * every gRPC client does) is HTTP/2, any other HTTP/1.1.
+ *
+ * @throws the system's error (EADDRINUSE, EACCES) where the port cannot be had
+ */
+export async function openListener({ port, host, handler, logger }: ListenerOptions): Promise<Listener> {
+  const sockets = new Set<Socket>();
+  const sessions = new Set<ServerHttp2Session>();
+  const http1Server = http.createServer(handler);
+  const http2Server = http2.createServer({
+    settings: { maxConcurrentStreams: MAX_CONCURRENT_STREAMS, initialWindowSize: STREAM_WINDOW_BYTES },
+  });
+  http2Server.on('request', (req, res) => {
+    // The last thing that a response waits for; Node.js' own listener, which sends them, was added before this one.
+    res.stream.once('wantTrailers', () => endReading(req));
+    handler(req, res);
+  });
+  http2Server.on('session', (session) => {
+    sessions.add(session);
+    session.once('close', () => sessions.delete(session));
+  });
+  http2Server.on('sessionError', (error: Error) => logger.debug({ err: error }, 'an HTTP/2 connection failed'));
+
+  const server = net.createServer({ noDelay: true, keepAlive: true }, (socket) => {
+    sockets.add(socket);
+    socket.once('close', () => sockets.delete(socket));
+    // Until a server takes the socket over, its errors are nobody's but ours: a client that goes away is no event.
+    socket.on('error', () => socket.destroy());
+    routeByPreface(socket, (version) => (version === 2 ? http2Server : http1Server).emit('connection', socket));
+  });
+  server.listen(port, host);
+  await once(server, 'listening');
+
+  const closeGracefully = async (graceMs: number): Promise<void> => {
+    const closed = once(server, 'close');
+    server.close();
+    // An HTTP/1.1 connection that is idle ends now, one that is busy with its answer.
+    http1Server.keepAliveTimeout = 1;
+    http1Server.closeIdleConnections();
+    http1Server.on('request', (_req, res: ServerResponse) => res.setHeader('connection', 'close'));
+    for (const session of sessions) session.close();
+    const deadline = setTimeout(() => {
+      for (const socket of sockets) socket.destroy();
+    }, graceMs);
+    await closed;
+    clearTimeout(deadline);
+  };
+  let closing: Promise<void> | undefined;
+  return {
+    address: server.address() as AddressInfo,
+    close: (graceMs) => (closing ??= closeGracefully(graceMs)),
+  };
+}
+
+/**
+ * Tells a client that has its answer already to stop sending (RFC 9113 section 8.1). A body that nobody reads would fill the
+ * window that all streams of the connection share, and the connection would stand still.
+ */
+function endReading({ stream }: Http2ServerRequest): void {
+  if (!stream.readableEnded) stream.close(http2.constants.NGHTTP2_NO_ERROR);
+}
+
+/** Reads just enough to tell the two versions apart, and puts it back. */
+function routeByPreface(socket: Socket, route: (version: 1 | 2) => void): void {
+  let head = Buffer.alloc(0);
+  socket.setTimeout(FIRST_BYTES_TIMEOUT_MS, () => socket.destroy());
+  const onReadable = (): void => {
+    const chunk = socket.read() as Buffer | null;
+    if (chunk === null) return;
+    head = Buffer.concat([head, chunk]);
+    const isPrefix = PREFACE.subarray(0, head.length).equals(head.subarray(0, PREFACE.length));
+    if (isPrefix && head.length < PREFACE.length) return;
+    socket.off('readable', onReadable);
+    socket.setTimeout(0);
+    socket.removeAllListeners('timeout');
+    socket.unshift(head);
+    route(isPrefix ? 2 : 1);
+  };
+  socket.on('readable', onReadable);
+}

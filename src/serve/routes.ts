@@ -1,0 +1,53 @@
+import type { ConnectRouter } from '@connectrpc/connect';
+import { connectNodeAdapter } from '@connectrpc/connect-node';
+
+import { Health } from '../../gen/grpc/health/v1/health_pb.js';
+import { CollectorService } from '../../gen/spartakus/collector/v1/collector_service_pb.js';
+import * as reflectionV1 from '../../gen/grpc/reflection/v1/reflection_pb.js';
+import * as reflectionV1alpha from '../../gen/grpc/reflection/v1alpha/reflection_pb.js';
+import type { Ingest } from '../ingest/ingest.ts';
+import type { Logger } from '../report/ports.ts';
+import { createHealthService, type HealthState } from './health-service.ts';
+import { createHttpHandler, createHttpRoutes, type RequestHandler } from './http.ts';
+import { createReflectionService } from './reflection-service.ts';
+import { createReportService } from './report-service.ts';
+
+export interface RoutesOptions {
+  readonly ingest: Ingest;
+  readonly health: HealthState;
+  readonly version: string;
+  readonly nextReportAfterMs: number;
+  /** The largest protobuf message, in bytes, after decompression. */
+  readonly maxProtobufBytes: number;
+  /** The largest JSON message, in bytes, after decompression. */
+  readonly maxJsonBytes: number;
+  /** Aborted when the collector stops. */
+  readonly stopping: AbortSignal;
+  readonly logger: Logger;
+}
+
+/** JSON in Connect, gRPC and gRPC-Web, unary and streaming: application/json, application/connect+json, application/grpc+json, … */
+const JSON_CONTENT_TYPE = /^application\/(?:json|(?:connect|grpc|grpc-web)\+json)\b/i;
+
+/** Everything that the collector answers, as one handler for both versions of HTTP. */
+export function createHandler(options: RoutesOptions): RequestHandler {
+  const { ingest, health, version, stopping, logger } = options;
+  const services = [CollectorService, Health];
+  const register = [
+    createReportService({ ingest, nextReportAfterMs: options.nextReportAfterMs, stopping }),
+    createHealthService(health, services.map(({ typeName }) => typeName), stopping),
+    createReflectionService([
+      ...services.map(({ file }) => file),
+      reflectionV1.file_grpc_reflection_v1_reflection,
+      reflectionV1alpha.file_grpc_reflection_v1alpha_reflection,
+    ]),
+  ];
+  const routes = (router: ConnectRouter): void => register.forEach((add) => add(router));
+  const fallback = createHttpHandler(createHttpRoutes({ ingest, version, maxJsonBytes: options.maxJsonBytes }), logger);
+  // Connect knows one limit for all encodings; JSON is about four times as long as protobuf, so each has a handler of its own.
+  const adapterFor = (readMaxBytes: number): RequestHandler =>
+    connectNodeAdapter({ routes, fallback, readMaxBytes, shutdownSignal: stopping });
+  const onProtobuf = adapterFor(options.maxProtobufBytes);
+  const onJson = adapterFor(options.maxJsonBytes);
+  return (req, res) => (JSON_CONTENT_TYPE.test(req.headers['content-type'] ?? '') ? onJson : onProtobuf)(req, res);
+}

@@ -1,0 +1,76 @@
+import type { Writable } from 'node:stream';
+
+import { SpartakusError } from '../report/errors.ts';
+import { maskUrl } from '../report/mask.ts';
+import type { ReportSink } from '../report/ports.ts';
+import { openEmbeddedStore } from './embedded.ts';
+import { openMongoStore } from './mongo.ts';
+import { createStdoutStore } from './stdout.ts';
+
+export interface OpenStoreOptions {
+  readonly appName: string;
+  readonly stdout: Writable;
+}
+
+export const DEFAULT_DATABASE = 'embedded:./spartakus-data';
+
+/** A kind of database that a spec can name. */
+export interface DatabaseKind {
+  readonly example: string;
+  readonly description: string;
+  readonly matches: (spec: string) => boolean;
+  readonly open: (spec: string, options: OpenStoreOptions) => Promise<ReportSink>;
+}
+
+/** How long a database may take to answer when the program starts. */
+const CONNECT_TIMEOUT_MS = 5_000;
+
+/** Every kind of database, in the order in which --print-databases lists them. */
+export const DATABASES: readonly DatabaseKind[] = [
+  {
+    example: DEFAULT_DATABASE,
+    description: "MongoDB's own engine in this process, in a folder; nothing to install",
+    matches: (spec) => spec.startsWith('embedded:') && spec.length > 'embedded:'.length,
+    open: (spec, { appName }) =>
+      openEmbeddedStore({ directory: spec.slice('embedded:'.length), appName, connectTimeoutMs: CONNECT_TIMEOUT_MS }),
+  },
+  {
+    example: 'mongodb://user:password@host1:27017,host2:27017/spartakus?replicaSet=rs0',
+    description: 'a MongoDB server, replica set or sharded cluster',
+    matches: (spec) => spec.startsWith('mongodb://'),
+    open: openServer,
+  },
+  {
+    example: 'mongodb+srv://user:password@cluster.example.com/spartakus',
+    description: 'the same, with its hosts found by DNS',
+    matches: (spec) => spec.startsWith('mongodb+srv://'),
+    open: openServer,
+  },
+  {
+    example: 'stdout',
+    description: 'prints each report as a line of JSON; nothing is kept',
+    matches: (spec) => spec === 'stdout',
+    open: (_spec, { stdout }) => Promise.resolve(createStdoutStore(stdout)),
+  },
+];
+
+function openServer(uri: string, { appName }: OpenStoreOptions): Promise<ReportSink> {
+  return openMongoStore({ uri, appName, connectTimeoutMs: CONNECT_TIMEOUT_MS });
+}
+
+/**
+ * The kind of database that a spec names.
+ *
+ * @throws SpartakusError of kind `invalid` that lists the kinds there are
+ */
+export function findDatabase(spec: string): DatabaseKind {
+  const kind = DATABASES.find(({ matches }) => matches(spec));
+  if (kind !== undefined) return kind;
+  const examples = DATABASES.map(({ example }) => example).join(', ');
+  throw new SpartakusError('invalid', `${JSON.stringify(maskUrl(spec))} names no database: use one like ${examples}`);
+}
+
+/** Turns a database spec into a store. */
+export function openStore(spec: string, options: OpenStoreOptions): Promise<ReportSink> {
+  return findDatabase(spec).open(spec, options);
+}

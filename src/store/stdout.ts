@@ -1,0 +1,28 @@
+import { once } from 'node:events';
+import type { Writable } from 'node:stream';
+
+import { toDocument } from '../report/document.ts';
+import { messageOf, SpartakusError } from '../report/errors.ts';
+import type { Outcome, ReportSink } from '../report/ports.ts';
+
+/**
+ * Prints each report as the document that a database would store, one line of JSON each: for trying out, and for pipes. It keeps
+ * nothing, so it knows no duplicates.
+ *
+ * @param output is not closed with the sink
+ */
+export function createStdoutStore(output: Writable): ReportSink {
+  return {
+    async put(entries) {
+      const lines = entries.map(({ report, receivedAt = new Date(0) }) => `${JSON.stringify(toDocument(report, receivedAt))}\n`);
+      try {
+        if (!output.write(lines.join(''))) await once(output, 'drain');
+        return entries.map((): Outcome => ({ status: 'stored' }));
+      } catch (error) {
+        const failure = new SpartakusError('unavailable', `could not print the report: ${messageOf(error)}`, { cause: error });
+        return entries.map((): Outcome => ({ status: 'failed', error: failure }));
+      }
+    },
+    close: () => Promise.resolve(),
+  };
+}
