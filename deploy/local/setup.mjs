@@ -1,7 +1,7 @@
 // What `npm start` and `npm test` run first: installs what is missing, and says so; otherwise silent, at once and without a network.
 // Runs on whatever Node.js the system has, before anything is installed: plain JavaScript, no dependencies.
 import { spawnSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -17,52 +17,66 @@ checkPrivateNode();
  * documentation, written last by `npm ci` and `npm install`). Optional packages may lack: npm leaves out those of other platforms.
  */
 function isInstalled() {
-  let installed;
-  try {
-    installed = JSON.parse(readFileSync(join(root, 'node_modules/.package-lock.json'), 'utf8')).packages;
-  } catch {
-    return false; // nothing there, or an installation that was interrupted
-  }
-  const wanted = JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8')).packages;
-  const same = Object.entries(wanted).every(
-    ([path, { version, integrity, optional }]) =>
-      path === '' ||
-      (path in installed
-        ? installed[path].version === version && installed[path].integrity === integrity
-        : optional === true),
-  );
+  const record = join(root, 'node_modules/.package-lock.json');
+  if (!existsSync(record)) return false; // nothing there, or an installation that was interrupted
+  const installed = readPackages(record);
+  const same = Object.entries(readPackages(join(root, 'package-lock.json'))).every(([path, wanted]) => {
+    const found = installed[path];
+    if (found === undefined) return path === '' || wanted?.optional === true;
+    return found.version === wanted?.version && found.integrity === wanted?.integrity;
+  });
   // node_modules may have come from another machine, as into a container.
-  return same && Object.values(installed).every(({ os, cpu }) => fits(os, process.platform) && fits(cpu, process.arch));
+  return same && Object.values(installed).every((found) => fits(found?.os, process.platform) && fits(found?.cpu, process.arch));
 }
 
-/** Whether a package's `os` or `cpu` list, where it has one, allows this machine's. */
+/**
+ * @typedef {{ version?: string, integrity?: string, optional?: boolean, os?: string[], cpu?: string[] }} LockedPackage
+ * @param {string} lockFile
+ */
+function readPackages(lockFile) {
+  /** @type {{ packages: Record<string, LockedPackage | undefined> }} */
+  // oxlint-disable-next-line typescript/no-unsafe-assignment -- npm writes it, in a format that it documents
+  const lock = JSON.parse(readFileSync(lockFile, 'utf8'));
+  return lock.packages;
+}
+
+/**
+ * Whether a package's `os` or `cpu` list, where it has one, allows this machine's.
+ *
+ * @param {string[] | undefined} list
+ * @param {string} mine
+ */
 function fits(list, mine) {
   if (list === undefined) return true;
   return !list.includes(`!${mine}`) && (list.includes(mine) || list.every((entry) => entry.startsWith('!')));
 }
 
 function install() {
-  console.error('spartakus: installing what is missing into node_modules (npm ci; up to a minute) …');
+  say('spartakus: installing what is missing into node_modules (npm ci; up to a minute) …');
   const started = Date.now();
   // Production settings of the environment must not leave out the private Node.js, which is a development dependency.
   // loglevel: warnings about the engines that packages ask for are of no use, the private Node.js is what they run on.
   const args = ['ci', '--include=dev', '--include=optional', '--prefer-offline', '--no-audit', '--no-fund', '--loglevel=error'];
-  const npm = process.env['npm_execpath']?.endsWith('.js')
-    ? [process.execPath, process.env['npm_execpath'], ...args]
-    : ['npm', ...args];
-  const result = spawnSync(npm[0], npm.slice(1), { cwd: root, encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] });
+  // The npm that started this, on the Node.js that runs this: a search in PATH finds the one in node_modules, which npm removes.
+  const npm = process.env['npm_execpath'];
+  const [command, first] = npm?.endsWith('.js') === true ? [process.execPath, [npm]] : ['npm', []];
+  const result = spawnSync(command, [...first, ...args], { cwd: root, encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] });
   if (result.status === 0) {
-    console.error(`spartakus: installed in ${Math.round((Date.now() - started) / 1000)} s`);
+    say(`spartakus: installed in ${Math.round((Date.now() - started) / 1000)} s`);
     return;
   }
   if (result.error !== undefined) giveUp(`npm does not start: ${result.error.message}`, 'Install npm, which comes with Node.js, and try again.');
   const words = `${result.stderr}\n${result.stdout}`;
   // The cause comes first; after it npm may print its whole usage.
-  console.error(words.split('\n').filter((line) => line.replace('npm error', '').trim() !== '').slice(0, 10).join('\n'));
+  say(words.split('\n').filter((line) => line.replace('npm error', '').trim() !== '').slice(0, 10).join('\n'));
   giveUp(`npm ci failed (${result.signal ?? `exit code ${result.status}`}); its own words are above`, advice(words));
 }
 
-/** What a reader of npm's error can do about it. */
+/**
+ * What a reader of npm's error can do about it.
+ *
+ * @param {string} words
+ */
 function advice(words) {
   if (/ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ETIMEDOUT|ENETUNREACH|ENOTCACHED|network/i.test(words))
     return 'The package registry cannot be reached. The first run needs a network: check it, and the proxy and registry that npm is set to (npm config list), and try again.';
@@ -88,7 +102,17 @@ function checkPrivateNode() {
   );
 }
 
+/**
+ * @param {string} what
+ * @param {string} advised
+ * @returns {never}
+ */
 function giveUp(what, advised) {
-  console.error(`spartakus: set-up failed: ${what}.\n${advised}`);
+  say(`spartakus: set-up failed: ${what}.\n${advised}`);
   process.exit(1);
+}
+
+/** @param {string} line */
+function say(line) {
+  process.stderr.write(`${line}\n`);
 }
