@@ -33,12 +33,12 @@ function readReport(json: JsonValue): Report {
 
 /** The decoder's complaint, with the field named as the JSON names it. */
 function notAReport(error: unknown): SpartakusError {
-  if (!isFieldError(error)) {
+  const cause = error instanceof Error ? error.cause : undefined;
+  if (!isFieldError(cause)) {
     return new SpartakusError('invalid', `the body is no report: ${messageOf(error)}`, { cause: error });
   }
-  const field = error.field();
+  const field = cause.field();
   const name = field.kind === 'field' ? field.jsonName : field.name;
   const path = field.parent.typeName === ReportSchema.typeName ? name : `${field.parent.name}.${name}`;
-  const complaint = error.message.replace(/^cannot decode field \S+ from JSON: /, '');
-  return new SpartakusError('invalid', `the body is no report: ${path}: ${complaint}`, { field: path, cause: error });
+  return new SpartakusError('invalid', `the body is no report: ${path}: ${cause.message}`, { field: path, cause });
 }

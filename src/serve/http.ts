@@ -153,8 +153,6 @@ function send(req: ServerRequest, res: ServerReply, response: HttpResponse): voi
   for (const [name, value] of Object.entries(response.headers ?? {})) res.setHeader(name, value);
   if (response.contentType !== undefined) res.setHeader('content-type', response.contentType);
   if (response.status !== 204) res.setHeader('content-length', body?.length ?? 0);
-  // What is left of a body that was not read is taken and thrown away, so that the connection can be used again.
-  if (!req.readableEnded) req.resume();
   if (body === undefined || req.method === 'HEAD') res.end();
   else res.end(body);
 }

@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import http, { type ServerResponse } from 'node:http';
+import http, { type IncomingMessage, type ServerResponse } from 'node:http';
 import http2, { type Http2ServerRequest, type ServerHttp2Session } from 'node:http2';
 import net, { type AddressInfo, type Socket } from 'node:net';
 
@@ -30,6 +30,8 @@ const PREFACE = Buffer.from('PRI');
 const FIRST_BYTES_TIMEOUT_MS = 10_000;
 /** Node.js' own default is no limit at all. */
 const MAX_CONCURRENT_STREAMS = 100;
+/** How long a client that has its answer may go on sending. */
+const STOP_SENDING_AFTER_MS = 100;
 /** How much a client may send ahead on one stream: Node.js' 64 KiB make large reports wait for the network's round trips. */
 const STREAM_WINDOW_BYTES = 256 * 1024;
 
@@ -42,12 +44,16 @@ const STREAM_WINDOW_BYTES = 256 * 1024;
 export async function openListener({ port, host, handler, logger }: ListenerOptions): Promise<Listener> {
   const sockets = new Set<Socket>();
   const sessions = new Set<ServerHttp2Session>();
-  const http1Server = http.createServer(handler);
+  const http1Server = http.createServer((req, res) => {
+    // Whoever leaves a `for await` over the body early, as Connect does, would destroy the request, and nothing could be read any more.
+    req[Symbol.asyncIterator] = () => req.iterator({ destroyOnReturn: false });
+    res.once('finish', () => discardRest(req));
+    handler(req, res);
+  });
   const http2Server = http2.createServer({
     settings: { maxConcurrentStreams: MAX_CONCURRENT_STREAMS, initialWindowSize: STREAM_WINDOW_BYTES },
   });
   http2Server.on('request', (req, res) => {
-    // The last thing that a response waits for; Node.js' own listener, which sends them, was added before this one.
     res.stream.once('wantTrailers', () => endReading(req));
     handler(req, res);
   });
@@ -89,11 +95,22 @@ export async function openListener({ port, host, handler, logger }: ListenerOpti
 }
 
 /**
- * Tells a client that has its answer already to stop sending (RFC 9113 section 8.1). A body that nobody reads would fill the
- * window that all streams of the connection share, and the connection would stand still.
+ * Takes and throws away what is left of a body that nobody reads any more, so that the connection can be used again. Node.js does
+ * so by itself, but not for a body that was read in part.
+ */
+function discardRest(req: IncomingMessage): void {
+  if (!req.readableEnded) req.resume();
+}
+
+/**
+ * Tells a client that has its whole answer and still sends to stop (RFC 9113 section 8.1). A body that nobody reads would fill the
+ * window that all streams of the connection share, and the connection would stand still. Not at once: the answer's trailers are
+ * still on their way through Node.js, and most clients stop by themselves.
  */
 function endReading({ stream }: Http2ServerRequest): void {
-  if (!stream.readableEnded) stream.close(http2.constants.NGHTTP2_NO_ERROR);
+  if (stream.readableEnded) return;
+  const timer = setTimeout(() => stream.close(http2.constants.NGHTTP2_NO_ERROR), STOP_SENDING_AFTER_MS);
+  stream.once('close', () => clearTimeout(timer));
 }
 
 /** Reads just enough to tell the two versions apart, and puts it back. */

@@ -94,8 +94,12 @@ function findSymbol(files: readonly DescFile[], symbol: string): DescFile | unde
   return files.find((file) => {
     for (const desc of nestedTypes(file)) {
       if (desc.typeName === symbol) return true;
-      const members = desc.kind === 'message' ? desc.members : desc.kind === 'service' ? desc.methods : desc.kind === 'enum' ? desc.values : [];
+      const members = desc.kind === 'message' ? desc.members : desc.kind === 'service' ? desc.methods : [];
       if (members.some(({ name }) => `${desc.typeName}.${name}` === symbol)) return true;
+      // In protobuf, the values of an enum are its siblings, not its members.
+      if (desc.kind !== 'enum') continue;
+      const scope = desc.parent?.typeName ?? file.proto.package;
+      if (desc.values.some(({ name }) => `${scope}.${name}` === symbol)) return true;
     }
     return false;
   });

@@ -12,6 +12,7 @@ import type { ReportDocument } from '../report/document.ts';
 import { toDocument } from '../report/document.ts';
 import { messageOf, SpartakusError } from '../report/errors.ts';
 import { maskUrl } from '../report/mask.ts';
+import { createPending } from '../report/pending.ts';
 import type { Outcome, ReportEntry, ReportSink } from '../report/ports.ts';
 
 export interface MongoStoreOptions {
@@ -65,7 +66,7 @@ export async function openMongoStore(options: MongoStoreOptions): Promise<Report
     await client.close();
     throw new SpartakusError(
       'unavailable',
-      `--database ${name}: ${maskUrl(messageOf(error))}. Is the server running, the address right, and may this user write?`,
+      `--database ${name}: ${maskIn(messageOf(error), options.uri)}. Is the server running, the address right, and may this user write?`,
       { cause: error },
     );
   }
@@ -81,7 +82,7 @@ function createClient(options: MongoStoreOptions, name: string): MongoClient {
   try {
     return new MongoClient(options.uri, clientOptions);
   } catch (error) {
-    throw new SpartakusError('invalid', `--database ${name}: ${maskUrl(messageOf(error))}`, { cause: error });
+    throw new SpartakusError('invalid', `--database ${name}: ${maskIn(messageOf(error), options.uri)}`, { cause: error });
   }
 }
 
@@ -91,10 +92,18 @@ function databaseName(uri: string): string {
   return path === '' ? DEFAULT_DATABASE : decodeURIComponent(path);
 }
 
+/** A driver's message, in case it quotes the address or its password. */
+function maskIn(message: string, uri: string): string {
+  const password = /^[^:]+:\/\/[^:/?]*:([^@/?]+)@/.exec(uri)?.[1];
+  const masked = message.replaceAll(uri, maskUrl(uri));
+  return password === undefined ? masked : masked.replaceAll(password, '***').replaceAll(decodeURIComponent(password), '***');
+}
+
 class MongoStore implements ReportSink {
   readonly #client: MongoClient;
   readonly #collection: Collection<ReportDocument>;
   readonly #closeEngine: (() => Promise<void>) | undefined;
+  readonly #pending = createPending();
   #closed: Promise<void> | undefined;
 
   constructor(client: MongoClient, collection: Collection<ReportDocument>, closeEngine: (() => Promise<void>) | undefined) {
@@ -103,7 +112,12 @@ class MongoStore implements ReportSink {
     this.#closeEngine = closeEngine;
   }
 
-  async put(entries: readonly ReportEntry[]): Promise<readonly Outcome[]> {
+  put(entries: readonly ReportEntry[]): Promise<readonly Outcome[]> {
+    if (this.#closed !== undefined) return Promise.resolve(entries.map(() => failed('unavailable', 'the database is closed')));
+    return this.#pending.add(this.#put(entries));
+  }
+
+  async #put(entries: readonly ReportEntry[]): Promise<readonly Outcome[]> {
     const outcomes: Outcome[] = entries.map(() => ({ status: 'stored' }));
     const documents: ReportDocument[] = [];
     /** Where the documents stand among the entries: the ones that are too large are not sent. */
@@ -129,8 +143,14 @@ class MongoStore implements ReportSink {
   }
 
   close(): Promise<void> {
-    this.#closed ??= this.#client.close().then(() => this.#closeEngine?.());
+    this.#closed ??= this.#close();
     return this.#closed;
+  }
+
+  async #close(): Promise<void> {
+    await this.#pending.settled();
+    await this.#client.close();
+    await this.#closeEngine?.();
   }
 }
 
@@ -154,7 +174,7 @@ function outcomesOf(error: unknown, count: number): Outcome[] {
 
 function storeFailure(error: unknown): Outcome {
   const code = error instanceof MongoServerError ? ` (code ${error.code})` : '';
-  return failed('unavailable', `the database could not store the report${code}: ${maskUrl(messageOf(error))}`, error);
+  return failed('unavailable', `the database could not store the report${code}: ${messageOf(error)}`, error);
 }
 
 function failed(kind: 'too-large' | 'unavailable', message: string, cause?: unknown): Outcome {

@@ -1,0 +1,170 @@
+import { create, fromBinary, toBinary, toJsonString } from '@bufbuild/protobuf';
+import { Code, ConnectError, createClient, type Transport } from '@connectrpc/connect';
+import { compressionGzip, createConnectTransport, createGrpcTransport, createGrpcWebTransport } from '@connectrpc/connect-node';
+import * as grpc from '@grpc/grpc-js';
+
+import {
+  CollectorService,
+  Outcome,
+  type Receipt,
+  StreamReportsRequestSchema,
+  StreamReportsResponseSchema,
+  SubmitReportRequestSchema,
+  SubmitReportResponseSchema,
+} from '../../gen/spartakus/collector/v1/collector_service_pb.js';
+import { type Report, ReportSchema } from '../../gen/spartakus/report/v1/report_pb.js';
+
+/** What a client hears of a report that it sent. */
+export type Heard =
+  | { readonly outcome: 'stored' | 'duplicate'; readonly nextReportAfterSeconds?: number }
+  | { readonly outcome: 'refused'; readonly code: Code; readonly message: string };
+
+/** A client of the collector, whatever it speaks. */
+export interface Client {
+  send(report: Report): Promise<Heard>;
+  close(): void;
+}
+
+/** A way into the collector. */
+export interface WayIn {
+  readonly name: string;
+  /** Whether a report goes as JSON, whose limit of size is another. */
+  readonly json: boolean;
+  readonly open: (url: string) => Client;
+}
+
+const GZIP = { sendCompression: compressionGzip, compressMinBytes: 0 };
+
+/** Every protocol, encoding and version of HTTP that clients use, with the client libraries that they use. */
+export const WAYS_IN: readonly WayIn[] = [
+  { name: 'grpc-js, unary', json: false, open: openGrpcUnary },
+  { name: 'grpc-js, stream', json: false, open: openGrpcStream },
+  { name: 'gRPC from connect', json: false, open: (baseUrl) => openUnary(createGrpcTransport({ baseUrl })) },
+  { name: 'gRPC, compressed', json: false, open: (baseUrl) => openUnary(createGrpcTransport({ baseUrl, ...GZIP })) },
+  { name: 'gRPC with JSON', json: true, open: (baseUrl) => openUnary(createGrpcTransport({ baseUrl, useBinaryFormat: false })) },
+  { name: 'gRPC stream from connect', json: false, open: (baseUrl) => openStream(createGrpcTransport({ baseUrl })) },
+  ...(['1.1', '2'] as const).flatMap((httpVersion): WayIn[] => [
+    {
+      name: `gRPC-Web over HTTP/${httpVersion}`,
+      json: false,
+      open: (baseUrl) => openUnary(createGrpcWebTransport({ baseUrl, httpVersion })),
+    },
+    {
+      name: `Connect with protobuf over HTTP/${httpVersion}`,
+      json: false,
+      open: (baseUrl) => openUnary(createConnectTransport({ baseUrl, httpVersion, useBinaryFormat: true })),
+    },
+    {
+      name: `Connect with JSON over HTTP/${httpVersion}`,
+      json: true,
+      open: (baseUrl) => openUnary(createConnectTransport({ baseUrl, httpVersion, useBinaryFormat: false })),
+    },
+  ]),
+  {
+    name: 'Connect stream over HTTP/2',
+    json: false,
+    open: (baseUrl) => openStream(createConnectTransport({ baseUrl, httpVersion: '2', useBinaryFormat: true })),
+  },
+];
+
+function heard(receipt: Receipt | undefined): Heard {
+  const nextReportAfterSeconds = Number(receipt?.policy?.nextReportAfter?.seconds);
+  switch (receipt?.outcome) {
+    case Outcome.STORED:
+      return { outcome: 'stored', nextReportAfterSeconds };
+    case Outcome.DUPLICATE:
+      return { outcome: 'duplicate', nextReportAfterSeconds };
+    case Outcome.REFUSED:
+      return { outcome: 'refused', code: receipt.refusal?.code ?? Code.Unknown, message: receipt.refusal?.reason ?? '' };
+    default:
+      throw new Error('a receipt without an outcome');
+  }
+}
+
+function refused(error: unknown): Heard {
+  const { code, rawMessage } = ConnectError.from(error);
+  return { outcome: 'refused', code, message: rawMessage };
+}
+
+function openUnary(transport: Transport): Client {
+  const client = createClient(CollectorService, transport);
+  return {
+    send: async (report) => {
+      try {
+        return heard((await client.submitReport({ report })).receipt);
+      } catch (error) {
+        return refused(error);
+      }
+    },
+    close: () => undefined,
+  };
+}
+
+function openStream(transport: Transport): Client {
+  const client = createClient(CollectorService, transport);
+  return {
+    send: async (report) => {
+      const requests = async function* () {
+        yield await Promise.resolve({ report });
+      };
+      try {
+        const receipts: Receipt[] = [];
+        for await (const { receipt } of client.streamReports(requests())) if (receipt !== undefined) receipts.push(receipt);
+        return heard(receipts[0]);
+      } catch (error) {
+        return refused(error);
+      }
+    },
+    close: () => undefined,
+  };
+}
+
+/** gRPC's codes are Connect's, less OK, which is no refusal. */
+function grpcRefusal({ code, details }: grpc.ServiceError): Heard {
+  return { outcome: 'refused', code: code as number as Code, message: details };
+}
+
+const SUBMIT = '/spartakus.collector.v1.CollectorService/SubmitReport';
+const STREAM = '/spartakus.collector.v1.CollectorService/StreamReports';
+
+function openGrpcUnary(url: string): Client {
+  const client = new grpc.Client(new URL(url).host, grpc.credentials.createInsecure());
+  return {
+    send: (report) =>
+      new Promise((resolve) => {
+        client.makeUnaryRequest(
+          SUBMIT,
+          (request: Report) => Buffer.from(toBinary(SubmitReportRequestSchema, create(SubmitReportRequestSchema, { report: request }))),
+          (bytes) => fromBinary(SubmitReportResponseSchema, bytes),
+          report,
+          (error, response) =>
+            resolve(error === null ? heard(response?.receipt) : grpcRefusal(error)),
+        );
+      }),
+    close: () => client.close(),
+  };
+}
+
+function openGrpcStream(url: string): Client {
+  const client = new grpc.Client(new URL(url).host, grpc.credentials.createInsecure());
+  return {
+    send: (report) =>
+      new Promise((resolve) => {
+        const call = client.makeBidiStreamRequest(
+          STREAM,
+          (request: Report) => Buffer.from(toBinary(StreamReportsRequestSchema, create(StreamReportsRequestSchema, { report: request }))),
+          (bytes) => fromBinary(StreamReportsResponseSchema, bytes),
+        );
+        call.on('data', ({ receipt }: { receipt?: Receipt }) => resolve(heard(receipt)));
+        call.on('error', (error: grpc.ServiceError) => resolve(grpcRefusal(error)));
+        call.write(report);
+        call.end();
+      }),
+    close: () => client.close(),
+  };
+}
+
+/** The legacy JSON of a report, as `curl` sends it. */
+export function legacyJson(report: Report): string {
+  return toJsonString(ReportSchema, report);
+}
