@@ -31,6 +31,8 @@ export interface KubeApiOptions {
   readonly token?: string;
   /** Paths, without a query, that are answered with 403. */
   readonly forbidden?: readonly string[];
+  /** Paths, without a query, that are never answered. */
+  readonly silent?: readonly string[];
   /** How many requests for a further page are answered with 410 before one is answered well. */
   readonly expirations?: number;
   /** Answers that replace those of the fixtures, by path and query. */
@@ -58,6 +60,8 @@ export interface KubeApi {
   readonly env: { readonly KUBERNETES_SERVICE_HOST: string; readonly KUBERNETES_SERVICE_PORT: string };
   /** Every request, in order, whether it was let in or not. */
   readonly asked: readonly Asked[];
+  /** Resolves when the first request has come in. */
+  firstRequest(): Promise<void>;
   /** How many connections were made. */
   connections(): number;
   /** From now on only this token is let in. */
@@ -78,13 +82,15 @@ export async function startKubeApi(options: KubeApiOptions = {}): Promise<KubeAp
   let token = options.token ?? 'test-token';
   let expirations = options.expirations ?? 0;
   let connections = 0;
+  const first = Promise.withResolvers<void>();
 
   const answer = (request: IncomingMessage): Answer => {
     const target = request.url ?? '';
     const accept = request.headers.accept ?? '';
     asked.push({ method: request.method ?? '', target, accept });
+    first.resolve();
     if (request.headers.authorization !== `Bearer ${token}` && !hasClientCertificate(request)) return unauthorized;
-    if (options.forbidden?.includes(target.split('?', 1)[0] ?? '') === true) return forbidden;
+    if (options.forbidden?.includes(pathOf(target)) === true) return forbidden;
     if (target.includes('&continue=') && expirations > 0) {
       expirations -= 1;
       return { status: 410, contentType: PROTOBUF, body: wrap(StatusSchema, create(StatusSchema, { reason: 'Expired' })) };
@@ -100,7 +106,10 @@ export async function startKubeApi(options: KubeApiOptions = {}): Promise<KubeAp
       requestCert: true,
       rejectUnauthorized: false,
     },
-    (request, response) => send(response, answer(request)),
+    (request, response) => {
+      const reply = answer(request);
+      if (options.silent?.includes(pathOf(request.url ?? '')) !== true) send(response, reply);
+    },
   );
   server.on('secureConnection', () => {
     connections += 1;
@@ -114,6 +123,7 @@ export async function startKubeApi(options: KubeApiOptions = {}): Promise<KubeAp
     url: `https://127.0.0.1:${port}`,
     env: { KUBERNETES_SERVICE_HOST: '127.0.0.1', KUBERNETES_SERVICE_PORT: String(port) },
     asked,
+    firstRequest: () => first.promise,
     connections: () => connections,
     letIn: (next) => {
       token = next;
@@ -186,6 +196,10 @@ function unwrap<Desc extends DescMessage>(schema: Desc, body: Uint8Array): Messa
 function hasClientCertificate(request: IncomingMessage): boolean {
   const { socket } = request;
   return socket instanceof TLSSocket && socket.authorized && socket.getPeerCertificate().subject.CN === 'spartakus-test';
+}
+
+function pathOf(target: string): string {
+  return target.split('?', 1)[0] ?? '';
 }
 
 function notFound(target: string): Answer {
