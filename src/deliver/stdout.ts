@@ -14,6 +14,8 @@ const INDENT_SPACES = 4;
  */
 export function openStdoutSink(stream: Writable): ReportSink {
   const pending = createPending();
+  // A closed pipe is told to who writes, and once more as an event: without a listener that ends the program.
+  stream.on('error', () => undefined);
   const print = async ({ report }: ReportEntry): Promise<Outcome> => {
     try {
       await write(stream, `${toJsonString(ReportSchema, report, { prettySpaces: INDENT_SPACES })}\n`);
@@ -31,13 +33,6 @@ export function openStdoutSink(stream: Writable): ReportSink {
 /** Resolves once the text is written, so that a slow reader slows the writer. */
 function write(stream: Writable, text: string): Promise<void> {
   return new Promise((resolve, reject) => {
-    // A closed pipe is told twice, and without this listener the second time ends the program.
-    stream.once('error', reject);
-    stream.write(text, (error) => {
-      // Not yet where it failed: the event comes after the callback.
-      if (error) return reject(error);
-      stream.off('error', reject);
-      resolve();
-    });
+    stream.write(text, (error) => (error ? reject(error) : resolve()));
   });
 }

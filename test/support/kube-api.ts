@@ -1,7 +1,6 @@
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import https from 'node:https';
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { TLSSocket } from 'node:tls';
@@ -14,6 +13,7 @@ import {
   UnknownSchema,
 } from '../../gen/spartakus/kubernetes/v1/kubernetes_pb.js';
 import index from '../fixtures/kubernetes/index.json' with { type: 'json' };
+import { listen, shut } from './listen.ts';
 
 const FIXTURES = new URL('../fixtures/', import.meta.url);
 const PROTOBUF = 'application/vnd.kubernetes.protobuf';
@@ -114,10 +114,7 @@ export async function startKubeApi(options: KubeApiOptions = {}): Promise<KubeAp
   server.on('secureConnection', () => {
     connections += 1;
   });
-  await new Promise<void>((resolve) => {
-    server.listen(0, '127.0.0.1', resolve);
-  });
-  const { port } = addressOf(server.address());
+  const port = await listen(server);
 
   return {
     url: `https://127.0.0.1:${port}`,
@@ -128,11 +125,7 @@ export async function startKubeApi(options: KubeApiOptions = {}): Promise<KubeAp
     letIn: (next) => {
       token = next;
     },
-    close: () =>
-      new Promise((resolve) => {
-        server.close(() => resolve());
-        server.closeAllConnections();
-      }),
+    close: () => shut(server),
   };
 }
 
@@ -209,9 +202,4 @@ function notFound(target: string): Answer {
 
 function send(response: ServerResponse, { status, contentType, body, headers = {} }: Answer): void {
   response.writeHead(status, { 'content-type': contentType, ...headers }).end(body);
-}
-
-function addressOf(address: AddressInfo | string | null): AddressInfo {
-  if (address === null || typeof address === 'string') throw new Error('The server does not listen on a port.');
-  return address;
 }
