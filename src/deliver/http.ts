@@ -7,13 +7,15 @@ import { maskUrl } from '../report/mask.ts';
 import type { Outcome, ReportEntry, ReportSink } from '../report/ports.ts';
 import { LEGACY_SCHEMA_VERSION, reportJson } from '../report/schema-version.ts';
 import { excerpt } from './excerpt.ts';
+import { apiUrl } from './http-url.ts';
 import { createPending } from './pending.ts';
 import { kindOfHttpStatus } from './status.ts';
 
-const API_PATH = '/api/v1';
-
 /** As much of an answer's text as is read to say what went wrong. */
 const MAX_TEXT_BYTES = 4096;
+
+/** An idle connection is closed before the other side does, so that no later report is sent into a closed one. */
+const AGENT_OPTIONS = { keepAlive: true, timeout: 10_000 };
 
 export interface HttpConfig {
   /** http://… or https://…, with or without the /api/v1 at its end. */
@@ -29,20 +31,6 @@ export interface HttpOptions {
   readonly signal?: AbortSignal;
 }
 
-/** Where reports go: the URL with /api/v1 at its end, once. Throws a SpartakusError `invalid` where it is not an http(s):// URL. */
-export function apiUrl(text: string): URL {
-  const url = URL.parse(text);
-  if (url === null || (url.protocol !== 'http:' && url.protocol !== 'https:')) {
-    throw new SpartakusError('invalid', `--database ${maskUrl(text)}: is not a URL, such as https://collector.example.com.`, {
-      field: '--database',
-    });
-  }
-  const path = url.pathname.replace(/\/+$/, '');
-  url.pathname = path.endsWith(API_PATH) ? path : path + API_PATH;
-  url.hash = '';
-  return url;
-}
-
 /**
  * A collector that takes the legacy JSON, one POST a report, as volunteers have sent it since 2016: the fields of schema version 1 and
  * no others. Only 204 is a success, for that is the original's contract; redirects are not followed.
@@ -50,7 +38,7 @@ export function apiUrl(text: string): URL {
 export function openHttpSink(config: HttpConfig, options: HttpOptions = {}): ReportSink {
   const { timeoutMs = 30_000, ca, signal } = options;
   const url = apiUrl(config.url);
-  const agent = url.protocol === 'http:' ? new http.Agent({ keepAlive: true }) : new https.Agent({ keepAlive: true, ca });
+  const agent = url.protocol === 'http:' ? new http.Agent(AGENT_OPTIONS) : new https.Agent({ ...AGENT_OPTIONS, ca });
   const pending = createPending();
 
   const post = async ({ report }: ReportEntry): Promise<Outcome> => {

@@ -3,7 +3,7 @@ import { SpartakusError } from '../report/errors.ts';
 import { maskUrl } from '../report/mask.ts';
 import type { ReportSink } from '../report/ports.ts';
 import { parseGrpcUrl } from './grpc-url.ts';
-import { apiUrl, openHttpSink } from './http.ts';
+import { apiUrl } from './http-url.ts';
 import { openStdoutSink } from './stdout.ts';
 
 /** A form that --database takes, for help and --print-databases. */
@@ -42,8 +42,11 @@ export async function openDatabase(spec: string, { stdout, timeoutMs, signal }: 
   const options = { ...(timeoutMs === undefined ? {} : { timeoutMs }), ...(signal === undefined ? {} : { signal }) };
   const transport = transportOf(spec);
   if (transport === 'stdout') return openStdoutSink(stdout);
-  if (transport === 'http') return openHttpSink({ url: spec }, options);
-  // Only here: a volunteer that prints, or speaks legacy JSON, needs no gRPC in memory.
+  // Only what is needed comes into memory: gRPC is 10 MiB, and even node:http is 8, for as a module it brings Node's WebSocket along.
+  if (transport === 'http') {
+    const { openHttpSink } = await import('./http.ts');
+    return openHttpSink({ url: spec }, options);
+  }
   const { openRpcSink } = await import('./rpc.ts');
   return openRpcSink({ url: spec }, options);
 }

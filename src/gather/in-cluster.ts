@@ -23,7 +23,7 @@ export function inClusterAccess(env: NodeJS.ProcessEnv, serviceAccountDir: strin
   return {
     credentials: async () => {
       const [token, ca] = await Promise.all([read(tokenFile), read(path.join(serviceAccountDir, 'ca.crt'))]);
-      return { server, headers: { authorization: `Bearer ${token.trim()}` }, options: { ca } };
+      return { server, headers: { authorization: `Bearer ${token.trim()}` }, options: { ca, rejectUnauthorized: true } };
     },
   };
 }

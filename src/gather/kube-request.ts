@@ -1,4 +1,3 @@
-import http from 'node:http';
 import type { IncomingMessage } from 'node:http';
 import https from 'node:https';
 import { messageOf, SpartakusError } from '../report/errors.ts';
@@ -50,9 +49,11 @@ export async function sendRequest(request: KubeRequest): Promise<KubeAnswer> {
   }
 }
 
-function send(url: URL, { options, headers, accept }: KubeRequest, signal: AbortSignal): Promise<IncomingMessage> {
+async function send(url: URL, { options, headers, accept }: KubeRequest, signal: AbortSignal): Promise<IncomingMessage> {
+  // Plain HTTP is the exception (kubectl proxy), and node:http as a module costs 8 MiB, for it brings Node's WebSocket along.
+  const { request } = url.protocol === 'http:' ? await import('node:http') : https;
   return new Promise((resolve, reject) => {
-    const outgoing = (url.protocol === 'http:' ? http : https).request(url, {
+    const outgoing = request(url, {
       ...options,
       method: 'GET',
       signal,

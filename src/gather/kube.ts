@@ -1,4 +1,3 @@
-import http from 'node:http';
 import https from 'node:https';
 import { inClusterAccess, SERVICE_ACCOUNT_DIR } from './in-cluster.ts';
 import type { KubeAccess, KubeCredentials } from './kube-access.ts';
@@ -7,6 +6,9 @@ import { sendRequest } from './kube-request.ts';
 
 /** A minute, as client-go has it: tokens are renewed long before they expire, so an older file may be read this late. */
 const CREDENTIALS_TTL_MS = 60_000;
+
+/** An idle connection is closed before the other side does, so that no later request is sent into a closed one. */
+const AGENT_OPTIONS = { keepAlive: true, timeout: 10_000 };
 
 export interface KubeConfig {
   /** --kubeconfig: a file. */
@@ -53,7 +55,7 @@ export async function openKubeClient(config: KubeConfig, options: KubeOptions): 
   const access = await chooseAccess(config, env, serviceAccountDir);
   const stop = new AbortController();
   // TLS material is part of what an agent knows its sockets by: rotated certificates get new connections by themselves.
-  const agents = { http: new http.Agent({ keepAlive: true }), https: new https.Agent({ keepAlive: true }) };
+  const agent = new https.Agent(AGENT_OPTIONS);
   let known: { readonly credentials: KubeCredentials; readonly readAtMs: number } | undefined;
 
   const credentials = async (): Promise<KubeCredentials> => {
@@ -66,13 +68,12 @@ export async function openKubeClient(config: KubeConfig, options: KubeOptions): 
   return {
     get: async (target, accept) => {
       const { server, headers, options: tls } = await credentials();
-      const agent = server.startsWith('http:') ? agents.http : agents.https;
       const answer = await sendRequest({
         server,
         target,
         accept,
         headers,
-        options: { agent, ...tls },
+        options: server.startsWith('http:') ? tls : { agent, ...tls },
         timeoutMs,
         maxBodyBytes,
         signal: stop.signal,
@@ -83,8 +84,7 @@ export async function openKubeClient(config: KubeConfig, options: KubeOptions): 
     },
     close: () => {
       stop.abort();
-      agents.http.destroy();
-      agents.https.destroy();
+      agent.destroy();
     },
   };
 }

@@ -28,12 +28,14 @@ export interface NodeIdentity {
  *   a report cannot try out names.
  */
 export function createNodeId(key: string, node: NodeIdentity): string {
-  const hmac = createHmac('sha256', key);
-  for (const text of [NODE_ID_LABEL, node.name, node.machineId, node.systemUuid]) {
-    const utf8 = Buffer.from(text, 'utf8');
-    const length = Buffer.alloc(4);
-    length.writeUInt32BE(utf8.length);
-    hmac.update(length).update(utf8);
-  }
-  return hmac.digest().toString('hex', 0, NODE_ID_BYTES);
+  const fields = [NODE_ID_LABEL, node.name, node.machineId, node.systemUuid];
+  const input = Buffer.concat(fields.flatMap(lengthPrefixed));
+  return createHmac('sha256', key).update(input).digest('hex').slice(0, 2 * NODE_ID_BYTES);
+}
+
+function lengthPrefixed(text: string): readonly Buffer[] {
+  const utf8 = Buffer.from(text, 'utf8');
+  const length = Buffer.allocUnsafe(4);
+  length.writeUInt32BE(utf8.length);
+  return [length, utf8];
 }
