@@ -106,7 +106,7 @@ async function run({ config, options, kube, sink, stop }: Run): Promise<Voluntee
     log(outcome, options.logger, stop);
     if (periodMs === 0) return outcome.status === 'failed' ? outcome : { status: 'stored' };
     const nextInMs = waitMs(periodMs, outcome);
-    options.logger.debug({ nextInMs }, 'The next report is made later.');
+    if (nextInMs > periodMs) options.logger.info({ nextInMs, periodMs }, 'The collector asks for a longer time until the next report.');
     await options.clock.sleep(nextInMs, stop);
     if (stop.aborted) return { status: 'closed' };
   }

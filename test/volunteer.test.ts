@@ -133,6 +133,7 @@ test('a collector that asks for rarer reports gets them', async () => {
   await start();
 
   await expect(clock.asleep()).resolves.toBe(48 * HOUR_MS);
+  expect(lines.at(-1)).toMatchObject({ level: 'info', fields: { nextInMs: 48 * HOUR_MS } });
 });
 
 test('a collector that asks for more frequent reports than the administrator wants does not get them', async () => {

@@ -1,4 +1,5 @@
 import { writeFile } from 'node:fs/promises';
+import http from 'node:http';
 import path from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { openKubeClient } from '../../src/gather/kube.ts';
@@ -7,6 +8,7 @@ import { failureOf } from '../support/failure.ts';
 import { withFiles } from '../support/files.ts';
 import { openServiceAccount, readFixture, startKubeApi } from '../support/kube-api.ts';
 import type { KubeApi } from '../support/kube-api.ts';
+import { listen, shut } from '../support/listen.ts';
 
 let api: KubeApi;
 
@@ -138,6 +140,21 @@ test('a kubeconfig that changed is read again', async () => {
       kube.close();
     });
   });
+});
+
+test('plain HTTP, as kubectl proxy speaks it, works where the kubeconfig says that it may', async () => {
+  const server = http.createServer((_, response) => response.setHeader('content-type', 'application/json').end('{"gitVersion":"v1.31.4"}'));
+  const port = await listen(server);
+  const cluster = (insecure: boolean) => ({ server: `http://127.0.0.1:${port}`, 'insecure-skip-tls-verify': insecure });
+  const files = {
+    allowed: await kubeconfig({}, { clusters: [{ name: 'test', cluster: cluster(true) }] }),
+    not: await kubeconfig({ token: 'kubeconfig-token' }, { clusters: [{ name: 'test', cluster: cluster(false) }] }),
+  };
+  await withFiles(files, async (dir) => {
+    await expect(versionWith({ kubeconfig: path.join(dir, 'allowed') })).resolves.toBe('v1.31.4');
+    await expect(failureOf(versionWith({ kubeconfig: path.join(dir, 'not') }))).resolves.toMatchObject({ kind: 'unavailable' });
+  });
+  await shut(server);
 });
 
 test('without any way to a cluster the error says what was looked for', async () => {
