@@ -87,12 +87,22 @@ export function openRpcSink({ url }: RpcConfig, options: RpcOptions = {}): Repor
 function openClient({ host, authority, tls }: GrpcTarget, ca: Buffer | undefined): Client {
   // dns: takes names and addresses alike, where grpc-js would read a bare IPv6 address as a scheme.
   const address = `dns:${authority}`;
-  if (!tls) return new Client(address, credentials.createInsecure());
-  if (isIP(host) === 0) return new Client(address, credentials.createSsl(ca));
-  // grpc-js sends the host as the TLS server name, and Node.js refuses to send an address as one (RFC 6066 section 3; since Node.js
-  // 26 an error). So a name that means nothing is sent, and the certificate is checked against the address all the same.
+  // grpc-js goes through $grpc_proxy, $https_proxy or $http_proxy. A proxy elsewhere cannot reach this machine's loopback, so that is
+  // left out, as Go's net/http does.
+  const options = { 'grpc.enable_http_proxy': isLoopback(host) ? 0 : 1 };
+  if (!tls) return new Client(address, credentials.createInsecure(), options);
+  if (isIP(host) === 0) return new Client(address, credentials.createSsl(ca), options);
+  // grpc-js sends the host as the TLS server name, and Node.js refuses to send an address as one (RFC 6066 section 3; its deprecation
+  // DEP0123 has become an error). So a name that means nothing is sent, and the certificate is checked against the address all the same.
   const identity = { checkServerIdentity: (_: string, certificate: PeerCertificate) => checkServerIdentity(host, certificate) };
-  return new Client(address, credentials.createSsl(ca, null, null, identity), { 'grpc.ssl_target_name_override': 'collector.invalid' });
+  return new Client(address, credentials.createSsl(ca, null, null, identity), {
+    ...options,
+    'grpc.ssl_target_name_override': 'collector.invalid',
+  });
+}
+
+function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '::1' || /^127(\.\d+){3}$/.test(host);
 }
 
 /** Streams the reports, and gathers their outcomes; never rejects. */

@@ -1,7 +1,7 @@
 import { create } from '@bufbuild/protobuf';
 import { durationFromMs } from '@bufbuild/protobuf/wkt';
 import { ServerCredentials, status as Code } from '@grpc/grpc-js';
-import { afterEach, expect, test } from 'vitest';
+import { afterEach, expect, test, vi } from 'vitest';
 import { Outcome as ReceiptOutcome, StreamReportsResponseSchema } from '../../gen/spartakus/collector/v1/collector_service_pb.js';
 import { openRpcSink } from '../../src/deliver/rpc.ts';
 import type { RpcOptions } from '../../src/deliver/rpc.ts';
@@ -213,6 +213,14 @@ test('after it was given up nothing is sent any more', async () => {
 
   await expect(failOne(sink)).resolves.toMatchObject({ kind: 'unavailable' });
   expect(collector.stored.size).toBe(0);
+});
+
+test('a collector on this machine is reached without the proxy of the environment', async () => {
+  vi.stubEnv('grpc_proxy', 'http://127.0.0.1:9');
+  closers.push(() => void vi.unstubAllEnvs());
+  const { sink } = await start();
+
+  await expect(putOne(sink)).resolves.toStrictEqual({ status: 'stored' });
 });
 
 async function startTls(certificate: string): Promise<GrpcCollector> {
