@@ -8,7 +8,7 @@ import type { Outcome, ReportEntry, ReportSink } from '../report/ports.ts';
 import { LEGACY_SCHEMA_VERSION, reportJson } from '../report/schema-version.ts';
 import { excerpt } from './excerpt.ts';
 import { apiUrl } from './http-url.ts';
-import { createPending } from './pending.ts';
+import { createPending } from '../report/pending.ts';
 import { kindOfHttpStatus } from './status.ts';
 
 /** As much of an answer's text as is read to say what went wrong. */

@@ -18,7 +18,7 @@ import type { Outcome, ReportEntry, ReportSink } from '../report/ports.ts';
 import { excerpt } from './excerpt.ts';
 import { parseGrpcUrl } from './grpc-url.ts';
 import type { GrpcTarget } from './grpc-url.ts';
-import { createPending } from './pending.ts';
+import { createPending } from '../report/pending.ts';
 import { kindOfGrpcCode, kindOfRefusal } from './status.ts';
 
 const METHOD = `/${CollectorService.typeName}/${CollectorService.method.streamReports.name}`;
@@ -65,8 +65,14 @@ export function openRpcSink({ url }: RpcConfig, options: RpcOptions = {}): Repor
   };
   signal?.addEventListener('abort', cancelAll, { once: true });
 
+  let closed = false;
+
   const put = async (entries: readonly ReportEntry[]): Promise<readonly Outcome[]> => {
     if (entries.length === 0) return [];
+    if (closed) {
+      const error = new SpartakusError('unavailable', `The connection to the collector at ${url} is closed.`);
+      return entries.map(() => ({ status: 'failed', error }));
+    }
     const call = open();
     if (signal?.aborted === true) call.cancel();
     return exchange(call, entries, url);
@@ -75,6 +81,7 @@ export function openRpcSink({ url }: RpcConfig, options: RpcOptions = {}): Repor
   return {
     put: (entries) => pending.add(put(entries)),
     close: async () => {
+      closed = true;
       await pending.settled();
       signal?.removeEventListener('abort', cancelAll);
       // Every receipt is in; a collector that has not ended its side yet is not waited for.

@@ -3,7 +3,7 @@ import { toJsonString } from '@bufbuild/protobuf';
 import { ReportSchema } from '../../gen/spartakus/report/v1/report_pb.js';
 import { messageOf, SpartakusError } from '../report/errors.ts';
 import type { Outcome, ReportEntry, ReportSink } from '../report/ports.ts';
-import { createPending } from './pending.ts';
+import { createPending } from '../report/pending.ts';
 
 /** As the original printed it. */
 const INDENT_SPACES = 4;

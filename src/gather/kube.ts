@@ -3,6 +3,7 @@ import { inClusterAccess, SERVICE_ACCOUNT_DIR } from './in-cluster.ts';
 import type { KubeAccess, KubeCredentials } from './kube-access.ts';
 import type { KubeAnswer } from './kube-answer.ts';
 import { sendRequest } from './kube-request.ts';
+import { kubeconfigAccess } from './kubeconfig.ts';
 
 /** A minute, as client-go has it: tokens are renewed long before they expire, so an older file may be read this late. */
 const CREDENTIALS_TTL_MS = 60_000;
@@ -94,7 +95,7 @@ async function chooseAccess(config: KubeConfig, env: NodeJS.ProcessEnv, serviceA
     const inCluster = inClusterAccess(env, serviceAccountDir);
     if (inCluster !== undefined) return inCluster;
   }
-  // Only here: it brings in @kubernetes/client-node, which costs 80 MiB that a pod does not have to pay.
-  const { kubeconfigAccess } = await import('./kubeconfig.ts');
-  return kubeconfigAccess(config, env);
+  // Only here: it costs 80 MiB, which a pod does not have to pay.
+  const { KubeConfig: Kubeconfig } = await import('@kubernetes/client-node');
+  return kubeconfigAccess(config, env, () => new Kubeconfig());
 }

@@ -1,7 +1,6 @@
 import { existsSync } from 'node:fs';
 import type { RequestOptions } from 'node:https';
 import path from 'node:path';
-import { KubeConfig } from '@kubernetes/client-node';
 import { messageOf, SpartakusError } from '../report/errors.ts';
 import type { KubeAccess, KubeCredentials } from './kube-access.ts';
 
@@ -18,19 +17,39 @@ interface Choice {
   readonly context?: string;
 }
 
+/** A thing of a kubeconfig that has a name. */
+interface Named {
+  readonly name: string;
+}
+
+/** What is used of a kubeconfig, as @kubernetes/client-node reads it. */
+export interface Kubeconfig {
+  clusters: (Named & { readonly server: string; readonly proxyUrl?: string | undefined })[];
+  users: Named[];
+  contexts: (Named & { readonly cluster: string; readonly user: string })[];
+  loadFromFile(file: string): void;
+  /** Adds the other's clusters, users and contexts, and takes its current context unless `preserveContext` is set. */
+  mergeConfig(other: Kubeconfig, preserveContext: boolean): void;
+  getCurrentContext(): string;
+  setCurrentContext(context: string): void;
+  /** Fills in TLS material, headers and an agent; runs exec plugins. */
+  applyToHTTPSOptions(options: RequestOptions): Promise<void>;
+}
+
 /**
  * How to reach the API server that a kubeconfig names: its CA, and client certificates, tokens, exec plugins or a password. The
  * files are read now, so that a mistake shows at start, and again each time when credentials are asked for.
  *
  * Which files: --kubeconfig, else $KUBECONFIG (several, joined as kubectl does: of two entries with one name the first counts), else
  * ~/.kube/config. What cannot be used is a SpartakusError `invalid` that names the flag; it repeats nothing of the content.
+ *
+ * @param create makes an empty kubeconfig
  */
-export function kubeconfigAccess(choice: Choice, env: NodeJS.ProcessEnv): KubeAccess {
+export function kubeconfigAccess(choice: Choice, env: NodeJS.ProcessEnv, create: () => Kubeconfig): KubeAccess {
   const files = chooseFiles(choice, env);
-  load(files, choice.context);
-  return {
-    credentials: async () => credentialsOf(load(files, choice.context), files),
-  };
+  const load = (): Kubeconfig => loadFiles(files, choice.context, create);
+  load();
+  return { credentials: async () => credentialsOf(load(), files) };
 }
 
 function chooseFiles({ kubeconfig }: Choice, env: NodeJS.ProcessEnv): Files {
@@ -50,15 +69,14 @@ function chooseFiles({ kubeconfig }: Choice, env: NodeJS.ProcessEnv): Files {
   );
 }
 
-function load(files: Files, context: string | undefined): KubeConfig {
-  const config = new KubeConfig();
-  for (const file of files.paths) join(config, read(file, files));
+function loadFiles(files: Files, context: string | undefined, create: () => Kubeconfig): Kubeconfig {
+  const config = create();
+  for (const file of files.paths) join(config, read(file, files, create()));
   choose(config, files, context);
   return config;
 }
 
-function read(file: string, files: Files): KubeConfig {
-  const config = new KubeConfig();
+function read(file: string, files: Files, config: Kubeconfig): Kubeconfig {
   try {
     config.loadFromFile(file);
   } catch (error) {
@@ -70,34 +88,38 @@ function read(file: string, files: Files): KubeConfig {
   return config;
 }
 
-function join(config: KubeConfig, other: KubeConfig): void {
-  other.clusters = other.clusters.filter(({ name }) => config.getCluster(name) === null);
-  other.users = other.users.filter(({ name }) => config.getUser(name) === null);
-  other.contexts = other.contexts.filter(({ name }) => config.getContextObject(name) === null);
+function join(config: Kubeconfig, other: Kubeconfig): void {
+  other.clusters = other.clusters.filter(({ name }) => find(config.clusters, name) === undefined);
+  other.users = other.users.filter(({ name }) => find(config.users, name) === undefined);
+  other.contexts = other.contexts.filter(({ name }) => find(config.contexts, name) === undefined);
   config.mergeConfig(other, Boolean(config.getCurrentContext()));
 }
 
-function choose(config: KubeConfig, files: Files, context: string | undefined): void {
-  const known = config.getContexts().map(({ name }) => name);
+function choose(config: Kubeconfig, files: Files, context: string | undefined): void {
+  const known = config.contexts.map(({ name }) => name);
   const listed = known.length === 0 ? 'it has none' : `it has ${known.join(', ')}`;
   const name = context ?? config.getCurrentContext();
   const fail = (message: string): never => {
     throw new SpartakusError('invalid', message, { field: context === undefined ? '--kubeconfig' : '--context' });
   };
   if (!name) return fail(`${files.label}: no current-context is set; choose one with --context (${listed}).`);
-  const chosen = config.getContextObject(name);
-  if (chosen === null) {
+  const chosen = find(config.contexts, name);
+  if (chosen === undefined) {
     return context === undefined
       ? fail(`${files.label}: its current-context "${name}" is not among its contexts (${listed}).`)
       : fail(`--context ${name}: ${files.label} has no such context (${listed}).`);
   }
-  if (config.getCluster(chosen.cluster) === null) return fail(`${files.label}: context "${name}" names a cluster that is not in it.`);
-  if (config.getUser(chosen.user) === null) return fail(`${files.label}: context "${name}" names a user that is not in it.`);
+  if (find(config.clusters, chosen.cluster) === undefined) return fail(`${files.label}: context "${name}" names a cluster that is not in it.`);
+  if (find(config.users, chosen.user) === undefined) return fail(`${files.label}: context "${name}" names a user that is not in it.`);
   config.setCurrentContext(name);
 }
 
-async function credentialsOf(config: KubeConfig, files: Files): Promise<KubeCredentials> {
-  const cluster = config.getCurrentCluster();
+function find<Entry extends Named>(entries: readonly Entry[], name: string): Entry | undefined {
+  return entries.find((entry) => entry.name === name);
+}
+
+async function credentialsOf(config: Kubeconfig, files: Files): Promise<KubeCredentials> {
+  const cluster = find(config.clusters, find(config.contexts, config.getCurrentContext())?.cluster ?? '');
   const options: RequestOptions = {};
   try {
     await config.applyToHTTPSOptions(options);

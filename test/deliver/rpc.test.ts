@@ -215,6 +215,13 @@ test('after it was given up nothing is sent any more', async () => {
   expect(collector.stored.size).toBe(0);
 });
 
+test('after it was closed nothing is sent any more', async () => {
+  const { sink } = await start();
+  await sink.close();
+
+  await expect(failOne(sink)).resolves.toMatchObject({ kind: 'unavailable' });
+});
+
 test('a collector on this machine is reached without the proxy of the environment', async () => {
   vi.stubEnv('grpc_proxy', 'http://127.0.0.1:9');
   closers.push(() => void vi.unstubAllEnvs());
