@@ -1,0 +1,67 @@
+import type { Writable } from 'node:stream';
+import { SpartakusError } from '../report/errors.ts';
+import { maskUrl } from '../report/mask.ts';
+import type { ReportSink } from '../report/ports.ts';
+import { parseGrpcUrl } from './grpc-url.ts';
+import { apiUrl } from './http-url.ts';
+import { openStdoutSink } from './stdout.ts';
+
+/** A form that --database takes, for help and --print-databases. */
+export interface DatabaseForm {
+  readonly example: string;
+  readonly description: string;
+}
+
+/** Every form of --database that a volunteer takes. */
+export const DATABASE_FORMS: readonly DatabaseForm[] = [
+  { example: 'stdout', description: 'prints each report, and sends nothing' },
+  { example: 'grpc://collector.example.com:8080', description: 'a collector, over gRPC without TLS; port 8080 where none is given' },
+  { example: 'grpcs://collector.example.com:443', description: 'a collector, over gRPC with TLS; port 443 where none is given' },
+  { example: 'http://collector.example.com', description: 'a collector, as legacy JSON to /api/v1, without TLS' },
+  { example: 'https://collector.example.com', description: 'a collector, as legacy JSON to /api/v1, with TLS' },
+];
+
+export interface OpenOptions {
+  /** Where `stdout` prints. */
+  readonly stdout: Writable;
+  /** How long a delivery may take, in milliseconds; the transport's own default where none is given. */
+  readonly timeoutMs?: number;
+  /** Gives up what is under way. */
+  readonly signal?: AbortSignal;
+}
+
+type Transport = 'stdout' | 'rpc' | 'http';
+
+/** Checks a value of --database without opening anything. What is wrong with it is thrown as a SpartakusError `invalid`. */
+export function checkDatabase(spec: string): void {
+  transportOf(spec);
+}
+
+/** Opens what --database names. Nothing connects before the first put; a wrong value is thrown as by {@link checkDatabase}. */
+export async function openDatabase(spec: string, { stdout, timeoutMs, signal }: OpenOptions): Promise<ReportSink> {
+  const options = { ...(timeoutMs === undefined ? {} : { timeoutMs }), ...(signal === undefined ? {} : { signal }) };
+  const transport = transportOf(spec);
+  if (transport === 'stdout') return openStdoutSink(stdout);
+  // Only what is needed comes into memory: gRPC is 10 MiB, and even node:http is 8, for as a module it brings Node's WebSocket along.
+  if (transport === 'http') {
+    const { openHttpSink } = await import('./http.ts');
+    return openHttpSink({ url: spec }, options);
+  }
+  const { openRpcSink } = await import('./rpc.ts');
+  return openRpcSink({ url: spec }, options);
+}
+
+function transportOf(spec: string): Transport {
+  if (spec === 'stdout') return 'stdout';
+  const scheme = /^([a-z][a-z0-9+.-]*):\/\//i.exec(spec)?.[1]?.toLowerCase();
+  if (scheme === 'grpc' || scheme === 'grpcs') {
+    parseGrpcUrl(spec);
+    return 'rpc';
+  }
+  if (scheme === 'http' || scheme === 'https') {
+    apiUrl(spec);
+    return 'http';
+  }
+  const known = DATABASE_FORMS.map(({ example }) => example).join(', ');
+  throw new SpartakusError('invalid', `--database ${maskUrl(spec)}: is none of the known forms: ${known}.`, { field: '--database' });
+}

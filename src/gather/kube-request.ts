@@ -1,0 +1,94 @@
+import type { IncomingMessage } from 'node:http';
+import https from 'node:https';
+import { messageOf, SpartakusError } from '../report/errors.ts';
+import type { KubeAnswer } from './kube-answer.ts';
+
+/** One GET, fully made up. */
+export interface KubeRequest {
+  /** The API server, such as "https://10.0.0.1:443", with a path where it stands behind one. */
+  readonly server: string;
+  /** Path and query, from "/api" or the like on. */
+  readonly target: string;
+  readonly accept: string;
+  /** Authorization. */
+  readonly headers: Readonly<Record<string, string>>;
+  /** Agent and TLS material. */
+  readonly options: https.RequestOptions;
+  /** How long the whole answer may take, in milliseconds. */
+  readonly timeoutMs: number;
+  /** How long a body may be. */
+  readonly maxBodyBytes: number;
+  /** Ends the request early. */
+  readonly signal: AbortSignal;
+}
+
+/** Sends a GET and reads the whole answer, whatever its status. What fails on the way is a SpartakusError. */
+export async function sendRequest(request: KubeRequest): Promise<KubeAnswer> {
+  const url = new URL(request.server.replace(/\/+$/, '') + request.target);
+  const path = request.target.split('?', 1)[0] ?? '';
+  const deadline = AbortSignal.timeout(request.timeoutMs);
+  try {
+    const incoming = await send(url, request, AbortSignal.any([deadline, request.signal]));
+    const body = await readBody(incoming, path, request.maxBodyBytes);
+    const retryAfterMs = secondsToMs(incoming.headers['retry-after']);
+    return {
+      path,
+      status: incoming.statusCode ?? 0,
+      contentType: incoming.headers['content-type'] ?? '',
+      body,
+      ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
+    };
+  } catch (error) {
+    if (error instanceof SpartakusError) throw error;
+    const asked = `GET ${path} of ${url.origin}`;
+    if (deadline.aborted) {
+      throw new SpartakusError('unavailable', `The Kubernetes API did not answer ${asked} within ${request.timeoutMs / 1000} s.`);
+    }
+    if (request.signal.aborted) throw new SpartakusError('unavailable', `${asked} was given up, because the program stops.`);
+    throw new SpartakusError('unavailable', `The Kubernetes API did not answer ${asked}: ${messageOf(error)}.${adviceFor(error)}`);
+  }
+}
+
+async function send(url: URL, { options, headers, accept }: KubeRequest, signal: AbortSignal): Promise<IncomingMessage> {
+  // Plain HTTP is the exception (kubectl proxy), and node:http as a module costs 8 MiB, for it brings Node's WebSocket along.
+  const { request } = url.protocol === 'http:' ? await import('node:http') : https;
+  return new Promise((resolve, reject) => {
+    const outgoing = request(url, {
+      ...options,
+      method: 'GET',
+      signal,
+      // Without "identity" Kubernetes compresses long answers, which costs both sides more than a local network does.
+      headers: { ...headers, accept, 'accept-encoding': 'identity', 'user-agent': 'spartakus-volunteer' },
+    });
+    outgoing.once('response', resolve);
+    // For as long as the request lives: an error that comes when the answer has begun reaches the reader of the body as well.
+    outgoing.on('error', reject);
+    outgoing.end();
+  });
+}
+
+async function readBody(incoming: AsyncIterable<Uint8Array>, path: string, maxBodyBytes: number): Promise<Uint8Array> {
+  const chunks: Uint8Array[] = [];
+  let bytes = 0;
+  for await (const chunk of incoming) {
+    bytes += chunk.length;
+    // Leaving the loop destroys the stream, and the connection with it.
+    if (bytes > maxBodyBytes) {
+      throw new SpartakusError('too-large', `The answer of the Kubernetes API to GET ${path} is longer than ${maxBodyBytes} bytes.`);
+    }
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks, bytes);
+}
+
+/** Kubernetes sends Retry-After in seconds, never as a date. */
+function secondsToMs(header: string | undefined): number | undefined {
+  return header !== undefined && /^\d{1,6}$/.test(header) ? Number(header) * 1000 : undefined;
+}
+
+function adviceFor(error: unknown): string {
+  const code = error instanceof Error && 'code' in error ? String(error.code) : '';
+  return /CERT|VERIFY|ISSUER|SELF_SIGNED/.test(code)
+    ? " Its certificate does not hold against the CA of the service account or kubeconfig: is this the cluster's own CA and address?"
+    : '';
+}

@@ -1,0 +1,101 @@
+import https from 'node:https';
+import { inClusterAccess, SERVICE_ACCOUNT_DIR } from './in-cluster.ts';
+import type { KubeAccess, KubeCredentials } from './kube-access.ts';
+import type { KubeAnswer } from './kube-answer.ts';
+import { sendRequest } from './kube-request.ts';
+import { kubeconfigAccess } from './kubeconfig.ts';
+
+/** A minute, as client-go has it: tokens are renewed long before they expire, so an older file may be read this late. */
+const CREDENTIALS_TTL_MS = 60_000;
+
+/** An idle connection is closed before the other side does, so that no later request is sent into a closed one. */
+const AGENT_OPTIONS = { keepAlive: true, timeout: 10_000 };
+
+export interface KubeConfig {
+  /** --kubeconfig: a file. */
+  readonly kubeconfig?: string;
+  /** --context: a context of the kubeconfig, in place of its current one. */
+  readonly context?: string;
+}
+
+export interface KubeOptions {
+  readonly env: NodeJS.ProcessEnv;
+  /** Where the pod's service account is mounted. */
+  readonly serviceAccountDir?: string;
+  /** How long one answer may take, in milliseconds. */
+  readonly timeoutMs?: number;
+  /** How long one answer may be: a page of 100 nodes is about 1.2 MB as a rule. */
+  readonly maxBodyBytes?: number;
+  /** Milliseconds of a clock that only has to go on, to know the age of credentials. */
+  readonly nowMs?: () => number;
+}
+
+/** Reads from the Kubernetes API. */
+export interface KubeClient {
+  /**
+   * Sends a GET. Answers whatever the API server answers, an error too: readJson and readProtobuf turn that into a SpartakusError.
+   * Rejects with a SpartakusError where there is no answer.
+   *
+   * @param target path and query, such as "/api/v1/nodes?limit=100"
+   * @param accept the media type to ask for
+   */
+  get(target: string, accept: string): Promise<KubeAnswer>;
+  /** Ends what is under way and closes every connection. Idempotent. */
+  close(): void;
+}
+
+/**
+ * A client of the cluster that the flags name, else of the cluster around this pod, else of the kubeconfig's current context
+ * ($KUBECONFIG, then ~/.kube/config). No request is sent yet.
+ *
+ * A kubeconfig that cannot be read, or a context that is not in it, is a SpartakusError `invalid` that names the flag.
+ */
+export async function openKubeClient(config: KubeConfig, options: KubeOptions): Promise<KubeClient> {
+  const { env, serviceAccountDir = SERVICE_ACCOUNT_DIR, timeoutMs = 30_000, maxBodyBytes = 64 * 1024 * 1024 } = options;
+  const nowMs = options.nowMs ?? (() => performance.now());
+  const access = await chooseAccess(config, env, serviceAccountDir);
+  const stop = new AbortController();
+  // TLS material is part of what an agent knows its sockets by: rotated certificates get new connections by themselves.
+  const agent = new https.Agent(AGENT_OPTIONS);
+  let known: { readonly credentials: KubeCredentials; readonly readAtMs: number } | undefined;
+
+  const credentials = async (): Promise<KubeCredentials> => {
+    if (known === undefined || nowMs() - known.readAtMs > CREDENTIALS_TTL_MS) {
+      known = { credentials: await access.credentials(), readAtMs: nowMs() };
+    }
+    return known.credentials;
+  };
+
+  return {
+    get: async (target, accept) => {
+      const { server, headers, options: tls } = await credentials();
+      const answer = await sendRequest({
+        server,
+        target,
+        accept,
+        headers,
+        options: server.startsWith('http:') ? tls : { agent, ...tls },
+        timeoutMs,
+        maxBodyBytes,
+        signal: stop.signal,
+      });
+      // Whatever was presented is no longer known: the next request reads it again.
+      if (answer.status === 401) known = undefined;
+      return answer;
+    },
+    close: () => {
+      stop.abort();
+      agent.destroy();
+    },
+  };
+}
+
+async function chooseAccess(config: KubeConfig, env: NodeJS.ProcessEnv, serviceAccountDir: string): Promise<KubeAccess> {
+  if (config.kubeconfig === undefined && config.context === undefined) {
+    const inCluster = inClusterAccess(env, serviceAccountDir);
+    if (inCluster !== undefined) return inCluster;
+  }
+  // Only here: it costs 80 MiB, which a pod does not have to pay.
+  const { KubeConfig: Kubeconfig } = await import('@kubernetes/client-node');
+  return kubeconfigAccess(config, env, () => new Kubeconfig());
+}

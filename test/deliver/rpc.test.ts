@@ -1,0 +1,262 @@
+import { create } from '@bufbuild/protobuf';
+import { durationFromMs } from '@bufbuild/protobuf/wkt';
+import { ServerCredentials, status as Code } from '@grpc/grpc-js';
+import { afterEach, expect, test, vi } from 'vitest';
+import { Outcome as ReceiptOutcome, StreamReportsResponseSchema } from '../../gen/spartakus/collector/v1/collector_service_pb.js';
+import { openRpcSink } from '../../src/deliver/rpc.ts';
+import type { RpcOptions } from '../../src/deliver/rpc.ts';
+import type { SpartakusError } from '../../src/report/errors.ts';
+import type { Outcome, ReportSink } from '../../src/report/ports.ts';
+import { makeReport, reportSinkContract } from '../contract/report-sink.ts';
+import type { Refusal } from '../contract/report-sink.ts';
+import { startGrpcCollector } from '../support/grpc-collector.ts';
+import type { GrpcCollector } from '../support/grpc-collector.ts';
+import { readFixture } from '../support/kube-api.ts';
+
+const REFUSAL = {
+  permanent: { code: Code.INVALID_ARGUMENT, reason: 'no' },
+  retryable: { code: Code.UNAVAILABLE, reason: 'later' },
+} as const;
+
+reportSinkContract(
+  'a collector over gRPC',
+  async () => {
+    const collector = await startGrpcCollector();
+    const sink = openRpcSink({ url: `grpc://127.0.0.1:${collector.port}` });
+    const refused = new Map<string, Refusal>();
+    const store = collector.receiptOf;
+    collector.receiptOf = (report) => {
+      const how = refused.get(report.reportId);
+      if (how === undefined) return store(report);
+      return { reportId: report.reportId, outcome: ReceiptOutcome.REFUSED, refusal: REFUSAL[how] };
+    };
+    return {
+      sink,
+      refuse: (report, how) => refused.set(report.reportId, how),
+      storedClusterIds: () => Promise.resolve([...collector.stored.values()].map(({ clusterId }) => clusterId)),
+      close: async () => {
+        await sink.close();
+        collector.close();
+      },
+    };
+  },
+  { duplicates: true, refusals: ['permanent', 'retryable'] },
+);
+
+const closers: (() => void | Promise<void>)[] = [];
+
+afterEach(async () => {
+  for (const close of closers.splice(0).toReversed()) await close();
+});
+
+async function start(options: RpcOptions = {}): Promise<{ collector: GrpcCollector; sink: ReportSink; url: string }> {
+  const collector = await startGrpcCollector();
+  const url = `grpc://127.0.0.1:${collector.port}`;
+  const sink = openRpcSink({ url }, options);
+  closers.push(() => collector.close(), () => sink.close());
+  return { collector, sink, url };
+}
+
+/** What became of one report. */
+async function putOne(sink: ReportSink, report = makeReport()): Promise<Outcome> {
+  const [outcome] = await sink.put([{ report }]);
+  if (outcome === undefined) throw new Error('There is no outcome.');
+  return outcome;
+}
+
+/** The error of one report that was not stored. */
+async function failOne(sink: ReportSink): Promise<SpartakusError> {
+  const outcome = await putOne(sink);
+  if (outcome.status !== 'failed') throw new Error(`The report is ${outcome.status}.`);
+  return outcome.error;
+}
+
+test('the collector gets the report with every field', async () => {
+  const { collector, sink } = await start();
+  const report = makeReport();
+
+  await putOne(sink, report);
+
+  expect(collector.stored.get(report.reportId)).toStrictEqual(report);
+});
+
+test('what the collector asks of its clients comes with the outcome', async () => {
+  const { collector, sink } = await start();
+  collector.receiptOf = ({ reportId }) => ({
+    reportId,
+    outcome: ReceiptOutcome.STORED,
+    policy: { nextReportAfter: durationFromMs(7_200_500) },
+  });
+
+  await expect(putOne(sink)).resolves.toStrictEqual({ status: 'stored', nextReportAfterMs: 7_200_500 });
+});
+
+test('a refusal says why, which field, and when to come again', async () => {
+  const { collector, sink, url } = await start();
+  collector.receiptOf = ({ reportId }) => ({
+    reportId,
+    outcome: ReceiptOutcome.REFUSED,
+    refusal: { code: Code.RESOURCE_EXHAUSTED, reason: 'too many at once', field: 'nodes[3].id', retryAfter: durationFromMs(1500) },
+  });
+
+  const error = await failOne(sink);
+
+  expect(error).toMatchObject({ kind: 'overloaded', field: 'nodes[3].id', retryAfterMs: 1500, retryable: true });
+  expect(error.message).toBe(`The collector at ${url} refused the report for its nodes[3].id: too many at once`);
+});
+
+test('a report that is too large is not to be sent again', async () => {
+  const { collector, sink } = await start();
+  collector.receiptOf = ({ reportId }) => ({
+    reportId,
+    outcome: ReceiptOutcome.REFUSED,
+    refusal: { code: Code.RESOURCE_EXHAUSTED, reason: 'over 4 MiB' },
+  });
+
+  await expect(failOne(sink)).resolves.toMatchObject({ kind: 'too-large', retryable: false });
+});
+
+test('a collector that does not answer in time is a failure that may be tried again', async () => {
+  const { collector, sink } = await start({ timeoutMs: 50 });
+  collector.serve = (stream) => stream.resume();
+
+  const error = await failOne(sink);
+
+  expect(error.kind).toBe('unavailable');
+  expect(error.message).toContain('gRPC code 4');
+});
+
+test('receipts that came before the stream broke count', async () => {
+  const { collector, sink } = await start();
+  collector.serve = (stream) => {
+    stream.once('data', ({ report }: { report: { reportId: string } }) => {
+      const receipt = { reportId: report.reportId, outcome: ReceiptOutcome.STORED };
+      stream.write(create(StreamReportsResponseSchema, { receipt }));
+      stream.emit('error', { code: Code.UNAVAILABLE, details: 'going down' });
+    });
+  };
+
+  const outcomes = await sink.put([{ report: makeReport() }, { report: makeReport() }]);
+
+  expect(outcomes[0]).toStrictEqual({ status: 'stored' });
+  expect(outcomes[1]).toMatchObject({ status: 'failed', error: { kind: 'unavailable' } });
+});
+
+test('a stream that ends without a receipt is a failure', async () => {
+  const { collector, sink } = await start();
+  collector.serve = (stream) => {
+    stream.resume();
+    stream.end();
+  };
+
+  const error = await failOne(sink);
+
+  expect(error).toMatchObject({ kind: 'internal', retryable: true });
+  expect(error.message).toContain('without a receipt');
+});
+
+test('receipts for reports that nobody sent are passed over', async () => {
+  const { collector, sink } = await start();
+  const own = collector.receiptOf;
+  collector.receiptOf = (report) => ({ ...own(report), reportId: 'somebody else' });
+
+  await expect(failOne(sink)).resolves.toMatchObject({ kind: 'internal' });
+});
+
+test('a receipt that does not say what became of the report is a failure', async () => {
+  const { collector, sink } = await start();
+  collector.receiptOf = ({ reportId }) => ({ reportId });
+
+  await expect(failOne(sink)).resolves.toMatchObject({ kind: 'internal' });
+});
+
+test.each([
+  [Code.UNAUTHENTICATED, 'unauthenticated'],
+  [Code.PERMISSION_DENIED, 'forbidden'],
+  [Code.UNIMPLEMENTED, 'not-found'],
+  [Code.RESOURCE_EXHAUSTED, 'overloaded'],
+  [Code.INTERNAL, 'internal'],
+])('a call that fails with code %i is of kind %s', async (code, kind) => {
+  const { collector, sink } = await start();
+  collector.serve = (stream) => stream.emit('error', { code, details: 'said the\nserver' });
+
+  const error = await failOne(sink);
+
+  expect(error.kind).toBe(kind);
+  expect(error.message).toContain(`said the server (gRPC code ${code})`);
+});
+
+test('a collector that is not there is named, with what to do', async () => {
+  const { collector, sink, url } = await start();
+  collector.close();
+
+  const error = await failOne(sink);
+
+  expect(error.kind).toBe('unavailable');
+  expect(error.message).toContain(`The collector at ${url} did not take the report`);
+  expect(error.message).toContain('ECONNREFUSED');
+});
+
+test('giving up ends what is under way', async () => {
+  const stop = new AbortController();
+  const { collector, sink } = await start({ signal: stop.signal });
+  collector.serve = (stream) => {
+    stream.resume();
+    stop.abort();
+  };
+
+  await expect(failOne(sink)).resolves.toMatchObject({ kind: 'unavailable' });
+});
+
+test('after it was given up nothing is sent any more', async () => {
+  const { collector, sink } = await start({ signal: AbortSignal.abort() });
+
+  await expect(failOne(sink)).resolves.toMatchObject({ kind: 'unavailable' });
+  expect(collector.stored.size).toBe(0);
+});
+
+test('after it was closed nothing is sent any more', async () => {
+  const { sink } = await start();
+  await sink.close();
+
+  await expect(failOne(sink)).resolves.toMatchObject({ kind: 'unavailable' });
+});
+
+test('a collector on this machine is reached without the proxy of the environment', async () => {
+  vi.stubEnv('grpc_proxy', 'http://127.0.0.1:9');
+  closers.push(() => void vi.unstubAllEnvs());
+  const { sink } = await start();
+
+  await expect(putOne(sink)).resolves.toStrictEqual({ status: 'stored' });
+});
+
+async function startTls(certificate: string): Promise<GrpcCollector> {
+  const pair = { cert_chain: await readFixture(`tls/${certificate}.crt`), private_key: await readFixture(`tls/${certificate}.key`) };
+  const collector = await startGrpcCollector(ServerCredentials.createSsl(null, [pair]));
+  closers.push(() => collector.close());
+  return collector;
+}
+
+async function trust(collector: GrpcCollector, host: string, ca: string): Promise<ReportSink> {
+  const sink = openRpcSink({ url: `grpcs://${host}:${collector.port}` }, { ca: await readFixture(`tls/${ca}.crt`) });
+  closers.push(() => sink.close());
+  return sink;
+}
+
+test.each(['localhost', '127.0.0.1'])('grpcs://%s takes a certificate of a CA that is trusted, and no other', async (host) => {
+  const collector = await startTls('server');
+
+  await expect(putOne(await trust(collector, host, 'ca'))).resolves.toMatchObject({ status: 'stored' });
+  await expect(failOne(await trust(collector, host, 'other-ca'))).resolves.toMatchObject({ kind: 'unavailable' });
+  expect(collector.stored.size).toBe(1);
+});
+
+test.each(['localhost', '127.0.0.1'])('grpcs://%s refuses a certificate that is for somebody else', async (host) => {
+  const collector = await startTls('elsewhere');
+
+  const error = await failOne(await trust(collector, host, 'ca'));
+
+  expect(error.message).toContain(host);
+  expect(error.message).toMatch(/altnames|cert's list/);
+  expect(collector.stored.size).toBe(0);
+});
