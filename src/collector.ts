@@ -16,8 +16,8 @@ export interface CollectorConfig {
   readonly host?: string;
   /** A database spec: see store/open.ts. */
   readonly database: string;
-  /** How long clients are asked to wait between two reports, in milliseconds. */
-  readonly reportPeriodMs: number;
+  /** How long clients are asked to wait between two reports, in milliseconds; as long as they wish where absent. */
+  readonly reportPeriodMs?: number;
   /** The largest protobuf message, in bytes, after decompression. */
   readonly maxProtobufBytes: number;
   /** The largest JSON body or message, in bytes, after decompression. */
@@ -58,7 +58,7 @@ export async function startCollector(config: CollectorConfig, options: Collector
     ingest,
     health,
     version,
-    nextReportAfterMs: config.reportPeriodMs,
+    ...(config.reportPeriodMs === undefined ? {} : { nextReportAfterMs: config.reportPeriodMs }),
     maxProtobufBytes: config.maxProtobufBytes,
     maxJsonBytes: config.maxJsonBytes,
     stopping: stopping.signal,

@@ -10,6 +10,11 @@ const COMMANDS: readonly { readonly name: string; readonly summary: string; read
     summary: 'takes reports and stores them',
     load: async () => (await import('./cli/collector.ts')).collectorCommand,
   },
+  {
+    name: 'volunteer',
+    summary: 'reads the Kubernetes API, and reports',
+    load: async () => (await import('./cli/volunteer.ts')).volunteerCommand,
+  },
 ];
 
 const USAGE = `usage: spartakus COMMAND [flags]

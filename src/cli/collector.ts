@@ -12,6 +12,7 @@ import { parseBytes, parseDurationMs, parsePort, parseSwitch, parseText } from '
 export const collectorCommand = createCommand({
   name: 'collector',
   summary: 'Takes reports over Connect, gRPC, gRPC-Web and plain JSON on one port, and stores them.',
+  databases: DATABASES,
   flags: {
     port: { placeholder: 'PORT', default: '8080', help: 'The port to listen on; 0 takes any free one.', parse: parsePort },
     host: { placeholder: 'ADDRESS', help: 'The address to listen on (default: all of them).', parse: parseText },
@@ -24,11 +25,9 @@ export const collectorCommand = createCommand({
         return spec;
       },
     },
-    'print-databases': { default: 'false', help: 'Lists the kinds of databases with examples, and exits.', parse: parseSwitch },
     'report-period': {
       placeholder: 'DURATION',
-      default: '24h',
-      help: 'How long clients are asked to wait between two reports.',
+      help: 'How long clients are asked to wait between two reports (default: as long as they wish).',
       parse: parseDurationMs,
     },
     'max-report-size': {
@@ -48,10 +47,6 @@ export const collectorCommand = createCommand({
     verbose: { default: 'false', help: 'Logs more.', parse: parseSwitch },
   },
   async execute(values, io) {
-    if (values['print-databases']) {
-      io.stdout.write(DATABASES.map(({ example, description }) => `${example}\n    ${description}\n`).join(''));
-      return 0;
-    }
     const logger = createLogger(io, values.verbose);
     try {
       const collector = await startCollector(
@@ -59,7 +54,7 @@ export const collectorCommand = createCommand({
           port: values.port,
           ...(values.host === undefined ? {} : { host: values.host }),
           database: values.database,
-          reportPeriodMs: values['report-period'],
+          ...(values['report-period'] === undefined ? {} : { reportPeriodMs: values['report-period'] }),
           maxProtobufBytes: values['max-report-size'],
           maxJsonBytes: values['max-json-size'],
           shutdownGraceMs: values['shutdown-grace'],

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import type { Readable, Writable } from 'node:stream';
 
 import { describeFlags, type Flags, type FlagValues, parseFlags } from './flags.ts';
+import { parseSwitch } from './values.ts';
 
 /** What a command gets from the process. */
 export interface Io {
@@ -26,17 +27,29 @@ export interface CommandSpec<F extends Flags> {
   readonly name: string;
   readonly summary: string;
   readonly flags: F;
-  /** What can be said only of several flags together: one message for each thing that is wrong. */
-  readonly check?: (values: FlagValues<F>) => readonly string[];
+  /** What --print-databases lists: the forms that the command's --database takes. */
+  readonly databases: readonly { readonly example: string; readonly description: string }[];
+  /**
+   * What can be said only of several flags together, or of the files that they name: a message for each thing that is wrong. It
+   * is asked even where some flags are wrong by themselves, so that everything is told at once.
+   */
+  readonly check?: (values: Partial<FlagValues<F>>, io: Io) => Promise<readonly string[]>;
   readonly execute: (values: FlagValues<F>, io: Io) => Promise<number>;
 }
+
+/** Flags of every command, which say something and end. */
+const COMMON_FLAGS = {
+  'print-databases': { default: 'false', help: 'Lists the forms of --database with examples, and exits.', parse: parseSwitch },
+  help: { default: 'false', help: 'Prints this text, and exits.', parse: parseSwitch },
+};
 
 /** The exit code of a program that was called wrongly, as everywhere. */
 const EXIT_USAGE = 2;
 
 /** A command that parses its flags, answers --help, and tells everything that is wrong with its flags at once. */
 export function createCommand<F extends Flags>(spec: CommandSpec<F>): Command {
-  const { name, summary, flags, check, execute } = spec;
+  const { name, summary, databases, check, execute } = spec;
+  const flags = { ...spec.flags, ...COMMON_FLAGS };
   const usage = `usage: spartakus ${name} [flags]\n\n${summary}\n\n${describeFlags(flags)}\n\n` +
     `Every flag can be given in the environment: --report-period as SPARTAKUS_REPORT_PERIOD.\n`;
   return {
@@ -48,13 +61,17 @@ export function createCommand<F extends Flags>(spec: CommandSpec<F>): Command {
         io.stdout.write(usage);
         return 0;
       }
-      const parsed = parseFlags(flags, argv, io.env);
-      const errors = 'errors' in parsed ? parsed.errors : (check?.(parsed.values) ?? []);
-      if ('errors' in parsed || errors.length > 0) {
-        io.stderr.write(`${errors.map((error) => `spartakus ${name}: ${error}\n`).join('')}\n${usage}`);
+      if (argv.includes('--print-databases')) {
+        io.stdout.write(databases.map(({ example, description }) => `${example}\n    ${description}\n`).join(''));
+        return 0;
+      }
+      const { values, errors } = parseFlags(flags, argv, io.env);
+      const allErrors = [...errors, ...((await check?.(values, io)) ?? [])];
+      if (allErrors.length > 0) {
+        io.stderr.write(`${allErrors.map((error) => `spartakus ${name}: ${error}\n`).join('')}\n${usage}`);
         return EXIT_USAGE;
       }
-      return await execute(parsed.values, io);
+      return await execute(values as FlagValues<F>, io);
     },
   };
 }

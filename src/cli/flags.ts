@@ -8,25 +8,33 @@ export interface Flag<Value> {
   readonly placeholder?: string;
   /** The text that counts where neither the flag nor its environment variable is given. Without one the value is undefined. */
   readonly default?: string;
+  /** Set where the flag must be given: what to give. */
+  readonly required?: string;
   /** One or two sentences, without the default. */
   readonly help: string;
   /**
-   * @throws Error whose message completes the sentence "--flag "text" …", such as "is not a port: use 0 to 65535"
+   * @throws Error whose message quotes the text and says what is wrong, such as `"x" is not a port: use 0 to 65535`; it may start
+   * with the flag. A flag whose text may hold a secret masks it.
    */
   readonly parse: (text: string) => Value;
 }
 
 export type Flags = Readonly<Record<string, Flag<unknown>>>;
 
-/** What parsing gives: a flag with a default always has a value. */
+/** What parsing gives where there are no errors: a flag that is required, or has a default, always has a value. */
 export type FlagValues<F extends Flags> = {
-  readonly [Name in keyof F]: F[Name] extends Flag<infer Value> & { readonly default: string } ? Value : FlagValue<F[Name]> | undefined;
+  readonly [Name in keyof F]: F[Name] extends { readonly default: string } | { readonly required: string }
+    ? FlagValue<F[Name]>
+    : FlagValue<F[Name]> | undefined;
 };
 type FlagValue<F> = F extends Flag<infer Value> ? Value : never;
 
-export type Parsed<F extends Flags> =
-  | { readonly values: FlagValues<F>; readonly given: ReadonlySet<keyof F> }
-  | { readonly errors: readonly string[] };
+export interface Parsed<F extends Flags> {
+  /** Where there are errors, the values of the flags that are right. */
+  readonly values: Partial<FlagValues<F>>;
+  /** A message for each thing that is wrong. */
+  readonly errors: readonly string[];
+}
 
 /** The environment variable of a flag: SPARTAKUS_CLUSTER_ID for --cluster-id. */
 export function envName(flagName: string): string {
@@ -35,7 +43,7 @@ export function envName(flagName: string): string {
 
 /**
  * Reads a command's arguments; a flag counts before its environment variable, and that before the default. All errors are found,
- * not just the first. A value that a parser refuses is quoted, so a flag whose value may hold a secret masks it in its message.
+ * not just the first.
  */
 export function parseFlags<F extends Flags>(flags: F, argv: readonly string[], env: NodeJS.ProcessEnv): Parsed<F> {
   const errors: string[] = [];
@@ -61,17 +69,20 @@ export function parseFlags<F extends Flags>(flags: F, argv: readonly string[], e
   for (const [name, flag] of Object.entries(flags)) {
     const fromEnv = env[envName(name)];
     const text = texts.get(name) ?? fromEnv ?? flag.default;
-    if (text === undefined) continue;
+    if (text === undefined) {
+      if (flag.required !== undefined) errors.push(`--${name} is required: ${flag.required}`);
+      continue;
+    }
     try {
       values[name] = flag.parse(text);
     } catch (error) {
       const source = texts.has(name) || fromEnv === undefined ? `--${name}` : `${envName(name)} (--${name})`;
-      errors.push(`${source} ${messageOf(error)}`);
+      const message = messageOf(error);
+      const flagItself = `--${name} `;
+      errors.push(`${source} ${message.startsWith(flagItself) ? message.slice(flagItself.length) : message}`);
     }
   }
-  if (errors.length > 0) return { errors };
-  const given = new Set<keyof F>([...texts.keys(), ...Object.keys(flags).filter((name) => env[envName(name)] !== undefined)]);
-  return { values: values as FlagValues<F>, given };
+  return { values: values as Partial<FlagValues<F>>, errors };
 }
 
 /** The flags as lines of a help text. */

@@ -18,8 +18,8 @@ import { toConnectError, toRefusal } from './status.ts';
 
 export interface ReportServiceOptions {
   readonly ingest: Ingest;
-  /** How long a client is asked to wait between two reports, in milliseconds; at least 0. */
-  readonly nextReportAfterMs: number;
+  /** How long a client is asked to wait between two reports, in milliseconds, at least 0; as long as it wishes where absent. */
+  readonly nextReportAfterMs?: number;
   /** Aborted when the collector stops: streams read no further, answer what they have read, and end. */
   readonly stopping: AbortSignal;
 }
@@ -32,8 +32,8 @@ const MAX_PENDING_PER_STREAM = 256;
 
 /** CollectorService: the way in over Connect, gRPC and gRPC-Web. */
 export function createReportService(options: ReportServiceOptions): (router: ConnectRouter) => void {
-  const { ingest, stopping } = options;
-  const policy = create(PolicySchema, { nextReportAfter: durationFromMs(options.nextReportAfterMs) });
+  const { ingest, nextReportAfterMs, stopping } = options;
+  const policy = create(PolicySchema, nextReportAfterMs === undefined ? {} : { nextReportAfter: durationFromMs(nextReportAfterMs) });
   return (router) =>
     router.service(CollectorService, {
       async submitReport({ report }) {

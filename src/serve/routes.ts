@@ -16,7 +16,8 @@ export interface RoutesOptions {
   readonly ingest: Ingest;
   readonly health: HealthState;
   readonly version: string;
-  readonly nextReportAfterMs: number;
+  /** See ReportServiceOptions. */
+  readonly nextReportAfterMs?: number;
   /** The largest protobuf message, in bytes, after decompression. */
   readonly maxProtobufBytes: number;
   /** The largest JSON message, in bytes, after decompression. */
@@ -34,7 +35,7 @@ export function createHandler(options: RoutesOptions): RequestHandler {
   const { ingest, health, version, stopping, logger } = options;
   const services = [CollectorService, Health];
   const register = [
-    createReportService({ ingest, nextReportAfterMs: options.nextReportAfterMs, stopping }),
+    createReportService(options),
     createHealthService(health, services.map(({ typeName }) => typeName), stopping),
     createReflectionService([
       ...services.map(({ file }) => file),

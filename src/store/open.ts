@@ -67,7 +67,7 @@ export function findDatabase(spec: string): DatabaseKind {
   const kind = DATABASES.find(({ matches }) => matches(spec));
   if (kind !== undefined) return kind;
   const examples = DATABASES.map(({ example }) => example).join(', ');
-  throw new SpartakusError('invalid', `${JSON.stringify(maskUrl(spec))} names no database: use one like ${examples}`);
+  throw new SpartakusError('invalid', `--database ${maskUrl(spec)}: is none of the known forms: ${examples}.`, { field: '--database' });
 }
 
 /** Turns a database spec into a store. */

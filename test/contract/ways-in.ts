@@ -75,8 +75,9 @@ function heard(receipt: Receipt | undefined): Heard {
     case Outcome.DUPLICATE:
       return { outcome: 'duplicate', nextReportAfterSeconds };
     case Outcome.REFUSED:
-      return { outcome: 'refused', code: receipt.refusal?.code ?? Code.Unknown, message: receipt.refusal?.reason ?? '' };
-    default:
+      return { outcome: 'refused', code: (receipt.refusal?.code ?? Code.Unknown) as Code, message: receipt.refusal?.reason ?? '' };
+    case Outcome.UNSPECIFIED:
+    case undefined:
       throw new Error('a receipt without an outcome');
   }
 }

@@ -184,7 +184,8 @@ export declare const RefusalSchema: GenMessage<Refusal>;
  */
 export declare type Policy = Message<"spartakus.collector.v1.Policy"> & {
   /**
-   * How long to wait, from this report, until the next one is made.
+   * How long to wait, from this report, until the next one is made; absent where the client may choose. A client that reports
+   * less often than that goes on as it does.
    *
    * @generated from field: google.protobuf.Duration next_report_after = 1;
    */

@@ -1,0 +1,100 @@
+import { randomBytes } from 'node:crypto';
+
+import { systemClock } from '../clock.ts';
+import { checkDatabase, DATABASE_FORMS } from '../deliver/open.ts';
+import { readExtensions } from '../gather/extensions.ts';
+import { SERVICE_ACCOUNT_DIR } from '../gather/in-cluster.ts';
+import { type KubeConfig, openKubeClient } from '../gather/kube.ts';
+import { messageOf } from '../report/errors.ts';
+import { startVolunteer } from '../volunteer.ts';
+import { createCommand, programVersion } from './command.ts';
+import { createLogger } from './logger.ts';
+import { parseDurationMs, parseSwitch, parseText } from './values.ts';
+
+/** `spartakus volunteer`: reads the Kubernetes API, and reports. */
+export const volunteerCommand = createCommand({
+  name: 'volunteer',
+  summary:
+    'Reads the version and the nodes of a cluster, and reports them: every period, or once. Prints the report unless --database\n' +
+    'says where to send it. In a pod it uses the service account, elsewhere the kubeconfig.',
+  databases: DATABASE_FORMS,
+  flags: {
+    'cluster-id': {
+      placeholder: 'TEXT',
+      required: 'a text that is stable for the life of the cluster and says nothing of it, such as a random UUID',
+      help: 'What tells this cluster from others; a random UUID is recommended.',
+      parse: parseText,
+    },
+    period: {
+      placeholder: 'DURATION',
+      default: '24h',
+      help: 'How long to wait between two reports; 0 makes one report and exits, with code 1 where it was not stored.',
+      parse: parseDurationMs,
+    },
+    database: {
+      placeholder: 'SPEC',
+      default: 'stdout',
+      help: 'Where the report goes; --print-databases lists the forms.',
+      parse: (spec) => {
+        checkDatabase(spec);
+        return spec;
+      },
+    },
+    extensions: {
+      placeholder: 'PATH',
+      help: 'A file of JSON key-value pairs to report too, or a folder of them. Read anew for each report.',
+      parse: parseText,
+    },
+    kubeconfig: { placeholder: 'FILE', help: "The kubeconfig to use (default: the pod's service account, $KUBECONFIG, ~/.kube/config).", parse: parseText },
+    context: { placeholder: 'NAME', help: "The kubeconfig's context to use (default: its current one).", parse: parseText },
+    'service-account-dir': {
+      placeholder: 'DIR',
+      default: SERVICE_ACCOUNT_DIR,
+      help: "Where the pod's service account is mounted.",
+      parse: parseText,
+    },
+    verbose: { default: 'false', help: 'Logs more.', parse: parseSwitch },
+  },
+  async check(values, { env }) {
+    const { extensions, 'service-account-dir': serviceAccountDir = SERVICE_ACCOUNT_DIR } = values;
+    const openAndClose = async (): Promise<void> => (await openKubeClient(pickKubeConfig(values), { env, serviceAccountDir })).close();
+    return [...(extensions === undefined ? [] : await errorOf(() => readExtensions(extensions))), ...(await errorOf(openAndClose))];
+  },
+  async execute(values, io) {
+    const volunteer = await startVolunteer(
+      {
+        clusterId: values['cluster-id'],
+        periodMs: values.period,
+        database: values.database,
+        ...(values.extensions === undefined ? {} : { extensions: values.extensions }),
+        ...pickKubeConfig(values),
+      },
+      {
+        version: `v${programVersion()}`,
+        clock: systemClock,
+        randomBytes,
+        logger: createLogger(io, values.verbose),
+        stdout: io.stdout,
+        env: io.env,
+        serviceAccountDir: values['service-account-dir'],
+      },
+    );
+    io.stop.addEventListener('abort', () => void volunteer.close(), { once: true });
+    const { status } = await volunteer.done;
+    return status === 'failed' ? 1 : 0;
+  },
+});
+
+/** The flags that say which cluster, where they are given. */
+function pickKubeConfig({ kubeconfig, context }: { kubeconfig?: string | undefined; context?: string | undefined }): KubeConfig {
+  return { ...(kubeconfig === undefined ? {} : { kubeconfig }), ...(context === undefined ? {} : { context }) };
+}
+
+async function errorOf(attempt: () => Promise<unknown>): Promise<readonly string[]> {
+  try {
+    await attempt();
+    return [];
+  } catch (error) {
+    return [messageOf(error)];
+  }
+}

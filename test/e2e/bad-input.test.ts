@@ -1,0 +1,85 @@
+import path from 'node:path';
+
+import { describe, expect, test } from 'vitest';
+
+import { withFiles } from '../support/files.ts';
+import { runProgram } from '../support/program.ts';
+
+const messages = (stderr: string): string[] => stderr.split('\n').filter((line) => line.startsWith('spartakus '));
+
+describe('a program that is called wrongly says everything that is wrong, shows its usage, and exits with 2', () => {
+  test('the collector', async () => {
+    const { code, stdout, stderr } = await runProgram(
+      ['collector', '--no-such-flag', '--port=70000', '--report-period=soon', '--max-report-size=big', '--database=oracle://scott:tiger@x', 'word'],
+      { SPARTAKUS_MAX_JSON_SIZE: 'huge' },
+    );
+
+    expect(code).toBe(2);
+    expect(stdout).toBe('');
+    expect(messages(stderr)).toStrictEqual([
+      'spartakus collector: unknown flag --no-such-flag',
+      'spartakus collector: unexpected argument "word"',
+      'spartakus collector: --port "70000" is not a port: use 0 to 65535',
+      expect.stringMatching(/--database oracle:\/\/scott:\*\*\*@x: is none of the known forms: embedded:/),
+      'spartakus collector: --report-period "soon" is not a duration: use one like 24h, 90s, 1h30m, or 0',
+      'spartakus collector: --max-report-size "big" is not a size: use one like 4Mi, 512Ki or 1048576',
+      'spartakus collector: SPARTAKUS_MAX_JSON_SIZE (--max-json-size) "huge" is not a size: use one like 4Mi, 512Ki or 1048576',
+    ]);
+    expect(stderr).toContain('usage: spartakus collector [flags]');
+  });
+
+  test('the volunteer', async () => {
+    await withFiles({ 'extensions.json': 'not JSON', kubeconfig: '{ not: [a kubeconfig' }, async (dir) => {
+      const [extensions, kubeconfig] = ['extensions.json', 'kubeconfig'].map((name) => path.join(dir, name));
+      const { code, stderr } = await runProgram([
+        'volunteer',
+        '--cluster-id=',
+        '--period=daily',
+        '--database=ftp://u:hunter2@x',
+        `--extensions=${extensions}`,
+        `--kubeconfig=${kubeconfig}`,
+      ]);
+
+      expect(code).toBe(2);
+      expect(messages(stderr)).toStrictEqual([
+        'spartakus volunteer: --cluster-id "" is empty',
+        'spartakus volunteer: --period "daily" is not a duration: use one like 24h, 90s, 1h30m, or 0',
+        expect.stringMatching(/--database ftp:\/\/u:\*\*\*@x: is none of the known forms: stdout, grpc:/),
+        expect.stringContaining(`--extensions ${extensions}: is not JSON`),
+        expect.stringContaining(`--kubeconfig ${kubeconfig}: `),
+      ]);
+      expect(stderr).toContain('usage: spartakus volunteer [flags]');
+    });
+  });
+
+  test('a volunteer without a cluster id is told what one is', async () => {
+    const { code, stderr } = await runProgram(['volunteer']);
+
+    expect(code).toBe(2);
+    expect(stderr).toContain('--cluster-id is required: a text that is stable');
+  });
+
+  test.each([[[]], [['colector']], [['--no-such-flag']]])('no command, or one that there is not: %j', async (args) => {
+    const { code, stderr } = await runProgram(args);
+
+    expect(code).toBe(2);
+    expect(stderr).toContain('usage: spartakus COMMAND');
+  });
+});
+
+describe('a program that is asked for words gives them on standard output', () => {
+  test.each([
+    [['--version'], /^v\d+\.\d+\.\d+\n$/],
+    [['--help'], /^usage: spartakus COMMAND/],
+    [['collector', '--help'], /^usage: spartakus collector[^]*--port PORT/],
+    [['volunteer', '-h'], /^usage: spartakus volunteer[^]*--cluster-id TEXT/],
+    [['collector', '--print-databases'], /embedded:[^]*mongodb:\/\/[^]*mongodb\+srv:\/\/[^]*stdout/],
+    [['volunteer', '--print-databases'], /stdout[^]*grpc:\/\/[^]*grpcs:\/\/[^]*http:\/\//],
+  ])('%j', async (args, words) => {
+    const { code, stdout, stderr } = await runProgram(args);
+
+    expect(stdout).toMatch(words);
+    expect(stderr).toBe('');
+    expect(code).toBe(0);
+  });
+});

@@ -1,0 +1,58 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { fileURLToPath } from 'node:url';
+
+const ROOT = fileURLToPath(new URL('../..', import.meta.url));
+
+/** How a program ended, and what it said. */
+export interface Ended {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** A running `spartakus`, as a user would start it. */
+export interface Program {
+  readonly process: ChildProcess;
+  /** Resolves with the match once standard output or standard error holds it; rejects where the program ends first. */
+  says(pattern: RegExp): Promise<RegExpExecArray>;
+  readonly ended: Promise<Ended>;
+}
+
+/**
+ * Starts `spartakus` with arguments, in an environment without the settings of whoever runs the tests.
+ *
+ * @param command what to run in place of the sources, such as a program that was installed
+ */
+export function startProgram(args: readonly string[], env: NodeJS.ProcessEnv = {}, command = ['src/main.ts']): Program {
+  const child = spawn(process.execPath, [...command, ...args], {
+    cwd: ROOT,
+    env: { PATH: process.env['PATH'], HOME: '/nonexistent', ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  let stdout = '';
+  let stderr = '';
+  child.stdout.on('data', (chunk: Buffer) => (stdout += chunk.toString()));
+  child.stderr.on('data', (chunk: Buffer) => (stderr += chunk.toString()));
+  const ended = once(child, 'close').then(([code]: (number | null)[]) => ({ code: code ?? null, stdout, stderr }));
+  return {
+    process: child,
+    ended,
+    says: (pattern) =>
+      new Promise((resolve, reject) => {
+        const look = (): void => {
+          const match = pattern.exec(stdout) ?? pattern.exec(stderr);
+          if (match !== null) resolve(match);
+        };
+        child.stdout.on('data', look);
+        child.stderr.on('data', look);
+        look();
+        void ended.then(({ code }) => reject(new Error(`the program ended with ${code} before it said ${String(pattern)}:\n${stdout}\n${stderr}`)));
+      }),
+  };
+}
+
+/** Runs `spartakus` to its end. */
+export function runProgram(args: readonly string[], env?: NodeJS.ProcessEnv): Promise<Ended> {
+  return startProgram(args, env).ended;
+}
