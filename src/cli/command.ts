@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import type { Readable, Writable } from 'node:stream';
 
-import { describeFlags, type Flags, type FlagValues, parseFlags } from './flags.ts';
+import { describeFlags, envName, type Flags, type FlagValues, parseFlags } from './flags.ts';
 import { parseSwitch } from './values.ts';
 
 /** What a command gets from the process. */
@@ -57,11 +57,13 @@ export function createCommand<F extends Flags>(spec: CommandSpec<F>): Command {
     summary,
     flags,
     async run(argv, io) {
-      if (argv.includes('--help') || argv.includes('-h')) {
+      const isAsked = (flag: keyof typeof COMMON_FLAGS): boolean =>
+        argv.includes(`--${flag}`) || argv.includes(`--${flag}=true`) || io.env[envName(flag)] === 'true';
+      if (isAsked('help') || argv.includes('-h')) {
         io.stdout.write(usage);
         return 0;
       }
-      if (argv.includes('--print-databases')) {
+      if (isAsked('print-databases')) {
         io.stdout.write(databases.map(({ example, description }) => `${example}\n    ${description}\n`).join(''));
         return 0;
       }

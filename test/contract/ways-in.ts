@@ -17,7 +17,8 @@ import { type Report, ReportSchema } from '../../gen/spartakus/report/v1/report_
 /** What a client hears of a report that it sent. */
 export type Heard =
   | { readonly outcome: 'stored' | 'duplicate'; readonly nextReportAfterSeconds?: number }
-  | { readonly outcome: 'refused'; readonly code: Code; readonly message: string };
+  /** A code is a number: grpc-js and Connect have an enum each. */
+  | { readonly outcome: 'refused'; readonly code: number; readonly message: string };
 
 /** A client of the collector, whatever it speaks. */
 export interface Client {
@@ -75,7 +76,7 @@ function heard(receipt: Receipt | undefined): Heard {
     case Outcome.DUPLICATE:
       return { outcome: 'duplicate', nextReportAfterSeconds };
     case Outcome.REFUSED:
-      return { outcome: 'refused', code: (receipt.refusal?.code ?? Code.Unknown) as Code, message: receipt.refusal?.reason ?? '' };
+      return { outcome: 'refused', code: receipt.refusal?.code ?? Code.Unknown, message: receipt.refusal?.reason ?? '' };
     case Outcome.UNSPECIFIED:
     case undefined:
       throw new Error('a receipt without an outcome');
@@ -120,9 +121,8 @@ function openStream(transport: Transport): Client {
   };
 }
 
-/** gRPC's codes are Connect's, less OK, which is no refusal. */
 function grpcRefusal({ code, details }: grpc.ServiceError): Heard {
-  return { outcome: 'refused', code: code as number as Code, message: details };
+  return { outcome: 'refused', code, message: details };
 }
 
 const SUBMIT = '/spartakus.collector.v1.CollectorService/SubmitReport';

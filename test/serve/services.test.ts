@@ -153,7 +153,8 @@ describe('StreamReports', () => {
 
     const receipts = await collect(stream.answers);
 
-    expect(receipts.map((receipt) => receipt?.reportId).toSorted()).toStrictEqual(reports.map(({ reportId }) => reportId).toSorted());
+    expect(receipts).toHaveLength(1000);
+    expect(new Set(receipts.map((receipt) => receipt?.reportId))).toStrictEqual(new Set(reports.map(({ reportId }) => reportId)));
     expect(new Set(receipts.map((receipt) => receipt?.outcome))).toStrictEqual(new Set([Outcome.STORED]));
     await expect(collector.reports.countDocuments()).resolves.toBe(1000);
   });
@@ -180,7 +181,7 @@ describe('StreamReports', () => {
 
     const receipts = await collect(stream.answers);
 
-    expect(receipts.map((receipt) => receipt?.outcome).toSorted()).toStrictEqual([Outcome.STORED, Outcome.REFUSED]);
+    expect(new Set(receipts.map((receipt) => receipt?.outcome))).toStrictEqual(new Set([Outcome.STORED, Outcome.REFUSED]));
     expect(receipts.find((receipt) => receipt?.outcome === Outcome.REFUSED)).toMatchObject({
       reportId: bad.reportId,
       refusal: { code: Code.InvalidArgument, field: 'clusterID' },

@@ -13,7 +13,7 @@ export interface TestDatabase {
   /** What --database takes. */
   readonly spec: string;
   /** The stored reports, by a connection of the test's own; the database must be open in some collector or store. */
-  reports(): Promise<Collection<ReportDocument>>;
+  readonly reports: () => Promise<Collection<ReportDocument>>;
   /** The address of the database's server, once it is open. */
   uri(): Promise<string>;
   /** Ends the test's own connection, has whoever holds the database close it, and removes it. */
@@ -67,7 +67,7 @@ function makeOnServer(server: string): TestDatabase {
 function createConnection(
   uri: () => Promise<string>,
   databaseName = 'spartakus',
-): { reports(): Promise<Collection<ReportDocument>>; close(): Promise<void> } {
+): { readonly reports: () => Promise<Collection<ReportDocument>>; readonly close: () => Promise<void> } {
   let client: MongoClient | undefined;
   return {
     reports: async () => {
