@@ -1,4 +1,4 @@
-import type { ConnectRouter } from '@connectrpc/connect';
+import { Code, ConnectError, type ConnectRouter, type HandlerContext } from '@connectrpc/connect';
 import { connectNodeAdapter } from '@connectrpc/connect-node';
 
 import { Health } from '../../gen/grpc/health/v1/health_pb.js';
@@ -47,8 +47,22 @@ export function createHandler(options: RoutesOptions): RequestHandler {
   const fallback = createHttpHandler(createHttpRoutes({ ingest, version, maxJsonBytes: options.maxJsonBytes }), logger);
   // Connect knows one limit for all encodings; JSON is about four times as long as protobuf, so each has a handler of its own.
   const adapterFor = (readMaxBytes: number): RequestHandler =>
-    connectNodeAdapter({ routes, fallback, readMaxBytes, shutdownSignal: stopping });
+    connectNodeAdapter({ routes, fallback, readMaxBytes, shutdownSignal: stopping, requestGate: blameClientForNonsense });
   const onProtobuf = adapterFor(options.maxProtobufBytes);
   const onJson = adapterFor(options.maxJsonBytes);
   return (req, res) => (JSON_CONTENT_TYPE.test(req.headers['content-type'] ?? '') ? onJson : onProtobuf)(req, res);
+}
+
+/**
+ * Answers INVALID_ARGUMENT to a message that is no protobuf. Connect, like gRPC's own servers, says INTERNAL there, which tells a
+ * client to try the same bytes again. It aborts the call with its error before it reads the code for the answer.
+ */
+function blameClientForNonsense({ signal }: HandlerContext): void {
+  const onAbort = (): void => {
+    const error: unknown = signal.reason;
+    if (error instanceof ConnectError && error.code === Code.Internal && error.rawMessage.startsWith('parse binary: ')) {
+      Object.assign(error, { code: Code.InvalidArgument });
+    }
+  };
+  signal.addEventListener('abort', onAbort, { once: true });
 }

@@ -7,6 +7,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { startTestCollector, TEST_LIMITS, type TestCollector } from '../support/collector.ts';
 
 const SUBMIT = '/spartakus.collector.v1.CollectorService/SubmitReport';
+const STREAM = '/spartakus.collector.v1.CollectorService/StreamReports';
 /** Far over both limits, and over what a client may send ahead on a connection. */
 const TOO_MANY_BYTES = TEST_LIMITS.maxJsonBytes * 8;
 
@@ -31,6 +32,9 @@ const BAD_BODIES = [
   { what: 'not JSON, Connect', path: SUBMIT, contentType: 'application/json', body: Buffer.from('{"report": ') },
   { what: 'not protobuf, Connect', path: SUBMIT, contentType: 'application/proto', body: Buffer.from('\u0007not protobuf') },
   { what: 'not protobuf, gRPC', path: SUBMIT, contentType: 'application/grpc', body: framed(20) },
+  { what: 'not protobuf, gRPC-Web', path: SUBMIT, contentType: 'application/grpc-web+proto', body: framed(20) },
+  { what: 'not protobuf, gRPC stream', path: STREAM, contentType: 'application/grpc', body: framed(20) },
+  { what: 'not JSON, gRPC', path: SUBMIT, contentType: 'application/grpc+json', body: framed(20) },
   { what: 'not JSON by its type', path: '/api/v1', contentType: 'text/plain', body: Buffer.alloc(TOO_MANY_BYTES, ' ') },
   { what: 'for an unknown path', path: '/nowhere', contentType: 'application/json', body: Buffer.alloc(TOO_MANY_BYTES, ' ') },
 ];
@@ -52,7 +56,7 @@ interface Answer {
 /** What a refusal looks like, over every protocol: an HTTP status, or a gRPC status in the trailers or in a gRPC-Web body. */
 function isRefusal({ status, grpcStatus, text }: Answer): boolean {
   const grpcWeb = /grpc-status: (\d+)/.exec(text)?.[1];
-  return (status ?? 0) >= 400 || ['3', '8', '13'].includes(grpcStatus ?? grpcWeb ?? '');
+  return ((status ?? 0) >= 400 && (status ?? 0) < 500) || ['3', '8'].includes(grpcStatus ?? grpcWeb ?? '');
 }
 
 describe('over HTTP/2', () => {
@@ -102,7 +106,7 @@ describe('over HTTP/1.1', () => {
     });
 
   // gRPC itself is HTTP/2 alone.
-  test.each(BAD_BODIES.filter(({ contentType }) => contentType !== 'application/grpc'))(
+  test.each(BAD_BODIES.filter(({ contentType }) => !/^application\/grpc(\+|$)/.test(contentType)))(
     'a body that is $what is refused, and its connection lives on',
     async ({ path, contentType, body }) => {
       const agent = new http.Agent({ keepAlive: true, maxSockets: 1 });
