@@ -51,15 +51,10 @@ function pickStreams(): { stdin: NodeJS.ReadStream; stdout: NodeJS.WriteStream; 
   return { stdin, stdout, stderr };
 }
 
-/** Aborted by the first SIGTERM or SIGINT; a second one ends the process at once. */
+/** Aborted by SIGTERM or SIGINT. One that comes again changes nothing: npm hands on a Ctrl-C that the terminal has told us of already. */
 function stopSignal(): AbortSignal {
   const controller = new AbortController();
-  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
-    process.on(signal, () => {
-      if (controller.signal.aborted) process.exit(1);
-      controller.abort();
-    });
-  }
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => controller.abort());
   return controller.signal;
 }
 

@@ -11,7 +11,7 @@ export function pasteableExamples(url: string, program: string): string {
     '# a report by curl: answers 204',
     `curl -i -H 'Content-Type: application/json' -d '${report}' ${url}/api/v1`,
     '',
-    '# a report over gRPC: answers a receipt (grpcurl takes the same with -plaintext)',
+    '# a report over gRPC: answers a receipt',
     `npx buf curl --protocol grpc --http2-prior-knowledge -d '{"report":${report}}' ${url}/spartakus.collector.v1.CollectorService/SubmitReport`,
     '',
     '# a report of the cluster that kubectl talks to',

@@ -24,6 +24,8 @@ test.each(['SIGTERM', 'SIGINT'] as const)('on %s a collector answers what it has
 
   collector.process.kill(signal);
   await collector.says(/stopping/);
+  // Again, as npm does with a Ctrl-C.
+  collector.process.kill(signal);
   request.end(body.slice(10));
   const [response] = (await once(request, 'response')) as [http.IncomingMessage];
 
