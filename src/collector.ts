@@ -5,6 +5,7 @@ import { messageOf, SpartakusError } from './report/errors.ts';
 import type { Clock, Logger } from './report/ports.ts';
 import { createHealthState } from './serve/health-service.ts';
 import { type Listener, openListener } from './serve/listener.ts';
+import { createPeerNamer, type PeerRecord } from './serve/peer.ts';
 import { createHandler } from './serve/routes.ts';
 import { openStore } from './store/open.ts';
 
@@ -22,6 +23,10 @@ export interface CollectorConfig {
   readonly maxProtobufBytes: number;
   /** The largest JSON body or message, in bytes, after decompression. */
   readonly maxJsonBytes: number;
+  /** What of a client's address is stored: see serve/peer.ts. */
+  readonly recordPeer: PeerRecord;
+  /** The addresses and networks of proxies whose X-Forwarded-For is believed. */
+  readonly trustedProxies: readonly string[];
   /** How long requests may take to end once the collector is told to stop, in milliseconds. */
   readonly shutdownGraceMs: number;
 }
@@ -50,6 +55,7 @@ export interface Collector {
  */
 export async function startCollector(config: CollectorConfig, options: CollectorOptions): Promise<Collector> {
   const { clock, randomBytes, logger, stdout, version } = options;
+  const namePeer = createPeerNamer({ record: config.recordPeer, trustedProxies: config.trustedProxies, randomBytes });
   const store = await openStore(config.database, { appName: `spartakus-collector/${version}`, stdout });
   const ingest = createIngest({ sink: store, clock, randomBytes });
   const health = createHealthState();
@@ -61,6 +67,8 @@ export async function startCollector(config: CollectorConfig, options: Collector
     ...(config.reportPeriodMs === undefined ? {} : { nextReportAfterMs: config.reportPeriodMs }),
     maxProtobufBytes: config.maxProtobufBytes,
     maxJsonBytes: config.maxJsonBytes,
+    isStoreReady: () => store.isReady(),
+    namePeer,
     stopping: stopping.signal,
     logger,
   });

@@ -2,11 +2,12 @@ import { randomBytes } from 'node:crypto';
 
 import { startCollector } from '../collector.ts';
 import { SpartakusError } from '../report/errors.ts';
+import { createPeerNamer, PEER_RECORDS } from '../serve/peer.ts';
 import { DATABASES, DEFAULT_DATABASE, findDatabase } from '../store/open.ts';
 import { createCommand, programVersion } from './command.ts';
 import { pasteableExamples } from './examples.ts';
 import { createLogger } from './logger.ts';
-import { parseBytes, parseDurationMs, parsePort, parseSwitch, parseText } from './values.ts';
+import { parseBytes, parseChoice, parseDurationMs, parsePort, parseSwitch, parseText } from './values.ts';
 
 /** `spartakus collector`: takes reports and stores them. */
 export const collectorCommand = createCommand({
@@ -37,6 +38,22 @@ export const collectorCommand = createCommand({
       parse: parseBytes,
     },
     'max-json-size': { placeholder: 'BYTES', default: '16Mi', help: 'The largest report in JSON, after decompression.', parse: parseBytes },
+    'record-peer': {
+      placeholder: PEER_RECORDS.join('|'),
+      default: 'none',
+      help: "What of a client's address is stored with its report, as receivedFrom; hash cannot be computed back, and changes at each start.",
+      parse: (text) => parseChoice(text, PEER_RECORDS),
+    },
+    'trusted-proxies': {
+      placeholder: 'NETWORKS',
+      default: '',
+      help: 'The proxies whose X-Forwarded-For is believed, by comma: 10.0.0.0/8,192.0.2.7.',
+      parse: (text) => {
+        const trustedProxies = text.split(',').map((network) => network.trim()).filter((network) => network !== '');
+        createPeerNamer({ record: 'none', trustedProxies, randomBytes });
+        return trustedProxies;
+      },
+    },
     'shutdown-grace': {
       placeholder: 'DURATION',
       default: '5s',
@@ -57,6 +74,8 @@ export const collectorCommand = createCommand({
           ...(values['report-period'] === undefined ? {} : { reportPeriodMs: values['report-period'] }),
           maxProtobufBytes: values['max-report-size'],
           maxJsonBytes: values['max-json-size'],
+          recordPeer: values['record-peer'],
+          trustedProxies: values['trusted-proxies'],
           shutdownGraceMs: values['shutdown-grace'],
         },
         { clock: { now: () => new Date() }, randomBytes, logger, stdout: io.stdout, version: `v${programVersion()}` },

@@ -12,6 +12,12 @@ export function parseSwitch(text: string): boolean {
   throw new Error(`${JSON.stringify(text)} is neither true nor false`);
 }
 
+export function parseChoice<Choice extends string>(text: string, choices: readonly Choice[]): Choice {
+  const choice = choices.find((candidate) => candidate === text);
+  if (choice === undefined) throw new Error(`${JSON.stringify(text)} is none of ${choices.join(', ')}`);
+  return choice;
+}
+
 export function parsePort(text: string): number {
   const port = Number(text);
   if (/^\d+$/.test(text) && port <= 65_535) return port;

@@ -5,6 +5,11 @@ import { createReportId } from '../report/report-id.ts';
 import { validateReport, type ValidateOptions } from '../report/validate.ts';
 import { createBatcher } from './batcher.ts';
 
+export interface AcceptOptions extends ValidateOptions {
+  /** Whom the report came from, as far as the operator wants that kept. */
+  readonly receivedFrom?: string | undefined;
+}
+
 /** What became of a report that was accepted: it is durable. */
 export interface Accepted {
   readonly reportId: string;
@@ -18,7 +23,7 @@ export interface Ingest {
    *
    * @throws SpartakusError: `invalid` names the field; whatever the store says of this one report
    */
-  accept(report: Report, options: ValidateOptions): Promise<Accepted>;
+  accept(report: Report, options: AcceptOptions): Promise<Accepted>;
   /** Resolves once everything that was accepted so far is answered. */
   drain(): Promise<void>;
 }
@@ -50,7 +55,8 @@ export function createIngest({ sink, clock, randomBytes }: IngestOptions): Inges
       validateReport(report, options);
       const receivedAt = clock.now();
       if (report.reportId === '') report.reportId = createReportId(receivedAt, randomBytes(16));
-      const outcome = await batcher.put({ report, receivedAt });
+      const { receivedFrom } = options;
+      const outcome = await batcher.put({ report, receivedAt, ...(receivedFrom === undefined ? {} : { receivedFrom }) });
       if (outcome.status === 'failed') throw SpartakusError.from(outcome.error);
       return { reportId: report.reportId, status: outcome.status };
     },

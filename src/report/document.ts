@@ -9,6 +9,8 @@ export interface ReportDocument {
   readonly _id: string;
   /** When the collector received the report, by the collector's clock. */
   readonly receivedAt: Date;
+  /** Whom the collector received it from, where the operator keeps that. */
+  readonly receivedFrom?: string;
   readonly [field: string]: unknown;
 }
 
@@ -21,9 +23,9 @@ type Document = Record<string, unknown>;
  *
  * @param report has a report id
  */
-export function toDocument(report: Report, receivedAt: Date): ReportDocument {
+export function toDocument(report: Report, receivedAt: Date, receivedFrom?: string): ReportDocument {
   const { reportID: _id, ...fields } = writeReport(reflect(ReportSchema, report));
-  return { _id: _id as string, receivedAt, ...fields };
+  return { _id: _id as string, receivedAt, ...(receivedFrom === undefined ? {} : { receivedFrom }), ...fields };
 }
 
 type Writer = (message: ReflectMessage) => Document;

@@ -6,6 +6,8 @@ export interface ReportEntry {
   readonly report: Report;
   /** When the collector received it. Absent on the volunteer's side. */
   readonly receivedAt?: Date;
+  /** Whom the collector received it from, as far as the operator wants that kept. */
+  readonly receivedFrom?: string;
 }
 
 /** What became of one report. `stored` and `duplicate` are successes: the report is durable. */
@@ -25,6 +27,12 @@ export interface ReportSink {
   put(entries: readonly ReportEntry[]): Promise<readonly Outcome[]>;
   /** Finishes what was put and lets go of every resource. Idempotent. */
   close(): Promise<void>;
+}
+
+/** A sink that keeps reports, and can say whether it would. */
+export interface ReportStore extends ReportSink {
+  /** Whether a report could be stored now, within a second or so. Never rejects. */
+  isReady(): Promise<boolean>;
 }
 
 /** Time, as an argument: tests bring their own. */

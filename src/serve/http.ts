@@ -1,11 +1,16 @@
 import type { IncomingHttpHeaders } from 'node:http';
 
+import type { JsonValue } from '@bufbuild/protobuf';
 import type { connectNodeAdapter } from '@connectrpc/connect-node';
 
+import type { Report } from '../../gen/spartakus/report/v1/report_pb.js';
 import type { Ingest } from '../ingest/ingest.ts';
-import { parseSpartakusReport } from '../legacy/spartakus.ts';
+import { isCoreosReport, readCoreosReport } from '../legacy/coreos.ts';
+import { parseJson } from '../legacy/go-json.ts';
+import { readSpartakusReport } from '../legacy/spartakus.ts';
 import { SpartakusError } from '../report/errors.ts';
 import type { Logger } from '../report/ports.ts';
+import type { PeerNamer } from './peer.ts';
 import { STATUS } from './status.ts';
 
 /** Takes a request of either version of HTTP, as Node.js hands it over, and answers it. */
@@ -16,6 +21,8 @@ type ServerReply = Parameters<RequestHandler>[1];
 /** A request, without its socket: a handler can be called by a test as it is. */
 export interface HttpRequest {
   readonly headers: IncomingHttpHeaders;
+  /** Whom it is from, as far as the operator wants that kept. */
+  readonly receivedFrom: string | undefined;
   /**
    * Reads the whole body.
    *
@@ -44,28 +51,42 @@ export interface HttpRouteOptions {
   readonly version: string;
   /** The largest JSON body, in bytes. */
   readonly maxJsonBytes: number;
+  /** Whether a report that came now could be stored. */
+  readonly isReady: () => Promise<boolean>;
 }
 
 /**
- * The HTTP interface of the original (kubernetes-retired/spartakus, pkg/collector/api.go).
+ * The HTTP interface of the ancestors: of Spartakus (kubernetes-retired/spartakus, pkg/collector/api.go) at /api/v1, which knows
+ * the other dialects by their shape, and of each other dialect at a path of its own.
  *
- * POST /api/v1 answers 204 without a body, and nothing else when the report was stored: old volunteers take anything else for
- * a failure.
+ * A report that was stored is answered 204 without a body, and nothing else: old volunteers take anything else for a failure.
+ * Neither dialect asks for a cluster id.
  */
-export function createHttpRoutes({ ingest, version, maxJsonBytes }: HttpRouteOptions): readonly HttpRoute[] {
-  return [
-    {
-      method: 'POST',
-      path: '/api/v1',
-      async handle(request) {
-        requireJson(request.headers);
-        const report = parseSpartakusReport(await request.readBody(maxJsonBytes));
-        await ingest.accept(report, { requireClusterId: false });
-        return { status: 204 };
-      },
+export function createHttpRoutes({ ingest, version, maxJsonBytes, isReady }: HttpRouteOptions): readonly HttpRoute[] {
+  const post = (path: string, read: (json: JsonValue) => Report): HttpRoute => ({
+    method: 'POST',
+    path,
+    async handle(request) {
+      requireJson(request.headers);
+      const report = read(parseJson(await request.readBody(maxJsonBytes)));
+      await ingest.accept(report, { requireClusterId: false, receivedFrom: request.receivedFrom });
+      return { status: 204 };
     },
+  });
+  return [
+    post('/api/v1', (json) => (isCoreosReport(json) ? readCoreosReport(json) : readSpartakusReport(json))),
+    post('/api/coreos/v1', readCoreosReport),
+    // That the process lives, as the original's said; whether it can store is /readyz.
     { method: 'GET', path: '/', handle: () => ({ status: 200 }) },
     { method: 'GET', path: '/healthz', handle: () => ({ status: 200 }) },
+    {
+      method: 'GET',
+      path: '/readyz',
+      async handle() {
+        if (await isReady()) return { status: 200 };
+        throw new SpartakusError('unavailable', 'the database is away, or the collector is stopping', { retryAfterMs: 5_000 });
+      },
+    },
     { method: 'GET', path: '/version', handle: () => ({ status: 200, contentType: 'text/plain; charset=utf-8', body: version }) },
   ];
 }
@@ -86,13 +107,13 @@ function requireJson(headers: IncomingHttpHeaders): void {
 }
 
 /** Answers requests by the table: 404 for an unknown path, 405 with Allow for an unknown method, HEAD as GET without a body. */
-export function createHttpHandler(routes: readonly HttpRoute[], logger: Logger): RequestHandler {
+export function createHttpHandler(routes: readonly HttpRoute[], namePeer: PeerNamer, logger: Logger): RequestHandler {
   return (req, res) => {
-    void answer(routes, req, logger).then((response) => send(req, res, response));
+    void answer(routes, req, namePeer, logger).then((response) => send(req, res, response));
   };
 }
 
-async function answer(routes: readonly HttpRoute[], req: ServerRequest, logger: Logger): Promise<HttpResponse> {
+async function answer(routes: readonly HttpRoute[], req: ServerRequest, namePeer: PeerNamer, logger: Logger): Promise<HttpResponse> {
   const path = (req.url ?? '/').split('?', 1)[0];
   const atPath = routes.filter((route) => route.path === path);
   if (atPath.length === 0) return { status: 404, ...errorBody(`there is nothing at ${path}`) };
@@ -103,7 +124,7 @@ async function answer(routes: readonly HttpRoute[], req: ServerRequest, logger: 
     return { status: 405, headers: { allow }, ...errorBody(`${req.method} is not for ${path}: use ${allow}`) };
   }
   try {
-    return await route.handle({ headers: req.headers, readBody: (maxBytes) => readBody(req, maxBytes) });
+    return await route.handle({ headers: req.headers, receivedFrom: namePeer(req), readBody: (maxBytes) => readBody(req, maxBytes) });
   } catch (thrown) {
     const error = SpartakusError.from(thrown);
     if (error.kind === 'internal') logger.error({ err: error }, 'a request failed');

@@ -1,6 +1,6 @@
 import { durationFromMs } from '@bufbuild/protobuf/wkt';
 import { create } from '@bufbuild/protobuf';
-import { Code, ConnectError, type ConnectRouter } from '@connectrpc/connect';
+import { Code, ConnectError, type ConnectRouter, createContextKey } from '@connectrpc/connect';
 
 import {
   CollectorService,
@@ -30,34 +30,46 @@ export interface ReportServiceOptions {
  */
 const MAX_PENDING_PER_STREAM = 256;
 
+/** Whom a call is from, as far as the operator wants that kept. */
+export const RECEIVED_FROM = createContextKey<string | undefined>(undefined);
+
 /** CollectorService: the way in over Connect, gRPC and gRPC-Web. */
 export function createReportService(options: ReportServiceOptions): (router: ConnectRouter) => void {
   const { ingest, nextReportAfterMs, stopping } = options;
   const policy = create(PolicySchema, nextReportAfterMs === undefined ? {} : { nextReportAfter: durationFromMs(nextReportAfterMs) });
+  const accept = async (report: Report | undefined, receivedFrom: string | undefined): Promise<Receipt> =>
+    acceptedReceipt(await ingest.accept(requireReport(report), { requireClusterId: true, receivedFrom }), policy);
   return (router) =>
     router.service(CollectorService, {
-      async submitReport({ report }) {
+      async submitReport({ report }, { values }) {
         try {
-          return { receipt: acceptedReceipt(await ingest.accept(requireReport(report), { requireClusterId: true }), policy) };
+          return { receipt: await accept(report, values.get(RECEIVED_FROM)) };
         } catch (error) {
           throw toConnectError(SpartakusError.from(error));
         }
       },
-      async *streamReports(requests) {
-        for await (const receipt of answerReports(requests, ingest, policy, stopping)) yield { receipt };
+      async *streamReports(requests, { values }) {
+        const receivedFrom = values.get(RECEIVED_FROM);
+        const answer = async (report: Report | undefined): Promise<Receipt> => {
+          try {
+            return await accept(report, receivedFrom);
+          } catch (error) {
+            return refusedReceipt(report, SpartakusError.from(error), policy);
+          }
+        };
+        for await (const receipt of answerReports(requests, answer, stopping)) yield { receipt };
       },
     });
 }
 
 /**
- * Reads reports and answers their receipts as commits finish: reading does not wait for commits.
+ * Reads reports and yields their receipts as commits finish: reading does not wait for commits.
  *
  * @throws ConnectError UNAVAILABLE, once everything that was read is answered, where the collector stops before the client is done
  */
 async function* answerReports(
   requests: AsyncIterable<StreamReportsRequest>,
-  ingest: Ingest,
-  policy: Policy,
+  answer: (report: Report | undefined) => Promise<Receipt>,
   stopping: AbortSignal,
 ): AsyncGenerator<Receipt> {
   const receipts: Receipt[] = [];
@@ -80,7 +92,7 @@ async function* answerReports(
     endReading(new ConnectError('the collector is stopping: send what has no receipt again', Code.Unavailable));
 
   const accept = async (report: Report | undefined): Promise<void> => {
-    receipts.push(await receiptOf(report, ingest, policy));
+    receipts.push(await answer(report));
     ring();
   };
   const read = async (): Promise<void> => {
@@ -114,17 +126,8 @@ async function* answerReports(
   if (failure !== undefined) throw failure;
 }
 
-async function receiptOf(report: Report | undefined, ingest: Ingest, policy: Policy): Promise<Receipt> {
-  try {
-    return acceptedReceipt(await ingest.accept(requireReport(report), { requireClusterId: true }), policy);
-  } catch (error) {
-    return create(ReceiptSchema, {
-      reportId: report?.reportId ?? '',
-      outcome: Outcome.REFUSED,
-      refusal: toRefusal(SpartakusError.from(error)),
-      policy,
-    });
-  }
+function refusedReceipt(report: Report | undefined, error: SpartakusError, policy: Policy): Receipt {
+  return create(ReceiptSchema, { reportId: report?.reportId ?? '', outcome: Outcome.REFUSED, refusal: toRefusal(error), policy });
 }
 
 function acceptedReceipt({ reportId, status }: Accepted, policy: Policy): Receipt {

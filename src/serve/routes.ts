@@ -1,4 +1,4 @@
-import { Code, ConnectError, type ConnectRouter, type HandlerContext } from '@connectrpc/connect';
+import { Code, ConnectError, type ConnectRouter, type ContextValues, createContextValues, type HandlerContext } from '@connectrpc/connect';
 import { connectNodeAdapter } from '@connectrpc/connect-node';
 
 import { Health } from '../../gen/grpc/health/v1/health_pb.js';
@@ -9,8 +9,9 @@ import type { Ingest } from '../ingest/ingest.ts';
 import type { Logger } from '../report/ports.ts';
 import { createHealthService, type HealthState } from './health-service.ts';
 import { createHttpHandler, createHttpRoutes, type RequestHandler } from './http.ts';
+import type { PeerNamer, PeerRequest } from './peer.ts';
 import { createReflectionService } from './reflection-service.ts';
-import { createReportService } from './report-service.ts';
+import { createReportService, RECEIVED_FROM } from './report-service.ts';
 
 export interface RoutesOptions {
   readonly ingest: Ingest;
@@ -22,6 +23,9 @@ export interface RoutesOptions {
   readonly maxProtobufBytes: number;
   /** The largest JSON message, in bytes, after decompression. */
   readonly maxJsonBytes: number;
+  /** Whether the database could store a report now. */
+  readonly isStoreReady: () => Promise<boolean>;
+  readonly namePeer: PeerNamer;
   /** Aborted when the collector stops. */
   readonly stopping: AbortSignal;
   readonly logger: Logger;
@@ -32,7 +36,7 @@ const JSON_CONTENT_TYPE = /^application\/(?:json|(?:connect|grpc|grpc-web)\+json
 
 /** Everything that the collector answers, as one handler for both versions of HTTP. */
 export function createHandler(options: RoutesOptions): RequestHandler {
-  const { ingest, health, version, stopping, logger } = options;
+  const { ingest, health, version, isStoreReady, namePeer, stopping, logger } = options;
   const services = [CollectorService, Health];
   const register = [
     createReportService(options),
@@ -44,10 +48,20 @@ export function createHandler(options: RoutesOptions): RequestHandler {
     ]),
   ];
   const routes = (router: ConnectRouter): void => register.forEach((add) => add(router));
-  const fallback = createHttpHandler(createHttpRoutes({ ingest, version, maxJsonBytes: options.maxJsonBytes }), logger);
+  const isReady = async (): Promise<boolean> => health.serving && (await isStoreReady());
+  const httpRoutes = createHttpRoutes({ ingest, version, maxJsonBytes: options.maxJsonBytes, isReady });
+  const fallback = createHttpHandler(httpRoutes, namePeer, logger);
+  const contextValues = (request: PeerRequest): ContextValues => createContextValues().set(RECEIVED_FROM, namePeer(request));
   // Connect knows one limit for all encodings; JSON is about four times as long as protobuf, so each has a handler of its own.
   const adapterFor = (readMaxBytes: number): RequestHandler =>
-    connectNodeAdapter({ routes, fallback, readMaxBytes, shutdownSignal: stopping, requestGate: blameClientForNonsense });
+    connectNodeAdapter({
+      routes,
+      fallback,
+      readMaxBytes,
+      contextValues,
+      shutdownSignal: stopping,
+      requestGate: blameClientForNonsense,
+    });
   const onProtobuf = adapterFor(options.maxProtobufBytes);
   const onJson = adapterFor(options.maxJsonBytes);
   return (req, res) => (JSON_CONTENT_TYPE.test(req.headers['content-type'] ?? '') ? onJson : onProtobuf)(req, res);

@@ -2,7 +2,7 @@ import { mkdir, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 
 import { messageOf, SpartakusError } from '../report/errors.ts';
-import type { ReportSink } from '../report/ports.ts';
+import type { ReportStore } from '../report/ports.ts';
 import { openMongoStore } from './mongo.ts';
 
 export interface EmbeddedStoreOptions {
@@ -26,7 +26,7 @@ type Engine = { readonly uri: string; close(): Promise<void> };
  *
  * @throws SpartakusError of kind `unavailable` that says why the engine does not run here, and what else there is
  */
-export async function openEmbeddedStore(options: EmbeddedStoreOptions): Promise<ReportSink> {
+export async function openEmbeddedStore(options: EmbeddedStoreOptions): Promise<ReportStore> {
   const directory = path.resolve(options.directory);
   const engine = await openEngine(directory);
   const uriFile = path.join(directory, URI_FILE);

@@ -13,7 +13,7 @@ import { toDocument } from '../report/document.ts';
 import { messageOf, SpartakusError } from '../report/errors.ts';
 import { maskUrl } from '../report/mask.ts';
 import { createPending } from '../report/pending.ts';
-import type { Outcome, ReportEntry, ReportSink } from '../report/ports.ts';
+import type { Outcome, ReportEntry, ReportStore } from '../report/ports.ts';
 
 export interface MongoStoreOptions {
   /** A mongodb:// or mongodb+srv:// address. Its path names the database; without one it is `spartakus`. */
@@ -46,6 +46,8 @@ const REPORT_INDEXES = [
 /** MongoDB's bound of a document, in bytes: https://www.mongodb.com/docs/manual/reference/limits/ */
 const MAX_DOCUMENT_BYTES = 16 * 1024 * 1024;
 const DUPLICATE_KEY = 11000;
+/** How long a database may take to say that it is there, in milliseconds. */
+const PING_TIMEOUT_MS = 1_000;
 
 /**
  * Connects, makes the indexes, and answers a sink whose reports are documents of the collection `reports`.
@@ -53,7 +55,7 @@ const DUPLICATE_KEY = 11000;
  * @throws SpartakusError: `invalid` where the address cannot be read, `unavailable` where no server answers or it refuses; the
  * message masks the password
  */
-export async function openMongoStore(options: MongoStoreOptions): Promise<ReportSink> {
+export async function openMongoStore(options: MongoStoreOptions): Promise<ReportStore> {
   const name = options.name ?? maskUrl(options.uri);
   const client = createClient(options, name);
   try {
@@ -99,7 +101,7 @@ function maskIn(message: string, uri: string): string {
   return password === undefined ? masked : masked.replaceAll(password, '***').replaceAll(decodeURIComponent(password), '***');
 }
 
-class MongoStore implements ReportSink {
+class MongoStore implements ReportStore {
   readonly #client: MongoClient;
   readonly #collection: Collection<ReportDocument>;
   readonly #closeEngine: (() => Promise<void>) | undefined;
@@ -122,8 +124,8 @@ class MongoStore implements ReportSink {
     const documents: ReportDocument[] = [];
     /** Where the documents stand among the entries: the ones that are too large are not sent. */
     const positions: number[] = [];
-    for (const [position, { report, receivedAt = new Date(0) }] of entries.entries()) {
-      const document = toDocument(report, receivedAt);
+    for (const [position, { report, receivedAt = new Date(0), receivedFrom }] of entries.entries()) {
+      const document = toDocument(report, receivedAt, receivedFrom);
       const bytes = BSON.calculateObjectSize(document);
       if (bytes > MAX_DOCUMENT_BYTES) {
         outcomes[position] = failed('too-large', `the report takes ${bytes} bytes in the database, whose limit is ${MAX_DOCUMENT_BYTES}`);
@@ -140,6 +142,16 @@ class MongoStore implements ReportSink {
       positions.forEach((position, index) => (outcomes[position] = failures[index] as Outcome));
     }
     return outcomes;
+  }
+
+  async isReady(): Promise<boolean> {
+    if (this.#closed !== undefined) return false;
+    try {
+      await this.#collection.db.command({ ping: 1 }, { timeoutMS: PING_TIMEOUT_MS });
+      return true;
+    } catch {
+      return false;
+    }
   }
 
   close(): Promise<void> {
@@ -167,7 +179,7 @@ function outcomesOf(error: unknown, count: number): Outcome[] {
     outcomes[writeError.index] =
       writeError.code === DUPLICATE_KEY
         ? { status: 'duplicate' }
-        : failed('unavailable', `the database refused the report: ${writeError.errmsg ?? `code ${writeError.code}`}`);
+        : failed('internal', `the database refused the report: ${writeError.errmsg ?? `code ${writeError.code}`}`);
   }
   return outcomes;
 }
@@ -177,6 +189,6 @@ function storeFailure(error: unknown): Outcome {
   return failed('unavailable', `the database could not store the report${code}: ${messageOf(error)}`, error);
 }
 
-function failed(kind: 'too-large' | 'unavailable', message: string, cause?: unknown): Outcome {
+function failed(kind: 'too-large' | 'unavailable' | 'internal', message: string, cause?: unknown): Outcome {
   return { status: 'failed', error: new SpartakusError(kind, message, { cause }) };
 }

@@ -2,7 +2,7 @@ import type { Writable } from 'node:stream';
 
 import { SpartakusError } from '../report/errors.ts';
 import { maskUrl } from '../report/mask.ts';
-import type { ReportSink } from '../report/ports.ts';
+import type { ReportStore } from '../report/ports.ts';
 import { openEmbeddedStore } from './embedded.ts';
 import { openMongoStore } from './mongo.ts';
 import { createStdoutStore } from './stdout.ts';
@@ -19,7 +19,7 @@ export interface DatabaseKind {
   readonly example: string;
   readonly description: string;
   readonly matches: (spec: string) => boolean;
-  readonly open: (spec: string, options: OpenStoreOptions) => Promise<ReportSink>;
+  readonly open: (spec: string, options: OpenStoreOptions) => Promise<ReportStore>;
 }
 
 /** How long a database may take to answer when the program starts. */
@@ -54,7 +54,7 @@ export const DATABASES: readonly DatabaseKind[] = [
   },
 ];
 
-function openServer(uri: string, { appName }: OpenStoreOptions): Promise<ReportSink> {
+function openServer(uri: string, { appName }: OpenStoreOptions): Promise<ReportStore> {
   return openMongoStore({ uri, appName, connectTimeoutMs: CONNECT_TIMEOUT_MS });
 }
 
@@ -71,6 +71,6 @@ export function findDatabase(spec: string): DatabaseKind {
 }
 
 /** Turns a database spec into a store. */
-export function openStore(spec: string, options: OpenStoreOptions): Promise<ReportSink> {
+export function openStore(spec: string, options: OpenStoreOptions): Promise<ReportStore> {
   return findDatabase(spec).open(spec, options);
 }

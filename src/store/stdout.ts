@@ -3,7 +3,7 @@ import type { Writable } from 'node:stream';
 
 import { toDocument } from '../report/document.ts';
 import { messageOf, SpartakusError } from '../report/errors.ts';
-import type { Outcome, ReportSink } from '../report/ports.ts';
+import type { Outcome, ReportStore } from '../report/ports.ts';
 
 /**
  * Prints each report as the document that a database would store, one line of JSON each: for trying out, and for pipes. It keeps
@@ -11,10 +11,11 @@ import type { Outcome, ReportSink } from '../report/ports.ts';
  *
  * @param output is not closed with the sink
  */
-export function createStdoutStore(output: Writable): ReportSink {
+export function createStdoutStore(output: Writable): ReportStore {
   return {
     async put(entries) {
-      const lines = entries.map(({ report, receivedAt = new Date(0) }) => `${JSON.stringify(toDocument(report, receivedAt))}\n`);
+      const lines = entries.map(({ report, receivedAt = new Date(0), receivedFrom }) =>
+        `${JSON.stringify(toDocument(report, receivedAt, receivedFrom))}\n`);
       try {
         if (!output.write(lines.join(''))) await once(output, 'drain');
         return entries.map((): Outcome => ({ status: 'stored' }));
@@ -23,6 +24,7 @@ export function createStdoutStore(output: Writable): ReportSink {
         return entries.map((): Outcome => ({ status: 'failed', error: failure }));
       }
     },
+    isReady: () => Promise.resolve(!output.destroyed),
     close: () => Promise.resolve(),
   };
 }

@@ -1,10 +1,14 @@
 import { readFile } from 'node:fs/promises';
+import http from 'node:http';
 
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 
+import { SpartakusError } from '../../src/report/errors.ts';
+import { createHttpHandler, createHttpRoutes } from '../../src/serve/http.ts';
 import { legacyJson } from '../contract/ways-in.ts';
 import { makeReport } from '../contract/report-sink.ts';
 import { startTestCollector, TEST_LIMITS, type TestCollector } from '../support/collector.ts';
+import { listen, shut } from '../support/listen.ts';
 
 let collector: TestCollector;
 
@@ -65,8 +69,8 @@ describe('POST /api/v1', () => {
     ['no JSON', '{"clusterID":', 'Error: the body is not JSON: '],
     ['nothing', '', 'Error: the body is not JSON: '],
     ['a list', '[]', 'Error: the body is no report: '],
-    ['a number for a text', '{"clusterID": 7}', 'Error: the body is no report: clusterID: expected string, got 7'],
-    ['an object for a list', '{"nodes": [{"id": "n", "capacity": {}}]}', 'Error: the body is no report: Node.capacity: expected Array, got object'],
+    ['a number for a text', '{"clusterID": 7}', 'Error: the body is no report: clusterID: expected a text, got a number'],
+    ['an object for a list', '{"nodes": [{"id": "n", "capacity": {}}]}', 'Error: the body is no report: nodes[0].capacity: expected a list, got an object'],
     ['an id that is no UUIDv7', '{"reportID": "x"}', 'Error: reportID must be a UUIDv7'],
     ['a date that is none', '{"observedAt": "yesterday"}', 'Error: the body is no report: '],
   ])('answers 400 to %s, and says what is wrong', async (_name, body, message) => {
@@ -88,6 +92,43 @@ describe('POST /api/v1', () => {
   test('a field that nobody knows is ignored', async () => {
     await expect(post('{"clusterID": "c", "future": {"a": [1]}}')).resolves.toMatchObject({ status: 204 });
     await expect(collector.reports.findOne()).resolves.not.toHaveProperty('future');
+  });
+});
+
+describe('when a report cannot be stored', () => {
+  /** What the HTTP road answers where everything that is accepted fails like this. */
+  const answerTo = async (error: SpartakusError, path = '/api/v1'): Promise<Response> => {
+    const ingest = { accept: () => Promise.reject(error), drain: () => Promise.resolve() };
+    const routes = createHttpRoutes({ ingest, version: 'v9', maxJsonBytes: 1000, isReady: () => Promise.resolve(false) });
+    const logger = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined };
+    const server = http.createServer(createHttpHandler(routes, () => undefined, logger));
+    try {
+      const url = `http://127.0.0.1:${await listen(server)}${path}`;
+      if (path !== '/api/v1') return await fetch(url);
+      return await fetch(url, { method: 'POST', headers: { 'content-type': 'application/json' }, body: '{}' });
+    } finally {
+      await shut(server);
+    }
+  };
+
+  test.each([
+    ['the database refused it', 'internal', 500, null],
+    ['the database is away', 'unavailable', 503, '3'],
+    ['there are too many', 'overloaded', 429, '3'],
+  ] as const)('because %s, it says so with %s: %i', async (message, kind, status, retryAfter) => {
+    const response = await answerTo(new SpartakusError(kind, message, kind === 'internal' ? {} : { retryAfterMs: 2_500 }));
+
+    expect(response.status).toBe(status);
+    expect(response.headers.get('retry-after')).toBe(retryAfter);
+    await expect(response.text()).resolves.toBe(`Error: ${message}\n`);
+  });
+
+  test.each([
+    ['/', 200],
+    ['/healthz', 200],
+    ['/readyz', 503],
+  ])('GET %s is %i: the process lives, but could store nothing', async (path, status) => {
+    await expect(answerTo(new SpartakusError('unavailable', 'away'), path)).resolves.toMatchObject({ status });
   });
 });
 

@@ -37,6 +37,8 @@ export async function startTestCollector(config: Partial<CollectorConfig> = {}):
       database: database.spec,
       reportPeriodMs: 3_600_000,
       shutdownGraceMs: 2_000,
+      recordPeer: 'none',
+      trustedProxies: [],
       ...TEST_LIMITS,
       ...config,
     },
