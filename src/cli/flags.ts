@@ -62,7 +62,8 @@ export function parseFlags<F extends Flags>(flags: F, argv: readonly string[], e
     const flag = Object.hasOwn(flags, token.name) && token.rawName.startsWith('--') ? flags[token.name] : undefined;
     if (flag === undefined) errors.push(`unknown flag ${token.rawName}`);
     else if (flag.placeholder === undefined) texts.set(token.name, token.value ?? 'true');
-    else if (token.value === undefined) errors.push(`${token.rawName} needs a value: ${token.rawName}=${flag.placeholder}`);
+    // `--a --b`: the value was forgotten, rather than meant to be --b.
+    else if (token.value === undefined || (!token.inlineValue && token.value.startsWith('--'))) errors.push(`${token.rawName} needs a value: ${token.rawName}=${flag.placeholder}`);
     else texts.set(token.name, token.value);
   }
   const values: Record<string, unknown> = {};

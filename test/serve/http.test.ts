@@ -97,8 +97,8 @@ describe('POST /api/v1', () => {
 
 describe('when a report cannot be stored', () => {
   /** What the HTTP road answers where everything that is accepted fails like this. */
-  const answerTo = async (error: SpartakusError, path = '/api/v1'): Promise<Response> => {
-    const ingest = { accept: () => Promise.reject(error), drain: () => Promise.resolve() };
+  const answerTo = async (failure: SpartakusError, path = '/api/v1'): Promise<Response> => {
+    const ingest = { accept: () => Promise.reject(failure), drain: () => Promise.resolve() };
     const routes = createHttpRoutes({ ingest, version: 'v9', maxJsonBytes: 1000, isReady: () => Promise.resolve(false) });
     const logger = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined };
     const server = http.createServer(createHttpHandler(routes, () => undefined, logger));

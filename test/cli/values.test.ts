@@ -1,0 +1,77 @@
+import * as fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+
+import { parseBytes, parseChoice, parseDurationMs, parsePort, parseSwitch, parseText } from '../../src/cli/values.ts';
+
+describe('a duration is what Go takes for one', () => {
+  // From the tests of Go's time.ParseDuration: https://github.com/golang/go/blob/master/src/time/time_test.go
+  test.each([
+    ['0', 0],
+    ['+0', 0],
+    ['5s', 5_000],
+    ['30s', 30_000],
+    ['1478s', 1_478_000],
+    ['5.0s', 5_000],
+    ['5.6s', 5_600],
+    ['5.s', 5_000],
+    ['.5s', 500],
+    ['1.004s', 1_004],
+    ['10ms', 10],
+    ['11us', 0.011],
+    ['12µs', 0.012],
+    ['12μs', 0.012],
+    ['1000000ns', 1],
+    ['14m', 840_000],
+    ['24h', 86_400_000],
+    ['3h30m', 12_600_000],
+    ['4m10.5s', 250_500],
+    ['1h2m3s4ms', 3_723_004],
+    ['+5s', 5_000],
+  ])('%s is %d ms', (text, ms) => {
+    expect(parseDurationMs(text)).toBeCloseTo(ms, 6);
+  });
+
+  test.each(['', '3', '-', 's', '.', '-.', '.s', '+.s', '1d', '5 s', '-5s', 'x', '3000x', '1h 2m', 'NaN', 'Infinity', '0x10s'])(
+    '%j is none',
+    (text) => {
+      expect(() => parseDurationMs(text)).toThrow(`${JSON.stringify(text)} is not a duration`);
+    },
+  );
+
+  test('hours, minutes and seconds add up', () => {
+    const part = fc.nat(10_000);
+    fc.assert(
+      fc.property(part, part, part, (hours, minutes, seconds) => {
+        expect(parseDurationMs(`${hours}h${minutes}m${seconds}s`)).toBe(((hours * 60 + minutes) * 60 + seconds) * 1000);
+      }),
+    );
+  });
+});
+
+test.each([
+  ['1', 1],
+  ['4096', 4096],
+  ['512Ki', 524_288],
+  ['4Mi', 4_194_304],
+  ['1Gi', 1_073_741_824],
+])('the size %s is %d bytes', (text, bytes) => {
+  expect(parseBytes(text)).toBe(bytes);
+});
+
+test.each(['', '0', '-1', '4M', '4MB', '4 Mi', '1.5Mi', 'Mi', '99999999999999999999'])('%j is no size', (text) => {
+  expect(() => parseBytes(text)).toThrow(`${JSON.stringify(text)} is not a size`);
+});
+
+test('a port is a whole number up to 65535', () => {
+  expect([parsePort('0'), parsePort('8080'), parsePort('65535')]).toStrictEqual([0, 8080, 65_535]);
+  for (const text of ['', '-1', '65536', '80a', '1e3', ' 80', '0x50']) expect(() => parsePort(text)).toThrow('is not a port');
+});
+
+test('a text is not empty, a switch is true or false, a choice is one of its words', () => {
+  expect(parseText('x')).toBe('x');
+  expect(() => parseText(' ')).toThrow('" " is empty');
+  expect([parseSwitch('true'), parseSwitch('false')]).toStrictEqual([true, false]);
+  expect(() => parseSwitch('yes')).toThrow('"yes" is neither true nor false');
+  expect(parseChoice('b', ['a', 'b'])).toBe('b');
+  expect(() => parseChoice('c', ['a', 'b'])).toThrow('"c" is none of a, b');
+});
