@@ -1,0 +1,8 @@
+// Loaded into a measured process (--import): tells its CPU time and peak memory when it ends.
+import { writeSync } from 'node:fs';
+import process from 'node:process';
+
+process.on('exit', () => {
+  const { userCPUTime, systemCPUTime, maxRSS } = process.resourceUsage();
+  writeSync(2, `\nMEASURED ${JSON.stringify({ cpuSeconds: (userCPUTime + systemCPUTime) / 1e6, peakMiB: maxRSS / 1024 })}\n`);
+});
