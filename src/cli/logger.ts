@@ -1,5 +1,6 @@
+import { createRequire } from 'node:module';
+
 import { pino } from 'pino';
-import pretty from 'pino-pretty';
 
 import type { Logger } from '../report/ports.ts';
 import type { Io } from './command.ts';
@@ -8,5 +9,7 @@ import type { Io } from './command.ts';
 export function createLogger(io: Pick<Io, 'stderr'>, verbose: boolean): Logger {
   const options = { level: verbose ? 'debug' : 'info', base: null };
   if (io.stderr.isTTY !== true) return pino({ ...options, timestamp: pino.stdTimeFunctions.isoTime }, io.stderr);
+  // Only where a person looks: a program in a pod need not load it.
+  const pretty = createRequire(import.meta.url)('pino-pretty') as typeof import('pino-pretty');
   return pino(options, pretty({ colorize: true, translateTime: 'SYS:HH:MM:ss', sync: true, destination: io.stderr }));
 }

@@ -17,8 +17,8 @@ const fixture = (name: string): Promise<Buffer> => readFile(new URL(`../fixtures
 const pages = [await fixture('kubernetes/nodes-page1.pb'), await fixture('kubernetes/nodes-page2.pb')];
 const jsonPages = [await fixture('kubernetes/nodes-page1.json'), await fixture('kubernetes/nodes-page2.json')];
 // Fields that the message does not declare are kept as they are, so that a page weighs what it weighs.
-const captured = pages.flatMap((page) => fromBinary(NodeListSchema, fromBinary(UnknownSchema, page.subarray(4)).raw).items);
-const capturedJson = jsonPages.flatMap((page) => (JSON.parse(page.toString()) as { items: { metadata: { name: string } }[] }).items);
+const captured = pages.flatMap((body) => fromBinary(NodeListSchema, fromBinary(UnknownSchema, body.subarray(4)).raw).items);
+const capturedJson = jsonPages.flatMap((body) => (JSON.parse(body.toString()) as { items: { metadata: { name: string } }[] }).items);
 
 function wrap(raw: Uint8Array): Buffer {
   return Buffer.concat([Buffer.from('k8s\0'), toBinary(UnknownSchema, create(UnknownSchema, { raw }))]);

@@ -5,7 +5,7 @@ import { expect, test } from 'vitest';
 
 import { legacyJson } from '../contract/ways-in.ts';
 import { makeReport } from '../contract/report-sink.ts';
-import { makeTestDatabase } from '../support/database.ts';
+import { makeEmbeddedDatabase } from '../support/database.ts';
 import { runProgram, startProgram } from '../support/program.ts';
 
 test.each(['SIGTERM', 'SIGINT'] as const)('on %s a collector answers what it has accepted, and exits with 0', async (signal) => {
@@ -50,7 +50,7 @@ test('a client that holds its connection open does not keep a collector from sto
 });
 
 test('two collectors on one embedded database: the second says who holds it, and where it can be reached', async () => {
-  const database = await makeTestDatabase();
+  const database = await makeEmbeddedDatabase();
   const first = startProgram(['collector', '--port=0', `--database=${database.spec}`]);
   await first.says(/"url"/);
 

@@ -26,10 +26,11 @@ export interface TestDatabase {
  */
 export async function makeTestDatabase(): Promise<TestDatabase> {
   const server = process.env['SPARTAKUS_TEST_MONGODB_URI'];
-  return server === undefined || server === '' ? makeEmbedded() : makeOnServer(server);
+  return server === undefined || server === '' ? makeEmbeddedDatabase() : makeOnServer(server);
 }
 
-async function makeEmbedded(): Promise<TestDatabase> {
+/** An empty database of the embedded engine, for what is the engine's alone. */
+export async function makeEmbeddedDatabase(): Promise<TestDatabase> {
   const directory = await mkdtemp(path.join(tmpdir(), 'spartakus-test-'));
   const uri = async (): Promise<string> => (await readFile(path.join(directory, URI_FILE), 'utf8')).trim();
   const connection = createConnection(uri);
