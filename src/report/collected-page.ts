@@ -64,14 +64,15 @@ ${renderClusterRole(listRules(fields))}
 ## What is read and not sent
 
 Kubernetes grants rights to whole objects, not to fields: its answer for a node holds all of the node. The volunteer's decoder knows
-the following fields of it and skips all others:
+the following fields of it and skips all others. For namespaces, pods and other workloads it asks for their metadata alone, of which it
+knows the same:
 
 ${listPaths(NodeSchema, '')
   .map((path) => `- ${code(path)}`)
   .join('\n')}
 
 The name, the machine id and the system UUID go into \`nodes[].id\` and no further, and so does the uid of the kube-system
-namespace, which is its key. The node's own uid is not used. Of the provider's id only the part before \`://\` is sent, and only where
+namespace, which is its key. The uids of nodes and the names of all else are not used; namespaces are counted by, and moments of creation averaged. Of the provider's id only the part before \`://\` is sent, and only where
 it is on the list.
 
 ## What is never read
@@ -112,6 +113,7 @@ function origin({ origin: who, source }: CollectedField): string {
 /** The paths of all fields that carry a value, such as `.status.nodeInfo.osImage`, spelt as Kubernetes does: ID and UUID in capitals. */
 function listPaths(message: DescMessage, prefix: string): string[] {
   return message.fields.flatMap((field) => {
+    if (field.parent.name === 'Time') return field.number === 1 ? [prefix] : [];
     const path = `${prefix}.${field.jsonName.replace(/(Uu|I)d$/, (end) => end.toUpperCase())}`;
     return field.fieldKind === 'message' ? listPaths(field.message, path) : [path];
   });

@@ -33,10 +33,18 @@ test('a field carries what the options say of it', () => {
 });
 
 test('the rules for a report are the fewest that it takes', () => {
+  const list = (group: string, resource: string) => ({ apiGroups: [group], resources: [resource], verbs: ['list'] });
   expect(listRules(listCollected())).toEqual([
     { nonResourceURLs: ['/version'], verbs: ['get'] },
-    { apiGroups: [''], resources: ['nodes'], verbs: ['list'] },
+    list('', 'nodes'),
     { apiGroups: [''], resources: ['namespaces'], resourceNames: ['kube-system'], verbs: ['get'] },
+    list('', 'namespaces'),
+    list('', 'pods'),
+    list('', 'services'),
+    list('apps', 'deployments'),
+    list('apps', 'statefulsets'),
+    list('apps', 'daemonsets'),
+    list('batch', 'jobs'),
   ]);
 });
 
