@@ -3,9 +3,13 @@ import type { DescMessage, JsonObject, JsonValue } from '@bufbuild/protobuf';
 import { field_policy } from '../../gen/spartakus/options/v1/options_pb.js';
 import { ReportSchema } from '../../gen/spartakus/report/v1/report_pb.js';
 import type { Report } from '../../gen/spartakus/report/v1/report_pb.js';
+import { listCollected } from './collected.ts';
 
 /** The schema version of the original's JSON: Spartakus v1.1.0. */
 export const LEGACY_SCHEMA_VERSION = 1;
+
+/** The newest that this program knows. */
+export const CURRENT_SCHEMA_VERSION = Math.max(...listCollected().map(({ since }) => since));
 
 /** What to take out of a message's JSON, by the message's descriptor; messages with nothing to take out have no trim. */
 interface Trim {
