@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 
 import { systemClock } from '../clock.ts';
 import { checkDatabase, DATABASE_FORMS } from '../deliver/open.ts';
-import { readExtensions } from '../gather/extensions.ts';
+import { checkExtensions } from '../gather/extensions.ts';
 import { SERVICE_ACCOUNT_DIR } from '../gather/in-cluster.ts';
 import { type KubeConfig, openKubeClient } from '../gather/kube.ts';
 import { messageOf } from '../report/errors.ts';
@@ -58,7 +58,7 @@ export const volunteerCommand = createCommand({
   async check(values, { env }) {
     const { extensions, 'service-account-dir': serviceAccountDir = SERVICE_ACCOUNT_DIR } = values;
     const openAndClose = async (): Promise<void> => (await openKubeClient(pickKubeConfig(values), { env, serviceAccountDir })).close();
-    return [...(extensions === undefined ? [] : await errorOf(() => readExtensions(extensions))), ...(await errorOf(openAndClose))];
+    return [...(extensions === undefined ? [] : await errorOf(() => checkExtensions(extensions))), ...(await errorOf(openAndClose))];
   },
   async execute(values, io) {
     const volunteer = await startVolunteer(

@@ -111,6 +111,7 @@ function clusterOf(nodes: readonly Uint8Array[], clusterUid: string): KubeClient
       return Promise.resolve({ path, status: 200, ...answerTo(path) });
     },
     close: () => undefined,
+    isClosed: () => false,
   };
 }
 
