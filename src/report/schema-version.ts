@@ -11,6 +11,21 @@ export const LEGACY_SCHEMA_VERSION = 1;
 /** The newest that this program knows. */
 export const CURRENT_SCHEMA_VERSION = Math.max(...listCollected().map(({ since }) => since));
 
+/**
+ * The version to make reports with.
+ *
+ * @param given by the administrator; none newer than this program's
+ * @param kept that of the release that was installed first. One that is newer is of a release that was taken back.
+ */
+export function chooseSchemaVersion(given: number | undefined, kept: number | undefined): number {
+  return Math.min(given ?? kept ?? CURRENT_SCHEMA_VERSION, CURRENT_SCHEMA_VERSION);
+}
+
+/** A schema version as text, 1 or more; undefined where it is none. */
+export function parseSchemaVersion(text: string): number | undefined {
+  return /^[1-9]\d{0,4}$/.test(text) ? Number(text) : undefined;
+}
+
 /** What to take out of a message's JSON, by the message's descriptor; messages with nothing to take out have no trim. */
 interface Trim {
   readonly drop: readonly string[];
