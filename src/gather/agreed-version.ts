@@ -14,13 +14,19 @@ export const SCHEMA_VERSION_FILE = 'schema-version';
  *
  * A file that holds anything else is a SpartakusError `invalid` that names it: to guess could send too much. A directory that cannot be
  * written is a warning.
+ *
+ * @param options.keep whether the version is written where there is none yet
  */
-export async function readAgreedVersion(given: number | undefined, directory: string | undefined, logger: Logger | undefined): Promise<number> {
+export async function readAgreedVersion(
+  given: number | undefined,
+  directory: string | undefined,
+  { keep, logger }: { readonly keep: boolean; readonly logger?: Logger },
+): Promise<number> {
   if (given !== undefined || directory === undefined) return chooseSchemaVersion(given, undefined);
   const file = path.join(directory, SCHEMA_VERSION_FILE);
   const kept = await readKept(file);
   const version = chooseSchemaVersion(undefined, kept);
-  if (kept === undefined) await keep(file, version, logger);
+  if (kept === undefined && keep) await write(file, version, logger);
   return version;
 }
 
@@ -40,7 +46,7 @@ async function readKept(file: string): Promise<number | undefined> {
   return parseSchemaVersion(text.trim()) ?? fail(`${JSON.stringify(text.slice(0, 20))} is not a schema version`);
 }
 
-async function keep(file: string, version: number, logger: Logger | undefined): Promise<void> {
+async function write(file: string, version: number, logger: Logger | undefined): Promise<void> {
   try {
     await mkdir(path.dirname(file), { recursive: true });
     // Never over a file that another start has written in between.
