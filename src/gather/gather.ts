@@ -51,7 +51,7 @@ export interface GatherOptions {
 }
 
 /** What goes into reports, as the flags say. */
-export function selectFields({ collect, extensions, omit, schemaVersion }: Omit<GatherConfig, 'clusterId'>): Selection {
+export function selectFields({ collect, extensions, omit, schemaVersion }: GatherConfig): Selection {
   return createSelection({
     collect: collect ?? (extensions === undefined ? ['nodes'] : ['nodes', 'extensions']),
     ...(omit === undefined ? {} : { omit }),
