@@ -54,17 +54,24 @@ export type GatherValues = Partial<FlagValues<typeof GATHER_FLAGS>> & {
 
 /** What is wrong with the flags together, and with the files that they name: a message for each thing. */
 export async function checkGatherFlags(values: GatherValues): Promise<readonly string[]> {
-  const { extensions, collect, database, 'id-key-file': idKeyFile, 'schema-version': schemaVersion } = values;
+  const { extensions, 'id-key-file': idKeyFile } = values;
+  return [
+    ...checkTogether(values),
+    ...(extensions === undefined ? [] : await errorsOf(() => checkExtensions(extensions))),
+    ...(idKeyFile === undefined ? [] : await errorsOf(() => readKeyFile(idKeyFile))),
+    ...(await errorsOf(() => agreedVersion(values, { keep: false }))),
+  ];
+}
+
+/** What is wrong with the flags together: a message for each thing. */
+export function checkTogether({ extensions, collect, database, 'schema-version': schemaVersion }: GatherValues): readonly string[] {
   const isNamed = collect?.includes('extensions');
   return [
     ...(isNamed === true && extensions === undefined ? ['--collect extensions needs --extensions PATH'] : []),
     ...(isNamed === false && extensions !== undefined ? ['--extensions is given, and --collect does not name extensions: name them, or leave --extensions out'] : []),
     ...(schemaVersion === LEGACY_SCHEMA_VERSION && typeof database === 'string' && /^grpcs?:/i.test(database)
-      ? ['--schema-version 1 has no reportID, by which receipts of gRPC are told apart: send it to http(s)://, or agree to version 2']
+      ? ['--schema-version 1 has no reportID, without which nothing can be sent over gRPC: use http(s)://, or agree to version 2']
       : []),
-    ...(extensions === undefined ? [] : await errorsOf(() => checkExtensions(extensions))),
-    ...(idKeyFile === undefined ? [] : await errorsOf(() => readKeyFile(idKeyFile))),
-    ...(await errorsOf(() => agreedVersion(values, { keep: false }))),
   ];
 }
 

@@ -80,7 +80,7 @@ only the part before \`://\` is sent, and only where it is on the list.
 
 ## What is never read
 
-With this role the volunteer cannot read ${[...NEVER_READ, ...notGranted(roles.flatMap(({ rules }) => rules))].join(', ')},
+With ${roles.length === 1 ? 'this role' : 'the first of these roles'} the volunteer cannot read ${[...NEVER_READ, ...notGranted(roles[0]?.rules ?? [])].join(', ')},
 nor can it change anything. Of what it reads, the decoder skips addresses, labels, annotations, taints, conditions and the list of
 images (see above).
 `;

@@ -4,10 +4,10 @@
 export const FIELD_DOCS: ReadonlyMap<string, string> = new Map([
   ["field spartakus.report.v1.Report.version", "The version of the program that made the report, such as \"v1.1.0\"."],
   ["field spartakus.report.v1.Report.timestamp", "When the report was made: seconds since 1970-01-01T00:00:00Z, in decimal. A string, because the original sends one."],
-  ["field spartakus.report.v1.Report.cluster_id", "What tells this cluster from others: any text that the administrator chose; a random UUID is recommended. Stable for the life of the cluster."],
+  ["field spartakus.report.v1.Report.cluster_id", "What tells this cluster from others: any text that the administrator chose; a random UUID is recommended. Stable for the life of the cluster. With \"auto\", a UUIDv8 that an HMAC-SHA-256 makes of the key of ids, and of nothing else."],
   ["field spartakus.report.v1.Report.master_version", "The version of the Kubernetes control plane, such as \"v1.31.4\"."],
   ["field spartakus.report.v1.Report.nodes", "The nodes of the cluster, in the order of the Kubernetes API."],
-  ["field spartakus.report.v1.Node.id", "What tells this node from the others of its cluster, without saying which it is: 32 hexadecimal digits, stable for the life of the node. The first 16 bytes of an HMAC-SHA-256 of the node's name, machine id and system UUID, keyed with the uid of the kube-system namespace; the original's was an MD5 of the same three."],
+  ["field spartakus.report.v1.Node.id", "What tells this node from the others of its cluster, without saying which it is: 32 hexadecimal digits, stable for the life of the node. The first 16 bytes of an HMAC-SHA-256 of the node's name, machine id and system UUID, keyed with the uid of the kube-system namespace or a key of the administrator's own; the original's was an MD5 of the same three, which the administrator can ask for."],
   ["field spartakus.report.v1.Node.operating_system", "The operating system, such as \"linux\"."],
   ["field spartakus.report.v1.Node.os_image", "The distribution and its release, such as \"Debian GNU/Linux 12 (bookworm)\"."],
   ["field spartakus.report.v1.Node.kernel_version", "The kernel, as `uname -r` prints it, such as \"6.8.0-1021-aws\"."],

@@ -28,7 +28,10 @@ export interface Selection {
   readonly fields: readonly CollectedField[];
   /** @param path as listCollected() has it */
   has(path: string): boolean;
-  /** Takes everything out of the report that is not selected. */
+  /**
+   * Takes everything out of the report that is not selected, but what identifies the report itself: whatever the schema version, the
+   * spool goes by it, and the legacy road does not send it.
+   */
   trim(report: Report): void;
 }
 
@@ -57,6 +60,7 @@ export function createSelection({ collect, omit = [], schemaVersion = CURRENT_SC
       privacy !== Privacy.NESTED || descriptor.fieldKind === 'list' || chosen.some((other) => other.path.startsWith(`${path}.`)),
   );
   const paths = new Set(fields.map(({ path }) => path));
+  const envelope = new Set(listCollected().filter(({ path, required }) => required && !path.includes('.')).map(({ path }) => path));
   const entries = Map.groupBy(
     omit.filter(({ entry }) => entry !== undefined),
     ({ path }) => path,
@@ -67,7 +71,7 @@ export function createSelection({ collect, omit = [], schemaVersion = CURRENT_SC
     for (const field of message.fields) {
       const path = prefix + field.jsonName + (field.fieldKind === 'list' ? '[]' : '');
       if (!paths.has(path)) {
-        clear.push(field);
+        if (!envelope.has(path)) clear.push(field);
         continue;
       }
       const without = new Set(entries.get(path)?.map(({ entry = '' }) => entry));

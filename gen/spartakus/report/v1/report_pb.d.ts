@@ -39,7 +39,7 @@ export declare type Report = Message<"spartakus.report.v1.Report"> & {
 
   /**
    * What tells this cluster from others: any text that the administrator chose; a random UUID is recommended. Stable for the
-   * life of the cluster.
+   * life of the cluster. With "auto", a UUIDv8 that an HMAC-SHA-256 makes of the key of ids, and of nothing else.
    *
    * @generated from field: string cluster_id = 3 [json_name = "clusterID"];
    */
@@ -133,7 +133,8 @@ export declare type Node = Message<"spartakus.report.v1.Node"> & {
   /**
    * What tells this node from the others of its cluster, without saying which it is: 32 hexadecimal digits, stable for the life
    * of the node. The first 16 bytes of an HMAC-SHA-256 of the node's name, machine id and system UUID, keyed with the uid of the
-   * kube-system namespace; the original's was an MD5 of the same three.
+   * kube-system namespace or a key of the administrator's own; the original's was an MD5 of the same three, which the
+   * administrator can ask for.
    *
    * @generated from field: string id = 1;
    */
