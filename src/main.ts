@@ -16,6 +16,11 @@ const COMMANDS: readonly { readonly name: string; readonly summary: string; read
     load: async () => (await import('./cli/explain.ts')).explainCommand,
   },
   {
+    name: 'volunteer doctor',
+    summary: 'checks whether the next report of a volunteer would be made and stored',
+    load: async () => (await import('./cli/doctor.ts')).doctorCommand,
+  },
+  {
     name: 'volunteer',
     summary: 'reads the Kubernetes API, and reports',
     load: async () => (await import('./cli/volunteer.ts')).volunteerCommand,

@@ -107,8 +107,8 @@ export async function startKubeApi(options: KubeApiOptions = {}): Promise<KubeAp
       expirations -= 1;
       return { status: 410, contentType: PROTOBUF, body: wrap(StatusSchema, create(StatusSchema, { reason: 'Expired' })) };
     }
-    // An API server may answer fewer objects than the limit allows: these pages are three nodes long, whatever is asked.
-    const captured = target.replace(/(\/nodes\?limit=)\d+/, `$1${FIXTURE_PAGE_SIZE}`);
+    // An API server may answer fewer objects than the limit allows: these pages are three nodes long, whatever is asked. Or more, to who asks for one.
+    const captured = target.replace(/(\/nodes\?limit=)\d+/, `$1${FIXTURE_PAGE_SIZE}`).replace(/\?limit=1$/, '?limit=500');
     return options.answers?.[target] ?? answers[`${accept} ${captured}`] ?? notFound(target);
   };
 
