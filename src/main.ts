@@ -3,12 +3,22 @@ import process from 'node:process';
 
 import { type Command, programVersion } from './cli/command.ts';
 
-/** Every command. Each is loaded when it is called: a volunteer has no need of a database driver. */
+/** Every command; of two that begin with one word, the longer first. Each is loaded when it is called: a volunteer has no need of a database driver. */
 const COMMANDS: readonly { readonly name: string; readonly summary: string; readonly load: () => Promise<Command> }[] = [
   {
     name: 'collector',
     summary: 'takes reports and stores them',
     load: async () => (await import('./cli/collector.ts')).collectorCommand,
+  },
+  {
+    name: 'volunteer explain',
+    summary: 'prints what a volunteer would send, and the rights that it takes',
+    load: async () => (await import('./cli/explain.ts')).explainCommand,
+  },
+  {
+    name: 'volunteer doctor',
+    summary: 'checks whether the next report of a volunteer would be made and stored',
+    load: async () => (await import('./cli/doctor.ts')).doctorCommand,
   },
   {
     name: 'volunteer',
@@ -21,12 +31,13 @@ const USAGE = `usage: spartakus COMMAND [flags]
 
 Honest, anonymous usage telemetry for Kubernetes.
 
-${COMMANDS.map(({ name, summary }) => `  ${name.padEnd(10)}  ${summary}`).join('\n')}
+${COMMANDS.map(({ name, summary }) => `  ${name.padEnd(17)}  ${summary}`).join('\n')}
 
 spartakus COMMAND --help lists the flags of a command; spartakus --version prints the version.
 `;
 
-async function main([name, ...argv]: readonly string[]): Promise<number> {
+async function main(args: readonly string[]): Promise<number> {
+  const [name] = args;
   if (name === '--version' || name === 'version') {
     process.stdout.write(`v${programVersion()}\n`);
     return 0;
@@ -35,13 +46,17 @@ async function main([name, ...argv]: readonly string[]): Promise<number> {
     process.stdout.write(USAGE);
     return 0;
   }
-  const command = COMMANDS.find((candidate) => candidate.name === name);
+  const command = COMMANDS.find((candidate) => args.slice(0, wordsOf(candidate.name)).join(' ') === candidate.name);
   if (command === undefined) {
     process.stderr.write(`spartakus: ${name === undefined ? 'no command given' : `there is no command ${JSON.stringify(name)}`}\n\n${USAGE}`);
     return 2;
   }
   const { run } = await command.load();
-  return await run(argv, { ...pickStreams(), env: process.env, stop: stopSignal() });
+  return await run(args.slice(wordsOf(command.name)), { ...pickStreams(), env: process.env, stop: stopSignal() });
+}
+
+function wordsOf(name: string): number {
+  return name.split(' ').length;
 }
 
 function pickStreams(): { stdin: NodeJS.ReadStream; stdout: NodeJS.WriteStream; stderr: NodeJS.WriteStream } {

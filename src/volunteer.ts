@@ -1,21 +1,18 @@
 import type { Writable } from 'node:stream';
 import { checkDatabase, openDatabase } from './deliver/open.ts';
 import { gatherReport } from './gather/gather.ts';
+import type { GatherConfig } from './gather/gather.ts';
 import { openKubeClient } from './gather/kube.ts';
 import type { KubeClient } from './gather/kube.ts';
 import { SpartakusError } from './report/errors.ts';
 import { maskUrl } from './report/mask.ts';
 import type { Clock, Logger, Outcome, ReportSink } from './report/ports.ts';
 
-export interface VolunteerConfig {
-  /** --cluster-id */
-  readonly clusterId: string;
+export interface VolunteerConfig extends GatherConfig {
   /** --period, in milliseconds; 0 makes one report and ends. */
   readonly periodMs: number;
   /** --database: see DATABASE_FORMS in deliver/open.ts. */
   readonly database: string;
-  /** --extensions: a file or a directory. */
-  readonly extensions?: string;
   /** --kubeconfig */
   readonly kubeconfig?: string;
   /** --context */
@@ -66,7 +63,7 @@ export async function startVolunteer(config: VolunteerConfig, options: Volunteer
   const giveUp = new AbortController();
   const ended = new AbortController();
   checkDatabase(config.database);
-  const kube = await openKubeClient(config, { env, ...(serviceAccountDir === undefined ? {} : { serviceAccountDir }) });
+  const kube = await openKubeClient(config, { env, clock, ...(serviceAccountDir === undefined ? {} : { serviceAccountDir }) });
   const sink = await openDatabase(config.database, { stdout, signal: giveUp.signal });
 
   logger.info({ database: maskUrl(config.database), periodMs: config.periodMs }, 'The volunteer has started.');
@@ -115,7 +112,7 @@ async function run({ config, options, kube, sink, stop }: Run): Promise<Voluntee
 /** Gathers a report and delivers it; never rejects. */
 async function reportOnce(
   config: VolunteerConfig,
-  { version, clock, randomBytes, pageSize }: VolunteerOptions,
+  { version, clock, randomBytes, logger, pageSize }: VolunteerOptions,
   { kube, sink, sequence }: { readonly kube: KubeClient; readonly sink: ReportSink; readonly sequence: number },
 ): Promise<Outcome> {
   try {
@@ -125,6 +122,7 @@ async function reportOnce(
       now: clock.now(),
       random: randomBytes(16),
       sequence,
+      logger,
       ...(pageSize === undefined ? {} : { pageSize }),
     });
     const [outcome] = await sink.put([{ report }]);

@@ -95,13 +95,25 @@ test('a one-shot volunteer whose report is refused ends with the error', async (
 });
 
 test('a one-shot volunteer that cannot read the cluster ends with the error, and sends nothing', async () => {
-  await startApi({ forbidden: ['/api/v1/nodes'] });
+  await startApi({ forbidden: ['/version', '/api/v1/nodes'] });
 
   const volunteer = await start({ periodMs: 0 });
 
   await expect(volunteer.done).resolves.toMatchObject({ status: 'failed', error: { kind: 'forbidden' } });
   expect(stored()).toStrictEqual([]);
-  expect(errors()[0]?.message).toContain('Grant the rule {apiGroups: [""], resources: [nodes], verbs: [list]}');
+  expect(errors()[0]?.message).toContain('Grant the rule {nonResourceURLs: ["/version"], verbs: [get]}');
+});
+
+test('a right that is not granted is a warning that names the rule, and the rest is sent', async () => {
+  await startApi({ forbidden: ['/api/v1/nodes'] });
+
+  const volunteer = await start({ periodMs: 0 });
+
+  await expect(volunteer.done).resolves.toStrictEqual({ status: 'stored' });
+  expect(stored().map(({ missing }) => missing.map(({ what, reason }) => `${what}: ${reason}`))).toStrictEqual([['nodes[]: not permitted']]);
+  expect(lines.filter(({ level }) => level === 'warn').map(({ message }) => message)).toStrictEqual([
+    expect.stringContaining('Grant the rule {apiGroups: [""], resources: [nodes], verbs: [list]}'),
+  ]);
 });
 
 test('a one-shot volunteer to stdout prints what it would send', async () => {

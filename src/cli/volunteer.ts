@@ -2,12 +2,11 @@ import { randomBytes } from 'node:crypto';
 
 import { systemClock } from '../clock.ts';
 import { checkDatabase, DATABASE_FORMS } from '../deliver/open.ts';
-import { readExtensions } from '../gather/extensions.ts';
 import { SERVICE_ACCOUNT_DIR } from '../gather/in-cluster.ts';
 import { type KubeConfig, openKubeClient } from '../gather/kube.ts';
-import { messageOf } from '../report/errors.ts';
 import { startVolunteer } from '../volunteer.ts';
 import { createCommand, programVersion } from './command.ts';
+import { checkGatherFlags, CLUSTER_ID_HELP, errorsOf, GATHER_FLAGS, gatherConfig } from './gather-flags.ts';
 import { createLogger } from './logger.ts';
 import { parseDurationMs, parseSwitch, parseText } from './values.ts';
 
@@ -21,8 +20,8 @@ export const volunteerCommand = createCommand({
   flags: {
     'cluster-id': {
       placeholder: 'TEXT',
-      required: 'a text that is stable for the life of the cluster and says nothing of it, such as a random UUID',
-      help: 'What tells this cluster from others; a random UUID is recommended.',
+      required: 'a text that is stable for the life of the cluster and says nothing of it, such as a random UUID; or "auto"',
+      help: CLUSTER_ID_HELP,
       parse: parseText,
     },
     period: {
@@ -40,11 +39,7 @@ export const volunteerCommand = createCommand({
         return spec;
       },
     },
-    extensions: {
-      placeholder: 'PATH',
-      help: 'A file of JSON key-value pairs to report too, or a folder of them. Read anew for each report.',
-      parse: parseText,
-    },
+    ...GATHER_FLAGS,
     kubeconfig: { placeholder: 'FILE', help: "The kubeconfig to use (default: the pod's service account, $KUBECONFIG, ~/.kube/config).", parse: parseText },
     context: { placeholder: 'NAME', help: "The kubeconfig's context to use (default: its current one).", parse: parseText },
     'service-account-dir': {
@@ -56,24 +51,24 @@ export const volunteerCommand = createCommand({
     verbose: { default: 'false', help: 'Logs more.', parse: parseSwitch },
   },
   async check(values, { env }) {
-    const { extensions, 'service-account-dir': serviceAccountDir = SERVICE_ACCOUNT_DIR } = values;
+    const { 'service-account-dir': serviceAccountDir = SERVICE_ACCOUNT_DIR } = values;
     const openAndClose = async (): Promise<void> => (await openKubeClient(pickKubeConfig(values), { env, serviceAccountDir })).close();
-    return [...(extensions === undefined ? [] : await errorOf(() => readExtensions(extensions))), ...(await errorOf(openAndClose))];
+    return [...(await checkGatherFlags(values)), ...(await errorsOf(openAndClose))];
   },
   async execute(values, io) {
+    const logger = createLogger(io, values.verbose);
     const volunteer = await startVolunteer(
       {
-        clusterId: values['cluster-id'],
+        ...(await gatherConfig(values, { keep: true, logger })),
         periodMs: values.period,
         database: values.database,
-        ...(values.extensions === undefined ? {} : { extensions: values.extensions }),
         ...pickKubeConfig(values),
       },
       {
         version: `v${programVersion()}`,
         clock: systemClock,
         randomBytes,
-        logger: createLogger(io, values.verbose),
+        logger,
         stdout: io.stdout,
         env: io.env,
         serviceAccountDir: values['service-account-dir'],
@@ -88,13 +83,4 @@ export const volunteerCommand = createCommand({
 /** The flags that say which cluster, where they are given. */
 function pickKubeConfig({ kubeconfig, context }: { kubeconfig?: string | undefined; context?: string | undefined }): KubeConfig {
   return { ...(kubeconfig === undefined ? {} : { kubeconfig }), ...(context === undefined ? {} : { context }) };
-}
-
-async function errorOf(attempt: () => Promise<unknown>): Promise<readonly string[]> {
-  try {
-    await attempt();
-    return [];
-  } catch (error) {
-    return [messageOf(error)];
-  }
 }

@@ -1,61 +1,115 @@
-import { readdir, readFile, stat } from 'node:fs/promises';
+import { readdir, readFile, realpath, stat } from 'node:fs/promises';
 import path from 'node:path';
 import type { ExtensionFacts } from '../report/assemble.ts';
 import { messageOf, SpartakusError } from '../report/errors.ts';
+import { qualifiedNameProblem } from '../report/qualified-name.ts';
+import type { MissingReason } from './missing.ts';
 
-/** The longest prefix of a qualified name: a DNS subdomain, RFC 1123. */
-const MAX_PREFIX_LENGTH = 253;
-
-/** The longest name behind it. */
-const MAX_NAME_LENGTH = 63;
-
-// Kubernetes' qualified names: apimachinery, pkg/util/validation/validation.go, IsQualifiedName and IsDNS1123Subdomain.
-const NAME = /^[A-Za-z0-9](?:[-A-Za-z0-9_.]*[A-Za-z0-9])?$/;
-const SUBDOMAIN = /^[a-z0-9](?:[-a-z0-9]*[a-z0-9])?(?:\.[a-z0-9](?:[-a-z0-9]*[a-z0-9])?)*$/;
-
-/**
- * The extensions of --extensions: of one file, or of each file in a directory, in the order of the files' names (names that begin
- * with "." and sub-directories are left out, as in the original; links are followed, as ConfigMap mounts need).
- *
- * A file holds one JSON object. Its keys are Kubernetes qualified names, and stay in their order (whole numbers come first); a value that
- * is a text is taken as it is, any other as compact JSON. An empty file has no extensions. A name that stands in two files is sent twice, as in the original.
- *
- * A path that cannot be read, a file that is not a JSON object, or a key that is not a qualified name is a SpartakusError `invalid`
- * that names the flag, the file and the key. The files are read at each call.
- */
-export async function readExtensions(extensionsPath: string): Promise<readonly ExtensionFacts[]> {
-  const extensions: ExtensionFacts[] = [];
-  for (const file of await listFiles(extensionsPath)) extensions.push(...parse(file, await read(file)));
-  return extensions;
+/** Something in --extensions that cannot be used. */
+export interface ExtensionProblem {
+  readonly reason: MissingReason;
+  /** Names the flag, the file and the key, and repeats nothing else of the content. For the log: no report has it. */
+  readonly message: string;
 }
 
-async function listFiles(extensionsPath: string): Promise<readonly string[]> {
+export interface Extensions {
+  readonly extensions: readonly ExtensionFacts[];
+  readonly problems: readonly ExtensionProblem[];
+}
+
+/**
+ * The extensions of --extensions: of one file, or of each file in a directory and its sub-directories, in the order of their names
+ * (those that begin with "." are left out, as in the original; links are followed, as ConfigMap mounts need).
+ *
+ * A file holds one JSON object. Its keys are Kubernetes qualified names, and stay in their order (whole numbers come first); a value that
+ * is a text is taken as it is, any other as compact JSON. An empty file has no extensions. A name that stands in two files is sent
+ * twice, as in the original.
+ *
+ * What cannot be used is a problem, and costs nothing else: a path that cannot be read, a file that is not a JSON object, a key that is
+ * not a qualified name. Never rejects. The files are read at each call.
+ */
+export async function readExtensions(extensionsPath: string): Promise<Extensions> {
+  const extensions: ExtensionFacts[] = [];
+  const problems: ExtensionProblem[] = [];
+  const add = async (file: string): Promise<void> => {
+    try {
+      const parsed = parse(file, await readText(file));
+      extensions.push(...parsed.extensions);
+      problems.push(...parsed.problems);
+    } catch (error) {
+      problems.push(problemOf(error));
+    }
+  };
+  const visit = async (place: string, ancestors: readonly string[]): Promise<void> => {
+    try {
+      if (!(await isDirectory(place))) {
+        await add(place);
+        return;
+      }
+      const real = await realpath(place);
+      // A link to a directory that it is in would never end.
+      if (ancestors.includes(real)) return;
+      for (const name of await listNames(place)) await visit(path.join(place, name), [...ancestors, real]);
+    } catch (error) {
+      problems.push(problemOf(unreadable(place, error)));
+    }
+  };
+  await visit(extensionsPath, []);
+  return { extensions, problems };
+}
+
+/**
+ * Rejects with a SpartakusError `invalid` that names the flag where --extensions is of no use at all: a path that cannot be read, or
+ * one file that is not a JSON object.
+ */
+export async function checkExtensions(extensionsPath: string): Promise<void> {
+  const directory = await isDirectory(extensionsPath).catch((error: unknown) => {
+    throw invalid(unreadable(extensionsPath, error));
+  });
   try {
-    if (!(await stat(extensionsPath)).isDirectory()) return [extensionsPath];
-    const names = (await readdir(extensionsPath)).filter((name) => !name.startsWith('.')).toSorted();
-    const files = names.map((name) => path.join(extensionsPath, name));
-    const stats = await Promise.all(files.map((file) => stat(file)));
-    return files.filter((_, index) => stats[index]?.isDirectory() === false);
+    if (directory) await listNames(extensionsPath);
+    else parse(extensionsPath, await readText(extensionsPath));
   } catch (error) {
-    throw invalid(`${extensionsPath}: cannot be read: ${messageOf(error)}`);
+    throw invalid(error instanceof Unusable ? error : unreadable(extensionsPath, error));
   }
 }
 
-async function read(file: string): Promise<string> {
+/** Why a whole file or directory cannot be used. */
+class Unusable extends Error {
+  readonly reason: MissingReason;
+
+  constructor(reason: MissingReason, message: string) {
+    super(message);
+    this.reason = reason;
+  }
+}
+
+async function isDirectory(place: string): Promise<boolean> {
+  return (await stat(place)).isDirectory();
+}
+
+async function listNames(directory: string): Promise<readonly string[]> {
+  return (await readdir(directory)).filter((name) => !name.startsWith('.')).toSorted();
+}
+
+async function readText(file: string): Promise<string> {
   try {
     return await readFile(file, 'utf8');
   } catch (error) {
-    throw invalid(`${file}: cannot be read: ${messageOf(error)}`);
+    throw unreadable(file, error);
   }
 }
 
-function parse(file: string, text: string): readonly ExtensionFacts[] {
-  if (text.trim() === '') return [];
-  return Object.entries(parseObject(file, text)).map(([name, value]) => {
-    const problem = problemOf(name);
-    if (problem !== undefined) throw invalid(`${file}: the key ${JSON.stringify(name)} ${problem}`);
-    return { name, value: typeof value === 'string' ? value : JSON.stringify(value) };
-  });
+function parse(file: string, text: string): Extensions {
+  const extensions: ExtensionFacts[] = [];
+  const problems: ExtensionProblem[] = [];
+  if (text.trim() === '') return { extensions, problems };
+  for (const [name, value] of Object.entries(parseObject(file, text))) {
+    const problem = qualifiedNameProblem(name);
+    if (problem === undefined) extensions.push({ name, value: typeof value === 'string' ? value : JSON.stringify(value) });
+    else problems.push({ reason: 'not a qualified name', message: `--extensions ${file}: the key ${JSON.stringify(name)} ${problem}.` });
+  }
+  return { extensions, problems };
 }
 
 function parseObject(file: string, text: string): object {
@@ -65,28 +119,23 @@ function parseObject(file: string, text: string): object {
     value = JSON.parse(text.replace(/^\uFEFF/, ''));
   } catch {
     // Not the parser's own message: it quotes the file, and this one may be logged.
-    throw invalid(`${file}: is not JSON`);
+    throw new Unusable('not a JSON object', `${file}: is not JSON`);
   }
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-    throw invalid(`${file}: is not a JSON object, such as {"example.com/hello": "world"}`);
+    throw new Unusable('not a JSON object', `${file}: is not a JSON object, such as {"example.com/hello": "world"}`);
   }
   return value;
 }
 
-/** What is wrong with a key as a qualified name; undefined where nothing is. */
-function problemOf(key: string): string | undefined {
-  const slash = key.indexOf('/');
-  const prefix = slash === -1 ? undefined : key.slice(0, slash);
-  const name = key.slice(slash + 1);
-  if (prefix !== undefined && (prefix.length > MAX_PREFIX_LENGTH || !SUBDOMAIN.test(prefix))) {
-    return `has a prefix that is not a DNS subdomain of at most ${MAX_PREFIX_LENGTH} characters, such as "example.com"`;
-  }
-  if (name.length > MAX_NAME_LENGTH || !NAME.test(name)) {
-    return `has a name that is not 1 to ${MAX_NAME_LENGTH} letters, digits, "-", "_" or ".", with a letter or digit at both ends`;
-  }
-  return undefined;
+function unreadable(place: string, error: unknown): Unusable {
+  return new Unusable('unreadable file', `${place}: cannot be read: ${messageOf(error)}`);
 }
 
-function invalid(message: string): SpartakusError {
+function problemOf(error: unknown): ExtensionProblem {
+  const reason = error instanceof Unusable ? error.reason : 'failed';
+  return { reason, message: `--extensions ${messageOf(error)}.` };
+}
+
+function invalid({ message }: Unusable): SpartakusError {
   return new SpartakusError('invalid', `--extensions ${message}.`, { field: '--extensions' });
 }

@@ -1,12 +1,28 @@
 import https from 'node:https';
+import { setTimeout as timeout } from 'node:timers/promises';
+import { SpartakusError } from '../report/errors.ts';
+import type { Clock } from '../report/ports.ts';
 import { inClusterAccess, SERVICE_ACCOUNT_DIR } from './in-cluster.ts';
 import type { KubeAccess, KubeCredentials } from './kube-access.ts';
 import type { KubeAnswer } from './kube-answer.ts';
 import { sendRequest } from './kube-request.ts';
 import { kubeconfigAccess } from './kubeconfig.ts';
+import { createThrottle } from './throttle.ts';
 
 /** A minute, as client-go has it: tokens are renewed long before they expire, so an older file may be read this late. */
 const CREDENTIALS_TTL_MS = 60_000;
+
+/** How long to wait before each further attempt at a request, where the server does not ask for more; then its answer stands. */
+const RETRY_WAITS_MS = [1000, 2000, 4000, 8000] as const;
+
+/** A server that asks for more patience than this gets none: the next report asks again. */
+const MAX_RETRY_WAIT_MS = 60_000;
+
+/** Without another clock, the machine's. */
+const MACHINE_CLOCK: Clock = {
+  now: () => new Date(),
+  sleep: (ms, signal) => timeout(ms, undefined, signal === undefined ? {} : { signal }).catch(() => undefined),
+};
 
 /** An idle connection is closed before the other side does, so that no later request is sent into a closed one. */
 const AGENT_OPTIONS = { keepAlive: true, timeout: 10_000 };
@@ -26,15 +42,16 @@ export interface KubeOptions {
   readonly timeoutMs?: number;
   /** How long one answer may be: a page of 100 nodes is about 1.2 MB as a rule. */
   readonly maxBodyBytes?: number;
-  /** Milliseconds of a clock that only has to go on, to know the age of credentials. */
-  readonly nowMs?: () => number;
+  /** Counts the age of credentials, the rate of requests, and the time before a retry. */
+  readonly clock?: Clock;
 }
 
 /** Reads from the Kubernetes API. */
 export interface KubeClient {
   /**
-   * Sends a GET. Answers whatever the API server answers, an error too: readJson and readProtobuf turn that into a SpartakusError.
-   * Rejects with a SpartakusError where there is no answer.
+   * Sends a GET, at most five a second. Answers whatever the API server answers, an error too: readJson and readProtobuf turn that into a
+   * SpartakusError. Where it answers 429 or 5xx it is asked again, after the time that it names and some of our own, four times at
+   * most. Rejects with a SpartakusError where there is no answer.
    *
    * @param target path and query, such as "/api/v1/nodes?limit=100"
    * @param accept the media type to ask for
@@ -42,6 +59,8 @@ export interface KubeClient {
   get(target: string, accept: string): Promise<KubeAnswer>;
   /** Ends what is under way and closes every connection. Idempotent. */
   close(): void;
+  /** Whether it was closed: what fails then fails because of that. */
+  isClosed(): boolean;
 }
 
 /**
@@ -52,7 +71,9 @@ export interface KubeClient {
  */
 export async function openKubeClient(config: KubeConfig, options: KubeOptions): Promise<KubeClient> {
   const { env, serviceAccountDir = SERVICE_ACCOUNT_DIR, timeoutMs = 30_000, maxBodyBytes = 64 * 1024 * 1024 } = options;
-  const nowMs = options.nowMs ?? (() => performance.now());
+  const { clock = MACHINE_CLOCK } = options;
+  const nowMs = (): number => clock.now().getTime();
+  const throttle = createThrottle(clock);
   const access = await chooseAccess(config, env, serviceAccountDir);
   const stop = new AbortController();
   // TLS material is part of what an agent knows its sockets by: rotated certificates get new connections by themselves.
@@ -60,33 +81,48 @@ export async function openKubeClient(config: KubeConfig, options: KubeOptions): 
   let known: { readonly credentials: KubeCredentials; readonly readAtMs: number } | undefined;
 
   const credentials = async (): Promise<KubeCredentials> => {
-    if (known === undefined || nowMs() - known.readAtMs > CREDENTIALS_TTL_MS) {
+    // A clock that was set back counts as a long time.
+    if (known === undefined || Math.abs(nowMs() - known.readAtMs) > CREDENTIALS_TTL_MS) {
       known = { credentials: await access.credentials(), readAtMs: nowMs() };
     }
     return known.credentials;
   };
 
+  const send = async (target: string, accept: string): Promise<KubeAnswer> => {
+    await throttle.wait(stop.signal);
+    const { server, headers, options: tls } = await credentials();
+    const answer = await sendRequest({
+      server,
+      target,
+      accept,
+      headers,
+      options: server.startsWith('http:') ? tls : { agent, ...tls },
+      timeoutMs,
+      maxBodyBytes,
+      signal: stop.signal,
+    });
+    // Whatever was presented is no longer known: the next request reads it again.
+    if (answer.status === 401) known = undefined;
+    return answer;
+  };
+
   return {
     get: async (target, accept) => {
-      const { server, headers, options: tls } = await credentials();
-      const answer = await sendRequest({
-        server,
-        target,
-        accept,
-        headers,
-        options: server.startsWith('http:') ? tls : { agent, ...tls },
-        timeoutMs,
-        maxBodyBytes,
-        signal: stop.signal,
-      });
-      // Whatever was presented is no longer known: the next request reads it again.
-      if (answer.status === 401) known = undefined;
+      let answer = await send(target, accept);
+      for (const ownMs of RETRY_WAITS_MS) {
+        const waitMs = Math.max(ownMs, answer.retryAfterMs ?? 0);
+        if ((answer.status !== 429 && answer.status < 500) || waitMs > MAX_RETRY_WAIT_MS) break;
+        await clock.sleep(waitMs, stop.signal);
+        if (stop.signal.aborted) throw new SpartakusError('unavailable', `GET ${answer.path} was given up, because the program stops.`);
+        answer = await send(target, accept);
+      }
       return answer;
     },
     close: () => {
       stop.abort();
       agent.destroy();
     },
+    isClosed: () => stop.signal.aborted,
   };
 }
 

@@ -1,10 +1,12 @@
-import { createHmac } from 'node:crypto';
+import { createHash, createHmac } from 'node:crypto';
+import { stringify } from 'uuid';
 
 /** Says what the hash is for, so that the same key may serve other purposes and no two of them ever meet in one value. */
 const NODE_ID_LABEL = 'spartakus node id v1';
+const CLUSTER_ID_LABEL = 'spartakus cluster id v1';
 
-/** The 16 bytes of an id, as many as the original's MD5 had. */
-const NODE_ID_BYTES = 16;
+/** The 16 bytes of an id, as many as the original's MD5 had, and as a UUID has. */
+const ID_BYTES = 16;
 
 /** What tells one node from another; none of it leaves the cluster. */
 export interface NodeIdentity {
@@ -16,6 +18,9 @@ export interface NodeIdentity {
   readonly systemUuid: string;
 }
 
+/** Makes the id of a node; empty where ids are left out. */
+export type NodeIdentifier = (node: NodeIdentity) => string;
+
 /**
  * The id of a node in a report: 32 hexadecimal digits in lower case, the first 16 bytes of
  *
@@ -24,13 +29,35 @@ export interface NodeIdentity {
  * where field(text) is the length of the text's UTF-8 in bytes (unsigned, 32 bits, big endian) and then the UTF-8 itself. With the
  * lengths, no two different nodes give the same input, which plain concatenation does not promise.
  *
- * @param key the uid of the kube-system namespace, as text (its UTF-8 is the key). It never leaves the cluster, so whoever receives
- *   a report cannot try out names.
+ * @param key the uid of the kube-system namespace, as text (its UTF-8 is the key), or a key of the administrator's own. It never leaves
+ *   the cluster, so whoever receives a report cannot try out names.
  */
-export function createNodeId(key: string, node: NodeIdentity): string {
-  const fields = [NODE_ID_LABEL, node.name, node.machineId, node.systemUuid];
+export function createNodeId(key: string | Uint8Array, node: NodeIdentity): string {
+  return keyed(key, [NODE_ID_LABEL, node.name, node.machineId, node.systemUuid]).toString('hex');
+}
+
+/**
+ * The id that the original gave a node (kubernetes-retired/spartakus, pkg/volunteer/kubernetes.go, v1.1.0): the MD5 of name, machine id
+ * and system UUID, one behind the other. Whoever receives it can try out names; it is there so that a series goes on.
+ */
+export function createLegacyNodeId(node: NodeIdentity): string {
+  return createHash('md5').update(node.name).update(node.machineId).update(node.systemUuid).digest('hex');
+}
+
+/**
+ * An id for the cluster: a UUIDv8 (RFC 9562 section 5.8) of the first 16 bytes of HMAC-SHA-256(key, field("spartakus cluster id v1")),
+ * with field() as in {@link createNodeId}. The same for as long as the key is, with nothing stored.
+ */
+export function createClusterId(key: string | Uint8Array): string {
+  const bytes = keyed(key, [CLUSTER_ID_LABEL]);
+  bytes[6] = ((bytes[6] ?? 0) & 0x0f) | 0x80;
+  bytes[8] = ((bytes[8] ?? 0) & 0x3f) | 0x80;
+  return stringify(bytes);
+}
+
+function keyed(key: string | Uint8Array, fields: readonly string[]): Buffer {
   const input = Buffer.concat(fields.flatMap(lengthPrefixed));
-  return createHmac('sha256', key).update(input).digest('hex').slice(0, 2 * NODE_ID_BYTES);
+  return createHmac('sha256', key).update(input).digest().subarray(0, ID_BYTES);
 }
 
 function lengthPrefixed(text: string): readonly Buffer[] {

@@ -1,9 +1,8 @@
 import { create } from '@bufbuild/protobuf';
 import { timestampFromDate } from '@bufbuild/protobuf/wkt';
 import { ExtensionSchema, NodeSchema, ReportSchema, ResourceSchema } from '../../gen/spartakus/report/v1/report_pb.js';
-import type { Node, Report } from '../../gen/spartakus/report/v1/report_pb.js';
-import { createNodeId } from './anonymize.ts';
-import type { NodeIdentity } from './anonymize.ts';
+import type { Lifetimes, Missing, Node, Report, Workloads } from '../../gen/spartakus/report/v1/report_pb.js';
+import type { NodeIdentifier, NodeIdentity } from './anonymize.ts';
 import { cloudProviderOf } from './cloud-provider.ts';
 import { createReportId } from './report-id.ts';
 
@@ -43,10 +42,16 @@ export interface ReportFacts {
   readonly sequence: number;
   /** 16 fresh random bytes for the report's id. */
   readonly random: Uint8Array;
+  /** How many there are; absent where it was not asked for or cannot be had, as the next two. */
+  readonly namespaces?: number;
+  readonly workloads?: Workloads;
+  readonly lifetimes?: Lifetimes;
+  readonly missing?: readonly Missing[];
 }
 
 /** A report, as the original made it, with what was added since: an id, the time of observation and a number. */
 export function assembleReport(facts: ReportFacts): Report {
+  const { namespaces, workloads, lifetimes, missing = [] } = facts;
   return create(ReportSchema, {
     version: facts.version,
     timestamp: String(Math.floor(facts.observedAt.getTime() / 1000)),
@@ -57,17 +62,21 @@ export function assembleReport(facts: ReportFacts): Report {
     reportId: createReportId(facts.observedAt, facts.random),
     observedAt: timestampFromDate(facts.observedAt),
     sequence: facts.sequence,
+    ...(namespaces === undefined ? {} : { namespaces }),
+    ...(workloads === undefined ? {} : { workloads }),
+    ...(lifetimes === undefined ? {} : { lifetimes }),
+    missing: [...missing],
   });
 }
 
 /**
  * A node as a report shows it: anonymous, empty fields absent, resources in the order of their names.
  *
- * @param key see {@link createNodeId}
+ * @param identify makes its id
  */
-export function assembleNode(key: string, facts: NodeFacts): Node {
+export function assembleNode(identify: NodeIdentifier, facts: NodeFacts): Node {
   return create(NodeSchema, {
-    id: createNodeId(key, facts),
+    id: identify(facts),
     operatingSystem: present(facts.operatingSystem),
     osImage: present(facts.osImage),
     kernelVersion: present(facts.kernelVersion),

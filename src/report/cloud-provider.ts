@@ -1,19 +1,43 @@
+/** Where the original's ten are from: cloud providers that were part of kubernetes/kubernetes, as of v1.5. */
+const IN_TREE = 'kubernetes/kubernetes, pkg/cloudprovider/providers';
+
 /**
- * The clouds whose name may leave the cluster: the ten that the original let through (kubernetes-retired/spartakus,
- * pkg/volunteer/kubernetes.go, v1.1.0). Each is the ProviderName of a cloud provider that was part of kubernetes/kubernetes; the
- * source of each, as of Kubernetes v1.5, is named behind it.
+ * The clouds, and what counts as one, whose name may leave the cluster, each with the file that defines it: the ProviderName that a
+ * cloud controller manager is registered with, or the scheme that it writes into `.spec.providerID`. The first ten are those that the
+ * original let through (kubernetes-retired/spartakus, pkg/volunteer/kubernetes.go, v1.1.0); the controllers of today's aws, azure,
+ * gce, openstack and vsphere still use these names. A name without a source does not get onto the list.
  */
-const CLOUD_PROVIDERS: ReadonlySet<string> = new Set([
-  'aws', // pkg/cloudprovider/providers/aws/aws.go
-  'azure', // pkg/cloudprovider/providers/azure/azure.go
-  'cloudstack', // pkg/cloudprovider/providers/cloudstack/cloudstack.go
-  'gce', // pkg/cloudprovider/providers/gce/gce.go
-  'mesos', // pkg/cloudprovider/providers/mesos/mesos.go
-  'openstack', // pkg/cloudprovider/providers/openstack/openstack.go
-  'ovirt', // pkg/cloudprovider/providers/ovirt/ovirt.go
-  'photon', // pkg/cloudprovider/providers/photon/photon.go
-  'rackspace', // pkg/cloudprovider/providers/rackspace/rackspace.go
-  'vsphere', // pkg/cloudprovider/providers/vsphere/vsphere.go
+export const CLOUD_PROVIDERS: ReadonlyMap<string, string> = new Map([
+  ['aws', `${IN_TREE}/aws/aws.go`],
+  ['azure', `${IN_TREE}/azure/azure.go`],
+  ['cloudstack', `${IN_TREE}/cloudstack/cloudstack.go`],
+  ['gce', `${IN_TREE}/gce/gce.go`],
+  ['mesos', `${IN_TREE}/mesos/mesos.go`],
+  ['openstack', `${IN_TREE}/openstack/openstack.go`],
+  ['ovirt', `${IN_TREE}/ovirt/ovirt.go`],
+  ['photon', `${IN_TREE}/photon/photon.go`],
+  ['rackspace', `${IN_TREE}/rackspace/rackspace.go`],
+  ['vsphere', `${IN_TREE}/vsphere/vsphere.go`],
+
+  // The controller's own ids are "region.instance" without a scheme in some releases: those stay unknown.
+  ['alicloud', 'kubernetes/cloud-provider-alibaba-cloud, cloud-controller-manager/alicloud.go, ProviderName'],
+  ['civo', 'civo/civo-cloud-controller-manager, cloud-controller-manager/civo/cloud.go, ProviderName'],
+  ['digitalocean', 'digitalocean/digitalocean-cloud-controller-manager, cloud-controller-manager/do/cloud.go, ProviderName'],
+  ['equinixmetal', 'kubernetes-sigs/cloud-provider-equinix-metal, metal/cloud.go, ProviderName'],
+  ['harvester', 'harvester/cloud-provider-harvester, pkg/cloud-controller-manager/ccm.go, ProviderName'],
+  ['hcloud', 'hetznercloud/hcloud-cloud-controller-manager, internal/providerid/providerid.go, prefixCloud'],
+  ['hrobot', 'hetznercloud/hcloud-cloud-controller-manager, internal/providerid/providerid.go, prefixRobot'],
+  ['ibm', 'IBM-Cloud/cloud-provider-ibm, ibm/ibm.go, ProviderName'],
+  ['k3s', 'k3s-io/k3s, pkg/cloudprovider/cloudprovider.go, ProviderName() (version.Program)'],
+  ['kind', 'kubernetes-sigs/kind, pkg/cluster/internal/kubeadm/config.go, provider-id'],
+  ['kubevirt', 'kubevirt/cloud-provider-kubevirt, pkg/provider/cloud.go, ProviderName'],
+  ['linode', 'linode/linode-cloud-controller-manager, cloud/linode/common.go, providerIDPrefix'],
+  ['nutanix', 'nutanix-cloud-native/cloud-provider-nutanix, internal/constants/constants.go, ProviderName'],
+  ['oci', 'oracle/oci-cloud-controller-manager, pkg/cloudprovider/providers/oci/ccm.go, providerName'],
+  ['packet', 'kubernetes-sigs/cloud-provider-equinix-metal, metal/cloud.go, deprecatedProviderName'],
+  ['proxmox', 'sergelogvinov/proxmox-cloud-controller-manager, pkg/provider/provider.go, ProviderName'],
+  ['scaleway', 'scaleway/scaleway-cloud-controller-manager, scaleway/cloud.go, ProviderName'],
+  ['vultr', 'vultr/vultr-cloud-controller-manager, vultr/cloud.go, providerName'],
 ]);
 
 /**

@@ -2,22 +2,28 @@ import type { DescEnum, DescMessage } from '@bufbuild/protobuf';
 
 import { NodeSchema } from '../../gen/spartakus/kubernetes/v1/kubernetes_pb.js';
 import { Origin, Privacy, PrivacySchema, Statistic, StatisticSchema } from '../../gen/spartakus/options/v1/options_pb.js';
-import { type CollectedField, listCollected, listRules, type PolicyRule } from './collected.ts';
+import type { CollectedField, PolicyRule } from './collected.ts';
+import { COLLECTABLE } from './selection.ts';
 
-/**
- * The page of what is collected, docs/what-is-collected.md.
- *
- * @param docs the comments of the .proto files by descriptor, as its toString() names it; the generated code has none at run time
- */
-export function renderCollectedPage(docs: ReadonlyMap<string, string>): string {
-  const fields = listCollected();
+/** What a page of what is collected is about. */
+export interface CollectedPage {
+  /** What stands under the title: what the page is of, as Markdown. */
+  readonly intro: string;
+  readonly fields: readonly CollectedField[];
+  /** The roles to show, each with the sentence that introduces it. */
+  readonly roles: readonly { readonly about: string; readonly rules: readonly PolicyRule[] }[];
+  /** The comments of the .proto files by descriptor, as its toString() names it: FIELD_DOCS. */
+  readonly docs: ReadonlyMap<string, string>;
+}
+
+/** What a page says where the volunteer can never look, whatever it is asked to collect. */
+const NEVER_READ = ['secrets', 'config maps', 'events', 'logs', 'users'];
+
+/** A page of what is collected, as Markdown: docs/what-is-collected.md, and what `spartakus volunteer explain` prints. */
+export function renderCollectedPage({ intro, fields, roles, docs }: CollectedPage): string {
   return `# What is collected
 
-<!-- Generated from the field options of proto/spartakus/report/v1/report.proto by \`npm run docs\`. Do not edit. -->
-
-A report holds what this page lists and nothing else: the page is made from the schema that every report is encoded with, and
-CI fails where the two differ. To see a report of your own cluster before anybody else does, run
-\`spartakus volunteer --cluster-id test --period 0\`: without \`--database\` it prints the report and sends nothing.
+${intro}
 
 - [Every field](#every-field)
 - [How values are made anonymous](#how-values-are-made-anonymous)
@@ -28,14 +34,16 @@ CI fails where the two differ. To see a report of your own cluster before anybod
 ## Every field
 
 The names are those of the JSON and of the database. "Since" is the version of the schema that brought the field: 1 is what the
-original Spartakus sent, and all that a collector of its kind is sent.
+original Spartakus sent, and all that a collector of its kind is sent. "With" is what \`--collect\` has to name for it.
 
 ${table(
-  ['Field', 'Read from', 'Made anonymous', 'To learn', 'Since'],
-  fields.map((field) => [code(field.path), origin(field), treatmentLink(field.privacy), purpose(field, docs), String(field.since)]),
+  ['Field', 'Read from', 'Made anonymous', 'To learn', 'Since', 'With'],
+  fields.map((field) => [code(field.path), origin(field), treatmentLink(field.privacy), purpose(field, docs), String(field.since), collectedWith(field)]),
 )}
 
-${fields.map((field) => `**${code(field.path)}**: ${text(docOf(docs, field.descriptor))}`).join('\n\n')}
+${[...Map.groupBy(fields, ({ descriptor }) => descriptor)]
+  .map(([descriptor, same]) => `${same.map(({ path }) => `**${code(path)}**`).join(', ')}: ${text(docOf(docs, descriptor))}`)
+  .join('\n\n')}
 
 ## How values are made anonymous
 
@@ -55,30 +63,26 @@ ${fields
 
 ## The rights that it takes
 
-The smallest ClusterRole that a report takes, as the fields ask for it:
-
-\`\`\`yaml
-${renderClusterRole(listRules(fields))}
-\`\`\`
+${roles.map(({ about, rules }) => `${about}\n\n\`\`\`yaml\n${renderClusterRole(rules)}\n\`\`\``).join('\n\n')}
 
 ## What is read and not sent
 
 Kubernetes grants rights to whole objects, not to fields: its answer for a node holds all of the node. The volunteer's decoder knows
-the following fields of it and skips all others:
+the following fields of it and skips all others. Of everything else it asks for the metadata alone, and knows the same of it:
 
 ${listPaths(NodeSchema, '')
   .map((path) => `- ${code(path)}`)
   .join('\n')}
 
-The name, the machine id and the system UUID go into \`nodes[].id\` and no further, and so does the uid of the kube-system
-namespace, which is its key. The node's own uid is not used. Of the provider's id only the part before \`://\` is sent, and only where
-it is on the list.
+The name, the machine id and the system UUID go into \`nodes[].id\` and no further. The uid of the kube-system namespace is the key of
+ids; no other uid is used. Namespaces are counted by, and moments of creation averaged, before anything is sent. Of the provider's id
+only the part before \`://\` is sent, and only where it is on the list.
 
 ## What is never read
 
-With this role the volunteer cannot read pods, secrets, config maps, events, logs, services, users, or namespaces other than
-kube-system, nor can it change anything. Of the nodes, the decoder skips addresses, labels, annotations, taints, conditions and the list
-of images (see above).
+With ${roles.length === 1 ? 'this role' : 'the first of these roles'} the volunteer cannot read ${[...NEVER_READ, ...notGranted(roles[0]?.rules ?? [])].join(', ')},
+nor can it change anything. Of what it reads, the decoder skips addresses, labels, annotations, taints, conditions and the list of
+images (see above).
 `;
 }
 
@@ -87,7 +91,17 @@ export function renderClusterRole(rules: readonly PolicyRule[]): string {
   const lines = rules.flatMap((rule) =>
     Object.entries(rule).map(([key, values], index) => `${index === 0 ? '  - ' : '    '}${key}: ${JSON.stringify(values).replaceAll('","', '", "')}`),
   );
-  return ['apiVersion: rbac.authorization.k8s.io/v1', 'kind: ClusterRole', 'metadata:', '  name: spartakus-volunteer', 'rules:', ...lines].join('\n');
+  const list = lines.length === 0 ? ['rules: []'] : ['rules:', ...lines];
+  return ['apiVersion: rbac.authorization.k8s.io/v1', 'kind: ClusterRole', 'metadata:', '  name: spartakus-volunteer', ...list].join('\n');
+}
+
+/** What --collect brings and these rules do not allow. */
+function notGranted(rules: readonly PolicyRule[]): readonly string[] {
+  const can = (resource: string, isNamed: boolean): boolean =>
+    rules.some((rule) => 'resources' in rule && rule.resources.includes(resource) && (rule.resourceNames !== undefined) === isNamed);
+  const namespaces = can('namespaces', true) ? 'namespaces other than kube-system' : 'namespaces';
+  const unread = ['nodes', 'pods', 'services', 'deployments', 'jobs'].filter((resource) => !can(resource, false));
+  return can('namespaces', false) ? unread : [...unread, namespaces];
 }
 
 function usedTreatments(fields: readonly CollectedField[]): Privacy[] {
@@ -109,9 +123,14 @@ function origin({ origin: who, source }: CollectedField): string {
   return text(source);
 }
 
+function collectedWith({ path }: CollectedField): string {
+  return COLLECTABLE.find((name) => new RegExp(String.raw`^${name}\b`).test(path)) ?? '';
+}
+
 /** The paths of all fields that carry a value, such as `.status.nodeInfo.osImage`, spelt as Kubernetes does: ID and UUID in capitals. */
 function listPaths(message: DescMessage, prefix: string): string[] {
   return message.fields.flatMap((field) => {
+    if (field.parent.name === 'Time') return field.number === 1 ? [prefix] : [];
     const path = `${prefix}.${field.jsonName.replace(/(Uu|I)d$/, (end) => end.toUpperCase())}`;
     return field.fieldKind === 'message' ? listPaths(field.message, path) : [path];
   });

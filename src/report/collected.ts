@@ -17,6 +17,10 @@ export interface CollectedField {
   /** The rights that reading it takes in the cluster. */
   readonly rbac: readonly RbacRule[];
   readonly statistic: Statistic;
+  /** Whether it belongs to whatever it is in, and cannot be left out by itself. */
+  readonly required: boolean;
+  /** Whether it names its entry of a list. */
+  readonly key: boolean;
   readonly descriptor: DescField;
 }
 
@@ -35,7 +39,7 @@ export function listCollected(report: DescMessage = ReportSchema): CollectedFiel
 
 function listFields(message: DescMessage, prefix: string): CollectedField[] {
   return message.fields.flatMap((descriptor) => {
-    const { since, source, privacy, rbac, statistic } = getOption(descriptor, field_policy);
+    const { since, source, privacy, rbac, statistic, required, key } = getOption(descriptor, field_policy);
     const path = prefix + descriptor.jsonName + (descriptor.fieldKind === 'list' ? '[]' : '');
     const field: CollectedField = {
       path,
@@ -45,6 +49,8 @@ function listFields(message: DescMessage, prefix: string): CollectedField[] {
       privacy,
       rbac,
       statistic,
+      required,
+      key,
       descriptor,
     };
     if (privacy !== Privacy.NESTED || descriptor.message === undefined) return [field];

@@ -3,9 +3,28 @@ import type { DescMessage, JsonObject, JsonValue } from '@bufbuild/protobuf';
 import { field_policy } from '../../gen/spartakus/options/v1/options_pb.js';
 import { ReportSchema } from '../../gen/spartakus/report/v1/report_pb.js';
 import type { Report } from '../../gen/spartakus/report/v1/report_pb.js';
+import { listCollected } from './collected.ts';
 
 /** The schema version of the original's JSON: Spartakus v1.1.0. */
 export const LEGACY_SCHEMA_VERSION = 1;
+
+/** The newest that this program knows. */
+export const CURRENT_SCHEMA_VERSION = Math.max(...listCollected().map(({ since }) => since));
+
+/**
+ * The version to make reports with.
+ *
+ * @param given by the administrator; none newer than this program's
+ * @param kept that of the release that was installed first. One that is newer is of a release that was taken back.
+ */
+export function chooseSchemaVersion(given: number | undefined, kept: number | undefined): number {
+  return Math.min(given ?? kept ?? CURRENT_SCHEMA_VERSION, CURRENT_SCHEMA_VERSION);
+}
+
+/** A schema version as text, 1 or more; undefined where it is none. */
+export function parseSchemaVersion(text: string): number | undefined {
+  return /^[1-9]\d{0,4}$/.test(text) ? Number(text) : undefined;
+}
 
 /** What to take out of a message's JSON, by the message's descriptor; messages with nothing to take out have no trim. */
 interface Trim {

@@ -6,9 +6,13 @@ import { inClusterAccess } from '../../src/gather/in-cluster.ts';
 import { readClusterKey } from '../../src/gather/cluster-key.ts';
 import { listNodes } from '../../src/gather/nodes.ts';
 import { readVersion } from '../../src/gather/version.ts';
+import { createNodeId } from '../../src/report/anonymize.ts';
+import type { NodeIdentity } from '../../src/report/anonymize.ts';
 import { failureOf } from '../support/failure.ts';
 import { FIXTURE_PAGE_SIZE, openServiceAccount, startKubeApi } from '../support/kube-api.ts';
-import type { KubeApi, KubeApiOptions, ServiceAccount } from '../support/kube-api.ts';
+import type { Answer, KubeApi, KubeApiOptions, ServiceAccount } from '../support/kube-api.ts';
+import { createJumpingClock } from '../support/jumping-clock.ts';
+import { createManualClock } from '../support/manual-clock.ts';
 
 const closers: (() => void | Promise<void>)[] = [];
 let account: ServiceAccount;
@@ -34,7 +38,7 @@ async function open(api: KubeApi, options: Partial<KubeOptions> = {}): Promise<K
   return kube;
 }
 
-const NODES = { key: 'key', pageSize: FIXTURE_PAGE_SIZE };
+const NODES = { identify: (node: NodeIdentity) => createNodeId('key', node), pageSize: FIXTURE_PAGE_SIZE };
 
 test('in a pod, the service account is presented and many requests use one connection', async () => {
   const api = await start();
@@ -48,20 +52,20 @@ test('in a pod, the service account is presented and many requests use one conne
 
 test('a service account token that rotated is read again within a minute', async () => {
   const api = await start();
-  let nowMs = 0;
-  const kube = await open(api, { nowMs: () => nowMs });
+  const clock = createJumpingClock();
+  const kube = await open(api, { clock });
   await readVersion(kube);
 
   await account.writeToken('second-token\n');
   api.letIn('second-token');
-  nowMs = 60_001;
+  await clock.sleep(60_001);
 
   await expect(readVersion(kube)).resolves.toContain('master');
 });
 
 test('a token that is refused is not presented twice', async () => {
   const api = await start();
-  const kube = await open(api, { nowMs: () => 0 });
+  const kube = await open(api, { clock: createJumpingClock() });
   api.letIn('second-token');
   await failureOf(readVersion(kube));
 
@@ -132,7 +136,7 @@ test('a cluster that does not show the uid of kube-system gets a clear error tha
 
   expect(error.kind).toBe('forbidden');
   expect(error.message).toContain('{apiGroups: [""], resources: [namespaces], resourceNames: [kube-system], verbs: [get]}');
-  expect(error.message).toContain('makes node ids anonymous');
+  expect(error.message).toContain('makes ids anonymous');
 });
 
 test('a list that expires once begins anew, and no node is in it twice', async () => {
@@ -157,18 +161,82 @@ test('a list that keeps expiring is given up after three starts', async () => {
   expect(api.asked.filter(({ target }) => target === '/api/v1/nodes?limit=3')).toHaveLength(3);
 });
 
-test('a server that is overloaded says when to come again', async () => {
-  const answer = { status: 429, contentType: JSON_TYPE, body: '{"reason":"TooManyRequests"}', headers: { 'retry-after': '7' } };
-  const kube = await open(await start({ answers: { '/version': answer } }));
+/** A server that answers so for a number of times, and then well. */
+async function startUnwell(times: number, answer: Answer) {
+  const clock = createJumpingClock();
+  const api = await start({ unwell: { times, answer } });
+  return { api, clock, kube: await open(api, { clock }) };
+}
+
+const OVERLOADED = { status: 429, contentType: JSON_TYPE, body: '{"reason":"TooManyRequests"}', headers: { 'retry-after': '7' } };
+
+test.each([429, 500, 502, 503, 504])('a server that answers %i is asked again, later each time, and the report goes on', async (status) => {
+  const { clock, kube } = await startUnwell(3, { ...OVERLOADED, status, headers: {} });
+
+  await expect(readVersion(kube)).resolves.toContain('master');
+
+  expect(clock.sleeps).toStrictEqual([1000, 2000, 4000]);
+});
+
+test('a server that says when to come again is not asked before', async () => {
+  const { clock, kube } = await startUnwell(1, OVERLOADED);
+
+  await expect(readVersion(kube)).resolves.toContain('master');
+
+  expect(clock.sleeps).toStrictEqual([7000]);
+});
+
+test('a server that stays overloaded is given up after five attempts, and the error says when to come again', async () => {
+  const { api, kube } = await startUnwell(99, OVERLOADED);
 
   const error = await failureOf(readVersion(kube));
 
   expect(error).toMatchObject({ kind: 'overloaded', retryable: true, retryAfterMs: 7000 });
+  expect(api.asked).toHaveLength(5);
+});
+
+test('a server that asks for more than a minute of patience is not waited for', async () => {
+  const { api, clock, kube } = await startUnwell(99, { ...OVERLOADED, headers: { 'retry-after': '3600' } });
+
+  const error = await failureOf(readVersion(kube));
+
+  expect(error.retryAfterMs).toBe(3_600_000);
+  expect([api.asked.length, clock.sleeps.length]).toStrictEqual([1, 0]);
+});
+
+test.each([400, 401, 403, 404, 410])('a server that answers %i is not asked again', async (status) => {
+  const { api, kube } = await startUnwell(99, { ...OVERLOADED, status });
+
+  await failureOf(readVersion(kube));
+
+  expect(api.asked).toHaveLength(1);
+});
+
+test('closing ends the wait before a further attempt', async () => {
+  const clock = createManualClock(new Date(0));
+  const api = await start({ unwell: { times: 99, answer: OVERLOADED } });
+  const kube = await open(api, { clock });
+  const call = failureOf(readVersion(kube));
+  await clock.asleep();
+
+  kube.close();
+
+  expect((await call).message).toContain('because the program stops');
+});
+
+test('at most five requests go out in a second, however many are wanted', async () => {
+  const clock = createJumpingClock();
+  const kube = await open(await start(), { clock });
+
+  await Promise.all(Array.from({ length: 12 }, () => readVersion(kube)));
+
+  // Five at once, five a second later, and the rest.
+  expect(clock.sleeps).toStrictEqual([1000, 1000]);
 });
 
 test('a reason that is not a word of Kubernetes is not repeated', async () => {
   const answer = { status: 500, contentType: JSON_TYPE, body: '{"reason":"secret: hunter2","message":"hunter2"}' };
-  const kube = await open(await start({ answers: { '/version': answer } }));
+  const kube = await open(await start({ answers: { '/version': answer } }), { clock: createJumpingClock() });
 
   const error = await failureOf(readVersion(kube));
 

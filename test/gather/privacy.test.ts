@@ -8,6 +8,7 @@ import { gatherReport } from '../../src/gather/gather.ts';
 import { JSON_TYPE, PROTOBUF_TYPE } from '../../src/gather/kube-answer.ts';
 import type { KubeAnswer } from '../../src/gather/kube-answer.ts';
 import type { KubeClient } from '../../src/gather/kube.ts';
+import { COLLECTABLE } from '../../src/report/selection.ts';
 import { LEGACY_SCHEMA_VERSION, reportJson } from '../../src/report/schema-version.ts';
 import { wrap } from '../support/kube-api.ts';
 
@@ -41,6 +42,11 @@ const planted = fc.record({
   condition: secret,
   volume: secret,
   clusterUid: secret,
+  namespace: secret,
+  ownerName: secret,
+  manager: secret,
+  finalizer: secret,
+  extensionFile: secret,
 });
 
 type Planted = typeof planted extends fc.Arbitrary<infer Value> ? Value : never;
@@ -93,15 +99,39 @@ function nodeBytes(secrets: Planted, providerOf: (account: string) => string): U
   return Buffer.concat([metadata, spec, status]);
 }
 
-/** A cluster of these nodes, without a network. */
-function clusterOf(nodes: readonly Uint8Array[], clusterUid: string): KubeClient {
+/** The metadata of any object, with everything that ObjectMeta of apimachinery/pkg/apis/meta/v1/generated.proto can hold. */
+function metadataBytes(secrets: Planted): Uint8Array {
+  const owner = message(13, text(1, secrets.ownerName), text(3, secrets.ownerName), text(4, secrets.uid), text(5, secrets.ownerName));
+  const managed = message(17, text(1, secrets.manager), text(2, secrets.manager), message(7, text(1, secrets.manager)), text(8, secrets.manager));
+  const created = message(8, new BinaryWriter().tag(1, WireType.Varint).int64(-1_000_000).finish());
+  return message(
+    1,
+    text(1, secrets.name),
+    text(2, secrets.name),
+    text(3, secrets.namespace),
+    text(4, secrets.name),
+    text(5, secrets.uid),
+    text(6, secrets.condition),
+    created,
+    entry(11, secrets.labelKey, secrets.label),
+    entry(12, secrets.annotation, secrets.annotation),
+    owner,
+    text(14, secrets.finalizer),
+    managed,
+  );
+}
+
+/** A cluster of these nodes, with an object of each other kind for each of them, without a network. */
+function clusterOf(nodes: readonly Uint8Array[], objects: readonly Uint8Array[], clusterUid: string): KubeClient {
   const answerTo = (path: string): Omit<KubeAnswer, 'path' | 'status'> => {
     if (path === '/version') return { contentType: JSON_TYPE, body: Buffer.from('{"gitVersion":"v1.31.4"}') };
     if (path === '/api/v1/namespaces/kube-system') {
       const metadata = create(PartialObjectMetadataSchema, { metadata: { name: 'kube-system', uid: clusterUid } });
       return { contentType: PROTOBUF_TYPE, body: wrap(PartialObjectMetadataSchema, metadata) };
     }
-    const raw = Buffer.concat(nodes.map((node) => message(2, node)));
+    // What a server says of its list, a continue token aside, which would ask for more.
+    const listed = path === '/api/v1/nodes' ? nodes : objects;
+    const raw = Buffer.concat([message(1, text(1, clusterUid), text(2, clusterUid)), ...listed.map((item) => message(2, item))]);
     const unknown = toBinary(UnknownSchema, create(UnknownSchema, { raw }));
     return { contentType: PROTOBUF_TYPE, body: Buffer.concat([Buffer.from('k8s\0'), unknown]) };
   };
@@ -111,6 +141,7 @@ function clusterOf(nodes: readonly Uint8Array[], clusterUid: string): KubeClient
       return Promise.resolve({ path, status: 200, ...answerTo(path) });
     },
     close: () => undefined,
+    isClosed: () => false,
   };
 }
 
@@ -118,17 +149,27 @@ test('names, labels, addresses, images, accounts and keys never occur in a repor
   const nodes = fc.array(fc.tuple(planted, providerId), { minLength: 1, maxLength: 3 });
 
   await fc.assert(
-    fc.asyncProperty(nodes, async (drawn) => {
+    fc.asyncProperty(nodes, fc.constantFrom('c', 'auto'), async (drawn, clusterId) => {
       const [first] = drawn;
       const clusterUid = first?.[0].clusterUid ?? '';
       const kube = clusterOf(
         drawn.map(([secrets, providerOf]) => nodeBytes(secrets, providerOf)),
+        drawn.map(([secrets]) => metadataBytes(secrets)),
         clusterUid,
       );
 
+      const said: string[] = [];
+      const say = (fields: object, line: string) => void said.push(JSON.stringify(fields) + line);
       const report = await gatherReport(
-        { clusterId: 'c' },
-        { kube, version: 'v2.0.0', now: new Date(0), random: new Uint8Array(16), sequence: 1 },
+        { clusterId, collect: COLLECTABLE, extensions: `/nonexistent/${first?.[0].extensionFile}` },
+        {
+          kube,
+          version: 'v2.0.0',
+          now: new Date(0),
+          random: new Uint8Array(16),
+          sequence: 1,
+          logger: { debug: say, info: say, warn: say, error: say },
+        },
       );
 
       const encodings = [
@@ -138,6 +179,12 @@ test('names, labels, addresses, images, accounts and keys never occur in a repor
       ];
       const secrets = drawn.flatMap(([values]) => Object.values<string>(values));
       expect(secrets.filter((value) => encodings.some((encoding) => encoding.includes(value)))).toStrictEqual([]);
+      expect(report).toMatchObject({ namespaces: drawn.length, workloads: { jobs: [{}] }, lifetimes: { podsSeconds: 1_000_000 } });
+      expect(report.missing).toMatchObject([{ what: 'extensions[]', reason: 'unreadable file' }]);
+      // The log names the administrator's own file, and nothing of the cluster.
+      expect(said).toHaveLength(1);
+      const clusterSecrets = secrets.filter((value) => value !== first?.[0].extensionFile);
+      expect(clusterSecrets.filter((value) => said.some((line) => line.includes(value)))).toStrictEqual([]);
       expect(report.nodes.map(({ osImage }) => osImage)).toStrictEqual(drawn.map(() => 'Debian GNU/Linux 12 (bookworm)'));
     }),
   );

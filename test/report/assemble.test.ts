@@ -1,9 +1,13 @@
 import { toJson } from '@bufbuild/protobuf';
 import { expect, test } from 'vitest';
 import { NodeSchema, ReportSchema } from '../../gen/spartakus/report/v1/report_pb.js';
+import { createNodeId } from '../../src/report/anonymize.ts';
+import type { NodeIdentity } from '../../src/report/anonymize.ts';
 import { assembleNode, assembleReport } from '../../src/report/assemble.ts';
 import type { NodeFacts, ReportFacts } from '../../src/report/assemble.ts';
 import { isReportId } from '../../src/report/report-id.ts';
+
+const identify = (node: NodeIdentity) => createNodeId('key', node);
 
 const BARE_NODE: NodeFacts = {
   name: 'node-1',
@@ -31,7 +35,7 @@ const FACTS: ReportFacts = {
 };
 
 test('a node of which little is known has only an id and an unknown cloud', () => {
-  const node = assembleNode('key', BARE_NODE);
+  const node = assembleNode(identify, BARE_NODE);
 
   expect(node.id).toMatch(/^[0-9a-f]{32}$/);
   expect(toJson(NodeSchema, node)).toStrictEqual({ id: node.id, cloudProvider: 'unknown' });
@@ -47,7 +51,7 @@ test('resources stand in the byte order of their names', () => {
     ['Zeta', '1'],
   ] as const;
 
-  const node = assembleNode('key', { ...BARE_NODE, capacity });
+  const node = assembleNode(identify, { ...BARE_NODE, capacity });
 
   expect(node.capacity.map(({ resource }) => resource)).toStrictEqual([
     'Zeta',

@@ -1,14 +1,36 @@
 import { expect, test } from 'vitest';
-import { cloudProviderOf } from '../../src/report/cloud-provider.ts';
+import { CLOUD_PROVIDERS, cloudProviderOf } from '../../src/report/cloud-provider.ts';
 
 test.each(['aws', 'azure', 'cloudstack', 'gce', 'mesos', 'openstack', 'ovirt', 'photon', 'rackspace', 'vsphere'])(
-  '%s is let through',
+  '%s is let through, as it was by the original',
   (provider) => {
     expect(cloudProviderOf(`${provider}://account/zone/machine`)).toBe(provider);
   },
 );
 
-test.each(['', 'aws', 'aws:', 'aws:/x', '://x', 'AWS://x', 'acme://x', 'aws://x://y', ' aws://x', 'constructor://x'])(
+test.each([
+  ['digitalocean', 'digitalocean://1'],
+  ['hcloud', 'hcloud://1'],
+  ['hcloud', 'hcloud://bm-1'],
+  ['equinixmetal', 'equinixmetal://00000000-0000-0000-0000-000000000000'],
+  ['ibm', 'ibm://account///cluster/worker'],
+  ['k3s', 'k3s://node'],
+  ['kind', 'kind://docker/kind/kind-control-plane'],
+  ['oci', 'oci://ocid1.instance.oc1'],
+  ['proxmox', 'proxmox://region/100'],
+  ['scaleway', 'scaleway://instance/fr-par-1/00000000-0000-0000-0000-000000000000'],
+])('%s is let through of %s', (provider, providerId) => {
+  expect(cloudProviderOf(providerId)).toBe(provider);
+});
+
+test('every name on the list says which file of which repository it is from', () => {
+  for (const [name, source] of CLOUD_PROVIDERS) {
+    expect(name).toMatch(/^[a-z0-9]+$/);
+    expect(source).toMatch(/^[\w.-]+\/[\w.-]+, [\w/.-]+\.go/);
+  }
+});
+
+test.each(['', 'aws', 'aws:', 'aws:/x', '://x', 'AWS://x', 'acme://x', 'aws://x://y', ' aws://x', 'constructor://x', 'ocid1.instance.oc1'])(
   'of %j nothing is let through',
   (providerId) => {
     expect(cloudProviderOf(providerId)).toBe('unknown');

@@ -1,16 +1,59 @@
 import { create } from '@bufbuild/protobuf';
 import { expect, test } from 'vitest';
-import { Origin, Privacy, RbacRuleSchema, Statistic } from '../../gen/spartakus/options/v1/options_pb.js';
+import { Origin, Privacy, PrivacySchema, RbacRuleSchema, Statistic, StatisticSchema } from '../../gen/spartakus/options/v1/options_pb.js';
 import { renderClusterRole, renderCollectedPage } from '../../src/report/collected-page.ts';
 import { listCollected, listRules } from '../../src/report/collected.ts';
+import type { PolicyRule } from '../../src/report/collected.ts';
+import { selectFields } from '../../src/gather/gather.ts';
+import { listRights } from '../../src/gather/rights.ts';
+import { COLLECTABLE } from '../../src/report/selection.ts';
 import { readProtoComments } from '../support/proto-comments.ts';
 
+const intro = `<!-- Generated from the field options of proto/spartakus/report/v1/report.proto by \`npm run docs\`. Do not edit. -->
+
+A report holds what this page lists and nothing else: the page is made from the schema that every report is encoded with, and
+CI fails where the two differ. \`spartakus volunteer explain\`, with the flags that you use, prints it for those flags. To see a report of
+your own cluster before anybody else does, run \`spartakus volunteer --cluster-id auto --period 0\`: without \`--database\` it prints the
+report and sends nothing.`;
+
+const everything = { clusterId: 'c', extensions: 'any', collect: COLLECTABLE };
+
+test('the comments that the program knows are those of the schema (else: npm run docs)', async () => {
+  const wanted = [
+    ...listCollected().map(({ descriptor }) => String(descriptor)),
+    ...[PrivacySchema, StatisticSchema].flatMap((schema) => schema.values.map(String)),
+  ];
+  const comments = readProtoComments();
+  const lines = [...new Set(wanted)].map((name) => {
+    const comment = comments.get(name)?.trim().replaceAll(/\s+/g, ' ') ?? '';
+    return `  [${JSON.stringify(name)}, ${JSON.stringify(comment)}],`;
+  });
+  const head = '// Made of the comments in proto/spartakus by `npm run docs`. Do not edit.\n\n/** What the schema says of a field, or of an enum value, by its descriptor. */\n';
+  const module = `${head}export const FIELD_DOCS: ReadonlyMap<string, string> = new Map([\n${lines.join('\n')}\n]);\n`;
+
+  expect(lines.filter((line) => line.endsWith('""],'))).toStrictEqual([]);
+  await expect(module).toMatchFileSnapshot('../../src/report/field-docs.ts');
+});
+
 test('docs/what-is-collected.md is what the schema says (else: npm run docs)', async () => {
-  await expect(renderCollectedPage(readProtoComments())).toMatchFileSnapshot('../../docs/what-is-collected.md');
+  const [least, most] = [{ clusterId: 'c' }, everything].map((config) => listRights(config, selectFields(config))) as [PolicyRule[], PolicyRule[]];
+  const page = renderCollectedPage({
+    intro,
+    fields: selectFields(everything).fields,
+    roles: [
+      { about: 'The smallest ClusterRole of a volunteer that is asked for nothing in particular:', rules: least },
+      { about: 'With everything that `--collect` can name:', rules: most },
+    ],
+    docs: readProtoComments(),
+  });
+
+  await expect(page).toMatchFileSnapshot('../../docs/what-is-collected.md');
 });
 
 test('a page without a comment for a field is refused', () => {
-  expect(() => renderCollectedPage(new Map())).toThrow('There is no comment for');
+  const fields = listCollected();
+
+  expect(() => renderCollectedPage({ intro, fields, roles: [], docs: new Map() })).toThrow('There is no comment for');
 });
 
 test('everything in a report is listed once, under its JSON path', () => {
@@ -33,10 +76,18 @@ test('a field carries what the options say of it', () => {
 });
 
 test('the rules for a report are the fewest that it takes', () => {
+  const list = (group: string, resource: string) => ({ apiGroups: [group], resources: [resource], verbs: ['list'] });
   expect(listRules(listCollected())).toEqual([
     { nonResourceURLs: ['/version'], verbs: ['get'] },
-    { apiGroups: [''], resources: ['nodes'], verbs: ['list'] },
+    list('', 'nodes'),
     { apiGroups: [''], resources: ['namespaces'], resourceNames: ['kube-system'], verbs: ['get'] },
+    list('', 'namespaces'),
+    list('', 'pods'),
+    list('', 'services'),
+    list('apps', 'deployments'),
+    list('apps', 'statefulsets'),
+    list('apps', 'daemonsets'),
+    list('batch', 'jobs'),
   ]);
 });
 

@@ -2,7 +2,7 @@ import { create, toJson } from '@bufbuild/protobuf';
 import { timestampFromMs } from '@bufbuild/protobuf/wkt';
 import { expect, test } from 'vitest';
 import { ReportSchema } from '../../gen/spartakus/report/v1/report_pb.js';
-import { LEGACY_SCHEMA_VERSION, reportJson } from '../../src/report/schema-version.ts';
+import { chooseSchemaVersion, CURRENT_SCHEMA_VERSION, LEGACY_SCHEMA_VERSION, parseSchemaVersion, reportJson } from '../../src/report/schema-version.ts';
 
 const REPORT = create(ReportSchema, {
   version: 'v2.0.0',
@@ -30,3 +30,20 @@ test('the legacy version has the fields of the original and no others', () => {
 test('the present version has every field', () => {
   expect(reportJson(REPORT, 2)).toStrictEqual(toJson(ReportSchema, REPORT));
 });
+
+test('a version that is given counts before one that is kept, and without both it is the newest', () => {
+  expect(chooseSchemaVersion(1, 2)).toBe(1);
+  expect(chooseSchemaVersion(undefined, 1)).toBe(1);
+  expect(chooseSchemaVersion(undefined, undefined)).toBe(CURRENT_SCHEMA_VERSION);
+});
+
+test('a version that was kept by a newer release, which was taken back, is the newest of this one', () => {
+  expect(chooseSchemaVersion(undefined, CURRENT_SCHEMA_VERSION + 1)).toBe(CURRENT_SCHEMA_VERSION);
+});
+
+test.each([['1', 1], ['12', 12], ['0', undefined], ['', undefined], ['1.5', undefined], ['-1', undefined], ['one', undefined], ['1e3', undefined]])(
+  'the text %j is the version %j',
+  (text, version) => {
+    expect(parseSchemaVersion(text)).toBe(version);
+  },
+);

@@ -8,6 +8,7 @@ import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
 import type { DescMessage, MessageShape } from '@bufbuild/protobuf';
 import {
   NodeListSchema,
+  PartialObjectMetadataListSchema,
   PartialObjectMetadataSchema,
   StatusSchema,
   UnknownSchema,
@@ -18,6 +19,8 @@ import { listen, shut } from './listen.ts';
 const FIXTURES = new URL('../fixtures/', import.meta.url);
 const PROTOBUF = 'application/vnd.kubernetes.protobuf';
 const METADATA = `${PROTOBUF};as=PartialObjectMetadata;g=meta.k8s.io;v=v1`;
+/** The media type of a list of metadata. */
+export const METADATA_LIST = `${PROTOBUF};as=PartialObjectMetadataList;g=meta.k8s.io;v=v1`;
 const MAGIC = Buffer.from('k8s\0', 'latin1');
 
 /** The uid of kube-system in the fixtures. */
@@ -35,6 +38,10 @@ export interface KubeApiOptions {
   readonly silent?: readonly string[];
   /** How many requests for a further page are answered with 410 before one is answered well. */
   readonly expirations?: number;
+  /** How many requests are answered so, before all others are answered well. */
+  readonly unwell?: { readonly times: number; readonly answer: Answer };
+  /** Pages of two pods each are asked for, and this many of the fixtures' pods stand on each. */
+  readonly pagedPods?: readonly number[];
   /** Answers that replace those of the fixtures, by path and query. */
   readonly answers?: Readonly<Record<string, Answer>>;
 }
@@ -75,12 +82,13 @@ export function readFixture(name: string): Promise<Buffer> {
 }
 
 export async function startKubeApi(options: KubeApiOptions = {}): Promise<KubeApi> {
-  const answers = { ...(await fixtureAnswers()), ...(await madeAnswers()) };
+  const answers = { ...(await fixtureAnswers()), ...(await madeAnswers()), ...(await podPages(options.pagedPods ?? [])) };
   const unauthorized: Answer = { status: 401, contentType: 'application/json', body: await readFixture('kubernetes/unauthorized.json') };
   const forbidden: Answer = { status: 403, contentType: PROTOBUF, body: await readFixture('kubernetes/pods-forbidden.pb') };
   const asked: Asked[] = [];
   let token = options.token ?? 'test-token';
   let expirations = options.expirations ?? 0;
+  let unwell = options.unwell?.times ?? 0;
   let connections = 0;
   const first = Promise.withResolvers<void>();
 
@@ -90,13 +98,17 @@ export async function startKubeApi(options: KubeApiOptions = {}): Promise<KubeAp
     asked.push({ method: request.method ?? '', target, accept });
     first.resolve();
     if (request.headers.authorization !== `Bearer ${token}` && !hasClientCertificate(request)) return unauthorized;
+    if (options.unwell !== undefined && unwell > 0) {
+      unwell -= 1;
+      return options.unwell.answer;
+    }
     if (options.forbidden?.includes(pathOf(target)) === true) return forbidden;
     if (target.includes('&continue=') && expirations > 0) {
       expirations -= 1;
       return { status: 410, contentType: PROTOBUF, body: wrap(StatusSchema, create(StatusSchema, { reason: 'Expired' })) };
     }
-    // An API server may answer fewer objects than the limit allows: these pages are three nodes long, whatever is asked.
-    const captured = target.replace(/(\/nodes\?limit=)\d+/, `$1${FIXTURE_PAGE_SIZE}`);
+    // An API server may answer fewer objects than the limit allows: these pages are three nodes long, whatever is asked. Or more, to who asks for one.
+    const captured = target.replace(/(\/nodes\?limit=)\d+/, `$1${FIXTURE_PAGE_SIZE}`).replace(/\?limit=1$/, '?limit=500');
     return options.answers?.[target] ?? answers[`${accept} ${captured}`] ?? notFound(target);
   };
 
@@ -182,6 +194,18 @@ async function madeAnswers(): Promise<Record<string, Answer>> {
       body: wrap(PartialObjectMetadataSchema, metadata),
     },
   };
+}
+
+/** The fixtures' pods in pages: the continue token of each is the number of the next. */
+async function podPages(lengths: readonly number[]): Promise<Record<string, Answer>> {
+  const { items } = unwrap(PartialObjectMetadataListSchema, await readFixture('kubernetes/pods-metadata.pb'));
+  const pages = lengths.map((length, number) => {
+    const metadata = { continueToken: number + 1 < lengths.length ? String(number + 1) : '' };
+    const page = create(PartialObjectMetadataListSchema, { metadata, items: items.splice(0, length) });
+    const more = number === 0 ? '' : `&continue=${number}`;
+    return [`${METADATA_LIST} /api/v1/pods?limit=2${more}`, { status: 200, contentType: PROTOBUF, body: wrap(PartialObjectMetadataListSchema, page) }] as const;
+  });
+  return Object.fromEntries(pages);
 }
 
 function unwrap<Desc extends DescMessage>(schema: Desc, body: Uint8Array): MessageShape<Desc> {

@@ -6,7 +6,7 @@
 // declared here is skipped by the decoder and never reaches the program: what is not needed is not read.
 //
 // Sources, in kubernetes/kubernetes: staging/src/k8s.io/apimachinery/pkg/runtime/generated.proto (Unknown),
-// .../apimachinery/pkg/apis/meta/v1/generated.proto (ListMeta, ObjectMeta, PartialObjectMetadata, Status),
+// .../apimachinery/pkg/apis/meta/v1/generated.proto (ListMeta, ObjectMeta, PartialObjectMetadata…, Status, Time),
 // .../apimachinery/pkg/api/resource/generated.proto (Quantity), staging/src/k8s.io/api/core/v1/generated.proto (Node…).
 
 import type { GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
@@ -91,11 +91,25 @@ export declare type ObjectMeta = Message<"spartakus.kubernetes.v1.ObjectMeta"> &
   name: string;
 
   /**
+   * The namespace that the object is in: read to count by, never sent.
+   *
+   * @generated from field: string namespace = 3;
+   */
+  namespace: string;
+
+  /**
    * The object's uid: read to derive keys, never sent.
    *
    * @generated from field: string uid = 5;
    */
   uid: string;
+
+  /**
+   * When the object was made: read to average ages, never sent.
+   *
+   * @generated from field: spartakus.kubernetes.v1.Time creation_timestamp = 8;
+   */
+  creationTimestamp?: Time | undefined;
 };
 
 /**
@@ -103,6 +117,33 @@ export declare type ObjectMeta = Message<"spartakus.kubernetes.v1.ObjectMeta"> &
  * Use `create(ObjectMetaSchema)` to create a new message.
  */
 export declare const ObjectMetaSchema: GenMessage<ObjectMeta>;
+
+/**
+ * A moment.
+ *
+ * @generated from message spartakus.kubernetes.v1.Time
+ */
+export declare type Time = Message<"spartakus.kubernetes.v1.Time"> & {
+  /**
+   * Seconds since 1970-01-01T00:00:00Z.
+   *
+   * @generated from field: int64 seconds = 1;
+   */
+  seconds: bigint;
+
+  /**
+   * The fraction of a second, in nanoseconds; Kubernetes keeps whole seconds of most things.
+   *
+   * @generated from field: int32 nanos = 2;
+   */
+  nanos: number;
+};
+
+/**
+ * Describes the message spartakus.kubernetes.v1.Time.
+ * Use `create(TimeSchema)` to create a new message.
+ */
+export declare const TimeSchema: GenMessage<Time>;
 
 /**
  * Any object, asked for without its content.
@@ -123,6 +164,33 @@ export declare type PartialObjectMetadata = Message<"spartakus.kubernetes.v1.Par
  * Use `create(PartialObjectMetadataSchema)` to create a new message.
  */
 export declare const PartialObjectMetadataSchema: GenMessage<PartialObjectMetadata>;
+
+/**
+ * A page of objects of any kind, asked for without their content.
+ *
+ * @generated from message spartakus.kubernetes.v1.PartialObjectMetadataList
+ */
+export declare type PartialObjectMetadataList = Message<"spartakus.kubernetes.v1.PartialObjectMetadataList"> & {
+  /**
+   * What the list says of itself.
+   *
+   * @generated from field: spartakus.kubernetes.v1.ListMeta metadata = 1;
+   */
+  metadata?: ListMeta | undefined;
+
+  /**
+   * The objects of this page.
+   *
+   * @generated from field: repeated spartakus.kubernetes.v1.PartialObjectMetadata items = 2;
+   */
+  items: PartialObjectMetadata[];
+};
+
+/**
+ * Describes the message spartakus.kubernetes.v1.PartialObjectMetadataList.
+ * Use `create(PartialObjectMetadataListSchema)` to create a new message.
+ */
+export declare const PartialObjectMetadataListSchema: GenMessage<PartialObjectMetadataList>;
 
 /**
  * A page of nodes.

@@ -6,7 +6,7 @@
 // declared here is skipped by the decoder and never reaches the program: what is not needed is not read.
 //
 // Sources, in kubernetes/kubernetes: staging/src/k8s.io/apimachinery/pkg/runtime/generated.proto (Unknown),
-// .../apimachinery/pkg/apis/meta/v1/generated.proto (ListMeta, ObjectMeta, PartialObjectMetadata, Status),
+// .../apimachinery/pkg/apis/meta/v1/generated.proto (ListMeta, ObjectMeta, PartialObjectMetadata…, Status, Time),
 // .../apimachinery/pkg/api/resource/generated.proto (Quantity), staging/src/k8s.io/api/core/v1/generated.proto (Node…).
 
 import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
@@ -15,7 +15,7 @@ import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
  * Describes the file spartakus/kubernetes/v1/kubernetes.proto.
  */
 export const file_spartakus_kubernetes_v1_kubernetes = /*@__PURE__*/
-  fileDesc("CihzcGFydGFrdXMva3ViZXJuZXRlcy92MS9rdWJlcm5ldGVzLnByb3RvEhdzcGFydGFrdXMua3ViZXJuZXRlcy52MSIWCgdVbmtub3duEgsKA3JhdxgCIAEoDCIYCgZTdGF0dXMSDgoGcmVhc29uGAQgASgJIiIKCExpc3RNZXRhEhYKDmNvbnRpbnVlX3Rva2VuGAMgASgJIicKCk9iamVjdE1ldGESDAoEbmFtZRgBIAEoCRILCgN1aWQYBSABKAkiTgoVUGFydGlhbE9iamVjdE1ldGFkYXRhEjUKCG1ldGFkYXRhGAEgASgLMiMuc3BhcnRha3VzLmt1YmVybmV0ZXMudjEuT2JqZWN0TWV0YSJtCghOb2RlTGlzdBIzCghtZXRhZGF0YRgBIAEoCzIhLnNwYXJ0YWt1cy5rdWJlcm5ldGVzLnYxLkxpc3RNZXRhEiwKBWl0ZW1zGAIgAygLMh0uc3BhcnRha3VzLmt1YmVybmV0ZXMudjEuTm9kZSKjAQoETm9kZRI1CghtZXRhZGF0YRgBIAEoCzIjLnNwYXJ0YWt1cy5rdWJlcm5ldGVzLnYxLk9iamVjdE1ldGESLwoEc3BlYxgCIAEoCzIhLnNwYXJ0YWt1cy5rdWJlcm5ldGVzLnYxLk5vZGVTcGVjEjMKBnN0YXR1cxgDIAEoCzIjLnNwYXJ0YWt1cy5rdWJlcm5ldGVzLnYxLk5vZGVTdGF0dXMiHwoITm9kZVNwZWMSEwoLcHJvdmlkZXJfaWQYAyABKAki4QEKCk5vZGVTdGF0dXMSQwoIY2FwYWNpdHkYASADKAsyMS5zcGFydGFrdXMua3ViZXJuZXRlcy52MS5Ob2RlU3RhdHVzLkNhcGFjaXR5RW50cnkSOgoJbm9kZV9pbmZvGAcgASgLMicuc3BhcnRha3VzLmt1YmVybmV0ZXMudjEuTm9kZVN5c3RlbUluZm8aUgoNQ2FwYWNpdHlFbnRyeRILCgNrZXkYASABKAkSMAoFdmFsdWUYAiABKAsyIS5zcGFydGFrdXMua3ViZXJuZXRlcy52MS5RdWFudGl0eToCOAEizwEKDk5vZGVTeXN0ZW1JbmZvEhIKCm1hY2hpbmVfaWQYASABKAkSEwoLc3lzdGVtX3V1aWQYAiABKAkSFgoOa2VybmVsX3ZlcnNpb24YBCABKAkSEAoIb3NfaW1hZ2UYBSABKAkSIQoZY29udGFpbmVyX3J1bnRpbWVfdmVyc2lvbhgGIAEoCRIXCg9rdWJlbGV0X3ZlcnNpb24YByABKAkSGAoQb3BlcmF0aW5nX3N5c3RlbRgJIAEoCRIUCgxhcmNoaXRlY3R1cmUYCiABKAkiGgoIUXVhbnRpdHkSDgoGc3RyaW5nGAEgASgJYgZwcm90bzM");
+  fileDesc("CihzcGFydGFrdXMva3ViZXJuZXRlcy92MS9rdWJlcm5ldGVzLnByb3RvEhdzcGFydGFrdXMua3ViZXJuZXRlcy52MSIWCgdVbmtub3duEgsKA3JhdxgCIAEoDCIYCgZTdGF0dXMSDgoGcmVhc29uGAQgASgJIiIKCExpc3RNZXRhEhYKDmNvbnRpbnVlX3Rva2VuGAMgASgJInUKCk9iamVjdE1ldGESDAoEbmFtZRgBIAEoCRIRCgluYW1lc3BhY2UYAyABKAkSCwoDdWlkGAUgASgJEjkKEmNyZWF0aW9uX3RpbWVzdGFtcBgIIAEoCzIdLnNwYXJ0YWt1cy5rdWJlcm5ldGVzLnYxLlRpbWUiJgoEVGltZRIPCgdzZWNvbmRzGAEgASgDEg0KBW5hbm9zGAIgASgFIk4KFVBhcnRpYWxPYmplY3RNZXRhZGF0YRI1CghtZXRhZGF0YRgBIAEoCzIjLnNwYXJ0YWt1cy5rdWJlcm5ldGVzLnYxLk9iamVjdE1ldGEijwEKGVBhcnRpYWxPYmplY3RNZXRhZGF0YUxpc3QSMwoIbWV0YWRhdGEYASABKAsyIS5zcGFydGFrdXMua3ViZXJuZXRlcy52MS5MaXN0TWV0YRI9CgVpdGVtcxgCIAMoCzIuLnNwYXJ0YWt1cy5rdWJlcm5ldGVzLnYxLlBhcnRpYWxPYmplY3RNZXRhZGF0YSJtCghOb2RlTGlzdBIzCghtZXRhZGF0YRgBIAEoCzIhLnNwYXJ0YWt1cy5rdWJlcm5ldGVzLnYxLkxpc3RNZXRhEiwKBWl0ZW1zGAIgAygLMh0uc3BhcnRha3VzLmt1YmVybmV0ZXMudjEuTm9kZSKjAQoETm9kZRI1CghtZXRhZGF0YRgBIAEoCzIjLnNwYXJ0YWt1cy5rdWJlcm5ldGVzLnYxLk9iamVjdE1ldGESLwoEc3BlYxgCIAEoCzIhLnNwYXJ0YWt1cy5rdWJlcm5ldGVzLnYxLk5vZGVTcGVjEjMKBnN0YXR1cxgDIAEoCzIjLnNwYXJ0YWt1cy5rdWJlcm5ldGVzLnYxLk5vZGVTdGF0dXMiHwoITm9kZVNwZWMSEwoLcHJvdmlkZXJfaWQYAyABKAki4QEKCk5vZGVTdGF0dXMSQwoIY2FwYWNpdHkYASADKAsyMS5zcGFydGFrdXMua3ViZXJuZXRlcy52MS5Ob2RlU3RhdHVzLkNhcGFjaXR5RW50cnkSOgoJbm9kZV9pbmZvGAcgASgLMicuc3BhcnRha3VzLmt1YmVybmV0ZXMudjEuTm9kZVN5c3RlbUluZm8aUgoNQ2FwYWNpdHlFbnRyeRILCgNrZXkYASABKAkSMAoFdmFsdWUYAiABKAsyIS5zcGFydGFrdXMua3ViZXJuZXRlcy52MS5RdWFudGl0eToCOAEizwEKDk5vZGVTeXN0ZW1JbmZvEhIKCm1hY2hpbmVfaWQYASABKAkSEwoLc3lzdGVtX3V1aWQYAiABKAkSFgoOa2VybmVsX3ZlcnNpb24YBCABKAkSEAoIb3NfaW1hZ2UYBSABKAkSIQoZY29udGFpbmVyX3J1bnRpbWVfdmVyc2lvbhgGIAEoCRIXCg9rdWJlbGV0X3ZlcnNpb24YByABKAkSGAoQb3BlcmF0aW5nX3N5c3RlbRgJIAEoCRIUCgxhcmNoaXRlY3R1cmUYCiABKAkiGgoIUXVhbnRpdHkSDgoGc3RyaW5nGAEgASgJYgZwcm90bzM");
 
 /**
  * Describes the message spartakus.kubernetes.v1.Unknown.
@@ -46,51 +46,65 @@ export const ObjectMetaSchema = /*@__PURE__*/
   messageDesc(file_spartakus_kubernetes_v1_kubernetes, 3);
 
 /**
+ * Describes the message spartakus.kubernetes.v1.Time.
+ * Use `create(TimeSchema)` to create a new message.
+ */
+export const TimeSchema = /*@__PURE__*/
+  messageDesc(file_spartakus_kubernetes_v1_kubernetes, 4);
+
+/**
  * Describes the message spartakus.kubernetes.v1.PartialObjectMetadata.
  * Use `create(PartialObjectMetadataSchema)` to create a new message.
  */
 export const PartialObjectMetadataSchema = /*@__PURE__*/
-  messageDesc(file_spartakus_kubernetes_v1_kubernetes, 4);
+  messageDesc(file_spartakus_kubernetes_v1_kubernetes, 5);
+
+/**
+ * Describes the message spartakus.kubernetes.v1.PartialObjectMetadataList.
+ * Use `create(PartialObjectMetadataListSchema)` to create a new message.
+ */
+export const PartialObjectMetadataListSchema = /*@__PURE__*/
+  messageDesc(file_spartakus_kubernetes_v1_kubernetes, 6);
 
 /**
  * Describes the message spartakus.kubernetes.v1.NodeList.
  * Use `create(NodeListSchema)` to create a new message.
  */
 export const NodeListSchema = /*@__PURE__*/
-  messageDesc(file_spartakus_kubernetes_v1_kubernetes, 5);
+  messageDesc(file_spartakus_kubernetes_v1_kubernetes, 7);
 
 /**
  * Describes the message spartakus.kubernetes.v1.Node.
  * Use `create(NodeSchema)` to create a new message.
  */
 export const NodeSchema = /*@__PURE__*/
-  messageDesc(file_spartakus_kubernetes_v1_kubernetes, 6);
+  messageDesc(file_spartakus_kubernetes_v1_kubernetes, 8);
 
 /**
  * Describes the message spartakus.kubernetes.v1.NodeSpec.
  * Use `create(NodeSpecSchema)` to create a new message.
  */
 export const NodeSpecSchema = /*@__PURE__*/
-  messageDesc(file_spartakus_kubernetes_v1_kubernetes, 7);
+  messageDesc(file_spartakus_kubernetes_v1_kubernetes, 9);
 
 /**
  * Describes the message spartakus.kubernetes.v1.NodeStatus.
  * Use `create(NodeStatusSchema)` to create a new message.
  */
 export const NodeStatusSchema = /*@__PURE__*/
-  messageDesc(file_spartakus_kubernetes_v1_kubernetes, 8);
+  messageDesc(file_spartakus_kubernetes_v1_kubernetes, 10);
 
 /**
  * Describes the message spartakus.kubernetes.v1.NodeSystemInfo.
  * Use `create(NodeSystemInfoSchema)` to create a new message.
  */
 export const NodeSystemInfoSchema = /*@__PURE__*/
-  messageDesc(file_spartakus_kubernetes_v1_kubernetes, 9);
+  messageDesc(file_spartakus_kubernetes_v1_kubernetes, 11);
 
 /**
  * Describes the message spartakus.kubernetes.v1.Quantity.
  * Use `create(QuantitySchema)` to create a new message.
  */
 export const QuantitySchema = /*@__PURE__*/
-  messageDesc(file_spartakus_kubernetes_v1_kubernetes, 10);
+  messageDesc(file_spartakus_kubernetes_v1_kubernetes, 12);
 

@@ -54,6 +54,20 @@ export declare type FieldPolicy = Message<"spartakus.options.v1.FieldPolicy"> & 
    * @generated from field: spartakus.options.v1.Statistic statistic = 5;
    */
   statistic: Statistic;
+
+  /**
+   * Whether the value belongs to whatever it is in, so that it cannot be left out by itself: a report without an id is none.
+   *
+   * @generated from field: bool required = 6;
+   */
+  required: boolean;
+
+  /**
+   * Whether the value names its entry of a list, so that one entry can be left out by it: capacity.memory.
+   *
+   * @generated from field: bool key = 7;
+   */
+  key: boolean;
 };
 
 /**
@@ -239,6 +253,20 @@ export enum Privacy {
    * @generated from enum value: PRIVACY_GENERATED = 7;
    */
   GENERATED = 7,
+
+  /**
+   * Only the average over all of them.
+   *
+   * @generated from enum value: PRIVACY_AVERAGE = 8;
+   */
+  AVERAGE = 8,
+
+  /**
+   * One of a few words that the volunteer has for it; nothing that was read is repeated.
+   *
+   * @generated from enum value: PRIVACY_FIXED_WORD = 9;
+   */
+  FIXED_WORD = 9,
 }
 
 /**
@@ -356,6 +384,34 @@ export enum Statistic {
    * @generated from enum value: STATISTIC_EXTENSIONS = 14;
    */
   EXTENSIONS = 14,
+
+  /**
+   * How many namespaces clusters have.
+   *
+   * @generated from enum value: STATISTIC_NAMESPACES = 15;
+   */
+  NAMESPACES = 15,
+
+  /**
+   * How many workloads of each kind namespaces hold.
+   *
+   * @generated from enum value: STATISTIC_WORKLOADS = 16;
+   */
+  WORKLOADS = 16,
+
+  /**
+   * How long namespaces, pods and services live.
+   *
+   * @generated from enum value: STATISTIC_LIFETIMES = 17;
+   */
+  LIFETIMES = 17,
+
+  /**
+   * How complete reports are, so that what was not read is not taken for what is not there.
+   *
+   * @generated from enum value: STATISTIC_COMPLETENESS = 18;
+   */
+  COMPLETENESS = 18,
 }
 
 /**

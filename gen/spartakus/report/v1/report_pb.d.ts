@@ -17,8 +17,8 @@ export declare const file_spartakus_report_v1_report: GenFile;
 /**
  * What one cluster says of itself at one moment. Nothing in it names a person, a machine, an address or an image.
  *
- * The fields 1 to 6 are the original's (kubernetes-retired/spartakus, pkg/report/record.go, v1.1.0). The numbers 10 to 19 are
- * kept for the summary of workloads.
+ * The fields 1 to 6 are the original's (kubernetes-retired/spartakus, pkg/report/record.go, v1.1.0); namespaces, workloads and
+ * lifetimes are its list of "Future" fields. The numbers 14 to 19 are kept for more of that kind.
  *
  * @generated from message spartakus.report.v1.Report
  */
@@ -39,7 +39,7 @@ export declare type Report = Message<"spartakus.report.v1.Report"> & {
 
   /**
    * What tells this cluster from others: any text that the administrator chose; a random UUID is recommended. Stable for the
-   * life of the cluster.
+   * life of the cluster. With "auto", a UUIDv8 that an HMAC-SHA-256 makes of the key of ids, and of nothing else.
    *
    * @generated from field: string cluster_id = 3 [json_name = "clusterID"];
    */
@@ -88,6 +88,34 @@ export declare type Report = Message<"spartakus.report.v1.Report"> & {
    * @generated from field: uint32 sequence = 9;
    */
   sequence: number;
+
+  /**
+   * How many namespaces the cluster has. Absent unless it was asked for.
+   *
+   * @generated from field: optional uint32 namespaces = 10;
+   */
+  namespaces?: number | undefined;
+
+  /**
+   * How many workloads of each kind the namespaces hold, as histograms. Absent unless it was asked for.
+   *
+   * @generated from field: spartakus.report.v1.Workloads workloads = 11;
+   */
+  workloads?: Workloads | undefined;
+
+  /**
+   * How old namespaces, pods and services are on average. Absent unless it was asked for.
+   *
+   * @generated from field: spartakus.report.v1.Lifetimes lifetimes = 12;
+   */
+  lifetimes?: Lifetimes | undefined;
+
+  /**
+   * What was asked for and is not in the report, or not whole. Absent where nothing is missing.
+   *
+   * @generated from field: repeated spartakus.report.v1.Missing missing = 13;
+   */
+  missing: Missing[];
 };
 
 /**
@@ -105,7 +133,8 @@ export declare type Node = Message<"spartakus.report.v1.Node"> & {
   /**
    * What tells this node from the others of its cluster, without saying which it is: 32 hexadecimal digits, stable for the life
    * of the node. The first 16 bytes of an HMAC-SHA-256 of the node's name, machine id and system UUID, keyed with the uid of the
-   * kube-system namespace; the original's was an MD5 of the same three.
+   * kube-system namespace or a key of the administrator's own; the original's was an MD5 of the same three, which the
+   * administrator can ask for.
    *
    * @generated from field: string id = 1;
    */
@@ -228,4 +257,149 @@ export declare type Extension = Message<"spartakus.report.v1.Extension"> & {
  * Use `create(ExtensionSchema)` to create a new message.
  */
 export declare const ExtensionSchema: GenMessage<Extension>;
+
+/**
+ * How many workloads of each kind the namespaces hold. Each list is a histogram over the namespaces that hold at least one, from
+ * the smallest bucket to the largest; a bucket that no namespace falls into is left out.
+ *
+ * @generated from message spartakus.report.v1.Workloads
+ */
+export declare type Workloads = Message<"spartakus.report.v1.Workloads"> & {
+  /**
+   * How many namespaces hold how many pods.
+   *
+   * @generated from field: repeated spartakus.report.v1.Bucket pods = 1;
+   */
+  pods: Bucket[];
+
+  /**
+   * How many namespaces hold how many services.
+   *
+   * @generated from field: repeated spartakus.report.v1.Bucket services = 2;
+   */
+  services: Bucket[];
+
+  /**
+   * How many namespaces hold how many deployments.
+   *
+   * @generated from field: repeated spartakus.report.v1.Bucket deployments = 3;
+   */
+  deployments: Bucket[];
+
+  /**
+   * How many namespaces hold how many stateful sets.
+   *
+   * @generated from field: repeated spartakus.report.v1.Bucket statefulsets = 4;
+   */
+  statefulsets: Bucket[];
+
+  /**
+   * How many namespaces hold how many daemon sets.
+   *
+   * @generated from field: repeated spartakus.report.v1.Bucket daemonsets = 5;
+   */
+  daemonsets: Bucket[];
+
+  /**
+   * How many namespaces hold how many jobs.
+   *
+   * @generated from field: repeated spartakus.report.v1.Bucket jobs = 6;
+   */
+  jobs: Bucket[];
+};
+
+/**
+ * Describes the message spartakus.report.v1.Workloads.
+ * Use `create(WorkloadsSchema)` to create a new message.
+ */
+export declare const WorkloadsSchema: GenMessage<Workloads>;
+
+/**
+ * The namespaces that hold about as many of something.
+ *
+ * @generated from message spartakus.report.v1.Bucket
+ */
+export declare type Bucket = Message<"spartakus.report.v1.Bucket"> & {
+  /**
+   * The power of two that these namespaces hold at least: 1, 2, 4, 8 and so on. They hold less than twice as many.
+   *
+   * @generated from field: uint32 at_least = 1;
+   */
+  atLeast: number;
+
+  /**
+   * How many namespaces these are.
+   *
+   * @generated from field: uint32 namespaces = 2;
+   */
+  namespaces: number;
+};
+
+/**
+ * Describes the message spartakus.report.v1.Bucket.
+ * Use `create(BucketSchema)` to create a new message.
+ */
+export declare const BucketSchema: GenMessage<Bucket>;
+
+/**
+ * How old things are on average when the report is made, in whole seconds. Absent where there are none.
+ *
+ * @generated from message spartakus.report.v1.Lifetimes
+ */
+export declare type Lifetimes = Message<"spartakus.report.v1.Lifetimes"> & {
+  /**
+   * The average age of the namespaces, in seconds.
+   *
+   * @generated from field: optional uint32 namespaces_seconds = 1;
+   */
+  namespacesSeconds?: number | undefined;
+
+  /**
+   * The average age of the pods, in seconds.
+   *
+   * @generated from field: optional uint32 pods_seconds = 2;
+   */
+  podsSeconds?: number | undefined;
+
+  /**
+   * The average age of the services, in seconds.
+   *
+   * @generated from field: optional uint32 services_seconds = 3;
+   */
+  servicesSeconds?: number | undefined;
+};
+
+/**
+ * Describes the message spartakus.report.v1.Lifetimes.
+ * Use `create(LifetimesSchema)` to create a new message.
+ */
+export declare const LifetimesSchema: GenMessage<Lifetimes>;
+
+/**
+ * Something that was asked for and is not in the report, or not whole. It stands there once for each reason.
+ *
+ * @generated from message spartakus.report.v1.Missing
+ */
+export declare type Missing = Message<"spartakus.report.v1.Missing"> & {
+  /**
+   * The path of the field in this report's JSON, such as "nodes[]" or "workloads.pods[]"; for extensions, whichever file or key it
+   * is about, "extensions[]".
+   *
+   * @generated from field: string what = 1;
+   */
+  what: string;
+
+  /**
+   * Why: "not permitted" or "failed"; of extensions "unreadable file", "not a JSON object" or "not a qualified name".
+   *
+   * @generated from field: string reason = 2;
+   */
+  reason: string;
+};
+
+/**
+ * Describes the message spartakus.report.v1.Missing.
+ * Use `create(MissingSchema)` to create a new message.
+ */
+export declare const MissingSchema: GenMessage<Missing>;
 

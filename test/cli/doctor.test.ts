@@ -1,0 +1,210 @@
+import { randomBytes } from 'node:crypto';
+import { PassThrough } from 'node:stream';
+import path from 'node:path';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { doctorCommand } from '../../src/cli/doctor.ts';
+import { startCollector } from '../../src/collector.ts';
+import { withFiles } from '../support/files.ts';
+import { startGrpcCollector } from '../support/grpc-collector.ts';
+import { openServiceAccount, startKubeApi } from '../support/kube-api.ts';
+import type { KubeApi, KubeApiOptions, ServiceAccount } from '../support/kube-api.ts';
+import { runCommand } from '../support/run-command.ts';
+import { runProgram } from '../support/program.ts';
+
+const closers: (() => unknown)[] = [];
+let account: ServiceAccount;
+
+beforeEach(async () => {
+  account = await openServiceAccount();
+  closers.push(() => account.close());
+});
+
+afterEach(async () => {
+  for (const close of closers.splice(0).toReversed()) await close();
+});
+
+async function startApi(options: KubeApiOptions = {}): Promise<KubeApi> {
+  const api = await startKubeApi(options);
+  closers.push(() => api.close());
+  return api;
+}
+
+/** A collector that stores nothing, as host:port. */
+async function startHealthy(): Promise<string> {
+  const say = () => undefined;
+  const collector = await startCollector(
+    { port: 0, host: '127.0.0.1', database: 'stdout', shutdownGraceMs: 100, maxProtobufBytes: 1000, maxJsonBytes: 1000 },
+    {
+      clock: { now: () => new Date() },
+      randomBytes,
+      logger: { debug: say, info: say, warn: say, error: say },
+      stdout: new PassThrough(),
+      version: 'v9.9.9',
+    },
+  );
+  closers.push(() => collector.close());
+  return `127.0.0.1:${collector.port}`;
+}
+
+async function doctor(api: KubeApi, ...args: string[]) {
+  const { code, stdout } = await runCommand(doctorCommand, [`--service-account-dir=${account.dir}`, ...args], api.env);
+  return { code, lines: stdout.trimEnd().split('\n') };
+}
+
+test.each(['grpc', 'http'])('with everything in order, each line is ok, and the exit code 0: %s', async (scheme) => {
+  const host = await startHealthy();
+  await withFiles({ 'e.json': '{"a":"1"}', key: 'sixteen bytes or more' }, async (dir) => {
+    const { code, lines } = await doctor(
+      await startApi(),
+      `--database=${scheme}://${host}`,
+      `--spool-dir=${dir}/spool`,
+      `--extensions=${dir}/e.json`,
+      '--collect=nodes,extensions,workloads',
+    );
+
+    expect(lines.map((line) => line.split(': ', 1)[0])).toStrictEqual([
+      'ok    spool',
+      'ok    extensions',
+      'ok    Kubernetes API',
+      'ok    get /version',
+      'ok    list nodes',
+      'ok    list pods',
+      'ok    list services',
+      'ok    list deployments',
+      'ok    list statefulsets',
+      'ok    list daemonsets',
+      'ok    list jobs',
+      'ok    get namespaces kube-system',
+      'ok    proxy',
+      'ok    DNS',
+      'ok    collector',
+    ]);
+    expect(code).toBe(0);
+  });
+});
+
+test('only the rights that the flags take are tried, with one object each', async () => {
+  const api = await startApi();
+
+  await doctor(api, '--collect=namespaces', '--omit=masterVersion');
+
+  expect(api.asked.map(({ target }) => target)).toStrictEqual(['/api/v1/namespaces?limit=1']);
+});
+
+test('a right that is missing is a warning that says which rule to grant, for the report goes without it', async () => {
+  const { code, lines } = await doctor(await startApi({ forbidden: ['/api/v1/pods'] }), '--collect=nodes,workloads');
+
+  expect(lines.filter((line) => !line.startsWith('ok'))).toStrictEqual([
+    expect.stringMatching(/^warn {2}list pods: .*Grant the rule \{apiGroups: \[""\], resources: \[pods\], verbs: \[list\]\}.*"not permitted"/),
+  ]);
+  expect(code).toBe(0);
+});
+
+test('the key of ids that cannot be read is a failure, for without it there is no report', async () => {
+  const { code, lines } = await doctor(await startApi({ forbidden: ['/api/v1/namespaces/kube-system'] }));
+
+  expect(lines).toContainEqual(expect.stringMatching(/^FAIL {2}get namespaces kube-system: .*Grant the rule/));
+  expect(code).toBe(1);
+});
+
+test('a cluster of which nothing can be read is a failure', async () => {
+  const { code, lines } = await doctor(await startApi({ forbidden: ['/version', '/api/v1/namespaces'] }), '--collect=namespaces');
+
+  expect(lines).toContainEqual(expect.stringMatching(/^FAIL {2}Kubernetes rights: /));
+  expect(code).toBe(1);
+});
+
+test('a token that is not let in, an API that does not answer, and a kubeconfig that is not there are failures', async () => {
+  const refused = await doctor(await startApi({ token: 'another' }));
+  const api = await startApi();
+  await api.close();
+  const away = await doctor(api);
+  const unreadable = await doctor(api, '--kubeconfig=/nonexistent');
+
+  expect([refused.code, away.code, unreadable.code]).toStrictEqual([1, 1, 1]);
+  expect(refused.lines).toContainEqual(expect.stringMatching(/^FAIL {2}Kubernetes API: .*401 Unauthorized.*not expired/));
+  expect(away.lines).toContainEqual(expect.stringMatching(/^FAIL {2}Kubernetes API: .*ECONNREFUSED/));
+  expect(unreadable.lines).toContainEqual(expect.stringMatching(/^FAIL {2}Kubernetes API: --kubeconfig \/nonexistent: cannot be read/));
+});
+
+test.each([
+  ['grpc://127.0.0.1:1', /^FAIL {2}collector: grpc:\/\/127\.0\.0\.1:1: .*Is a collector running there/],
+  ['http://127.0.0.1:1', /^FAIL {2}collector: http:\/\/127\.0\.0\.1:1\/healthz: .*ECONNREFUSED/],
+  ['grpcs://127.0.0.1:1', /^FAIL {2}TLS: 127\.0\.0\.1:1: .*ECONNREFUSED/],
+  ['grpc://collector.invalid', /^FAIL {2}DNS: collector\.invalid has no address/],
+])('a collector at %s that cannot be reached is a failure of the step that fails', async (database, line) => {
+  const { code, lines } = await doctor(await startApi(), `--database=${database}`);
+
+  expect(lines.at(-1)).toMatch(line);
+  expect(code).toBe(1);
+});
+
+test('a collector whose certificate is of an unknown CA is a failure of TLS', async () => {
+  const api = await startApi();
+
+  const { code, lines } = await doctor(api, `--database=${api.url}`);
+
+  expect(lines.at(-1)).toMatch(/^FAIL {2}TLS: .*certificate/);
+  expect(code).toBe(1);
+});
+
+test('a collector that does not tell its health is a warning', async () => {
+  const collector = await startGrpcCollector();
+  closers.push(() => collector.close());
+
+  const { code, lines } = await doctor(await startApi(), `--database=grpc://127.0.0.1:${collector.port}`);
+
+  expect(lines.at(-1)).toMatch(/^warn {2}collector: .*does not tell its health/);
+  expect(code).toBe(0);
+});
+
+test('something else that answers HTTP is a failure', async () => {
+  const host = await startHealthy();
+
+  const { lines } = await doctor(await startApi(), `--database=http://${host}/elsewhere`);
+
+  expect(lines.at(-1)).toMatch(/^FAIL {2}collector: http:\/\/.*\/elsewhere\/healthz answers 404/);
+});
+
+test('the proxy is named without its password, and its name is what DNS is asked for', async () => {
+  const api = await startApi();
+  const env = { ...api.env, https_proxy: 'http://user:hunter2@proxy.invalid:3128' };
+
+  const { stdout } = await runCommand(doctorCommand, [`--service-account-dir=${account.dir}`, '--database=grpc://collector.example.com'], env);
+
+  expect(stdout).toContain('ok    proxy: http://user:***@proxy.invalid:3128, from https_proxy\n');
+  expect(stdout).toContain('FAIL  DNS: proxy.invalid has no address');
+  expect(stdout).not.toContain('hunter2');
+});
+
+test('files that cannot be used are told in their own lines', async () => {
+  await withFiles({ 'bad/e.json': 'not JSON', file: '', key: 'short', 'spool/schema-version': 'two' }, async (dir) => {
+    const api = await startApi();
+    const bad = await doctor(api, `--extensions=${dir}/bad/e.json`, `--id-key-file=${dir}/key`, `--spool-dir=${dir}/file/spool`);
+    const half = await doctor(api, `--extensions=${dir}/bad`, `--spool-dir=${dir}/spool`);
+
+    expect(bad.lines.slice(0, 3)).toStrictEqual([
+      expect.stringMatching(/^warn {2}spool: --spool-dir .*Reports wait in memory/),
+      expect.stringMatching(/^FAIL {2}id key: .*5 bytes/),
+      expect.stringMatching(/^FAIL {2}extensions: .*is not JSON/),
+    ]);
+    expect(half.lines.slice(0, 3)).toStrictEqual([
+      expect.stringContaining(`FAIL  spool: ${path.join(dir, 'spool', 'schema-version')}: "two" is not a schema version`),
+      expect.stringMatching(/^ok {4}extensions: .* holds 0/),
+      expect.stringMatching(/^warn {2}extensions: .*is not JSON/),
+    ]);
+    expect([bad.code, half.code]).toStrictEqual([1, 1]);
+  });
+});
+
+test('as a program: volunteer doctor is a command of its own, and wrong flags exit with 2', async () => {
+  const api = await startApi();
+
+  const [right, wrong] = await Promise.all([
+    runProgram(['volunteer', 'doctor', `--service-account-dir=${account.dir}`], { ...api.env }),
+    runProgram(['volunteer', 'doctor', '--collect=pods']),
+  ]);
+
+  expect([right.code, wrong.code]).toStrictEqual([0, 2]);
+  expect(right.stdout).toContain('ok    database: stdout');
+});

@@ -1,0 +1,104 @@
+import path from 'node:path';
+import { fromJsonString } from '@bufbuild/protobuf';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { ReportSchema } from '../../gen/spartakus/report/v1/report_pb.js';
+import { volunteerCommand } from '../../src/cli/volunteer.ts';
+import { withFiles } from '../support/files.ts';
+import { openServiceAccount, startKubeApi } from '../support/kube-api.ts';
+import type { KubeApi, ServiceAccount } from '../support/kube-api.ts';
+import { runCommand } from '../support/run-command.ts';
+
+let api: KubeApi;
+let account: ServiceAccount;
+
+beforeEach(async () => {
+  [api, account] = await Promise.all([startKubeApi(), openServiceAccount()]);
+});
+
+afterEach(async () => {
+  await Promise.all([api.close(), account.close()]);
+});
+
+const run = (...args: string[]) =>
+  runCommand(volunteerCommand, ['--cluster-id=c', '--period=0', `--service-account-dir=${account.dir}`, ...args], api.env);
+
+/** The report that is printed. */
+async function printed(...args: string[]) {
+  const { code, stdout } = await run(...args);
+  expect(code).toBe(0);
+  return fromJsonString(ReportSchema, stdout);
+}
+
+/** The errors that are told, without the usage. */
+async function errors(...args: string[]): Promise<readonly string[]> {
+  const { code, stdout, stderr } = await run(...args);
+  expect([code, stdout]).toStrictEqual([2, '']);
+  expect(api.asked).toStrictEqual([]);
+  return stderr.split('\n').filter((line) => line.startsWith('spartakus volunteer: '));
+}
+
+test('without flags, nodes are collected and nothing that takes another right', async () => {
+  const report = await printed();
+
+  expect(report.nodes).toHaveLength(6);
+  expect([report.namespaces, report.workloads, report.lifetimes]).toStrictEqual([undefined, undefined, undefined]);
+});
+
+test('--collect and --omit say what is printed', async () => {
+  const report = await printed('--collect=nodes,namespaces', '--omit=osImage,capacity.memory,masterVersion');
+
+  expect([report.namespaces, report.masterVersion]).toStrictEqual([16, undefined]);
+  expect(report.nodes.map(({ osImage }) => osImage)).toStrictEqual(Array(6).fill(undefined));
+  expect(JSON.stringify(report.nodes)).not.toContain('memory');
+});
+
+test('with --schema-version 1 nothing is collected that the original did not collect', async () => {
+  const report = await printed('--collect=nodes,workloads', '--schema-version=1');
+
+  expect([report.nodes.length, report.workloads]).toStrictEqual([6, undefined]);
+});
+
+test('--cluster-id auto prints the same UUID each time', async () => {
+  const [first, second] = [await printed('--cluster-id=auto'), await printed('--cluster-id=auto')];
+
+  expect(first.clusterId).toMatch(/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/);
+  expect(second.clusterId).toBe(first.clusterId);
+});
+
+test('every flag that is wrong is told at once, and no request is made', async () => {
+  await withFiles({ short: 'fifteen bytes..' }, async (dir) => {
+    const key = path.join(dir, 'short');
+    const wrong = ['--collect=nodes,pods', '--omit=clusterID', '--schema-version=99', '--node-id=sha1', `--id-key-file=${key}`];
+
+    await expect(errors(...wrong)).resolves.toStrictEqual([
+      'spartakus volunteer: --collect "pods" is nothing that can be collected: use nodes, extensions, namespaces, workloads, lifetimes',
+      'spartakus volunteer: --omit "clusterID" cannot be left out: without clusterID there is no telling what a report is about',
+      'spartakus volunteer: --schema-version "99" is no schema version of this release: use 1 to 2',
+      'spartakus volunteer: --node-id "sha1" is neither hmac nor md5',
+      `spartakus volunteer: --id-key-file ${key}: is a key of 15 bytes, and fewer than 16 can be guessed: make one with "openssl rand -hex 32".`,
+    ]);
+  });
+});
+
+test('an unknown path of --omit is an error that says what is meant', async () => {
+  await expect(errors('--omit=osimage')).resolves.toStrictEqual([
+    'spartakus volunteer: --omit "osimage" is no field of a report: did you mean nodes[].osImage?',
+  ]);
+});
+
+test('extensions that are named and not given, or given and not named, are an error', async () => {
+  await withFiles({ e: '{}' }, async (dir) => {
+    await expect(errors('--collect=extensions')).resolves.toStrictEqual(['spartakus volunteer: --collect extensions needs --extensions PATH']);
+    await expect(errors('--collect=nodes', `--extensions=${dir}`)).resolves.toStrictEqual([expect.stringContaining('--collect does not name extensions')]);
+  });
+});
+
+test('version 1 is not for gRPC, which sends the id of the report, and that is newer', async () => {
+  await expect(errors('--schema-version=1', '--database=grpc://collector')).resolves.toStrictEqual([expect.stringContaining('--schema-version 1 has no reportID')]);
+});
+
+test('a key file that is not there is an error', async () => {
+  await expect(errors('--id-key-file=/nonexistent')).resolves.toStrictEqual([
+    expect.stringContaining('--id-key-file /nonexistent: cannot be read: ENOENT'),
+  ]);
+});

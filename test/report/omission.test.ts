@@ -1,0 +1,50 @@
+import { expect, test } from 'vitest';
+import { listCollected } from '../../src/report/collected.ts';
+import { parseOmissions, resolveOmission } from '../../src/report/omission.ts';
+
+test.each([
+  ['osImage', { path: 'nodes[].osImage' }],
+  ['nodes[].osImage', { path: 'nodes[].osImage' }],
+  ['nodes.osImage', { path: 'nodes[].osImage' }],
+  ['id', { path: 'nodes[].id' }],
+  ['masterVersion', { path: 'masterVersion' }],
+  ['capacity', { path: 'nodes[].capacity[]' }],
+  ['capacity.value', { path: 'nodes[].capacity[].value' }],
+  ['capacity.alpha.kubernetes.io/nvidia-gpu', { path: 'nodes[].capacity[]', entry: 'alpha.kubernetes.io/nvidia-gpu' }],
+  ['nodes[].capacity[].memory', { path: 'nodes[].capacity[]', entry: 'memory' }],
+  ['extensions.example.com/hello', { path: 'extensions[]', entry: 'example.com/hello' }],
+  ['workloads.pods', { path: 'workloads.pods[]' }],
+  ['lifetimes', { path: 'lifetimes' }],
+  ['nodes', { path: 'nodes[]' }],
+])('%s means %j', (text, omission) => {
+  expect(resolveOmission(text)).toStrictEqual(omission);
+});
+
+test('every field that a report can do without can be left out by its path', () => {
+  const paths = listCollected().filter(({ required }) => !required).map(({ path }) => path);
+
+  expect(paths.length).toBeGreaterThan(20);
+  expect(paths.map((path) => resolveOmission(path).path)).toStrictEqual(paths);
+});
+
+test.each(['clusterID', 'version', 'timestamp', 'reportID', 'observedAt', 'sequence', 'capacity.resource', 'missing.what'])(
+  '%s cannot be left out, and the error says so',
+  (text) => {
+    expect(() => resolveOmission(text)).toThrow(/^"[^"]+" cannot be left out: without /);
+  },
+);
+
+test.each([
+  ['osimage', '"osimage" is no field of a report: did you mean nodes[].osImage?'],
+  ['nodes[].nothing', '"nodes[].nothing" is no field of a report: spartakus volunteer explain lists all of them'],
+  ['', '"" is no field of a report'],
+  ['capacity.-x', '"capacity.-x" is no field of a report'],
+  ['nodes.nodes.osImage', 'is no field of a report'],
+])('%j is no path, and the error says what is', (text, message) => {
+  expect(() => resolveOmission(text)).toThrow(message);
+});
+
+test('a list of paths is read one by one, spaces aside', () => {
+  expect(parseOmissions('osImage, capacity.memory')).toStrictEqual([{ path: 'nodes[].osImage' }, { path: 'nodes[].capacity[]', entry: 'memory' }]);
+  expect(() => parseOmissions('osImage,,kernelVersion')).toThrow('"" is no field');
+});

@@ -1,0 +1,86 @@
+import { clone, create, toJson } from '@bufbuild/protobuf';
+import type { JsonObject } from '@bufbuild/protobuf';
+import { expect, test } from 'vitest';
+import { ReportSchema } from '../../gen/spartakus/report/v1/report_pb.js';
+import { listRules } from '../../src/report/collected.ts';
+import { parseOmissions } from '../../src/report/omission.ts';
+import { CURRENT_SCHEMA_VERSION, LEGACY_SCHEMA_VERSION, reportJson } from '../../src/report/schema-version.ts';
+import { COLLECTABLE, createSelection, parseCollect } from '../../src/report/selection.ts';
+
+const REPORT = create(ReportSchema, {
+  version: 'v2.0.0',
+  timestamp: '1',
+  clusterId: 'c',
+  masterVersion: 'v1',
+  nodes: [{ id: 'n', osImage: 'os', capacity: [{ resource: 'cpu', value: '4' }, { resource: 'memory', value: '1Ki' }] }, { id: 'm', osImage: '' }],
+  extensions: [{ name: 'a', value: 'b' }],
+  reportId: '0199a000-0000-7000-8000-000000000000',
+  observedAt: { seconds: 1n },
+  sequence: 1,
+  namespaces: 0,
+  workloads: { pods: [{ atLeast: 1, namespaces: 2 }], jobs: [] },
+  lifetimes: { podsSeconds: 60 },
+  missing: [{ what: 'workloads.jobs[]', reason: 'not permitted' }],
+});
+
+/** REPORT as JSON, after what was chosen. */
+function trimmed(choice: Parameters<typeof createSelection>[0]) {
+  const report = clone(ReportSchema, REPORT);
+  createSelection(choice).trim(report);
+  return toJson(ReportSchema, report);
+}
+
+const omitting = (paths: string) => ({ collect: COLLECTABLE, omit: parseOmissions(paths) });
+
+test('whoever leaves nothing out gets everything', () => {
+  expect(trimmed({ collect: COLLECTABLE })).toStrictEqual(toJson(ReportSchema, REPORT));
+});
+
+test('each name of --collect is a field of the report, which is there if it is named', () => {
+  for (const name of COLLECTABLE) {
+    expect(toJson(ReportSchema, REPORT)).toHaveProperty(name);
+    expect(trimmed({ collect: [name] })).toHaveProperty(name);
+    expect(trimmed({ collect: COLLECTABLE.filter((other) => other !== name) })).not.toHaveProperty(name);
+  }
+});
+
+test('a field that is left out is in no node, and an entry that is left out in no list', () => {
+  const { masterVersion: _, ...rest } = toJson(ReportSchema, REPORT) as JsonObject;
+
+  expect(trimmed(omitting('osImage,capacity.memory,masterVersion'))).toStrictEqual({
+    ...rest,
+    nodes: [{ id: 'n', capacity: [{ resource: 'cpu', value: '4' }] }, { id: 'm' }],
+  });
+});
+
+test('of a message of which every field is left out nothing remains', () => {
+  const all = 'pods,services,deployments,statefulsets,daemonsets,jobs'.split(',').map((kind) => `workloads.${kind}`).join(',');
+
+  expect(trimmed(omitting(all))).not.toHaveProperty('workloads');
+});
+
+test('with an older version, only what that version has is sent, and only the id, time and number of the report are kept beside it', () => {
+  const { reportID, observedAt, sequence } = toJson(ReportSchema, REPORT) as JsonObject;
+
+  expect(trimmed({ collect: COLLECTABLE, schemaVersion: LEGACY_SCHEMA_VERSION })).toStrictEqual({
+    ...reportJson(REPORT, LEGACY_SCHEMA_VERSION),
+    reportID,
+    observedAt,
+    sequence,
+  });
+  expect(createSelection({ collect: COLLECTABLE, schemaVersion: LEGACY_SCHEMA_VERSION }).has('reportID')).toBe(false);
+  expect(trimmed({ collect: COLLECTABLE, schemaVersion: CURRENT_SCHEMA_VERSION })).toStrictEqual(toJson(ReportSchema, REPORT));
+});
+
+test('a right that only left-out fields take is not among the rules', () => {
+  const rules = (paths: string) => JSON.stringify(listRules(createSelection({ collect: ['nodes'], omit: parseOmissions(paths) }).fields));
+
+  expect(rules('osImage')).toContain('kube-system');
+  expect(rules('id')).not.toContain('kube-system');
+  expect(rules('masterVersion')).not.toContain('/version');
+});
+
+test('a name that is nothing to collect is an error that lists what is', () => {
+  expect(parseCollect('nodes, workloads')).toStrictEqual(['nodes', 'workloads']);
+  expect(() => parseCollect('nodes,pods')).toThrow('"pods" is nothing that can be collected: use nodes, extensions, namespaces, workloads, lifetimes');
+});

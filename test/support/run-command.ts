@@ -1,0 +1,21 @@
+import { PassThrough } from 'node:stream';
+import { text } from 'node:stream/consumers';
+import type { Command } from '../../src/cli/command.ts';
+
+/** How a command ended, and what it said. */
+export interface Said {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Runs a command in this process, in an environment of its own, to its end. */
+export async function runCommand(command: Command, argv: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<Said> {
+  const [stdin, stdout, stderr] = [new PassThrough(), new PassThrough(), new PassThrough()];
+  const said = Promise.all([text(stdout), text(stderr)]);
+  const code = await command.run(argv, { env: { HOME: '/nonexistent', ...env }, stdin, stdout, stderr, stop: new AbortController().signal });
+  stdout.end();
+  stderr.end();
+  const [out, err] = await said;
+  return { code, stdout: out, stderr: err };
+}
