@@ -36,9 +36,6 @@ interface Target {
   readonly isTls: boolean;
 }
 
-/** The gRPC code of a method that a server does not have. */
-const UNIMPLEMENTED = 12;
-
 /** A certificate that expires sooner is worth a warning. */
 const SOON_MS = 14 * 24 * 3_600_000;
 
@@ -114,15 +111,16 @@ function checkTls({ host, port, isGrpc }: Target, { ca, timeoutMs = 10_000 }: Ch
 }
 
 async function checkGrpcHealth(target: Target, { ca, timeoutMs = 10_000 }: CheckCollectorOptions): Promise<Check> {
-  const { openClient } = await import('./rpc.ts');
+  // As in open.ts: gRPC only comes into memory where it is used.
+  const [{ openClient }, { status: Code }] = await Promise.all([import('./rpc.ts'), import('@grpc/grpc-js')]);
   const client = openClient(parseGrpcUrl(target.url), ca);
   try {
     const { status } = await askHealth(client, timeoutMs);
     if (status === ServingStatus.SERVING) return ok('collector', `${target.url} serves`);
     return fail('collector', `${target.url} says that it does not serve now: is its database reachable?`);
   } catch (error) {
-    const { code = 2, details = messageOf(error) } = error as Partial<ServiceError>;
-    if (Number(code) === UNIMPLEMENTED) return warn('collector', `${target.url} answers, but does not tell its health: is it a collector?`);
+    const { code = Code.UNKNOWN, details = messageOf(error) } = error as Partial<ServiceError>;
+    if (code === Code.UNIMPLEMENTED) return warn('collector', `${target.url} answers, but does not tell its health: is it a collector?`);
     return fail('collector', `${target.url}: ${excerpt(details)} (gRPC code ${code}). Is a collector running there, and does nothing stand in between?`);
   } finally {
     client.close();
