@@ -30,6 +30,8 @@ const READING: GoJsonOptions = { anySpelling: true, textsAsLists: new Set(['SSHK
 const KINDS: ReadonlySet<string> = new Set(['kubernetes', 'kubermatic']);
 /** An absent version is taken: nothing hangs on it, for one message reads them all. */
 const VERSIONS: ReadonlySet<string> = new Set(['', 'v1', 'v2']);
+/** The most records of one envelope: a real one has two. Without a bound one body could become hundreds of thousands of documents. */
+const MAX_RECORDS = 1000;
 /** 0001-01-01T00:00:00Z in seconds since 1970: how Go writes a time that nobody set. */
 const GO_ZERO_TIME = -62_135_596_800n;
 /** Says what the hash is for, and how its input is made: another way to make it must have another label. */
@@ -60,6 +62,7 @@ export function isKubermaticReport(json: JsonValue): boolean {
 export function readKubermaticReport(json: JsonValue, { keepCountry }: KubermaticOptions): KubermaticSubmission {
   const { envelope, pathOf } = readEnvelope(json);
   checkVersion(envelope.version, 'version');
+  if (envelope.records.length > MAX_RECORDS) throw wrong('records', `expected at most ${MAX_RECORDS}, got ${envelope.records.length}`);
   const envelopeTime = readTime(envelope.time, 'time');
   const reports: Report[] = [];
   const records: KubermaticRecord[] = [];

@@ -201,6 +201,7 @@ describe('a body that is wrong is refused, and the field named', () => {
     ['a number for the client', { client_uuid: 1 }, 'clientUUID: expected a text, got a number'],
     ['an object for the records', { client_uuid: 'u', records: {} }, 'records: expected a list, got an object'],
     ['a text for a record', { client_uuid: 'u', records: ['x'] }, 'records[0]: expected an object, got a text'],
+    ['more records than anybody has', { records: Array.from({ length: 1001 }, () => ({ kind: 'kubermatic' })) }, 'records: expected at most 1000, got 1001'],
     ['a text for a location', { client_uuid: 'u', location: 'Berlin' }, 'location: expected an object, got a text'],
     ['an envelope of another version', { client_uuid: 'u', version: 'v3' }, 'version: expected "v1" or "v2"'],
     ['a record without a kind', { client_uuid: 'u', records: [{}] }, 'records[0].kind: expected "kubernetes" or "kubermatic"'],
