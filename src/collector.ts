@@ -27,6 +27,8 @@ export interface CollectorConfig {
   readonly recordPeer: PeerRecord;
   /** The addresses and networks of proxies whose X-Forwarded-For is believed. */
   readonly trustedProxies: readonly string[];
+  /** Whether the countries that Kubermatic's clients send are kept; nothing else of a location ever is. */
+  readonly keepCountry: boolean;
   /** How long requests may take to end once the collector is told to stop, in milliseconds. */
   readonly shutdownGraceMs: number;
 }
@@ -67,6 +69,7 @@ export async function startCollector(config: CollectorConfig, options: Collector
     ...(config.reportPeriodMs === undefined ? {} : { nextReportAfterMs: config.reportPeriodMs }),
     maxProtobufBytes: config.maxProtobufBytes,
     maxJsonBytes: config.maxJsonBytes,
+    keepCountry: config.keepCountry,
     isStoreReady: () => store.isReady(),
     namePeer,
     stopping: stopping.signal,

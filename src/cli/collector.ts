@@ -54,6 +54,11 @@ export const collectorCommand = createCommand({
         return trustedProxies;
       },
     },
+    'keep-country': {
+      default: 'false',
+      help: 'Keeps the countries that Kubermatic clients send, as two letters; any other place is always dropped.',
+      parse: parseSwitch,
+    },
     'shutdown-grace': {
       placeholder: 'DURATION',
       default: '5s',
@@ -76,6 +81,7 @@ export const collectorCommand = createCommand({
           maxJsonBytes: values['max-json-size'],
           recordPeer: values['record-peer'],
           trustedProxies: values['trusted-proxies'],
+          keepCountry: values['keep-country'],
           shutdownGraceMs: values['shutdown-grace'],
         },
         { clock: { now: () => new Date() }, randomBytes, logger, stdout: io.stdout, version: `v${programVersion()}` },

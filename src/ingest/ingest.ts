@@ -1,14 +1,14 @@
+import { toBinary } from '@bufbuild/protobuf';
+
+import { type Record as KubermaticRecord, RecordSchema } from '../../gen/spartakus/kubermatic/v1/record_pb.js';
 import type { Report } from '../../gen/spartakus/report/v1/report_pb.js';
 import { SpartakusError } from '../report/errors.ts';
-import type { Clock, Outcome, ReportEntry, ReportSink } from '../report/ports.ts';
+import type { Clock, Sender, Outcome, ReportStore, StoreEntry } from '../report/ports.ts';
 import { createReportId } from '../report/report-id.ts';
-import { validateReport, type ValidateOptions } from '../report/validate.ts';
+import { validateKubermaticRecord, validateReport, type ValidateOptions } from '../report/validate.ts';
 import { createBatcher } from './batcher.ts';
 
-export interface AcceptOptions extends ValidateOptions {
-  /** Whom the report came from, as far as the operator wants that kept. */
-  readonly receivedFrom?: string | undefined;
-}
+export interface AcceptOptions extends ValidateOptions, Sender {}
 
 /** What became of a report that was accepted: it is durable. */
 export interface Accepted {
@@ -24,12 +24,14 @@ export interface Ingest {
    * @throws SpartakusError: `invalid` names the field; whatever the store says of this one report
    */
   accept(report: Report, options: AcceptOptions): Promise<Accepted>;
+  /** The same for a record of Kubermatic's. */
+  acceptKubermatic(record: KubermaticRecord, sender: Sender): Promise<Accepted>;
   /** Resolves once everything that was accepted so far is answered. */
   drain(): Promise<void>;
 }
 
 export interface IngestOptions {
-  readonly sink: ReportSink;
+  readonly sink: Pick<ReportStore, 'put'>;
   readonly clock: Pick<Clock, 'now'>;
   /** Fresh random bytes, cryptographically strong: ids must not be guessed. */
   readonly randomBytes: (count: number) => Uint8Array;
@@ -43,22 +45,29 @@ const MAX_WRITES_IN_FLIGHT = 2;
 
 /** Opens the way into a sink. */
 export function createIngest({ sink, clock, randomBytes }: IngestOptions): Ingest {
-  const batcher = createBatcher<ReportEntry, Outcome>({
+  const batcher = createBatcher<StoreEntry, Outcome>({
     write: (entries) => sink.put(entries),
     maxItems: MAX_BATCH_REPORTS,
     maxBytes: MAX_BATCH_BYTES,
-    sizeOf: ({ report }) => estimateBytes(report),
+    sizeOf: (entry) => ('report' in entry ? estimateBytes(entry.report) : estimateKubermaticBytes(entry.kubermaticRecord)),
     maxInFlight: MAX_WRITES_IN_FLIGHT,
   });
+  /** Stores what holds the id that is given, or is given one. */
+  const store = async (holder: { reportId: string }, wrap: (receivedAt: Date) => StoreEntry): Promise<Accepted> => {
+    const receivedAt = clock.now();
+    if (holder.reportId === '') holder.reportId = createReportId(receivedAt, randomBytes(16));
+    const outcome = await batcher.put(wrap(receivedAt));
+    if (outcome.status === 'failed') throw SpartakusError.from(outcome.error);
+    return { reportId: holder.reportId, status: outcome.status };
+  };
   return {
-    async accept(report, options) {
-      validateReport(report, options);
-      const receivedAt = clock.now();
-      if (report.reportId === '') report.reportId = createReportId(receivedAt, randomBytes(16));
-      const { receivedFrom } = options;
-      const outcome = await batcher.put({ report, receivedAt, ...(receivedFrom === undefined ? {} : { receivedFrom }) });
-      if (outcome.status === 'failed') throw SpartakusError.from(outcome.error);
-      return { reportId: report.reportId, status: outcome.status };
+    async accept(report, { requireClusterId, ...sender }) {
+      validateReport(report, { requireClusterId });
+      return await store(report, (receivedAt) => ({ report, receivedAt, ...sender }));
+    },
+    async acceptKubermatic(kubermaticRecord, sender) {
+      validateKubermaticRecord(kubermaticRecord);
+      return await store(kubermaticRecord, (receivedAt) => ({ kubermaticRecord, receivedAt, ...sender }));
     },
     drain: () => batcher.drain(),
   };
@@ -69,4 +78,9 @@ function estimateBytes(report: Report): number {
   const nodes = report.nodes.reduce((sum, node) => sum + 400 + 60 * node.capacity.length, 0);
   const extensions = report.extensions.reduce((sum, { name, value }) => sum + 60 + name.length + value.length, 0);
   return 400 + nodes + extensions;
+}
+
+/** The same for a record, whose documents are about four times its encoding. Such records come once a day, so encoding one is cheap. */
+function estimateKubermaticBytes(record: KubermaticRecord): number {
+  return 400 + 4 * toBinary(RecordSchema, record).length;
 }

@@ -12,6 +12,10 @@ import { messageOf, SpartakusError } from '../report/errors.ts';
 export interface GoJsonOptions {
   /** Fields, as `Message.jsonName`, that take a number where they hold a text. */
   readonly numbersAsText?: ReadonlySet<string>;
+  /** Fields, as `Message.jsonName`, that take a text where they hold a list of texts. */
+  readonly textsAsLists?: ReadonlySet<string>;
+  /** Whether a key may be the field's name in the schema as well, and underscores do not count: `seedUUID`, `seed_uuid`, `seedUuid`. */
+  readonly anySpelling?: boolean;
 }
 
 /**
@@ -52,10 +56,11 @@ export function foldKey(key: string): string {
 function normalizeMessage(schema: DescMessage, json: JsonValue, path: string, options: GoJsonOptions): JsonObject {
   // Timestamps and their like have a JSON of their own.
   if (!isObject(json)) throw wrong(path, `expected an object, got ${kindOf(json)}`);
-  const fields = fieldsOf(schema);
+  const { anySpelling = false } = options;
+  const fields = fieldsOf(schema, anySpelling);
   const normal: JsonObject = {};
   for (const [key, value] of Object.entries(json)) {
-    const field = fields.get(foldKey(key));
+    const field = fields.get(anySpelling ? foldSpelling(key) : foldKey(key));
     if (field === undefined || value === null) continue;
     normal[field.jsonName] = normalizeField(field, value, path === '' ? field.jsonName : `${path}.${field.jsonName}`, options);
   }
@@ -65,12 +70,14 @@ function normalizeMessage(schema: DescMessage, json: JsonValue, path: string, op
 function normalizeField(field: DescField, value: JsonValue, path: string, options: GoJsonOptions): JsonValue {
   const one = (item: JsonValue, itemPath: string): JsonValue => {
     if (field.message !== undefined) {
-      return isWellKnown(field.message) ? item : normalizeMessage(field.message, item ?? {}, itemPath, options);
+      return isWellKnown(field.message) ? checked(field.message, item, itemPath) : normalizeMessage(field.message, item ?? {}, itemPath, options);
     }
-    return field.scalar === ScalarType.STRING ? readText(item, itemPath, takesNumbers(field, options)) : item;
+    if (field.scalar === ScalarType.STRING) return readText(item, itemPath, isAmong(options.numbersAsText, field));
+    return readPlain(field.scalar, item, itemPath);
   };
   switch (field.fieldKind) {
     case 'list':
+      if (typeof value === 'string' && isAmong(options.textsAsLists, field)) return value === '' ? [] : [one(value, path)];
       if (!Array.isArray(value)) throw wrong(path, `expected a list, got ${kindOf(value)}`);
       return value.map((item, index) => one(item, `${path}[${index}]`));
     case 'map':
@@ -93,17 +100,49 @@ function readText(value: JsonValue, path: string, takesNumber: boolean): string 
   throw wrong(path, `expected a text, got ${kindOf(value)}`);
 }
 
-function takesNumbers(field: DescField, { numbersAsText }: GoJsonOptions): boolean {
-  return numbersAsText?.has(`${field.parent.name}.${field.jsonName}`) === true;
+/** A boolean or a number, of which Go takes no text. What else a number must be, its type in the schema says. */
+function readPlain(scalar: ScalarType | undefined, value: JsonValue, path: string): JsonValue {
+  if (scalar === ScalarType.BOOL && typeof value !== 'boolean') throw wrong(path, `expected a boolean, got ${kindOf(value)}`);
+  if (scalar === ScalarType.UINT32 && !(Number.isInteger(value) && (value as number) >= 0 && (value as number) < 2 ** 32)) {
+    throw wrong(path, `expected a whole number from 0 to 4294967295, got ${typeof value === 'number' ? value : kindOf(value)}`);
+  }
+  return value;
+}
+
+/** A value of a message that has a JSON of its own, tried here because here its path is known. */
+function checked(schema: DescMessage, value: JsonValue, path: string): JsonValue {
+  try {
+    fromJson(schema, value);
+    return value;
+  } catch (error) {
+    throw wrong(path, messageOf(error));
+  }
+}
+
+function isAmong(names: ReadonlySet<string> | undefined, field: DescField): boolean {
+  return names?.has(`${field.parent.name}.${field.jsonName}`) === true;
+}
+
+/** A key without what spellings differ in. */
+function foldSpelling(key: string): string {
+  return foldKey(key).replaceAll('_', '');
 }
 
 const foldedFields = new WeakMap<DescMessage, ReadonlyMap<string, DescField>>();
+const spelledFields = new WeakMap<DescMessage, ReadonlyMap<string, DescField>>();
 
-function fieldsOf(schema: DescMessage): ReadonlyMap<string, DescField> {
-  let fields = foldedFields.get(schema);
+function fieldsOf(schema: DescMessage, anySpelling: boolean): ReadonlyMap<string, DescField> {
+  const known = anySpelling ? spelledFields : foldedFields;
+  let fields = known.get(schema);
   if (fields === undefined) {
-    fields = new Map(schema.fields.map((field) => [foldKey(field.jsonName), field]));
-    foldedFields.set(schema, fields);
+    fields = new Map(
+      schema.fields.flatMap((field) =>
+        anySpelling
+          ? [[foldSpelling(field.name), field] as const, [foldSpelling(field.jsonName), field] as const]
+          : [[foldKey(field.jsonName), field] as const],
+      ),
+    );
+    known.set(schema, fields);
   }
   return fields;
 }
@@ -123,6 +162,7 @@ function kindOf(value: JsonValue): string {
   return { object: 'an object', string: 'a text', number: 'a number', boolean: 'a boolean' }[typeof value as 'object'] ?? typeof value;
 }
 
-function wrong(path: string, complaint: string): SpartakusError {
+/** What a field's reader says of a value that it does not take. */
+export function wrong(path: string, complaint: string): SpartakusError {
   return new SpartakusError('invalid', `the body is no report: ${path === '' ? '' : `${path}: `}${complaint}`, path === '' ? {} : { field: path });
 }

@@ -2,17 +2,22 @@ import { type DescField, type DescMessage, type Message, ScalarType } from '@buf
 import { reflect, type ReflectMessage } from '@bufbuild/protobuf/reflect';
 import { timestampDate, type Timestamp } from '@bufbuild/protobuf/wkt';
 
+import { type Record as KubermaticRecord, RecordSchema } from '../../gen/spartakus/kubermatic/v1/record_pb.js';
 import { type Report, ReportSchema } from '../../gen/spartakus/report/v1/report_pb.js';
+import type { Sender, StoreEntry } from './ports.ts';
 
-/** A report as it is stored: `_id` is the report id, every other field has the name that it has in JSON. */
-export interface ReportDocument {
+/** A report, or a record of Kubermatic's, as it is stored: `_id` is its id, every other field has the name that it has in JSON. */
+export interface StoredDocument extends Sender {
   readonly _id: string;
-  /** When the collector received the report, by the collector's clock. */
+  /** When the collector received it, by the collector's clock. */
   readonly receivedAt: Date;
-  /** Whom the collector received it from, where the operator keeps that. */
-  readonly receivedFrom?: string;
   readonly [field: string]: unknown;
 }
+
+export type ReportDocument = StoredDocument;
+
+/** What is stored, each kind in a collection of its own. */
+export type DocumentKind = 'report' | 'kubermaticRecord';
 
 type Document = Record<string, unknown>;
 
@@ -23,14 +28,36 @@ type Document = Record<string, unknown>;
  *
  * @param report has a report id
  */
-export function toDocument(report: Report, receivedAt: Date, receivedFrom?: string): ReportDocument {
-  const { reportID: _id, ...fields } = writeReport(reflect(ReportSchema, report));
-  return { _id: _id as string, receivedAt, ...(receivedFrom === undefined ? {} : { receivedFrom }), ...fields };
+export function toDocument(report: Report, receivedAt: Date, sender?: Sender): ReportDocument {
+  return stamp(writeReport(reflect(ReportSchema, report)), receivedAt, sender);
+}
+
+/** The same for a record of Kubermatic's; see record.proto. */
+export function toKubermaticDocument(record: KubermaticRecord, receivedAt: Date, sender?: Sender): StoredDocument {
+  return stamp(writeKubermaticRecord(reflect(RecordSchema, record)), receivedAt, sender);
+}
+
+/** The document of anything that comes to a store, and its kind. What has no time of receipt is dated 1970. */
+export function entryDocument(entry: StoreEntry): { readonly kind: DocumentKind; readonly document: StoredDocument } {
+  const { receivedAt = new Date(0) } = entry;
+  if ('report' in entry) return { kind: 'report', document: toDocument(entry.report, receivedAt, entry) };
+  return { kind: 'kubermaticRecord', document: toKubermaticDocument(entry.kubermaticRecord, receivedAt, entry) };
+}
+
+function stamp({ reportID: _id, ...fields }: Document, receivedAt: Date, { receivedFrom, country }: Sender = {}): StoredDocument {
+  return {
+    _id: _id as string,
+    receivedAt,
+    ...(receivedFrom === undefined ? {} : { receivedFrom }),
+    ...(country === undefined ? {} : { country }),
+    ...fields,
+  };
 }
 
 type Writer = (message: ReflectMessage) => Document;
 
 const writeReport = createWriter(ReportSchema);
+const writeKubermaticRecord = createWriter(RecordSchema);
 
 function createWriter(schema: DescMessage): Writer {
   const writers = schema.fields.map((field) => ({ field, write: createValueWriter(field) }));

@@ -1,14 +1,33 @@
+import type { Record as KubermaticRecord } from '../../gen/spartakus/kubermatic/v1/record_pb.js';
 import type { Report } from '../../gen/spartakus/report/v1/report_pb.js';
 import type { SpartakusError } from './errors.ts';
 
-/** A report on its way into a sink, with what the collector knows of it. */
-export interface ReportEntry {
-  readonly report: Report;
+/** Who sent something, as far as the operator wants that kept. */
+export interface Sender {
+  /** Whom the collector received it from. */
+  readonly receivedFrom?: string | undefined;
+  /** The country that the client says it is in: two capital letters, ISO 3166-1 alpha-2. */
+  readonly country?: string | undefined;
+}
+
+/** What the collector knows of anything that came. */
+export interface Arrival extends Sender {
   /** When the collector received it. Absent on the volunteer's side. */
   readonly receivedAt?: Date;
-  /** Whom the collector received it from, as far as the operator wants that kept. */
-  readonly receivedFrom?: string;
 }
+
+/** A report on its way into a sink, with what the collector knows of it. */
+export interface ReportEntry extends Arrival {
+  readonly report: Report;
+}
+
+/** A record of Kubermatic's on its way into a store. */
+export interface KubermaticEntry extends Arrival {
+  readonly kubermaticRecord: KubermaticRecord;
+}
+
+/** Whatever a store keeps. */
+export type StoreEntry = ReportEntry | KubermaticEntry;
 
 /** What became of one report. `stored` and `duplicate` are successes: the report is durable. */
 export type Outcome =
@@ -29,8 +48,10 @@ export interface ReportSink {
   close(): Promise<void>;
 }
 
-/** A sink that keeps reports, and can say whether it would. */
+/** A sink that keeps reports and records of other kinds, and can say whether it would. */
 export interface ReportStore extends ReportSink {
+  /** As of a ReportSink, for entries of all kinds. */
+  put(entries: readonly StoreEntry[]): Promise<readonly Outcome[]>;
   /** Whether a report could be stored now, within a second or so. Never rejects. */
   isReady(): Promise<boolean>;
 }

@@ -1,3 +1,6 @@
+import type { Timestamp } from '@bufbuild/protobuf/wkt';
+
+import type { Record as KubermaticRecord } from '../../gen/spartakus/kubermatic/v1/record_pb.js';
 import type { Report } from '../../gen/spartakus/report/v1/report_pb.js';
 import { SpartakusError } from './errors.ts';
 import { isReportId } from './report-id.ts';
@@ -22,12 +25,24 @@ export function validateReport(report: Report, options: ValidateOptions): void {
   if (report.reportId !== '' && !isReportId(report.reportId)) {
     throw invalid('reportID', 'must be a UUIDv7 in lower case, or be left out');
   }
-  if (report.observedAt !== undefined) {
-    const { seconds, nanos } = report.observedAt;
-    if (seconds < 0n || seconds > LAST_SECOND || nanos < 0 || nanos > 999_999_999) {
-      throw invalid('observedAt', 'must be a date from 1970 to 9999');
-    }
+  if (report.observedAt !== undefined && !isStorableTime(report.observedAt)) {
+    throw invalid('observedAt', 'must be a date from 1970 to 9999');
   }
+}
+
+/**
+ * The same for a record of Kubermatic's; see record.proto.
+ *
+ * @throws SpartakusError of kind `invalid` with the field's JSON path
+ */
+export function validateKubermaticRecord({ reportId, time }: KubermaticRecord): void {
+  if (reportId !== '' && !isReportId(reportId)) throw invalid('reportID', 'must be a UUIDv7 in lower case, or be left out');
+  if (time !== undefined && !isStorableTime(time)) throw invalid('time', 'must be a date from 1970 to 9999');
+}
+
+/** Whether a moment is one from 1970 to 9999. */
+export function isStorableTime({ seconds, nanos }: Timestamp): boolean {
+  return seconds >= 0n && seconds <= LAST_SECOND && nanos >= 0 && nanos <= 999_999_999;
 }
 
 function invalid(field: string, rule: string): SpartakusError {

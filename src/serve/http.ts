@@ -3,10 +3,10 @@ import type { IncomingHttpHeaders } from 'node:http';
 import type { JsonValue } from '@bufbuild/protobuf';
 import type { connectNodeAdapter } from '@connectrpc/connect-node';
 
-import type { Report } from '../../gen/spartakus/report/v1/report_pb.js';
 import type { Ingest } from '../ingest/ingest.ts';
 import { isCoreosReport, readCoreosReport } from '../legacy/coreos.ts';
 import { parseJson } from '../legacy/go-json.ts';
+import { isKubermaticReport, type KubermaticSubmission, readKubermaticReport } from '../legacy/kubermatic.ts';
 import { readSpartakusReport } from '../legacy/spartakus.ts';
 import { SpartakusError } from '../report/errors.ts';
 import type { Logger } from '../report/ports.ts';
@@ -51,31 +51,47 @@ export interface HttpRouteOptions {
   readonly version: string;
   /** The largest JSON body, in bytes. */
   readonly maxJsonBytes: number;
+  /** Whether the countries that Kubermatic's clients send are kept; nothing else of a location ever is. */
+  readonly keepCountry: boolean;
   /** Whether a report that came now could be stored. */
   readonly isReady: () => Promise<boolean>;
 }
+
+/** What a body holds, whatever the dialect. */
+type Submission = Pick<KubermaticSubmission, 'reports' | 'country'> & Partial<KubermaticSubmission>;
 
 /**
  * The HTTP interface of the ancestors: of Spartakus (kubernetes-retired/spartakus, pkg/collector/api.go) at /api/v1, which knows
  * the other dialects by their shape, and of each other dialect at a path of its own.
  *
- * A report that was stored is answered 204 without a body, and nothing else: old volunteers take anything else for a failure.
- * Neither dialect asks for a cluster id.
+ * A body whose every report is stored is answered 204 without a body, and nothing else: old volunteers take anything else for a
+ * failure. No dialect asks for a cluster id.
  */
-export function createHttpRoutes({ ingest, version, maxJsonBytes, isReady }: HttpRouteOptions): readonly HttpRoute[] {
-  const post = (path: string, read: (json: JsonValue) => Report): HttpRoute => ({
+export function createHttpRoutes({ ingest, version, maxJsonBytes, keepCountry, isReady }: HttpRouteOptions): readonly HttpRoute[] {
+  const post = (path: string, read: (json: JsonValue) => Submission): HttpRoute => ({
     method: 'POST',
     path,
     async handle(request) {
       requireJson(request.headers);
-      const report = read(parseJson(await request.readBody(maxJsonBytes)));
-      await ingest.accept(report, { requireClusterId: false, receivedFrom: request.receivedFrom });
+      const { reports, records = [], country } = read(parseJson(await request.readBody(maxJsonBytes)));
+      const sender = { receivedFrom: request.receivedFrom, country };
+      await Promise.all([
+        ...reports.map((report) => ingest.accept(report, { requireClusterId: false, ...sender })),
+        ...records.map((record) => ingest.acceptKubermatic(record, sender)),
+      ]);
       return { status: 204 };
     },
   });
+  const readSpartakus = (json: JsonValue): Submission => ({ reports: [readSpartakusReport(json)] });
+  const readCoreos = (json: JsonValue): Submission => ({ reports: [readCoreosReport(json)] });
+  const readKubermatic = (json: JsonValue): Submission => readKubermaticReport(json, { keepCountry });
   return [
-    post('/api/v1', (json) => (isCoreosReport(json) ? readCoreosReport(json) : readSpartakusReport(json))),
-    post('/api/coreos/v1', readCoreosReport),
+    post('/api/v1', (json) => {
+      if (isCoreosReport(json)) return readCoreos(json);
+      return isKubermaticReport(json) ? readKubermatic(json) : readSpartakus(json);
+    }),
+    post('/api/coreos/v1', readCoreos),
+    post('/api/kubermatic/v1', readKubermatic),
     // That the process lives, as the original's said; whether it can store is /readyz.
     { method: 'GET', path: '/', handle: () => ({ status: 200 }) },
     { method: 'GET', path: '/healthz', handle: () => ({ status: 200 }) },

@@ -23,6 +23,8 @@ export interface RoutesOptions {
   readonly maxProtobufBytes: number;
   /** The largest JSON message, in bytes, after decompression. */
   readonly maxJsonBytes: number;
+  /** See HttpRouteOptions. */
+  readonly keepCountry: boolean;
   /** Whether the database could store a report now. */
   readonly isStoreReady: () => Promise<boolean>;
   readonly namePeer: PeerNamer;
@@ -49,7 +51,7 @@ export function createHandler(options: RoutesOptions): RequestHandler {
   ];
   const routes = (router: ConnectRouter): void => register.forEach((add) => add(router));
   const isReady = async (): Promise<boolean> => health.serving && (await isStoreReady());
-  const httpRoutes = createHttpRoutes({ ingest, version, maxJsonBytes: options.maxJsonBytes, isReady });
+  const httpRoutes = createHttpRoutes({ ingest, version, maxJsonBytes: options.maxJsonBytes, keepCountry: options.keepCountry, isReady });
   const fallback = createHttpHandler(httpRoutes, namePeer, logger);
   const contextValues = (request: PeerRequest): ContextValues => createContextValues().set(RECEIVED_FROM, namePeer(request));
   // Connect knows one limit for all encodings; JSON is about four times as long as protobuf, so each has a handler of its own.

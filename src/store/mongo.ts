@@ -1,5 +1,6 @@
 import {
   type Collection,
+  type Db,
   MongoBulkWriteError,
   MongoClient,
   type MongoClientOptions,
@@ -8,12 +9,11 @@ import {
   BSON,
 } from 'mongodb';
 
-import type { ReportDocument } from '../report/document.ts';
-import { toDocument } from '../report/document.ts';
+import { type DocumentKind, entryDocument, type StoredDocument } from '../report/document.ts';
 import { messageOf, SpartakusError } from '../report/errors.ts';
 import { maskUrl } from '../report/mask.ts';
 import { createPending } from '../report/pending.ts';
-import type { Outcome, ReportEntry, ReportStore } from '../report/ports.ts';
+import type { Outcome, ReportStore, StoreEntry } from '../report/ports.ts';
 
 export interface MongoStoreOptions {
   /** A mongodb:// or mongodb+srv:// address. Its path names the database; without one it is `spartakus`. */
@@ -28,7 +28,6 @@ export interface MongoStoreOptions {
   readonly closeEngine?: () => Promise<void>;
 }
 
-export const REPORTS_COLLECTION = 'reports';
 const DEFAULT_DATABASE = 'spartakus';
 
 /**
@@ -37,11 +36,14 @@ const DEFAULT_DATABASE = 'spartakus';
  */
 const DURABLE: WriteConcernSettings = { w: 'majority', journal: true };
 
-/** What the queries of the README and the statistics need: reports of one cluster, newest first, and reports of a span of time. */
-const REPORT_INDEXES = [
-  { name: 'clusterID_receivedAt', key: { clusterID: 1, receivedAt: -1 } },
-  { name: 'receivedAt', key: { receivedAt: -1 } },
-] as const;
+/**
+ * Where each kind is kept, and what tells whose it is. The indexes are what the queries of the README and the statistics need:
+ * documents of one cluster or client, newest first, and documents of a span of time.
+ */
+const COLLECTIONS: Readonly<Record<DocumentKind, { readonly collection: string; readonly owner: string }>> = {
+  report: { collection: 'reports', owner: 'clusterID' },
+  kubermaticRecord: { collection: 'kubermaticRecords', owner: 'clientUUID' },
+};
 
 /** MongoDB's bound of a document, in bytes: https://www.mongodb.com/docs/manual/reference/limits/ */
 const MAX_DOCUMENT_BYTES = 16 * 1024 * 1024;
@@ -50,7 +52,8 @@ const DUPLICATE_KEY = 11000;
 const PING_TIMEOUT_MS = 1_000;
 
 /**
- * Connects, makes the indexes, and answers a sink whose reports are documents of the collection `reports`.
+ * Connects, makes the indexes, and answers a store whose reports are documents of the collection `reports`, and whose records of
+ * Kubermatic's are documents of `kubermaticRecords`.
  *
  * @throws SpartakusError: `invalid` where the address cannot be read, `unavailable` where no server answers or it refuses; the
  * message masks the password
@@ -61,9 +64,11 @@ export async function openMongoStore(options: MongoStoreOptions): Promise<Report
   try {
     await client.connect();
     const database = client.db(databaseName(options.uri));
-    const collection = database.collection<ReportDocument>(REPORTS_COLLECTION, { writeConcern: DURABLE });
-    await collection.createIndexes(REPORT_INDEXES.map(({ name: indexName, key }) => ({ name: indexName, key: { ...key } })));
-    return new MongoStore(client, collection, options.closeEngine);
+    const collections = {
+      report: await openCollection(database, 'report'),
+      kubermaticRecord: await openCollection(database, 'kubermaticRecord'),
+    };
+    return new MongoStore(client, collections, options.closeEngine);
   } catch (error) {
     await client.close();
     throw new SpartakusError(
@@ -72,6 +77,16 @@ export async function openMongoStore(options: MongoStoreOptions): Promise<Report
       { cause: error },
     );
   }
+}
+
+async function openCollection(database: Db, kind: DocumentKind): Promise<Collection<StoredDocument>> {
+  const { collection: name, owner } = COLLECTIONS[kind];
+  const collection = database.collection<StoredDocument>(name, { writeConcern: DURABLE });
+  await collection.createIndexes([
+    { name: `${owner}_receivedAt`, key: { [owner]: 1, receivedAt: -1 } },
+    { name: 'receivedAt', key: { receivedAt: -1 } },
+  ]);
+  return collection;
 }
 
 function createClient(options: MongoStoreOptions, name: string): MongoClient {
@@ -101,53 +116,57 @@ function maskIn(message: string, uri: string): string {
   return password === undefined ? masked : masked.replaceAll(password, '***').replaceAll(decodeURIComponent(password), '***');
 }
 
+type Collections = Readonly<Record<DocumentKind, Collection<StoredDocument>>>;
+
 class MongoStore implements ReportStore {
   readonly #client: MongoClient;
-  readonly #collection: Collection<ReportDocument>;
+  readonly #collections: Collections;
   readonly #closeEngine: (() => Promise<void>) | undefined;
   readonly #pending = createPending();
   #closed: Promise<void> | undefined;
 
-  constructor(client: MongoClient, collection: Collection<ReportDocument>, closeEngine: (() => Promise<void>) | undefined) {
+  constructor(client: MongoClient, collections: Collections, closeEngine: (() => Promise<void>) | undefined) {
     this.#client = client;
-    this.#collection = collection;
+    this.#collections = collections;
     this.#closeEngine = closeEngine;
   }
 
-  put(entries: readonly ReportEntry[]): Promise<readonly Outcome[]> {
+  put(entries: readonly StoreEntry[]): Promise<readonly Outcome[]> {
     if (this.#closed !== undefined) return Promise.resolve(entries.map(() => failed('unavailable', 'the database is closed')));
     return this.#pending.add(this.#put(entries));
   }
 
-  async #put(entries: readonly ReportEntry[]): Promise<readonly Outcome[]> {
+  async #put(entries: readonly StoreEntry[]): Promise<readonly Outcome[]> {
     const outcomes: Outcome[] = entries.map(() => ({ status: 'stored' }));
-    const documents: ReportDocument[] = [];
-    /** Where the documents stand among the entries: the ones that are too large are not sent. */
-    const positions: number[] = [];
-    for (const [position, { report, receivedAt = new Date(0), receivedFrom }] of entries.entries()) {
-      const document = toDocument(report, receivedAt, receivedFrom);
+    /** What is sent of each kind, and where it stands among the entries: documents that are too large are not sent. */
+    const batches: Record<DocumentKind, { readonly position: number; readonly document: StoredDocument }[]> = { report: [], kubermaticRecord: [] };
+    for (const [position, entry] of entries.entries()) {
+      const { kind, document } = entryDocument(entry);
       const bytes = BSON.calculateObjectSize(document);
       if (bytes > MAX_DOCUMENT_BYTES) {
         outcomes[position] = failed('too-large', `the report takes ${bytes} bytes in the database, whose limit is ${MAX_DOCUMENT_BYTES}`);
       } else {
-        documents.push(document);
-        positions.push(position);
+        batches[kind].push({ position, document });
       }
     }
-    if (documents.length === 0) return outcomes;
-    try {
-      await this.#collection.insertMany(documents, { ordered: false });
-    } catch (error) {
-      const failures = outcomesOf(error, documents.length);
-      positions.forEach((position, index) => (outcomes[position] = failures[index] as Outcome));
-    }
+    const insert = async (kind: DocumentKind): Promise<void> => {
+      const batch = batches[kind];
+      if (batch.length === 0) return;
+      try {
+        await this.#collections[kind].insertMany(batch.map(({ document }) => document), { ordered: false });
+      } catch (error) {
+        const failures = outcomesOf(error, batch.length);
+        batch.forEach(({ position }, index) => (outcomes[position] = failures[index] as Outcome));
+      }
+    };
+    await Promise.all([insert('report'), insert('kubermaticRecord')]);
     return outcomes;
   }
 
   async isReady(): Promise<boolean> {
     if (this.#closed !== undefined) return false;
     try {
-      await this.#collection.db.command({ ping: 1 }, { timeoutMS: PING_TIMEOUT_MS });
+      await this.#collections.report.db.command({ ping: 1 }, { timeoutMS: PING_TIMEOUT_MS });
       return true;
     } catch {
       return false;

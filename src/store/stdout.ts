@@ -1,12 +1,12 @@
 import { once } from 'node:events';
 import type { Writable } from 'node:stream';
 
-import { toDocument } from '../report/document.ts';
+import { entryDocument } from '../report/document.ts';
 import { messageOf, SpartakusError } from '../report/errors.ts';
 import type { Outcome, ReportStore } from '../report/ports.ts';
 
 /**
- * Prints each report as the document that a database would store, one line of JSON each: for trying out, and for pipes. It keeps
+ * Prints each report or record as the document that a database would store, one line of JSON each: for trying out, and for pipes. It keeps
  * nothing, so it knows no duplicates.
  *
  * @param output is not closed with the sink
@@ -14,8 +14,7 @@ import type { Outcome, ReportStore } from '../report/ports.ts';
 export function createStdoutStore(output: Writable): ReportStore {
   return {
     async put(entries) {
-      const lines = entries.map(({ report, receivedAt = new Date(0), receivedFrom }) =>
-        `${JSON.stringify(toDocument(report, receivedAt, receivedFrom))}\n`);
+      const lines = entries.map((entry) => `${JSON.stringify(entryDocument(entry).document)}\n`);
       try {
         if (!output.write(lines.join(''))) await once(output, 'drain');
         return entries.map((): Outcome => ({ status: 'stored' }));

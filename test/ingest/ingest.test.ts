@@ -1,17 +1,18 @@
 import { create } from '@bufbuild/protobuf';
 import { expect, test } from 'vitest';
 
+import { RecordSchema } from '../../gen/spartakus/kubermatic/v1/record_pb.js';
 import { ReportSchema } from '../../gen/spartakus/report/v1/report_pb.js';
 import { createIngest } from '../../src/ingest/ingest.ts';
 import { SpartakusError } from '../../src/report/errors.ts';
-import type { Outcome, ReportEntry } from '../../src/report/ports.ts';
+import type { Outcome, StoreEntry } from '../../src/report/ports.ts';
 
 const NOW = new Date('2026-11-21T10:00:00Z');
 const REQUIRE = { requireClusterId: true };
 
 /** An ingest before a sink that answers as the test says, and keeps what it was given. */
-function makeIngest(answer: (entry: ReportEntry) => Outcome = () => ({ status: 'stored' })) {
-  const entries: ReportEntry[] = [];
+function makeIngest(answer: (entry: StoreEntry) => Outcome = () => ({ status: 'stored' })) {
+  const entries: StoreEntry[] = [];
   const ingest = createIngest({
     clock: { now: () => NOW },
     randomBytes: (count) => new Uint8Array(count).fill(0xab),
@@ -20,7 +21,6 @@ function makeIngest(answer: (entry: ReportEntry) => Outcome = () => ({ status: '
         entries.push(...batch);
         return Promise.resolve(batch.map(answer));
       },
-      close: () => Promise.resolve(),
     },
   });
   return { ingest, entries };
@@ -56,10 +56,22 @@ test('a report that breaks a rule does not reach the sink', async () => {
 
 test("a report that the sink could not store is told so with the sink's own error, and the others are not", async () => {
   const full = new SpartakusError('unavailable', 'the disk is full');
-  const { ingest } = makeIngest(({ report }) => (report.clusterId === 'b' ? { status: 'failed', error: full } : { status: 'stored' }));
+  const { ingest } = makeIngest((entry) => ('report' in entry && entry.report.clusterId === 'b' ? { status: 'failed', error: full } : { status: 'stored' }));
 
   const settled = await Promise.allSettled(['a', 'b', 'c'].map((clusterId) => ingest.accept(create(ReportSchema, { clusterId }), REQUIRE)));
 
   expect(settled.map(({ status }) => status)).toStrictEqual(['fulfilled', 'rejected', 'fulfilled']);
   expect(settled[1]).toMatchObject({ reason: full });
+});
+
+test("a record of Kubermatic's takes the same way: an id, the rules, the sink, and the sender beside it", async () => {
+  const { ingest, entries } = makeIngest();
+  const record = create(RecordSchema, { kind: 'kubermatic' });
+
+  const accepted = await ingest.acceptKubermatic(record, { country: 'DE' });
+  const refused = ingest.acceptKubermatic(create(RecordSchema, { reportId: 'x' }), {});
+
+  await expect(refused).rejects.toMatchObject({ kind: 'invalid', field: 'reportID' });
+  expect(accepted).toStrictEqual({ reportId: record.reportId, status: 'stored' });
+  expect(entries).toStrictEqual([{ kubermaticRecord: record, receivedAt: NOW, country: 'DE' }]);
 });

@@ -98,8 +98,9 @@ describe('POST /api/v1', () => {
 describe('when a report cannot be stored', () => {
   /** What the HTTP road answers where everything that is accepted fails like this. */
   const answerTo = async (failure: SpartakusError, path = '/api/v1'): Promise<Response> => {
-    const ingest = { accept: () => Promise.reject(failure), drain: () => Promise.resolve() };
-    const routes = createHttpRoutes({ ingest, version: 'v9', maxJsonBytes: 1000, isReady: () => Promise.resolve(false) });
+    const refuse = (): Promise<never> => Promise.reject(failure);
+    const ingest = { accept: refuse, acceptKubermatic: refuse, drain: () => Promise.resolve() };
+    const routes = createHttpRoutes({ ingest, version: 'v9', maxJsonBytes: 1000, keepCountry: false, isReady: () => Promise.resolve(false) });
     const logger = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined };
     const server = http.createServer(createHttpHandler(routes, () => undefined, logger));
     try {

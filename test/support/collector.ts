@@ -4,7 +4,7 @@ import { PassThrough } from 'node:stream';
 import type { Collection } from 'mongodb';
 
 import { type CollectorConfig, startCollector } from '../../src/collector.ts';
-import type { ReportDocument } from '../../src/report/document.ts';
+import type { ReportDocument, StoredDocument } from '../../src/report/document.ts';
 import type { Logger } from '../../src/report/ports.ts';
 import { makeTestDatabase } from './database.ts';
 
@@ -13,6 +13,7 @@ export interface TestCollector {
   readonly url: string;
   readonly port: number;
   readonly reports: Collection<ReportDocument>;
+  readonly kubermaticRecords: Collection<StoredDocument>;
   /** Everything that was logged at level warn or above. */
   readonly complaints: readonly string[];
   close(): Promise<void>;
@@ -39,6 +40,7 @@ export async function startTestCollector(config: Partial<CollectorConfig> = {}):
       shutdownGraceMs: 2_000,
       recordPeer: 'none',
       trustedProxies: [],
+      keepCountry: false,
       ...TEST_LIMITS,
       ...config,
     },
@@ -49,6 +51,7 @@ export async function startTestCollector(config: Partial<CollectorConfig> = {}):
     url: collector.url,
     port: collector.port,
     reports,
+    kubermaticRecords: reports.db.collection<StoredDocument>('kubermaticRecords'),
     complaints,
     close: () => database.remove(() => collector.close()),
   };
