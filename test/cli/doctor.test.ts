@@ -33,7 +33,7 @@ async function startApi(options: KubeApiOptions = {}): Promise<KubeApi> {
 async function startHealthy(): Promise<string> {
   const say = () => undefined;
   const collector = await startCollector(
-    { port: 0, host: '127.0.0.1', database: 'stdout', shutdownGraceMs: 100, maxProtobufBytes: 1000, maxJsonBytes: 1000, recordPeer: 'none', trustedProxies: [] },
+    { port: 0, host: '127.0.0.1', database: 'stdout', shutdownGraceMs: 100, maxProtobufBytes: 1000, maxJsonBytes: 1000, recordPeer: 'none', trustedProxies: [], keepCountry: false },
     {
       clock: { now: () => new Date() },
       randomBytes,
