@@ -1,6 +1,6 @@
-import { readFileSync } from 'node:fs';
 import type { Readable, Writable } from 'node:stream';
 
+import manifest from '../../package.json' with { type: 'json' };
 import { describeFlags, envName, type Flags, type FlagValues, parseFlags } from './flags.ts';
 import { parseSwitch } from './values.ts';
 
@@ -80,6 +80,5 @@ export function createCommand<F extends Flags>(spec: CommandSpec<F>): Command {
 
 /** The program's version, as its package says: "2.0.0". */
 export function programVersion(): string {
-  const manifest = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as { version: string };
   return manifest.version;
 }
