@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 
 import { systemClock } from '../clock.ts';
 import { checkDatabase, DATABASE_FORMS } from '../deliver/open.ts';
+import { checkSpoolDir } from '../deliver/spool.ts';
 import { readExtensions } from '../gather/extensions.ts';
 import { SERVICE_ACCOUNT_DIR } from '../gather/in-cluster.ts';
 import { type KubeConfig, openKubeClient } from '../gather/kube.ts';
@@ -9,7 +10,7 @@ import { messageOf } from '../report/errors.ts';
 import { startVolunteer } from '../volunteer.ts';
 import { createCommand, programVersion } from './command.ts';
 import { createLogger } from './logger.ts';
-import { parseDurationMs, parseSwitch, parseText } from './values.ts';
+import { parseBytes, parseDurationMs, parseSwitch, parseText } from './values.ts';
 
 /** `spartakus volunteer`: reads the Kubernetes API, and reports. */
 export const volunteerCommand = createCommand({
@@ -53,12 +54,40 @@ export const volunteerCommand = createCommand({
       help: "Where the pod's service account is mounted.",
       parse: parseText,
     },
+    'initial-delay': {
+      placeholder: 'DURATION',
+      default: '1m',
+      help: 'The first report waits a random part of it, so that many clusters do not report at once. A one-shot does not wait.',
+      parse: parseDurationMs,
+    },
+    timeout: {
+      placeholder: 'DURATION',
+      default: '1m',
+      help: 'How long an attempt to deliver may take. It is tried again until it works; a one-shot tries no longer than that in all.',
+      parse: parseDurationMs,
+    },
+    'spool-dir': {
+      placeholder: 'DIR',
+      help: 'Where reports wait until the collector has stored them; refused ones are set aside there (default: in memory).',
+      parse: parseText,
+    },
+    'spool-size': {
+      placeholder: 'BYTES',
+      default: '16Mi',
+      help: 'How much may wait; beyond it the oldest reports are dropped.',
+      parse: parseBytes,
+    },
     verbose: { default: 'false', help: 'Logs more.', parse: parseSwitch },
   },
   async check(values, { env }) {
     const { extensions, 'service-account-dir': serviceAccountDir = SERVICE_ACCOUNT_DIR } = values;
     const openAndClose = async (): Promise<void> => (await openKubeClient(pickKubeConfig(values), { env, serviceAccountDir })).close();
-    return [...(extensions === undefined ? [] : await errorOf(() => readExtensions(extensions))), ...(await errorOf(openAndClose))];
+    const spoolDir = values['spool-dir'];
+    return [
+      ...(spoolDir === undefined ? [] : await errorOf(() => checkSpoolDir(spoolDir))),
+      ...(extensions === undefined ? [] : await errorOf(() => readExtensions(extensions))),
+      ...(await errorOf(openAndClose)),
+    ];
   },
   async execute(values, io) {
     const volunteer = await startVolunteer(
@@ -68,6 +97,10 @@ export const volunteerCommand = createCommand({
         database: values.database,
         ...(values.extensions === undefined ? {} : { extensions: values.extensions }),
         ...pickKubeConfig(values),
+        ...(values['spool-dir'] === undefined ? {} : { spoolDir: values['spool-dir'] }),
+        spoolBytes: values['spool-size'],
+        initialDelayMs: values['initial-delay'],
+        timeoutMs: values.timeout,
       },
       {
         version: `v${programVersion()}`,

@@ -39,7 +39,7 @@ export function createOutage({ clock, logger, failing, working, waiting }: Outag
       if (sinceMs === undefined) {
         sinceMs = nowMs;
         saidMs = nowMs;
-        logger.warn(fields, `${failing}: ${error.message} It is tried again and again; this is said once a day until it works.`);
+        logger.warn(fields, `${failing}: ${error.message} It will be tried again; for as long as it fails this is said once a day.`);
       } else if (nowMs - saidMs >= DAY_MS) {
         saidMs = nowMs;
         logger.warn({ ...fields, forSeconds: seconds(nowMs - sinceMs) }, `${failing}, for ${inWords(nowMs - sinceMs)} now: ${error.message}`);

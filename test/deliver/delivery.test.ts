@@ -310,7 +310,7 @@ describe('an air-gapped cluster logs once a day', () => {
 
     const all = log.messages();
     expect(all).toStrictEqual([
-      'No report can be delivered: Nobody is there. It is tried again and again; this is said once a day until it works.',
+      'No report can be delivered: Nobody is there. It will be tried again; for as long as it fails this is said once a day.',
       expect.stringMatching(/^No report can be delivered, for 1 d( \d+ (min|s))? now: Nobody is there\.$/),
       expect.stringMatching(/^No report can be delivered, for 2 d( \d+ (min|s))? now: Nobody is there\.$/),
       expect.stringMatching(/^No report can be delivered, for 3 d( \d+ (min|s))? now: Nobody is there\.$/),
