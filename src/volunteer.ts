@@ -1,5 +1,7 @@
 import type { Writable } from 'node:stream';
 import type { Report } from '../gen/spartakus/report/v1/report_pb.js';
+import { openAccess } from './deliver/access.ts';
+import type { AccessConfig } from './deliver/access.ts';
 import { startDelivery } from './deliver/delivery.ts';
 import type { Delivery } from './deliver/delivery.ts';
 import { createHeartbeat } from './deliver/heartbeat.ts';
@@ -18,7 +20,7 @@ import { SpartakusError } from './report/errors.ts';
 import { maskUrl } from './report/mask.ts';
 import type { Clock, Logger, Outcome, ReportSink } from './report/ports.ts';
 
-export interface VolunteerConfig {
+export interface VolunteerConfig extends AccessConfig {
   /** --cluster-id */
   readonly clusterId: string;
   /** --period, in milliseconds; 0 makes one report and ends. */
@@ -89,8 +91,8 @@ const LONGEST_GATHERING_MS = 900_000;
  *
  * A one-shot gathers one report and tries to deliver it, and what an earlier run left in the spool, until the timeout.
  *
- * Rejects with a SpartakusError `invalid` where the configuration cannot be used: the database, the spool directory, the kubeconfig or
- * its context.
+ * Rejects with a SpartakusError `invalid` where the configuration cannot be used: the database, the proxy that the environment names for it,
+ * its certificates and token, the spool directory, the kubeconfig or its context.
  */
 export async function startVolunteer(config: VolunteerConfig, options: VolunteerOptions): Promise<Volunteer> {
   const { clock, logger, stdout, env, serviceAccountDir, random = Math.random, graceMs = 5000 } = options;
@@ -99,10 +101,11 @@ export async function startVolunteer(config: VolunteerConfig, options: Volunteer
   const giveUp = new AbortController();
   const ended = new AbortController();
   checkDatabase(database);
+  const access = await openAccess(config, database);
   const ledger = createLedger();
   const spool = await openSpool({ ...(spoolDir === undefined ? {} : { dir: spoolDir }), maxBytes: spoolBytes }, { clock, logger, ledger });
   const kube = await openKubeClient(config, { env, ...(serviceAccountDir === undefined ? {} : { serviceAccountDir }) });
-  const sink = await openDatabase(database, { stdout, timeoutMs, signal: giveUp.signal });
+  const sink = await openDatabase(database, { stdout, timeoutMs, access, env, signal: giveUp.signal });
 
   logger.info({ database: maskUrl(database), periodMs: config.periodMs }, 'The volunteer has started.');
   const run: Run = {

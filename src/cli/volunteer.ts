@@ -1,7 +1,9 @@
 import { randomBytes } from 'node:crypto';
 
 import { systemClock } from '../clock.ts';
-import { checkDatabase, DATABASE_FORMS } from '../deliver/open.ts';
+import { openAccess } from '../deliver/access.ts';
+import type { AccessConfig } from '../deliver/access.ts';
+import { checkDatabase, checkProxy, DATABASE_FORMS } from '../deliver/open.ts';
 import { checkSpoolDir } from '../deliver/spool.ts';
 import { readExtensions } from '../gather/extensions.ts';
 import { SERVICE_ACCOUNT_DIR } from '../gather/in-cluster.ts';
@@ -54,6 +56,18 @@ export const volunteerCommand = createCommand({
       help: "Where the pod's service account is mounted.",
       parse: parseText,
     },
+    'ca-file': {
+      placeholder: 'FILE',
+      help: "The CAs that the collector's certificate is checked against, as PEM (default: the system's).",
+      parse: parseText,
+    },
+    'cert-file': { placeholder: 'FILE', help: 'The certificate to show the collector, with its chain, as PEM; with --key-file.', parse: parseText },
+    'key-file': { placeholder: 'FILE', help: 'The key of --cert-file, as PEM.', parse: parseText },
+    'token-file': {
+      placeholder: 'FILE',
+      help: 'A bearer token for the collector, read anew for each delivery; sent over TLS only, or to this machine itself.',
+      parse: parseText,
+    },
     'initial-delay': {
       placeholder: 'DURATION',
       default: '1m',
@@ -82,8 +96,10 @@ export const volunteerCommand = createCommand({
   async check(values, { env }) {
     const { extensions, 'service-account-dir': serviceAccountDir = SERVICE_ACCOUNT_DIR } = values;
     const openAndClose = async (): Promise<void> => (await openKubeClient(pickKubeConfig(values), { env, serviceAccountDir })).close();
-    const spoolDir = values['spool-dir'];
+    const { database = 'stdout', 'spool-dir': spoolDir } = values;
     return [
+      ...(await errorOf(() => checkProxy(database, env))),
+      ...(await errorOf(() => openAccess(pickAccess(values), database))),
       ...(spoolDir === undefined ? [] : await errorOf(() => checkSpoolDir(spoolDir))),
       ...(extensions === undefined ? [] : await errorOf(() => readExtensions(extensions))),
       ...(await errorOf(openAndClose)),
@@ -97,6 +113,7 @@ export const volunteerCommand = createCommand({
         database: values.database,
         ...(values.extensions === undefined ? {} : { extensions: values.extensions }),
         ...pickKubeConfig(values),
+        ...pickAccess(values),
         ...(values['spool-dir'] === undefined ? {} : { spoolDir: values['spool-dir'] }),
         spoolBytes: values['spool-size'],
         initialDelayMs: values['initial-delay'],
@@ -123,7 +140,20 @@ function pickKubeConfig({ kubeconfig, context }: { kubeconfig?: string | undefin
   return { ...(kubeconfig === undefined ? {} : { kubeconfig }), ...(context === undefined ? {} : { context }) };
 }
 
-async function errorOf(attempt: () => Promise<unknown>): Promise<readonly string[]> {
+type AccessFlag = 'ca-file' | 'cert-file' | 'key-file' | 'token-file';
+
+/** The flags of certificates and token, where they are given. */
+function pickAccess(values: Partial<Readonly<Record<AccessFlag, string | undefined>>>): AccessConfig {
+  const { 'ca-file': caFile, 'cert-file': certFile, 'key-file': keyFile, 'token-file': tokenFile } = values;
+  return {
+    ...(caFile === undefined ? {} : { caFile }),
+    ...(certFile === undefined ? {} : { certFile }),
+    ...(keyFile === undefined ? {} : { keyFile }),
+    ...(tokenFile === undefined ? {} : { tokenFile }),
+  };
+}
+
+async function errorOf(attempt: () => unknown): Promise<readonly string[]> {
   try {
     await attempt();
     return [];

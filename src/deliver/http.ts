@@ -6,9 +6,12 @@ import { messageOf, SpartakusError } from '../report/errors.ts';
 import { maskUrl } from '../report/mask.ts';
 import type { Outcome, ReportEntry, ReportSink } from '../report/ports.ts';
 import { LEGACY_SCHEMA_VERSION, reportJson } from '../report/schema-version.ts';
+import { createPending } from '../report/pending.ts';
+import { NO_ACCESS } from './access.ts';
+import type { Access } from './access.ts';
 import { excerpt } from './excerpt.ts';
 import { apiUrl } from './http-url.ts';
-import { createPending } from '../report/pending.ts';
+import { httpTarget, proxyFor } from './proxy.ts';
 import { kindOfHttpStatus } from './status.ts';
 
 /** As much of an answer's text as is read to say what went wrong. */
@@ -25,27 +28,31 @@ export interface HttpConfig {
 export interface HttpOptions {
   /** How long one report may take, in milliseconds. */
   readonly timeoutMs?: number;
-  /** The CAs that the collector's certificate is checked against, as PEM; the system's where none are given. */
-  readonly ca?: Buffer;
+  /** Certificates and token; see access.ts. A token counts before a user and password in the URL. */
+  readonly access?: Access;
+  /** Where proxies are named; see proxy.ts. */
+  readonly env?: NodeJS.ProcessEnv;
   /** Gives up what is under way: its reports fail as `unavailable`. */
   readonly signal?: AbortSignal;
 }
 
 /**
  * A collector that takes the legacy JSON, one POST a report, as volunteers have sent it since 2016: the fields of schema version 1 and
- * no others. Only 204 is a success, for that is the original's contract; redirects are not followed.
+ * no others. Only 204 is a success, for that is the original's contract; redirects are not followed. Throws a SpartakusError `invalid`
+ * where the URL is wrong, or that of a proxy.
  */
 export function openHttpSink(config: HttpConfig, options: HttpOptions = {}): ReportSink {
-  const { timeoutMs = 30_000, ca, signal } = options;
+  const { timeoutMs = 30_000, access = NO_ACCESS, env = {}, signal } = options;
   const url = apiUrl(config.url);
-  const agent = url.protocol === 'http:' ? new http.Agent(AGENT_OPTIONS) : new https.Agent({ ...AGENT_OPTIONS, ca });
+  const agent = openAgent(url, access, env);
   const pending = createPending();
 
   const post = async ({ report }: ReportEntry): Promise<Outcome> => {
     const deadline = AbortSignal.timeout(timeoutMs);
     try {
       const limit = signal === undefined ? deadline : AbortSignal.any([deadline, signal]);
-      const answer = await send(url, agent, JSON.stringify(legacyBody(report)), limit);
+      const authorization = await access.authorization();
+      const answer = await send({ url, agent, body: JSON.stringify(legacyBody(report)), authorization, signal: limit });
       const text = await readText(answer);
       return answer.statusCode === 204 ? { status: 'stored' } : { status: 'failed', error: refusalOf(url, answer, text) };
     } catch (error) {
@@ -77,13 +84,31 @@ function legacyBody(report: Report): unknown {
   }
 }
 
-function send(url: URL, agent: http.Agent, body: string, signal: AbortSignal): Promise<IncomingMessage> {
+function openAgent(url: URL, { ca, cert, key }: Access, env: NodeJS.ProcessEnv): http.Agent {
+  const proxy = proxyFor(httpTarget(url), env)?.url.href;
+  const options = { ...AGENT_OPTIONS, ...(proxy === undefined ? {} : { proxyEnv: { http_proxy: proxy, https_proxy: proxy } }) };
+  return url.protocol === 'http:' ? new http.Agent(options) : new https.Agent({ ...options, ca, cert, key });
+}
+
+interface Post {
+  readonly url: URL;
+  readonly agent: http.Agent;
+  readonly body: string;
+  readonly authorization: string | undefined;
+  readonly signal: AbortSignal;
+}
+
+function send({ url, agent, body, authorization, signal }: Post): Promise<IncomingMessage> {
   return new Promise((resolve, reject) => {
     const outgoing = (url.protocol === 'http:' ? http : https).request(url, {
       agent,
       method: 'POST',
       signal,
-      headers: { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) },
+      headers: {
+        'content-type': 'application/json',
+        'content-length': Buffer.byteLength(body),
+        ...(authorization === undefined ? {} : { authorization }),
+      },
     });
     outgoing.once('response', resolve);
     outgoing.on('error', reject);
@@ -107,7 +132,7 @@ function refusalOf(url: URL, answer: IncomingMessage, text: string): SpartakusEr
   const status = answer.statusCode ?? 0;
   const said = excerpt(text);
   const redirect = status >= 300 && status < 400 ? ' It redirects: aim --database at where the collector is.' : '';
-  const retryAfterMs = secondsToMs(answer.headers['retry-after']);
+  const retryAfterMs = readRetryAfter(answer.headers['retry-after'], answer.headers.date);
   return new SpartakusError(
     kindOfHttpStatus(status),
     `The collector at ${maskUrl(url.href)} did not take the report: status ${status} where only 204 is a success${said === '' ? '' : `, "${said}"`}.${redirect}`,
@@ -115,6 +140,10 @@ function refusalOf(url: URL, answer: IncomingMessage, text: string): SpartakusEr
   );
 }
 
-function secondsToMs(header: string | undefined): number | undefined {
-  return header !== undefined && /^\d{1,6}$/.test(header) ? Number(header) * 1000 : undefined;
+/** Retry-After as RFC 9110 section 10.2.3 has it: seconds, or a date. A date is held against the server's own clock where that is told. */
+function readRetryAfter(header: string | undefined, serverDate: string | undefined): number | undefined {
+  if (header === undefined) return undefined;
+  if (/^\d{1,9}$/.test(header)) return Number(header) * 1000;
+  const untilMs = Date.parse(header) - (serverDate === undefined ? Date.now() : Date.parse(serverDate));
+  return Number.isNaN(untilMs) ? undefined : Math.max(0, untilMs);
 }
