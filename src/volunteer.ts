@@ -19,6 +19,7 @@ import type { KubeClient } from './gather/kube.ts';
 import { SpartakusError } from './report/errors.ts';
 import { maskUrl } from './report/mask.ts';
 import type { Clock, Logger, Outcome, ReportSink } from './report/ports.ts';
+import type { VolunteerHealth } from './serve/volunteer-health.ts';
 
 export interface VolunteerConfig extends AccessConfig {
   /** --cluster-id */
@@ -41,6 +42,8 @@ export interface VolunteerConfig extends AccessConfig {
   readonly initialDelayMs?: number;
   /** --timeout, in milliseconds: how long a delivery may take, and how long a one-shot tries. */
   readonly timeoutMs?: number;
+  /** --health-port: where /livez, /readyz and /metrics are served; nowhere where none is given. */
+  readonly healthPort?: number;
 }
 
 export interface VolunteerOptions {
@@ -73,6 +76,8 @@ export type VolunteerEnd =
 export interface Volunteer {
   /** Resolves when the volunteer has ended, by itself (one-shot) or because it was closed; never rejects. */
   readonly done: Promise<VolunteerEnd>;
+  /** The port of /livez, /readyz and /metrics, where one was asked for. */
+  readonly healthPort?: number;
   /** Ends a sleep or a gathering at once, and a delivery within the grace; resolves when all is closed. Idempotent. */
   close(): Promise<void>;
 }
@@ -92,7 +97,7 @@ const LONGEST_GATHERING_MS = 900_000;
  * A one-shot gathers one report and tries to deliver it, and what an earlier run left in the spool, until the timeout.
  *
  * Rejects with a SpartakusError `invalid` where the configuration cannot be used: the database, the proxy that the environment names for it,
- * its certificates and token, the spool directory, the kubeconfig or its context.
+ * its certificates and token, the spool directory, the kubeconfig or its context, the health port.
  */
 export async function startVolunteer(config: VolunteerConfig, options: VolunteerOptions): Promise<Volunteer> {
   const { clock, logger, stdout, env, serviceAccountDir, random = Math.random, graceMs = 5000 } = options;
@@ -107,6 +112,12 @@ export async function startVolunteer(config: VolunteerConfig, options: Volunteer
   const kube = await openKubeClient(config, { env, ...(serviceAccountDir === undefined ? {} : { serviceAccountDir }) });
   const sink = await openDatabase(database, { stdout, timeoutMs, access, env, signal: giveUp.signal });
 
+  const state: State = { gathered: false, gathering: createHeartbeat(clock), delivering: createHeartbeat(clock) };
+  const health = await openHealth(config.healthPort, state, ledger, spool).catch(async (error: unknown) => {
+    kube.close();
+    await sink.close();
+    throw error;
+  });
   logger.info({ database: maskUrl(database), periodMs: config.periodMs }, 'The volunteer has started.');
   const run: Run = {
     config,
@@ -117,8 +128,7 @@ export async function startVolunteer(config: VolunteerConfig, options: Volunteer
     ledger,
     random,
     timeoutMs,
-    gathering: createHeartbeat(clock),
-    delivering: createHeartbeat(clock),
+    state,
     stop: stop.signal,
     giveUp,
   };
@@ -127,6 +137,7 @@ export async function startVolunteer(config: VolunteerConfig, options: Volunteer
     kube.close();
     await sink.close();
     await spool.close();
+    await health?.close();
     ended.abort();
     return end;
   };
@@ -134,6 +145,7 @@ export async function startVolunteer(config: VolunteerConfig, options: Volunteer
 
   return {
     done,
+    ...(health === undefined ? {} : { healthPort: health.port }),
     close: async () => {
       stop.abort();
       kube.close();
@@ -142,6 +154,27 @@ export async function startVolunteer(config: VolunteerConfig, options: Volunteer
       await done;
     },
   };
+}
+
+/** How a volunteer fares, for its health. */
+interface State {
+  /** Whether the last gathering worked. */
+  gathered: boolean;
+  readonly gathering: Heartbeat;
+  readonly delivering: Heartbeat;
+}
+
+async function openHealth(port: number | undefined, state: State, ledger: Ledger, spool: Spool): Promise<VolunteerHealth | undefined> {
+  if (port === undefined) return undefined;
+  // A server is 8 MiB that most volunteers have no need of.
+  const { openVolunteerHealth } = await import('./serve/volunteer-health.ts');
+  return openVolunteerHealth({
+    port,
+    isLive: () => state.gathering.isAlive() && state.delivering.isAlive(),
+    isReady: () => state.gathered,
+    ledger,
+    spoolSize: () => spool.size(),
+  });
 }
 
 /** A volunteer at work. */
@@ -154,15 +187,14 @@ interface Run {
   readonly ledger: Ledger;
   readonly random: () => number;
   readonly timeoutMs: number;
-  readonly gathering: Heartbeat;
-  readonly delivering: Heartbeat;
+  readonly state: State;
   readonly stop: AbortSignal;
   /** Breaks off a delivery that is under way. */
   readonly giveUp: AbortController;
 }
 
 async function runForever(run: Run): Promise<VolunteerEnd> {
-  const { config, options, stop, ledger, random, gathering } = run;
+  const { config, options, stop, ledger, random, state } = run;
   const { clock, logger } = options;
   const { periodMs, initialDelayMs = 0 } = config;
   const outage = createOutage({ clock, logger, failing: 'No report can be made', working: 'Reports are made again' });
@@ -174,9 +206,10 @@ async function runForever(run: Run): Promise<VolunteerEnd> {
   const delivery = deliver(run);
   for (let sequence = 1; !stop.aborted; ) {
     const beganMs = clock.now().getTime();
-    gathering.beat(LONGEST_GATHERING_MS);
+    state.gathering.beat(LONGEST_GATHERING_MS);
     try {
       const report = await gather(run, sequence);
+      state.gathered = true;
       sequence += 1;
       ledger.add('made');
       backoff.reset();
@@ -186,6 +219,7 @@ async function runForever(run: Run): Promise<VolunteerEnd> {
     } catch (thrown) {
       if (stop.aborted) break;
       const error = SpartakusError.from(thrown);
+      state.gathered = false;
       ledger.fail('gathering', error.kind);
       outage.fail(error);
       await rest(run, error.retryable ? Math.min(backoff.next(error.retryAfterMs), periodMs) : periodMs);
@@ -241,7 +275,7 @@ function gather({ config, options, kube }: Run, sequence: number): Promise<Repor
 }
 
 function deliver(run: Run, onSettled?: (reportId: string, outcome: Outcome) => void): Delivery {
-  const { spool, sink, options, random, ledger, delivering, timeoutMs } = run;
+  const { spool, sink, options, random, ledger, state, timeoutMs } = run;
   const { clock, logger } = options;
   return startDelivery({
     spool,
@@ -250,14 +284,14 @@ function deliver(run: Run, onSettled?: (reportId: string, outcome: Outcome) => v
     random,
     logger,
     ledger,
-    heartbeat: delivering,
+    heartbeat: state.delivering,
     timeoutMs,
     ...(onSettled === undefined ? {} : { onSettled }),
   });
 }
 
-function rest({ options, gathering, stop }: Run, ms: number): Promise<void> {
-  gathering.beat(ms);
+function rest({ options, state, stop }: Run, ms: number): Promise<void> {
+  state.gathering.beat(ms);
   return options.clock.sleep(ms, stop);
 }
 

@@ -260,3 +260,29 @@ test('a cluster that cannot be read is tried again soon, and logs once when it b
   expect(arrived).toStrictEqual([]);
   expect(api.asked.length).toBeGreaterThan(24);
 });
+
+test('its health is live from the start, ready once it has gathered, and not live when a loop hangs', async () => {
+  const volunteer = await start({ healthPort: 0, initialDelayMs: 60_000 });
+  const ask = async (): Promise<readonly number[]> =>
+    Promise.all(['livez', 'readyz'].map(async (name) => (await fetch(`http://127.0.0.1:${volunteer.healthPort}/${name}`)).status));
+
+  await expect(ask()).resolves.toStrictEqual([200, 503]);
+  await clock.asleep();
+  clock.advance(30_000);
+  await hasArrived(1);
+  await clock.asleep();
+  await expect(ask()).resolves.toStrictEqual([200, 200]);
+  await expect((await fetch(`http://127.0.0.1:${volunteer.healthPort}/metrics`)).text()).resolves.toContain('spartakus_volunteer_reports_made_total 1\n');
+  const hangs = Promise.withResolvers<void>();
+  collector.serve = () => hangs.resolve();
+  clock.advance(HOUR_MS);
+  await Promise.all([clock.asleep(), hangs.promise]);
+  // The delivery of the second report hangs, for far longer than its timeout, and gathering goes on.
+  clock.advance(30 * 60_000);
+  await expect(ask()).resolves.toStrictEqual([503, 200]);
+
+  const closing = volunteer.close();
+  await clock.asleep();
+  clock.advance(5000);
+  await closing;
+});

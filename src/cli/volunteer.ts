@@ -12,7 +12,7 @@ import { messageOf } from '../report/errors.ts';
 import { startVolunteer } from '../volunteer.ts';
 import { createCommand, programVersion } from './command.ts';
 import { createLogger } from './logger.ts';
-import { parseBytes, parseDurationMs, parseSwitch, parseText } from './values.ts';
+import { parseBytes, parseDurationMs, parsePort, parseSwitch, parseText } from './values.ts';
 
 /** `spartakus volunteer`: reads the Kubernetes API, and reports. */
 export const volunteerCommand = createCommand({
@@ -91,6 +91,11 @@ export const volunteerCommand = createCommand({
       help: 'How much may wait; beyond it the oldest reports are dropped.',
       parse: parseBytes,
     },
+    'health-port': {
+      placeholder: 'PORT',
+      help: 'Serves /livez, /readyz and /metrics on this port, 0 for any free one (default: not at all).',
+      parse: parsePort,
+    },
     verbose: { default: 'false', help: 'Logs more.', parse: parseSwitch },
   },
   async check(values, { env }) {
@@ -118,6 +123,7 @@ export const volunteerCommand = createCommand({
         spoolBytes: values['spool-size'],
         initialDelayMs: values['initial-delay'],
         timeoutMs: values.timeout,
+        ...(values['health-port'] === undefined ? {} : { healthPort: values['health-port'] }),
       },
       {
         version: `v${programVersion()}`,
