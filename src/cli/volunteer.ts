@@ -12,7 +12,7 @@ import { messageOf } from '../report/errors.ts';
 import { startVolunteer } from '../volunteer.ts';
 import { createCommand, programVersion } from './command.ts';
 import { createLogger } from './logger.ts';
-import { parseBytes, parseDurationMs, parsePort, parseSwitch, parseText } from './values.ts';
+import { parseBytes, parseDurationMs, parsePort, parseSwitch, parseText, parseTimeoutMs } from './values.ts';
 
 /** `spartakus volunteer`: reads the Kubernetes API, and reports. */
 export const volunteerCommand = createCommand({
@@ -78,7 +78,7 @@ export const volunteerCommand = createCommand({
       placeholder: 'DURATION',
       default: '1m',
       help: 'How long an attempt to deliver may take. It is tried again until it works; a one-shot tries no longer than that in all.',
-      parse: parseDurationMs,
+      parse: parseTimeoutMs,
     },
     'spool-dir': {
       placeholder: 'DIR',

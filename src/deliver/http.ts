@@ -47,23 +47,34 @@ export function openHttpSink(config: HttpConfig, options: HttpOptions = {}): Rep
   const agent = openAgent(url, access, env);
   const pending = createPending();
 
-  const post = async ({ report }: ReportEntry): Promise<Outcome> => {
+  const fail = (why: string): Outcome => {
+    const message = `The collector at ${maskUrl(url.href)} did not take the report: ${excerpt(why)}. Is it running and reachable from here?`;
+    return { status: 'failed', error: new SpartakusError('unavailable', message) };
+  };
+  const post = async (body: string, authorization: string | undefined): Promise<Post> => {
     const deadline = AbortSignal.timeout(timeoutMs);
     try {
       const limit = signal === undefined ? deadline : AbortSignal.any([deadline, signal]);
-      const authorization = await access.authorization();
-      const answer = await send({ url, agent, body: JSON.stringify(legacyBody(report)), authorization, signal: limit });
+      const answer = await send({ url, agent, body, authorization, signal: limit });
       const text = await readText(answer);
-      return answer.statusCode === 204 ? { status: 'stored' } : { status: 'failed', error: refusalOf(url, answer, text) };
+      const outcome: Outcome = answer.statusCode === 204 ? { status: 'stored' } : { status: 'failed', error: refusalOf(url, answer, text) };
+      return { outcome, isAnswered: true };
     } catch (error) {
-      const why = deadline.aborted ? `no answer within ${timeoutMs / 1000} s` : messageOf(error);
-      const message = `The collector at ${maskUrl(url.href)} did not take the report: ${excerpt(why)}. Is it running and reachable from here?`;
-      return { status: 'failed', error: error instanceof SpartakusError ? error : new SpartakusError('unavailable', message) };
+      return { outcome: fail(deadline.aborted ? `no answer within ${timeoutMs / 1000} s` : messageOf(error)), isAnswered: false };
     }
   };
   const postAll = async (entries: readonly ReportEntry[]): Promise<readonly Outcome[]> => {
     const outcomes: Outcome[] = [];
-    for (const entry of entries) outcomes.push(await post(entry));
+    for (const { report } of entries) {
+      try {
+        const { outcome, isAnswered } = await post(JSON.stringify(legacyBody(report)), await access.authorization());
+        outcomes.push(outcome);
+        // Nobody is there: a hundred reports would wait for a hundred timeouts.
+        if (!isAnswered) return entries.map((_, index) => outcomes[index] ?? outcome);
+      } catch (error) {
+        outcomes.push({ status: 'failed', error: SpartakusError.from(error) });
+      }
+    }
     return outcomes;
   };
 
@@ -90,7 +101,14 @@ function openAgent(url: URL, { ca, cert, key }: Access, env: NodeJS.ProcessEnv):
   return url.protocol === 'http:' ? new http.Agent(options) : new https.Agent({ ...options, ca, cert, key });
 }
 
+/** How one report fared. */
 interface Post {
+  readonly outcome: Outcome;
+  /** Whether anybody answered at all. */
+  readonly isAnswered: boolean;
+}
+
+interface Request {
   readonly url: URL;
   readonly agent: http.Agent;
   readonly body: string;
@@ -98,7 +116,7 @@ interface Post {
   readonly signal: AbortSignal;
 }
 
-function send({ url, agent, body, authorization, signal }: Post): Promise<IncomingMessage> {
+function send({ url, agent, body, authorization, signal }: Request): Promise<IncomingMessage> {
   return new Promise((resolve, reject) => {
     const outgoing = (url.protocol === 'http:' ? http : https).request(url, {
       agent,

@@ -215,6 +215,17 @@ test('a collector that does not answer in time is a failure that may be tried ag
   expect(error.message).toContain('no answer within 0.05 s');
 });
 
+test('of many reports to a collector that does not answer, one waits for the timeout', async () => {
+  const { collector, sink } = await start({ timeoutMs: 50 });
+  collector.answer = (response) => (collector.got.length === 1 ? response.writeHead(204).end() : undefined);
+
+  const outcomes = await sink.put(Array.from({ length: 50 }, () => ({ report: makeReport() })));
+
+  expect(outcomes[0]).toStrictEqual({ status: 'stored' });
+  expect(outcomes.slice(1).map(({ status }) => status)).toStrictEqual(Array(49).fill('failed'));
+  expect(collector.got).toHaveLength(2);
+});
+
 test('a collector that is not there is named, and its password is not', async () => {
   const { collector } = await start();
   await collector.close();

@@ -64,7 +64,7 @@ describe('a program that is called wrongly says everything that is wrong, shows 
           `--spool-dir=${file}`,
           '--spool-size=0',
           '--initial-delay=soon',
-          '--timeout=x',
+          '--timeout=0',
         ],
         { HTTPS_PROXY: 'socks5://u:hunter2@proxy' },
       );
@@ -72,7 +72,7 @@ describe('a program that is called wrongly says everything that is wrong, shows 
       expect(code).toBe(2);
       expect(messages(stderr)).toStrictEqual([
         'spartakus volunteer: --initial-delay "soon" is not a duration: use one like 24h, 90s, 1h30m, or 0',
-        'spartakus volunteer: --timeout "x" is not a duration: use one like 24h, 90s, 1h30m, or 0',
+        'spartakus volunteer: --timeout "0" is not a time to wait: use more than 0 and at most 24h',
         'spartakus volunteer: --spool-size "0" is not a size: use one like 4Mi, 512Ki or 1048576',
         expect.stringMatching(/\$HTTPS_PROXY socks5:\/\/u:\*\*\*@proxy: is not the URL of a proxy/),
         expect.stringContaining(`--token-file ${file}: is not sent without TLS`),
