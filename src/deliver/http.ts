@@ -11,7 +11,7 @@ import { NO_ACCESS } from './access.ts';
 import type { Access } from './access.ts';
 import { excerpt } from './excerpt.ts';
 import { apiUrl } from './http-url.ts';
-import { httpTarget, proxyFor } from './proxy.ts';
+import { httpTarget, placeBehind, proxyFor } from './proxy.ts';
 import { kindOfHttpStatus } from './status.ts';
 
 /** As much of an answer's text as is read to say what went wrong. */
@@ -44,11 +44,13 @@ export interface HttpOptions {
 export function openHttpSink(config: HttpConfig, options: HttpOptions = {}): ReportSink {
   const { timeoutMs = 30_000, access = NO_ACCESS, env = {}, signal } = options;
   const url = apiUrl(config.url);
-  const agent = openAgent(url, access, env);
+  const proxy = proxyFor(httpTarget(url), env);
+  const place = placeBehind(proxy, maskUrl(url.href));
+  const agent = openAgent(url, access, proxy?.url.href);
   const pending = createPending();
 
   const fail = (why: string): Outcome => {
-    const message = `The collector at ${maskUrl(url.href)} did not take the report: ${excerpt(why)}. Is it running and reachable from here?`;
+    const message = `The collector at ${place} did not take the report: ${excerpt(why)}. Is it running and reachable from here?`;
     return { status: 'failed', error: new SpartakusError('unavailable', message) };
   };
   const post = async (body: string, authorization: string | undefined): Promise<Post> => {
@@ -57,7 +59,7 @@ export function openHttpSink(config: HttpConfig, options: HttpOptions = {}): Rep
       const limit = signal === undefined ? deadline : AbortSignal.any([deadline, signal]);
       const answer = await send({ url, agent, body, authorization, signal: limit });
       const text = await readText(answer);
-      const outcome: Outcome = answer.statusCode === 204 ? { status: 'stored' } : { status: 'failed', error: refusalOf(url, answer, text) };
+      const outcome: Outcome = answer.statusCode === 204 ? { status: 'stored' } : { status: 'failed', error: refusalOf(place, answer, text) };
       return { outcome, isAnswered: true };
     } catch (error) {
       return { outcome: fail(deadline.aborted ? `no answer within ${timeoutMs / 1000} s` : messageOf(error)), isAnswered: false };
@@ -95,8 +97,7 @@ function legacyBody(report: Report): unknown {
   }
 }
 
-function openAgent(url: URL, { ca, cert, key }: Access, env: NodeJS.ProcessEnv): http.Agent {
-  const proxy = proxyFor(httpTarget(url), env)?.url.href;
+function openAgent(url: URL, { ca, cert, key }: Access, proxy: string | undefined): http.Agent {
   const options = { ...AGENT_OPTIONS, ...(proxy === undefined ? {} : { proxyEnv: { http_proxy: proxy, https_proxy: proxy } }) };
   return url.protocol === 'http:' ? new http.Agent(options) : new https.Agent({ ...options, ca, cert, key });
 }
@@ -146,14 +147,14 @@ async function readText(answer: AsyncIterable<Uint8Array>): Promise<string> {
   return Buffer.concat(chunks).toString('utf8', 0, MAX_TEXT_BYTES);
 }
 
-function refusalOf(url: URL, answer: IncomingMessage, text: string): SpartakusError {
+function refusalOf(place: string, answer: IncomingMessage, text: string): SpartakusError {
   const status = answer.statusCode ?? 0;
   const said = excerpt(text);
   const redirect = status >= 300 && status < 400 ? ' It redirects: aim --database at where the collector is.' : '';
   const retryAfterMs = readRetryAfter(answer.headers['retry-after'], answer.headers.date);
   return new SpartakusError(
     kindOfHttpStatus(status),
-    `The collector at ${maskUrl(url.href)} did not take the report: status ${status} where only 204 is a success${said === '' ? '' : `, "${said}"`}.${redirect}`,
+    `The collector at ${place} did not take the report: status ${status} where only 204 is a success${said === '' ? '' : `, "${said}"`}.${redirect}`,
     retryAfterMs === undefined ? {} : { retryAfterMs },
   );
 }

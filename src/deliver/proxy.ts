@@ -58,6 +58,11 @@ export function proxyFor(target: ProxyTarget, env: NodeJS.ProcessEnv): Proxy | u
   return { url: parseProxyUrl(found, target.kind), variable: found.variable };
 }
 
+/** A place for a message, with the proxy on the way to it. */
+export function placeBehind(proxy: Proxy | undefined, place: string): string {
+  return proxy === undefined ? place : `${place} (through the proxy ${maskUrl(proxy.url.origin)} of $${proxy.variable})`;
+}
+
 interface Variable {
   readonly variable: string;
   readonly value: string;

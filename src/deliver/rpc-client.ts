@@ -4,9 +4,7 @@ import type { PeerCertificate } from 'node:tls';
 import { Client, credentials, logVerbosity, setLogVerbosity } from '@grpc/grpc-js';
 import type { ChannelOptions } from '@grpc/grpc-js';
 import type { Access } from './access.ts';
-import { portOf } from './grpc-url.ts';
 import type { GrpcTarget } from './grpc-url.ts';
-import { proxyFor } from './proxy.ts';
 
 /**
  * A connection that is dead without having said so (a NAT that forgot it, a node that is gone) is noticed within half a minute. Not
@@ -30,11 +28,10 @@ const OPTIONS: ChannelOptions = {
   'grpc.enable_http_proxy': 0,
 };
 
-/** A client that connects with its first call, through the proxy of the environment where there is one: see proxyFor for its errors. */
-export function openRpcClient({ host, authority, tls }: GrpcTarget, { ca, cert, key }: Access, env: NodeJS.ProcessEnv): Client {
+/** A client that connects with its first call, through the proxy where there is one. */
+export function openRpcClient({ host, authority, tls }: GrpcTarget, { ca, cert, key }: Access, proxy: URL | undefined): Client {
   // It writes to standard error what it tells as a status too, at each attempt.
   setLogVerbosity(logVerbosity.NONE);
-  const proxy = proxyFor({ kind: 'grpc', host, port: portOf(authority) }, env)?.url;
   // dns: takes names and addresses alike, where grpc-js would read a bare IPv6 address as a scheme.
   const target = `dns:${authority}`;
   const address = proxy === undefined ? target : `dns:${proxy.hostname}:${proxy.port || '80'}`;

@@ -16,7 +16,8 @@ import { createPending } from '../report/pending.ts';
 import { NO_ACCESS } from './access.ts';
 import type { Access } from './access.ts';
 import { excerpt } from './excerpt.ts';
-import { parseGrpcUrl } from './grpc-url.ts';
+import { parseGrpcUrl, portOf } from './grpc-url.ts';
+import { placeBehind, proxyFor } from './proxy.ts';
 import { retryInfoMs } from './retry-info.ts';
 import { openRpcClient } from './rpc-client.ts';
 import { kindOfGrpcCode, kindOfRefusal } from './status.ts';
@@ -48,7 +49,10 @@ type Call = ClientDuplexStream<Buffer, StreamReportsResponse>;
  */
 export function openRpcSink({ url }: RpcConfig, options: RpcOptions = {}): ReportSink {
   const { timeoutMs = 60_000, access = NO_ACCESS, env = {}, signal } = options;
-  const client = openRpcClient(parseGrpcUrl(url), access, env);
+  const target = parseGrpcUrl(url);
+  const proxy = proxyFor({ kind: 'grpc', host: target.host, port: portOf(target.authority) }, env);
+  const place = placeBehind(proxy, url);
+  const client = openRpcClient(target, access, proxy?.url);
   const calls = new Set<Call>();
   const pending = createPending();
 
@@ -76,7 +80,7 @@ export function openRpcSink({ url }: RpcConfig, options: RpcOptions = {}): Repor
   const put = async (entries: readonly ReportEntry[]): Promise<readonly Outcome[]> => {
     if (entries.length === 0) return [];
     const failAll = (error: SpartakusError): readonly Outcome[] => entries.map(() => ({ status: 'failed', error }));
-    if (closed) return failAll(new SpartakusError('unavailable', `The connection to the collector at ${url} is closed.`));
+    if (closed) return failAll(new SpartakusError('unavailable', `The connection to the collector at ${place} is closed.`));
     let authorization: string | undefined;
     try {
       authorization = await access.authorization();
@@ -85,7 +89,7 @@ export function openRpcSink({ url }: RpcConfig, options: RpcOptions = {}): Repor
     }
     const call = open(authorization);
     if (signal?.aborted === true) call.cancel();
-    return exchange(call, entries, url);
+    return exchange(call, entries, place);
   };
 
   return {
@@ -102,7 +106,7 @@ export function openRpcSink({ url }: RpcConfig, options: RpcOptions = {}): Repor
 }
 
 /** Streams the reports, and gathers their outcomes; never rejects. */
-function exchange(call: Call, entries: readonly ReportEntry[], url: string): Promise<readonly Outcome[]> {
+function exchange(call: Call, entries: readonly ReportEntry[], place: string): Promise<readonly Outcome[]> {
   const { promise, resolve } = Promise.withResolvers<readonly Outcome[]>();
   const outcomes: (Outcome | undefined)[] = entries.map(() => undefined);
   // Which reports still wait for a receipt of their id; two may have the same.
@@ -113,12 +117,12 @@ function exchange(call: Call, entries: readonly ReportEntry[], url: string): Pro
   const settle = (receipt: Receipt): void => {
     const index = waiting.get(receipt.reportId)?.shift();
     if (index === undefined) return;
-    outcomes[index] = outcomeOf(receipt, url);
+    outcomes[index] = outcomeOf(receipt, place);
     left -= 1;
     if (left === 0) finish();
   };
   const finish = (): void => {
-    const error = failure ?? new SpartakusError('internal', `The collector at ${url} ended the stream without a receipt for the report.`);
+    const error = failure ?? new SpartakusError('internal', `The collector at ${place} ended the stream without a receipt for the report.`);
     resolve(outcomes.map((outcome) => outcome ?? { status: 'failed', error }));
   };
 
@@ -144,7 +148,7 @@ function exchange(call: Call, entries: readonly ReportEntry[], url: string): Pro
   call.on('error', () => undefined);
   call.on('status', (status: StatusObject) => {
     call.off('drain', writeOn);
-    if (status.code !== Code.OK) failure ??= errorOf(status, url, entries.length);
+    if (status.code !== Code.OK) failure ??= errorOf(status, place, entries.length);
     // Receipts that came before it may still be on their way through the stream.
     if (call.readableEnded) finish();
     else call.once('end', finish);
@@ -160,7 +164,7 @@ function* encode(entries: readonly ReportEntry[]): Generator<Buffer> {
   }
 }
 
-function outcomeOf(receipt: Receipt, url: string): Outcome {
+function outcomeOf(receipt: Receipt, place: string): Outcome {
   const nextReportAfterMs = optionalMs(receipt.policy?.nextReportAfter);
   const policy = nextReportAfterMs === undefined ? {} : { nextReportAfterMs };
   switch (receipt.outcome) {
@@ -169,25 +173,25 @@ function outcomeOf(receipt: Receipt, url: string): Outcome {
     case ReceiptOutcome.DUPLICATE:
       return { status: 'duplicate', ...policy };
     case ReceiptOutcome.REFUSED:
-      return { status: 'failed', error: refusalOf(receipt, url) };
+      return { status: 'failed', error: refusalOf(receipt, place) };
     case ReceiptOutcome.UNSPECIFIED:
     default:
-      return { status: 'failed', error: new SpartakusError('internal', `The receipt of the collector at ${url} does not say what became of the report.`) };
+      return { status: 'failed', error: new SpartakusError('internal', `The receipt of the collector at ${place} does not say what became of the report.`) };
   }
 }
 
-function refusalOf({ refusal }: Receipt, url: string): SpartakusError {
+function refusalOf({ refusal }: Receipt, place: string): SpartakusError {
   const retryAfterMs = optionalMs(refusal?.retryAfter);
   const field = refusal?.field ?? '';
   const reason = excerpt(refusal?.reason ?? '') || 'it gives no reason';
   return new SpartakusError(
     kindOfRefusal(refusal?.code ?? 2, retryAfterMs),
-    `The collector at ${url} refused the report${field === '' ? '' : ` for its ${excerpt(field)}`}: ${reason}`,
+    `The collector at ${place} refused the report${field === '' ? '' : ` for its ${excerpt(field)}`}: ${reason}`,
     { ...(field === '' ? {} : { field }), ...(retryAfterMs === undefined ? {} : { retryAfterMs }) },
   );
 }
 
-function errorOf(status: StatusObject, url: string, reports: number): SpartakusError {
+function errorOf(status: StatusObject, place: string, reports: number): SpartakusError {
   const [details] = status.metadata.get('grpc-status-details-bin');
   const retryAfterMs = Buffer.isBuffer(details) ? retryInfoMs(details) : undefined;
   // A call with one report fails for that report; of many it is not said which was too much.
@@ -200,7 +204,7 @@ function errorOf(status: StatusObject, url: string, reports: number): SpartakusE
   const hint = kind === 'unavailable' || kind === 'not-found' || kind === 'unauthenticated' ? advice[kind] : '';
   return new SpartakusError(
     kind,
-    `The collector at ${url} did not take the report: ${excerpt(status.details)} (gRPC code ${status.code}).${hint}`,
+    `The collector at ${place} did not take the report: ${excerpt(status.details)} (gRPC code ${status.code}).${hint}`,
     retryAfterMs === undefined ? {} : { retryAfterMs },
   );
 }

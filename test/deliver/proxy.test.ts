@@ -104,6 +104,18 @@ describe('HTTPS_PROXY is honoured', () => {
   });
 });
 
+test.each(['grpcs', 'https'])('a proxy that is not there is named, without its password, over %s', async (scheme) => {
+  const url = `${scheme}://elsewhere.example.com`;
+  const env = { HTTPS_PROXY: 'http://user:hunter2@127.0.0.1:9' };
+
+  const outcome = await put(scheme === 'grpcs' ? openRpcSink({ url }, { env }) : openHttpSink({ url }, { env }));
+
+  expect(outcome).toMatchObject({
+    error: { kind: 'unavailable', message: expect.stringContaining('(through the proxy http://127.0.0.1:9 of $HTTPS_PROXY) did not take the report') as string },
+  });
+  expect(JSON.stringify(outcome)).not.toContain('hunter2');
+});
+
 const PROXY = { HTTPS_PROXY: 'http://proxy:3128' };
 const target = (host: string, port = 443) => ({ kind: 'https', host, port }) as const;
 
