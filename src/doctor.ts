@@ -1,5 +1,7 @@
 import { mkdir, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
+import { openAccess } from './deliver/access.ts';
+import type { Access, AccessConfig } from './deliver/access.ts';
 import { checkCollector } from './deliver/check-collector.ts';
 import { readAgreedVersion } from './gather/agreed-version.ts';
 import { checkKubernetes } from './gather/check-kubernetes.ts';
@@ -12,7 +14,7 @@ import type { Check } from './report/check.ts';
 import { fail, ok, warn } from './report/check.ts';
 import { messageOf } from './report/errors.ts';
 
-export interface DoctorConfig extends GatherConfig, KubeConfig {
+export interface DoctorConfig extends GatherConfig, KubeConfig, AccessConfig {
   /** --database */
   readonly database: string;
   /** --spool-dir */
@@ -39,7 +41,14 @@ export async function* runDoctor(config: DoctorConfig, options: DoctorOptions): 
   yield* checkFiles(config);
   yield* checkCluster(config, options);
   const { env, timeoutMs } = options;
-  yield* checkCollector(config.database, { env, ...(timeoutMs === undefined ? {} : { timeoutMs }) });
+  let access: Access;
+  try {
+    access = await openAccess(config, config.database);
+  } catch (error) {
+    yield fail('credentials', messageOf(error));
+    return;
+  }
+  yield* checkCollector(config.database, { env, access, ...(timeoutMs === undefined ? {} : { timeoutMs }) });
 }
 
 async function checkSpool(spoolDir: string | undefined): Promise<Check> {

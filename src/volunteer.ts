@@ -1,5 +1,18 @@
 import type { Writable } from 'node:stream';
+import type { Report } from '../gen/spartakus/report/v1/report_pb.js';
+import { openAccess } from './deliver/access.ts';
+import type { AccessConfig } from './deliver/access.ts';
+import { startDelivery } from './deliver/delivery.ts';
+import type { Delivery } from './deliver/delivery.ts';
+import { createHeartbeat } from './deliver/heartbeat.ts';
+import type { Heartbeat } from './deliver/heartbeat.ts';
+import { createLedger } from './deliver/ledger.ts';
+import type { Ledger } from './deliver/ledger.ts';
 import { checkDatabase, openDatabase } from './deliver/open.ts';
+import { createOutage } from './deliver/outage.ts';
+import { createBackoff } from './deliver/retry.ts';
+import { openSpool } from './deliver/spool.ts';
+import type { Spool } from './deliver/spool.ts';
 import { gatherReport } from './gather/gather.ts';
 import type { GatherConfig } from './gather/gather.ts';
 import { openKubeClient } from './gather/kube.ts';
@@ -7,8 +20,9 @@ import type { KubeClient } from './gather/kube.ts';
 import { SpartakusError } from './report/errors.ts';
 import { maskUrl } from './report/mask.ts';
 import type { Clock, Logger, Outcome, ReportSink } from './report/ports.ts';
+import type { VolunteerHealth } from './serve/volunteer-health.ts';
 
-export interface VolunteerConfig extends GatherConfig {
+export interface VolunteerConfig extends GatherConfig, AccessConfig {
   /** --period, in milliseconds; 0 makes one report and ends. */
   readonly periodMs: number;
   /** --database: see DATABASE_FORMS in deliver/open.ts. */
@@ -17,6 +31,16 @@ export interface VolunteerConfig extends GatherConfig {
   readonly kubeconfig?: string;
   /** --context */
   readonly context?: string;
+  /** --spool-dir: where reports wait until they are stored; in memory where none is given. */
+  readonly spoolDir?: string;
+  /** --spool-size, in bytes. */
+  readonly spoolBytes?: number;
+  /** --initial-delay, in milliseconds: the first report waits a random part of it. A one-shot does not wait. */
+  readonly initialDelayMs?: number;
+  /** --timeout, in milliseconds: how long a delivery may take, and how long a one-shot tries. */
+  readonly timeoutMs?: number;
+  /** --health-port: where /livez, /readyz and /metrics are served; nowhere where none is given. */
+  readonly healthPort?: number;
 }
 
 export interface VolunteerOptions {
@@ -24,6 +48,8 @@ export interface VolunteerOptions {
   readonly version: string;
   readonly clock: Clock;
   readonly randomBytes: (length: number) => Uint8Array;
+  /** A number from 0 to less than 1, for what is only to differ from one volunteer to the next. */
+  readonly random?: () => number;
   readonly logger: Logger;
   /** Where --database stdout prints. */
   readonly stdout: Writable;
@@ -47,30 +73,68 @@ export type VolunteerEnd =
 export interface Volunteer {
   /** Resolves when the volunteer has ended, by itself (one-shot) or because it was closed; never rejects. */
   readonly done: Promise<VolunteerEnd>;
+  /** The port of /livez, /readyz and /metrics, where one was asked for. */
+  readonly healthPort?: number;
   /** Ends a sleep or a gathering at once, and a delivery within the grace; resolves when all is closed. Idempotent. */
   close(): Promise<void>;
 }
 
+/** What a spool holds where nobody says otherwise: weeks of reports of a large cluster. */
+export const DEFAULT_SPOOL_BYTES = 16 * 2 ** 20;
+export const DEFAULT_TIMEOUT_MS = 60_000;
+/** Each period is a little longer or shorter, so that many volunteers which began together do not stay so. */
+const PERIOD_JITTER = 0.05;
+/** More than reading the largest cluster takes, with all its retries. */
+const LONGEST_GATHERING_MS = 900_000;
+
 /**
- * The volunteer: every period it gathers a report and delivers it. What fails is logged, and the next period tries anew; a one-shot
- * ends with it. A collector that asks for rarer reports than the period gets them.
+ * The volunteer: every period it gathers a report and puts it into the spool, from which reports are delivered beside that, for as
+ * long as it takes. What fails is tried again and said quietly. A collector that asks for rarer reports than the period gets them.
  *
- * Rejects with a SpartakusError `invalid` where the configuration cannot be used: the database, the kubeconfig or its context.
+ * A one-shot gathers one report and tries to deliver it, and what an earlier run left in the spool, until the timeout.
+ *
+ * Rejects with a SpartakusError `invalid` where the configuration cannot be used: the database, the proxy that the environment names for it,
+ * its certificates and token, the spool directory, the kubeconfig or its context, the health port.
  */
 export async function startVolunteer(config: VolunteerConfig, options: VolunteerOptions): Promise<Volunteer> {
-  const { clock, logger, stdout, env, serviceAccountDir, graceMs = 5000 } = options;
+  const { clock, logger, stdout, env, serviceAccountDir, random = Math.random, graceMs = 5000 } = options;
+  const { database, spoolDir, spoolBytes = DEFAULT_SPOOL_BYTES, timeoutMs = DEFAULT_TIMEOUT_MS } = config;
   const stop = new AbortController();
   const giveUp = new AbortController();
   const ended = new AbortController();
-  checkDatabase(config.database);
+  checkDatabase(database);
+  const access = await openAccess(config, database);
+  const ledger = createLedger();
+  const spool = await openSpool({ ...(spoolDir === undefined ? {} : { dir: spoolDir }), maxBytes: spoolBytes }, { clock, logger, ledger });
   const kube = await openKubeClient(config, { env, clock, ...(serviceAccountDir === undefined ? {} : { serviceAccountDir }) });
-  const sink = await openDatabase(config.database, { stdout, signal: giveUp.signal });
+  const sink = await openDatabase(database, { stdout, timeoutMs, access, env, signal: giveUp.signal });
 
-  logger.info({ database: maskUrl(config.database), periodMs: config.periodMs }, 'The volunteer has started.');
-  const finish = async (): Promise<VolunteerEnd> => {
-    const end = await run({ config, options, kube, sink, stop: stop.signal });
+  const state: State = { gathered: false, gathering: createHeartbeat(clock), delivering: createHeartbeat(clock) };
+  const health = await openHealth(config.healthPort, state, ledger, spool).catch(async (error: unknown) => {
     kube.close();
     await sink.close();
+    throw error;
+  });
+  logger.info({ database: maskUrl(database), periodMs: config.periodMs }, 'The volunteer has started.');
+  const run: Run = {
+    config,
+    options,
+    kube,
+    spool,
+    sink,
+    ledger,
+    random,
+    timeoutMs,
+    state,
+    stop: stop.signal,
+    giveUp,
+  };
+  const finish = async (): Promise<VolunteerEnd> => {
+    const end = await (config.periodMs === 0 ? runOnce(run) : runForever(run));
+    kube.close();
+    await sink.close();
+    await spool.close();
+    await health?.close();
     ended.abort();
     return end;
   };
@@ -78,6 +142,7 @@ export async function startVolunteer(config: VolunteerConfig, options: Volunteer
 
   return {
     done,
+    ...(health === undefined ? {} : { healthPort: health.port }),
     close: async () => {
       stop.abort();
       kube.close();
@@ -88,62 +153,160 @@ export async function startVolunteer(config: VolunteerConfig, options: Volunteer
   };
 }
 
+/** How a volunteer fares, for its health. */
+interface State {
+  /** Whether the last gathering worked. */
+  gathered: boolean;
+  readonly gathering: Heartbeat;
+  readonly delivering: Heartbeat;
+}
+
+async function openHealth(port: number | undefined, state: State, ledger: Ledger, spool: Spool): Promise<VolunteerHealth | undefined> {
+  if (port === undefined) return undefined;
+  // A server is 8 MiB that most volunteers have no need of.
+  const { openVolunteerHealth } = await import('./serve/volunteer-health.ts');
+  return openVolunteerHealth({
+    port,
+    isLive: () => state.gathering.isAlive() && state.delivering.isAlive(),
+    isReady: () => state.gathered,
+    ledger,
+    spoolSize: () => spool.size(),
+  });
+}
+
+/** A volunteer at work. */
 interface Run {
   readonly config: VolunteerConfig;
   readonly options: VolunteerOptions;
   readonly kube: KubeClient;
+  readonly spool: Spool;
   readonly sink: ReportSink;
+  readonly ledger: Ledger;
+  readonly random: () => number;
+  readonly timeoutMs: number;
+  readonly state: State;
   readonly stop: AbortSignal;
+  /** Breaks off a delivery that is under way. */
+  readonly giveUp: AbortController;
 }
 
-async function run({ config, options, kube, sink, stop }: Run): Promise<VolunteerEnd> {
-  const { periodMs } = config;
-  for (let sequence = 1; ; sequence++) {
-    const outcome = await reportOnce(config, options, { kube, sink, sequence });
-    log(outcome, options.logger, stop);
-    if (periodMs === 0) return outcome.status === 'failed' ? outcome : { status: 'stored' };
-    const nextInMs = waitMs(periodMs, outcome);
-    if (nextInMs > periodMs) options.logger.info({ nextInMs, periodMs }, 'The collector asks for a longer time until the next report.');
-    await options.clock.sleep(nextInMs, stop);
-    if (stop.aborted) return { status: 'closed' };
+async function runForever(run: Run): Promise<VolunteerEnd> {
+  const { config, options, stop, ledger, random, state } = run;
+  const { clock, logger } = options;
+  const { periodMs, initialDelayMs = 0 } = config;
+  const outage = createOutage({ clock, logger, failing: 'No report can be made', working: 'Reports are made again' });
+  const backoff = createBackoff({ random });
+
+  // The backlog waits too: the volunteers of many clusters that are started at once do not all knock at once.
+  if (initialDelayMs > 0) await rest(run, initialDelayMs * random());
+  if (stop.aborted) return { status: 'closed' };
+  const delivery = deliver(run);
+  for (let sequence = 1; !stop.aborted; ) {
+    const beganMs = clock.now().getTime();
+    state.gathering.beat(LONGEST_GATHERING_MS);
+    try {
+      const report = await gather(run, sequence);
+      state.gathered = true;
+      sequence += 1;
+      ledger.add('made');
+      backoff.reset();
+      outage.end();
+      await delivery.add(report);
+      await restUntilNext(run, delivery, beganMs);
+    } catch (thrown) {
+      if (stop.aborted) break;
+      const error = SpartakusError.from(thrown);
+      state.gathered = false;
+      ledger.fail('gathering', error.kind);
+      outage.fail(error);
+      await rest(run, error.retryable ? Math.min(backoff.next(error.retryAfterMs), periodMs) : periodMs);
+    }
   }
+  await delivery.close();
+  return { status: 'closed' };
 }
 
-/** Gathers a report and delivers it; never rejects. */
-async function reportOnce(
-  config: VolunteerConfig,
-  { version, clock, randomBytes, logger, pageSize }: VolunteerOptions,
-  { kube, sink, sequence }: { readonly kube: KubeClient; readonly sink: ReportSink; readonly sequence: number },
-): Promise<Outcome> {
+async function runOnce(run: Run): Promise<VolunteerEnd> {
+  const { options, stop, giveUp, ledger, spool, timeoutMs } = run;
+  const { clock, logger } = options;
+  const fail = (error: SpartakusError): VolunteerEnd => {
+    const { kind, field, message } = error;
+    // What was broken off on purpose is no error.
+    const write = stop.aborted ? logger.info.bind(logger) : logger.error.bind(logger);
+    write({ kind, ...(field === undefined ? {} : { field }) }, `No report was stored: ${message}`);
+    return { status: 'failed', error };
+  };
+
+  let report: Report;
   try {
-    const report = await gatherReport(config, {
-      kube,
-      version,
-      now: clock.now(),
-      random: randomBytes(16),
-      sequence,
-      logger,
-      ...(pageSize === undefined ? {} : { pageSize }),
-    });
-    const [outcome] = await sink.put([{ report }]);
-    return outcome ?? { status: 'failed', error: new SpartakusError('internal', 'The database gave no outcome for the report.') };
-  } catch (error) {
-    return { status: 'failed', error: SpartakusError.from(error) };
+    report = await gather(run, 1);
+    ledger.add('made');
+    await spool.add(report);
+  } catch (thrown) {
+    return fail(SpartakusError.from(thrown));
   }
+  const settled = new AbortController();
+  let outcome: Outcome | undefined;
+  const delivery = deliver(run, (reportId, finalOutcome) => {
+    if (reportId !== report.reportId) return;
+    outcome = finalOutcome;
+    settled.abort();
+  });
+  await clock.sleep(timeoutMs, AbortSignal.any([stop, settled.signal]));
+  if (!stop.aborted && !settled.signal.aborted) giveUp.abort();
+  await delivery.close();
+  if (outcome === undefined) return fail(delivery.lastError() ?? new SpartakusError('unavailable', `It took longer than ${timeoutMs / 1000} s.`));
+  return outcome.status === 'failed' ? outcome : { status: 'stored' };
 }
 
-function waitMs(periodMs: number, outcome: Outcome): number {
-  const askedMs = outcome.status === 'failed' ? undefined : outcome.nextReportAfterMs;
-  return Math.max(periodMs, askedMs ?? 0);
+function gather({ config, options, kube }: Run, sequence: number): Promise<Report> {
+  const { version, clock, randomBytes, logger, pageSize } = options;
+  return gatherReport(config, {
+    kube,
+    version,
+    now: clock.now(),
+    random: randomBytes(16),
+    sequence,
+    logger,
+    ...(pageSize === undefined ? {} : { pageSize }),
+  });
 }
 
-function log(outcome: Outcome, logger: Logger, stop: AbortSignal): void {
-  if (outcome.status !== 'failed') {
-    logger.info({ outcome: outcome.status }, 'The report is stored.');
-    return;
+function deliver(run: Run, onSettled?: (reportId: string, outcome: Outcome) => void): Delivery {
+  const { spool, sink, options, random, ledger, state, timeoutMs } = run;
+  const { clock, logger } = options;
+  return startDelivery({
+    spool,
+    sink,
+    clock,
+    random,
+    logger,
+    ledger,
+    heartbeat: state.delivering,
+    timeoutMs,
+    ...(onSettled === undefined ? {} : { onSettled }),
+  });
+}
+
+function rest({ options, state, stop }: Run, ms: number): Promise<void> {
+  state.gathering.beat(ms);
+  return options.clock.sleep(ms, stop);
+}
+
+/** Waits until the next report is due; what the collector asks for meanwhile counts already. */
+async function restUntilNext(run: Run, delivery: Delivery, beganMs: number): Promise<void> {
+  const { config, options, random, stop } = run;
+  const { clock, logger } = options;
+  const { periodMs } = config;
+  const ownMs = periodMs * (1 + PERIOD_JITTER * (2 * random() - 1));
+  const askedSpread = 1 + PERIOD_JITTER * random();
+  let saidMs = periodMs;
+  while (!stop.aborted) {
+    const askedMs = delivery.nextReportAfterMs() ?? 0;
+    if (askedMs > saidMs) logger.info({ askedMs, periodMs }, 'The collector asks for a longer time until the next report.');
+    saidMs = Math.max(saidMs, askedMs);
+    const leftMs = beganMs + Math.max(ownMs, askedMs > periodMs ? askedMs * askedSpread : 0) - clock.now().getTime();
+    if (leftMs <= 0) return;
+    await rest(run, leftMs);
   }
-  const { kind, field, message } = outcome.error;
-  // What was broken off on purpose is no error.
-  const write = stop.aborted ? logger.info.bind(logger) : logger.error.bind(logger);
-  write({ kind, ...(field === undefined ? {} : { field }) }, `No report was stored: ${message}`);
 }

@@ -1,7 +1,7 @@
 import { PassThrough } from 'node:stream';
 import { create } from '@bufbuild/protobuf';
 import { durationFromMs } from '@bufbuild/protobuf/wkt';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { Outcome as ReceiptOutcome, PolicySchema } from '../gen/spartakus/collector/v1/collector_service_pb.js';
 import { startVolunteer } from '../src/volunteer.ts';
 import type { Volunteer, VolunteerConfig, VolunteerOptions } from '../src/volunteer.ts';
@@ -56,6 +56,7 @@ async function start(config: Partial<VolunteerConfig> = {}, options: Partial<Vol
     {
       version: 'v2.0.0',
       clock,
+      random: () => 0.5,
       randomBytes: (length) => new Uint8Array(length).fill(collector.stored.size + 1),
       logger: { debug: write('debug'), info: write('info'), warn: write('warn'), error: write('error') },
       stdout: new PassThrough(),
@@ -72,8 +73,12 @@ async function start(config: Partial<VolunteerConfig> = {}, options: Partial<Vol
 /** From now on the collector asks, with each receipt, for the next report after this time. */
 function askForAReportAfter(ms: number): void {
   const policy = create(PolicySchema, { nextReportAfter: durationFromMs(ms) });
-  collector.receiptOf = ({ reportId }) => ({ reportId, outcome: ReceiptOutcome.STORED, policy });
+  const { receiptOf } = collector;
+  collector.receiptOf = (report) => ({ ...receiptOf(report), policy });
 }
+
+/** Resolves once the volunteer has the receipt of its first report. */
+const firstStored = () => vi.waitFor(() => expect(lines.map(({ message }) => message)).toContain('The report is stored.'), { interval: 5 });
 
 const stored = () => [...collector.stored.values()];
 const errors = () => lines.filter(({ level }) => level === 'error');
@@ -133,6 +138,7 @@ test('every period a report is made, each with an id, a time and a number of its
     clock.advance(24 * HOUR_MS);
   }
   await clock.asleep();
+  await vi.waitFor(() => expect(collector.stored.size).toBe(4), { interval: 5 });
 
   expect(stored().map(({ sequence, timestamp }) => [sequence, timestamp])).toStrictEqual(
     [1, 2, 3, 4].map((sequence) => [sequence, String(START.getTime() / 1000 + (sequence - 1) * 86_400)]),
@@ -141,37 +147,40 @@ test('every period a report is made, each with an id, a time and a number of its
 
 test('a collector that asks for rarer reports gets them', async () => {
   askForAReportAfter(48 * HOUR_MS);
-
+  const spreadMs = 48 * HOUR_MS * 0.025;
   await start();
+  await clock.asleep();
+  await firstStored();
 
-  await expect(clock.asleep()).resolves.toBe(48 * HOUR_MS);
-  expect(lines.at(-1)).toMatchObject({ level: 'info', fields: { nextInMs: 48 * HOUR_MS } });
+  clock.advance(24 * HOUR_MS);
+
+  await expect(clock.asleep()).resolves.toBe(24 * HOUR_MS + spreadMs);
+  expect(lines.at(-1)).toMatchObject({ level: 'info', fields: { askedMs: 48 * HOUR_MS } });
 });
 
 test('a collector that asks for more frequent reports than the administrator wants does not get them', async () => {
   askForAReportAfter(1);
-
   await start();
+  await clock.asleep();
+  await firstStored();
+
+  clock.advance(24 * HOUR_MS - 1);
+  expect(collector.stored.size).toBe(1);
+  clock.advance(1);
 
   await expect(clock.asleep()).resolves.toBe(24 * HOUR_MS);
 });
 
-test('a failure is logged with what to do, and the next period tries anew', async () => {
-  const { serve } = collector;
+test('a one-shot that cannot deliver tries until the timeout, and says why and what to do', async () => {
   collector.serve = (stream) => stream.emit('error', { code: 14, details: 'away' });
-  await start();
-  await clock.asleep();
-  const failures = errors();
-  collector.serve = serve;
+  const volunteer = await start({ periodMs: 0, timeoutMs: 20_000 });
 
-  clock.advance(24 * HOUR_MS);
-  await clock.asleep();
+  await clock.pass(20_000, 2);
 
-  expect(failures.map(({ message }) => message)).toStrictEqual([
+  await expect(volunteer.done).resolves.toMatchObject({ status: 'failed', error: { kind: 'unavailable' } });
+  expect(errors().map(({ message }) => message)).toStrictEqual([
     `No report was stored: The collector at grpc://127.0.0.1:${collector.port} did not take the report: away (gRPC code 14). Is a collector running there, and does nothing stand in between?`,
   ]);
-  expect(stored().map(({ sequence }) => sequence)).toStrictEqual([2]);
-  expect(errors()).toHaveLength(1);
 });
 
 test('closing ends the sleep between two reports at once', async () => {
@@ -202,7 +211,6 @@ test('closing waits for a delivery that ends within the grace', async () => {
   const goOn = await arrived.promise;
 
   const closing = volunteer.close();
-  await clock.asleep();
   goOn();
   await closing;
 
@@ -214,6 +222,7 @@ test('closing gives up a delivery that takes longer than the grace', async () =>
   collector.serve = () => arrived.resolve();
   const volunteer = await start({ periodMs: 0 });
   await arrived.promise;
+  await expect(clock.asleep()).resolves.toBe(60_000);
 
   const closing = volunteer.close();
   await expect(clock.asleep()).resolves.toBe(5000);
@@ -241,7 +250,8 @@ test('a configuration that cannot be used is refused at the start', async () => 
 });
 
 test('the log says neither the token nor the password in the URL', async () => {
-  const volunteer = await start({ periodMs: 0, database: 'http://user:hunter2@127.0.0.1:1' });
+  const volunteer = await start({ periodMs: 0, database: 'http://user:hunter2@127.0.0.1:1', timeoutMs: 1000 });
+  await clock.pass(1000, 2);
 
   await volunteer.done;
 

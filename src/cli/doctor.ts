@@ -1,6 +1,7 @@
 import { checkDatabase, DATABASE_FORMS } from '../deliver/open.ts';
 import { runDoctor } from '../doctor.ts';
 import { SERVICE_ACCOUNT_DIR } from '../gather/in-cluster.ts';
+import { ACCESS_FLAGS, pickAccess } from './access-flags.ts';
 import { createCommand } from './command.ts';
 import { checkTogether, CLUSTER_ID_HELP, GATHER_FLAGS, gatherConfig } from './gather-flags.ts';
 import { parseText } from './values.ts';
@@ -27,6 +28,7 @@ export const doctorCommand = createCommand({
       },
     },
     ...GATHER_FLAGS,
+    ...ACCESS_FLAGS,
     kubeconfig: { placeholder: 'FILE', help: "The kubeconfig to use (default: the pod's service account, $KUBECONFIG, ~/.kube/config).", parse: parseText },
     context: { placeholder: 'NAME', help: "The kubeconfig's context to use (default: its current one).", parse: parseText },
     'service-account-dir': { placeholder: 'DIR', default: SERVICE_ACCOUNT_DIR, help: "Where the pod's service account is mounted.", parse: parseText },
@@ -40,6 +42,7 @@ export const doctorCommand = createCommand({
       // A version that was kept and cannot be read is told of the spool.
       ...(await gatherConfig({ ...values, 'spool-dir': undefined }, { keep: false })),
       database,
+      ...pickAccess(values),
       ...(spoolDir === undefined ? {} : { spoolDir }),
       ...(kubeconfig === undefined ? {} : { kubeconfig }),
       ...(context === undefined ? {} : { context }),

@@ -56,3 +56,12 @@ export function parseDurationMs(text: string): number {
   } while (position < text.length);
   return totalMs;
 }
+
+const LONGEST_TIMEOUT_MS = 86_400_000;
+
+/** How long something may take: more than nothing, at most a day. In whole milliseconds, as timers have it. */
+export function parseTimeoutMs(text: string): number {
+  const ms = Math.ceil(parseDurationMs(text));
+  if (ms >= 1 && ms <= LONGEST_TIMEOUT_MS) return ms;
+  throw new Error(`${JSON.stringify(text)} is not a time to wait: use more than 0 and at most 24h`);
+}

@@ -1,14 +1,17 @@
 import { randomBytes } from 'node:crypto';
 
 import { systemClock } from '../clock.ts';
-import { checkDatabase, DATABASE_FORMS } from '../deliver/open.ts';
+import { openAccess } from '../deliver/access.ts';
+import { checkDatabase, checkProxy, DATABASE_FORMS } from '../deliver/open.ts';
+import { checkSpoolDir } from '../deliver/spool.ts';
 import { SERVICE_ACCOUNT_DIR } from '../gather/in-cluster.ts';
 import { type KubeConfig, openKubeClient } from '../gather/kube.ts';
 import { startVolunteer } from '../volunteer.ts';
+import { ACCESS_FLAGS, pickAccess } from './access-flags.ts';
 import { createCommand, programVersion } from './command.ts';
 import { checkGatherFlags, CLUSTER_ID_HELP, errorsOf, GATHER_FLAGS, gatherConfig } from './gather-flags.ts';
 import { createLogger } from './logger.ts';
-import { parseDurationMs, parseSwitch, parseText } from './values.ts';
+import { parseBytes, parseDurationMs, parsePort, parseSwitch, parseText, parseTimeoutMs } from './values.ts';
 
 /** `spartakus volunteer`: reads the Kubernetes API, and reports. */
 export const volunteerCommand = createCommand({
@@ -48,12 +51,48 @@ export const volunteerCommand = createCommand({
       help: "Where the pod's service account is mounted.",
       parse: parseText,
     },
+    ...ACCESS_FLAGS,
+    'initial-delay': {
+      placeholder: 'DURATION',
+      default: '1m',
+      help: 'The first report waits a random part of it, so that many clusters do not report at once. A one-shot does not wait.',
+      parse: parseDurationMs,
+    },
+    timeout: {
+      placeholder: 'DURATION',
+      default: '1m',
+      help: 'How long an attempt to deliver may take. It is tried again until it works; a one-shot tries no longer than that in all.',
+      parse: parseTimeoutMs,
+    },
+    'spool-dir': {
+      placeholder: 'DIR',
+      help: 'Where reports wait until the collector has stored them; refused ones are set aside there (default: in memory).',
+      parse: parseText,
+    },
+    'spool-size': {
+      placeholder: 'BYTES',
+      default: '16Mi',
+      help: 'How much may wait; beyond it the oldest reports are dropped.',
+      parse: parseBytes,
+    },
+    'health-port': {
+      placeholder: 'PORT',
+      help: 'Serves /livez, /readyz and /metrics on this port, 0 for any free one (default: not at all).',
+      parse: parsePort,
+    },
     verbose: { default: 'false', help: 'Logs more.', parse: parseSwitch },
   },
   async check(values, { env }) {
     const { 'service-account-dir': serviceAccountDir = SERVICE_ACCOUNT_DIR } = values;
     const openAndClose = async (): Promise<void> => (await openKubeClient(pickKubeConfig(values), { env, serviceAccountDir })).close();
-    return [...(await checkGatherFlags(values)), ...(await errorsOf(openAndClose))];
+    const { database = 'stdout', 'spool-dir': spoolDir } = values;
+    return [
+      ...(await errorsOf(() => checkProxy(database, env))),
+      ...(await errorsOf(() => openAccess(pickAccess(values), database))),
+      ...(spoolDir === undefined ? [] : await errorsOf(() => checkSpoolDir(spoolDir))),
+      ...(await checkGatherFlags(values)),
+      ...(await errorsOf(openAndClose)),
+    ];
   },
   async execute(values, io) {
     const logger = createLogger(io, values.verbose);
@@ -63,6 +102,12 @@ export const volunteerCommand = createCommand({
         periodMs: values.period,
         database: values.database,
         ...pickKubeConfig(values),
+        ...pickAccess(values),
+        ...(values['spool-dir'] === undefined ? {} : { spoolDir: values['spool-dir'] }),
+        spoolBytes: values['spool-size'],
+        initialDelayMs: values['initial-delay'],
+        timeoutMs: values.timeout,
+        ...(values['health-port'] === undefined ? {} : { healthPort: values['health-port'] }),
       },
       {
         version: `v${programVersion()}`,

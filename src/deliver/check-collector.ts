@@ -14,14 +14,16 @@ import type { Check } from '../report/check.ts';
 import { fail, ok, warn } from '../report/check.ts';
 import { messageOf } from '../report/errors.ts';
 import { maskUrl } from '../report/mask.ts';
+import type { Access } from './access.ts';
 import { excerpt } from './excerpt.ts';
 import { parseGrpcUrl } from './grpc-url.ts';
 import { apiUrl } from './http-url.ts';
+import { httpTarget, type Proxy, proxyFor } from './proxy.ts';
 
 export interface CheckCollectorOptions {
   readonly env: NodeJS.ProcessEnv;
-  /** The CAs that the collector's certificate is checked against, as PEM; the system's where none are given. */
-  readonly ca?: Buffer;
+  /** Certificates and token; see access.ts. */
+  readonly access: Access;
   /** How long each step may take, in milliseconds. */
   readonly timeoutMs?: number;
 }
@@ -46,18 +48,24 @@ export async function* checkCollector(spec: string, options: CheckCollectorOptio
     return;
   }
   const target = targetOf(spec);
-  const proxy = target.isGrpc ? proxyOf(target, options.env) : undefined;
-  yield ok('proxy', proxy === undefined ? 'none is used' : `${maskUrl(proxy.value)}, from ${proxy.variable}`);
-  const isDirect = proxy === undefined;
-  const dns = await checkDns(isDirect ? target.host : (URL.parse(proxy.value)?.hostname ?? proxy.value));
+  let proxy: Proxy | undefined;
+  try {
+    const { host, port, isGrpc, isTls } = target;
+    proxy = proxyFor({ kind: isGrpc ? 'grpc' : isTls ? 'https' : 'http', host, port }, options.env);
+  } catch (error) {
+    yield fail('proxy', messageOf(error));
+    return;
+  }
+  yield ok('proxy', proxy === undefined ? 'none is used' : `${maskUrl(proxy.url.origin)}, from $${proxy.variable}`);
+  const dns = await checkDns(proxy === undefined ? target.host : httpTarget(proxy.url).host);
   yield dns;
   if (dns.status === 'FAIL') return;
-  if (target.isTls && isDirect) {
+  if (target.isTls && proxy === undefined) {
     const tls = await checkTls(target, options);
     yield tls;
     if (tls.status === 'FAIL') return;
   }
-  yield await (target.isGrpc ? checkGrpcHealth(target, options) : checkHttpHealth(target, options));
+  yield await (target.isGrpc ? checkGrpcHealth(target, proxy, options) : checkHttpHealth(target, proxy, options));
 }
 
 function targetOf(spec: string): Target {
@@ -70,19 +78,6 @@ function targetOf(spec: string): Target {
   return { url: url.href, isGrpc: false, host: url.hostname.replace(/^\[(.*)\]$/, '$1'), port: Number(url.port) || (isTls ? 443 : 80), isTls };
 }
 
-/** The proxy that grpc-js goes through (its http_proxy.js): the first of these variables, unless no_proxy names the host. */
-function proxyOf({ host }: Target, env: NodeJS.ProcessEnv): { readonly variable: string; readonly value: string } | undefined {
-  const variable = ['grpc_proxy', 'https_proxy', 'http_proxy'].find((name) => (env[name] ?? '') !== '');
-  const exempt = (env['no_grpc_proxy'] ?? env['no_proxy'] ?? '').split(',').map((name) => name.trim());
-  const isExempt = exempt.some((name) => name !== '' && (host === name || host.endsWith(name.startsWith('.') ? name : `.${name}`)));
-  if (variable === undefined || isExempt || isLoopback(host)) return undefined;
-  return { variable, value: env[variable] ?? '' };
-}
-
-function isLoopback(host: string): boolean {
-  return host === 'localhost' || host === '::1' || /^127(\.\d+){3}$/.test(host);
-}
-
 async function checkDns(host: string): Promise<Check> {
   if (isIP(host) !== 0) return ok('DNS', `${host} is an address`);
   try {
@@ -93,10 +88,10 @@ async function checkDns(host: string): Promise<Check> {
   }
 }
 
-function checkTls({ host, port, isGrpc }: Target, { ca, timeoutMs = 10_000 }: CheckCollectorOptions): Promise<Check> {
+function checkTls({ host, port, isGrpc }: Target, { access: { ca, cert, key }, timeoutMs = 10_000 }: CheckCollectorOptions): Promise<Check> {
   const { promise, resolve } = Promise.withResolvers<Check>();
   const name = isIP(host) === 0 ? { servername: host } : {};
-  const socket = connect({ host, port, ...name, ...(ca === undefined ? {} : { ca }), ALPNProtocols: [isGrpc ? 'h2' : 'http/1.1'] });
+  const socket = connect({ host, port, ...name, ca, cert, key, ALPNProtocols: [isGrpc ? 'h2' : 'http/1.1'] });
   socket.setTimeout(timeoutMs, () => socket.destroy(new Error(`no answer within ${timeoutMs / 1000} s`)));
   socket.once('error', (error) => {
     resolve(fail('TLS', `${host}:${port}: ${messageOf(error)}. Is this the collector's address, and its certificate signed by a CA that is known here?`));
@@ -110,10 +105,10 @@ function checkTls({ host, port, isGrpc }: Target, { ca, timeoutMs = 10_000 }: Ch
   return promise;
 }
 
-async function checkGrpcHealth(target: Target, { ca, timeoutMs = 10_000 }: CheckCollectorOptions): Promise<Check> {
+async function checkGrpcHealth(target: Target, proxy: Proxy | undefined, { access, timeoutMs = 10_000 }: CheckCollectorOptions): Promise<Check> {
   // As in open.ts: gRPC only comes into memory where it is used.
-  const [{ openClient }, { status: Code }] = await Promise.all([import('./rpc.ts'), import('@grpc/grpc-js')]);
-  const client = openClient(parseGrpcUrl(target.url), ca);
+  const [{ openRpcClient }, { status: Code }] = await Promise.all([import('./rpc-client.ts'), import('@grpc/grpc-js')]);
+  const client = openRpcClient(parseGrpcUrl(target.url), access, proxy?.url);
   try {
     const { status } = await askHealth(client, timeoutMs);
     if (status === ServingStatus.SERVING) return ok('collector', `${target.url} serves`);
@@ -143,12 +138,17 @@ function askHealth(client: Client, timeoutMs: number): Promise<HealthCheckRespon
 /** Of the whole server. */
 const question = create(HealthCheckRequestSchema);
 
-async function checkHttpHealth({ url, isTls }: Target, { ca, timeoutMs = 10_000 }: CheckCollectorOptions): Promise<Check> {
-  const { request } = isTls ? await import('node:https') : await import('node:http');
+async function checkHttpHealth(
+  { url, isTls }: Target,
+  proxy: Proxy | undefined,
+  { access, timeoutMs = 10_000 }: CheckCollectorOptions,
+): Promise<Check> {
+  const [{ request }, { openAgent }] = await Promise.all([isTls ? import('node:https') : import('node:http'), import('./http.ts')]);
   const health = new URL(url.replace(/\/api\/v1$/, '/healthz'));
   const shown = maskUrl(health.href);
   const { promise, resolve } = Promise.withResolvers<Check>();
-  const outgoing = request(health, { signal: AbortSignal.timeout(timeoutMs), ...(ca === undefined ? {} : { ca }) });
+  const agent = openAgent(health, access, proxy?.url.href);
+  const outgoing = request(health, { agent, signal: AbortSignal.timeout(timeoutMs) });
   outgoing.once('response', (answer) => {
     answer.resume();
     const { statusCode = 0 } = answer;
@@ -160,5 +160,5 @@ async function checkHttpHealth({ url, isTls }: Target, { ca, timeoutMs = 10_000 
   });
   outgoing.on('error', (error) => resolve(fail('collector', `${shown}: ${excerpt(messageOf(error))}. Is a collector running there?`)));
   outgoing.end();
-  return promise;
+  return await promise.finally(() => agent.destroy());
 }

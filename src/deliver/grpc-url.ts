@@ -31,3 +31,8 @@ export function parseGrpcUrl(text: string): GrpcTarget {
   const host = url.hostname.replace(/^\[(.*)\]$/, '$1');
   return { host, authority: `${url.hostname}:${url.port || DEFAULT_PORT[url.protocol]}`, tls: url.protocol === 'grpcs:' };
 }
+
+/** The port of an authority as a target has it. */
+export function portOf(authority: string): number {
+  return Number(/:(\d+)$/.exec(authority)?.[1]);
+}

@@ -2,8 +2,10 @@ import type { Writable } from 'node:stream';
 import { SpartakusError } from '../report/errors.ts';
 import { maskUrl } from '../report/mask.ts';
 import type { ReportSink } from '../report/ports.ts';
-import { parseGrpcUrl } from './grpc-url.ts';
+import type { Access } from './access.ts';
+import { parseGrpcUrl, portOf } from './grpc-url.ts';
 import { apiUrl } from './http-url.ts';
+import { httpTarget, proxyFor } from './proxy.ts';
 import { openStdoutSink } from './stdout.ts';
 
 /** A form that --database takes, for help and --print-databases. */
@@ -26,6 +28,10 @@ export interface OpenOptions {
   readonly stdout: Writable;
   /** How long a delivery may take, in milliseconds; the transport's own default where none is given. */
   readonly timeoutMs?: number;
+  /** Certificates and token; see access.ts. */
+  readonly access?: Access;
+  /** Where proxies are named; see proxy.ts. */
+  readonly env?: NodeJS.ProcessEnv;
   /** Gives up what is under way. */
   readonly signal?: AbortSignal;
 }
@@ -37,9 +43,17 @@ export function checkDatabase(spec: string): void {
   transportOf(spec);
 }
 
-/** Opens what --database names. Nothing connects before the first put; a wrong value is thrown as by {@link checkDatabase}. */
-export async function openDatabase(spec: string, { stdout, timeoutMs, signal }: OpenOptions): Promise<ReportSink> {
-  const options = { ...(timeoutMs === undefined ? {} : { timeoutMs }), ...(signal === undefined ? {} : { signal }) };
+/** Checks the way to the database: the proxy that the environment names for it. A wrong one is thrown as a SpartakusError `invalid`. */
+export function checkProxy(spec: string, env: NodeJS.ProcessEnv): void {
+  const transport = transportOf(spec);
+  if (transport === 'rpc') {
+    const { host, authority } = parseGrpcUrl(spec);
+    proxyFor({ kind: 'grpc', host, port: portOf(authority) }, env);
+  } else if (transport === 'http') proxyFor(httpTarget(apiUrl(spec)), env);
+}
+
+/** Opens what --database names. Nothing connects before the first put; a wrong value is thrown as by {@link checkDatabase}, and so is a wrong proxy. */
+export async function openDatabase(spec: string, { stdout, ...options }: OpenOptions): Promise<ReportSink> {
   const transport = transportOf(spec);
   if (transport === 'stdout') return openStdoutSink(stdout);
   // Only what is needed comes into memory: gRPC is 10 MiB, and even node:http is 8, for as a module it brings Node's WebSocket along.

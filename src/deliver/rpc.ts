@@ -1,10 +1,7 @@
-import { isIP } from 'node:net';
-import { checkServerIdentity } from 'node:tls';
-import type { PeerCertificate } from 'node:tls';
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
 import { durationMs } from '@bufbuild/protobuf/wkt';
 import type { Duration } from '@bufbuild/protobuf/wkt';
-import { Client, credentials, status as Code } from '@grpc/grpc-js';
+import { Metadata, status as Code } from '@grpc/grpc-js';
 import type { ClientDuplexStream, StatusObject } from '@grpc/grpc-js';
 import {
   CollectorService,
@@ -15,10 +12,14 @@ import {
 import type { Receipt, StreamReportsResponse } from '../../gen/spartakus/collector/v1/collector_service_pb.js';
 import { messageOf, SpartakusError } from '../report/errors.ts';
 import type { Outcome, ReportEntry, ReportSink } from '../report/ports.ts';
-import { excerpt } from './excerpt.ts';
-import { parseGrpcUrl } from './grpc-url.ts';
-import type { GrpcTarget } from './grpc-url.ts';
 import { createPending } from '../report/pending.ts';
+import { NO_ACCESS } from './access.ts';
+import type { Access } from './access.ts';
+import { excerpt } from './excerpt.ts';
+import { parseGrpcUrl, portOf } from './grpc-url.ts';
+import { placeBehind, proxyFor } from './proxy.ts';
+import { retryInfoMs } from './retry-info.ts';
+import { openRpcClient } from './rpc-client.ts';
 import { kindOfGrpcCode, kindOfRefusal } from './status.ts';
 
 const METHOD = `/${CollectorService.typeName}/${CollectorService.method.streamReports.name}`;
@@ -31,8 +32,10 @@ export interface RpcConfig {
 export interface RpcOptions {
   /** How long one put may take, in milliseconds. */
   readonly timeoutMs?: number;
-  /** The CAs that the collector's certificate is checked against, as PEM; the system's where none are given. */
-  readonly ca?: Buffer;
+  /** Certificates and token; see access.ts. */
+  readonly access?: Access;
+  /** Where proxies are named; see proxy.ts. */
+  readonly env?: NodeJS.ProcessEnv;
   /** Gives up what is under way: its reports fail as `unavailable`. */
   readonly signal?: AbortSignal;
 }
@@ -41,19 +44,26 @@ type Call = ClientDuplexStream<Buffer, StreamReportsResponse>;
 
 /**
  * A collector that takes reports over gRPC. Each put is one stream; the receipts, in whatever order they come, become outcomes in the
- * order of the reports. Nothing connects before the first put. Throws a SpartakusError `invalid` where the URL is wrong.
+ * order of the reports. Nothing connects before the first put. Throws a SpartakusError `invalid` where the URL is wrong, or that of
+ * a proxy.
  */
 export function openRpcSink({ url }: RpcConfig, options: RpcOptions = {}): ReportSink {
-  const { timeoutMs = 60_000, ca, signal } = options;
-  const client = openClient(parseGrpcUrl(url), ca);
+  const { timeoutMs = 60_000, access = NO_ACCESS, env = {}, signal } = options;
+  const target = parseGrpcUrl(url);
+  const proxy = proxyFor({ kind: 'grpc', host: target.host, port: portOf(target.authority) }, env);
+  const place = placeBehind(proxy, url);
+  const client = openRpcClient(target, access, proxy?.url);
   const calls = new Set<Call>();
   const pending = createPending();
 
-  const open = (): Call => {
+  const open = (authorization: string | undefined): Call => {
+    const metadata = new Metadata();
+    if (authorization !== undefined) metadata.set('authorization', authorization);
     const call = client.makeBidiStreamRequest<Buffer, StreamReportsResponse>(
       METHOD,
       (bytes) => bytes,
       (bytes) => fromBinary(StreamReportsResponseSchema, bytes),
+      metadata,
       { deadline: Date.now() + timeoutMs },
     );
     calls.add(call);
@@ -69,13 +79,17 @@ export function openRpcSink({ url }: RpcConfig, options: RpcOptions = {}): Repor
 
   const put = async (entries: readonly ReportEntry[]): Promise<readonly Outcome[]> => {
     if (entries.length === 0) return [];
-    if (closed) {
-      const error = new SpartakusError('unavailable', `The connection to the collector at ${url} is closed.`);
-      return entries.map(() => ({ status: 'failed', error }));
+    const failAll = (error: SpartakusError): readonly Outcome[] => entries.map(() => ({ status: 'failed', error }));
+    if (closed) return failAll(new SpartakusError('unavailable', `The connection to the collector at ${place} is closed.`));
+    let authorization: string | undefined;
+    try {
+      authorization = await access.authorization();
+    } catch (error) {
+      return failAll(SpartakusError.from(error));
     }
-    const call = open();
+    const call = open(authorization);
     if (signal?.aborted === true) call.cancel();
-    return exchange(call, entries, url);
+    return exchange(call, entries, place);
   };
 
   return {
@@ -91,30 +105,8 @@ export function openRpcSink({ url }: RpcConfig, options: RpcOptions = {}): Repor
   };
 }
 
-/** A client of that collector, which connects when it is first used. */
-export function openClient({ host, authority, tls }: GrpcTarget, ca: Buffer | undefined): Client {
-  // dns: takes names and addresses alike, where grpc-js would read a bare IPv6 address as a scheme.
-  const address = `dns:${authority}`;
-  // grpc-js goes through $grpc_proxy, $https_proxy or $http_proxy. A proxy elsewhere cannot reach this machine's loopback, so that is
-  // left out, as Go's net/http does.
-  const options = { 'grpc.enable_http_proxy': isLoopback(host) ? 0 : 1 };
-  if (!tls) return new Client(address, credentials.createInsecure(), options);
-  if (isIP(host) === 0) return new Client(address, credentials.createSsl(ca), options);
-  // grpc-js sends the host as the TLS server name, and Node.js refuses to send an address as one (RFC 6066 section 3; its deprecation
-  // DEP0123 has become an error). So a name that means nothing is sent, and the certificate is checked against the address all the same.
-  const identity = { checkServerIdentity: (_: string, certificate: PeerCertificate) => checkServerIdentity(host, certificate) };
-  return new Client(address, credentials.createSsl(ca, null, null, identity), {
-    ...options,
-    'grpc.ssl_target_name_override': 'collector.invalid',
-  });
-}
-
-function isLoopback(host: string): boolean {
-  return host === 'localhost' || host === '::1' || /^127(\.\d+){3}$/.test(host);
-}
-
 /** Streams the reports, and gathers their outcomes; never rejects. */
-function exchange(call: Call, entries: readonly ReportEntry[], url: string): Promise<readonly Outcome[]> {
+function exchange(call: Call, entries: readonly ReportEntry[], place: string): Promise<readonly Outcome[]> {
   const { promise, resolve } = Promise.withResolvers<readonly Outcome[]>();
   const outcomes: (Outcome | undefined)[] = entries.map(() => undefined);
   // Which reports still wait for a receipt of their id; two may have the same.
@@ -125,12 +117,12 @@ function exchange(call: Call, entries: readonly ReportEntry[], url: string): Pro
   const settle = (receipt: Receipt): void => {
     const index = waiting.get(receipt.reportId)?.shift();
     if (index === undefined) return;
-    outcomes[index] = outcomeOf(receipt, url);
+    outcomes[index] = outcomeOf(receipt, place);
     left -= 1;
     if (left === 0) finish();
   };
   const finish = (): void => {
-    const error = failure ?? new SpartakusError('internal', `The collector at ${url} ended the stream without a receipt for the report.`);
+    const error = failure ?? new SpartakusError('internal', `The collector at ${place} ended the stream without a receipt for the report.`);
     resolve(outcomes.map((outcome) => outcome ?? { status: 'failed', error }));
   };
 
@@ -156,7 +148,7 @@ function exchange(call: Call, entries: readonly ReportEntry[], url: string): Pro
   call.on('error', () => undefined);
   call.on('status', (status: StatusObject) => {
     call.off('drain', writeOn);
-    if (status.code !== Code.OK) failure ??= errorOf(status, url);
+    if (status.code !== Code.OK) failure ??= errorOf(status, place, entries.length);
     // Receipts that came before it may still be on their way through the stream.
     if (call.readableEnded) finish();
     else call.once('end', finish);
@@ -172,7 +164,7 @@ function* encode(entries: readonly ReportEntry[]): Generator<Buffer> {
   }
 }
 
-function outcomeOf(receipt: Receipt, url: string): Outcome {
+function outcomeOf(receipt: Receipt, place: string): Outcome {
   const nextReportAfterMs = optionalMs(receipt.policy?.nextReportAfter);
   const policy = nextReportAfterMs === undefined ? {} : { nextReportAfterMs };
   switch (receipt.outcome) {
@@ -181,32 +173,40 @@ function outcomeOf(receipt: Receipt, url: string): Outcome {
     case ReceiptOutcome.DUPLICATE:
       return { status: 'duplicate', ...policy };
     case ReceiptOutcome.REFUSED:
-      return { status: 'failed', error: refusalOf(receipt, url) };
+      return { status: 'failed', error: refusalOf(receipt, place) };
     case ReceiptOutcome.UNSPECIFIED:
     default:
-      return { status: 'failed', error: new SpartakusError('internal', `The receipt of the collector at ${url} does not say what became of the report.`) };
+      return { status: 'failed', error: new SpartakusError('internal', `The receipt of the collector at ${place} does not say what became of the report.`) };
   }
 }
 
-function refusalOf({ refusal }: Receipt, url: string): SpartakusError {
+function refusalOf({ refusal }: Receipt, place: string): SpartakusError {
   const retryAfterMs = optionalMs(refusal?.retryAfter);
   const field = refusal?.field ?? '';
   const reason = excerpt(refusal?.reason ?? '') || 'it gives no reason';
   return new SpartakusError(
     kindOfRefusal(refusal?.code ?? 2, retryAfterMs),
-    `The collector at ${url} refused the report${field === '' ? '' : ` for its ${excerpt(field)}`}: ${reason}`,
+    `The collector at ${place} refused the report${field === '' ? '' : ` for its ${excerpt(field)}`}: ${reason}`,
     { ...(field === '' ? {} : { field }), ...(retryAfterMs === undefined ? {} : { retryAfterMs }) },
   );
 }
 
-function errorOf(status: StatusObject, url: string): SpartakusError {
-  const kind = kindOfGrpcCode(status.code);
+function errorOf(status: StatusObject, place: string, reports: number): SpartakusError {
+  const [details] = status.metadata.get('grpc-status-details-bin');
+  const retryAfterMs = Buffer.isBuffer(details) ? retryInfoMs(details) : undefined;
+  // A call with one report fails for that report; of many it is not said which was too much.
+  const kind = reports === 1 ? kindOfRefusal(status.code, retryAfterMs) : kindOfGrpcCode(status.code);
   const advice = {
     unavailable: ' Is a collector running there, and does nothing stand in between?',
     'not-found': ' Does a Spartakus collector listen there?',
+    unauthenticated: ' Is --token-file the token for it?',
   };
-  const hint = kind === 'unavailable' || kind === 'not-found' ? advice[kind] : '';
-  return new SpartakusError(kind, `The collector at ${url} did not take the report: ${excerpt(status.details)} (gRPC code ${status.code}).${hint}`);
+  const hint = kind === 'unavailable' || kind === 'not-found' || kind === 'unauthenticated' ? advice[kind] : '';
+  return new SpartakusError(
+    kind,
+    `The collector at ${place} did not take the report: ${excerpt(status.details)} (gRPC code ${status.code}).${hint}`,
+    retryAfterMs === undefined ? {} : { retryAfterMs },
+  );
 }
 
 function optionalMs(duration: Duration | undefined): number | undefined {

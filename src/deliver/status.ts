@@ -3,8 +3,8 @@ import type { ErrorKind } from '../report/errors.ts';
 // What an answer of the other side means in the words of the domain. serve/status.ts holds the way back.
 
 /**
- * By canonical gRPC code, https://grpc.io/docs/guides/status-codes/. RESOURCE_EXHAUSTED of a whole call counts as retryable: it is not
- * said which of its reports was too much. See {@link kindOfRefusal} for a single report.
+ * By canonical gRPC code, https://grpc.io/docs/guides/status-codes/. RESOURCE_EXHAUSTED of a call with many reports counts as retryable:
+ * it is not said which of them was too much. See {@link kindOfRefusal} for a single report.
  */
 const KIND_BY_GRPC_CODE: readonly ErrorKind[] = [
   'internal', // 0 OK: no error, so whoever asks for its kind has found something odd

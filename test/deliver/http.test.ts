@@ -194,6 +194,17 @@ test('a time to come again is kept', async () => {
   await expect(failOne(sink)).resolves.toMatchObject({ retryAfterMs: 120_000 });
 });
 
+test.each([
+  ['Sat, 21 Nov 2026 00:02:00 GMT', 'Sat, 21 Nov 2026 00:00:00 GMT', 120_000],
+  ['Sat, 21 Nov 2026 00:00:00 GMT', 'Sat, 21 Nov 2026 00:02:00 GMT', 0],
+  ['soon', 'Sat, 21 Nov 2026 00:00:00 GMT', undefined],
+])('a date to come again, %s, is held against the time of the server, %s', async (retryAfter, date, retryAfterMs) => {
+  const { collector, sink } = await start();
+  collector.answer = (response) => response.writeHead(503, { 'retry-after': retryAfter, date }).end();
+
+  expect((await failOne(sink)).retryAfterMs).toBe(retryAfterMs);
+});
+
 test('a collector that does not answer in time is a failure that may be tried again', async () => {
   const { collector, sink } = await start({ timeoutMs: 50 });
   collector.answer = () => undefined;
@@ -202,6 +213,17 @@ test('a collector that does not answer in time is a failure that may be tried ag
 
   expect(error.kind).toBe('unavailable');
   expect(error.message).toContain('no answer within 0.05 s');
+});
+
+test('of many reports to a collector that does not answer, one waits for the timeout', async () => {
+  const { collector, sink } = await start({ timeoutMs: 50 });
+  collector.answer = (response) => (collector.got.length === 1 ? response.writeHead(204).end() : undefined);
+
+  const outcomes = await sink.put(Array.from({ length: 50 }, () => ({ report: makeReport() })));
+
+  expect(outcomes[0]).toStrictEqual({ status: 'stored' });
+  expect(outcomes.slice(1).map(({ status }) => status)).toStrictEqual(Array(49).fill('failed'));
+  expect(collector.got).toHaveLength(2);
 });
 
 test('a collector that is not there is named, and its password is not', async () => {

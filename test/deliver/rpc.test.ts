@@ -1,8 +1,10 @@
 import { create } from '@bufbuild/protobuf';
 import { durationFromMs } from '@bufbuild/protobuf/wkt';
-import { ServerCredentials, status as Code } from '@grpc/grpc-js';
+import { Metadata, ServerCredentials, status as Code } from '@grpc/grpc-js';
 import { afterEach, expect, test, vi } from 'vitest';
 import { Outcome as ReceiptOutcome, StreamReportsResponseSchema } from '../../gen/spartakus/collector/v1/collector_service_pb.js';
+import { NO_ACCESS } from '../../src/deliver/access.ts';
+import { retryInfoMs } from '../../src/deliver/retry-info.ts';
 import { openRpcSink } from '../../src/deliver/rpc.ts';
 import type { RpcOptions } from '../../src/deliver/rpc.ts';
 import type { SpartakusError } from '../../src/report/errors.ts';
@@ -174,7 +176,7 @@ test.each([
   [Code.UNAUTHENTICATED, 'unauthenticated'],
   [Code.PERMISSION_DENIED, 'forbidden'],
   [Code.UNIMPLEMENTED, 'not-found'],
-  [Code.RESOURCE_EXHAUSTED, 'overloaded'],
+  [Code.RESOURCE_EXHAUSTED, 'too-large'],
   [Code.INTERNAL, 'internal'],
 ])('a call that fails with code %i is of kind %s', async (code, kind) => {
   const { collector, sink } = await start();
@@ -184,6 +186,56 @@ test.each([
 
   expect(error.kind).toBe(kind);
   expect(error.message).toContain(`said the server (gRPC code ${code})`);
+});
+
+/** google.rpc.Status with a RetryInfo of 90.5 s behind a message and a detail of another kind, byte for byte. */
+const STATUS_DETAILS = Buffer.concat([
+  Buffer.from([0x08, 14, 0x12, 4, ...Buffer.from('busy')]),
+  Buffer.from([0x1a, 2 + 3, 0x0a, 3, ...Buffer.from('x/y')]),
+  Buffer.from([0x1a, 2 + 40 + 2 + 10, 0x0a, 40, ...Buffer.from('type.googleapis.com/google.rpc.RetryInfo'), 0x12, 10]),
+  Buffer.from([0x0a, 8, 0x08, 90, 0x10, 0x80, 0xca, 0xb5, 0xee, 0x01]),
+]);
+
+test.each([
+  [Code.UNAVAILABLE, 'unavailable'],
+  [Code.RESOURCE_EXHAUSTED, 'overloaded'],
+])('a call that fails with code %i and a RetryInfo is to be tried again when that says', async (code, kind) => {
+  const { collector, sink } = await start();
+  const metadata = new Metadata();
+  metadata.set('grpc-status-details-bin', STATUS_DETAILS);
+  collector.serve = (stream) => stream.emit('error', { code, details: 'busy', metadata });
+
+  await expect(failOne(sink)).resolves.toMatchObject({ kind, retryAfterMs: 90_500 });
+});
+
+test('details that cannot be read are passed over', () => {
+  const cut = Array.from(STATUS_DETAILS, (_, length) => retryInfoMs(STATUS_DETAILS.subarray(0, length)));
+
+  expect(new Set(cut)).toStrictEqual(new Set([undefined]));
+  expect(retryInfoMs(Buffer.alloc(100, 0xff))).toBeUndefined();
+});
+
+test('a call of many reports that was too much for the collector is to be tried again: it is not said which was', async () => {
+  const { collector, sink } = await start();
+  collector.serve = (stream) => stream.emit('error', { code: Code.RESOURCE_EXHAUSTED, details: 'too large' });
+
+  await expect(sink.put([{ report: makeReport() }, { report: makeReport() }])).resolves.toMatchObject([
+    { error: { kind: 'overloaded' } },
+    { error: { kind: 'overloaded' } },
+  ]);
+});
+
+test('a collector that comes back is reached at the next attempt but one, not only after two minutes', async () => {
+  const first = await startGrpcCollector();
+  const sink = openRpcSink({ url: `grpc://127.0.0.1:${first.port}` });
+  closers.push(() => sink.close());
+  first.close();
+  for (let attempt = 0; attempt < 5; attempt++) await failOne(sink);
+  const second = await startGrpcCollector(ServerCredentials.createInsecure(), first.port);
+  closers.push(() => second.close());
+
+  await vi.waitFor(async () => expect(await putOne(sink)).toStrictEqual({ status: 'stored' }), { timeout: 5000, interval: 50 });
+  expect(second.stored.size).toBe(1);
 });
 
 test('a collector that is not there is named, with what to do', async () => {
@@ -223,9 +275,7 @@ test('after it was closed nothing is sent any more', async () => {
 });
 
 test('a collector on this machine is reached without the proxy of the environment', async () => {
-  vi.stubEnv('grpc_proxy', 'http://127.0.0.1:9');
-  closers.push(() => void vi.unstubAllEnvs());
-  const { sink } = await start();
+  const { sink } = await start({ env: { grpc_proxy: 'http://127.0.0.1:9' } });
 
   await expect(putOne(sink)).resolves.toStrictEqual({ status: 'stored' });
 });
@@ -238,7 +288,7 @@ async function startTls(certificate: string): Promise<GrpcCollector> {
 }
 
 async function trust(collector: GrpcCollector, host: string, ca: string): Promise<ReportSink> {
-  const sink = openRpcSink({ url: `grpcs://${host}:${collector.port}` }, { ca: await readFixture(`tls/${ca}.crt`) });
+  const sink = openRpcSink({ url: `grpcs://${host}:${collector.port}` }, { access: { ...NO_ACCESS, ca: await readFixture(`tls/${ca}.crt`) } });
   closers.push(() => sink.close());
   return sink;
 }

@@ -52,6 +52,37 @@ describe('a program that is called wrongly says everything that is wrong, shows 
     });
   });
 
+  test('the volunteer, of how it delivers', async () => {
+    await withFiles({ file: 'hunter2' }, async (dir) => {
+      const file = path.join(dir, 'file');
+      const { code, stderr } = await runProgram(
+        [
+          'volunteer',
+          '--cluster-id=c',
+          '--database=grpc://collector.example.com',
+          `--token-file=${file}`,
+          `--spool-dir=${file}`,
+          '--spool-size=0',
+          '--initial-delay=soon',
+          '--timeout=0',
+        ],
+        { HTTPS_PROXY: 'socks5://u:hunter2@proxy' },
+      );
+
+      expect(code).toBe(2);
+      expect(messages(stderr)).toStrictEqual([
+        'spartakus volunteer: --initial-delay "soon" is not a duration: use one like 24h, 90s, 1h30m, or 0',
+        'spartakus volunteer: --timeout "0" is not a time to wait: use more than 0 and at most 24h',
+        'spartakus volunteer: --spool-size "0" is not a size: use one like 4Mi, 512Ki or 1048576',
+        expect.stringMatching(/\$HTTPS_PROXY socks5:\/\/u:\*\*\*@proxy: is not the URL of a proxy/),
+        expect.stringContaining(`--token-file ${file}: is not sent without TLS`),
+        `spartakus volunteer: --spool-dir ${file}: is not a directory.`,
+        expect.stringContaining('There is no way to a Kubernetes API'),
+      ]);
+      expect(stderr).not.toContain('hunter2');
+    });
+  });
+
   test('a volunteer without a cluster id is told what one is', async () => {
     const { code, stderr } = await runProgram(['volunteer']);
 

@@ -91,7 +91,7 @@ describe('a volunteer reads a Kubernetes API with its service account and report
   });
 
   test('a one-shot whose report is not stored exits with 1 and says why', async () => {
-    const { code, stderr } = await volunteer('--database=grpc://127.0.0.1:1');
+    const { code, stderr } = await volunteer('--database=grpc://127.0.0.1:1', '--timeout=1s');
 
     expect(code).toBe(1);
     expect(stderr).toMatch(/No report was stored: .*127\.0\.0\.1:1/);

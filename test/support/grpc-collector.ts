@@ -21,6 +21,8 @@ export interface GrpcCollector {
   readonly stored: Map<string, Report>;
   /** How each stream is answered; by default with `answer`, last report first, once the client has ended its side. */
   serve: (stream: Stream) => void;
+  /** The Authorization of each stream; undefined where it had none. */
+  readonly authorizations: (string | undefined)[];
   /** The receipt of one report. */
   receiptOf: (report: Report) => ReceiptInit;
   close(): void;
@@ -38,12 +40,13 @@ function answerInReverse(stream: Stream, receiptOf: (report: Report) => ReceiptI
   });
 }
 
-export async function startGrpcCollector(credentials = ServerCredentials.createInsecure()): Promise<GrpcCollector> {
+export async function startGrpcCollector(credentials = ServerCredentials.createInsecure(), fixedPort = 0): Promise<GrpcCollector> {
   const stored = new Map<string, Report>();
   const server = new Server();
   const collector: GrpcCollector = {
     port: 0,
     stored,
+    authorizations: [],
     serve: (stream) => answerInReverse(stream, (report) => collector.receiptOf(report)),
     receiptOf: (report) => {
       const outcome = stored.has(report.reportId) ? Outcome.DUPLICATE : Outcome.STORED;
@@ -61,9 +64,14 @@ export async function startGrpcCollector(credentials = ServerCredentials.createI
     responseSerialize: (message: StreamReportsResponse) => Buffer.from(toBinary(StreamReportsResponseSchema, message)),
     responseDeserialize: (bytes: Buffer) => fromBinary(StreamReportsResponseSchema, bytes),
   };
-  server.addService({ streamReports: method }, { streamReports: (stream: Stream) => collector.serve(stream) });
+  server.addService({ streamReports: method }, {
+    streamReports: (stream: Stream) => {
+      collector.authorizations.push(stream.metadata.get('authorization')[0]?.toString());
+      collector.serve(stream);
+    },
+  });
   const port = await new Promise<number>((resolve, reject) => {
-    server.bindAsync('127.0.0.1:0', credentials, (error, bound) => (error === null ? resolve(bound) : reject(error)));
+    server.bindAsync(`127.0.0.1:${fixedPort}`, credentials, (error, bound) => (error === null ? resolve(bound) : reject(error)));
   });
   return Object.assign(collector, { port });
 }

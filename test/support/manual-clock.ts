@@ -6,6 +6,8 @@ export interface ManualClock extends Clock {
   asleep(): Promise<number>;
   /** Moves on, and wakes who has slept enough. */
   advance(ms: number): void;
+  /** Moves on by so much, from one waking to the next. Before each step it waits until so many sleep at the same time. */
+  pass(ms: number, sleepers: number): Promise<void>;
 }
 
 interface Sleeper {
@@ -18,11 +20,25 @@ export function createManualClock(start: Date): ManualClock {
   let sleepers: readonly Sleeper[] = [];
   const lengths: number[] = [];
   let watcher: ((ms: number) => void) | undefined;
+  let counter: { readonly count: number; readonly reached: () => void } | undefined;
 
   const announce = (ms: number): void => {
     if (watcher === undefined) lengths.push(ms);
     else watcher(ms);
     watcher = undefined;
+    if (counter !== undefined && sleepers.length >= counter.count) counter.reached();
+  };
+  const untilAsleep = (count: number): Promise<void> => {
+    if (sleepers.length >= count) return Promise.resolve();
+    return new Promise((reached) => {
+      counter = { count, reached };
+    });
+  };
+  const advance = (ms: number): void => {
+    nowMs += ms;
+    const awake = sleepers.filter(({ wakesAtMs }) => wakesAtMs <= nowMs);
+    sleepers = sleepers.filter(({ wakesAtMs }) => wakesAtMs > nowMs);
+    for (const { wake } of awake) wake();
   };
 
   return {
@@ -30,8 +46,13 @@ export function createManualClock(start: Date): ManualClock {
     sleep: (ms, signal) => {
       if (signal?.aborted === true) return Promise.resolve();
       const { promise, resolve } = Promise.withResolvers<void>();
-      signal?.addEventListener('abort', () => resolve(), { once: true });
-      sleepers = [...sleepers, { wakesAtMs: nowMs + ms, wake: resolve }];
+      const sleeper = { wakesAtMs: nowMs + ms, wake: resolve };
+      const leave = (): void => {
+        sleepers = sleepers.filter((each) => each !== sleeper);
+        resolve();
+      };
+      signal?.addEventListener('abort', leave, { once: true });
+      sleepers = [...sleepers, sleeper];
       announce(ms);
       return promise;
     },
@@ -42,11 +63,14 @@ export function createManualClock(start: Date): ManualClock {
         watcher = resolve;
       });
     },
-    advance: (ms) => {
-      nowMs += ms;
-      const awake = sleepers.filter(({ wakesAtMs }) => wakesAtMs <= nowMs);
-      sleepers = sleepers.filter(({ wakesAtMs }) => wakesAtMs > nowMs);
-      for (const { wake } of awake) wake();
+    advance,
+    pass: async (ms, count) => {
+      const endMs = nowMs + ms;
+      while (nowMs < endMs) {
+        await untilAsleep(count);
+        const next = Math.min(endMs, ...sleepers.map(({ wakesAtMs }) => wakesAtMs));
+        advance(Math.max(next - nowMs, 0));
+      }
     },
   };
 }
