@@ -1,6 +1,7 @@
 import { lookup } from 'node:dns/promises';
 import { isIP } from 'node:net';
-import { connect } from 'node:tls';
+import { checkServerIdentity, connect } from 'node:tls';
+import type { PeerCertificate } from 'node:tls';
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
 import type { Client, ServiceError } from '@grpc/grpc-js';
 import {
@@ -112,8 +113,15 @@ function checkTls({ host, port, isGrpc }: Target, { ca, timeoutMs = 10_000 }: Ch
 
 async function checkGrpcHealth(target: Target, { ca, timeoutMs = 10_000 }: CheckCollectorOptions): Promise<Check> {
   // As in open.ts: gRPC only comes into memory where it is used.
-  const [{ openClient }, { status: Code }] = await Promise.all([import('./rpc.ts'), import('@grpc/grpc-js')]);
-  const client = openClient(parseGrpcUrl(target.url), ca);
+  const { Client, credentials, status: Code } = await import('@grpc/grpc-js');
+  const { host, authority, tls } = parseGrpcUrl(target.url);
+  // grpc-js cannot check the certificate of an address by itself: see rpc.ts.
+  const identity = { checkServerIdentity: (_: string, certificate: PeerCertificate) => checkServerIdentity(host, certificate) };
+  const security = tls ? credentials.createSsl(ca, null, null, isIP(host) === 0 ? {} : identity) : credentials.createInsecure();
+  const client = new Client(`dns:${authority}`, security, {
+    'grpc.enable_http_proxy': isLoopback(host) ? 0 : 1,
+    ...(tls && isIP(host) !== 0 ? { 'grpc.ssl_target_name_override': 'collector.invalid' } : {}),
+  });
   try {
     const { status } = await askHealth(client, timeoutMs);
     if (status === ServingStatus.SERVING) return ok('collector', `${target.url} serves`);

@@ -91,8 +91,7 @@ export function openRpcSink({ url }: RpcConfig, options: RpcOptions = {}): Repor
   };
 }
 
-/** A client of that collector, which connects when it is first used. */
-export function openClient({ host, authority, tls }: GrpcTarget, ca: Buffer | undefined): Client {
+function openClient({ host, authority, tls }: GrpcTarget, ca: Buffer | undefined): Client {
   // dns: takes names and addresses alike, where grpc-js would read a bare IPv6 address as a scheme.
   const address = `dns:${authority}`;
   // grpc-js goes through $grpc_proxy, $https_proxy or $http_proxy. A proxy elsewhere cannot reach this machine's loopback, so that is
