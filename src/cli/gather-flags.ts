@@ -97,7 +97,7 @@ export async function gatherConfig(values: GatherValues, options: { readonly kee
 export const CLUSTER_ID_HELP = `What tells this cluster from others; a random UUID is recommended. "${AUTO_CLUSTER_ID}" makes one of the key of ids: the same at every start.`;
 
 /** Runs something for its errors: their messages. */
-export async function errorsOf(attempt: () => Promise<unknown>): Promise<readonly string[]> {
+export async function errorsOf(attempt: () => unknown): Promise<readonly string[]> {
   try {
     await attempt();
     return [];
