@@ -1,12 +1,14 @@
 import { randomBytes } from 'node:crypto';
 import { PassThrough } from 'node:stream';
 import path from 'node:path';
+import { ServerCredentials } from '@grpc/grpc-js';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { doctorCommand } from '../../src/cli/doctor.ts';
 import { startCollector } from '../../src/collector.ts';
+import { checkCollector } from '../../src/deliver/check-collector.ts';
 import { withFiles } from '../support/files.ts';
 import { startGrpcCollector } from '../support/grpc-collector.ts';
-import { openServiceAccount, startKubeApi } from '../support/kube-api.ts';
+import { openServiceAccount, readFixture, startKubeApi } from '../support/kube-api.ts';
 import type { KubeApi, KubeApiOptions, ServiceAccount } from '../support/kube-api.ts';
 import { runCommand } from '../support/run-command.ts';
 import { runProgram } from '../support/program.ts';
@@ -146,6 +148,22 @@ test('a collector whose certificate is of an unknown CA is a failure of TLS', as
 
   expect(lines.at(-1)).toMatch(/^FAIL {2}TLS: .*certificate/);
   expect(code).toBe(1);
+});
+
+test('a collector over TLS is checked against the CAs that are given', async () => {
+  const server = ServerCredentials.createSsl(null, [{ cert_chain: await readFixture('tls/server.crt'), private_key: await readFixture('tls/server.key') }]);
+  const collector = await startGrpcCollector(server);
+  closers.push(() => collector.close());
+  const check = async (ca: string) => {
+    const found: string[] = [];
+    for await (const { status, name } of checkCollector(`grpcs://127.0.0.1:${collector.port}`, { env: {}, ca: await readFixture(ca) })) {
+      found.push(`${status} ${name}`);
+    }
+    return found;
+  };
+
+  await expect(check('tls/ca.crt')).resolves.toStrictEqual(['ok proxy', 'ok DNS', 'ok TLS', 'warn collector']);
+  await expect(check('tls/other-ca.crt')).resolves.toStrictEqual(['ok proxy', 'ok DNS', 'FAIL TLS']);
 });
 
 test('a collector that does not tell its health is a warning', async () => {

@@ -21,7 +21,7 @@ const rulesOf = (page: string) =>
     ([, what, name, verb]) => [verb, what, ...(name === undefined ? [] : [name])].join(' '),
   );
 
-test('without flags, the page lists what the volunteer sends without flags, and the smallest role for it', async () => {
+test('the complaint "not knowing what is sent": without flags, the page lists what the volunteer sends without flags, and the smallest role for it', async () => {
   const page = await explain();
 
   expect(fieldsOf(page)).toStrictEqual(

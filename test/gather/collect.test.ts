@@ -195,7 +195,7 @@ test('a program that stops makes no report of what is missing', async () => {
   expect((await failure).message).toContain('because the program stops');
 });
 
-test('a bad extension is logged by name, recorded without it, and costs nothing else', async () => {
+test('a bad extension, which used to cost the report, is logged by name, recorded without it, and costs nothing else', async () => {
   const api = await start();
   await withFiles({ 'good.json': '{"a":"1"}', 'secret-project.json': 'not JSON', 'keys.json': '{"-bad":"1","b":"2"}' }, async (dir) => {
     const report = await gather(api, { extensions: dir });
@@ -233,7 +233,7 @@ test('with a key file, the uid of kube-system is not read', async () => {
   });
 });
 
-test('a cluster id that is asked for is a UUID, the same at every start', async () => {
+test('the complaint "a new cluster id at every restart": one that is asked for is a UUID, the same at every start', async () => {
   const [first, second] = [await gather(await start(), { clusterId: 'auto' }), await gather(await start(), { clusterId: 'auto', nodeId: 'md5' })];
 
   expect(first['clusterID']).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-8[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/);

@@ -16,7 +16,7 @@ test('a node id is the same at every report', () => {
   expect(createNodeId(KEY, { ...NODE })).toBe(createNodeId(KEY, NODE));
 });
 
-test('the same node has another id under another key', () => {
+test('the complaint "ids that can be guessed": the same node has another id under another key', () => {
   expect(createNodeId('another cluster', NODE)).not.toBe(createNodeId(KEY, NODE));
 });
 

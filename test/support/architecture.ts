@@ -57,6 +57,8 @@ function violationsOf(path: string, source: Source): string[] {
   const rank = RANKS[part];
   if (rank === undefined) return [...violations, `${path} is in a part without a rank: ${part}`];
   for (const target of source.imports.filter(isRelative).map((specifier) => resolve(path, specifier))) {
+    // What the package says of itself is no part: the program's version comes from there.
+    if (target === 'package.json') continue;
     const targetPart = partOf(target);
     if (targetPart === part && part !== 'programs') continue;
     const targetRank = RANKS[targetPart];
