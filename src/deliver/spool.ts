@@ -159,7 +159,7 @@ export async function openSpool({ dir, maxBytes }: SpoolConfig, options: SpoolOp
   const close = async (): Promise<void> => {
     await moveToVolume();
     const lost = countInMemory();
-    if (lost > 0) logger.warn({ lost }, `${count(lost)} not delivered and in memory only, and so lost. With a --spool-dir that can be written they would be kept.`);
+    if (lost > 0) logger.warn({ lost }, `${count(lost)} not delivered, and lost: kept in memory only. A --spool-dir that can be written keeps reports.`);
     const kept = slots.size - lost;
     if (kept > 0 && volume !== undefined) logger.info({ kept, dir: volume.dir }, `${count(kept)} not delivered yet, and kept in the spool for the next run.`);
   };

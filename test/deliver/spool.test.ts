@@ -286,7 +286,7 @@ test('what is lost at the end is said', async () => {
   await spool.close();
 
   expect(log.messages('warn')).toStrictEqual([
-    '2 reports were not delivered and in memory only, and so lost. With a --spool-dir that can be written they would be kept.',
+    '2 reports were not delivered, and lost: kept in memory only. A --spool-dir that can be written keeps reports.',
   ]);
 });
 
