@@ -3,7 +3,7 @@ import type { Report } from '../gen/spartakus/report/v1/report_pb.js';
 import { openAccess } from './deliver/access.ts';
 import type { AccessConfig } from './deliver/access.ts';
 import { startDelivery } from './deliver/delivery.ts';
-import type { Delivery } from './deliver/delivery.ts';
+import type { Delivery, DeliveryOptions } from './deliver/delivery.ts';
 import { createHeartbeat } from './deliver/heartbeat.ts';
 import type { Heartbeat } from './deliver/heartbeat.ts';
 import { createLedger } from './deliver/ledger.ts';
@@ -247,17 +247,26 @@ async function runOnce(run: Run): Promise<VolunteerEnd> {
   }
   const settled = new AbortController();
   let outcome: Outcome | undefined;
-  const delivery = deliver(run, (reportId, finalOutcome) => {
-    if (reportId !== report.reportId) return;
-    outcome = finalOutcome;
-    settled.abort();
+  const delivery = deliver(run, {
+    onSettled: (reportId, finalOutcome) => {
+      if (reportId !== report.reportId) return;
+      outcome = finalOutcome;
+      settled.abort();
+    },
+    onIdle: () => settled.abort(),
   });
   await clock.sleep(timeoutMs, AbortSignal.any([stop, settled.signal]));
   if (!stop.aborted && !settled.signal.aborted) giveUp.abort();
   await delivery.close();
-  if (outcome === undefined) return fail(delivery.lastError() ?? new SpartakusError('unavailable', `It took longer than ${timeoutMs / 1000} s.`));
+  if (outcome === undefined) return fail(delivery.lastError() ?? GONE);
   return outcome.status === 'failed' ? outcome : { status: 'stored' };
 }
+
+/** Nothing failed, and yet there is no receipt. */
+const GONE = new SpartakusError(
+  'unavailable',
+  'The report is no more in the spool: another volunteer that uses the same --spool-dir took it, or it was damaged there, which is said above.',
+);
 
 function gather({ config, options, kube }: Run, sequence: number): Promise<Report> {
   const { version, clock, randomBytes, logger, pageSize } = options;
@@ -272,7 +281,7 @@ function gather({ config, options, kube }: Run, sequence: number): Promise<Repor
   });
 }
 
-function deliver(run: Run, onSettled?: (reportId: string, outcome: Outcome) => void): Delivery {
+function deliver(run: Run, hooks: Pick<DeliveryOptions, 'onSettled' | 'onIdle'> = {}): Delivery {
   const { spool, sink, options, random, ledger, state, timeoutMs } = run;
   const { clock, logger } = options;
   return startDelivery({
@@ -284,7 +293,7 @@ function deliver(run: Run, onSettled?: (reportId: string, outcome: Outcome) => v
     ledger,
     heartbeat: state.delivering,
     timeoutMs,
-    ...(onSettled === undefined ? {} : { onSettled }),
+    ...hooks,
   });
 }
 

@@ -177,7 +177,7 @@ test('without a spool directory, what is lost at the end is said', async () => {
 
   await volunteer.close();
 
-  expect(log.messages('warn').at(-1)).toMatch(/^1 report was not delivered and in memory only, and so lost\./);
+  expect(log.messages('warn').at(-1)).toMatch(/^1 report was not delivered, and lost: kept in memory only\./);
 });
 
 test('a one-shot leaves its report in the spool, and the next one brings both', async () => {

@@ -19,6 +19,8 @@ export interface DeliveryOptions {
   readonly timeoutMs: number;
   /** Hears what finally became of each report: it is stored, or will never be taken. */
   readonly onSettled?: (reportId: string, outcome: Outcome) => void;
+  /** Called whenever nothing is left to deliver. */
+  readonly onIdle?: () => void;
 }
 
 /** Brings reports from the spool to the collector, for as long as it takes. */
@@ -45,7 +47,7 @@ const TRY_ALL_EVERY = 10;
  * refused for good. All other failures are tried again, see retry.ts, without end and quietly, see outage.ts.
  */
 export function startDelivery(options: DeliveryOptions): Delivery {
-  const { spool, sink, clock, logger, ledger, heartbeat, timeoutMs, random, onSettled } = options;
+  const { spool, sink, clock, logger, ledger, heartbeat, timeoutMs, random, onSettled, onIdle } = options;
   const stop = new AbortController();
   const backoff = createBackoff({ random });
   const outage = createOutage({
@@ -115,7 +117,10 @@ export function startDelivery(options: DeliveryOptions): Delivery {
     }
     lastError = errors[0];
     if (lastError === undefined) {
-      if (!stop.signal.aborted) outage.end();
+      if (!stop.signal.aborted) {
+        outage.end();
+        onIdle?.();
+      }
       return undefined;
     }
     if (!stop.signal.aborted) outage.fail(lastError);

@@ -121,6 +121,7 @@ export async function openSpool({ dir, maxBytes }: SpoolConfig, options: SpoolOp
       if (frame === undefined) continue;
       const written = await status.attempt(false, async (on) => {
         await on.write(id, frame);
+        status.recovered();
         return true;
       });
       if (!written) return;
@@ -159,7 +160,7 @@ export async function openSpool({ dir, maxBytes }: SpoolConfig, options: SpoolOp
   const close = async (): Promise<void> => {
     await moveToVolume();
     const lost = countInMemory();
-    if (lost > 0) logger.warn({ lost }, `${count(lost)} not delivered and in memory only, and so lost. With a --spool-dir that can be written they would be kept.`);
+    if (lost > 0) logger.warn({ lost }, `${count(lost)} not delivered, and lost: kept in memory only. A --spool-dir that can be written keeps reports.`);
     const kept = slots.size - lost;
     if (kept > 0 && volume !== undefined) logger.info({ kept, dir: volume.dir }, `${count(kept)} not delivered yet, and kept in the spool for the next run.`);
   };
@@ -205,6 +206,8 @@ export async function openSpool({ dir, maxBytes }: SpoolConfig, options: SpoolOp
 interface Status {
   /** What `use` gives, or `otherwise` where there is no volume or it fails. */
   attempt<Value>(otherwise: Value, use: (volume: Volume) => Promise<Value>): Promise<Value>;
+  /** A report was written. Nothing less shows that the volume works: from a full one files can be taken away. */
+  recovered(): void;
 }
 
 function createStatus(volume: Volume | undefined, logger: Logger, ledger: Pick<Ledger, 'fail'>): Status {
@@ -213,10 +216,7 @@ function createStatus(volume: Volume | undefined, logger: Logger, ledger: Pick<L
     attempt: async (otherwise, use) => {
       if (volume === undefined) return otherwise;
       try {
-        const value = await use(volume);
-        if (failing) logger.info({ dir: volume.dir }, 'The spool directory can be used again.');
-        failing = false;
-        return value;
+        return await use(volume);
       } catch (error) {
         // Another volunteer on the same directory was faster.
         if (isMissing(error)) return otherwise;
@@ -230,6 +230,10 @@ function createStatus(volume: Volume | undefined, logger: Logger, ledger: Pick<L
         failing = true;
         return otherwise;
       }
+    },
+    recovered: () => {
+      if (failing) logger.info({ dir: volume?.dir }, 'The spool directory can be used again.');
+      failing = false;
     },
   };
 }

@@ -5,6 +5,7 @@ import { ServerCredentials } from '@grpc/grpc-js';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { doctorCommand } from '../../src/cli/doctor.ts';
 import { startCollector } from '../../src/collector.ts';
+import { NO_ACCESS } from '../../src/deliver/access.ts';
 import { checkCollector } from '../../src/deliver/check-collector.ts';
 import { withFiles } from '../support/files.ts';
 import { startGrpcCollector } from '../support/grpc-collector.ts';
@@ -156,7 +157,7 @@ test('a collector over TLS is checked against the CAs that are given', async () 
   closers.push(() => collector.close());
   const check = async (ca: string) => {
     const found: string[] = [];
-    for await (const { status, name } of checkCollector(`grpcs://127.0.0.1:${collector.port}`, { env: {}, ca: await readFixture(ca) })) {
+    for await (const { status, name } of checkCollector(`grpcs://127.0.0.1:${collector.port}`, { env: {}, access: { ...NO_ACCESS, ca: await readFixture(ca) } })) {
       found.push(`${status} ${name}`);
     }
     return found;

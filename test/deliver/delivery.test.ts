@@ -6,7 +6,6 @@ import { createHeartbeat } from '../../src/deliver/heartbeat.ts';
 import type { Heartbeat } from '../../src/deliver/heartbeat.ts';
 import { createLedger } from '../../src/deliver/ledger.ts';
 import type { Ledger } from '../../src/deliver/ledger.ts';
-import { createBackoff, SHORTEST_RETRY_MS } from '../../src/deliver/retry.ts';
 import { openSpool } from '../../src/deliver/spool.ts';
 import type { Spool } from '../../src/deliver/spool.ts';
 import { SpartakusError } from '../../src/report/errors.ts';
@@ -123,6 +122,22 @@ test('a report that is added goes out at once', async () => {
   expect(ledger.lastSuccess()).toStrictEqual(START);
 });
 
+test('it is told when nothing is left, and not before', async () => {
+  await waitInSpool(2);
+  collector.answer = () => away;
+  let idle = 0;
+  const onIdle = (): void => void (idle += 1);
+  delivery = startDelivery({ spool, sink: collector, clock, random: () => 0.5, logger: log.logger, ledger, heartbeat, timeoutMs: 1000, onIdle });
+  await clock.asleep();
+  expect(idle).toBe(0);
+  collector.answer = () => STORED;
+
+  clock.advance(10_000);
+  await settle();
+
+  expect(idle).toBe(1);
+});
+
 test('a failed delivery is retried', async () => {
   collector.answer = () => away;
   const report = makeReport();
@@ -227,44 +242,11 @@ test('what the collector asks for with its latest receipt is known', async () =>
   expect(running.nextReportAfterMs()).toBe(7_200_000);
 });
 
-describe('the wait before a retry', () => {
-  test('is a random part of 5 s, 10 s, 20 s, … 5 min, without end', () => {
-    const backoff = createBackoff({ random: () => 0.999_999 });
-    const highest = Array.from({ length: 100 }, () => Math.round(backoff.next() / 1000));
+test('a retry waits for as long as the collector asks', async () => {
+  collector.answer = () => ({ status: 'failed', error: new SpartakusError('overloaded', 'Too many.', { retryAfterMs: 90_000 }) });
+  await start().add(makeReport());
 
-    expect(highest.slice(0, 8)).toStrictEqual([5, 10, 20, 40, 80, 160, 300, 300]);
-    expect(new Set(highest.slice(6))).toStrictEqual(new Set([300]));
-  });
-
-  test('is never under a second, however the dice fall', () => {
-    const backoff = createBackoff({ random: () => 0 });
-
-    expect(Array.from({ length: 20 }, () => backoff.next())).toStrictEqual(Array(20).fill(SHORTEST_RETRY_MS));
-  });
-
-  test('begins anew after a success', () => {
-    const backoff = createBackoff({ random: () => 0.5 });
-    for (let i = 0; i < 10; i++) backoff.next();
-
-    backoff.reset();
-
-    expect(backoff.next()).toBe(2500);
-  });
-
-  test('is at least what the collector asked for, a little spread, and at most about a day', () => {
-    const backoff = createBackoff({ random: () => 0.5 });
-
-    expect(backoff.next(60_000)).toBe(61_500);
-    expect(backoff.next(1)).toBe(5000);
-    expect(backoff.next(Number.MAX_SAFE_INTEGER)).toBe(88_560_000);
-  });
-
-  test('honours what a refusal of the collector asked for', async () => {
-    collector.answer = () => ({ status: 'failed', error: new SpartakusError('overloaded', 'Too many.', { retryAfterMs: 90_000 }) });
-    await start().add(makeReport());
-
-    await expect(clock.asleep()).resolves.toBe(92_250);
-  });
+  await expect(clock.asleep()).resolves.toBe(92_250);
 });
 
 describe('a heartbeat', () => {

@@ -256,6 +256,21 @@ test('once a volume can be written again, it gets what waited in memory', async 
   expect(log.messages('info')).toStrictEqual(['The spool directory can be used again.']);
 });
 
+test('a full volume from which reports are delivered is said once, not at each report', async () => {
+  const spool = await open();
+  const [first, second] = (await addTo(spool, 2)) as [Report, Report];
+  const real = createVolume(dir, clock.now);
+  const full = await open({ volume: { ...real, write: () => Promise.reject(new Error('ENOSPC')) } });
+
+  await addTo(full, 1);
+  await full.remove(first.reportId);
+  await addTo(full, 1);
+  await full.remove(second.reportId);
+  await addTo(full, 1);
+
+  expect(log.messages()).toStrictEqual([expect.stringContaining('The spool directory cannot be used: ENOSPC.')]);
+});
+
 test('on a volume that became read-only reports are still delivered, each once', async () => {
   const broken = brokenVolume('EROFS');
   broken.failing = false;
@@ -286,7 +301,7 @@ test('what is lost at the end is said', async () => {
   await spool.close();
 
   expect(log.messages('warn')).toStrictEqual([
-    '2 reports were not delivered and in memory only, and so lost. With a --spool-dir that can be written they would be kept.',
+    '2 reports were not delivered, and lost: kept in memory only. A --spool-dir that can be written keeps reports.',
   ]);
 });
 
