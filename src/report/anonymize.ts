@@ -56,13 +56,17 @@ export function createClusterId(key: string | Uint8Array): string {
 }
 
 function keyed(key: string | Uint8Array, fields: readonly string[]): Buffer {
-  const input = Buffer.concat(fields.flatMap(lengthPrefixed));
-  return createHmac('sha256', key).update(input).digest().subarray(0, ID_BYTES);
+  return createHmac('sha256', key).update(lengthPrefixed(fields)).digest().subarray(0, ID_BYTES);
 }
 
-function lengthPrefixed(text: string): readonly Buffer[] {
-  const utf8 = Buffer.from(text, 'utf8');
-  const length = Buffer.allocUnsafe(4);
-  length.writeUInt32BE(utf8.length);
-  return [length, utf8];
+/** One buffer for all fields: large clusters have tens of thousands of nodes. */
+function lengthPrefixed(fields: readonly string[]): Buffer {
+  const sizes = fields.map((text) => Buffer.byteLength(text));
+  const bytes = Buffer.allocUnsafe(sizes.reduce((sum, size) => sum + 4 + size, 0));
+  let offset = 0;
+  for (const [index, text] of fields.entries()) {
+    offset = bytes.writeUInt32BE(sizes[index] ?? 0, offset);
+    offset += bytes.write(text, offset);
+  }
+  return bytes;
 }
