@@ -15,7 +15,7 @@ import { brokenBodies } from '../support/broken-bodies.ts';
 import { startTestCollector, type TestCollector } from '../support/collector.ts';
 
 const SEED = Number(process.env['SPARTAKUS_TEST_SEED'] ?? Date.now() % 2 ** 31);
-const BODIES = 2_000;
+const BODIES = 3_000;
 const AT_ONCE = 32;
 
 let collector: TestCollector;
