@@ -59,11 +59,11 @@ function wordsOf(name: string): number {
   return name.split(' ').length;
 }
 
-function pickStreams(): { stdin: NodeJS.ReadStream; stdout: NodeJS.WriteStream; stderr: NodeJS.WriteStream } {
-  const { stdin, stdout, stderr } = process;
+function pickStreams(): { stdout: NodeJS.WriteStream; stderr: NodeJS.WriteStream } {
+  const { stdout, stderr } = process;
   // Whoever reads our output may leave (`| head`): that ends the program, quietly, as it does everywhere.
   stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1));
-  return { stdin, stdout, stderr };
+  return { stdout, stderr };
 }
 
 /** Aborted by SIGTERM or SIGINT. One that comes again changes nothing: npm hands on a Ctrl-C that the terminal has told us of already. */

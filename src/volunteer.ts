@@ -80,8 +80,8 @@ export interface Volunteer {
 }
 
 /** What a spool holds where nobody says otherwise: weeks of reports of a large cluster. */
-export const DEFAULT_SPOOL_BYTES = 16 * 2 ** 20;
-export const DEFAULT_TIMEOUT_MS = 60_000;
+const DEFAULT_SPOOL_BYTES = 16 * 2 ** 20;
+const DEFAULT_TIMEOUT_MS = 60_000;
 /** Each period is a little longer or shorter, so that many volunteers which began together do not stay so. */
 const PERIOD_JITTER = 0.05;
 /** More than reading the largest cluster takes, with all its retries. */

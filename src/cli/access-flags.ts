@@ -1,5 +1,17 @@
 import type { AccessConfig } from '../deliver/access.ts';
+import { checkDatabase } from '../deliver/open.ts';
 import { parseText } from './values.ts';
+
+/** Where reports go. */
+export const DATABASE_FLAG = {
+  placeholder: 'SPEC',
+  default: 'stdout',
+  help: 'Where the report goes; --print-databases lists the forms.',
+  parse: (spec: string) => {
+    checkDatabase(spec);
+    return spec;
+  },
+};
 
 /** What it takes to trust a collector, and to be trusted by it: of every command that talks to one. */
 export const ACCESS_FLAGS = {

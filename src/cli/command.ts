@@ -1,4 +1,4 @@
-import type { Readable, Writable } from 'node:stream';
+import type { Writable } from 'node:stream';
 
 import manifest from '../../package.json' with { type: 'json' };
 import { describeFlags, envName, type Flags, type FlagValues, parseFlags } from './flags.ts';
@@ -7,7 +7,6 @@ import { parseSwitch } from './values.ts';
 /** What a command gets from the process. */
 export interface Io {
   readonly env: NodeJS.ProcessEnv;
-  readonly stdin: Readable;
   readonly stdout: Writable;
   readonly stderr: Writable & { readonly isTTY?: boolean };
   /** Aborted when the process is asked to stop. */

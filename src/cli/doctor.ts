@@ -1,7 +1,7 @@
-import { checkDatabase, DATABASE_FORMS } from '../deliver/open.ts';
+import { DATABASE_FORMS } from '../deliver/open.ts';
 import { runDoctor } from '../doctor.ts';
-import { SERVICE_ACCOUNT_DIR } from '../gather/in-cluster.ts';
-import { ACCESS_FLAGS, pickAccess } from './access-flags.ts';
+import { ACCESS_FLAGS, DATABASE_FLAG, pickAccess } from './access-flags.ts';
+import { CLUSTER_FLAGS, pickKubeConfig } from './cluster-flags.ts';
 import { createCommand } from './command.ts';
 import { checkTogether, CLUSTER_ID_HELP, GATHER_FLAGS, gatherConfig } from './gather-flags.ts';
 import { parseText } from './values.ts';
@@ -18,25 +18,15 @@ export const doctorCommand = createCommand({
   flags: {
     ...volunteerCommand.flags,
     'cluster-id': { placeholder: 'TEXT', help: CLUSTER_ID_HELP, parse: parseText },
-    database: {
-      placeholder: 'SPEC',
-      default: 'stdout',
-      help: 'Where the report would go; --print-databases lists the forms.',
-      parse: (spec: string) => {
-        checkDatabase(spec);
-        return spec;
-      },
-    },
+    database: DATABASE_FLAG,
     ...GATHER_FLAGS,
     ...ACCESS_FLAGS,
-    kubeconfig: { placeholder: 'FILE', help: "The kubeconfig to use (default: the pod's service account, $KUBECONFIG, ~/.kube/config).", parse: parseText },
-    context: { placeholder: 'NAME', help: "The kubeconfig's context to use (default: its current one).", parse: parseText },
-    'service-account-dir': { placeholder: 'DIR', default: SERVICE_ACCOUNT_DIR, help: "Where the pod's service account is mounted.", parse: parseText },
+    ...CLUSTER_FLAGS,
     'spool-dir': { placeholder: 'DIR', help: 'Where reports would wait (default: in memory).', parse: parseText },
   },
   check: (values) => Promise.resolve(checkTogether(values)),
   async execute(values, { stdout, env, stop }) {
-    const { database, kubeconfig, context, 'spool-dir': spoolDir, 'service-account-dir': serviceAccountDir } = values;
+    const { database, 'spool-dir': spoolDir, 'service-account-dir': serviceAccountDir } = values;
     let failed = false;
     const config = {
       // A version that was kept and cannot be read is told of the spool.
@@ -44,8 +34,7 @@ export const doctorCommand = createCommand({
       database,
       ...pickAccess(values),
       ...(spoolDir === undefined ? {} : { spoolDir }),
-      ...(kubeconfig === undefined ? {} : { kubeconfig }),
-      ...(context === undefined ? {} : { context }),
+      ...pickKubeConfig(values),
     };
     for await (const { status, name, message } of runDoctor(config, { env, serviceAccountDir, signal: stop })) {
       stdout.write(`${status.padEnd(4)}  ${name}: ${message}\n`);

@@ -2,12 +2,13 @@ import { randomBytes } from 'node:crypto';
 
 import { systemClock } from '../clock.ts';
 import { openAccess } from '../deliver/access.ts';
-import { checkDatabase, checkProxy, DATABASE_FORMS } from '../deliver/open.ts';
+import { checkProxy, DATABASE_FORMS } from '../deliver/open.ts';
 import { checkSpoolDir } from '../deliver/spool.ts';
 import { SERVICE_ACCOUNT_DIR } from '../gather/in-cluster.ts';
-import { type KubeConfig, openKubeClient } from '../gather/kube.ts';
+import { openKubeClient } from '../gather/kube.ts';
 import { startVolunteer } from '../volunteer.ts';
-import { ACCESS_FLAGS, pickAccess } from './access-flags.ts';
+import { ACCESS_FLAGS, DATABASE_FLAG, pickAccess } from './access-flags.ts';
+import { CLUSTER_FLAGS, pickKubeConfig } from './cluster-flags.ts';
 import { createCommand, programVersion } from './command.ts';
 import { checkGatherFlags, CLUSTER_ID_HELP, errorsOf, GATHER_FLAGS, gatherConfig } from './gather-flags.ts';
 import { createLogger } from './logger.ts';
@@ -33,24 +34,9 @@ export const volunteerCommand = createCommand({
       help: 'How long to wait between two reports; 0 makes one report and exits, with code 1 where it was not stored.',
       parse: parseDurationMs,
     },
-    database: {
-      placeholder: 'SPEC',
-      default: 'stdout',
-      help: 'Where the report goes; --print-databases lists the forms.',
-      parse: (spec) => {
-        checkDatabase(spec);
-        return spec;
-      },
-    },
+    database: DATABASE_FLAG,
     ...GATHER_FLAGS,
-    kubeconfig: { placeholder: 'FILE', help: "The kubeconfig to use (default: the pod's service account, $KUBECONFIG, ~/.kube/config).", parse: parseText },
-    context: { placeholder: 'NAME', help: "The kubeconfig's context to use (default: its current one).", parse: parseText },
-    'service-account-dir': {
-      placeholder: 'DIR',
-      default: SERVICE_ACCOUNT_DIR,
-      help: "Where the pod's service account is mounted.",
-      parse: parseText,
-    },
+    ...CLUSTER_FLAGS,
     ...ACCESS_FLAGS,
     'initial-delay': {
       placeholder: 'DURATION',
@@ -124,8 +110,3 @@ export const volunteerCommand = createCommand({
     return status === 'failed' ? 1 : 0;
   },
 });
-
-/** The flags that say which cluster, where they are given. */
-function pickKubeConfig({ kubeconfig, context }: { kubeconfig?: string | undefined; context?: string | undefined }): KubeConfig {
-  return { ...(kubeconfig === undefined ? {} : { kubeconfig }), ...(context === undefined ? {} : { context }) };
-}

@@ -5,7 +5,7 @@ import type { KubeClient } from './kube.ts';
 import { listPages } from './pages.ts';
 
 /** The lists that are summarised, by the resource's name. */
-export const LISTED_PATHS = {
+const LISTED_PATHS = {
   namespaces: '/api/v1/namespaces',
   pods: '/api/v1/pods',
   services: '/api/v1/services',

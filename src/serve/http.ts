@@ -58,7 +58,7 @@ export interface HttpRouteOptions {
 }
 
 /** What a body holds, whatever the dialect. */
-type Submission = Pick<KubermaticSubmission, 'reports' | 'country'> & Partial<KubermaticSubmission>;
+type Submission = Pick<KubermaticSubmission, 'reports'> & Partial<KubermaticSubmission>;
 
 /**
  * The HTTP interface of the ancestors: of Spartakus (kubernetes-retired/spartakus, pkg/collector/api.go) at /api/v1, which knows

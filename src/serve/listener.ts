@@ -79,7 +79,8 @@ export async function openListener({ port, host, handler, logger }: ListenerOpti
     // An HTTP/1.1 connection that is idle ends now, one that is busy with its answer.
     http1Server.keepAliveTimeout = 1;
     http1Server.closeIdleConnections();
-    http1Server.on('request', (_req, res: ServerResponse) => res.setHeader('connection', 'close'));
+    // Before the handler, which may answer at once.
+    http1Server.prependListener('request', (_req, res: ServerResponse) => res.setHeader('connection', 'close'));
     for (const session of sessions) session.close();
     const deadline = setTimeout(() => {
       for (const socket of sockets) socket.destroy();

@@ -5,11 +5,11 @@ import { afterEach, expect, test } from 'vitest';
 import { apiUrl } from '../../src/deliver/http-url.ts';
 import { openHttpSink } from '../../src/deliver/http.ts';
 import type { HttpOptions } from '../../src/deliver/http.ts';
-import type { SpartakusError } from '../../src/report/errors.ts';
-import type { Outcome, ReportSink } from '../../src/report/ports.ts';
+import type { ReportSink } from '../../src/report/ports.ts';
 import { makeReport, reportSinkContract } from '../contract/report-sink.ts';
 import type { Refusal } from '../contract/report-sink.ts';
 import { listen, shut } from '../support/listen.ts';
+import { failOne, putOne } from '../support/put-one.ts';
 
 interface Got {
   readonly method: string;
@@ -88,18 +88,6 @@ async function start(options: HttpOptions = {}): Promise<{ collector: LegacyColl
   const sink = openHttpSink({ url: collector.url }, options);
   closers.push(() => collector.close(), () => sink.close());
   return { collector, sink };
-}
-
-async function putOne(sink: ReportSink, report = makeReport()): Promise<Outcome> {
-  const [outcome] = await sink.put([{ report }]);
-  if (outcome === undefined) throw new Error('There is no outcome.');
-  return outcome;
-}
-
-async function failOne(sink: ReportSink): Promise<SpartakusError> {
-  const outcome = await putOne(sink);
-  if (outcome.status !== 'failed') throw new Error(`The report is ${outcome.status}.`);
-  return outcome.error;
 }
 
 test('what is sent is what the original sent: POST /api/v1, JSON, and its fields alone', async () => {

@@ -7,11 +7,11 @@ import { NO_ACCESS } from '../../src/deliver/access.ts';
 import { retryInfoMs } from '../../src/deliver/retry-info.ts';
 import { openRpcSink } from '../../src/deliver/rpc.ts';
 import type { RpcOptions } from '../../src/deliver/rpc.ts';
-import type { SpartakusError } from '../../src/report/errors.ts';
-import type { Outcome, ReportSink } from '../../src/report/ports.ts';
+import type { ReportSink } from '../../src/report/ports.ts';
 import { makeReport, reportSinkContract } from '../contract/report-sink.ts';
 import type { Refusal } from '../contract/report-sink.ts';
 import { startGrpcCollector } from '../support/grpc-collector.ts';
+import { failOne, putOne } from '../support/put-one.ts';
 import type { GrpcCollector } from '../support/grpc-collector.ts';
 import { readFixture } from '../support/kube-api.ts';
 
@@ -57,20 +57,6 @@ async function start(options: RpcOptions = {}): Promise<{ collector: GrpcCollect
   const sink = openRpcSink({ url }, options);
   closers.push(() => collector.close(), () => sink.close());
   return { collector, sink, url };
-}
-
-/** What became of one report. */
-async function putOne(sink: ReportSink, report = makeReport()): Promise<Outcome> {
-  const [outcome] = await sink.put([{ report }]);
-  if (outcome === undefined) throw new Error('There is no outcome.');
-  return outcome;
-}
-
-/** The error of one report that was not stored. */
-async function failOne(sink: ReportSink): Promise<SpartakusError> {
-  const outcome = await putOne(sink);
-  if (outcome.status !== 'failed') throw new Error(`The report is ${outcome.status}.`);
-  return outcome.error;
 }
 
 test('the collector gets the report with every field', async () => {
