@@ -5,8 +5,9 @@ import { messageOf, SpartakusError } from './report/errors.ts';
 import type { Clock, Logger } from './report/ports.ts';
 import { createHealthState } from './serve/health-service.ts';
 import { type Listener, openListener } from './serve/listener.ts';
-import { createPeerNamer, type PeerRecord } from './serve/peer.ts';
-import { createHandler } from './serve/routes.ts';
+import type { Limits } from './serve/limits.ts';
+import { createPeerFinder, type PeerRecord } from './serve/peer.ts';
+import { createRoutes } from './serve/routes.ts';
 import { openStore } from './store/open.ts';
 
 /** What an administrator sets. */
@@ -19,10 +20,7 @@ export interface CollectorConfig {
   readonly database: string;
   /** How long clients are asked to wait between two reports, in milliseconds; as long as they wish where absent. */
   readonly reportPeriodMs?: number;
-  /** The largest protobuf message, in bytes, after decompression. */
-  readonly maxProtobufBytes: number;
-  /** The largest JSON body or message, in bytes, after decompression. */
-  readonly maxJsonBytes: number;
+  readonly limits: Limits;
   /** What of a client's address is stored: see serve/peer.ts. */
   readonly recordPeer: PeerRecord;
   /** The addresses and networks of proxies whose X-Forwarded-For is believed. */
@@ -34,7 +32,7 @@ export interface CollectorConfig {
 }
 
 export interface CollectorOptions {
-  readonly clock: Pick<Clock, 'now'>;
+  readonly clock: Clock;
   readonly randomBytes: (count: number) => Uint8Array;
   readonly logger: Logger;
   readonly stdout: Writable;
@@ -57,29 +55,29 @@ export interface Collector {
  */
 export async function startCollector(config: CollectorConfig, options: CollectorOptions): Promise<Collector> {
   const { clock, randomBytes, logger, stdout, version } = options;
-  const namePeer = createPeerNamer({ record: config.recordPeer, trustedProxies: config.trustedProxies, randomBytes });
+  const findPeer = createPeerFinder({ record: config.recordPeer, trustedProxies: config.trustedProxies, randomBytes });
   const store = await openStore(config.database, { appName: `spartakus-collector/${version}`, stdout });
-  const ingest = createIngest({ sink: store, clock, randomBytes });
+  const ingest = createIngest({ sink: store, clock, randomBytes, limits: config.limits });
   const health = createHealthState();
   const stopping = new AbortController();
-  const handler = createHandler({
+  const routes = createRoutes({
     ingest,
     health,
     version,
     ...(config.reportPeriodMs === undefined ? {} : { nextReportAfterMs: config.reportPeriodMs }),
-    maxProtobufBytes: config.maxProtobufBytes,
-    maxJsonBytes: config.maxJsonBytes,
+    limits: config.limits,
     keepCountry: config.keepCountry,
     isStoreReady: () => store.isReady(),
-    namePeer,
+    findPeer,
     stopping: stopping.signal,
+    clock,
     logger,
   });
   let listener: Listener;
   try {
     listener = await openListener({
       port: config.port,
-      handler,
+      routes,
       logger,
       ...(config.host === undefined ? {} : { host: config.host }),
     });

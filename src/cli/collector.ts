@@ -1,13 +1,15 @@
 import { randomBytes } from 'node:crypto';
 
+import { systemClock } from '../clock.ts';
 import { startCollector } from '../collector.ts';
 import { SpartakusError } from '../report/errors.ts';
-import { createPeerNamer, PEER_RECORDS } from '../serve/peer.ts';
+import { createPeerFinder, PEER_RECORDS } from '../serve/peer.ts';
 import { DATABASES, DEFAULT_DATABASE, findDatabase } from '../store/open.ts';
 import { createCommand, programVersion } from './command.ts';
 import { pasteableExamples } from './examples.ts';
+import { LIMIT_FLAGS, limitsOf } from './limit-flags.ts';
 import { createLogger } from './logger.ts';
-import { parseBytes, parseChoice, parseDurationMs, parsePort, parseSwitch, parseText } from './values.ts';
+import { parseChoice, parseDurationMs, parsePort, parseSwitch, parseText } from './values.ts';
 
 /** `spartakus collector`: takes reports and stores them. */
 export const collectorCommand = createCommand({
@@ -31,13 +33,6 @@ export const collectorCommand = createCommand({
       help: 'How long clients are asked to wait between two reports (default: as long as they wish).',
       parse: parseDurationMs,
     },
-    'max-report-size': {
-      placeholder: 'BYTES',
-      default: '4Mi',
-      help: 'The largest report in protobuf, after decompression.',
-      parse: parseBytes,
-    },
-    'max-json-size': { placeholder: 'BYTES', default: '16Mi', help: 'The largest report in JSON, after decompression.', parse: parseBytes },
     'record-peer': {
       placeholder: PEER_RECORDS.join('|'),
       default: 'none',
@@ -50,7 +45,7 @@ export const collectorCommand = createCommand({
       help: 'The proxies whose X-Forwarded-For is believed, by comma: 10.0.0.0/8,192.0.2.7.',
       parse: (text) => {
         const trustedProxies = text.split(',').map((network) => network.trim()).filter((network) => network !== '');
-        createPeerNamer({ record: 'none', trustedProxies, randomBytes });
+        createPeerFinder({ record: 'none', trustedProxies, randomBytes });
         return trustedProxies;
       },
     },
@@ -59,6 +54,7 @@ export const collectorCommand = createCommand({
       help: 'Keeps the countries that Kubermatic clients send, as two letters; any other place is always dropped.',
       parse: parseSwitch,
     },
+    ...LIMIT_FLAGS,
     'shutdown-grace': {
       placeholder: 'DURATION',
       default: '5s',
@@ -77,14 +73,13 @@ export const collectorCommand = createCommand({
           ...(values.host === undefined ? {} : { host: values.host }),
           database: values.database,
           ...(values['report-period'] === undefined ? {} : { reportPeriodMs: values['report-period'] }),
-          maxProtobufBytes: values['max-report-size'],
-          maxJsonBytes: values['max-json-size'],
+          limits: limitsOf(values),
           recordPeer: values['record-peer'],
           trustedProxies: values['trusted-proxies'],
           keepCountry: values['keep-country'],
           shutdownGraceMs: values['shutdown-grace'],
         },
-        { clock: { now: () => new Date() }, randomBytes, logger, stdout: io.stdout, version: `v${programVersion()}` },
+        { clock: systemClock, randomBytes, logger, stdout: io.stdout, version: `v${programVersion()}` },
       );
       logger.info({ url: collector.url }, 'the collector listens');
       if (values.examples) io.stdout.write(`\n${pasteableExamples(collector.url, programName())}\n`);

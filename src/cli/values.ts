@@ -24,6 +24,13 @@ export function parsePort(text: string): number {
   throw new Error(`${JSON.stringify(text)} is not a port: use 0 to 65535`);
 }
 
+/** A whole number, at least `least`. */
+export function parseCount(text: string, least = 0): number {
+  const count = Number(text);
+  if (/^\d{1,9}$/.test(text) && count >= least) return count;
+  throw new Error(`${JSON.stringify(text)} is not a number: use a whole one from ${least}`);
+}
+
 const BYTES: Readonly<Record<string, number>> = { '': 1, Ki: 2 ** 10, Mi: 2 ** 20, Gi: 2 ** 30 };
 
 /** A number of bytes as Kubernetes writes it: 4194304, 4096Ki, 4Mi. At least 1. */

@@ -26,31 +26,53 @@ export interface Ingest {
   accept(report: Report, options: AcceptOptions): Promise<Accepted>;
   /** The same for a record of Kubermatic's. */
   acceptKubermatic(record: KubermaticRecord, sender: Sender): Promise<Accepted>;
+  /** @throws SpartakusError `overloaded` where any report would be refused now as one too many */
+  requireRoom(): void;
+  /** Resolves when it is worth reading another report of a stream: see Batcher. */
+  room(signal?: AbortSignal): Promise<void>;
   /** Resolves once everything that was accepted so far is answered. */
   drain(): Promise<void>;
 }
 
-export interface IngestOptions {
-  readonly sink: Pick<ReportStore, 'put'>;
-  readonly clock: Pick<Clock, 'now'>;
-  /** Fresh random bytes, cryptographically strong: ids must not be guessed. */
-  readonly randomBytes: (count: number) => Uint8Array;
+/** How much is taken at a time. */
+export interface IngestLimits {
+  /** The most reports that wait for the database; one more is refused as `overloaded`. */
+  readonly maxPendingReports: number;
+  /** The same in bytes, as the database has them. */
+  readonly maxPendingBytes: number;
 }
 
-/** Bounds of one write. MongoDB's driver cuts a batch above 48 MB in two by itself; this keeps it well below. */
+export interface IngestOptions {
+  readonly sink: Pick<ReportStore, 'put'>;
+  readonly clock: Clock;
+  /** Fresh random bytes, cryptographically strong: ids must not be guessed. */
+  readonly randomBytes: (count: number) => Uint8Array;
+  readonly limits: IngestLimits;
+}
+
+/** Bounds of one write: larger ones are no faster, and hold more memory while they are encoded. */
 const MAX_BATCH_REPORTS = 1000;
-const MAX_BATCH_BYTES = 24 * 1024 * 1024;
+const MAX_BATCH_BYTES = 8 * 1024 * 1024;
+/** How long a report may wait until its write begins: after that its client should hear that it has to come again. */
+const MAX_WAIT_MS = 10_000;
+/** What is larger is refused by the database, and should not be told to come again instead. */
+const MAX_DOCUMENT_BYTES = 16 * 1024 * 1024;
 /** With two writes under way, one is at the disk while the other is encoded. */
 const MAX_WRITES_IN_FLIGHT = 2;
 
 /** Opens the way into a sink. */
-export function createIngest({ sink, clock, randomBytes }: IngestOptions): Ingest {
+export function createIngest({ sink, clock, randomBytes, limits }: IngestOptions): Ingest {
   const batcher = createBatcher<StoreEntry, Outcome>({
     write: (entries) => sink.put(entries),
     maxItems: MAX_BATCH_REPORTS,
     maxBytes: MAX_BATCH_BYTES,
-    sizeOf: (entry) => ('report' in entry ? estimateBytes(entry.report) : estimateKubermaticBytes(entry.kubermaticRecord)),
+    sizeOf: (entry) =>
+      Math.min('report' in entry ? estimateBytes(entry.report) : estimateKubermaticBytes(entry.kubermaticRecord), MAX_DOCUMENT_BYTES),
     maxInFlight: MAX_WRITES_IN_FLIGHT,
+    maxPendingItems: limits.maxPendingReports,
+    maxPendingBytes: limits.maxPendingBytes,
+    maxWaitMs: MAX_WAIT_MS,
+    clock,
   });
   /** Stores what holds the id that is given, or is given one. */
   const store = async (holder: { reportId: string }, wrap: (receivedAt: Date) => StoreEntry): Promise<Accepted> => {
@@ -69,6 +91,8 @@ export function createIngest({ sink, clock, randomBytes }: IngestOptions): Inges
       validateKubermaticRecord(kubermaticRecord);
       return await store(kubermaticRecord, (receivedAt) => ({ kubermaticRecord, receivedAt, ...sender }));
     },
+    requireRoom: () => batcher.requireRoom(),
+    room: (signal) => batcher.room(signal),
     drain: () => batcher.drain(),
   };
 }

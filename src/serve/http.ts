@@ -1,7 +1,7 @@
-import type { IncomingHttpHeaders } from 'node:http';
+import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http';
+import type { Http2ServerRequest, Http2ServerResponse } from 'node:http2';
 
 import type { JsonValue } from '@bufbuild/protobuf';
-import type { connectNodeAdapter } from '@connectrpc/connect-node';
 
 import type { Ingest } from '../ingest/ingest.ts';
 import { isCoreosReport, readCoreosReport } from '../legacy/coreos.ts';
@@ -9,20 +9,20 @@ import { parseJson } from '../legacy/go-json.ts';
 import { isKubermaticReport, type KubermaticSubmission, readKubermaticReport } from '../legacy/kubermatic.ts';
 import { readSpartakusReport } from '../legacy/spartakus.ts';
 import { SpartakusError } from '../report/errors.ts';
+import { checkJsonDepth } from '../report/json-depth.ts';
 import type { Logger } from '../report/ports.ts';
-import type { PeerNamer } from './peer.ts';
+import type { BodyBudget, BodyShare } from './body-budget.ts';
+import type { Peer } from './peer.ts';
 import { STATUS } from './status.ts';
 
-/** Takes a request of either version of HTTP, as Node.js hands it over, and answers it. */
-export type RequestHandler = ReturnType<typeof connectNodeAdapter>;
-type ServerRequest = Parameters<RequestHandler>[0];
-type ServerReply = Parameters<RequestHandler>[1];
+/** A request of either version of HTTP, as Node.js hands it over. */
+export type ServerRequest = IncomingMessage | Http2ServerRequest;
+export type ServerReply = ServerResponse | Http2ServerResponse;
 
 /** A request, without its socket: a handler can be called by a test as it is. */
 export interface HttpRequest {
   readonly headers: IncomingHttpHeaders;
-  /** Whom it is from, as far as the operator wants that kept. */
-  readonly receivedFrom: string | undefined;
+  readonly peer: Peer;
   /**
    * Reads the whole body.
    *
@@ -47,6 +47,8 @@ export interface HttpRoute {
 
 export interface HttpRouteOptions {
   readonly ingest: Ingest;
+  /** Says whether a report may come in before anything of it is read: see routes.ts. */
+  readonly admit: (headers: IncomingHttpHeaders, peer: Peer) => void;
   /** What GET /version says, such as "v2.0.0". */
   readonly version: string;
   /** The largest JSON body, in bytes. */
@@ -67,14 +69,17 @@ type Submission = Pick<KubermaticSubmission, 'reports'> & Partial<KubermaticSubm
  * A body whose every report is stored is answered 204 without a body, and nothing else: old volunteers take anything else for a
  * failure. No dialect asks for a cluster id.
  */
-export function createHttpRoutes({ ingest, version, maxJsonBytes, keepCountry, isReady }: HttpRouteOptions): readonly HttpRoute[] {
+export function createHttpRoutes({ ingest, admit, version, maxJsonBytes, keepCountry, isReady }: HttpRouteOptions): readonly HttpRoute[] {
   const post = (path: string, read: (json: JsonValue) => Submission): HttpRoute => ({
     method: 'POST',
     path,
     async handle(request) {
+      admit(request.headers, request.peer);
       requireJson(request.headers);
-      const { reports, records = [], country } = read(parseJson(await request.readBody(maxJsonBytes)));
-      const sender = { receivedFrom: request.receivedFrom, country };
+      const body = await request.readBody(maxJsonBytes);
+      checkJsonDepth(body);
+      const { reports, records = [], country } = read(parseJson(body));
+      const sender = { ...request.peer, country };
       await Promise.all([
         ...reports.map((report) => ingest.accept(report, { requireClusterId: false, ...sender })),
         ...records.map((record) => ingest.acceptKubermatic(record, sender)),
@@ -122,14 +127,19 @@ function requireJson(headers: IncomingHttpHeaders): void {
   }
 }
 
+/** Answers a request, whatever it asks for. */
+export type HttpHandler = (req: ServerRequest, res: ServerReply, peer: Peer) => void;
+
 /** Answers requests by the table: 404 for an unknown path, 405 with Allow for an unknown method, HEAD as GET without a body. */
-export function createHttpHandler(routes: readonly HttpRoute[], namePeer: PeerNamer, logger: Logger): RequestHandler {
-  return (req, res) => {
-    void answer(routes, req, namePeer, logger).then((response) => send(req, res, response));
+export function createHttpHandler(routes: readonly HttpRoute[], budget: BodyBudget, logger: Logger): HttpHandler {
+  return (req, res, peer) => {
+    const share = budget.open();
+    res.once('close', () => share.end());
+    void answer(routes, req, peer, share, logger).then((response) => send(req, res, response));
   };
 }
 
-async function answer(routes: readonly HttpRoute[], req: ServerRequest, namePeer: PeerNamer, logger: Logger): Promise<HttpResponse> {
+async function answer(routes: readonly HttpRoute[], req: ServerRequest, peer: Peer, share: BodyShare, logger: Logger): Promise<HttpResponse> {
   const path = (req.url ?? '/').split('?', 1)[0];
   const atPath = routes.filter((route) => route.path === path);
   if (atPath.length === 0) return { status: 404, ...errorBody(`there is nothing at ${path}`) };
@@ -140,7 +150,7 @@ async function answer(routes: readonly HttpRoute[], req: ServerRequest, namePeer
     return { status: 405, headers: { allow }, ...errorBody(`${req.method} is not for ${path}: use ${allow}`) };
   }
   try {
-    return await route.handle({ headers: req.headers, receivedFrom: namePeer(req), readBody: (maxBytes) => readBody(req, maxBytes) });
+    return await route.handle({ headers: req.headers, peer, readBody: (maxBytes) => readBody(req, maxBytes, share) });
   } catch (thrown) {
     const error = SpartakusError.from(thrown);
     if (error.kind === 'internal') logger.error({ err: error }, 'a request failed');
@@ -156,24 +166,26 @@ function errorBody(message: string): { contentType: string; body: string } {
 }
 
 /** Reads by events: leaving a `for await` early would destroy the request, and its connection with it. */
-function readBody(req: ServerRequest, maxBytes: number): Promise<Uint8Array> {
+function readBody(req: ServerRequest, maxBytes: number, share: BodyShare): Promise<Uint8Array> {
   return new Promise((resolve, reject) => {
-    const tooLarge = (): void => reject(new SpartakusError('too-large', `the body is over the limit of ${maxBytes} bytes`));
+    const tooLarge = (): SpartakusError => new SpartakusError('too-large', `the body is over the limit of ${maxBytes} bytes`);
     if (Number(req.headers['content-length'] ?? 0) > maxBytes) {
-      tooLarge();
+      reject(tooLarge());
       return;
     }
     const chunks: Buffer[] = [];
     let bytes = 0;
     const onData = (chunk: Buffer): void => {
       bytes += chunk.length;
-      if (bytes <= maxBytes) {
+      try {
+        if (bytes > maxBytes) throw tooLarge();
+        share.take(chunk.length);
         chunks.push(chunk);
-        return;
+      } catch (error) {
+        chunks.length = 0;
+        req.off('data', onData);
+        reject(error);
       }
-      chunks.length = 0;
-      req.off('data', onData);
-      tooLarge();
     };
     const onGone = (): void => reject(new SpartakusError('invalid', 'the body ended before its end'));
     req.on('data', onData);

@@ -1,17 +1,18 @@
 import { once } from 'node:events';
 import http, { type IncomingMessage, type ServerResponse } from 'node:http';
-import http2, { type Http2ServerRequest, type ServerHttp2Session } from 'node:http2';
+import http2, { type ServerHttp2Session, type ServerHttp2Stream } from 'node:http2';
 import net, { type AddressInfo, type Socket } from 'node:net';
 
 import type { Logger } from '../report/ports.ts';
-import type { RequestHandler } from './http.ts';
+import type { Routes } from './routes.ts';
+import { stopSending } from './stop-sending.ts';
 
 export interface ListenerOptions {
   /** 0 to 65535; 0 takes any free port. */
   readonly port: number;
   /** The address to listen on; all of them where absent. */
   readonly host?: string;
-  readonly handler: RequestHandler;
+  readonly routes: Routes;
   readonly logger: Logger;
 }
 
@@ -30,8 +31,6 @@ const PREFACE = Buffer.from('PRI');
 const FIRST_BYTES_TIMEOUT_MS = 10_000;
 /** Node.js' own default is no limit at all. */
 const MAX_CONCURRENT_STREAMS = 100;
-/** How long a client that has its answer may go on sending. */
-const STOP_SENDING_AFTER_MS = 100;
 /** How much a client may send ahead on one stream: Node.js' 64 KiB make large reports wait for the network's round trips. */
 const STREAM_WINDOW_BYTES = 256 * 1024;
 
@@ -41,21 +40,26 @@ const STREAM_WINDOW_BYTES = 256 * 1024;
  *
  * @throws the system's error (EADDRINUSE, EACCES) where the port cannot be had
  */
-export async function openListener({ port, host, handler, logger }: ListenerOptions): Promise<Listener> {
+export async function openListener({ port, host, routes, logger }: ListenerOptions): Promise<Listener> {
   const sockets = new Set<Socket>();
   const sessions = new Set<ServerHttp2Session>();
   const http1Server = http.createServer((req, res) => {
     // Whoever leaves a `for await` over the body early, as Connect does, would destroy the request, and nothing could be read any more.
     req[Symbol.asyncIterator] = () => req.iterator({ destroyOnReturn: false });
     res.once('finish', () => discardRest(req));
-    handler(req, res);
+    routes.request(req, res);
   });
   const http2Server = http2.createServer({
     settings: { maxConcurrentStreams: MAX_CONCURRENT_STREAMS, initialWindowSize: STREAM_WINDOW_BYTES },
   });
-  http2Server.on('request', (req, res) => {
-    res.stream.once('wantTrailers', () => endReading(req));
-    handler(req, res);
+  http2Server.on('stream', (stream: ServerHttp2Stream, headers, _flags, rawHeaders) => {
+    if (routes.stream(stream, headers)) return;
+    // What Node.js does by itself where a server listens to requests rather than streams.
+    const req = new http2.Http2ServerRequest(stream, headers, {}, rawHeaders);
+    const res = new http2.Http2ServerResponse(stream);
+    stream.once('wantTrailers', () => stopSending(stream));
+    if (headers.expect === '100-continue') res.writeContinue();
+    routes.request(req, res);
   });
   http2Server.on('session', (session) => {
     sessions.add(session);
@@ -101,17 +105,6 @@ export async function openListener({ port, host, handler, logger }: ListenerOpti
  */
 function discardRest(req: IncomingMessage): void {
   if (!req.readableEnded) req.resume();
-}
-
-/**
- * Tells a client that has its whole answer and still sends to stop (RFC 9113 section 8.1). A body that nobody reads would fill the
- * window that all streams of the connection share, and the connection would stand still. Not at once: the answer's trailers are
- * still on their way through Node.js, and most clients stop by themselves.
- */
-function endReading({ stream }: Http2ServerRequest): void {
-  if (stream.readableEnded) return;
-  const timer = setTimeout(() => stream.close(http2.constants.NGHTTP2_NO_ERROR), STOP_SENDING_AFTER_MS);
-  stream.once('close', () => clearTimeout(timer));
 }
 
 /** Reads just enough to tell the two versions apart, and puts it back. */

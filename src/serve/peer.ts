@@ -21,29 +21,66 @@ export interface PeerRequest {
   readonly socket: { readonly remoteAddress?: string | undefined; readonly remotePort?: number | undefined };
 }
 
-/** Says of a request what is stored as `receivedFrom`; undefined where nothing is. */
-export type PeerNamer = (request: PeerRequest) => string | undefined;
+/** Who sends something. */
+export interface Peer {
+  /** What is stored of it; absent where nothing is. */
+  readonly receivedFrom?: string | undefined;
+  /**
+   * What limits know it by: its address, of IPv6 the network of 64 bits that one customer has. It is never stored. Absent where a
+   * trusted proxy does not say whom it forwards, for then one limit would count for everybody.
+   */
+  readonly source?: string | undefined;
+}
+
+/** Says of a request whom it is from. */
+export type PeerFinder = (request: PeerRequest) => Peer;
 
 /**
- * Names peers as the operator asks: `address` gives host:port, as CoreOS' collector did (the host alone where a proxy forwards,
+ * Finds peers, and names them as the operator asks: `address` gives host:port, as CoreOS' collector did (the host alone where a proxy forwards,
  * for it does not tell the port); `hash` gives 16 hexadecimal digits of an HMAC-SHA-256 of the host, with a key that is made when
  * the program starts and never kept: equal for one client until the next start, and not to be computed back.
  *
  * @throws SpartakusError of kind `invalid` that names the trusted proxy which is none
  */
-export function createPeerNamer({ record, trustedProxies, randomBytes }: PeerOptions): PeerNamer {
+export function createPeerFinder({ record, trustedProxies, randomBytes }: PeerOptions): PeerFinder {
   const isTrusted = createNetworks(trustedProxies);
-  if (record === 'none') return () => undefined;
   const key = randomBytes(32);
+  const nameOf = (host: string, port: number | undefined): string | undefined => {
+    if (record === 'none') return undefined;
+    if (record === 'hash') return createHmac('sha256', key).update(host).digest('hex').slice(0, 16);
+    if (port === undefined) return host;
+    return isIPv4(host) ? `${host}:${port}` : `[${host}]:${port}`;
+  };
   return ({ headers, socket: { remoteAddress, remotePort } }) => {
     const nearest = plainAddress(remoteAddress ?? '');
-    if (nearest === undefined) return undefined;
-    const forwarded = isTrusted(nearest) ? forwardedAddress([headers['x-forwarded-for'] ?? ''].flat().join(','), isTrusted) : undefined;
-    const host = forwarded ?? nearest;
-    if (record === 'hash') return createHmac('sha256', key).update(host).digest('hex').slice(0, 16);
-    if (forwarded !== undefined || remotePort === undefined) return host;
-    return isIPv4(host) ? `${host}:${remotePort}` : `[${host}]:${remotePort}`;
+    if (nearest === undefined) return {};
+    if (!isTrusted(nearest)) return { receivedFrom: nameOf(nearest, remotePort), source: sourceOf(nearest) };
+    const forwarded = forwardedAddress([headers['x-forwarded-for'] ?? ''].flat().join(','), isTrusted);
+    if (forwarded === undefined) return { receivedFrom: nameOf(nearest, remotePort) };
+    return { receivedFrom: nameOf(forwarded, undefined), source: isTrusted(forwarded) ? undefined : sourceOf(forwarded) };
   };
+}
+
+/** The source of a connection by its address alone; undefined where it is a trusted proxy's, or has gone already. */
+export function createSourceFinder(trustedProxies: readonly string[]): (remoteAddress: string | undefined) => string | undefined {
+  const isTrusted = createNetworks(trustedProxies);
+  return (remoteAddress) => {
+    const address = plainAddress(remoteAddress ?? '');
+    return address === undefined || isTrusted(address) ? undefined : sourceOf(address);
+  };
+}
+
+/** An address, or of IPv6 its first 64 bits. */
+function sourceOf(address: string): string {
+  if (isIPv4(address)) return address;
+  const [head = '', tail] = address.split('::');
+  const groups = head === '' ? [] : head.split(':');
+  if (tail !== undefined) {
+    const rest = tail === '' ? [] : tail.split(':');
+    while (groups.length + rest.length < 8) groups.push('0');
+    groups.push(...rest);
+  }
+  return `${groups.slice(0, 4).join(':')}::/64`;
 }
 
 /** The client's address behind trusted proxies: the last of the list that is no trusted proxy, for each adds whom it saw at the end. */

@@ -1,47 +1,78 @@
-import { Code, ConnectError, type ConnectRouter, type ContextValues, createContextValues, type HandlerContext } from '@connectrpc/connect';
-import { connectNodeAdapter } from '@connectrpc/connect-node';
+import type { IncomingHttpHeaders } from 'node:http';
+import type { ServerHttp2Stream } from 'node:http2';
+
+import type { ConnectRouter } from '@connectrpc/connect';
 
 import { Health } from '../../gen/grpc/health/v1/health_pb.js';
 import { CollectorService } from '../../gen/spartakus/collector/v1/collector_service_pb.js';
 import * as reflectionV1 from '../../gen/grpc/reflection/v1/reflection_pb.js';
 import * as reflectionV1alpha from '../../gen/grpc/reflection/v1alpha/reflection_pb.js';
 import type { Ingest } from '../ingest/ingest.ts';
-import type { Logger } from '../report/ports.ts';
+import { createRate } from '../ingest/rate.ts';
+import { SpartakusError } from '../report/errors.ts';
+import type { Clock, Logger } from '../report/ports.ts';
+import { createBodyBudget } from './body-budget.ts';
+import { createConnectRoad } from './connect-road.ts';
+import { createGrpcRoad } from './grpc-road.ts';
 import { createHealthService, type HealthState } from './health-service.ts';
-import { createHttpHandler, createHttpRoutes, type RequestHandler } from './http.ts';
-import type { PeerNamer, PeerRequest } from './peer.ts';
+import { createHttpHandler, createHttpRoutes, type ServerReply, type ServerRequest } from './http.ts';
+import type { Limits } from './limits.ts';
+import type { Peer, PeerFinder } from './peer.ts';
 import { createReflectionService } from './reflection-service.ts';
-import { createReportService, RECEIVED_FROM } from './report-service.ts';
+import { createReportReceiver } from './report-receiver.ts';
+import { createReportService } from './report-service.ts';
 
 export interface RoutesOptions {
   readonly ingest: Ingest;
   readonly health: HealthState;
   readonly version: string;
-  /** See ReportServiceOptions. */
+  /** See ReportReceiverOptions. */
   readonly nextReportAfterMs?: number;
-  /** The largest protobuf message, in bytes, after decompression. */
-  readonly maxProtobufBytes: number;
-  /** The largest JSON message, in bytes, after decompression. */
-  readonly maxJsonBytes: number;
+  readonly limits: Limits;
   /** See HttpRouteOptions. */
   readonly keepCountry: boolean;
   /** Whether the database could store a report now. */
   readonly isStoreReady: () => Promise<boolean>;
-  readonly namePeer: PeerNamer;
+  readonly findPeer: PeerFinder;
   /** Aborted when the collector stops. */
   readonly stopping: AbortSignal;
+  readonly clock: Clock;
   readonly logger: Logger;
 }
 
-/** JSON in Connect, gRPC and gRPC-Web, unary and streaming: application/json, application/connect+json, application/grpc+json, … */
-const JSON_CONTENT_TYPE = /^application\/(?:json|(?:connect|grpc|grpc-web)\+json)\b/i;
+/** Everything that the collector answers. */
+export interface Routes {
+  /** Answers a request of either version of HTTP. */
+  request(req: ServerRequest, res: ServerReply): void;
+  /** Answers a stream of HTTP/2, or says that `request` should, and leaves it untouched. */
+  stream(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): boolean;
+}
 
-/** Everything that the collector answers, as one handler for both versions of HTTP. */
-export function createHandler(options: RoutesOptions): RequestHandler {
-  const { ingest, health, version, isStoreReady, namePeer, stopping, logger } = options;
+/** How many seconds' worth of requests an address may send at once, after a rest. */
+const BURST_SECONDS = 5;
+
+export function createRoutes(options: RoutesOptions): Routes {
+  const { ingest, health, version, limits, keepCountry, isStoreReady, findPeer, stopping, clock, logger } = options;
+  const count = limits.requestsPerSecondPerAddress;
+  const rate = count === 0 ? undefined : createRate({ count, perMs: 1_000, burst: count * BURST_SECONDS, now: () => clock.now() });
+  const admitRequest = ({ source }: Peer): void => {
+    const waitMs = source === undefined ? 0 : (rate?.take(source) ?? 0);
+    if (waitMs > 0) throw new SpartakusError('overloaded', `an address may send ${count} requests a second: send it again later`, { retryAfterMs: waitMs });
+  };
+  const admitReport = (_headers: IncomingHttpHeaders, peer: Peer): void => {
+    admitRequest(peer);
+    ingest.requireRoom();
+  };
+  const pace = async ({ source }: Peer, signal: AbortSignal): Promise<void> => {
+    const waitMs = source === undefined ? 0 : (rate?.reserve(source) ?? 0);
+    if (waitMs > 0) await clock.sleep(waitMs, signal);
+  };
+
+  const budget = createBodyBudget(limits.maxBodyBytes);
+  const receiver = createReportReceiver({ ...options, pace });
   const services = [CollectorService, Health];
   const register = [
-    createReportService(options),
+    createReportService(receiver),
     createHealthService(health, services.map(({ typeName }) => typeName), stopping),
     createReflectionService([
       ...services.map(({ file }) => file),
@@ -49,36 +80,25 @@ export function createHandler(options: RoutesOptions): RequestHandler {
       reflectionV1alpha.file_grpc_reflection_v1alpha_reflection,
     ]),
   ];
-  const routes = (router: ConnectRouter): void => register.forEach((add) => add(router));
+  const connectRoad = createConnectRoad({
+    routes: (router: ConnectRouter) => register.forEach((add) => add(router)),
+    maxProtobufBytes: limits.maxProtobufBytes,
+    maxJsonBytes: limits.maxJsonBytes,
+    budget,
+    admit: (path, headers, peer) =>
+      path.startsWith(`/${CollectorService.typeName}/`) ? admitReport(headers, peer) : admitRequest(peer),
+    stopping,
+    logger,
+  });
+  const grpcRoad = createGrpcRoad({ receiver, maxMessageBytes: limits.maxProtobufBytes, budget, admit: admitReport, logger });
   const isReady = async (): Promise<boolean> => health.serving && (await isStoreReady());
-  const httpRoutes = createHttpRoutes({ ingest, version, maxJsonBytes: options.maxJsonBytes, keepCountry: options.keepCountry, isReady });
-  const fallback = createHttpHandler(httpRoutes, namePeer, logger);
-  const contextValues = (request: PeerRequest): ContextValues => createContextValues().set(RECEIVED_FROM, namePeer(request));
-  // Connect knows one limit for all encodings; JSON is about four times as long as protobuf, so each has a handler of its own.
-  const adapterFor = (readMaxBytes: number): RequestHandler =>
-    connectNodeAdapter({
-      routes,
-      fallback,
-      readMaxBytes,
-      contextValues,
-      shutdownSignal: stopping,
-      requestGate: blameClientForNonsense,
-    });
-  const onProtobuf = adapterFor(options.maxProtobufBytes);
-  const onJson = adapterFor(options.maxJsonBytes);
-  return (req, res) => (JSON_CONTENT_TYPE.test(req.headers['content-type'] ?? '') ? onJson : onProtobuf)(req, res);
-}
-
-/**
- * Answers INVALID_ARGUMENT to a message that is no protobuf. Connect, like gRPC's own servers, says INTERNAL there, which tells a
- * client to try the same bytes again. It aborts the call with its error before it reads the code for the answer.
- */
-function blameClientForNonsense({ signal }: HandlerContext): void {
-  const onAbort = (): void => {
-    const error: unknown = signal.reason;
-    if (error instanceof ConnectError && error.code === Code.Internal && error.rawMessage.startsWith('parse binary: ')) {
-      Object.assign(error, { code: Code.InvalidArgument });
-    }
+  const httpRoutes = createHttpRoutes({ ingest, admit: admitReport, version, maxJsonBytes: limits.maxJsonBytes, keepCountry, isReady });
+  const answerHttp = createHttpHandler(httpRoutes, budget, logger);
+  return {
+    request(req, res) {
+      const peer = findPeer(req);
+      if (!connectRoad(req, res, peer)) answerHttp(req, res, peer);
+    },
+    stream: (stream, headers) => grpcRoad(stream, headers, findPeer({ headers, socket: stream.session?.socket ?? {} })),
   };
-  signal.addEventListener('abort', onAbort, { once: true });
 }

@@ -4,9 +4,11 @@ import path from 'node:path';
 import { ServerCredentials } from '@grpc/grpc-js';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { doctorCommand } from '../../src/cli/doctor.ts';
+import { systemClock } from '../../src/clock.ts';
 import { startCollector } from '../../src/collector.ts';
 import { NO_ACCESS } from '../../src/deliver/access.ts';
 import { checkCollector } from '../../src/deliver/check-collector.ts';
+import { TEST_LIMITS } from '../support/collector.ts';
 import { withFiles } from '../support/files.ts';
 import { startGrpcCollector } from '../support/grpc-collector.ts';
 import { openServiceAccount, readFixture, startKubeApi } from '../support/kube-api.ts';
@@ -36,9 +38,9 @@ async function startApi(options: KubeApiOptions = {}): Promise<KubeApi> {
 async function startHealthy(): Promise<string> {
   const say = () => undefined;
   const collector = await startCollector(
-    { port: 0, host: '127.0.0.1', database: 'stdout', shutdownGraceMs: 100, maxProtobufBytes: 1000, maxJsonBytes: 1000, recordPeer: 'none', trustedProxies: [], keepCountry: false },
+    { port: 0, host: '127.0.0.1', database: 'stdout', shutdownGraceMs: 100, limits: TEST_LIMITS, recordPeer: 'none', trustedProxies: [], keepCountry: false },
     {
-      clock: { now: () => new Date() },
+      clock: systemClock,
       randomBytes,
       logger: { debug: say, info: say, warn: say, error: say },
       stdout: new PassThrough(),

@@ -6,6 +6,7 @@ import { ReportSchema } from '../../gen/spartakus/report/v1/report_pb.js';
 import { createIngest } from '../../src/ingest/ingest.ts';
 import { SpartakusError } from '../../src/report/errors.ts';
 import type { Outcome, StoreEntry } from '../../src/report/ports.ts';
+import { createManualClock } from '../support/manual-clock.ts';
 
 const NOW = new Date('2026-11-21T10:00:00Z');
 const REQUIRE = { requireClusterId: true };
@@ -14,7 +15,8 @@ const REQUIRE = { requireClusterId: true };
 function makeIngest(answer: (entry: StoreEntry) => Outcome = () => ({ status: 'stored' })) {
   const entries: StoreEntry[] = [];
   const ingest = createIngest({
-    clock: { now: () => NOW },
+    clock: createManualClock(NOW),
+    limits: { maxPendingReports: 100, maxPendingBytes: 1_000_000 },
     randomBytes: (count) => new Uint8Array(count).fill(0xab),
     sink: {
       put: (batch) => {

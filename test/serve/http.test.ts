@@ -4,6 +4,7 @@ import http from 'node:http';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 
 import { SpartakusError } from '../../src/report/errors.ts';
+import { createBodyBudget } from '../../src/serve/body-budget.ts';
 import { createHttpHandler, createHttpRoutes } from '../../src/serve/http.ts';
 import { legacyJson } from '../contract/ways-in.ts';
 import { makeReport } from '../contract/report-sink.ts';
@@ -99,10 +100,11 @@ describe('when a report cannot be stored', () => {
   /** What the HTTP road answers where everything that is accepted fails like this. */
   const answerTo = async (failure: SpartakusError, path = '/api/v1'): Promise<Response> => {
     const refuse = (): Promise<never> => Promise.reject(failure);
-    const ingest = { accept: refuse, acceptKubermatic: refuse, drain: () => Promise.resolve() };
-    const routes = createHttpRoutes({ ingest, version: 'v9', maxJsonBytes: 1000, keepCountry: false, isReady: () => Promise.resolve(false) });
+    const ingest = { accept: refuse, acceptKubermatic: refuse, requireRoom: () => undefined, room: () => Promise.resolve(), drain: () => Promise.resolve() };
+    const routes = createHttpRoutes({ ingest, admit: () => undefined, version: 'v9', maxJsonBytes: 1000, keepCountry: false, isReady: () => Promise.resolve(false) });
     const logger = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined };
-    const server = http.createServer(createHttpHandler(routes, () => undefined, logger));
+    const handler = createHttpHandler(routes, createBodyBudget(1_000_000), logger);
+    const server = http.createServer((req, res) => handler(req, res, {}));
     try {
       const url = `http://127.0.0.1:${await listen(server)}${path}`;
       if (path !== '/api/v1') return await fetch(url);

@@ -11,7 +11,7 @@ const MAX_JSON_BYTES = 20 * 1024 * 1024;
 let collector: TestCollector;
 
 beforeAll(async () => {
-  collector = await startTestCollector({ maxJsonBytes: MAX_JSON_BYTES });
+  collector = await startTestCollector({ limits: { maxJsonBytes: MAX_JSON_BYTES } });
 });
 
 beforeEach(async () => {

@@ -3,9 +3,13 @@ import { PassThrough } from 'node:stream';
 
 import type { Collection } from 'mongodb';
 
+import { type FlagValues, parseFlags } from '../../src/cli/flags.ts';
+import { LIMIT_FLAGS, limitsOf } from '../../src/cli/limit-flags.ts';
+import { systemClock } from '../../src/clock.ts';
 import { type CollectorConfig, startCollector } from '../../src/collector.ts';
 import type { ReportDocument, StoredDocument } from '../../src/report/document.ts';
 import type { Logger } from '../../src/report/ports.ts';
+import type { Limits } from '../../src/serve/limits.ts';
 import { makeTestDatabase } from './database.ts';
 
 /** A collector in this process, on a free port of 127.0.0.1 and a database of its own. */
@@ -20,9 +24,19 @@ export interface TestCollector {
 }
 
 /** Limits are a hundredth of the defaults, so that tests need not send megabytes. */
-export const TEST_LIMITS = { maxProtobufBytes: 40_000, maxJsonBytes: 160_000 };
+export const TEST_LIMITS = {
+  ...limitsOf(parseFlags(LIMIT_FLAGS, [], {}).values as FlagValues<typeof LIMIT_FLAGS>),
+  maxProtobufBytes: 40_000,
+  maxJsonBytes: 160_000,
+  // Every client of a test has the same address.
+  maxConnectionsPerAddress: 0,
+  requestsPerSecondPerAddress: 0,
+  newClustersPerHourPerAddress: 0,
+} satisfies Limits;
 
-export async function startTestCollector(config: Partial<CollectorConfig> = {}): Promise<TestCollector> {
+type TestConfig = Omit<Partial<CollectorConfig>, 'limits'> & { readonly limits?: Partial<Limits> };
+
+export async function startTestCollector({ limits, ...config }: TestConfig = {}): Promise<TestCollector> {
   const database = await makeTestDatabase();
   const complaints: string[] = [];
   const logger: Logger = {
@@ -41,10 +55,10 @@ export async function startTestCollector(config: Partial<CollectorConfig> = {}):
       recordPeer: 'none',
       trustedProxies: [],
       keepCountry: false,
-      ...TEST_LIMITS,
+      limits: { ...TEST_LIMITS, ...limits },
       ...config,
     },
-    { clock: { now: () => new Date() }, randomBytes, logger, stdout: new PassThrough(), version: 'v9.9.9' },
+    { clock: systemClock, randomBytes, logger, stdout: new PassThrough(), version: 'v9.9.9' },
   );
   const reports = await database.reports();
   return {

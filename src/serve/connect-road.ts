@@ -1,0 +1,190 @@
+import type { IncomingHttpHeaders } from 'node:http';
+
+import { Code, ConnectError, type ConnectRouter, createConnectRouter, createContextKey, createContextValues, type HandlerContext } from '@connectrpc/connect';
+import type { Compression, UniversalHandler } from '@connectrpc/connect/protocol';
+import { universalRequestFromNodeRequest, universalResponseToNodeResponse } from '@connectrpc/connect-node';
+
+import { messageOf, SpartakusError } from '../report/errors.ts';
+import { checkJsonDepth, createJsonDepth, type JsonDepth } from '../report/json-depth.ts';
+import type { Logger } from '../report/ports.ts';
+import type { BodyBudget, BodyShare } from './body-budget.ts';
+import { COMPRESSIONS } from './compression.ts';
+import { tooLarge } from './grpc-frames.ts';
+import type { ServerReply, ServerRequest } from './http.ts';
+import type { Peer } from './peer.ts';
+import { PEER } from './report-service.ts';
+import { toConnectError } from './status.ts';
+
+export interface ConnectRoadOptions {
+  /** Registers the services. */
+  readonly routes: (router: ConnectRouter) => void;
+  /** The largest protobuf message, in bytes, after decompression. */
+  readonly maxProtobufBytes: number;
+  /** The largest JSON message, in bytes, after decompression. */
+  readonly maxJsonBytes: number;
+  readonly budget: BodyBudget;
+  /** Says whether a call may go on before anything of it is read: see routes.ts. */
+  readonly admit: (path: string, headers: IncomingHttpHeaders, peer: Peer) => void;
+  /** Aborted when the collector stops. */
+  readonly stopping: AbortSignal;
+  readonly logger: Logger;
+}
+
+/** Answers a request, or says that it is for no service and leaves it untouched. */
+export type ConnectRoad = (req: ServerRequest, res: ServerReply, peer: Peer) => boolean;
+
+/** JSON in Connect, gRPC and gRPC-Web, unary and streaming: application/json, application/connect+json, application/grpc+json, … */
+const JSON_CONTENT_TYPE = /^application\/(?:json|(?:connect|grpc|grpc-web)\+json)\b/i;
+
+/** Asked with each call whether it may go on. */
+const ADMIT = createContextKey<() => void>(() => undefined);
+
+/** Every service over Connect, gRPC-Web and gRPC, by the framework of that name. */
+export function createConnectRoad(options: ConnectRoadOptions): ConnectRoad {
+  const { maxProtobufBytes, maxJsonBytes, budget, admit, logger } = options;
+  // Connect knows one limit for all encodings; JSON is about four times as long as protobuf, so each has handlers of its own.
+  const onProtobuf = createHandlers(options, maxProtobufBytes, COMPRESSIONS);
+  const onJson = createHandlers(options, maxJsonBytes, COMPRESSIONS.map(withoutDepth));
+
+  const answer = async (handler: UniversalHandler, req: ServerRequest, res: ServerReply, peer: Peer): Promise<void> => {
+    const values = createContextValues()
+      .set(PEER, peer)
+      .set(ADMIT, () => admit(handler.requestPath, req.headers, peer));
+    const share = budget.open();
+    res.once('close', () => share.end());
+    const request = universalRequestFromNodeRequest(req, res, undefined, values);
+    const isJson = JSON_CONTENT_TYPE.test(req.headers['content-type'] ?? '');
+    const follow = isJson ? createDepthFollower(req.headers) : () => undefined;
+    const limitBytes = isJson ? maxJsonBytes : maxProtobufBytes;
+    const body = readMetered(request.body as AsyncIterable<Uint8Array>, share, handler.method.methodKind, limitBytes, follow);
+    await universalResponseToNodeResponse(await handler({ ...request, body }), res);
+  };
+
+  return (req, res, peer) => {
+    const path = (req.url ?? '').split('?', 1)[0] ?? '';
+    const handler = (JSON_CONTENT_TYPE.test(req.headers['content-type'] ?? '') ? onJson : onProtobuf).get(path);
+    if (handler === undefined) return false;
+    answer(handler, req, res, peer).catch((error: unknown) => {
+      const gone = req.destroyed || res.destroyed || ConnectError.from(error).code === Code.Aborted;
+      if (!gone) logger.error({ err: error }, 'a call failed');
+      // Nothing that a client may still wait for; where its address cannot be read, nothing was sent yet.
+      if (res.headersSent) {
+        res.destroy();
+      } else {
+        res.statusCode = 400;
+        res.end();
+      }
+    });
+    return true;
+  };
+}
+
+function createHandlers(options: ConnectRoadOptions, readMaxBytes: number, acceptCompression: Compression[]): ReadonlyMap<string, UniversalHandler> {
+  const router = createConnectRouter({
+    readMaxBytes,
+    acceptCompression,
+    shutdownSignal: options.stopping,
+    requestGate: (context) => {
+      improveErrors(context, readMaxBytes);
+      try {
+        context.values.get(ADMIT)();
+      } catch (error) {
+        throw toConnectError(SpartakusError.from(error));
+      }
+    },
+  });
+  options.routes(router);
+  return new Map(router.handlers.map((handler) => [handler.requestPath, handler]));
+}
+
+/**
+ * Answers INVALID_ARGUMENT to a message that is no protobuf: Connect, like gRPC's own servers, says INTERNAL there, which tells a
+ * client to try the same bytes again. And names the limit as the operator knows it. Connect aborts the call with its error before
+ * it reads the code for the answer.
+ */
+function improveErrors({ signal }: HandlerContext, readMaxBytes: number): void {
+  const onAbort = (): void => {
+    const error: unknown = signal.reason;
+    if (!(error instanceof ConnectError)) return;
+    if (error.code === Code.Internal && error.rawMessage.startsWith('parse binary: ')) Object.assign(error, { code: Code.InvalidArgument });
+    if (error.rawMessage.includes('readMaxBytes')) {
+      const { message, rawMessage } = tooLarge(readMaxBytes);
+      Object.assign(error, { message, rawMessage });
+    }
+  };
+  signal.addEventListener('abort', onAbort, { once: true });
+}
+
+/**
+ * Counts a body against the budget while it is read. Of a stream, no more than one message is counted: that is what is kept of it
+ * at a time.
+ */
+async function* readMetered(
+  body: AsyncIterable<Uint8Array>,
+  share: BodyShare,
+  methodKind: UniversalHandler['method']['methodKind'],
+  maxBytes: number,
+  follow: (chunk: Uint8Array) => void,
+): AsyncGenerator<Uint8Array> {
+  const isStream = methodKind === 'client_streaming' || methodKind === 'bidi_streaming';
+  let countedBytes = 0;
+  try {
+    for await (const chunk of body) {
+      const bytes = isStream ? Math.min(chunk.length, maxBytes - countedBytes) : chunk.length;
+      countedBytes += bytes;
+      share.take(bytes);
+      follow(chunk);
+      yield chunk;
+    }
+  } catch (error) {
+    throw error instanceof SpartakusError ? toConnectError(error) : error;
+  }
+}
+
+/** Follows the depth of JSON through a body: of a whole text, or of the messages that Connect and gRPC frame alike. */
+function createDepthFollower(headers: ServerRequest['headers']): (chunk: Uint8Array) => void {
+  const isFramed = !/^application\/json\b/i.test(headers['content-type'] ?? '');
+  if (!isFramed) {
+    // What is compressed is looked at once it is not.
+    if ((headers['content-encoding'] ?? 'identity') !== 'identity') return () => undefined;
+    const depth = createJsonDepth();
+    return (chunk) => depth.push(chunk);
+  }
+  const header: number[] = [];
+  let leftBytes = 0;
+  let depth: JsonDepth | undefined;
+  return (chunk) => {
+    let position = 0;
+    while (position < chunk.length) {
+      if (leftBytes === 0) {
+        header.push(chunk[position] ?? 0);
+        position += 1;
+        if (header.length < 5) continue;
+        const [flags = 0, ...length] = header.splice(0);
+        leftBytes = Buffer.from(length).readUInt32BE();
+        depth = (flags & 1) === 1 ? undefined : createJsonDepth();
+      } else {
+        const part = chunk.subarray(position, position + leftBytes);
+        depth?.push(part);
+        position += part.length;
+        leftBytes -= part.length;
+      }
+    }
+  };
+}
+
+/** A compression of JSON, that looks at the depth of what comes out. */
+function withoutDepth(compression: Compression): Compression {
+  return {
+    ...compression,
+    async decompress(bytes, readMaxBytes) {
+      const text = await compression.decompress(bytes, readMaxBytes);
+      try {
+        checkJsonDepth(text);
+      } catch (error) {
+        throw new ConnectError(messageOf(error), Code.InvalidArgument);
+      }
+      return text;
+    },
+  };
+}

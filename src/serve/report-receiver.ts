@@ -1,0 +1,138 @@
+import { create } from '@bufbuild/protobuf';
+import { durationFromMs } from '@bufbuild/protobuf/wkt';
+
+import {
+  Outcome,
+  type Policy,
+  PolicySchema,
+  type Receipt,
+  ReceiptSchema,
+} from '../../gen/spartakus/collector/v1/collector_service_pb.js';
+import type { Report } from '../../gen/spartakus/report/v1/report_pb.js';
+import type { Accepted, Ingest } from '../ingest/ingest.ts';
+import { SpartakusError } from '../report/errors.ts';
+import { toRefusal } from './status.ts';
+import type { Peer } from './peer.ts';
+
+export interface ReportReceiverOptions {
+  readonly ingest: Ingest;
+  /** How long a client is asked to wait between two reports, in milliseconds, at least 0; as long as it wishes where absent. */
+  readonly nextReportAfterMs?: number;
+  /** Waits until a peer may send one more report of a stream, or the signal is aborted. */
+  readonly pace: (peer: Peer, signal: AbortSignal) => Promise<void>;
+  /** Aborted when the collector stops: streams read no further, answer what they have read, and end. */
+  readonly stopping: AbortSignal;
+}
+
+/** What CollectorService does, whichever road a call came by. */
+export interface ReportReceiver {
+  /** @throws SpartakusError what became of a report that is not stored */
+  submit(report: Report | undefined, peer: Peer): Promise<Receipt>;
+  /**
+   * Reads reports and yields their receipts as commits finish: reading does not wait for commits. It waits where too much is
+   * pending, or where the peer comes too fast, so that flow control reaches the client.
+   *
+   * @param signal aborted when the client has gone
+   * @throws what the requests throw; SpartakusError `unavailable`, once everything that was read is answered, where the collector
+   * stops before the client is done
+   */
+  stream(requests: AsyncIterable<{ readonly report?: Report | undefined }>, peer: Peer, signal: AbortSignal): AsyncGenerator<Receipt>;
+}
+
+/**
+ * The most reports of one stream that wait for the database. The stream is not read further until one is answered.
+ */
+const MAX_PENDING_PER_STREAM = 256;
+
+export function createReportReceiver({ ingest, nextReportAfterMs, pace, stopping }: ReportReceiverOptions): ReportReceiver {
+  const policy = create(PolicySchema, nextReportAfterMs === undefined ? {} : { nextReportAfter: durationFromMs(nextReportAfterMs) });
+
+  const submit = async (report: Report | undefined, peer: Peer): Promise<Receipt> =>
+    acceptedReceipt(await ingest.accept(requireReport(report), { requireClusterId: true, ...peer }), policy);
+
+  const answer = async (report: Report | undefined, peer: Peer): Promise<Receipt> => {
+    try {
+      return await submit(report, peer);
+    } catch (error) {
+      return refusedReceipt(report, SpartakusError.from(error), policy);
+    }
+  };
+
+  async function* stream(
+    requests: AsyncIterable<{ readonly report?: Report | undefined }>,
+    peer: Peer,
+    signal: AbortSignal,
+  ): AsyncGenerator<Receipt> {
+    const receipts: Receipt[] = [];
+    let unanswered = 0;
+    let reading = true;
+    let failure: { readonly reason: unknown } | undefined;
+    // One bell for both sides: it rings when a receipt is ready, when one is taken, and when the reading ends.
+    let bell = Promise.withResolvers<void>();
+    const ring = (): void => {
+      bell.resolve();
+      bell = Promise.withResolvers();
+    };
+    const endReading = (): void => {
+      reading = false;
+      ring();
+    };
+    const failReading = (reason: unknown): void => {
+      if (reading) failure = { reason };
+      endReading();
+    };
+    const stop = (): void => failReading(new SpartakusError('unavailable', 'the collector is stopping: send what has no receipt again'));
+
+    const accept = async (report: Report | undefined): Promise<void> => {
+      receipts.push(await answer(report, peer));
+      ring();
+    };
+    const read = async (): Promise<void> => {
+      for await (const { report } of requests) {
+        if (!reading) return;
+        unanswered += 1;
+        void accept(report);
+        while (unanswered >= MAX_PENDING_PER_STREAM) await bell.promise;
+        await ingest.room(signal);
+        await pace(peer, signal);
+      }
+    };
+
+    if (stopping.aborted) stop();
+    stopping.addEventListener('abort', stop);
+    try {
+      void read().then(endReading, failReading);
+      while (reading || unanswered > 0) {
+        const receipt = receipts.shift();
+        if (receipt === undefined) {
+          await bell.promise;
+        } else {
+          yield receipt;
+          unanswered -= 1;
+          ring();
+        }
+      }
+    } finally {
+      // The client may have gone: what was read is stored all the same, and nobody is told.
+      reading = false;
+      ring();
+      stopping.removeEventListener('abort', stop);
+    }
+    if (failure !== undefined) throw failure.reason;
+  }
+
+  return { submit, stream };
+}
+
+function refusedReceipt(report: Report | undefined, error: SpartakusError, policy: Policy): Receipt {
+  return create(ReceiptSchema, { reportId: report?.reportId ?? '', outcome: Outcome.REFUSED, refusal: toRefusal(error), policy });
+}
+
+function acceptedReceipt({ reportId, status }: Accepted, policy: Policy): Receipt {
+  return create(ReceiptSchema, { reportId, outcome: status === 'stored' ? Outcome.STORED : Outcome.DUPLICATE, policy });
+}
+
+function requireReport(report: Report | undefined): Report {
+  if (report === undefined) throw new SpartakusError('invalid', 'report is required', { field: 'report' });
+  return report;
+}
