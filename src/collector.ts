@@ -4,10 +4,11 @@ import { createIngest } from './ingest/ingest.ts';
 import { messageOf, SpartakusError } from './report/errors.ts';
 import type { Clock, Logger } from './report/ports.ts';
 import { createHealthState } from './serve/health-service.ts';
-import { type Listener, openListener } from './serve/listener.ts';
+import { openListener } from './serve/listener.ts';
 import type { Limits } from './serve/limits.ts';
 import { createPeerFinder, type PeerRecord } from './serve/peer.ts';
 import { createRoutes } from './serve/routes.ts';
+import { openTls, type TlsConfig } from './serve/tls.ts';
 import { openStore } from './store/open.ts';
 
 /** What an administrator sets. */
@@ -16,6 +17,8 @@ export interface CollectorConfig {
   readonly port: number;
   /** The address to listen on; all of them where absent. */
   readonly host?: string;
+  /** With it, the port speaks TLS alone. */
+  readonly tls?: TlsConfig;
   /** A database spec: see store/open.ts. */
   readonly database: string;
   /** How long clients are asked to wait between two reports, in milliseconds; as long as they wish where absent. */
@@ -41,7 +44,7 @@ export interface CollectorOptions {
 }
 
 export interface Collector {
-  /** Where it listens, such as "http://127.0.0.1:8080". */
+  /** Where it listens, such as "http://127.0.0.1:8080"; https:// with TLS. */
   readonly url: string;
   readonly port: number;
   /** Takes no more, answers what was accepted, closes the database. Idempotent. */
@@ -54,12 +57,37 @@ export interface Collector {
  * @throws SpartakusError where the database or the port cannot be had; nothing stays open then
  */
 export async function startCollector(config: CollectorConfig, options: CollectorOptions): Promise<Collector> {
-  const { clock, randomBytes, logger, stdout, version } = options;
-  const findPeer = createPeerFinder({ record: config.recordPeer, trustedProxies: config.trustedProxies, randomBytes });
-  const store = await openStore(config.database, { appName: `spartakus-collector/${version}`, stdout });
-  const ingest = createIngest({ sink: store, clock, randomBytes, limits: config.limits });
-  const health = createHealthState();
   const stopping = new AbortController();
+  const closers: (() => Promise<void>)[] = [];
+  const closeAll = async (): Promise<void> => {
+    stopping.abort();
+    for (const close of closers.toReversed()) await close();
+  };
+  try {
+    const { url, port } = await openParts(config, options, stopping.signal, (close) => closers.push(close));
+    let closing: Promise<void> | undefined;
+    return { url, port, close: () => (closing ??= closeAll()) };
+  } catch (error) {
+    await closeAll();
+    throw error;
+  }
+}
+
+/** Opens one thing after the other, and says of each how it is closed; they are closed the other way round. */
+async function openParts(
+  config: CollectorConfig,
+  { clock, randomBytes, logger, stdout, version }: CollectorOptions,
+  stopping: AbortSignal,
+  onClose: (close: () => Promise<void>) => void,
+): Promise<Pick<Collector, 'url' | 'port'>> {
+  const findPeer = createPeerFinder({ record: config.recordPeer, trustedProxies: config.trustedProxies, randomBytes });
+  const tls = config.tls === undefined ? undefined : await openTls(config.tls, { clock, logger, stop: stopping });
+  const store = await openStore(config.database, { appName: `spartakus-collector/${version}`, stdout });
+  onClose(() => store.close());
+  const ingest = createIngest({ sink: store, clock, randomBytes, limits: config.limits });
+  onClose(() => ingest.drain());
+  const health = createHealthState();
+  stopping.addEventListener('abort', () => health.setServing(false));
   const routes = createRoutes({
     ingest,
     health,
@@ -69,36 +97,25 @@ export async function startCollector(config: CollectorConfig, options: Collector
     keepCountry: config.keepCountry,
     isStoreReady: () => store.isReady(),
     findPeer,
-    stopping: stopping.signal,
+    stopping,
     clock,
     logger,
   });
-  let listener: Listener;
-  try {
-    listener = await openListener({
-      port: config.port,
-      routes,
-      logger,
-      ...(config.host === undefined ? {} : { host: config.host }),
-    });
-  } catch (error) {
-    await store.close();
-    throw new SpartakusError(
-      'unavailable',
-      `--port ${config.port} cannot be had: ${messageOf(error)}. Stop what listens there, or choose another one.`,
-      { cause: error },
-    );
-  }
-  const closeAll = async (): Promise<void> => {
-    health.setServing(false);
-    stopping.abort();
-    await listener.close(config.shutdownGraceMs);
-    await ingest.drain();
-    await store.close();
+  const { port, host } = config;
+  const listener = await openListener({ port, routes, logger, ...(host === undefined ? {} : { host }), ...(tls === undefined ? {} : { tls }) }).catch(
+    (error: unknown) => {
+      throw new SpartakusError(
+        'unavailable',
+        `--port ${port} cannot be had: ${messageOf(error)}. Stop what listens there, or choose another one.`,
+        { cause: error },
+      );
+    },
+  );
+  onClose(() => listener.close(config.shutdownGraceMs));
+  return {
+    url: `${tls === undefined ? 'http' : 'https'}://${urlHost(host)}:${listener.address.port}`,
+    port: listener.address.port,
   };
-  let closing: Promise<void> | undefined;
-  const { port } = listener.address;
-  return { url: `http://${urlHost(config.host)}:${port}`, port, close: () => (closing ??= closeAll()) };
 }
 
 /** An address that a client on this machine can use. */

@@ -4,6 +4,7 @@ import { systemClock } from '../clock.ts';
 import { startCollector } from '../collector.ts';
 import { SpartakusError } from '../report/errors.ts';
 import { createPeerFinder, PEER_RECORDS } from '../serve/peer.ts';
+import type { TlsConfig } from '../serve/tls.ts';
 import { DATABASES, DEFAULT_DATABASE, findDatabase } from '../store/open.ts';
 import { createCommand, programVersion } from './command.ts';
 import { pasteableExamples } from './examples.ts';
@@ -19,6 +20,17 @@ export const collectorCommand = createCommand({
   flags: {
     port: { placeholder: 'PORT', default: '8080', help: 'The port to listen on; 0 takes any free one.', parse: parsePort },
     host: { placeholder: 'ADDRESS', help: 'The address to listen on (default: all of them).', parse: parseText },
+    'tls-cert': {
+      placeholder: 'FILE',
+      help: 'The certificate to show clients, with its chain, as PEM; with --tls-key. The port speaks TLS alone then. Followed when it changes.',
+      parse: parseText,
+    },
+    'tls-key': { placeholder: 'FILE', help: 'The key of --tls-cert, as PEM. Followed when it changes.', parse: parseText },
+    'tls-client-ca': {
+      placeholder: 'FILE',
+      help: 'The CAs, as PEM, of which each client must show a certificate. Followed when it changes.',
+      parse: parseText,
+    },
     database: {
       placeholder: 'SPEC',
       default: DEFAULT_DATABASE,
@@ -64,6 +76,7 @@ export const collectorCommand = createCommand({
     examples: { default: 'false', help: 'Prints commands to paste once the collector listens.', parse: parseSwitch },
     verbose: { default: 'false', help: 'Logs more.', parse: parseSwitch },
   },
+  check: (values) => Promise.resolve(checkTls(values)),
   async execute(values, io) {
     const logger = createLogger(io, values.verbose);
     try {
@@ -71,6 +84,7 @@ export const collectorCommand = createCommand({
         {
           port: values.port,
           ...(values.host === undefined ? {} : { host: values.host }),
+          ...pickTls(values),
           database: values.database,
           ...(values['report-period'] === undefined ? {} : { reportPeriodMs: values['report-period'] }),
           limits: limitsOf(values),
@@ -95,6 +109,21 @@ export const collectorCommand = createCommand({
     }
   },
 });
+
+type TlsFlags = Partial<Readonly<Record<'tls-cert' | 'tls-key' | 'tls-client-ca', string | undefined>>>;
+
+function checkTls({ 'tls-cert': cert, 'tls-key': key, 'tls-client-ca': clientCa }: TlsFlags): string[] {
+  return [
+    ...(cert !== undefined && key === undefined ? [`--tls-cert ${cert}: has no key: give --tls-key too.`] : []),
+    ...(key !== undefined && cert === undefined ? [`--tls-key ${key}: has no certificate: give --tls-cert too.`] : []),
+    ...(clientCa !== undefined && cert === undefined ? [`--tls-client-ca ${clientCa}: is of no use without TLS: give --tls-cert and --tls-key too.`] : []),
+  ];
+}
+
+function pickTls({ 'tls-cert': certFile, 'tls-key': keyFile, 'tls-client-ca': clientCaFile }: TlsFlags): { readonly tls?: TlsConfig } {
+  if (certFile === undefined || keyFile === undefined) return {};
+  return { tls: { certFile, keyFile, ...(clientCaFile === undefined ? {} : { clientCaFile }) } };
+}
 
 /** How this program is called: in a clone it is run from its sources. */
 function programName(): string {

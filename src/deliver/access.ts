@@ -1,7 +1,6 @@
-import { X509Certificate } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
-import { createSecureContext } from 'node:tls';
 import { messageOf, SpartakusError } from '../report/errors.ts';
+import { findCaProblem, findPairProblem } from '../report/pem.ts';
 import { isLoopback } from './proxy.ts';
 
 /** Which files hold what it takes to trust the collector and to be trusted by it. */
@@ -83,31 +82,16 @@ function checkMeaning(url: URL, { ca, cert, key, token }: Readonly<Record<'ca' |
 
 async function readCa(ca: Named): Promise<Buffer> {
   const pem = await read(ca, 'invalid');
-  const certificates = pem.toString('latin1').match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? [];
-  if (certificates.length === 0) throw wrong(ca, 'holds no certificate in PEM');
-  try {
-    for (const certificate of certificates) void new X509Certificate(certificate);
-  } catch (error) {
-    throw wrong(ca, `holds a certificate that cannot be read (${messageOf(error)})`);
-  }
+  const problem = findCaProblem(pem);
+  if (problem !== undefined) throw wrong(ca, problem);
   return pem;
 }
 
 async function readPair(certFile: Named, keyFile: Named): Promise<{ readonly cert: Buffer; readonly key: Buffer }> {
   const [cert, key] = [await read(certFile, 'invalid'), await read(keyFile, 'invalid')];
-  const tried = (options: { cert?: Buffer; key?: Buffer }): string | undefined => {
-    try {
-      createSecureContext(options);
-      return undefined;
-    } catch (error) {
-      return messageOf(error);
-    }
-  };
-  const certProblem = tried({ cert });
-  if (certProblem !== undefined) throw wrong(certFile, `holds no certificate in PEM (${certProblem})`);
-  const keyProblem = tried({ key });
-  if (keyProblem !== undefined) throw wrong(keyFile, `holds no key in PEM that can be used without a password (${keyProblem})`);
-  if (tried({ cert, key }) !== undefined) throw wrong(keyFile, `is not the key of --cert-file ${certFile.file}`);
+  const wrongHere = findPairProblem(cert, key);
+  if (wrongHere?.of === 'pair') throw wrong(keyFile, `is not the key of --cert-file ${certFile.file}`);
+  if (wrongHere !== undefined) throw wrong(wrongHere.of === 'cert' ? certFile : keyFile, wrongHere.problem);
   return { cert, key };
 }
 

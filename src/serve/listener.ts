@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import http, { type IncomingMessage, type ServerResponse } from 'node:http';
 import http2, { type ServerHttp2Session, type ServerHttp2Stream } from 'node:http2';
 import net, { type AddressInfo, type Socket } from 'node:net';
+import { type Server as TlsServer, TLSSocket } from 'node:tls';
 
 import type { Logger } from '../report/ports.ts';
 import type { Routes } from './routes.ts';
@@ -13,6 +14,8 @@ export interface ListenerOptions {
   /** The address to listen on; all of them where absent. */
   readonly host?: string;
   readonly routes: Routes;
+  /** Where every connection is to be secured first: see openTls. */
+  readonly tls?: TlsServer;
   readonly logger: Logger;
 }
 
@@ -35,12 +38,12 @@ const MAX_CONCURRENT_STREAMS = 100;
 const STREAM_WINDOW_BYTES = 256 * 1024;
 
 /**
- * Listens on one port for HTTP/1.1 and HTTP/2 without TLS: a connection that opens with the HTTP/2 preface (prior knowledge, as
- * every gRPC client does) is HTTP/2, any other HTTP/1.1.
+ * Listens on one port for HTTP/1.1 and HTTP/2, with TLS or without: a connection that opens with the HTTP/2 preface (by ALPN, or by
+ * prior knowledge, as every gRPC client does) is HTTP/2, any other HTTP/1.1.
  *
  * @throws the system's error (EADDRINUSE, EACCES) where the port cannot be had
  */
-export async function openListener({ port, host, routes, logger }: ListenerOptions): Promise<Listener> {
+export async function openListener({ port, host, routes, tls, logger }: ListenerOptions): Promise<Listener> {
   const sockets = new Set<Socket>();
   const sessions = new Set<ServerHttp2Session>();
   const http1Server = http.createServer((req, res) => {
@@ -67,12 +70,21 @@ export async function openListener({ port, host, routes, logger }: ListenerOptio
   });
   http2Server.on('sessionError', (error: Error) => logger.debug({ err: error }, 'an HTTP/2 connection failed'));
 
+  const route = (socket: Socket): void =>
+    routeByPreface(socket, (version) => {
+      // The preface says it; without ALPN, Node.js would not believe it.
+      if (version === 2 && socket instanceof TLSSocket) socket.alpnProtocol = 'h2';
+      (version === 2 ? http2Server : http1Server).emit('connection', socket);
+    });
+  tls?.on('secureConnection', route);
+
   const server = net.createServer({ noDelay: true, keepAlive: true }, (socket) => {
     sockets.add(socket);
     socket.once('close', () => sockets.delete(socket));
     // Until a server takes the socket over, its errors are nobody's but ours: a client that goes away is no event.
     socket.on('error', () => socket.destroy());
-    routeByPreface(socket, (version) => (version === 2 ? http2Server : http1Server).emit('connection', socket));
+    if (tls === undefined) route(socket);
+    else tls.emit('connection', socket);
   });
   server.listen(port, host);
   await once(server, 'listening');

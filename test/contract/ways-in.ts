@@ -1,5 +1,5 @@
 import { create, fromBinary, toBinary, toJsonString } from '@bufbuild/protobuf';
-import { Code, ConnectError, createClient, type Transport } from '@connectrpc/connect';
+import { Code, ConnectError, createClient, type Interceptor, type Transport } from '@connectrpc/connect';
 import { compressionGzip, createConnectTransport, createGrpcTransport, createGrpcWebTransport } from '@connectrpc/connect-node';
 import * as grpc from '@grpc/grpc-js';
 
@@ -26,12 +26,29 @@ export interface Client {
   close(): void;
 }
 
+/** What it takes to be let in, where that is anything. */
+export interface ClientAccess {
+  /** Of an https:// address: the CA of the collector's certificate, and the client's own certificate with its key, as PEM. */
+  readonly tls?: { readonly ca: Buffer; readonly cert?: Buffer; readonly key?: Buffer };
+  /** A bearer token. */
+  readonly token?: string;
+}
+
 /** A way into the collector. */
 export interface WayIn {
   readonly name: string;
   /** Whether a report goes as JSON, whose limit of size is another. */
   readonly json: boolean;
-  readonly open: (url: string) => Client;
+  readonly open: (url: string, access?: ClientAccess) => Client;
+}
+
+/** The address, and what Node.js' clients and Connect's interceptors make of the access. */
+function transportOptions(baseUrl: string, { tls, token }: ClientAccess = {}): { baseUrl: string; nodeOptions: object; interceptors: Interceptor[] } {
+  const authorize: Interceptor = (next) => (request) => {
+    request.header.set('authorization', `Bearer ${token ?? ''}`);
+    return next(request);
+  };
+  return { baseUrl, nodeOptions: { ...tls }, interceptors: token === undefined ? [] : [authorize] };
 }
 
 const GZIP = { sendCompression: compressionGzip, compressMinBytes: 0 };
@@ -40,31 +57,31 @@ const GZIP = { sendCompression: compressionGzip, compressMinBytes: 0 };
 export const WAYS_IN: readonly WayIn[] = [
   { name: 'grpc-js, unary', json: false, open: openGrpcUnary },
   { name: 'grpc-js, stream', json: false, open: openGrpcStream },
-  { name: 'gRPC from connect', json: false, open: (baseUrl) => openUnary(createGrpcTransport({ baseUrl })) },
-  { name: 'gRPC, compressed', json: false, open: (baseUrl) => openUnary(createGrpcTransport({ baseUrl, ...GZIP })) },
-  { name: 'gRPC with JSON', json: true, open: (baseUrl) => openUnary(createGrpcTransport({ baseUrl, useBinaryFormat: false })) },
-  { name: 'gRPC stream from connect', json: false, open: (baseUrl) => openStream(createGrpcTransport({ baseUrl })) },
+  { name: 'gRPC from connect', json: false, open: (url, access) => openUnary(createGrpcTransport({ ...transportOptions(url, access) })) },
+  { name: 'gRPC, compressed', json: false, open: (url, access) => openUnary(createGrpcTransport({ ...transportOptions(url, access), ...GZIP })) },
+  { name: 'gRPC with JSON', json: true, open: (url, access) => openUnary(createGrpcTransport({ ...transportOptions(url, access), useBinaryFormat: false })) },
+  { name: 'gRPC stream from connect', json: false, open: (url, access) => openStream(createGrpcTransport({ ...transportOptions(url, access) })) },
   ...(['1.1', '2'] as const).flatMap((httpVersion): WayIn[] => [
     {
       name: `gRPC-Web over HTTP/${httpVersion}`,
       json: false,
-      open: (baseUrl) => openUnary(createGrpcWebTransport({ baseUrl, httpVersion })),
+      open: (url, access) => openUnary(createGrpcWebTransport({ ...transportOptions(url, access), httpVersion })),
     },
     {
       name: `Connect with protobuf over HTTP/${httpVersion}`,
       json: false,
-      open: (baseUrl) => openUnary(createConnectTransport({ baseUrl, httpVersion, useBinaryFormat: true })),
+      open: (url, access) => openUnary(createConnectTransport({ ...transportOptions(url, access), httpVersion, useBinaryFormat: true })),
     },
     {
       name: `Connect with JSON over HTTP/${httpVersion}`,
       json: true,
-      open: (baseUrl) => openUnary(createConnectTransport({ baseUrl, httpVersion, useBinaryFormat: false })),
+      open: (url, access) => openUnary(createConnectTransport({ ...transportOptions(url, access), httpVersion, useBinaryFormat: false })),
     },
   ]),
   {
     name: 'Connect stream over HTTP/2',
     json: false,
-    open: (baseUrl) => openStream(createConnectTransport({ baseUrl, httpVersion: '2', useBinaryFormat: true })),
+    open: (url, access) => openStream(createConnectTransport({ ...transportOptions(url, access), httpVersion: '2', useBinaryFormat: true })),
   },
 ];
 
@@ -128,8 +145,22 @@ function grpcRefusal({ code, details }: grpc.ServiceError): Heard {
 const SUBMIT = '/spartakus.collector.v1.CollectorService/SubmitReport';
 const STREAM = '/spartakus.collector.v1.CollectorService/StreamReports';
 
-function openGrpcUnary(url: string): Client {
-  const client = new grpc.Client(new URL(url).host, grpc.credentials.createInsecure());
+function openGrpcClient(url: string, { tls }: ClientAccess): grpc.Client {
+  const { host } = new URL(url);
+  if (tls === undefined) return new grpc.Client(host, grpc.credentials.createInsecure());
+  // An address is no name for TLS (RFC 6066 section 3), and grpc-js would send it as one.
+  const options = { 'grpc.ssl_target_name_override': 'localhost' };
+  return new grpc.Client(host, grpc.credentials.createSsl(tls.ca, tls.key ?? null, tls.cert ?? null), options);
+}
+
+function metadataOf({ token }: ClientAccess): grpc.Metadata {
+  const metadata = new grpc.Metadata();
+  if (token !== undefined) metadata.set('authorization', `Bearer ${token}`);
+  return metadata;
+}
+
+function openGrpcUnary(url: string, access: ClientAccess = {}): Client {
+  const client = openGrpcClient(url, access);
   return {
     send: (report) =>
       new Promise((resolve) => {
@@ -138,6 +169,7 @@ function openGrpcUnary(url: string): Client {
           (request: Report) => Buffer.from(toBinary(SubmitReportRequestSchema, create(SubmitReportRequestSchema, { report: request }))),
           (bytes) => fromBinary(SubmitReportResponseSchema, bytes),
           report,
+          metadataOf(access),
           (error, response) =>
             resolve(error === null ? heard(response?.receipt) : grpcRefusal(error)),
         );
@@ -146,8 +178,8 @@ function openGrpcUnary(url: string): Client {
   };
 }
 
-function openGrpcStream(url: string): Client {
-  const client = new grpc.Client(new URL(url).host, grpc.credentials.createInsecure());
+function openGrpcStream(url: string, access: ClientAccess = {}): Client {
+  const client = openGrpcClient(url, access);
   return {
     send: (report) =>
       new Promise((resolve) => {
@@ -155,6 +187,7 @@ function openGrpcStream(url: string): Client {
           STREAM,
           (request: Report) => Buffer.from(toBinary(StreamReportsRequestSchema, create(StreamReportsRequestSchema, { report: request }))),
           (bytes) => fromBinary(StreamReportsResponseSchema, bytes),
+          metadataOf(access),
         );
         call.on('data', ({ receipt }: { receipt?: Receipt }) => resolve(heard(receipt)));
         call.on('error', (error: grpc.ServiceError) => resolve(grpcRefusal(error)));

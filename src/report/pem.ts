@@ -1,0 +1,39 @@
+import { X509Certificate } from 'node:crypto';
+import { createSecureContext } from 'node:tls';
+
+import { messageOf } from './errors.ts';
+
+/** What is wrong with a certificate and its key: which of the two, and a sentence without its subject. */
+export interface PairProblem {
+  readonly of: 'cert' | 'key' | 'pair';
+  readonly problem: string;
+}
+
+/** What is wrong with the text of CAs in PEM, as a sentence without its subject; undefined where nothing is. */
+export function findCaProblem(pem: Buffer): string | undefined {
+  const certificates = pem.toString('latin1').match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? [];
+  if (certificates.length === 0) return 'holds no certificate in PEM';
+  try {
+    for (const certificate of certificates) void new X509Certificate(certificate);
+    return undefined;
+  } catch (error) {
+    return `holds a certificate that cannot be read (${messageOf(error)})`;
+  }
+}
+
+/** What is wrong with a certificate, its chain behind it, and its key, both in PEM; undefined where nothing is. */
+export function findPairProblem(cert: Buffer, key: Buffer): PairProblem | undefined {
+  const tried = (options: { cert?: Buffer; key?: Buffer }): string | undefined => {
+    try {
+      createSecureContext(options);
+      return undefined;
+    } catch (error) {
+      return messageOf(error);
+    }
+  };
+  const certProblem = tried({ cert });
+  if (certProblem !== undefined) return { of: 'cert', problem: `holds no certificate in PEM (${certProblem})` };
+  const keyProblem = tried({ key });
+  if (keyProblem !== undefined) return { of: 'key', problem: `holds no key in PEM that can be used without a password (${keyProblem})` };
+  return tried({ cert, key }) === undefined ? undefined : { of: 'pair', problem: 'is not the key of the certificate' };
+}

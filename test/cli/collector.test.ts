@@ -1,0 +1,25 @@
+import { expect, test } from 'vitest';
+
+import { collectorCommand } from '../../src/cli/collector.ts';
+import { runCommand } from '../support/run-command.ts';
+
+test.each([
+  [['--tls-cert=a.crt'], '--tls-cert a.crt: has no key: give --tls-key too.'],
+  [['--tls-key=a.key'], '--tls-key a.key: has no certificate: give --tls-cert too.'],
+  [['--tls-client-ca=ca.crt'], '--tls-client-ca ca.crt: is of no use without TLS: give --tls-cert and --tls-key too.'],
+])('%j mean nothing by themselves, which is told with everything else that is wrong', async (flags, message) => {
+  const { code, stderr } = await runCommand(collectorCommand, [...flags, '--port=x']);
+
+  expect(code).toBe(2);
+  expect(stderr.split('\n').slice(0, 2)).toStrictEqual([
+    'spartakus collector: --port "x" is not a port: use 0 to 65535',
+    `spartakus collector: ${message}`,
+  ]);
+});
+
+test('a file that cannot be read is a clear error, and exit code 1', async () => {
+  const { code, stderr } = await runCommand(collectorCommand, ['--port=0', '--database=stdout', '--tls-cert=/nonexistent/a', '--tls-key=/nonexistent/b']);
+
+  expect(code).toBe(1);
+  expect(stderr).toMatch(/^spartakus collector: --tls-cert \/nonexistent\/a: cannot be read \(ENOENT/);
+});
