@@ -9,6 +9,7 @@ import type { Limits } from './serve/limits.ts';
 import { createPeerFinder, type PeerRecord } from './serve/peer.ts';
 import { createRoutes } from './serve/routes.ts';
 import { openTls, type TlsConfig } from './serve/tls.ts';
+import { OPEN_GATE, openTokenGate } from './serve/token-gate.ts';
 import { openStore } from './store/open.ts';
 
 /** What an administrator sets. */
@@ -19,6 +20,8 @@ export interface CollectorConfig {
   readonly host?: string;
   /** With it, the port speaks TLS alone. */
   readonly tls?: TlsConfig;
+  /** A file of the bearer tokens with which reports are let in; everybody's are where there is none. */
+  readonly ingestTokensFile?: string;
   /** A database spec: see store/open.ts. */
   readonly database: string;
   /** How long clients are asked to wait between two reports, in milliseconds; as long as they wish where absent. */
@@ -81,7 +84,10 @@ async function openParts(
   onClose: (close: () => Promise<void>) => void,
 ): Promise<Pick<Collector, 'url' | 'port'>> {
   const findPeer = createPeerFinder({ record: config.recordPeer, trustedProxies: config.trustedProxies, randomBytes });
-  const tls = config.tls === undefined ? undefined : await openTls(config.tls, { clock, logger, stop: stopping });
+  const watch = { clock, logger, stop: stopping };
+  const tls = config.tls === undefined ? undefined : await openTls(config.tls, watch);
+  const gate =
+    config.ingestTokensFile === undefined ? OPEN_GATE : await openTokenGate({ flag: '--ingest-tokens-file', file: config.ingestTokensFile }, watch);
   const store = await openStore(config.database, { appName: `spartakus-collector/${version}`, stdout });
   onClose(() => store.close());
   const ingest = createIngest({ sink: store, clock, randomBytes, limits: config.limits });
@@ -97,6 +103,7 @@ async function openParts(
     keepCountry: config.keepCountry,
     isStoreReady: () => store.isReady(),
     findPeer,
+    gate,
     stopping,
     clock,
     logger,

@@ -31,6 +31,11 @@ export const collectorCommand = createCommand({
       help: 'The CAs, as PEM, of which each client must show a certificate. Followed when it changes.',
       parse: parseText,
     },
+    'ingest-tokens-file': {
+      placeholder: 'FILE',
+      help: 'The bearer tokens with which reports are let in, one a line (default: everybody may report). Followed when it changes.',
+      parse: parseText,
+    },
     database: {
       placeholder: 'SPEC',
       default: DEFAULT_DATABASE,
@@ -85,6 +90,7 @@ export const collectorCommand = createCommand({
           port: values.port,
           ...(values.host === undefined ? {} : { host: values.host }),
           ...pickTls(values),
+          ...(values['ingest-tokens-file'] === undefined ? {} : { ingestTokensFile: values['ingest-tokens-file'] }),
           database: values.database,
           ...(values['report-period'] === undefined ? {} : { reportPeriodMs: values['report-period'] }),
           limits: limitsOf(values),

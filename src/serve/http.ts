@@ -13,7 +13,7 @@ import { checkJsonDepth } from '../report/json-depth.ts';
 import type { Logger } from '../report/ports.ts';
 import type { BodyBudget, BodyShare } from './body-budget.ts';
 import type { Peer } from './peer.ts';
-import { STATUS } from './status.ts';
+import { challengeOf, STATUS } from './status.ts';
 
 /** A request of either version of HTTP, as Node.js hands it over. */
 export type ServerRequest = IncomingMessage | Http2ServerRequest;
@@ -154,8 +154,10 @@ async function answer(routes: readonly HttpRoute[], req: ServerRequest, peer: Pe
   } catch (thrown) {
     const error = SpartakusError.from(thrown);
     if (error.kind === 'internal') logger.error({ err: error }, 'a request failed');
-    const headers: Record<string, string> =
-      error.retryAfterMs === undefined ? {} : { 'retry-after': String(Math.ceil(error.retryAfterMs / 1000)) };
+    const headers = {
+      ...(error.retryAfterMs === undefined ? {} : { 'retry-after': String(Math.ceil(error.retryAfterMs / 1000)) }),
+      ...challengeOf(error),
+    };
     return { status: STATUS[error.kind].httpStatus, headers, ...errorBody(error.message) };
   }
 }

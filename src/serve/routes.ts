@@ -21,6 +21,7 @@ import type { Peer, PeerFinder } from './peer.ts';
 import { createReflectionService } from './reflection-service.ts';
 import { createReportReceiver } from './report-receiver.ts';
 import { createReportService } from './report-service.ts';
+import type { Gate } from './token-gate.ts';
 
 export interface RoutesOptions {
   readonly ingest: Ingest;
@@ -34,6 +35,8 @@ export interface RoutesOptions {
   /** Whether the database could store a report now. */
   readonly isStoreReady: () => Promise<boolean>;
   readonly findPeer: PeerFinder;
+  /** Asked by every road on which a report comes, with the request's headers, before its body is read. Health and reflection are for everybody. */
+  readonly gate: Gate;
   /** Aborted when the collector stops. */
   readonly stopping: AbortSignal;
   readonly clock: Clock;
@@ -52,15 +55,16 @@ export interface Routes {
 const BURST_SECONDS = 5;
 
 export function createRoutes(options: RoutesOptions): Routes {
-  const { ingest, health, version, limits, keepCountry, isStoreReady, findPeer, stopping, clock, logger } = options;
+  const { ingest, health, version, limits, keepCountry, isStoreReady, findPeer, gate, stopping, clock, logger } = options;
   const count = limits.requestsPerSecondPerAddress;
   const rate = count === 0 ? undefined : createRate({ count, perMs: 1_000, burst: count * BURST_SECONDS, now: () => clock.now() });
   const admitRequest = ({ source }: Peer): void => {
     const waitMs = source === undefined ? 0 : (rate?.take(source) ?? 0);
     if (waitMs > 0) throw new SpartakusError('overloaded', `an address may send ${count} requests a second: send it again later`, { retryAfterMs: waitMs });
   };
-  const admitReport = (_headers: IncomingHttpHeaders, peer: Peer): void => {
+  const admitReport = (headers: IncomingHttpHeaders, peer: Peer): void => {
     admitRequest(peer);
+    gate(headers);
     ingest.requireRoom();
   };
   const pace = async ({ source }: Peer, signal: AbortSignal): Promise<void> => {

@@ -22,6 +22,11 @@ export const STATUS: Readonly<Record<ErrorKind, { readonly code: Code; readonly 
   internal: { code: Code.Internal, httpStatus: 500 },
 };
 
+/** How a client is told to prove who it is (RFC 9110 section 11.6.1, RFC 6750 section 3). */
+export function challengeOf({ kind }: SpartakusError): Readonly<Record<string, string>> {
+  return kind === 'unauthenticated' ? { 'www-authenticate': 'Bearer' } : {};
+}
+
 /** An error as Connect, gRPC and gRPC-Web send it: with the field in a BadRequest, and the time to wait in a RetryInfo. */
 export function toConnectError(error: SpartakusError): ConnectError {
   const details = [];
@@ -34,7 +39,7 @@ export function toConnectError(error: SpartakusError): ConnectError {
   if (error.retryAfterMs !== undefined) {
     details.push({ desc: RetryInfoSchema, value: create(RetryInfoSchema, { retryDelay: durationFromMs(error.retryAfterMs) }) });
   }
-  return new ConnectError(error.message, STATUS[error.kind].code, undefined, details, error);
+  return new ConnectError(error.message, STATUS[error.kind].code, challengeOf(error), details, error);
 }
 
 /** An error as a receipt carries it. */
