@@ -52,6 +52,8 @@ export async function openListener({ port, host, routes, tls, logger }: Listener
     res.once('finish', () => discardRest(req));
     routes.request(req, res);
   });
+  // It never listens itself. From this event on Node.js knows which connections are idle, and keeps its deadlines for headers and bodies.
+  http1Server.emit('listening');
   const http2Server = http2.createServer({
     settings: { maxConcurrentStreams: MAX_CONCURRENT_STREAMS, initialWindowSize: STREAM_WINDOW_BYTES },
   });
@@ -94,7 +96,7 @@ export async function openListener({ port, host, routes, tls, logger }: Listener
     server.close();
     // An HTTP/1.1 connection that is idle ends now, one that is busy with its answer.
     http1Server.keepAliveTimeout = 1;
-    http1Server.closeIdleConnections();
+    http1Server.close();
     // Before the handler, which may answer at once.
     http1Server.prependListener('request', (_req, res: ServerResponse) => res.setHeader('connection', 'close'));
     for (const session of sessions) session.close();
