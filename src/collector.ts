@@ -11,6 +11,7 @@ import { createRoutes } from './serve/routes.ts';
 import { openTls, type TlsConfig } from './serve/tls.ts';
 import { OPEN_GATE, openTokenGate } from './serve/token-gate.ts';
 import { openStore } from './store/open.ts';
+import { watchStore } from './store/watch.ts';
 
 /** What an administrator sets. */
 export interface CollectorConfig {
@@ -33,6 +34,8 @@ export interface CollectorConfig {
   readonly trustedProxies: readonly string[];
   /** Whether the countries that Kubermatic's clients send are kept; nothing else of a location ever is. */
   readonly keepCountry: boolean;
+  /** How long the database may take to store reports, in milliseconds. */
+  readonly storeTimeoutMs: number;
   /** How long requests may take to end once the collector is told to stop, in milliseconds. */
   readonly shutdownGraceMs: number;
 }
@@ -54,6 +57,11 @@ export interface Collector {
   close(): Promise<void>;
 }
 
+/** How long a collector that stops says so before it takes no more, in milliseconds. */
+const NOTICE_MS = 100;
+/** How long the database may take to close where requests have used up the grace, in milliseconds. */
+const CLOSE_STORE_MS = 500;
+
 /**
  * Opens the database, then the port.
  *
@@ -63,11 +71,11 @@ export async function startCollector(config: CollectorConfig, options: Collector
   const stopping = new AbortController();
   const closers: (() => Promise<void>)[] = [];
   const closeAll = async (): Promise<void> => {
-    stopping.abort();
     for (const close of closers.toReversed()) await close();
+    stopping.abort();
   };
   try {
-    const { url, port } = await openParts(config, options, stopping.signal, (close) => closers.push(close));
+    const { url, port } = await openParts(config, options, stopping, (close) => closers.push(close));
     let closing: Promise<void> | undefined;
     return { url, port, close: () => (closing ??= closeAll()) };
   } catch (error) {
@@ -80,20 +88,31 @@ export async function startCollector(config: CollectorConfig, options: Collector
 async function openParts(
   config: CollectorConfig,
   { clock, randomBytes, logger, stdout, version }: CollectorOptions,
-  stopping: AbortSignal,
+  stopping: AbortController,
   onClose: (close: () => Promise<void>) => void,
 ): Promise<Pick<Collector, 'url' | 'port'>> {
   const findPeer = createPeerFinder({ record: config.recordPeer, trustedProxies: config.trustedProxies, randomBytes });
-  const watch = { clock, logger, stop: stopping };
+  const watch = { clock, logger, stop: stopping.signal };
   const tls = config.tls === undefined ? undefined : await openTls(config.tls, watch);
   const gate =
     config.ingestTokensFile === undefined ? OPEN_GATE : await openTokenGate({ flag: '--ingest-tokens-file', file: config.ingestTokensFile }, watch);
-  const store = await openStore(config.database, { appName: `spartakus-collector/${version}`, stdout });
-  onClose(() => store.close());
-  const ingest = createIngest({ sink: store, clock, randomBytes, limits: config.limits });
-  onClose(() => ingest.drain());
+  const store = await openStore(config.database, {
+    appName: `spartakus-collector/${version}`,
+    storeTimeoutMs: config.storeTimeoutMs,
+    stdout,
+  });
   const health = createHealthState();
-  stopping.addEventListener('abort', () => health.setServing(false));
+  const watched = watchStore(store, { clock, logger, onChange: (isThere) => health.setServing(isThere) });
+  const ingest = createIngest({ sink: watched, clock, randomBytes, limits: config.limits });
+  let endsAtMs = 0;
+  const leftMs = (): number => endsAtMs - clock.now().getTime();
+  onClose(async () => {
+    watched.stop();
+    const stored = ingest.drain().then(() => store.close());
+    const late = await Promise.race([stored, clock.sleep(Math.max(leftMs(), CLOSE_STORE_MS)).then(() => true)]);
+    // What it has not confirmed was not answered either: the connections are gone.
+    if (late === true) logger.warn({}, 'stopped without the database: it did not answer in time');
+  });
   const routes = createRoutes({
     ingest,
     health,
@@ -101,10 +120,9 @@ async function openParts(
     ...(config.reportPeriodMs === undefined ? {} : { nextReportAfterMs: config.reportPeriodMs }),
     limits: config.limits,
     keepCountry: config.keepCountry,
-    isStoreReady: () => store.isReady(),
     findPeer,
     gate,
-    stopping,
+    stopping: stopping.signal,
     clock,
     logger,
   });
@@ -118,7 +136,15 @@ async function openParts(
       );
     },
   );
-  onClose(() => listener.close(config.shutdownGraceMs));
+  onClose(() => listener.close(leftMs()));
+  onClose(async () => {
+    endsAtMs = clock.now().getTime() + config.shutdownGraceMs;
+    // Whoever watches the health, or asks for it, is told first, and has a moment to send elsewhere. What comes is still taken.
+    watched.stop();
+    health.setServing(false);
+    await clock.sleep(Math.min(NOTICE_MS, config.shutdownGraceMs / 2));
+    stopping.abort();
+  });
   return {
     url: `${tls === undefined ? 'http' : 'https'}://${urlHost(host)}:${listener.address.port}`,
     port: listener.address.port,

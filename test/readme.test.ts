@@ -35,7 +35,7 @@ let reports: Collection<ReportDocument>;
 
 beforeAll(async () => {
   database = await makeTestDatabase();
-  store = await openStore(database.spec, { appName: 'spartakus-test', stdout: process.stdout });
+  store = await openStore(database.spec, { appName: 'spartakus-test', storeTimeoutMs: 10_000, stdout: process.stdout });
   client = await new MongoClient(await database.uri()).connect();
   reports = await database.reports();
   const now = Date.now();

@@ -10,7 +10,7 @@ import { createCommand, programVersion } from './command.ts';
 import { pasteableExamples } from './examples.ts';
 import { LIMIT_FLAGS, limitsOf } from './limit-flags.ts';
 import { createLogger } from './logger.ts';
-import { parseChoice, parseDurationMs, parsePort, parseSwitch, parseText } from './values.ts';
+import { parseChoice, parseDurationMs, parsePort, parseSwitch, parseText, parseTimeoutMs } from './values.ts';
 
 /** `spartakus collector`: takes reports and stores them. */
 export const collectorCommand = createCommand({
@@ -72,6 +72,12 @@ export const collectorCommand = createCommand({
       parse: parseSwitch,
     },
     ...LIMIT_FLAGS,
+    'store-timeout': {
+      placeholder: 'DURATION',
+      default: '10s',
+      help: 'How long the database may take to store reports; after that they are refused, to be sent again.',
+      parse: parseTimeoutMs,
+    },
     'shutdown-grace': {
       placeholder: 'DURATION',
       default: '5s',
@@ -97,6 +103,7 @@ export const collectorCommand = createCommand({
           recordPeer: values['record-peer'],
           trustedProxies: values['trusted-proxies'],
           keepCountry: values['keep-country'],
+          storeTimeoutMs: values['store-timeout'],
           shutdownGraceMs: values['shutdown-grace'],
         },
         { clock: systemClock, randomBytes, logger, stdout: io.stdout, version: `v${programVersion()}` },

@@ -52,8 +52,12 @@ export interface ReportSink {
 export interface ReportStore extends ReportSink {
   /** As of a ReportSink, for entries of all kinds. */
   put(entries: readonly StoreEntry[]): Promise<readonly Outcome[]>;
-  /** Whether a report could be stored now, within a second or so. Never rejects. */
-  isReady(): Promise<boolean>;
+  /**
+   * Finds out, within a few seconds, whether a report could be stored now.
+   *
+   * @throws SpartakusError of kind `unavailable` whose cause says why not
+   */
+  check(): Promise<void>;
 }
 
 /** Time, as an argument: tests bring their own. */

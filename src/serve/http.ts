@@ -56,7 +56,7 @@ export interface HttpRouteOptions {
   /** Whether the countries that Kubermatic's clients send are kept; nothing else of a location ever is. */
   readonly keepCountry: boolean;
   /** Whether a report that came now could be stored. */
-  readonly isReady: () => Promise<boolean>;
+  readonly isReady: () => boolean;
 }
 
 /** What a body holds, whatever the dialect. */
@@ -103,8 +103,8 @@ export function createHttpRoutes({ ingest, admit, version, maxJsonBytes, keepCou
     {
       method: 'GET',
       path: '/readyz',
-      async handle() {
-        if (await isReady()) return { status: 200 };
+      handle() {
+        if (isReady()) return { status: 200 };
         throw new SpartakusError('unavailable', 'the database is away, or the collector is stopping', { retryAfterMs: 5_000 });
       },
     },

@@ -32,8 +32,6 @@ export interface RoutesOptions {
   readonly limits: Limits;
   /** See HttpRouteOptions. */
   readonly keepCountry: boolean;
-  /** Whether the database could store a report now. */
-  readonly isStoreReady: () => Promise<boolean>;
   readonly findPeer: PeerFinder;
   /** Asked by every road on which a report comes, with the request's headers, before its body is read. Health and reflection are for everybody. */
   readonly gate: Gate;
@@ -55,7 +53,7 @@ export interface Routes {
 const BURST_SECONDS = 5;
 
 export function createRoutes(options: RoutesOptions): Routes {
-  const { ingest, health, version, limits, keepCountry, isStoreReady, findPeer, gate, stopping, clock, logger } = options;
+  const { ingest, health, version, limits, keepCountry, findPeer, gate, stopping, clock, logger } = options;
   const count = limits.requestsPerSecondPerAddress;
   const rate = count === 0 ? undefined : createRate({ count, perMs: 1_000, burst: count * BURST_SECONDS, now: () => clock.now() });
   const admitRequest = ({ source }: Peer): void => {
@@ -95,8 +93,7 @@ export function createRoutes(options: RoutesOptions): Routes {
     logger,
   });
   const grpcRoad = createGrpcRoad({ receiver, maxMessageBytes: limits.maxProtobufBytes, budget, admit: admitReport, logger });
-  const isReady = async (): Promise<boolean> => health.serving && (await isStoreReady());
-  const httpRoutes = createHttpRoutes({ ingest, admit: admitReport, version, maxJsonBytes: limits.maxJsonBytes, keepCountry, isReady });
+  const httpRoutes = createHttpRoutes({ ingest, admit: admitReport, version, maxJsonBytes: limits.maxJsonBytes, keepCountry, isReady: () => health.serving });
   const answerHttp = createHttpHandler(httpRoutes, budget, logger);
   return {
     request(req, res) {

@@ -3,13 +3,11 @@ import path from 'node:path';
 
 import { messageOf, SpartakusError } from '../report/errors.ts';
 import type { ReportStore } from '../report/ports.ts';
-import { openMongoStore } from './mongo.ts';
+import { type MongoStoreOptions, openMongoStore } from './mongo.ts';
 
-export interface EmbeddedStoreOptions {
+export interface EmbeddedStoreOptions extends Pick<MongoStoreOptions, 'appName' | 'connectTimeoutMs' | 'storeTimeoutMs'> {
   /** The folder that holds the database; made where it is missing. */
   readonly directory: string;
-  readonly appName: string;
-  readonly connectTimeoutMs: number;
 }
 
 /**
@@ -37,10 +35,9 @@ export async function openEmbeddedStore(options: EmbeddedStoreOptions): Promise<
   try {
     await writeFile(uriFile, `${engine.uri}\n`, { mode: 0o600 });
     return await openMongoStore({
+      ...options,
       uri: engine.uri,
       name: `embedded:${options.directory}`,
-      appName: options.appName,
-      connectTimeoutMs: options.connectTimeoutMs,
       closeEngine,
     });
   } catch (error) {

@@ -1,11 +1,12 @@
 import {
   type Collection,
+  type CreateIndexesOptions,
   type Db,
   MongoBulkWriteError,
   MongoClient,
   type MongoClientOptions,
-  MongoServerError,
   type WriteConcernSettings,
+  type WriteError,
   BSON,
 } from 'mongodb';
 
@@ -24,6 +25,8 @@ export interface MongoStoreOptions {
   readonly appName: string;
   /** How long to look for a server that answers, in milliseconds. */
   readonly connectTimeoutMs: number;
+  /** How long one write may take, from the search for a server to its confirmation, in milliseconds. */
+  readonly storeTimeoutMs: number;
   /** Closed after the client: the engine, where it lives in this process. */
   readonly closeEngine?: () => Promise<void>;
 }
@@ -48,8 +51,21 @@ const COLLECTIONS: Readonly<Record<DocumentKind, { readonly collection: string; 
 /** MongoDB's bound of a document, in bytes: https://www.mongodb.com/docs/manual/reference/limits/ */
 const MAX_DOCUMENT_BYTES = 16 * 1024 * 1024;
 const DUPLICATE_KEY = 11000;
+/** The server refuses the document for what it is, by a rule that an administrator made for the collection. */
+const DOCUMENT_VALIDATION_FAILURE = 121;
 /** How long a database may take to say that it is there, in milliseconds. */
 const PING_TIMEOUT_MS = 1_000;
+/** How long a write may take that is made to see whether the database takes any, in milliseconds. */
+const PROBE_TIMEOUT_MS = 3_000;
+/** When a report that could not be stored is best sent again, in milliseconds. */
+const RETRY_AFTER_MS = 5_000;
+
+/** What is written to see whether the database takes writes: one document, over and over. */
+interface Probe {
+  readonly _id: 'collector';
+  readonly writtenAt: Date;
+}
+const PROBES = 'probes';
 
 /**
  * Connects, makes the indexes, and answers a store whose reports are documents of the collection `reports`, and whose records of
@@ -68,7 +84,10 @@ export async function openMongoStore(options: MongoStoreOptions): Promise<Report
       report: await openCollection(database, 'report'),
       kubermaticRecord: await openCollection(database, 'kubermaticRecord'),
     };
-    return new MongoStore(client, collections, options.closeEngine);
+    const probes = database.collection<Probe>(PROBES, { writeConcern: DURABLE });
+    const store = new MongoStore(client, collections, probes, options);
+    await store.probe();
+    return store;
   } catch (error) {
     await client.close();
     throw new SpartakusError(
@@ -79,13 +98,19 @@ export async function openMongoStore(options: MongoStoreOptions): Promise<Report
   }
 }
 
+/** An index over many reports takes its time. That the driver heeds this option here is not in its types. */
+const PATIENT: CreateIndexesOptions & { readonly socketTimeoutMS: number } = { socketTimeoutMS: 0 };
+
 async function openCollection(database: Db, kind: DocumentKind): Promise<Collection<StoredDocument>> {
   const { collection: name, owner } = COLLECTIONS[kind];
   const collection = database.collection<StoredDocument>(name, { writeConcern: DURABLE });
-  await collection.createIndexes([
-    { name: `${owner}_receivedAt`, key: { [owner]: 1, receivedAt: -1 } },
-    { name: 'receivedAt', key: { receivedAt: -1 } },
-  ]);
+  await collection.createIndexes(
+    [
+      { name: `${owner}_receivedAt`, key: { [owner]: 1, receivedAt: -1 } },
+      { name: 'receivedAt', key: { receivedAt: -1 } },
+    ],
+    PATIENT,
+  );
   return collection;
 }
 
@@ -94,6 +119,9 @@ function createClient(options: MongoStoreOptions, name: string): MongoClient {
     appName: options.appName,
     serverSelectionTimeoutMS: options.connectTimeoutMs,
     connectTimeoutMS: options.connectTimeoutMs,
+    // A connection on which nothing comes any more would be kept for ever.
+    socketTimeoutMS: options.storeTimeoutMs,
+    waitQueueTimeoutMS: options.storeTimeoutMs,
     writeConcern: DURABLE,
   };
   try {
@@ -121,18 +149,29 @@ type Collections = Readonly<Record<DocumentKind, Collection<StoredDocument>>>;
 class MongoStore implements ReportStore {
   readonly #client: MongoClient;
   readonly #collections: Collections;
-  readonly #closeEngine: (() => Promise<void>) | undefined;
+  readonly #probes: Collection<Probe>;
+  readonly #options: Pick<MongoStoreOptions, 'storeTimeoutMs' | 'closeEngine'>;
   readonly #pending = createPending();
+  /** How many writes were confirmed. */
+  #writes = 0;
+  /** Whether the last thing that was asked of the database failed. */
+  #inDoubt = false;
   #closed: Promise<void> | undefined;
 
-  constructor(client: MongoClient, collections: Collections, closeEngine: (() => Promise<void>) | undefined) {
+  constructor(
+    client: MongoClient,
+    collections: Collections,
+    probes: Collection<Probe>,
+    options: Pick<MongoStoreOptions, 'storeTimeoutMs' | 'closeEngine'>,
+  ) {
     this.#client = client;
     this.#collections = collections;
-    this.#closeEngine = closeEngine;
+    this.#probes = probes;
+    this.#options = options;
   }
 
   put(entries: readonly StoreEntry[]): Promise<readonly Outcome[]> {
-    if (this.#closed !== undefined) return Promise.resolve(entries.map(() => failed('unavailable', 'the database is closed')));
+    if (this.#closed !== undefined) return Promise.resolve(entries.map(() => failed(unavailable('it is closed'))));
     return this.#pending.add(this.#put(entries));
   }
 
@@ -144,7 +183,9 @@ class MongoStore implements ReportStore {
       const { kind, document } = entryDocument(entry);
       const bytes = BSON.calculateObjectSize(document);
       if (bytes > MAX_DOCUMENT_BYTES) {
-        outcomes[position] = failed('too-large', `the report takes ${bytes} bytes in the database, whose limit is ${MAX_DOCUMENT_BYTES}`);
+        outcomes[position] = failed(
+          new SpartakusError('too-large', `the report takes ${bytes} bytes in the database, whose limit is ${MAX_DOCUMENT_BYTES}`),
+        );
       } else {
         batches[kind].push({ position, document });
       }
@@ -152,25 +193,71 @@ class MongoStore implements ReportStore {
     const insert = async (kind: DocumentKind): Promise<void> => {
       const batch = batches[kind];
       if (batch.length === 0) return;
-      try {
-        await this.#collections[kind].insertMany(batch.map(({ document }) => document), { ordered: false });
-      } catch (error) {
-        const failures = outcomesOf(error, batch.length);
-        batch.forEach(({ position }, index) => (outcomes[position] = failures[index] as Outcome));
-      }
+      const results = await this.#insert(this.#collections[kind], batch.map(({ document }) => document));
+      batch.forEach(({ position }, index) => (outcomes[position] = results[index] as Outcome));
     };
     await Promise.all([insert('report'), insert('kubermaticRecord')]);
     return outcomes;
   }
 
-  async isReady(): Promise<boolean> {
-    if (this.#closed !== undefined) return false;
+  async #insert(collection: Collection<StoredDocument>, documents: StoredDocument[]): Promise<readonly Outcome[]> {
     try {
-      await this.#collections.report.db.command({ ping: 1 }, { timeoutMS: PING_TIMEOUT_MS });
+      const { insertedCount } = await within(this.#options.storeTimeoutMs, collection.insertMany(documents, { ordered: false }));
+      if (insertedCount !== documents.length) throw new Error(`the server confirms ${insertedCount} of ${documents.length} documents`);
+      this.#settle(true);
+      return documents.map(() => ({ status: 'stored' }));
+    } catch (error) {
+      const outcomes = outcomesOf(error, documents.length);
+      this.#settle(!outcomes.some((outcome) => outcome.status === 'failed' && outcome.error.kind === 'unavailable'));
+      return outcomes;
+    }
+  }
+
+  /**
+   * A ping says enough of a database that has just worked. Once it has failed, only a write says that it takes writes again: a disk
+   * that is full and a server that is no longer the primary answer a ping.
+   */
+  async check(): Promise<void> {
+    if (this.#closed !== undefined) throw unavailable('it is closed');
+    const writes = this.#writes;
+    if (!this.#inDoubt && (await this.#ping())) return;
+    try {
+      await this.probe();
+    } catch (error) {
+      // A report that was stored meanwhile says more than a check that took too long.
+      if (this.#writes > writes) return;
+      throw unavailable(error);
+    }
+  }
+
+  async #ping(): Promise<boolean> {
+    try {
+      await within(Math.min(PING_TIMEOUT_MS, this.#options.storeTimeoutMs), this.#client.db().command({ ping: 1 }));
       return true;
     } catch {
       return false;
     }
+  }
+
+  /**
+   * Writes something durably.
+   *
+   * @throws the driver's error
+   */
+  async probe(): Promise<void> {
+    const write = this.#probes.updateOne({ _id: 'collector' }, { $set: { writtenAt: new Date() } }, { upsert: true });
+    try {
+      await within(Math.min(PROBE_TIMEOUT_MS, this.#options.storeTimeoutMs), write);
+      this.#settle(true);
+    } catch (error) {
+      this.#settle(false);
+      throw error;
+    }
+  }
+
+  #settle(written: boolean): void {
+    this.#inDoubt = !written;
+    if (written) this.#writes += 1;
   }
 
   close(): Promise<void> {
@@ -181,33 +268,51 @@ class MongoStore implements ReportStore {
   async #close(): Promise<void> {
     await this.#pending.settled();
     await this.#client.close();
-    await this.#closeEngine?.();
+    await this.#options.closeEngine?.();
   }
 }
 
 /**
- * What a failed bulk write says of each of its documents. A duplicate is a success: the server waits for the write concern of
- * what is there already before it answers. Whatever is not certain is a failure that may be tried again.
+ * What a failed bulk write says of each of its documents. Only what the server confirms counts: the driver throws the same class of
+ * error, without a word on any document, where the connection broke. A duplicate is a success: the server waits for the write
+ * concern of what is there already before it answers.
  */
 function outcomesOf(error: unknown, count: number): Outcome[] {
-  if (!(error instanceof MongoBulkWriteError) || error.result.getWriteConcernError() !== undefined) {
-    return Array.from({ length: count }, () => storeFailure(error));
-  }
-  const outcomes: Outcome[] = Array.from({ length: count }, () => ({ status: 'stored' }));
-  for (const writeError of [error.writeErrors].flat()) {
-    outcomes[writeError.index] =
-      writeError.code === DUPLICATE_KEY
-        ? { status: 'duplicate' }
-        : failed('internal', `the database refused the report: ${writeError.errmsg ?? `code ${writeError.code}`}`);
-  }
+  const all = (outcome: () => Outcome): Outcome[] => Array.from({ length: count }, outcome);
+  const writeErrors = error instanceof MongoBulkWriteError ? [error.writeErrors].flat() : [];
+  const confirmed =
+    error instanceof MongoBulkWriteError &&
+    error.result.getWriteConcernError() === undefined &&
+    error.insertedCount + writeErrors.length === count;
+  if (!confirmed) return all(() => failed(unavailable(error)));
+  const outcomes = all(() => ({ status: 'stored' }));
+  for (const writeError of writeErrors) outcomes[writeError.index] = refusalOf(writeError);
   return outcomes;
 }
 
-function storeFailure(error: unknown): Outcome {
-  const code = error instanceof MongoServerError ? ` (code ${error.code})` : '';
-  return failed('unavailable', `the database could not store the report${code}: ${messageOf(error)}`, error);
+function refusalOf({ code, errmsg }: WriteError): Outcome {
+  if (code === DUPLICATE_KEY) return { status: 'duplicate' };
+  const cause = new Error(`${errmsg ?? 'no reason given'} (code ${code})`);
+  if (code !== DOCUMENT_VALIDATION_FAILURE) return failed(unavailable(cause));
+  return failed(new SpartakusError('internal', `the database refused the report (code ${code})`, { cause }));
 }
 
-function failed(kind: 'too-large' | 'unavailable' | 'internal', message: string, cause?: unknown): Outcome {
-  return { status: 'failed', error: new SpartakusError(kind, message, { cause }) };
+/**
+ * What a promise resolves with, or an error after `ms` milliseconds. The driver has a limit for each step and none for the whole
+ * (its `timeoutMS` does nothing); what it has begun goes on until one of those ends it.
+ */
+function within<Value>(ms: number, promise: Promise<Value>): Promise<Value> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => reject(new Error(`no answer within ${ms} ms`)), ms);
+    void promise.then(resolve, reject).finally(() => clearTimeout(timer));
+  });
+}
+
+/** The cause, which may hold addresses, is for the log; the message is for whoever sent the report. */
+function unavailable(cause: unknown): SpartakusError {
+  return new SpartakusError('unavailable', 'the database is away. Send it again later.', { retryAfterMs: RETRY_AFTER_MS, cause });
+}
+
+function failed(error: SpartakusError): Outcome {
+  return { status: 'failed', error };
 }

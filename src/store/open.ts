@@ -4,11 +4,13 @@ import { SpartakusError } from '../report/errors.ts';
 import { maskUrl } from '../report/mask.ts';
 import type { ReportStore } from '../report/ports.ts';
 import { openEmbeddedStore } from './embedded.ts';
-import { openMongoStore } from './mongo.ts';
+import { type MongoStoreOptions, openMongoStore } from './mongo.ts';
 import { createStdoutStore } from './stdout.ts';
 
 export interface OpenStoreOptions {
   readonly appName: string;
+  /** How long one write may take, in milliseconds. */
+  readonly storeTimeoutMs: number;
   readonly stdout: Writable;
 }
 
@@ -31,8 +33,8 @@ export const DATABASES: readonly DatabaseKind[] = [
     example: DEFAULT_DATABASE,
     description: "MongoDB's own engine in this process, in a folder; nothing to install",
     matches: (spec) => spec.startsWith('embedded:') && spec.length > 'embedded:'.length,
-    open: (spec, { appName }) =>
-      openEmbeddedStore({ directory: spec.slice('embedded:'.length), appName, connectTimeoutMs: CONNECT_TIMEOUT_MS }),
+    open: (spec, options) =>
+      openEmbeddedStore({ ...pickMongoOptions(options), directory: spec.slice('embedded:'.length) }),
   },
   {
     example: 'mongodb://user:password@host1:27017,host2:27017/spartakus?replicaSet=rs0',
@@ -54,8 +56,12 @@ export const DATABASES: readonly DatabaseKind[] = [
   },
 ];
 
-function openServer(uri: string, { appName }: OpenStoreOptions): Promise<ReportStore> {
-  return openMongoStore({ uri, appName, connectTimeoutMs: CONNECT_TIMEOUT_MS });
+function openServer(uri: string, options: OpenStoreOptions): Promise<ReportStore> {
+  return openMongoStore({ ...pickMongoOptions(options), uri });
+}
+
+function pickMongoOptions({ appName, storeTimeoutMs }: OpenStoreOptions): Pick<MongoStoreOptions, 'appName' | 'storeTimeoutMs' | 'connectTimeoutMs'> {
+  return { appName, storeTimeoutMs, connectTimeoutMs: CONNECT_TIMEOUT_MS };
 }
 
 /**

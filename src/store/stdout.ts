@@ -23,7 +23,7 @@ export function createStdoutStore(output: Writable): ReportStore {
         return entries.map((): Outcome => ({ status: 'failed', error: failure }));
       }
     },
-    isReady: () => Promise.resolve(!output.destroyed),
+    check: () => (output.destroyed ? Promise.reject(new SpartakusError('unavailable', 'standard output is closed')) : Promise.resolve()),
     close: () => Promise.resolve(),
   };
 }

@@ -38,7 +38,7 @@ async function startApi(options: KubeApiOptions = {}): Promise<KubeApi> {
 async function startHealthy(): Promise<string> {
   const say = () => undefined;
   const collector = await startCollector(
-    { port: 0, host: '127.0.0.1', database: 'stdout', shutdownGraceMs: 100, limits: TEST_LIMITS, recordPeer: 'none', trustedProxies: [], keepCountry: false },
+    { port: 0, host: '127.0.0.1', database: 'stdout', storeTimeoutMs: 1000, shutdownGraceMs: 100, limits: TEST_LIMITS, recordPeer: 'none', trustedProxies: [], keepCountry: false },
     {
       clock: systemClock,
       randomBytes,

@@ -1,8 +1,10 @@
 import { create, fromBinary, toBinary, toJsonString } from '@bufbuild/protobuf';
+import { type Duration, durationMs } from '@bufbuild/protobuf/wkt';
 import { Code, ConnectError, createClient, type Interceptor, type Transport } from '@connectrpc/connect';
 import { compressionGzip, createConnectTransport, createGrpcTransport, createGrpcWebTransport } from '@connectrpc/connect-node';
 import * as grpc from '@grpc/grpc-js';
 
+import { RetryInfoSchema } from '../../gen/google/rpc/error_details_pb.js';
 import {
   CollectorService,
   Outcome,
@@ -13,12 +15,13 @@ import {
   SubmitReportResponseSchema,
 } from '../../gen/spartakus/collector/v1/collector_service_pb.js';
 import { type Report, ReportSchema } from '../../gen/spartakus/report/v1/report_pb.js';
+import { retryInfoMs } from '../../src/deliver/retry-info.ts';
 
 /** What a client hears of a report that it sent. */
 export type Heard =
   | { readonly outcome: 'stored' | 'duplicate'; readonly nextReportAfterSeconds?: number }
   /** A code is a number: grpc-js and Connect have an enum each. */
-  | { readonly outcome: 'refused'; readonly code: number; readonly message: string };
+  | { readonly outcome: 'refused'; readonly code: number; readonly message: string; readonly retryAfterMs?: number };
 
 /** A client of the collector, whatever it speaks. */
 export interface Client {
@@ -93,16 +96,26 @@ function heard(receipt: Receipt | undefined): Heard {
     case Outcome.DUPLICATE:
       return { outcome: 'duplicate', nextReportAfterSeconds };
     case Outcome.REFUSED:
-      return { outcome: 'refused', code: receipt.refusal?.code ?? Code.Unknown, message: receipt.refusal?.reason ?? '' };
+      return {
+        outcome: 'refused',
+        code: receipt.refusal?.code ?? Code.Unknown,
+        message: receipt.refusal?.reason ?? '',
+        ...wait(receipt.refusal?.retryAfter),
+      };
     case Outcome.UNSPECIFIED:
     case undefined:
       throw new Error('a receipt without an outcome');
   }
 }
 
-function refused(error: unknown): Heard {
-  const { code, rawMessage } = ConnectError.from(error);
-  return { outcome: 'refused', code, message: rawMessage };
+function wait(delay: Duration | undefined): { readonly retryAfterMs?: number } {
+  return delay === undefined ? {} : { retryAfterMs: durationMs(delay) };
+}
+
+function refused(thrown: unknown): Heard {
+  const error = ConnectError.from(thrown);
+  const [info] = error.findDetails(RetryInfoSchema);
+  return { outcome: 'refused', code: error.code, message: error.rawMessage, ...wait(info?.retryDelay) };
 }
 
 function openUnary(transport: Transport): Client {
@@ -138,8 +151,10 @@ function openStream(transport: Transport): Client {
   };
 }
 
-function grpcRefusal({ code, details }: grpc.ServiceError): Heard {
-  return { outcome: 'refused', code, message: details };
+function grpcRefusal({ code, details, metadata }: grpc.ServiceError): Heard {
+  const [status] = metadata.get('grpc-status-details-bin');
+  const retryAfterMs = Buffer.isBuffer(status) ? retryInfoMs(status) : undefined;
+  return { outcome: 'refused', code, message: details, ...(retryAfterMs === undefined ? {} : { retryAfterMs }) };
 }
 
 const SUBMIT = '/spartakus.collector.v1.CollectorService/SubmitReport';
@@ -201,4 +216,9 @@ function openGrpcStream(url: string, access: ClientAccess = {}): Client {
 /** The legacy JSON of a report, as `curl` sends it. */
 export function legacyJson(report: Report): string {
   return toJsonString(ReportSchema, report);
+}
+
+/** Sends a report as `curl` does. */
+export function sendLegacy(url: string, report: Report): Promise<Response> {
+  return fetch(`${url}/api/v1`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: legacyJson(report) });
 }

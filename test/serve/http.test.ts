@@ -101,7 +101,7 @@ describe('when a report cannot be stored', () => {
   const answerTo = async (failure: SpartakusError, path = '/api/v1'): Promise<Response> => {
     const refuse = (): Promise<never> => Promise.reject(failure);
     const ingest = { accept: refuse, acceptKubermatic: refuse, requireRoom: () => undefined, room: () => Promise.resolve(), drain: () => Promise.resolve() };
-    const routes = createHttpRoutes({ ingest, admit: () => undefined, version: 'v9', maxJsonBytes: 1000, keepCountry: false, isReady: () => Promise.resolve(false) });
+    const routes = createHttpRoutes({ ingest, admit: () => undefined, version: 'v9', maxJsonBytes: 1000, keepCountry: false, isReady: () => false });
     const logger = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined };
     const handler = createHttpHandler(routes, createBodyBudget(1_000_000), logger);
     const server = http.createServer((req, res) => handler(req, res, {}));

@@ -22,7 +22,7 @@ let store: ReportStore;
 
 beforeAll(async () => {
   database = await makeTestDatabase();
-  store = await openStore(database.spec, { appName: 'spartakus-test', stdout: process.stdout });
+  store = await openStore(database.spec, { appName: 'spartakus-test', storeTimeoutMs: 10_000, stdout: process.stdout });
 });
 
 afterAll(() => database.remove(() => store.close()));

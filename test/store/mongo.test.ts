@@ -9,7 +9,7 @@ import { makeReport, reportSinkContract } from '../contract/report-sink.ts';
 import { makeTestDatabase, type TestDatabase } from '../support/database.ts';
 import { openTap } from '../support/tap.ts';
 
-const OPTIONS = { appName: 'spartakus-test', connectTimeoutMs: 5_000 };
+const OPTIONS = { appName: 'spartakus-test', connectTimeoutMs: 5_000, storeTimeoutMs: 10_000 };
 const RECEIVED_AT = new Date('2026-11-21T10:00:00.123Z');
 
 let database: TestDatabase;
@@ -18,7 +18,7 @@ let holder: ReportSink;
 
 beforeAll(async () => {
   database = await makeTestDatabase();
-  holder = await openStore(database.spec, { appName: OPTIONS.appName, stdout: process.stdout });
+  holder = await openStore(database.spec, { ...OPTIONS, stdout: process.stdout });
 });
 
 beforeEach(async () => {

@@ -6,21 +6,22 @@ import type { Collection } from 'mongodb';
 import { type FlagValues, parseFlags } from '../../src/cli/flags.ts';
 import { LIMIT_FLAGS, limitsOf } from '../../src/cli/limit-flags.ts';
 import { systemClock } from '../../src/clock.ts';
-import { type CollectorConfig, startCollector } from '../../src/collector.ts';
+import { type Collector, type CollectorConfig, startCollector } from '../../src/collector.ts';
 import type { ReportDocument, StoredDocument } from '../../src/report/document.ts';
 import type { Logger } from '../../src/report/ports.ts';
 import type { Limits } from '../../src/serve/limits.ts';
 import { makeTestDatabase } from './database.ts';
 
-/** A collector in this process, on a free port of 127.0.0.1 and a database of its own. */
-export interface TestCollector {
-  readonly url: string;
-  readonly port: number;
-  readonly reports: Collection<ReportDocument>;
-  readonly kubermaticRecords: Collection<StoredDocument>;
+/** A collector in this process, on a free port of 127.0.0.1. */
+export interface LocalCollector extends Collector {
   /** Everything that was logged at level warn or above. */
   readonly complaints: readonly string[];
-  close(): Promise<void>;
+}
+
+/** A collector with a database of its own. */
+export interface TestCollector extends LocalCollector {
+  readonly reports: Collection<ReportDocument>;
+  readonly kubermaticRecords: Collection<StoredDocument>;
 }
 
 /** Limits are a hundredth of the defaults, so that tests need not send megabytes. */
@@ -36,8 +37,8 @@ export const TEST_LIMITS = {
 
 type TestConfig = Omit<Partial<CollectorConfig>, 'limits'> & { readonly limits?: Partial<Limits> };
 
-export async function startTestCollector({ limits, ...config }: TestConfig = {}): Promise<TestCollector> {
-  const database = await makeTestDatabase();
+/** Starts a collector on a database that somebody else holds. */
+export async function startCollectorOn(database: string, { limits, ...config }: TestConfig = {}): Promise<LocalCollector> {
   const complaints: string[] = [];
   const logger: Logger = {
     debug: () => undefined,
@@ -49,8 +50,9 @@ export async function startTestCollector({ limits, ...config }: TestConfig = {})
     {
       port: 0,
       host: '127.0.0.1',
-      database: database.spec,
+      database,
       reportPeriodMs: 3_600_000,
+      storeTimeoutMs: 10_000,
       shutdownGraceMs: 2_000,
       recordPeer: 'none',
       trustedProxies: [],
@@ -60,13 +62,17 @@ export async function startTestCollector({ limits, ...config }: TestConfig = {})
     },
     { clock: systemClock, randomBytes, logger, stdout: new PassThrough(), version: 'v9.9.9' },
   );
+  return { ...collector, complaints };
+}
+
+export async function startTestCollector(config: TestConfig = {}): Promise<TestCollector> {
+  const database = await makeTestDatabase();
+  const collector = await startCollectorOn(database.spec, config);
   const reports = await database.reports();
   return {
-    url: collector.url,
-    port: collector.port,
+    ...collector,
     reports,
     kubermaticRecords: reports.db.collection<StoredDocument>('kubermaticRecords'),
-    complaints,
     close: () => database.remove(() => collector.close()),
   };
 }
