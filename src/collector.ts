@@ -6,7 +6,7 @@ import type { Clock, Logger } from './report/ports.ts';
 import { createHealthState } from './serve/health-service.ts';
 import { openListener } from './serve/listener.ts';
 import type { Limits } from './serve/limits.ts';
-import { createPeerFinder, type PeerRecord } from './serve/peer.ts';
+import { createPeerFinder, createSourceFinder, type PeerRecord } from './serve/peer.ts';
 import { createRoutes } from './serve/routes.ts';
 import { openTls, type TlsConfig } from './serve/tls.ts';
 import { OPEN_GATE, openTokenGate } from './serve/token-gate.ts';
@@ -43,6 +43,8 @@ export interface CollectorConfig {
 export interface CollectorOptions {
   readonly clock: Clock;
   readonly randomBytes: (count: number) => Uint8Array;
+  /** A number from 0 to less than 1, for what is only to differ from one connection to the next. */
+  readonly random?: () => number;
   readonly logger: Logger;
   readonly stdout: Writable;
   /** The program's version with its `v`, such as "v2.0.0". */
@@ -87,10 +89,11 @@ export async function startCollector(config: CollectorConfig, options: Collector
 /** Opens one thing after the other, and says of each how it is closed; they are closed the other way round. */
 async function openParts(
   config: CollectorConfig,
-  { clock, randomBytes, logger, stdout, version }: CollectorOptions,
+  options: CollectorOptions,
   stopping: AbortController,
   onClose: (close: () => Promise<void>) => void,
 ): Promise<Pick<Collector, 'url' | 'port'>> {
+  const { clock, randomBytes, logger, stdout, version } = options;
   const findPeer = createPeerFinder({ record: config.recordPeer, trustedProxies: config.trustedProxies, randomBytes });
   const watch = { clock, logger, stop: stopping.signal };
   const tls = config.tls === undefined ? undefined : await openTls(config.tls, watch);
@@ -127,15 +130,22 @@ async function openParts(
     logger,
   });
   const { port, host } = config;
-  const listener = await openListener({ port, routes, logger, ...(host === undefined ? {} : { host }), ...(tls === undefined ? {} : { tls }) }).catch(
-    (error: unknown) => {
-      throw new SpartakusError(
-        'unavailable',
-        `--port ${port} cannot be had: ${messageOf(error)}. Stop what listens there, or choose another one.`,
-        { cause: error },
-      );
-    },
-  );
+  const listener = await openListener({
+    port,
+    ...(host === undefined ? {} : { host }),
+    ...(tls === undefined ? {} : { tls }),
+    routes,
+    limits: config.limits,
+    sourceOf: createSourceFinder(config.trustedProxies),
+    random: options.random ?? Math.random,
+    logger,
+  }).catch((error: unknown) => {
+    throw new SpartakusError(
+      'unavailable',
+      `--port ${port} cannot be had: ${messageOf(error)}. Stop what listens there, or choose another one.`,
+      { cause: error },
+    );
+  });
   onClose(() => listener.close(leftMs()));
   onClose(async () => {
     endsAtMs = clock.now().getTime() + config.shutdownGraceMs;

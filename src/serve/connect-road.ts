@@ -8,6 +8,7 @@ import { messageOf, SpartakusError } from '../report/errors.ts';
 import { checkJsonDepth, createJsonDepth, type JsonDepth } from '../report/json-depth.ts';
 import type { Logger } from '../report/ports.ts';
 import type { BodyBudget, BodyShare } from './body-budget.ts';
+import { type BodyDeadline, startBodyDeadline } from './body-deadline.ts';
 import { COMPRESSIONS } from './compression.ts';
 import { tooLarge } from './grpc-frames.ts';
 import type { ServerReply, ServerRequest } from './http.ts';
@@ -22,6 +23,8 @@ export interface ConnectRoadOptions {
   readonly maxProtobufBytes: number;
   /** The largest JSON message, in bytes, after decompression. */
   readonly maxJsonBytes: number;
+  /** How long the body of a call may take, or the next part of a stream's, in milliseconds. */
+  readonly bodyTimeoutMs: number;
   readonly budget: BodyBudget;
   /** Says whether a call may go on before anything of it is read: see routes.ts. */
   readonly admit: (path: string, headers: IncomingHttpHeaders, peer: Peer) => void;
@@ -41,7 +44,7 @@ const ADMIT = createContextKey<() => void>(() => undefined);
 
 /** Every service over Connect, gRPC-Web and gRPC, by the framework of that name. */
 export function createConnectRoad(options: ConnectRoadOptions): ConnectRoad {
-  const { maxProtobufBytes, maxJsonBytes, budget, admit, logger } = options;
+  const { maxProtobufBytes, maxJsonBytes, bodyTimeoutMs, budget, admit, logger } = options;
   // Connect knows one limit for all encodings; JSON is about four times as long as protobuf, so each has handlers of its own.
   const onProtobuf = createHandlers(options, maxProtobufBytes, COMPRESSIONS);
   const onJson = createHandlers(options, maxJsonBytes, COMPRESSIONS.map(withoutDepth));
@@ -55,8 +58,13 @@ export function createConnectRoad(options: ConnectRoadOptions): ConnectRoad {
     const request = universalRequestFromNodeRequest(req, res, undefined, values);
     const isJson = JSON_CONTENT_TYPE.test(req.headers['content-type'] ?? '');
     const follow = isJson ? createDepthFollower(req.headers) : () => undefined;
-    const limitBytes = isJson ? maxJsonBytes : maxProtobufBytes;
-    const body = readMetered(request.body as AsyncIterable<Uint8Array>, share, handler.method.methodKind, limitBytes, follow);
+    const maxBytes = isJson ? maxJsonBytes : maxProtobufBytes;
+    const { methodKind } = handler.method;
+    const isStream = methodKind === 'client_streaming' || methodKind === 'bidi_streaming';
+    // There is no answer that Connect would send in the middle of its reading.
+    const deadline = startBodyDeadline(bodyTimeoutMs, () => req.destroy());
+    res.once('close', () => deadline.end());
+    const body = readMetered(request.body as AsyncIterable<Uint8Array>, { share, isStream, maxBytes, follow, deadline });
     await universalResponseToNodeResponse(await handler({ ...request, body }), res);
   };
 
@@ -119,14 +127,7 @@ function improveErrors({ signal }: HandlerContext, readMaxBytes: number): void {
  * Counts a body against the budget while it is read. Of a stream, no more than one message is counted: that is what is kept of it
  * at a time.
  */
-async function* readMetered(
-  body: AsyncIterable<Uint8Array>,
-  share: BodyShare,
-  methodKind: UniversalHandler['method']['methodKind'],
-  maxBytes: number,
-  follow: (chunk: Uint8Array) => void,
-): AsyncGenerator<Uint8Array> {
-  const isStream = methodKind === 'client_streaming' || methodKind === 'bidi_streaming';
+async function* readMetered(body: AsyncIterable<Uint8Array>, { share, isStream, maxBytes, follow, deadline }: Meters): AsyncGenerator<Uint8Array> {
   let countedBytes = 0;
   try {
     for await (const chunk of body) {
@@ -134,11 +135,24 @@ async function* readMetered(
       countedBytes += bytes;
       share.take(bytes);
       follow(chunk);
+      if (isStream) deadline.pause();
       yield chunk;
+      if (isStream) deadline.restart();
     }
+    deadline.end();
   } catch (error) {
     throw error instanceof SpartakusError ? toConnectError(error) : error;
   }
+}
+
+interface Meters {
+  readonly share: BodyShare;
+  readonly isStream: boolean;
+  /** The largest message. */
+  readonly maxBytes: number;
+  /** Looks at what comes. */
+  readonly follow: (chunk: Uint8Array) => void;
+  readonly deadline: BodyDeadline;
 }
 
 /** Follows the depth of JSON through a body: of a whole text, or of the messages that Connect and gRPC frame alike. */

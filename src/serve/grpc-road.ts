@@ -14,6 +14,8 @@ import {
 import { SpartakusError } from '../report/errors.ts';
 import type { Logger } from '../report/ports.ts';
 import type { BodyBudget, BodyShare } from './body-budget.ts';
+import { startBodyDeadline } from './body-deadline.ts';
+import { createChunkReader } from './chunk-reader.ts';
 import { GZIP } from './compression.ts';
 import { createGrpcFrameReader, encodeGrpcFrame, type GrpcFrame } from './grpc-frames.ts';
 import type { Peer } from './peer.ts';
@@ -25,6 +27,8 @@ export interface GrpcRoadOptions {
   readonly receiver: ReportReceiver;
   /** The largest message, in bytes, after decompression. */
   readonly maxMessageBytes: number;
+  /** How long the one message of a call may take, or the next one of a stream, in milliseconds. */
+  readonly bodyTimeoutMs: number;
   readonly budget: BodyBudget;
   /** Says whether a call may go on before anything of it is read: see routes.ts. */
   readonly admit: (headers: IncomingHttpHeaders, peer: Peer) => void;
@@ -116,16 +120,23 @@ async function answerStream(call: Call): Promise<void> {
 
 /** The messages of a call's body. */
 async function* readMessages<Desc extends DescMessage>(call: Call, schema: Desc): AsyncGenerator<MessageShape<Desc>> {
-  const { stream, share, maxMessageBytes } = call;
+  const { stream, share, maxMessageBytes, bodyTimeoutMs } = call;
   const reader = createGrpcFrameReader(maxMessageBytes);
-  // Whoever leaves early still has an answer to send, so the stream must live.
-  for await (const chunk of stream.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
-    share.take(chunk.length);
-    for (const frame of reader.push(chunk)) {
-      const message = decode(schema, await decompressed(call, frame));
-      share.give(frame.bytes.length);
-      yield message;
+  const chunks = createChunkReader(stream);
+  const deadline = startBodyDeadline(bodyTimeoutMs, (error) => chunks.interrupt(error));
+  try {
+    for (let chunk = await chunks.next(); chunk !== undefined; chunk = await chunks.next()) {
+      share.take(chunk.length);
+      for (const frame of reader.push(chunk)) {
+        const message = decode(schema, await decompressed(call, frame));
+        share.give(frame.bytes.length);
+        deadline.pause();
+        yield message;
+        deadline.restart();
+      }
     }
+  } finally {
+    deadline.end();
   }
   if (reader.isTorn) throw new ConnectError('the body ends in the middle of a message', Code.InvalidArgument);
 }

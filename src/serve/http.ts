@@ -12,6 +12,7 @@ import { SpartakusError } from '../report/errors.ts';
 import { checkJsonDepth } from '../report/json-depth.ts';
 import type { Logger } from '../report/ports.ts';
 import type { BodyBudget, BodyShare } from './body-budget.ts';
+import { startBodyDeadline } from './body-deadline.ts';
 import type { Peer } from './peer.ts';
 import { challengeOf, STATUS } from './status.ts';
 
@@ -127,19 +128,27 @@ function requireJson(headers: IncomingHttpHeaders): void {
   }
 }
 
+export interface HttpHandlerOptions {
+  readonly budget: BodyBudget;
+  /** How long a body may take, in milliseconds. */
+  readonly bodyTimeoutMs: number;
+  readonly logger: Logger;
+}
+
 /** Answers a request, whatever it asks for. */
 export type HttpHandler = (req: ServerRequest, res: ServerReply, peer: Peer) => void;
 
 /** Answers requests by the table: 404 for an unknown path, 405 with Allow for an unknown method, HEAD as GET without a body. */
-export function createHttpHandler(routes: readonly HttpRoute[], budget: BodyBudget, logger: Logger): HttpHandler {
+export function createHttpHandler(routes: readonly HttpRoute[], { budget, bodyTimeoutMs, logger }: HttpHandlerOptions): HttpHandler {
   return (req, res, peer) => {
     const share = budget.open();
     res.once('close', () => share.end());
-    void answer(routes, req, peer, share, logger).then((response) => send(req, res, response));
+    const read = (maxBytes: number): Promise<Uint8Array> => readBody(req, maxBytes, share, bodyTimeoutMs);
+    void answer(routes, req, { headers: req.headers, peer, readBody: read }, logger).then((response) => send(req, res, response));
   };
 }
 
-async function answer(routes: readonly HttpRoute[], req: ServerRequest, peer: Peer, share: BodyShare, logger: Logger): Promise<HttpResponse> {
+async function answer(routes: readonly HttpRoute[], req: ServerRequest, request: HttpRequest, logger: Logger): Promise<HttpResponse> {
   const path = (req.url ?? '/').split('?', 1)[0];
   const atPath = routes.filter((route) => route.path === path);
   if (atPath.length === 0) return { status: 404, ...errorBody(`there is nothing at ${path}`) };
@@ -150,7 +159,7 @@ async function answer(routes: readonly HttpRoute[], req: ServerRequest, peer: Pe
     return { status: 405, headers: { allow }, ...errorBody(`${req.method} is not for ${path}: use ${allow}`) };
   }
   try {
-    return await route.handle({ headers: req.headers, peer, readBody: (maxBytes) => readBody(req, maxBytes, share) });
+    return await route.handle(request);
   } catch (thrown) {
     const error = SpartakusError.from(thrown);
     if (error.kind === 'internal') logger.error({ err: error }, 'a request failed');
@@ -168,7 +177,7 @@ function errorBody(message: string): { contentType: string; body: string } {
 }
 
 /** Reads by events: leaving a `for await` early would destroy the request, and its connection with it. */
-function readBody(req: ServerRequest, maxBytes: number, share: BodyShare): Promise<Uint8Array> {
+function readBody(req: ServerRequest, maxBytes: number, share: BodyShare, timeoutMs: number): Promise<Uint8Array> {
   return new Promise((resolve, reject) => {
     const tooLarge = (): SpartakusError => new SpartakusError('too-large', `the body is over the limit of ${maxBytes} bytes`);
     if (Number(req.headers['content-length'] ?? 0) > maxBytes) {
@@ -177,6 +186,7 @@ function readBody(req: ServerRequest, maxBytes: number, share: BodyShare): Promi
     }
     const chunks: Buffer[] = [];
     let bytes = 0;
+    const deadline = startBodyDeadline(timeoutMs, reject);
     const onData = (chunk: Buffer): void => {
       bytes += chunk.length;
       try {
@@ -186,12 +196,19 @@ function readBody(req: ServerRequest, maxBytes: number, share: BodyShare): Promi
       } catch (error) {
         chunks.length = 0;
         req.off('data', onData);
+        deadline.end();
         reject(error);
       }
     };
-    const onGone = (): void => reject(new SpartakusError('invalid', 'the body ended before its end'));
+    const onGone = (): void => {
+      deadline.end();
+      reject(new SpartakusError('invalid', 'the body ended before its end'));
+    };
     req.on('data', onData);
-    req.once('end', () => resolve(Buffer.concat(chunks, bytes)));
+    req.once('end', () => {
+      deadline.end();
+      resolve(Buffer.concat(chunks, bytes));
+    });
     req.once('error', onGone);
     req.once('close', onGone);
   });

@@ -5,7 +5,10 @@ import net, { type AddressInfo, type Socket } from 'node:net';
 import { type Server as TlsServer, TLSSocket } from 'node:tls';
 
 import type { Logger } from '../report/ports.ts';
+import { createConnectionGate } from './connection-gate.ts';
+import type { Limits } from './limits.ts';
 import type { Routes } from './routes.ts';
+import { guardSession } from './session-guard.ts';
 import { stopSending } from './stop-sending.ts';
 
 export interface ListenerOptions {
@@ -16,6 +19,11 @@ export interface ListenerOptions {
   readonly routes: Routes;
   /** Where every connection is to be secured first: see openTls. */
   readonly tls?: TlsServer;
+  readonly limits: Limits;
+  /** The source of a connection: see createSourceFinder. */
+  readonly sourceOf: (remoteAddress: string | undefined) => string | undefined;
+  /** A number from 0 to less than 1. */
+  readonly random: () => number;
   readonly logger: Logger;
 }
 
@@ -30,10 +38,10 @@ export interface Listener {
 
 /** The start of the HTTP/2 connection preface (RFC 9113 section 3.4). No method of HTTP/1.1 starts with it. */
 const PREFACE = Buffer.from('PRI');
-/** How long a connection may stay silent before its first bytes. */
-const FIRST_BYTES_TIMEOUT_MS = 10_000;
-/** Node.js' own default is no limit at all. */
-const MAX_CONCURRENT_STREAMS = 100;
+/** How often Node.js looks for HTTP/1.1 connections that are late, in milliseconds. */
+const LOOK_MS = 1_000;
+/** Frames that break the rules, and streams that are refused, until a connection is closed. Node.js allows a thousand and a hundred. */
+const MAX_BROKEN_FRAMES = 100;
 /** How much a client may send ahead on one stream: Node.js' 64 KiB make large reports wait for the network's round trips. */
 const STREAM_WINDOW_BYTES = 256 * 1024;
 
@@ -43,10 +51,18 @@ const STREAM_WINDOW_BYTES = 256 * 1024;
  *
  * @throws the system's error (EADDRINUSE, EACCES) where the port cannot be had
  */
-export async function openListener({ port, host, routes, tls, logger }: ListenerOptions): Promise<Listener> {
+export async function openListener(options: ListenerOptions): Promise<Listener> {
+  const { port, host, routes, tls, limits, sourceOf, logger } = options;
   const sockets = new Set<Socket>();
   const sessions = new Set<ServerHttp2Session>();
-  const http1Server = http.createServer((req, res) => {
+  const gate = createConnectionGate(limits);
+  const deadlines = {
+    headersTimeout: limits.headerTimeoutMs,
+    requestTimeout: limits.headerTimeoutMs + limits.bodyTimeoutMs,
+    keepAliveTimeout: limits.idleTimeoutMs,
+    connectionsCheckingInterval: LOOK_MS,
+  };
+  const http1Server = http.createServer(deadlines, (req, res) => {
     // Whoever leaves a `for await` over the body early, as Connect does, would destroy the request, and nothing could be read any more.
     req[Symbol.asyncIterator] = () => req.iterator({ destroyOnReturn: false });
     res.once('finish', () => discardRest(req));
@@ -55,7 +71,8 @@ export async function openListener({ port, host, routes, tls, logger }: Listener
   // It never listens itself. From this event on Node.js knows which connections are idle, and keeps its deadlines for headers and bodies.
   http1Server.emit('listening');
   const http2Server = http2.createServer({
-    settings: { maxConcurrentStreams: MAX_CONCURRENT_STREAMS, initialWindowSize: STREAM_WINDOW_BYTES },
+    settings: { maxConcurrentStreams: limits.maxStreams, initialWindowSize: STREAM_WINDOW_BYTES },
+    maxSessionInvalidFrames: MAX_BROKEN_FRAMES,
   });
   http2Server.on('stream', (stream: ServerHttp2Stream, headers, _flags, rawHeaders) => {
     if (routes.stream(stream, headers)) return;
@@ -68,12 +85,13 @@ export async function openListener({ port, host, routes, tls, logger }: Listener
   });
   http2Server.on('session', (session) => {
     sessions.add(session);
+    guardSession(session, { ...limits, random: options.random });
     session.once('close', () => sessions.delete(session));
   });
   http2Server.on('sessionError', (error: Error) => logger.debug({ err: error }, 'an HTTP/2 connection failed'));
 
   const route = (socket: Socket): void =>
-    routeByPreface(socket, (version) => {
+    routeByPreface(socket, limits.headerTimeoutMs, (version) => {
       // The preface says it; without ALPN, Node.js would not believe it.
       if (version === 2 && socket instanceof TLSSocket) socket.alpnProtocol = 'h2';
       (version === 2 ? http2Server : http1Server).emit('connection', socket);
@@ -81,8 +99,17 @@ export async function openListener({ port, host, routes, tls, logger }: Listener
   tls?.on('secureConnection', route);
 
   const server = net.createServer({ noDelay: true, keepAlive: true }, (socket) => {
+    const leave = gate.enter(sourceOf(socket.remoteAddress));
+    if (leave === undefined) {
+      // There is no protocol yet to say it in.
+      socket.resetAndDestroy();
+      return;
+    }
     sockets.add(socket);
-    socket.once('close', () => sockets.delete(socket));
+    socket.once('close', () => {
+      sockets.delete(socket);
+      leave();
+    });
     // Until a server takes the socket over, its errors are nobody's but ours: a client that goes away is no event.
     socket.on('error', () => socket.destroy());
     if (tls === undefined) route(socket);
@@ -122,9 +149,9 @@ function discardRest(req: IncomingMessage): void {
 }
 
 /** Reads just enough to tell the two versions apart, and puts it back. */
-function routeByPreface(socket: Socket, route: (version: 1 | 2) => void): void {
+function routeByPreface(socket: Socket, timeoutMs: number, route: (version: 1 | 2) => void): void {
   let head = Buffer.alloc(0);
-  socket.setTimeout(FIRST_BYTES_TIMEOUT_MS, () => socket.destroy());
+  socket.setTimeout(timeoutMs, () => socket.destroy());
   const onReadable = (): void => {
     const chunk = socket.read() as Buffer | null;
     if (chunk === null) return;

@@ -86,15 +86,23 @@ export function createRoutes(options: RoutesOptions): Routes {
     routes: (router: ConnectRouter) => register.forEach((add) => add(router)),
     maxProtobufBytes: limits.maxProtobufBytes,
     maxJsonBytes: limits.maxJsonBytes,
+    bodyTimeoutMs: limits.bodyTimeoutMs,
     budget,
     admit: (path, headers, peer) =>
       path.startsWith(`/${CollectorService.typeName}/`) ? admitReport(headers, peer) : admitRequest(peer),
     stopping,
     logger,
   });
-  const grpcRoad = createGrpcRoad({ receiver, maxMessageBytes: limits.maxProtobufBytes, budget, admit: admitReport, logger });
+  const grpcRoad = createGrpcRoad({
+    receiver,
+    maxMessageBytes: limits.maxProtobufBytes,
+    bodyTimeoutMs: limits.bodyTimeoutMs,
+    budget,
+    admit: admitReport,
+    logger,
+  });
   const httpRoutes = createHttpRoutes({ ingest, admit: admitReport, version, maxJsonBytes: limits.maxJsonBytes, keepCountry, isReady: () => health.serving });
-  const answerHttp = createHttpHandler(httpRoutes, budget, logger);
+  const answerHttp = createHttpHandler(httpRoutes, { budget, bodyTimeoutMs: limits.bodyTimeoutMs, logger });
   return {
     request(req, res) {
       const peer = findPeer(req);

@@ -103,7 +103,7 @@ describe('when a report cannot be stored', () => {
     const ingest = { accept: refuse, acceptKubermatic: refuse, requireRoom: () => undefined, room: () => Promise.resolve(), drain: () => Promise.resolve() };
     const routes = createHttpRoutes({ ingest, admit: () => undefined, version: 'v9', maxJsonBytes: 1000, keepCountry: false, isReady: () => false });
     const logger = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined };
-    const handler = createHttpHandler(routes, createBodyBudget(1_000_000), logger);
+    const handler = createHttpHandler(routes, { budget: createBodyBudget(1_000_000), bodyTimeoutMs: 1000, logger });
     const server = http.createServer((req, res) => handler(req, res, {}));
     try {
       const url = `http://127.0.0.1:${await listen(server)}${path}`;

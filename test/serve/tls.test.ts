@@ -12,6 +12,7 @@ import { afterEach, describe, expect, test } from 'vitest';
 import { openListener } from '../../src/serve/listener.ts';
 import { openTls, type TlsConfig } from '../../src/serve/tls.ts';
 import { withFiles } from '../support/files.ts';
+import { TEST_LIMITS } from '../support/collector.ts';
 import { createKeptLog } from '../support/log.ts';
 import { createManualClock } from '../support/manual-clock.ts';
 import { failureOf } from '../support/failure.ts';
@@ -43,6 +44,9 @@ async function open(config: TlsConfig) {
     host: '127.0.0.1',
     tls: server,
     routes: { stream: () => false, request: (req, res) => res.end(`HTTP/${req.httpVersion}`) },
+    limits: TEST_LIMITS,
+    sourceOf: () => undefined,
+    random: () => 0.5,
     logger: log.logger,
   });
   const close = async (): Promise<void> => {
