@@ -9,7 +9,7 @@ import type { Command } from '../src/cli/command.ts';
 import { flagsTable } from '../src/cli/flags-page.ts';
 import { volunteerCommand } from '../src/cli/volunteer.ts';
 import type { ReportDocument } from '../src/report/document.ts';
-import type { ReportSink } from '../src/report/ports.ts';
+import type { ReportStore } from '../src/report/ports.ts';
 import { openStore } from '../src/store/open.ts';
 import { makeReport } from './contract/report-sink.ts';
 import { makeTestDatabase, type TestDatabase } from './support/database.ts';
@@ -28,8 +28,11 @@ test('the README lists the flags of every command (npm run docs writes them)', a
   await expect(generated).toMatchFileSnapshot(README.pathname);
 });
 
+/** Clusters of which nobody knows whether there are any. */
+const HELD = ['held-1', 'held-2'];
+
 let database: TestDatabase;
-let store: ReportSink;
+let store: ReportStore;
 let client: MongoClient;
 let reports: Collection<ReportDocument>;
 
@@ -58,6 +61,7 @@ beforeAll(async () => {
     report('b', 'v1.31.4', ['containerd://1'], 2),
     report('c', 'v1.29.0', ['docker://1'], 6.9),
     report('gone', 'v1.3.5', ['docker://1'], 8),
+    ...HELD.map((clusterId) => ({ ...report(clusterId, 'v9.9.9', ['docker://9'], 1), quarantined: true as const })),
     ...Array.from({ length: 200 }, (_, index) => report(`old-${index}`, 'v1.3.5', [], 30 + index)),
   ]);
 });
@@ -67,13 +71,15 @@ afterAll(async () => {
   await database.remove(() => store.close());
 });
 
+const RELEASE = 'Somebody who looked at them and found them good releases them, and their clusters are known from then on';
+
 type Query = FindCursor<ReportDocument> | AggregationCursor<ReportDocument>;
 
 /** The queries of the README, as mongosh would run them. */
 const queries = [...readme.matchAll(/^([^\n]+):\n\n```js\n([^]*?)```/gm)].map(([, title = '', code = '']) => ({
   title,
   run: (db: { readonly reports: Collection<ReportDocument> }) => runInNewContext(code, { db, Date }) as Query,
-}));
+})).filter(({ title }) => title !== RELEASE);
 
 const ANSWERS: Readonly<Record<string, unknown>> = {
   'The last report of a cluster': [expect.objectContaining({ masterVersion: 'v1.31.4' })],
@@ -87,6 +93,9 @@ const ANSWERS: Readonly<Record<string, unknown>> = {
     { _id: 'cri-o://1', nodes: 1 },
     { _id: 'docker://1', nodes: 1 },
   ],
+  'stored with `quarantined: true`, and the queries above leave them out. What is held, by the hour in which it came': [
+    { _id: expect.any(Date) as Date, reports: 2, clusters: 2 },
+  ],
 };
 
 test('every query of the README is tested here', () => {
@@ -99,4 +108,15 @@ test.each(queries)('$title: the query answers it, by an index', async ({ title, 
   const plan = JSON.stringify(await run({ reports }).explain());
   expect(plan).toContain('IXSCAN');
   expect(plan).not.toContain('COLLSCAN');
+});
+
+test('what is released is in quarantine no more, and its cluster is known', async () => {
+  await expect(store.knows('held-1')).resolves.toBe(false);
+  const code = readme.slice(readme.indexOf(RELEASE)).match(/```js\n([^]*?)```/)?.[1] ?? '';
+
+  await (runInNewContext(code, { db: { reports }, Date }) as Promise<unknown>);
+
+  await expect(reports.countDocuments({ quarantined: true })).resolves.toBe(0);
+  await expect(store.knows('held-1')).resolves.toBe(true);
+  await expect(store.knows('nobody')).resolves.toBe(false);
 });

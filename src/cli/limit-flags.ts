@@ -45,7 +45,7 @@ export const LIMIT_FLAGS = {
   },
   'max-new-clusters': {
     placeholder: 'COUNT',
-    default: '100',
+    default: '20',
     help: 'How many clusters may begin to report from one address in an hour; the reports of more are stored in quarantine. 0 for any number.',
     parse: parseCount,
   },

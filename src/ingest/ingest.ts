@@ -1,14 +1,23 @@
+import { hash } from 'node:crypto';
+
 import { toBinary } from '@bufbuild/protobuf';
 
 import { type Record as KubermaticRecord, RecordSchema } from '../../gen/spartakus/kubermatic/v1/record_pb.js';
 import type { Report } from '../../gen/spartakus/report/v1/report_pb.js';
 import { SpartakusError } from '../report/errors.ts';
-import type { Clock, Sender, Outcome, ReportStore, StoreEntry } from '../report/ports.ts';
+import type { Arrival, Clock, Outcome, ReportStore, Sender, StoreEntry } from '../report/ports.ts';
 import { createReportId } from '../report/report-id.ts';
 import { validateKubermaticRecord, validateReport, type ValidateOptions } from '../report/validate.ts';
 import { createBatcher } from './batcher.ts';
+import { createQuarantine } from './quarantine.ts';
+import { createRate } from './rate.ts';
 
-export interface AcceptOptions extends ValidateOptions, Sender {}
+/** Who sends something, and what limits know it by: see serve/peer.ts. The latter is never stored. */
+export interface IngestPeer extends Sender {
+  readonly source?: string | undefined;
+}
+
+export interface AcceptOptions extends ValidateOptions, IngestPeer {}
 
 /** What became of a report that was accepted: it is durable. */
 export interface Accepted {
@@ -21,11 +30,11 @@ export interface Ingest {
   /**
    * Gives the report an id where it has none, checks it, and stores it. Resolves once it is durable.
    *
-   * @throws SpartakusError: `invalid` names the field; whatever the store says of this one report
+   * @throws SpartakusError: `invalid` names the field; `overloaded` where its cluster sends too many, or too much is pending; whatever the store says of this one report
    */
   accept(report: Report, options: AcceptOptions): Promise<Accepted>;
   /** The same for a record of Kubermatic's. */
-  acceptKubermatic(record: KubermaticRecord, sender: Sender): Promise<Accepted>;
+  acceptKubermatic(record: KubermaticRecord, peer: IngestPeer): Promise<Accepted>;
   /** @throws SpartakusError `overloaded` where any report would be refused now as one too many */
   requireRoom(): void;
   /** Resolves when it is worth reading another report of a stream: see Batcher. */
@@ -40,10 +49,14 @@ export interface IngestLimits {
   readonly maxPendingReports: number;
   /** The same in bytes, as the database has them. */
   readonly maxPendingBytes: number;
+  /** The reports that one cluster may send in an hour; 0 for any number. */
+  readonly reportsPerHourPerCluster: number;
+  /** See QuarantineOptions. */
+  readonly newClustersPerHourPerAddress: number;
 }
 
 export interface IngestOptions {
-  readonly sink: Pick<ReportStore, 'put'>;
+  readonly sink: Pick<ReportStore, 'put' | 'knows'>;
   readonly clock: Clock;
   /** Fresh random bytes, cryptographically strong: ids must not be guessed. */
   readonly randomBytes: (count: number) => Uint8Array;
@@ -57,6 +70,9 @@ const MAX_BATCH_BYTES = 8 * 1024 * 1024;
 const MAX_WAIT_MS = 10_000;
 /** What is larger is refused by the database, and should not be told to come again instead. */
 const MAX_DOCUMENT_BYTES = 16 * 1024 * 1024;
+const HOUR_MS = 3_600_000;
+/** Longer than a UUID. */
+const LONGEST_KEY = 64;
 /** With two writes under way, one is at the disk while the other is encoded. */
 const MAX_WRITES_IN_FLIGHT = 2;
 
@@ -74,27 +90,48 @@ export function createIngest({ sink, clock, randomBytes, limits }: IngestOptions
     maxWaitMs: MAX_WAIT_MS,
     clock,
   });
+  const quarantine = createQuarantine({
+    newClustersPerHour: limits.newClustersPerHourPerAddress,
+    isKnown: (owner) => sink.knows(owner),
+    clock,
+  });
+  const count = limits.reportsPerHourPerCluster;
+  const rate = count === 0 ? undefined : createRate({ count, perMs: HOUR_MS, burst: count, now: () => clock.now() });
   /** Stores what holds the id that is given, or is given one. */
-  const store = async (holder: { reportId: string }, wrap: (receivedAt: Date) => StoreEntry): Promise<Accepted> => {
+  const store = async (
+    holder: { reportId: string },
+    owner: string,
+    { source, ...sender }: IngestPeer,
+    wrap: (arrival: Arrival) => StoreEntry,
+  ): Promise<Accepted> => {
     const receivedAt = clock.now();
+    const key = keyOf(owner);
+    const waitMs = owner === '' ? 0 : (rate?.take(key) ?? 0);
+    if (waitMs > 0) throw new SpartakusError('overloaded', `a cluster may send ${count} reports an hour: send it again later`, { retryAfterMs: waitMs });
+    const quarantined = await quarantine.holds({ clusterId: owner, key, source });
     if (holder.reportId === '') holder.reportId = createReportId(receivedAt, randomBytes(16));
-    const outcome = await batcher.put(wrap(receivedAt));
+    const outcome = await batcher.put(wrap({ receivedAt, ...sender, ...(quarantined ? { quarantined } : {}) }));
     if (outcome.status === 'failed') throw SpartakusError.from(outcome.error);
     return { reportId: holder.reportId, status: outcome.status };
   };
   return {
-    async accept(report, { requireClusterId, ...sender }) {
+    async accept(report, { requireClusterId, ...peer }) {
       validateReport(report, { requireClusterId });
-      return await store(report, (receivedAt) => ({ report, receivedAt, ...sender }));
+      return await store(report, report.clusterId, peer, (arrival) => ({ report, ...arrival }));
     },
-    async acceptKubermatic(kubermaticRecord, sender) {
+    async acceptKubermatic(kubermaticRecord, peer) {
       validateKubermaticRecord(kubermaticRecord);
-      return await store(kubermaticRecord, (receivedAt) => ({ kubermaticRecord, receivedAt, ...sender }));
+      return await store(kubermaticRecord, kubermaticRecord.clientUuid, peer, (arrival) => ({ kubermaticRecord, ...arrival }));
     },
     requireRoom: () => batcher.requireRoom(),
     room: (signal) => batcher.room(signal),
     drain: () => batcher.drain(),
   };
+}
+
+/** What an owner is remembered by: ids may be as long as their senders like. */
+function keyOf(owner: string): string {
+  return owner.length <= LONGEST_KEY ? owner : hash('sha256', owner);
 }
 
 /** About how large a report is in the database, without encoding it: enough to keep a batch within bounds. */

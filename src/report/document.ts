@@ -4,10 +4,10 @@ import { timestampDate, type Timestamp } from '@bufbuild/protobuf/wkt';
 
 import { type Record as KubermaticRecord, RecordSchema } from '../../gen/spartakus/kubermatic/v1/record_pb.js';
 import { type Report, ReportSchema } from '../../gen/spartakus/report/v1/report_pb.js';
-import type { Sender, StoreEntry } from './ports.ts';
+import type { Arrival, StoreEntry } from './ports.ts';
 
 /** A report, or a record of Kubermatic's, as it is stored: `_id` is its id, every other field has the name that it has in JSON. */
-export interface StoredDocument extends Sender {
+export interface StoredDocument extends Omit<Arrival, 'receivedAt'> {
   readonly _id: string;
   /** When the collector received it, by the collector's clock. */
   readonly receivedAt: Date;
@@ -28,13 +28,13 @@ type Document = Record<string, unknown>;
  *
  * @param report has a report id
  */
-export function toDocument(report: Report, receivedAt: Date, sender?: Sender): ReportDocument {
-  return stamp(writeReport(reflect(ReportSchema, report)), receivedAt, sender);
+export function toDocument(report: Report, receivedAt: Date, arrival?: Arrival): ReportDocument {
+  return stamp(writeReport(reflect(ReportSchema, report)), receivedAt, arrival);
 }
 
 /** The same for a record of Kubermatic's; see record.proto. */
-export function toKubermaticDocument(record: KubermaticRecord, receivedAt: Date, sender?: Sender): StoredDocument {
-  return stamp(writeKubermaticRecord(reflect(RecordSchema, record)), receivedAt, sender);
+export function toKubermaticDocument(record: KubermaticRecord, receivedAt: Date, arrival?: Arrival): StoredDocument {
+  return stamp(writeKubermaticRecord(reflect(RecordSchema, record)), receivedAt, arrival);
 }
 
 /** The document of anything that comes to a store, and its kind. What has no time of receipt is dated 1970. */
@@ -44,12 +44,13 @@ export function entryDocument(entry: StoreEntry): { readonly kind: DocumentKind;
   return { kind: 'kubermaticRecord', document: toKubermaticDocument(entry.kubermaticRecord, receivedAt, entry) };
 }
 
-function stamp({ reportID: _id, ...fields }: Document, receivedAt: Date, { receivedFrom, country }: Sender = {}): StoredDocument {
+function stamp({ reportID: _id, ...fields }: Document, receivedAt: Date, { receivedFrom, country, quarantined }: Arrival = {}): StoredDocument {
   return {
     _id: _id as string,
     receivedAt,
     ...(receivedFrom === undefined ? {} : { receivedFrom }),
     ...(country === undefined ? {} : { country }),
+    ...(quarantined === undefined ? {} : { quarantined }),
     ...fields,
   };
 }

@@ -12,6 +12,8 @@ export interface Sender {
 
 /** What the collector knows of anything that came. */
 export interface Arrival extends Sender {
+  /** Set where it looks made up: it is kept out of statistics until somebody has released it. */
+  readonly quarantined?: true | undefined;
   /** When the collector received it. Absent on the volunteer's side. */
   readonly receivedAt?: Date;
 }
@@ -52,6 +54,12 @@ export interface ReportSink {
 export interface ReportStore extends ReportSink {
   /** As of a ReportSink, for entries of all kinds. */
   put(entries: readonly StoreEntry[]): Promise<readonly Outcome[]>;
+  /**
+   * Whether anything of this cluster, or of this client of Kubermatic's, is stored that is not in quarantine.
+   *
+   * @throws SpartakusError `unavailable` where that cannot be found out
+   */
+  knows(owner: string): Promise<boolean>;
   /**
    * Finds out, within a few seconds, whether a report could be stored now.
    *

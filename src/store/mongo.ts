@@ -213,6 +213,17 @@ class MongoStore implements ReportStore {
     }
   }
 
+  async knows(owner: string): Promise<boolean> {
+    const ask = (kind: DocumentKind): Promise<unknown> =>
+      this.#collections[kind].findOne({ [COLLECTIONS[kind].owner]: owner, quarantined: { $exists: false } }, { projection: { _id: 1 } });
+    try {
+      const found = await within(this.#options.storeTimeoutMs, Promise.all([ask('report'), ask('kubermaticRecord')]));
+      return found.some((document) => document !== null);
+    } catch (error) {
+      throw unavailable(error);
+    }
+  }
+
   /**
    * A ping says enough of a database that has just worked. Once it has failed, only a write says that it takes writes again: a disk
    * that is full and a server that is no longer the primary answer a ping.

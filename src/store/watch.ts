@@ -9,7 +9,7 @@ export interface WatchOptions {
 }
 
 /** A store of which it is known at every moment whether it is there. */
-export interface WatchedStore extends Pick<ReportStore, 'put'> {
+export interface WatchedStore extends Pick<ReportStore, 'put' | 'knows'> {
   /** Looks no more, and tells no more: what is known of the store stays. */
   stop(): void;
 }
@@ -21,7 +21,7 @@ const INTERVAL_MS = 1_000;
  * Looks after a store, which is there at first. While it is away, whatever is put is refused at once, so that nobody waits for a time
  * limit that others have waited for already. A report that could not be stored is followed by a look.
  */
-export function watchStore(store: Pick<ReportStore, 'put' | 'check'>, { clock, logger, onChange }: WatchOptions): WatchedStore {
+export function watchStore(store: Pick<ReportStore, 'put' | 'knows' | 'check'>, { clock, logger, onChange }: WatchOptions): WatchedStore {
   let absence: SpartakusError | undefined;
   let stopped = false;
   let wake = new AbortController();
@@ -52,6 +52,10 @@ export function watchStore(store: Pick<ReportStore, 'put' | 'check'>, { clock, l
       const outcomes = await store.put(entries);
       if (outcomes.some((outcome) => outcome.status === 'failed' && outcome.error.kind === 'unavailable')) wake.abort();
       return outcomes;
+    },
+    async knows(owner) {
+      if (absence !== undefined) throw absence;
+      return await store.knows(owner);
     },
     stop: () => {
       stopped = true;

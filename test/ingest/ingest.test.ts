@@ -3,29 +3,37 @@ import { expect, test } from 'vitest';
 
 import { RecordSchema } from '../../gen/spartakus/kubermatic/v1/record_pb.js';
 import { ReportSchema } from '../../gen/spartakus/report/v1/report_pb.js';
-import { createIngest } from '../../src/ingest/ingest.ts';
+import { createIngest, type IngestLimits } from '../../src/ingest/ingest.ts';
 import { SpartakusError } from '../../src/report/errors.ts';
 import type { Outcome, StoreEntry } from '../../src/report/ports.ts';
 import { createManualClock } from '../support/manual-clock.ts';
 
 const NOW = new Date('2026-11-21T10:00:00Z');
 const REQUIRE = { requireClusterId: true };
+const LIMITS: IngestLimits = { maxPendingReports: 100, maxPendingBytes: 1_000_000, reportsPerHourPerCluster: 0, newClustersPerHourPerAddress: 0 };
 
 /** An ingest before a sink that answers as the test says, and keeps what it was given. */
-function makeIngest(answer: (entry: StoreEntry) => Outcome = () => ({ status: 'stored' })) {
+function makeIngest(answer: (entry: StoreEntry) => Outcome = () => ({ status: 'stored' }), limits: Partial<IngestLimits> = {}) {
   const entries: StoreEntry[] = [];
+  const clock = createManualClock(NOW);
+  const asked: string[] = [];
   const ingest = createIngest({
-    clock: createManualClock(NOW),
-    limits: { maxPendingReports: 100, maxPendingBytes: 1_000_000 },
+    clock,
+    limits: { ...LIMITS, ...limits },
     randomBytes: (count) => new Uint8Array(count).fill(0xab),
     sink: {
+      // As a database does, which knows what is stored outside of quarantine.
+      knows: (owner) => {
+        asked.push(owner);
+        return Promise.resolve(entries.some((entry) => 'report' in entry && entry.report.clusterId === owner && entry.quarantined === undefined));
+      },
       put: (batch) => {
         entries.push(...batch);
         return Promise.resolve(batch.map(answer));
       },
     },
   });
-  return { ingest, entries };
+  return { ingest, entries, clock, asked };
 }
 
 test('a report without an id is given a UUIDv7 of the moment it came', async () => {
@@ -76,4 +84,64 @@ test("a record of Kubermatic's takes the same way: an id, the rules, the sink, a
   await expect(refused).rejects.toMatchObject({ kind: 'invalid', field: 'reportID' });
   expect(accepted).toStrictEqual({ reportId: record.reportId, status: 'stored' });
   expect(entries).toStrictEqual([{ kubermaticRecord: record, receivedAt: NOW, country: 'DE' }]);
+});
+
+const HOUR_MS = 3_600_000;
+
+test('a cluster that sends more reports an hour than it may is told when to come again, and others are not', async () => {
+  const { ingest, clock } = makeIngest(undefined, { reportsPerHourPerCluster: 3 });
+  const send = (clusterId: string) => ingest.accept(create(ReportSchema, { clusterId }), REQUIRE);
+  for (let time = 0; time < 3; time += 1) await send('eager');
+
+  await expect(send('eager')).rejects.toMatchObject({ kind: 'overloaded', retryAfterMs: HOUR_MS / 3 });
+  await expect(send('other')).resolves.toMatchObject({ status: 'stored' });
+  clock.advance(HOUR_MS / 3);
+  await expect(send('eager')).resolves.toMatchObject({ status: 'stored' });
+  await expect(send('eager')).rejects.toMatchObject({ kind: 'overloaded' });
+});
+
+test('reports that do not say their cluster are not taken for one cluster', async () => {
+  const { ingest } = makeIngest(undefined, { reportsPerHourPerCluster: 1, newClustersPerHourPerAddress: 1 });
+  const send = () => ingest.accept(create(ReportSchema, {}), { requireClusterId: false, source: '192.0.2.1' });
+
+  await expect(Promise.all([send(), send(), send()])).resolves.toHaveLength(3);
+});
+
+test('a cluster id of any length is remembered by a few bytes, and told from others', async () => {
+  const { ingest } = makeIngest(undefined, { reportsPerHourPerCluster: 1 });
+  const send = (clusterId: string) => ingest.accept(create(ReportSchema, { clusterId }), REQUIRE);
+  await send(`${'x'.repeat(100_000)}a`);
+
+  await expect(send(`${'x'.repeat(100_000)}a`)).rejects.toMatchObject({ kind: 'overloaded' });
+  await expect(send(`${'x'.repeat(100_000)}b`)).resolves.toMatchObject({ status: 'stored' });
+});
+
+test('a crowd of new clusters from one address is stored in quarantine from the one on that is too many', async () => {
+  const { ingest, entries, clock, asked } = makeIngest(undefined, { newClustersPerHourPerAddress: 2 });
+  const send = async (clusterId: string, source?: string) => {
+    await ingest.accept(create(ReportSchema, { clusterId }), { ...REQUIRE, source });
+    return entries.at(-1)?.quarantined ?? false;
+  };
+
+  await expect(send('a', '192.0.2.1')).resolves.toBe(false);
+  await expect(send('b', '192.0.2.1')).resolves.toBe(false);
+  expect(asked).toStrictEqual([]);
+  await expect(send('c', '192.0.2.1')).resolves.toBe(true);
+  // Who has begun already is not new, nor is who comes from elsewhere, nor whose address nobody knows.
+  await expect(send('a', '192.0.2.1')).resolves.toBe(false);
+  await expect(send('d', '192.0.2.2')).resolves.toBe(false);
+  await expect(send('e')).resolves.toBe(false);
+  // Known to the database alone, as after a restart.
+  await expect(send('e', '192.0.2.1')).resolves.toBe(false);
+  expect(asked).toStrictEqual(['c', 'e']);
+  clock.advance(HOUR_MS);
+  await expect(send('c', '192.0.2.1')).resolves.toBe(false);
+});
+
+test('the address of a sender is not handed to the store', async () => {
+  const { ingest, entries } = makeIngest();
+
+  await ingest.accept(create(ReportSchema, { clusterId: 'c' }), { ...REQUIRE, source: '192.0.2.1' });
+
+  expect(Object.keys(entries[0] ?? {})).not.toContain('source');
 });
