@@ -54,24 +54,26 @@ export function createGrpcRoad(options: GrpcRoadOptions): GrpcRoad {
   return (stream, headers, peer) => {
     const answer = calls[String(headers[':path'])];
     if (answer === undefined || headers[':method'] !== 'POST' || !CONTENT_TYPES.has(headers['content-type'])) return false;
+    // A client that goes away is no event; that the stream is closed says it.
+    stream.on('error', () => undefined);
+    const encoding = headers['grpc-encoding'] ?? 'identity';
+    try {
+      // First of all: under a flood, what is refused must cost next to nothing.
+      admit(headers, peer);
+      if (encoding !== 'identity' && encoding !== 'gzip') {
+        throw new ConnectError(`the encoding is ${JSON.stringify(encoding)}: use one of ${ENCODINGS}`, Code.Unimplemented);
+      }
+    } catch (error) {
+      refuse(stream, error);
+      return true;
+    }
     const share = budget.open();
     const gone = new AbortController();
     stream.once('close', () => {
       share.end();
       gone.abort();
     });
-    // A client that goes away is no event; that the stream is closed says it.
-    stream.on('error', () => undefined);
-    const call: Call = { ...options, stream, peer, share, gone: gone.signal, encoding: headers['grpc-encoding'] ?? 'identity', trailers: { 'grpc-status': '0' } };
-    try {
-      admit(headers, peer);
-      if (call.encoding !== 'identity' && call.encoding !== 'gzip') {
-        throw new ConnectError(`the encoding is ${JSON.stringify(call.encoding)}: use one of ${ENCODINGS}`, Code.Unimplemented);
-      }
-    } catch (error) {
-      fail(call, error);
-      return true;
-    }
+    const call: Call = { ...options, stream, peer, share, gone: gone.signal, encoding, trailers: { 'grpc-status': '0' } };
     void answer(call).catch((error: unknown) => {
       if (!gone.signal.aborted && isInternal(error)) logger.error({ err: error }, 'a gRPC call failed');
       fail(call, error);
@@ -171,15 +173,24 @@ const HEADERS: OutgoingHttpHeaders = { ':status': 200, 'content-type': 'applicat
 function fail(call: Call, thrown: unknown): void {
   const { stream } = call;
   if (stream.destroyed || stream.closed) return;
+  if (!stream.headersSent) {
+    refuse(stream, thrown);
+    return;
+  }
+  call.trailers = trailersOf(thrown);
+  stream.end();
+}
+
+/** Answers an error alone. */
+function refuse(stream: ServerHttp2Stream, thrown: unknown): void {
+  stream.respond({ ...HEADERS, ...trailersOf(thrown) }, { endStream: true });
+  stopSending(stream);
+}
+
+function trailersOf(thrown: unknown): OutgoingHttpHeaders {
   const status = new Headers();
   setTrailerStatus(status, thrown instanceof ConnectError ? thrown : toConnectError(SpartakusError.from(thrown)));
-  call.trailers = Object.fromEntries(status);
-  if (stream.headersSent) {
-    stream.end();
-  } else {
-    stream.respond({ ...HEADERS, ...call.trailers }, { endStream: true });
-    stopSending(stream);
-  }
+  return Object.fromEntries(status);
 }
 
 function isInternal(error: unknown): boolean {

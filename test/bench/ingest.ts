@@ -1,0 +1,207 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import http from 'node:http';
+import http2 from 'node:http2';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import process from 'node:process';
+import { fileURLToPath } from 'node:url';
+
+import { create, toBinary } from '@bufbuild/protobuf';
+
+import { StreamReportsRequestSchema, SubmitReportRequestSchema } from '../../gen/spartakus/collector/v1/collector_service_pb.js';
+import { encodeGrpcFrame } from '../../src/serve/grpc-frames.ts';
+import { legacyJson } from '../contract/ways-in.ts';
+import { makeReport } from '../contract/report-sink.ts';
+
+/**
+ * What a report costs the collector, by the road it takes, beside a baseline in the same run: `npm run bench:ingest`. CPU time is the
+ * server's own process's; a report is small (one node), so that it is the road that is measured. Linux alone tells the CPU time.
+ */
+const ROOT = fileURLToPath(new URL('../..', import.meta.url));
+const REPORTS = Number(process.argv[2] ?? 10_000);
+const CONCURRENCY = 64;
+const CONNECTIONS = 4;
+const PATH = '/spartakus.collector.v1.CollectorService';
+const OPEN = ['--max-address-rate=0', '--max-cluster-rate=0', '--max-new-clusters=0', '--max-address-connections=0'];
+
+interface Server {
+  readonly url: string;
+  readonly pid: number;
+  close(): Promise<void>;
+}
+
+async function startServer(args: readonly string[], pattern: RegExp): Promise<Server> {
+  const child = spawn(process.execPath, args, { cwd: ROOT, env: { PATH: process.env['PATH'] }, stdio: ['ignore', 'pipe', 'pipe'] });
+  const exited = once(child, 'exit');
+  let text = '';
+  const url = await new Promise<string>((resolve, reject) => {
+    const look = (chunk: Buffer): void => {
+      if (text.length > 10_000) return;
+      text += chunk.toString();
+      const found = pattern.exec(text)?.[1];
+      if (found !== undefined) resolve(found.startsWith('http') ? found : `http://127.0.0.1:${found}`);
+    };
+    child.stdout.on('data', look);
+    child.stderr.on('data', look);
+    void exited.then(() => reject(new Error(`a server ended early: ${text}`)));
+  });
+  return {
+    url,
+    pid: child.pid ?? 0,
+    close: async () => {
+      child.kill('SIGTERM');
+      await exited;
+    },
+  };
+}
+
+const startCollector = (database: string, ...flags: string[]): Promise<Server> =>
+  startServer(['dist/main.js', 'collector', '--host=127.0.0.1', '--port=0', `--database=${database}`, ...OPEN, ...flags], /"url":"(http:[^"]+)"/);
+
+async function cpuMs(pid: number): Promise<number> {
+  const fields = (await readFile(`/proc/${pid}/stat`, 'utf8')).replace(/^.*\) /, '').split(' ');
+  // utime and stime, in ticks of a hundredth of a second: proc(5).
+  return (Number(fields[11]) + Number(fields[12])) * 10;
+}
+
+const requestHeaders = (method: string): http2.OutgoingHttpHeaders => ({
+  ':method': 'POST',
+  ':path': `${PATH}/${method}`,
+  'content-type': 'application/grpc',
+  te: 'trailers',
+});
+
+function unary(session: http2.ClientHttp2Session, body: Buffer): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const stream = session.request(requestHeaders('SubmitReport'));
+    const onHeaders = (headers: http2.IncomingHttpHeaders): void => {
+      if (headers['grpc-status'] !== undefined) resolve(String(headers['grpc-status']));
+    };
+    stream.on('response', onHeaders);
+    stream.on('trailers', onHeaders);
+    stream.on('error', reject);
+    stream.resume();
+    stream.end(body);
+  });
+}
+
+/** Sends so many, `CONCURRENCY` at a time, and answers what each heard. */
+async function sendAll(count: number, send: (index: number) => Promise<string>): Promise<Map<string, number>> {
+  const heard = new Map<string, number>();
+  let next = 0;
+  const loop = async (): Promise<void> => {
+    while (next < count) {
+      const status = await send(next++);
+      heard.set(status, (heard.get(status) ?? 0) + 1);
+    }
+  };
+  await Promise.all(Array.from({ length: CONCURRENCY }, loop));
+  return heard;
+}
+
+type Load = (url: string, count: number) => Promise<Map<string, number>>;
+
+const sendUnary: Load = async (url, count) => {
+  const sessions = Array.from({ length: CONNECTIONS }, () => http2.connect(url));
+  const bodies = Array.from({ length: count }, () =>
+    encodeGrpcFrame(toBinary(SubmitReportRequestSchema, create(SubmitReportRequestSchema, { report: makeReport() }))),
+  );
+  const heard = await sendAll(count, (index) => unary(sessions[index % CONNECTIONS] as http2.ClientHttp2Session, bodies[index] as Buffer));
+  for (const session of sessions) session.close();
+  return heard;
+};
+
+const sendStream: Load = async (url, count) => {
+  const session = http2.connect(url);
+  const stream = session.request(requestHeaders('StreamReports'));
+  let receivedBytes = 0;
+  stream.on('data', (chunk: Buffer) => (receivedBytes += chunk.length));
+  const status = once(stream, 'trailers') as Promise<[http2.IncomingHttpHeaders]>;
+  for (let sent = 0; sent < count; sent += 100) {
+    const frames = Array.from({ length: 100 }, () =>
+      encodeGrpcFrame(toBinary(StreamReportsRequestSchema, create(StreamReportsRequestSchema, { report: makeReport() }))),
+    );
+    if (!stream.write(Buffer.concat(frames))) await once(stream, 'drain');
+  }
+  stream.end();
+  const [trailers] = await status;
+  session.close();
+  // A receipt takes some forty bytes.
+  return new Map([[receivedBytes > 30 * count ? String(trailers['grpc-status']) : 'too few receipts', count]]);
+};
+
+const sendJson: Load = async (url, count) => {
+  const agent = new http.Agent({ keepAlive: true, maxSockets: CONCURRENCY });
+  const bodies = Array.from({ length: count }, () => legacyJson(makeReport()));
+  const heard = await sendAll(
+    count,
+    (index) =>
+      new Promise((resolve, reject) => {
+        const request = http.request(`${url}/api/v1`, { method: 'POST', agent, headers: { 'content-type': 'application/json' } }, (response) => {
+          response.resume();
+          response.on('end', () => resolve(response.statusCode === 204 ? '0' : String(response.statusCode)));
+        });
+        request.on('error', reject);
+        request.end(bodies[index]);
+      }),
+  );
+  agent.destroy();
+  return heard;
+};
+
+interface Figures {
+  readonly cpuMicroseconds: number;
+  readonly perSecond: number;
+}
+
+async function measure(server: Server, load: Load, expected: string): Promise<Figures> {
+  await load(server.url, Math.ceil(REPORTS / 5));
+  const before = await cpuMs(server.pid);
+  const start = performance.now();
+  const heard = await load(server.url, REPORTS);
+  const seconds = (performance.now() - start) / 1000;
+  // A token bucket that refuses lets one through a second.
+  if ((heard.get(expected) ?? 0) < 0.99 * REPORTS) throw new Error(`expected ${REPORTS} answers of status ${expected}, heard ${JSON.stringify([...heard])}`);
+  return { cpuMicroseconds: ((await cpuMs(server.pid)) - before) * 1000 / REPORTS, perSecond: REPORTS / seconds };
+}
+
+const say = (name: string, { cpuMicroseconds, perSecond }: Figures, note = ''): void => {
+  process.stdout.write(`${name.padEnd(52)} ${cpuMicroseconds.toFixed(1).padStart(8)} ${perSecond.toFixed(0).padStart(9)}  ${note}\n`);
+};
+const ratio = (ours: Figures, theirs: Figures): string => `${(ours.cpuMicroseconds / theirs.cpuMicroseconds).toFixed(2)} of the baseline's CPU`;
+
+process.stdout.write(`${REPORTS} reports a line\n${'road'.padEnd(52)}   CPU us reports/s\n`);
+const baseline = await startServer(['test/bench/connect-baseline.ts'], /^(\d+)$/m);
+const collector = await startCollector('stdout');
+try {
+  const connectUnary = await measure(baseline, sendUnary, '0');
+  const connectStream = await measure(baseline, sendStream, '0');
+  say('baseline: gRPC unary by Connect, storing nothing', connectUnary);
+  const ownUnary = await measure(collector, sendUnary, '0');
+  say('gRPC unary, printed', ownUnary, ratio(ownUnary, connectUnary));
+  say('baseline: gRPC stream by Connect, storing nothing', connectStream);
+  const ownStream = await measure(collector, sendStream, '0');
+  say('gRPC stream, printed', ownStream, ratio(ownStream, connectStream));
+  say('POST /api/v1, printed', await measure(collector, sendJson, '0'));
+} finally {
+  await baseline.close();
+  await collector.close();
+}
+const refusing = await startCollector('stdout', '--max-address-rate=1');
+try {
+  say('gRPC unary, refused', await measure(refusing, sendUnary, '8'));
+} finally {
+  await refusing.close();
+}
+const directory = await mkdtemp(path.join(tmpdir(), 'spartakus-bench-'));
+const durable = await startCollector(`embedded:${directory}`);
+try {
+  say('gRPC unary, durable in the embedded engine', await measure(durable, sendUnary, '0'));
+  say('gRPC stream, durable in the embedded engine', await measure(durable, sendStream, '0'));
+  say('POST /api/v1, durable in the embedded engine', await measure(durable, sendJson, '0'));
+} finally {
+  await durable.close();
+  await rm(directory, { recursive: true });
+}
