@@ -66,6 +66,8 @@ interface Waiting<Item, Result> {
  */
 export function createBatcher<Item, Result>(options: BatcherOptions<Item, Result>): Batcher<Item, Result> {
   const { write, maxItems, maxBytes, sizeOf, maxInFlight, maxPendingItems, maxPendingBytes, maxWaitMs, clock } = options;
+  // Made once, and thrown to everybody: under a flood, even the making of an error counts.
+  const full = new SpartakusError('overloaded', 'more comes in than can be written: send it again later', { retryAfterMs: RETRY_AFTER_MS });
   let waiting: Waiting<Item, Result>[] = [];
   let waitingBytes = 0;
   let inFlight = 0;
@@ -169,7 +171,7 @@ export function createBatcher<Item, Result>(options: BatcherOptions<Item, Result
 
   const requireRoom = (sizeBytes: number): void => {
     if (pendingItems === 0 || (pendingItems < maxPendingItems && pendingBytes + sizeBytes <= maxPendingBytes)) return;
-    throw new SpartakusError('overloaded', 'more comes in than can be written: send it again later', { retryAfterMs: RETRY_AFTER_MS });
+    throw full;
   };
 
   return {

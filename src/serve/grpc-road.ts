@@ -42,6 +42,8 @@ const PATH = `/${CollectorService.typeName}/`;
 /** The content types of protobuf; gRPC with JSON is Connect's. */
 const CONTENT_TYPES: ReadonlySet<string | undefined> = new Set(['application/grpc', 'application/grpc+proto']);
 const ENCODINGS = 'gzip,identity';
+/** Why a call was aborted. Without a reason, each would be an error of its own, with a stack. */
+const GONE = 'the stream is closed';
 
 /**
  * The straight road of gRPC: the two calls that carry reports, in protobuf over HTTP/2, without a framework in between. It is
@@ -71,7 +73,7 @@ export function createGrpcRoad(options: GrpcRoadOptions): GrpcRoad {
     const gone = new AbortController();
     stream.once('close', () => {
       share.end();
-      gone.abort();
+      gone.abort(GONE);
     });
     const call: Call = { ...options, stream, peer, share, gone: gone.signal, encoding, trailers: { 'grpc-status': '0' } };
     void answer(call).catch((error: unknown) => {
@@ -188,10 +190,18 @@ function refuse(stream: ServerHttp2Stream, thrown: unknown): void {
 }
 
 function trailersOf(thrown: unknown): OutgoingHttpHeaders {
+  const error = thrown instanceof ConnectError ? thrown : SpartakusError.from(thrown);
+  const known = knownTrailers.get(error);
+  if (known !== undefined) return known;
   const status = new Headers();
-  setTrailerStatus(status, thrown instanceof ConnectError ? thrown : toConnectError(SpartakusError.from(thrown)));
-  return Object.fromEntries(status);
+  setTrailerStatus(status, error instanceof ConnectError ? error : toConnectError(error));
+  const trailers = Object.fromEntries(status);
+  knownTrailers.set(error, trailers);
+  return trailers;
 }
+
+/** Under a flood the same error is thrown to everybody. */
+const knownTrailers = new WeakMap<Error, OutgoingHttpHeaders>();
 
 function isInternal(error: unknown): boolean {
   return error instanceof ConnectError ? error.code === Code.Internal : SpartakusError.from(error).kind === 'internal';

@@ -207,6 +207,7 @@ function readBody(req: ServerRequest, maxBytes: number, share: BodyShare, timeou
     req.on('data', onData);
     req.once('end', () => {
       deadline.end();
+      req.off('close', onGone);
       resolve(Buffer.concat(chunks, bytes));
     });
     req.once('error', onGone);

@@ -146,9 +146,9 @@ test.runIf(process.platform === 'linux')(
       const heard = await Promise.all(answers);
       const goodput = inOverload.storedPerSecond();
 
-      console.info(
+      process.stdout.write(
         `overload: peak ${peak.toFixed(0)}/s, offered ${(answers.length / (OVERLOAD_MS / 1000)).toFixed(0)}/s, stored ${goodput.toFixed(0)}/s ` +
-          `(${((100 * goodput) / peak).toFixed(0)} %), memory ${before.toFixed(0)} -> ${most.toFixed(0)} MiB`,
+          `(${((100 * goodput) / peak).toFixed(0)} %), memory ${before.toFixed(0)} -> ${most.toFixed(0)} MiB\n`,
       );
       expect(heard).toContain('refused');
       expect(goodput).toBeGreaterThan(0.9 * peak);
