@@ -132,8 +132,8 @@ export function createBatcher<Item, Result>(options: BatcherOptions<Item, Result
 
   const flush = (): void => {
     while (waiting.length > 0 && inFlight < maxInFlight) {
-      const full = waiting.length >= maxItems || waitingBytes >= maxBytes;
-      if (inFlight > 0 && !full) break;
+      const fills = waiting.length >= maxItems || waitingBytes >= maxBytes;
+      if (inFlight > 0 && !fills) break;
       inFlight += 1;
       void writeBatch(takeBatch()).then(() => {
         inFlight -= 1;
