@@ -1,8 +1,8 @@
-import { fromBinary } from '@bufbuild/protobuf';
 import type { DescMessage, MessageShape } from '@bufbuild/protobuf';
 import { StatusSchema, UnknownSchema } from '../../gen/spartakus/kubernetes/v1/kubernetes_pb.js';
 import { SpartakusError } from '../report/errors.ts';
 import type { ErrorKind } from '../report/errors.ts';
+import { readMessage } from './message-reader.ts';
 
 export const JSON_TYPE = 'application/json';
 export const PROTOBUF_TYPE = 'application/vnd.kubernetes.protobuf';
@@ -51,8 +51,7 @@ function decode<Desc extends DescMessage>(body: Uint8Array, schema: Desc): Messa
   try {
     // A plain Uint8Array: the decoder cuts it up very often, which costs a Buffer several times as much.
     const bytes = new Uint8Array(body.buffer, body.byteOffset + PROTOBUF_MAGIC.length, body.length - PROTOBUF_MAGIC.length);
-    const { raw } = fromBinary(UnknownSchema, bytes, { readUnknownFields: false });
-    return fromBinary(schema, raw, { readUnknownFields: false });
+    return readMessage(schema, readMessage(UnknownSchema, bytes).raw);
   } catch {
     return undefined;
   }
