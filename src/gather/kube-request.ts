@@ -3,6 +3,14 @@ import https from 'node:https';
 import { messageOf, SpartakusError } from '../report/errors.ts';
 import type { KubeAnswer } from './kube-answer.ts';
 
+/** What bodies are read into, one after the other: pages of a list are large, and make much garbage in no time. */
+export interface BodyMemory {
+  spare: Uint8Array;
+}
+
+const NOTHING = new Uint8Array();
+const SMALLEST_BODY = 65_536;
+
 /** One GET, fully made up. */
 export interface KubeRequest {
   /** The API server, such as "https://10.0.0.1:443", with a path where it stands behind one. */
@@ -18,6 +26,8 @@ export interface KubeRequest {
   readonly timeoutMs: number;
   /** How long a body may be. */
   readonly maxBodyBytes: number;
+  /** The body of the answer is valid until the next request that has the same. */
+  readonly memory: BodyMemory;
   /** Ends the request early. */
   readonly signal: AbortSignal;
 }
@@ -29,7 +39,7 @@ export async function sendRequest(request: KubeRequest): Promise<KubeAnswer> {
   const deadline = AbortSignal.timeout(request.timeoutMs);
   try {
     const incoming = await send(url, request, AbortSignal.any([deadline, request.signal]));
-    const body = await readBody(incoming, path, request.maxBodyBytes);
+    const body = await readBody(incoming, path, request.maxBodyBytes, request.memory);
     const retryAfterMs = secondsToMs(incoming.headers['retry-after']);
     return {
       path,
@@ -67,18 +77,28 @@ async function send(url: URL, { options, headers, accept }: KubeRequest, signal:
   });
 }
 
-async function readBody(incoming: AsyncIterable<Uint8Array>, path: string, maxBodyBytes: number): Promise<Uint8Array> {
-  const chunks: Uint8Array[] = [];
+/** The body, in memory that it is given and gives back: valid until the next body is read into the same. */
+async function readBody(incoming: AsyncIterable<Uint8Array>, path: string, maxBodyBytes: number, memory: BodyMemory): Promise<Uint8Array> {
+  // Not to be had by a second request at the same time.
+  let body = memory.spare;
+  memory.spare = NOTHING;
   let bytes = 0;
   for await (const chunk of incoming) {
-    bytes += chunk.length;
+    const needed = bytes + chunk.length;
     // Leaving the loop destroys the stream, and the connection with it.
-    if (bytes > maxBodyBytes) {
+    if (needed > maxBodyBytes) {
       throw new SpartakusError('too-large', `The answer of the Kubernetes API to GET ${path} is longer than ${maxBodyBytes} bytes.`);
     }
-    chunks.push(chunk);
+    if (needed > body.length) {
+      const larger = new Uint8Array(Math.max(needed, 2 * body.length, SMALLEST_BODY));
+      larger.set(body.subarray(0, bytes));
+      body = larger;
+    }
+    body.set(chunk, bytes);
+    bytes = needed;
   }
-  return Buffer.concat(chunks, bytes);
+  memory.spare = body;
+  return body.subarray(0, bytes);
 }
 
 /** Kubernetes sends Retry-After in seconds, never as a date. */

@@ -78,6 +78,7 @@ export async function openKubeClient(config: KubeConfig, options: KubeOptions): 
   const stop = new AbortController();
   // TLS material is part of what an agent knows its sockets by: rotated certificates get new connections by themselves.
   const agent = new https.Agent(AGENT_OPTIONS);
+  const memory = { spare: new Uint8Array() };
   let known: { readonly credentials: KubeCredentials; readonly readAtMs: number } | undefined;
 
   const credentials = async (): Promise<KubeCredentials> => {
@@ -99,6 +100,7 @@ export async function openKubeClient(config: KubeConfig, options: KubeOptions): 
       options: server.startsWith('http:') ? tls : { agent, ...tls },
       timeoutMs,
       maxBodyBytes,
+      memory,
       signal: stop.signal,
     });
     // Whatever was presented is no longer known: the next request reads it again.
