@@ -1,7 +1,7 @@
 import { create } from '@bufbuild/protobuf';
 import { LifetimesSchema, WorkloadsSchema } from '../../gen/spartakus/report/v1/report_pb.js';
 import type { Lifetimes, Report, Workloads } from '../../gen/spartakus/report/v1/report_pb.js';
-import { createClusterId, createLegacyNodeId, createNodeId } from '../report/anonymize.ts';
+import { createClusterId, createLegacyNodeId, createNodeIdentifier } from '../report/anonymize.ts';
 import type { NodeIdentifier } from '../report/anonymize.ts';
 import { assembleReport } from '../report/assemble.ts';
 import type { ExtensionFacts } from '../report/assemble.ts';
@@ -107,7 +107,7 @@ function identifier({ nodeId }: KeyConfig, selection: Selection, key: string | U
   if (!selection.has('nodes[].id')) return () => '';
   if (nodeId === 'md5') return createLegacyNodeId;
   if (key === undefined) throw new TypeError('Ids need a key.');
-  return (node) => createNodeId(key, node);
+  return createNodeIdentifier(key);
 }
 
 async function gatherExtensions(extensionsPath: string, record: MissingRecord): Promise<readonly ExtensionFacts[]> {

@@ -1,4 +1,4 @@
-import { createHash, createHmac } from 'node:crypto';
+import { createHash, hash } from 'node:crypto';
 import { stringify } from 'uuid';
 
 /** Says what the hash is for, so that the same key may serve other purposes and no two of them ever meet in one value. */
@@ -7,6 +7,10 @@ const CLUSTER_ID_LABEL = 'spartakus cluster id v1';
 
 /** The 16 bytes of an id, as many as the original's MD5 had, and as a UUID has. */
 const ID_BYTES = 16;
+
+/** Of SHA-256. */
+const BLOCK_BYTES = 64;
+const DIGEST_BYTES = 32;
 
 /** What tells one node from another; none of it leaves the cluster. */
 export interface NodeIdentity {
@@ -22,7 +26,7 @@ export interface NodeIdentity {
 export type NodeIdentifier = (node: NodeIdentity) => string;
 
 /**
- * The id of a node in a report: 32 hexadecimal digits in lower case, the first 16 bytes of
+ * Makes the ids of nodes: 32 hexadecimal digits in lower case, the first 16 bytes of
  *
  *     HMAC-SHA-256(key, field("spartakus node id v1") field(name) field(machineID) field(systemUUID))
  *
@@ -32,8 +36,9 @@ export type NodeIdentifier = (node: NodeIdentity) => string;
  * @param key the uid of the kube-system namespace, as text (its UTF-8 is the key), or a key of the administrator's own. It never leaves
  *   the cluster, so whoever receives a report cannot try out names.
  */
-export function createNodeId(key: string | Uint8Array, node: NodeIdentity): string {
-  return keyed(key, [NODE_ID_LABEL, node.name, node.machineId, node.systemUuid]).toString('hex');
+export function createNodeIdentifier(key: string | Uint8Array): NodeIdentifier {
+  const keyed = createKeyed(key);
+  return (node) => keyed([NODE_ID_LABEL, node.name, node.machineId, node.systemUuid]);
 }
 
 /**
@@ -46,27 +51,39 @@ export function createLegacyNodeId(node: NodeIdentity): string {
 
 /**
  * An id for the cluster: a UUIDv8 (RFC 9562 section 5.8) of the first 16 bytes of HMAC-SHA-256(key, field("spartakus cluster id v1")),
- * with field() as in {@link createNodeId}. The same for as long as the key is, with nothing stored.
+ * with field() as in {@link createNodeIdentifier}. The same for as long as the key is, with nothing stored.
  */
 export function createClusterId(key: string | Uint8Array): string {
-  const bytes = keyed(key, [CLUSTER_ID_LABEL]);
+  const bytes = Buffer.from(createKeyed(key)([CLUSTER_ID_LABEL]), 'hex');
   bytes[6] = ((bytes[6] ?? 0) & 0x0f) | 0x80;
   bytes[8] = ((bytes[8] ?? 0) & 0x3f) | 0x80;
   return stringify(bytes);
 }
 
-function keyed(key: string | Uint8Array, fields: readonly string[]): Buffer {
-  return createHmac('sha256', key).update(lengthPrefixed(fields)).digest().subarray(0, ID_BYTES);
-}
+/** The first bytes of the HMAC of fields, in hexadecimal. */
+type Keyed = (fields: readonly string[]) => string;
 
-/** One buffer for all fields: large clusters have tens of thousands of nodes. */
-function lengthPrefixed(fields: readonly string[]): Buffer {
-  const sizes = fields.map((text) => Buffer.byteLength(text));
-  const bytes = Buffer.allocUnsafe(sizes.reduce((sum, size) => sum + 4 + size, 0));
-  let offset = 0;
-  for (const [index, text] of fields.entries()) {
-    offset = bytes.writeUInt32BE(sizes[index] ?? 0, offset);
-    offset += bytes.write(text, offset);
-  }
-  return bytes;
+/**
+ * HMAC-SHA-256 (RFC 2104) with this key, as of createHmac, in less than half of its time and without the native object that it leaves to
+ * be cleared away each time: large clusters have tens of thousands of nodes.
+ */
+function createKeyed(key: string | Uint8Array): Keyed {
+  const given = Buffer.from(typeof key === 'string' ? Buffer.from(key) : key);
+  const short = given.length > BLOCK_BYTES ? hash('sha256', given, 'buffer') : given;
+  const padded = Buffer.alloc(BLOCK_BYTES);
+  padded.set(short);
+  let inner = Buffer.from(padded.map((byte) => byte ^ 0x36));
+  const outer = Buffer.concat([padded.map((byte) => byte ^ 0x5c)], BLOCK_BYTES + DIGEST_BYTES);
+  return (fields) => {
+    const sizes = fields.map((text) => Buffer.byteLength(text));
+    const end = sizes.reduce((sum, size) => sum + 4 + size, BLOCK_BYTES);
+    if (end > inner.length) inner = Buffer.concat([inner.subarray(0, BLOCK_BYTES)], 2 * end);
+    let offset = BLOCK_BYTES;
+    for (const [index, text] of fields.entries()) {
+      offset = inner.writeUInt32BE(sizes[index] ?? 0, offset);
+      offset += inner.write(text, offset);
+    }
+    outer.write(hash('sha256', inner.subarray(0, end)), BLOCK_BYTES, 'hex');
+    return hash('sha256', outer).slice(0, 2 * ID_BYTES);
+  };
 }

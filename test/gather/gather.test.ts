@@ -4,7 +4,7 @@ import { ReportSchema } from '../../gen/spartakus/report/v1/report_pb.js';
 import { gatherReport } from '../../src/gather/gather.ts';
 import { openKubeClient } from '../../src/gather/kube.ts';
 import type { KubeClient } from '../../src/gather/kube.ts';
-import { createNodeId } from '../../src/report/anonymize.ts';
+import { createNodeIdentifier } from '../../src/report/anonymize.ts';
 import { LEGACY_SCHEMA_VERSION, reportJson } from '../../src/report/schema-version.ts';
 import legacyReport from '../fixtures/legacy/spartakus-volunteer-report.json' with { type: 'json' };
 import { FIXTURE_PAGE_SIZE, KUBE_SYSTEM_UID, openServiceAccount, startKubeApi } from '../support/kube-api.ts';
@@ -68,7 +68,7 @@ test('node ids are keyed with the uid of the kube-system namespace', async () =>
   const report = await gatherReport({ clusterId: CLUSTER_ID }, options());
 
   expect(report.nodes[1]?.id).toBe(
-    createNodeId(KUBE_SYSTEM_UID, {
+    createNodeIdentifier(KUBE_SYSTEM_UID)({
       name: 'ip-10-0-0-1.ec2.internal',
       machineId: '00000000000000000000000000001eef',
       systemUuid: '00000000000000000000000000019919',

@@ -6,8 +6,7 @@ import { inClusterAccess } from '../../src/gather/in-cluster.ts';
 import { readClusterKey } from '../../src/gather/cluster-key.ts';
 import { listNodes } from '../../src/gather/nodes.ts';
 import { readVersion } from '../../src/gather/version.ts';
-import { createNodeId } from '../../src/report/anonymize.ts';
-import type { NodeIdentity } from '../../src/report/anonymize.ts';
+import { createNodeIdentifier } from '../../src/report/anonymize.ts';
 import { failureOf } from '../support/failure.ts';
 import { FIXTURE_PAGE_SIZE, openServiceAccount, startKubeApi } from '../support/kube-api.ts';
 import type { Answer, KubeApi, KubeApiOptions, ServiceAccount } from '../support/kube-api.ts';
@@ -38,7 +37,7 @@ async function open(api: KubeApi, options: Partial<KubeOptions> = {}): Promise<K
   return kube;
 }
 
-const NODES = { identify: (node: NodeIdentity) => createNodeId('key', node), pageSize: FIXTURE_PAGE_SIZE };
+const NODES = { identify: createNodeIdentifier('key'), pageSize: FIXTURE_PAGE_SIZE };
 
 test('in a pod, the service account is presented and many requests use one connection', async () => {
   const api = await start();

@@ -1,7 +1,9 @@
 import { createHash, createHmac } from 'node:crypto';
+import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { createClusterId, createLegacyNodeId, createNodeId } from '../../src/report/anonymize.ts';
+import { createClusterId, createLegacyNodeId, createNodeIdentifier } from '../../src/report/anonymize.ts';
 
+const SEED = Number(process.env['SPARTAKUS_TEST_SEED'] ?? Date.now() % 2 ** 31);
 const KEY = '70cf978e-1be3-400e-bcc8-773a980e7485';
 const NODE = { name: 'node-1', machineId: 'm1', systemUuid: 's1' };
 
@@ -9,21 +11,40 @@ test('a node id is the first 16 bytes of the documented HMAC, in hexadecimal', (
   const input = '\0\0\0\x14spartakus node id v1\0\0\0\x06node-1\0\0\0\x02m1\0\0\0\x02s1';
   const expected = createHmac('sha256', KEY).update(input, 'latin1').digest('hex').slice(0, 32);
 
-  expect(createNodeId(KEY, NODE)).toBe(expected);
+  expect(createNodeIdentifier(KEY)(NODE)).toBe(expected);
+});
+
+test(`keys and names of every length give the HMAC that Node.js gives (seed ${SEED}; SPARTAKUS_TEST_SEED repeats it)`, () => {
+  const text = fc.string({ unit: 'grapheme', maxLength: 300 });
+  fc.assert(
+    fc.property(fc.oneof(fc.uint8Array({ maxLength: 200 }), text), fc.array(fc.record({ name: text, machineId: text, systemUuid: text }), { maxLength: 4 }), (key, nodes) => {
+      const identify = createNodeIdentifier(key);
+      for (const { name, machineId, systemUuid } of nodes) {
+        const hmac = createHmac('sha256', key);
+        for (const field of ['spartakus node id v1', name, machineId, systemUuid]) {
+          const length = Buffer.alloc(4);
+          length.writeUInt32BE(Buffer.byteLength(field));
+          hmac.update(length).update(field);
+        }
+        expect(identify({ name, machineId, systemUuid })).toBe(hmac.digest('hex').slice(0, 32));
+      }
+    }),
+    { seed: SEED },
+  );
 });
 
 test('a node id is the same at every report', () => {
-  expect(createNodeId(KEY, { ...NODE })).toBe(createNodeId(KEY, NODE));
+  expect(createNodeIdentifier(KEY)({ ...NODE })).toBe(createNodeIdentifier(KEY)(NODE));
 });
 
 test('the complaint "ids that can be guessed": the same node has another id under another key', () => {
-  expect(createNodeId('another cluster', NODE)).not.toBe(createNodeId(KEY, NODE));
+  expect(createNodeIdentifier('another cluster')(NODE)).not.toBe(createNodeIdentifier(KEY)(NODE));
 });
 
 test('nodes whose name and ids join to the same text have different ids', () => {
-  const a = createNodeId(KEY, { name: 'node-1', machineId: '1m', systemUuid: '' });
-  const b = createNodeId(KEY, { name: 'node-11', machineId: 'm', systemUuid: '' });
-  const c = createNodeId(KEY, { name: 'node-1', machineId: '', systemUuid: '1m' });
+  const a = createNodeIdentifier(KEY)({ name: 'node-1', machineId: '1m', systemUuid: '' });
+  const b = createNodeIdentifier(KEY)({ name: 'node-11', machineId: 'm', systemUuid: '' });
+  const c = createNodeIdentifier(KEY)({ name: 'node-1', machineId: '', systemUuid: '1m' });
 
   expect(new Set([a, b, c]).size).toBe(3);
 });
@@ -32,12 +53,12 @@ test('lengths count bytes, so a name outside ASCII is hashed as its UTF-8', () =
   const input = Buffer.from('\0\0\0\x14spartakus node id v1\0\0\0\x02é\0\0\0\0\0\0\0\0', 'utf8');
   const expected = createHmac('sha256', KEY).update(input).digest('hex').slice(0, 32);
 
-  expect(createNodeId(KEY, { name: 'é', machineId: '', systemUuid: '' })).toBe(expected);
+  expect(createNodeIdentifier(KEY)({ name: 'é', machineId: '', systemUuid: '' })).toBe(expected);
 });
 
 test('a key may be any bytes', () => {
-  expect(createNodeId(Buffer.from(KEY), NODE)).toBe(createNodeId(KEY, NODE));
-  expect(createNodeId(new Uint8Array([0xff, 0xfe]), NODE)).not.toBe(createNodeId(new Uint8Array([0xff, 0xfd]), NODE));
+  expect(createNodeIdentifier(Buffer.from(KEY))(NODE)).toBe(createNodeIdentifier(KEY)(NODE));
+  expect(createNodeIdentifier(new Uint8Array([0xff, 0xfe]))(NODE)).not.toBe(createNodeIdentifier(new Uint8Array([0xff, 0xfd]))(NODE));
 });
 
 test("the original's id is the MD5 of name, machine id and system UUID", () => {

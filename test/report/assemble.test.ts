@@ -1,13 +1,12 @@
 import { toJson } from '@bufbuild/protobuf';
 import { expect, test } from 'vitest';
 import { NodeSchema, ReportSchema } from '../../gen/spartakus/report/v1/report_pb.js';
-import { createNodeId } from '../../src/report/anonymize.ts';
-import type { NodeIdentity } from '../../src/report/anonymize.ts';
+import { createNodeIdentifier } from '../../src/report/anonymize.ts';
 import { assembleNode, assembleReport } from '../../src/report/assemble.ts';
 import type { NodeFacts, ReportFacts } from '../../src/report/assemble.ts';
 import { isReportId } from '../../src/report/report-id.ts';
 
-const identify = (node: NodeIdentity) => createNodeId('key', node);
+const identify = createNodeIdentifier('key');
 
 const BARE_NODE: NodeFacts = {
   name: 'node-1',
