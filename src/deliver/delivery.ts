@@ -5,6 +5,7 @@ import type { Heartbeat } from './heartbeat.ts';
 import type { Ledger } from './ledger.ts';
 import { createOutage } from './outage.ts';
 import { createBackoff } from './retry.ts';
+import type { SpooledReport } from './spool-frame.ts';
 import type { Spool } from './spool.ts';
 
 export interface DeliveryOptions {
@@ -62,30 +63,30 @@ export function startDelivery(options: DeliveryOptions): Delivery {
   let wake = Promise.withResolvers<void>();
   stop.signal.addEventListener('abort', () => wake.resolve(), { once: true });
 
-  const settle = async (report: Report, outcome: Outcome): Promise<void> => {
-    if (outcome.status === 'failed') await spool.refuse(report.reportId, outcome.error);
+  const settle = async (reportId: string, outcome: Outcome): Promise<void> => {
+    if (outcome.status === 'failed') await spool.refuse(reportId, outcome.error);
     else {
-      await spool.remove(report.reportId);
+      await spool.remove(reportId);
       nextReportAfterMs = outcome.nextReportAfterMs;
     }
-    onSettled?.(report.reportId, outcome);
+    onSettled?.(reportId, outcome);
   };
 
   /** Puts reports, and settles those that can be. Gives the errors of those that stay. */
-  const deliver = async (batch: readonly Report[]): Promise<readonly SpartakusError[]> => {
+  const deliver = async (batch: readonly SpooledReport[]): Promise<readonly SpartakusError[]> => {
     heartbeat.beat(timeoutMs * batch.length);
     const outcomes = await put(sink, batch);
     const staying: SpartakusError[] = [];
     const refusals: SpartakusError[] = [];
     let stored = 0;
-    for (const [index, report] of batch.entries()) {
+    for (const [index, { encoded }] of batch.entries()) {
       const outcome: Outcome = outcomes[index] ?? NO_OUTCOME;
       if (outcome.status === 'failed') {
         ledger.fail('delivery', outcome.error.kind);
         (outcome.error.retryable ? staying : refusals).push(outcome.error);
         if (outcome.error.retryable) continue;
       } else stored += 1;
-      await settle(report, outcome);
+      await settle(encoded.reportId, outcome);
     }
     if (stored > 0) {
       ledger.add('stored', stored);
@@ -111,7 +112,7 @@ export function startDelivery(options: DeliveryOptions): Delivery {
       if (batch.length === 0) break;
       const staying = await deliver(batch);
       errors.push(...staying);
-      after = batch.at(-1)?.reportId ?? after;
+      after = batch.at(-1)?.encoded.reportId ?? after;
       if (staying.length < batch.length) backoff.reset();
       if (staying.length > 0 && !tryAll) break;
     }
@@ -154,9 +155,9 @@ export function startDelivery(options: DeliveryOptions): Delivery {
 
 const NO_OUTCOME = { status: 'failed', error: new SpartakusError('internal', 'The database gave no outcome for the report.') } as const;
 
-async function put(sink: ReportSink, batch: readonly Report[]): Promise<readonly Outcome[]> {
+async function put(sink: ReportSink, batch: readonly SpooledReport[]): Promise<readonly Outcome[]> {
   try {
-    return await sink.put(batch.map((report) => ({ report })));
+    return await sink.put(batch);
   } catch (thrown) {
     const error = SpartakusError.from(thrown);
     return batch.map(() => ({ status: 'failed', error }));

@@ -1,7 +1,6 @@
 import http from 'node:http';
 import type { IncomingMessage } from 'node:http';
 import https from 'node:https';
-import type { Report } from '../../gen/spartakus/report/v1/report_pb.js';
 import { messageOf, SpartakusError } from '../report/errors.ts';
 import { maskUrl } from '../report/mask.ts';
 import type { Outcome, ReportEntry, ReportSink } from '../report/ports.ts';
@@ -67,9 +66,9 @@ export function openHttpSink(config: HttpConfig, options: HttpOptions = {}): Rep
   };
   const postAll = async (entries: readonly ReportEntry[]): Promise<readonly Outcome[]> => {
     const outcomes: Outcome[] = [];
-    for (const { report } of entries) {
+    for (const entry of entries) {
       try {
-        const { outcome, isAnswered } = await post(JSON.stringify(legacyBody(report)), await access.authorization());
+        const { outcome, isAnswered } = await post(JSON.stringify(legacyBody(entry)), await access.authorization());
         outcomes.push(outcome);
         // Nobody is there: a hundred reports would wait for a hundred timeouts.
         if (!isAnswered) return entries.map((_, index) => outcomes[index] ?? outcome);
@@ -89,9 +88,9 @@ export function openHttpSink(config: HttpConfig, options: HttpOptions = {}): Rep
   };
 }
 
-function legacyBody(report: Report): unknown {
+function legacyBody(entry: ReportEntry): unknown {
   try {
-    return reportJson(report, LEGACY_SCHEMA_VERSION);
+    return reportJson(entry.report, LEGACY_SCHEMA_VERSION);
   } catch (error) {
     throw new SpartakusError('invalid', `The report cannot be encoded: ${messageOf(error)}.`);
   }

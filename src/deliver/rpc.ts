@@ -1,4 +1,5 @@
-import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
+import { fromBinary, toBinary } from '@bufbuild/protobuf';
+import { BinaryWriter, WireType } from '@bufbuild/protobuf/wire';
 import { durationMs } from '@bufbuild/protobuf/wkt';
 import type { Duration } from '@bufbuild/protobuf/wkt';
 import { Metadata, status as Code } from '@grpc/grpc-js';
@@ -10,6 +11,7 @@ import {
   StreamReportsResponseSchema,
 } from '../../gen/spartakus/collector/v1/collector_service_pb.js';
 import type { Receipt, StreamReportsResponse } from '../../gen/spartakus/collector/v1/collector_service_pb.js';
+import { ReportSchema } from '../../gen/spartakus/report/v1/report_pb.js';
 import { messageOf, SpartakusError } from '../report/errors.ts';
 import type { Outcome, ReportEntry, ReportSink } from '../report/ports.ts';
 import { createPending } from '../report/pending.ts';
@@ -110,7 +112,7 @@ function exchange(call: Call, entries: readonly ReportEntry[], place: string): P
   const { promise, resolve } = Promise.withResolvers<readonly Outcome[]>();
   const outcomes: (Outcome | undefined)[] = entries.map(() => undefined);
   // Which reports still wait for a receipt of their id; two may have the same.
-  const waiting = Map.groupBy(entries.keys(), (index) => entries[index]?.report.reportId ?? '');
+  const waiting = Map.groupBy(entries.keys(), (index) => idOf(entries[index]));
   let left = entries.length;
   let failure: SpartakusError | undefined;
 
@@ -157,10 +159,16 @@ function exchange(call: Call, entries: readonly ReportEntry[], place: string): P
   return promise;
 }
 
+function idOf(entry: ReportEntry | undefined): string {
+  return entry?.encoded?.reportId ?? entry?.report.reportId ?? '';
+}
+
 function* encode(entries: readonly ReportEntry[]): Generator<Buffer> {
-  for (const { report } of entries) {
-    const bytes = toBinary(StreamReportsRequestSchema, create(StreamReportsRequestSchema, { report }));
-    yield Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  for (const entry of entries) {
+    const bytes = entry.encoded?.bytes ?? toBinary(ReportSchema, entry.report);
+    const { number } = StreamReportsRequestSchema.field.report;
+    const head = new BinaryWriter().tag(number, WireType.LengthDelimited).uint32(bytes.length).finish();
+    yield Buffer.concat([head, bytes]);
   }
 }
 

@@ -4,6 +4,7 @@ import { messageOf, SpartakusError } from '../report/errors.ts';
 import type { Clock, Logger } from '../report/ports.ts';
 import type { Ledger } from './ledger.ts';
 import { decodeFrame, encodeFrame } from './spool-frame.ts';
+import type { SpooledReport } from './spool-frame.ts';
 import { createVolume, isMissing } from './spool-volume.ts';
 import type { Volume } from './spool-volume.ts';
 
@@ -44,7 +45,7 @@ export interface Spool {
   /** Keeps a report, over the cap at the cost of the oldest ones. Resolves once it is safe, or once that cannot be had. */
   add(report: Report): Promise<void>;
   /** The oldest reports, oldest first; they stay. What is damaged is set aside, and not among them. */
-  oldest(batch: Batch): Promise<readonly Report[]>;
+  oldest(batch: Batch): Promise<readonly SpooledReport[]>;
   /** Lets go of a report that has its receipt. */
   remove(id: string): Promise<void>;
   /** Lets go of a report that will never be taken; on a volume it is set aside with the reason. */
@@ -143,12 +144,12 @@ export async function openSpool({ dir, maxBytes }: SpoolConfig, options: SpoolOp
   };
 
   /** A report that waits; undefined where it is damaged, or where another volunteer took it away. */
-  const read = async (id: string, { frame }: Slot): Promise<Report | undefined> => {
+  const read = async (id: string, { frame }: Slot): Promise<SpooledReport | undefined> => {
     if (frame !== undefined) return decodeFrame(frame);
     if (volume === undefined) return undefined;
     try {
       const report = decodeFrame(await volume.read(id));
-      if (report.reportId === id) return report;
+      if (report.encoded.reportId === id) return report;
       await setAsideDamaged(volume, id, 'its name is not that of its report');
     } catch (error) {
       if (isMissing(error)) slots.delete(id);
@@ -174,7 +175,7 @@ export async function openSpool({ dir, maxBytes }: SpoolConfig, options: SpoolOp
       await moveToVolume();
     },
     oldest: async ({ reports: most, bytes: mostBytes, after = '' }) => {
-      const batch: Report[] = [];
+      const batch: SpooledReport[] = [];
       let bytes = 0;
       for (const [id, slot] of [...slots].filter(([each]) => each > after)) {
         if (batch.length >= most || (batch.length > 0 && bytes + slot.bytes > mostBytes)) break;

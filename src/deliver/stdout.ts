@@ -16,9 +16,9 @@ export function openStdoutSink(stream: Writable): ReportSink {
   const pending = createPending();
   // A closed pipe is told to who writes, and once more as an event: without a listener that ends the program.
   stream.on('error', () => undefined);
-  const print = async ({ report }: ReportEntry): Promise<Outcome> => {
+  const print = async (entry: ReportEntry): Promise<Outcome> => {
     try {
-      await write(stream, `${toJsonString(ReportSchema, report, { prettySpaces: INDENT_SPACES })}\n`);
+      await write(stream, `${toJsonString(ReportSchema, entry.report, { prettySpaces: INDENT_SPACES })}\n`);
       return { status: 'stored' };
     } catch (error) {
       return { status: 'failed', error: new SpartakusError('unavailable', `The report cannot be printed: ${messageOf(error)}.`) };

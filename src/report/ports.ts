@@ -21,6 +21,17 @@ export interface Arrival extends Sender {
 /** A report on its way into a sink, with what the collector knows of it. */
 export interface ReportEntry extends Arrival {
   readonly report: Report;
+  /**
+   * The same report in protobuf, where that is at hand. `report` is then decoded each time that it is asked for (which may throw), and who
+   * can do without saves the memory, several times what it is encoded.
+   */
+  readonly encoded?: EncodedReport;
+}
+
+/** A report in protobuf. */
+export interface EncodedReport {
+  readonly reportId: string;
+  readonly bytes: Uint8Array;
 }
 
 /** A record of Kubermatic's on its way into a store. */

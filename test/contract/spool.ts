@@ -3,6 +3,7 @@ import type { Report } from '../../gen/spartakus/report/v1/report_pb.js';
 import { createLedger } from '../../src/deliver/ledger.ts';
 import type { Ledger } from '../../src/deliver/ledger.ts';
 import { encodeFrame } from '../../src/deliver/spool-frame.ts';
+import type { SpooledReport } from '../../src/deliver/spool-frame.ts';
 import type { Spool, SpoolOptions } from '../../src/deliver/spool.ts';
 import { SpartakusError } from '../../src/report/errors.ts';
 import { createKeptLog } from '../support/log.ts';
@@ -12,7 +13,11 @@ import { makeReport } from './report-sink.ts';
 /** More than any test here needs. */
 export const ALL = { reports: 1000, bytes: 1_000_000 };
 
-export const idsOf = (reports: readonly Report[]): readonly string[] => reports.map(({ reportId }) => reportId);
+export const idsOf = (reports: readonly (Report | SpooledReport)[]): readonly string[] =>
+  reports.map((each) => ('encoded' in each ? each.encoded.reportId : each.reportId));
+
+/** What comes out of a spool, decoded. */
+export const decoded = async (spooled: Promise<readonly SpooledReport[]>): Promise<readonly Report[]> => (await spooled).map(({ report }) => report);
 
 /** What every spool promises (see Spool), tried on one kind. */
 export function spoolContract(name: string, open: (maxBytes: number, options: SpoolOptions) => Promise<Spool>): void {
@@ -46,7 +51,7 @@ export function spoolContract(name: string, open: (maxBytes: number, options: Sp
     test('a report comes back as it was', async () => {
       await spool.add(first);
 
-      await expect(spool.oldest(ALL)).resolves.toStrictEqual([first]);
+      await expect(decoded(spool.oldest(ALL))).resolves.toStrictEqual([first]);
     });
 
     test('reports come oldest first, in whatever order they came in', async () => {

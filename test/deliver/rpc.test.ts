@@ -1,8 +1,10 @@
-import { create } from '@bufbuild/protobuf';
+import { create, toBinary } from '@bufbuild/protobuf';
 import { durationFromMs } from '@bufbuild/protobuf/wkt';
 import { Metadata, ServerCredentials, status as Code } from '@grpc/grpc-js';
 import { afterEach, expect, test, vi } from 'vitest';
 import { Outcome as ReceiptOutcome, StreamReportsResponseSchema } from '../../gen/spartakus/collector/v1/collector_service_pb.js';
+import { ReportSchema } from '../../gen/spartakus/report/v1/report_pb.js';
+import type { Report } from '../../gen/spartakus/report/v1/report_pb.js';
 import { NO_ACCESS } from '../../src/deliver/access.ts';
 import { retryInfoMs } from '../../src/deliver/retry-info.ts';
 import { openRpcSink } from '../../src/deliver/rpc.ts';
@@ -58,6 +60,24 @@ async function start(options: RpcOptions = {}): Promise<{ collector: GrpcCollect
   closers.push(() => collector.close(), () => sink.close());
   return { collector, sink, url };
 }
+
+test('a report whose encoding is at hand is sent as that, and not decoded', async () => {
+  const { collector, sink } = await start();
+  const report = makeReport();
+  const encoded = { reportId: report.reportId, bytes: toBinary(ReportSchema, report) };
+
+  const outcomes = await sink.put([
+    {
+      encoded,
+      get report(): Report {
+        throw new Error('decoded');
+      },
+    },
+  ]);
+
+  expect(outcomes).toMatchObject([{ status: 'stored' }]);
+  expect(collector.stored.get(report.reportId)).toStrictEqual(report);
+});
 
 test('the collector gets the report with every field', async () => {
   const { collector, sink } = await start();

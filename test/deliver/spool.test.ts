@@ -1,7 +1,9 @@
 import { mkdir, mkdtemp, readdir, readFile, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { create, fromBinary } from '@bufbuild/protobuf';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { NodeSchema, ReportSchema } from '../../gen/spartakus/report/v1/report_pb.js';
 import type { Report } from '../../gen/spartakus/report/v1/report_pb.js';
 import { createLedger } from '../../src/deliver/ledger.ts';
 import type { Ledger } from '../../src/deliver/ledger.ts';
@@ -12,7 +14,7 @@ import { openSpool } from '../../src/deliver/spool.ts';
 import type { Spool, SpoolOptions } from '../../src/deliver/spool.ts';
 import { SpartakusError } from '../../src/report/errors.ts';
 import { makeReport } from '../contract/report-sink.ts';
-import { ALL, idsOf, spoolContract } from '../contract/spool.ts';
+import { ALL, decoded, idsOf, spoolContract } from '../contract/spool.ts';
 import { failureOf } from '../support/failure.ts';
 import { createKeptLog } from '../support/log.ts';
 import type { KeptLog } from '../support/log.ts';
@@ -46,7 +48,19 @@ async function addTo(spool: Spool, count: number): Promise<readonly Report[]> {
 test('reports are still there after a restart, oldest first', async () => {
   const reports = await addTo(await open(), 3);
 
-  await expect((await open()).oldest(ALL)).resolves.toStrictEqual(reports);
+  await expect(decoded((await open()).oldest(ALL))).resolves.toStrictEqual(reports);
+});
+
+test('a report of very many nodes comes back as it was, and its encoding is that of the whole', async () => {
+  const nodes = Array.from({ length: 1234 }, (_, index) => create(NodeSchema, { id: `n${index}` }));
+  const report = create(ReportSchema, { ...makeReport(), nodes });
+  const spool = await open();
+
+  await spool.add(report);
+
+  const [spooled] = await spool.oldest(ALL);
+  expect(spooled?.report).toStrictEqual(report);
+  expect(fromBinary(ReportSchema, spooled?.encoded.bytes ?? new Uint8Array())).toStrictEqual(report);
 });
 
 test('a report is one file that is named by its id, for its owner alone', async () => {
@@ -186,7 +200,7 @@ test('a report that is refused is set aside, with the reason in a readable file'
   await expect(readFile(path.join(aside, `${report.reportId}.txt`), 'utf8')).resolves.toMatch(
     /^\d{4}-\d\d-\d\dT[\d:.]+Z invalid nodes\[3\]\.id: The collector refused the report: bad id\n$/,
   );
-  expect(decodeFrame(await readFile(path.join(aside, `${report.reportId}.report`)))).toStrictEqual(report);
+  expect(decodeFrame(await readFile(path.join(aside, `${report.reportId}.report`))).report).toStrictEqual(report);
   expect((await open()).size().reports).toBe(0);
 });
 
@@ -197,7 +211,7 @@ test('a refused report that is moved back is sent again by the next run', async 
 
   await writeFile(fileOf(report), await readFile(path.join(dir, 'refused', `${report.reportId}.report`)));
 
-  await expect((await open()).oldest(ALL)).resolves.toStrictEqual([report]);
+  await expect(decoded((await open()).oldest(ALL))).resolves.toStrictEqual([report]);
 });
 
 test('of refused reports the newest hundred are kept', async () => {
@@ -236,7 +250,7 @@ test.each(['ENOSPC', 'EROFS', 'EACCES'])('on a volume that answers %s reports wa
 
   const reports = await addTo(spool, 3);
 
-  await expect(spool.oldest(ALL)).resolves.toStrictEqual(reports);
+  await expect(decoded(spool.oldest(ALL))).resolves.toStrictEqual(reports);
   expect(spool.size()).toMatchObject({ reports: 3, inMemory: 3 });
   expect(log.messages()).toStrictEqual([
     `The spool directory cannot be used: ${code}: it is broken. Until it can, reports wait in memory, and are lost where the volunteer ends first.`,
@@ -252,7 +266,7 @@ test('once a volume can be written again, it gets what waited in memory', async 
   const [last] = await addTo(spool, 1);
 
   expect(spool.size()).toMatchObject({ reports: 3, inMemory: 0 });
-  await expect((await open()).oldest(ALL)).resolves.toStrictEqual([...waited, last]);
+  await expect(decoded((await open()).oldest(ALL))).resolves.toStrictEqual([...waited, last]);
   expect(log.messages('info')).toStrictEqual(['The spool directory can be used again.']);
 });
 
@@ -290,7 +304,7 @@ test('a real directory that cannot be made is said, and reports wait in memory',
 
   const reports = await addTo(spool, 1);
 
-  await expect(spool.oldest(ALL)).resolves.toStrictEqual(reports);
+  await expect(decoded(spool.oldest(ALL))).resolves.toStrictEqual(reports);
   expect(log.messages('warn')).toStrictEqual([expect.stringContaining('ENOTDIR')]);
 });
 
@@ -317,7 +331,7 @@ test('what is kept at the end is said', async () => {
 test('two volunteers on one directory take nothing from each other but what is delivered', async () => {
   const mine = await addTo(await open(), 4);
   const [one, other] = await Promise.all([open(), open()]);
-  await expect(other.oldest(ALL)).resolves.toStrictEqual(mine);
+  await expect(decoded(other.oldest(ALL))).resolves.toStrictEqual(mine);
 
   await Promise.all(mine.map(({ reportId }, index) => (index % 2 === 0 ? one.remove(reportId) : other.refuse(reportId, new SpartakusError('invalid', 'no')))));
 
