@@ -1,6 +1,5 @@
 import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
-import { isIPv6 } from 'node:net';
 import path from 'node:path';
 import { messageOf, SpartakusError } from '../report/errors.ts';
 import type { KubeAccess } from './kube-access.ts';
@@ -19,7 +18,7 @@ export function inClusterAccess(env: NodeJS.ProcessEnv, serviceAccountDir: strin
   const port = env['KUBERNETES_SERVICE_PORT'];
   const tokenFile = path.join(serviceAccountDir, 'token');
   if (!host || !port || !existsSync(tokenFile)) return undefined;
-  const server = `https://${isIPv6(host) ? `[${host}]` : host}:${port}`;
+  const server = `https://${host.includes(':') ? `[${host}]` : host}:${port}`;
   return {
     credentials: async () => {
       const [token, ca] = await Promise.all([read(tokenFile), read(path.join(serviceAccountDir, 'ca.crt'))]);

@@ -29,12 +29,17 @@ export type PolicyRule =
   | { readonly apiGroups: readonly [string]; readonly resources: readonly string[]; readonly resourceNames?: readonly string[]; readonly verbs: readonly string[] }
   | { readonly nonResourceURLs: readonly string[]; readonly verbs: readonly string[] };
 
+/** Options are decoded each time that they are asked for, and several parts of a program ask for them at its start. */
+const listed = new WeakMap<DescMessage, readonly CollectedField[]>();
+
 /**
  * Everything that can be in a report, in the order of the schema, a list before what is in it. A message is looked into where its
  * treatment is "nested"; the schema has no message that holds itself.
  */
-export function listCollected(report: DescMessage = ReportSchema): CollectedField[] {
-  return listFields(report, '');
+export function listCollected(report: DescMessage = ReportSchema): readonly CollectedField[] {
+  const fields = listed.get(report) ?? listFields(report, '');
+  listed.set(report, fields);
+  return fields;
 }
 
 function listFields(message: DescMessage, prefix: string): CollectedField[] {
