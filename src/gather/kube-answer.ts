@@ -20,6 +20,7 @@ export interface KubeAnswer {
   readonly status: number;
   /** The media type with its parameters; empty where none came. */
   readonly contentType: string;
+  /** Valid until the client is asked for something else: the next answer is read into the same memory. */
   readonly body: Uint8Array;
   /** What a Retry-After header asked for, in milliseconds. */
   readonly retryAfterMs?: number;

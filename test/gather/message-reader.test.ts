@@ -116,9 +116,12 @@ test('a message with other fields than Kubernetes has is a mistake in the progra
 describe(`broken bytes (seed ${SEED}; SPARTAKUS_TEST_SEED repeats it)`, () => {
   test('messages of random fields are read, or refused, as by protobuf-es', () => {
     const schemas = fc.constantFrom<DescMessage>(NodeListSchema, NodeStatusSchema, PartialObjectMetadataListSchema, UnknownSchema);
-    fc.assert(fc.property(schemas, wireMessage, (schema, bytes) => {
+    fc.assert(
+      fc.property(schemas, wireMessage, (schema, bytes) => {
         expect(ours(schema, bytes)).toStrictEqual(theirs(schema, bytes));
-      }), { seed: SEED, numRuns: 3000 });
+      }),
+      { seed: SEED, numRuns: 3000 },
+    );
   });
 
   test.each(CAPTURED)('%s is read, or refused, as by protobuf-es, wherever it ends too early and whichever bits are wrong', async (name, schema) => {
