@@ -3,10 +3,15 @@ import type { Writable } from 'node:stream';
 import { createIngest } from './ingest/ingest.ts';
 import { messageOf, SpartakusError } from './report/errors.ts';
 import type { Clock, Logger } from './report/ports.ts';
+import { createConnectionCounts } from './serve/connection-counts.ts';
+import { type ConsoleConfig, openConsole } from './serve/console.ts';
 import { createHealthState } from './serve/health-service.ts';
 import { openListener } from './serve/listener.ts';
 import type { Limits } from './serve/limits.ts';
+import { createMetrics } from './serve/metrics.ts';
 import { createPeerFinder, createSourceFinder, type PeerRecord } from './serve/peer.ts';
+import { createQuietLogger } from './serve/quiet-logger.ts';
+import { createRefusals } from './serve/refusals.ts';
 import { createRoutes } from './serve/routes.ts';
 import { openTls, type TlsConfig } from './serve/tls.ts';
 import { OPEN_GATE, openTokenGate } from './serve/token-gate.ts';
@@ -23,6 +28,8 @@ export interface CollectorConfig {
   readonly tls?: TlsConfig;
   /** A file of the bearer tokens with which reports are let in; everybody's are where there is none. */
   readonly ingestTokensFile?: string;
+  /** Where everything that reads is: see serve/console.ts. Nowhere where absent. */
+  readonly console?: ConsoleConfig;
   /** A database spec: see store/open.ts. */
   readonly database: string;
   /** How long clients are asked to wait between two reports, in milliseconds; as long as they wish where absent. */
@@ -46,6 +53,8 @@ export interface CollectorOptions {
   /** A number from 0 to less than 1, for what is only to differ from one connection to the next. */
   readonly random?: () => number;
   readonly logger: Logger;
+  /** Whether the log may quote what clients sent. */
+  readonly verbose?: boolean;
   readonly stdout: Writable;
   /** The program's version with its `v`, such as "v2.0.0". */
   readonly version: string;
@@ -55,6 +64,8 @@ export interface Collector {
   /** Where it listens, such as "http://127.0.0.1:8080"; https:// with TLS. */
   readonly url: string;
   readonly port: number;
+  /** Where the console listens, such as "http://127.0.0.1:8081". */
+  readonly consoleUrl?: string;
   /** Takes no more, answers what was accepted, closes the database. Idempotent. */
   close(): Promise<void>;
 }
@@ -77,9 +88,9 @@ export async function startCollector(config: CollectorConfig, options: Collector
     stopping.abort();
   };
   try {
-    const { url, port } = await openParts(config, options, stopping, (close) => closers.push(close));
+    const parts = await openParts(config, options, stopping, (close) => closers.push(close));
     let closing: Promise<void> | undefined;
-    return { url, port, close: () => (closing ??= closeAll()) };
+    return { ...parts, close: () => (closing ??= closeAll()) };
   } catch (error) {
     await closeAll();
     throw error;
@@ -92,10 +103,12 @@ async function openParts(
   options: CollectorOptions,
   stopping: AbortController,
   onClose: (close: () => Promise<void>) => void,
-): Promise<Pick<Collector, 'url' | 'port'>> {
-  const { clock, randomBytes, logger, stdout, version } = options;
+): Promise<Omit<Collector, 'close'>> {
+  const { clock, randomBytes, random = Math.random, logger, verbose = false, stdout, version } = options;
+  const { limits } = config;
   const findPeer = createPeerFinder({ record: config.recordPeer, trustedProxies: config.trustedProxies, randomBytes });
-  const watch = { clock, logger, stop: stopping.signal };
+  const quietLogger = createQuietLogger({ logger, clock, verbose, stop: stopping.signal });
+  const watch = { clock, logger, quietLogger, stop: stopping.signal };
   const tls = config.tls === undefined ? undefined : await openTls(config.tls, watch);
   const gate =
     config.ingestTokensFile === undefined ? OPEN_GATE : await openTokenGate({ flag: '--ingest-tokens-file', file: config.ingestTokensFile }, watch);
@@ -106,7 +119,15 @@ async function openParts(
   });
   const health = createHealthState();
   const watched = watchStore(store, { clock, logger, onChange: (isThere) => health.setServing(isThere) });
-  const ingest = createIngest({ sink: watched, clock, randomBytes, limits: config.limits });
+  const connections = createConnectionCounts();
+  const metrics = createMetrics({
+    version,
+    pending: () => ingest.pending(),
+    connections: () => connections.read(),
+    isDatabaseThere: () => watched.isThere(),
+  });
+  const onRefusal = createRefusals({ count: (protocol, kind) => metrics.countRefusal(protocol, kind), logger: quietLogger, verbose });
+  const ingest = createIngest({ sink: watched, clock, randomBytes, limits, hooks: metrics.ingestHooks });
   let endsAtMs = 0;
   const leftMs = (): number => endsAtMs - clock.now().getTime();
   onClose(async () => {
@@ -121,24 +142,31 @@ async function openParts(
     health,
     version,
     ...(config.reportPeriodMs === undefined ? {} : { nextReportAfterMs: config.reportPeriodMs }),
-    limits: config.limits,
+    limits,
     keepCountry: config.keepCountry,
     findPeer,
     gate,
     stopping: stopping.signal,
     clock,
-    logger,
+    onRefusal,
+    logger: quietLogger,
   });
+  const openedConsole =
+    config.console === undefined
+      ? undefined
+      : await openConsole(config.console, { metrics, ...watch, limits, random, onRefusal, ...(config.tls === undefined ? {} : { tls: config.tls }) });
+  onClose(() => openedConsole?.close() ?? Promise.resolve());
   const { port, host } = config;
   const listener = await openListener({
     port,
     ...(host === undefined ? {} : { host }),
     ...(tls === undefined ? {} : { tls }),
     routes,
-    limits: config.limits,
+    limits,
     sourceOf: createSourceFinder(config.trustedProxies),
-    random: options.random ?? Math.random,
-    logger,
+    random,
+    connections,
+    logger: quietLogger,
   }).catch((error: unknown) => {
     throw new SpartakusError(
       'unavailable',
@@ -158,6 +186,7 @@ async function openParts(
   return {
     url: `${tls === undefined ? 'http' : 'https'}://${urlHost(host)}:${listener.address.port}`,
     port: listener.address.port,
+    ...(openedConsole === undefined ? {} : { consoleUrl: openedConsole.url }),
   };
 }
 

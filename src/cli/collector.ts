@@ -3,14 +3,15 @@ import { randomBytes } from 'node:crypto';
 import { systemClock } from '../clock.ts';
 import { startCollector } from '../collector.ts';
 import { SpartakusError } from '../report/errors.ts';
+import { type ConsoleConfig, findConsoleProblem, type ListenAddress } from '../serve/console.ts';
 import { createPeerFinder, PEER_RECORDS } from '../serve/peer.ts';
 import type { TlsConfig } from '../serve/tls.ts';
 import { DATABASES, DEFAULT_DATABASE, findDatabase } from '../store/open.ts';
 import { createCommand, programVersion } from './command.ts';
 import { pasteableExamples } from './examples.ts';
 import { LIMIT_FLAGS, limitsOf } from './limit-flags.ts';
-import { createLogger } from './logger.ts';
-import { parseChoice, parseDurationMs, parsePort, parseSwitch, parseText, parseTimeoutMs } from './values.ts';
+import { createLogger, VERBOSE_FLAG } from './logger.ts';
+import { parseChoice, parseDurationMs, parseListen, parsePort, parseSwitch, parseText, parseTimeoutMs } from './values.ts';
 
 /** `spartakus collector`: takes reports and stores them. */
 export const collectorCommand = createCommand({
@@ -35,6 +36,22 @@ export const collectorCommand = createCommand({
       placeholder: 'FILE',
       help: 'The bearer tokens with which reports are let in, one a line (default: everybody may report). Followed when it changes.',
       parse: parseText,
+    },
+    'console-listen': {
+      placeholder: 'ADDRESS:PORT',
+      default: '127.0.0.1:8081',
+      help: 'Where metrics, and everything else that reads, are served; off for nowhere.',
+      parse: parseListen,
+    },
+    'console-token-file': {
+      placeholder: 'FILE',
+      help: 'The bearer tokens of operators, one a line, for the console; needed where other machines reach it. Followed when it changes.',
+      parse: parseText,
+    },
+    'console-public': {
+      default: 'false',
+      help: 'The public figures of the console are for everybody; all else there still takes a token where other machines reach it.',
+      parse: parseSwitch,
     },
     database: {
       placeholder: 'SPEC',
@@ -85,9 +102,9 @@ export const collectorCommand = createCommand({
       parse: parseDurationMs,
     },
     examples: { default: 'false', help: 'Prints commands to paste once the collector listens.', parse: parseSwitch },
-    verbose: { default: 'false', help: 'Logs more.', parse: parseSwitch },
+    verbose: VERBOSE_FLAG,
   },
-  check: (values) => Promise.resolve(checkTls(values)),
+  check: (values) => Promise.resolve([...checkTls(values), ...checkConsole(values)]),
   async execute(values, io) {
     const logger = createLogger(io, values.verbose);
     try {
@@ -97,6 +114,7 @@ export const collectorCommand = createCommand({
           ...(values.host === undefined ? {} : { host: values.host }),
           ...pickTls(values),
           ...(values['ingest-tokens-file'] === undefined ? {} : { ingestTokensFile: values['ingest-tokens-file'] }),
+          ...pickConsole(values),
           database: values.database,
           ...(values['report-period'] === undefined ? {} : { reportPeriodMs: values['report-period'] }),
           limits: limitsOf(values),
@@ -106,10 +124,11 @@ export const collectorCommand = createCommand({
           storeTimeoutMs: values['store-timeout'],
           shutdownGraceMs: values['shutdown-grace'],
         },
-        { clock: systemClock, randomBytes, logger, stdout: io.stdout, version: `v${programVersion()}` },
+        { clock: systemClock, randomBytes, logger, verbose: values.verbose, stdout: io.stdout, version: `v${programVersion()}` },
       );
-      logger.info({ url: collector.url }, 'the collector listens');
-      if (values.examples) io.stdout.write(`\n${pasteableExamples(collector.url, programName())}\n`);
+      const { url, consoleUrl } = collector;
+      logger.info({ url, ...(consoleUrl === undefined ? {} : { console: consoleUrl }) }, 'the collector listens');
+      if (values.examples) io.stdout.write(`\n${pasteableExamples({ url, consoleUrl, program: programName() })}\n`);
       await untilAborted(io.stop);
       logger.info({}, 'stopping: answering what was accepted');
       await collector.close();
@@ -136,6 +155,25 @@ function checkTls({ 'tls-cert': cert, 'tls-key': key, 'tls-client-ca': clientCa 
 function pickTls({ 'tls-cert': certFile, 'tls-key': keyFile, 'tls-client-ca': clientCaFile }: TlsFlags): { readonly tls?: TlsConfig } {
   if (certFile === undefined || keyFile === undefined) return {};
   return { tls: { certFile, keyFile, ...(clientCaFile === undefined ? {} : { clientCaFile }) } };
+}
+
+interface ConsoleFlags {
+  readonly 'console-listen'?: ListenAddress | undefined;
+  readonly 'console-token-file'?: string | undefined;
+  readonly 'console-public'?: boolean;
+}
+
+function checkConsole(flags: ConsoleFlags): string[] {
+  const { console: config } = pickConsole(flags);
+  const problem = config === undefined ? undefined : findConsoleProblem(config);
+  return problem === undefined ? [] : [problem];
+}
+
+function pickConsole({ 'console-listen': listen, 'console-token-file': tokenFile, 'console-public': isPublic = false }: ConsoleFlags): {
+  readonly console?: ConsoleConfig;
+} {
+  if (listen === undefined) return {};
+  return { console: { listen, isPublic, ...(tokenFile === undefined ? {} : { tokenFile }) } };
 }
 
 /** How this program is called: in a clone it is run from its sources. */

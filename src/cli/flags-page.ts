@@ -5,7 +5,8 @@ export function flagsTable(flags: Flags): string {
   const rows = Object.entries(flags).map(([name, flag]) => {
     const value = flag.placeholder === undefined ? '' : ` ${flag.placeholder}`;
     const fallback = flag.placeholder === undefined || flag.default === undefined ? '' : `\`${flag.default}\``;
-    const cells = [`\`--${name}${value}\``, `\`${envName(name)}\``, flag.required === undefined ? fallback : 'required', flag.help];
+    const short = flag.short === undefined ? '' : `\`-${flag.short}\`, `;
+    const cells = [`${short}\`--${name}${value}\``, `\`${envName(name)}\``, flag.required === undefined ? fallback : 'required', flag.help];
     return `| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |`;
   });
   return ['| flag | in the environment | default | what it does |', '|---|---|---|---|', ...rows].join('\n');

@@ -1,11 +1,14 @@
 import { parseArgs } from 'node:util';
 
 import { messageOf } from '../report/errors.ts';
+import { maskUrl } from '../report/mask.ts';
 
 /** One flag of a command: its text in, its value out. */
 export interface Flag<Value> {
   /** What stands in the help for the value, such as `PORT`; a switch has none. */
   readonly placeholder?: string;
+  /** One letter that stands for the flag, such as `v` for `-v`; of a switch alone. */
+  readonly short?: string;
   /** The text that counts where neither the flag nor its environment variable is given. Without one the value is undefined. */
   readonly default?: string;
   /** Set where the flag must be given: what to give. */
@@ -51,15 +54,18 @@ export function parseFlags<F extends Flags>(flags: F, argv: readonly string[], e
   const { tokens } = parseArgs({
     args: [...argv],
     options: Object.fromEntries(
-      Object.entries(flags).map(([name, { placeholder }]) => [name, { type: placeholder === undefined ? 'boolean' : 'string' } as const]),
+      Object.entries(flags).map(([name, { placeholder, short }]) => [
+        name,
+        { type: placeholder === undefined ? 'boolean' : 'string', ...(short === undefined ? {} : { short }) } as const,
+      ]),
     ),
     strict: false,
     tokens: true,
   });
   for (const token of tokens) {
-    if (token.kind === 'positional') errors.push(`unexpected argument ${JSON.stringify(token.value)}`);
+    if (token.kind === 'positional') errors.push(`unexpected argument ${JSON.stringify(maskUrl(token.value))}`);
     if (token.kind !== 'option') continue;
-    const flag = Object.hasOwn(flags, token.name) && token.rawName.startsWith('--') ? flags[token.name] : undefined;
+    const flag = Object.hasOwn(flags, token.name) ? flags[token.name] : undefined;
     if (flag === undefined) errors.push(`unknown flag ${token.rawName}`);
     else if (flag.placeholder === undefined) texts.set(token.name, token.value ?? 'true');
     // `--a --b`: the value was forgotten, rather than meant to be --b.
@@ -78,7 +84,8 @@ export function parseFlags<F extends Flags>(flags: F, argv: readonly string[], e
       values[name] = flag.parse(text);
     } catch (error) {
       const source = texts.has(name) || fromEnv === undefined ? `--${name}` : `${envName(name)} (--${name})`;
-      const message = messageOf(error);
+      // Whatever was put in the wrong place may be an address with a password.
+      const message = messageOf(error).replaceAll(text, maskUrl(text));
       const flagItself = `--${name} `;
       errors.push(`${source} ${message.startsWith(flagItself) ? message.slice(flagItself.length) : message}`);
     }
@@ -86,9 +93,17 @@ export function parseFlags<F extends Flags>(flags: F, argv: readonly string[], e
   return { values: values as Partial<FlagValues<F>>, errors };
 }
 
+/** What stands before a flag's name for its short form: "-v, ". */
+export function shortName({ short }: Flag<unknown>): string {
+  return short === undefined ? '' : `-${short}, `;
+}
+
 /** The flags as lines of a help text. */
 export function describeFlags(flags: Flags): string {
-  const rows = Object.entries(flags).map(([name, flag]) => ({ left: `--${name}${flag.placeholder === undefined ? '' : ` ${flag.placeholder}`}`, flag }));
+  const rows = Object.entries(flags).map(([name, flag]) => ({
+    left: `${shortName(flag)}--${name}${flag.placeholder === undefined ? '' : ` ${flag.placeholder}`}`,
+    flag,
+  }));
   const width = Math.max(...rows.map(({ left }) => left.length));
   return rows
     .map(({ left, flag }) => {

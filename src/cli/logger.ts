@@ -4,6 +4,15 @@ import { pino } from 'pino';
 
 import type { Logger } from '../report/ports.ts';
 import type { Io } from './command.ts';
+import { parseSwitch } from './values.ts';
+
+/** Of every command that logs. */
+export const VERBOSE_FLAG = {
+  short: 'v',
+  default: 'false',
+  help: 'Logs more; without it the log holds no addresses of clients and no cluster ids.',
+  parse: parseSwitch,
+};
 
 /** A logger on standard error: a line of JSON an event, or a readable line where a person looks at it. */
 export function createLogger(io: Pick<Io, 'stderr'>, verbose: boolean): Logger {

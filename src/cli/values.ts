@@ -1,3 +1,5 @@
+import { isIP } from 'node:net';
+
 /**
  * Parsers of flag values. Each throws an Error whose message completes the sentence "--flag …" and quotes the value.
  */
@@ -29,6 +31,22 @@ export function parseCount(text: string, least = 0): number {
   const count = Number(text);
   if (/^\d{1,9}$/.test(text) && count >= least) return count;
   throw new Error(`${JSON.stringify(text)} is not a number: use a whole one from ${least}`);
+}
+
+/**
+ * An address and a port to listen on: 127.0.0.1:8081, [::1]:8081, localhost:8081, or :8081 for all addresses; "off" or nothing for
+ * no listening at all.
+ */
+export function parseListen(text: string): { readonly host?: string; readonly port: number } | undefined {
+  if (text === '' || text === 'off') return undefined;
+  const match = /^(?:\[([^\]]+)\]|([^:[\]]*)):(\d+)$/.exec(text);
+  const host = match?.[1] ?? match?.[2] ?? '';
+  const port = Number(match?.[3]);
+  const isHost = host === '' || host === 'localhost' || isIP(host) === (match?.[1] === undefined ? 4 : 6);
+  if (match === null || !isHost || port > 65_535) {
+    throw new Error(`${JSON.stringify(text)} is not an address and a port: use one like 127.0.0.1:8081, [::1]:8081, :8081 for all addresses, or off`);
+  }
+  return host === '' ? { port } : { host, port };
 }
 
 const BYTES: Readonly<Record<string, number>> = { '': 1, Ki: 2 ** 10, Mi: 2 ** 20, Gi: 2 ** 30 };

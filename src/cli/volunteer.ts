@@ -11,8 +11,8 @@ import { ACCESS_FLAGS, DATABASE_FLAG, pickAccess } from './access-flags.ts';
 import { CLUSTER_FLAGS, pickKubeConfig } from './cluster-flags.ts';
 import { createCommand, programVersion } from './command.ts';
 import { checkGatherFlags, CLUSTER_ID_HELP, errorsOf, GATHER_FLAGS, gatherConfig } from './gather-flags.ts';
-import { createLogger } from './logger.ts';
-import { parseBytes, parseDurationMs, parsePort, parseSwitch, parseText, parseTimeoutMs } from './values.ts';
+import { createLogger, VERBOSE_FLAG } from './logger.ts';
+import { parseBytes, parseDurationMs, parsePort, parseText, parseTimeoutMs } from './values.ts';
 
 /** `spartakus volunteer`: reads the Kubernetes API, and reports. */
 export const volunteerCommand = createCommand({
@@ -66,7 +66,7 @@ export const volunteerCommand = createCommand({
       help: 'Serves /livez, /readyz and /metrics on this port, 0 for any free one (default: not at all).',
       parse: parsePort,
     },
-    verbose: { default: 'false', help: 'Logs more.', parse: parseSwitch },
+    verbose: VERBOSE_FLAG,
   },
   async check(values, { env }) {
     const { 'service-account-dir': serviceAccountDir = SERVICE_ACCOUNT_DIR } = values;

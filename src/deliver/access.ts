@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { messageOf, SpartakusError } from '../report/errors.ts';
+import { isLoopback } from '../report/loopback.ts';
 import { findCaProblem, findPairProblem } from '../report/pem.ts';
-import { isLoopback } from './proxy.ts';
 
 /** Which files hold what it takes to trust the collector and to be trusted by it. */
 export interface AccessConfig {

@@ -1,5 +1,6 @@
 import { BlockList, isIP } from 'node:net';
 import { SpartakusError } from '../report/errors.ts';
+import { isLoopback } from '../report/loopback.ts';
 import { maskUrl } from '../report/mask.ts';
 
 /** Which variables count: those for gRPC are the ones that every gRPC library reads, then those for HTTPS and HTTP. */
@@ -37,11 +38,6 @@ const NO_PROXY_VARIABLES: Readonly<Record<ProxyKind, readonly string[]>> = {
   https: ['no_proxy'],
   http: ['no_proxy'],
 };
-
-/** Whether a host is this machine itself: a name or an address without brackets. */
-export function isLoopback(host: string): boolean {
-  return host === 'localhost' || host === '::1' || /^127(\.\d{1,3}){3}$/.test(host);
-}
 
 /**
  * The proxy that the environment names for a target; each variable in lower or in upper case. None for this machine itself, which a

@@ -18,6 +18,8 @@ export interface BatcherOptions<Item, Result> {
   readonly maxPendingBytes: number;
   /** How long an item may wait until its write begins, in milliseconds. */
   readonly maxWaitMs: number;
+  /** Told when a write begins; what it answers is called when the write has ended. */
+  readonly onWrite?: (batch: { readonly items: number; readonly bytes: number }) => () => void;
   readonly clock: Clock;
 }
 
@@ -65,7 +67,7 @@ interface Waiting<Item, Result> {
  * it writes.
  */
 export function createBatcher<Item, Result>(options: BatcherOptions<Item, Result>): Batcher<Item, Result> {
-  const { write, maxItems, maxBytes, sizeOf, maxInFlight, maxPendingItems, maxPendingBytes, maxWaitMs, clock } = options;
+  const { write, maxItems, maxBytes, sizeOf, maxInFlight, maxPendingItems, maxPendingBytes, maxWaitMs, onWrite, clock } = options;
   // Made once, and thrown to everybody: under a flood, even the making of an error counts.
   const full = new SpartakusError('overloaded', 'more comes in than can be written: send it again later', { retryAfterMs: RETRY_AFTER_MS });
   let waiting: Waiting<Item, Result>[] = [];
@@ -104,6 +106,7 @@ export function createBatcher<Item, Result>(options: BatcherOptions<Item, Result
   };
 
   const writeBatch = async (batch: readonly Waiting<Item, Result>[]): Promise<void> => {
+    const onWritten = onWrite?.({ items: batch.length, bytes: batch.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0) });
     try {
       const results = await write(batch.map(({ item }) => item));
       if (results.length !== batch.length) {
@@ -114,6 +117,8 @@ export function createBatcher<Item, Result>(options: BatcherOptions<Item, Result
     } catch (error) {
       settle(batch);
       for (const { reject } of batch) reject(error);
+    } finally {
+      onWritten?.();
     }
   };
 

@@ -9,6 +9,7 @@ import type { Arrival, Clock, Outcome, ReportStore, Sender, StoreEntry } from '.
 import { createReportId } from '../report/report-id.ts';
 import { validateKubermaticRecord, validateReport, type ValidateOptions } from '../report/validate.ts';
 import { createBatcher } from './batcher.ts';
+import type { IngestHooks, Via } from './hooks.ts';
 import { createQuarantine } from './quarantine.ts';
 import { createRate } from './rate.ts';
 
@@ -17,7 +18,10 @@ export interface IngestPeer extends Sender {
   readonly source?: string | undefined;
 }
 
-export interface AcceptOptions extends ValidateOptions, IngestPeer {}
+/** What is known of how something came. */
+export interface AcceptOptions extends IngestPeer {
+  readonly via: Via;
+}
 
 /** What became of a report that was accepted: it is durable. */
 export interface Accepted {
@@ -32,13 +36,15 @@ export interface Ingest {
    *
    * @throws SpartakusError: `invalid` names the field; `overloaded` where its cluster sends too many, or too much is pending; whatever the store says of this one report
    */
-  accept(report: Report, options: AcceptOptions): Promise<Accepted>;
+  accept(report: Report, options: AcceptOptions & ValidateOptions): Promise<Accepted>;
   /** The same for a record of Kubermatic's. */
-  acceptKubermatic(record: KubermaticRecord, peer: IngestPeer): Promise<Accepted>;
+  acceptKubermatic(record: KubermaticRecord, options: AcceptOptions): Promise<Accepted>;
   /** @throws SpartakusError `overloaded` where any report would be refused now as one too many */
   requireRoom(): void;
   /** Resolves when it is worth reading another report of a stream: see Batcher. */
   room(signal?: AbortSignal): Promise<void>;
+  /** What waits for the database or is being written, the bytes as the database has them. */
+  pending(): { readonly items: number; readonly bytes: number };
   /** Resolves once everything that was accepted so far is answered. */
   drain(): Promise<void>;
 }
@@ -61,6 +67,8 @@ export interface IngestOptions {
   /** Fresh random bytes, cryptographically strong: ids must not be guessed. */
   readonly randomBytes: (count: number) => Uint8Array;
   readonly limits: IngestLimits;
+  /** Who counts. */
+  readonly hooks?: IngestHooks;
 }
 
 /** Bounds of one write: larger ones are no faster, and hold more memory while they are encoded. */
@@ -77,7 +85,7 @@ const LONGEST_KEY = 64;
 const MAX_WRITES_IN_FLIGHT = 2;
 
 /** Opens the way into a sink. */
-export function createIngest({ sink, clock, randomBytes, limits }: IngestOptions): Ingest {
+export function createIngest({ sink, clock, randomBytes, limits, hooks }: IngestOptions): Ingest {
   const batcher = createBatcher<StoreEntry, Outcome>({
     write: (entries) => sink.put(entries),
     maxItems: MAX_BATCH_REPORTS,
@@ -88,6 +96,7 @@ export function createIngest({ sink, clock, randomBytes, limits }: IngestOptions
     maxPendingItems: limits.maxPendingReports,
     maxPendingBytes: limits.maxPendingBytes,
     maxWaitMs: MAX_WAIT_MS,
+    ...(hooks === undefined ? {} : { onWrite: (batch) => hooks.onWrite(batch) }),
     clock,
   });
   const quarantine = createQuarantine({
@@ -114,15 +123,28 @@ export function createIngest({ sink, clock, randomBytes, limits }: IngestOptions
     if (outcome.status === 'failed') throw SpartakusError.from(outcome.error);
     return { reportId: holder.reportId, status: outcome.status };
   };
+  const counted = async (via: Via, accept: () => Promise<Accepted>): Promise<Accepted> => {
+    try {
+      const accepted = await accept();
+      hooks?.onReport(via, accepted.status);
+      return accepted;
+    } catch (error) {
+      hooks?.onReport(via, SpartakusError.from(error).kind);
+      throw error;
+    }
+  };
   return {
-    async accept(report, { requireClusterId, ...peer }) {
-      validateReport(report, { requireClusterId });
-      return await store(report, report.clusterId, peer, (arrival) => ({ report, ...arrival }));
-    },
-    async acceptKubermatic(kubermaticRecord, peer) {
-      validateKubermaticRecord(kubermaticRecord);
-      return await store(kubermaticRecord, kubermaticRecord.clientUuid, peer, (arrival) => ({ kubermaticRecord, ...arrival }));
-    },
+    accept: (report, { requireClusterId, via, ...peer }) =>
+      counted(via, () => {
+        validateReport(report, { requireClusterId });
+        return store(report, report.clusterId, peer, (arrival) => ({ report, ...arrival }));
+      }),
+    acceptKubermatic: (kubermaticRecord, { via, ...peer }) =>
+      counted(via, () => {
+        validateKubermaticRecord(kubermaticRecord);
+        return store(kubermaticRecord, kubermaticRecord.clientUuid, peer, (arrival) => ({ kubermaticRecord, ...arrival }));
+      }),
+    pending: () => batcher.pending(),
     requireRoom: () => batcher.requireRoom(),
     room: (signal) => batcher.room(signal),
     drain: () => batcher.drain(),

@@ -4,6 +4,7 @@ import { Code, ConnectError, type ConnectRouter, createConnectRouter, createCont
 import type { Compression, UniversalHandler } from '@connectrpc/connect/protocol';
 import { universalRequestFromNodeRequest, universalResponseToNodeResponse } from '@connectrpc/connect-node';
 
+import type { Protocol } from '../ingest/hooks.ts';
 import { messageOf, SpartakusError } from '../report/errors.ts';
 import { checkJsonDepth, createJsonDepth, type JsonDepth } from '../report/json-depth.ts';
 import type { Logger } from '../report/ports.ts';
@@ -13,6 +14,7 @@ import { COMPRESSIONS } from './compression.ts';
 import { tooLarge } from './grpc-frames.ts';
 import type { ServerReply, ServerRequest } from './http.ts';
 import type { Peer } from './peer.ts';
+import type { OnRefusal } from './refusals.ts';
 import { PEER } from './report-service.ts';
 import { toConnectError } from './status.ts';
 
@@ -30,6 +32,7 @@ export interface ConnectRoadOptions {
   readonly admit: (path: string, headers: IncomingHttpHeaders, peer: Peer) => void;
   /** Aborted when the collector stops. */
   readonly stopping: AbortSignal;
+  readonly onRefusal: OnRefusal;
   readonly logger: Logger;
 }
 
@@ -93,7 +96,7 @@ function createHandlers(options: ConnectRoadOptions, readMaxBytes: number, accep
     acceptCompression,
     shutdownSignal: options.stopping,
     requestGate: (context) => {
-      improveErrors(context, readMaxBytes);
+      followErrors(context, readMaxBytes, options.onRefusal);
       try {
         context.values.get(ADMIT)();
       } catch (error) {
@@ -108,9 +111,9 @@ function createHandlers(options: ConnectRoadOptions, readMaxBytes: number, accep
 /**
  * Answers INVALID_ARGUMENT to a message that is no protobuf: Connect, like gRPC's own servers, says INTERNAL there, which tells a
  * client to try the same bytes again. And names the limit as the operator knows it. Connect aborts the call with its error before
- * it reads the code for the answer.
+ * it reads the code for the answer. Whoever counts refusals is told.
  */
-function improveErrors({ signal }: HandlerContext, readMaxBytes: number): void {
+function followErrors({ signal, protocolName }: HandlerContext, readMaxBytes: number, onRefusal: OnRefusal): void {
   const onAbort = (): void => {
     const error: unknown = signal.reason;
     if (!(error instanceof ConnectError)) return;
@@ -119,6 +122,8 @@ function improveErrors({ signal }: HandlerContext, readMaxBytes: number): void {
       const { message, rawMessage } = tooLarge(readMaxBytes);
       Object.assign(error, { message, rawMessage });
     }
+    // That the client went away is no answer.
+    if (error.code !== Code.Canceled && error.code !== Code.Aborted) onRefusal(protocolName as Protocol, error);
   };
   signal.addEventListener('abort', onAbort, { once: true });
 }

@@ -12,14 +12,14 @@ import {
   SubmitReportResponseSchema,
 } from '../../gen/spartakus/collector/v1/collector_service_pb.js';
 import { SpartakusError } from '../report/errors.ts';
-import type { Logger } from '../report/ports.ts';
 import type { BodyBudget, BodyShare } from './body-budget.ts';
 import { startBodyDeadline } from './body-deadline.ts';
 import { createChunkReader } from './chunk-reader.ts';
 import { GZIP } from './compression.ts';
 import { createGrpcFrameReader, encodeGrpcFrame, type GrpcFrame } from './grpc-frames.ts';
 import type { Peer } from './peer.ts';
-import type { ReportReceiver } from './report-receiver.ts';
+import type { OnRefusal } from './refusals.ts';
+import type { Caller, ReportReceiver } from './report-receiver.ts';
 import { toConnectError } from './status.ts';
 import { stopSending } from './stop-sending.ts';
 
@@ -32,7 +32,7 @@ export interface GrpcRoadOptions {
   readonly budget: BodyBudget;
   /** Says whether a call may go on before anything of it is read: see routes.ts. */
   readonly admit: (headers: IncomingHttpHeaders, peer: Peer) => void;
-  readonly logger: Logger;
+  readonly onRefusal: OnRefusal;
 }
 
 /** Answers a stream of HTTP/2, or says that it is not of this road and leaves it untouched. */
@@ -51,7 +51,7 @@ const GONE = 'the stream is closed';
  * services are Connect's, and both roads end in the same ReportReceiver. Deadlines (grpc-timeout) are the client's to keep.
  */
 export function createGrpcRoad(options: GrpcRoadOptions): GrpcRoad {
-  const { admit, budget, logger } = options;
+  const { admit, budget, onRefusal } = options;
   const calls: Readonly<Record<string, Answer>> = { [`${PATH}SubmitReport`]: answerSubmit, [`${PATH}StreamReports`]: answerStream };
   return (stream, headers, peer) => {
     const answer = calls[String(headers[':path'])];
@@ -66,6 +66,7 @@ export function createGrpcRoad(options: GrpcRoadOptions): GrpcRoad {
         throw new ConnectError(`the encoding is ${JSON.stringify(encoding)}: use one of ${ENCODINGS}`, Code.Unimplemented);
       }
     } catch (error) {
+      onRefusal('grpc', error);
       refuse(stream, error);
       return true;
     }
@@ -75,18 +76,15 @@ export function createGrpcRoad(options: GrpcRoadOptions): GrpcRoad {
       share.end();
       gone.abort(GONE);
     });
-    const call: Call = { ...options, stream, peer, share, gone: gone.signal, encoding, trailers: { 'grpc-status': '0' } };
-    void answer(call).catch((error: unknown) => {
-      if (!gone.signal.aborted && isInternal(error)) logger.error({ err: error }, 'a gRPC call failed');
-      fail(call, error);
-    });
+    const call: Call = { ...options, stream, caller: { ...peer, protocol: 'grpc' }, share, gone: gone.signal, encoding, trailers: { 'grpc-status': '0' } };
+    void answer(call).catch((error: unknown) => fail(call, error));
     return true;
   };
 }
 
 interface Call extends GrpcRoadOptions {
   readonly stream: ServerHttp2Stream;
-  readonly peer: Peer;
+  readonly caller: Caller;
   readonly share: BodyShare;
   /** Aborted when the stream is closed, whoever closed it. */
   readonly gone: AbortSignal;
@@ -104,7 +102,7 @@ async function answerSubmit(call: Call): Promise<void> {
     request = message;
   }
   if (request === undefined) throw new ConnectError('the call has no message', Code.InvalidArgument);
-  const receipt = await call.receiver.submit(request.report, call.peer);
+  const receipt = await call.receiver.submit(request.report, call.caller);
   begin(call);
   call.stream.end(encodeGrpcFrame(toBinary(SubmitReportResponseSchema, create(SubmitReportResponseSchema, { receipt }))));
 }
@@ -114,7 +112,7 @@ async function answerStream(call: Call): Promise<void> {
   // At once: clients that wait for headers before they send must not wait for ever.
   begin(call);
   const requests = readMessages(call, StreamReportsRequestSchema);
-  for await (const receipt of call.receiver.stream(requests, call.peer, gone)) {
+  for await (const receipt of call.receiver.stream(requests, call.caller, gone)) {
     if (gone.aborted) return;
     const frame = encodeGrpcFrame(toBinary(StreamReportsResponseSchema, create(StreamReportsResponseSchema, { receipt })));
     if (!stream.write(frame)) await drained(stream);
@@ -175,6 +173,7 @@ const HEADERS: OutgoingHttpHeaders = { ':status': 200, 'content-type': 'applicat
 function fail(call: Call, thrown: unknown): void {
   const { stream } = call;
   if (stream.destroyed || stream.closed) return;
+  call.onRefusal('grpc', thrown);
   if (!stream.headersSent) {
     refuse(stream, thrown);
     return;
@@ -202,10 +201,6 @@ function trailersOf(thrown: unknown): OutgoingHttpHeaders {
 
 /** Under a flood the same error is thrown to everybody. */
 const knownTrailers = new WeakMap<Error, OutgoingHttpHeaders>();
-
-function isInternal(error: unknown): boolean {
-  return error instanceof ConnectError ? error.code === Code.Internal : SpartakusError.from(error).kind === 'internal';
-}
 
 function drained(stream: ServerHttp2Stream): Promise<void> {
   return new Promise((resolve) => {

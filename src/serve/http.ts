@@ -3,6 +3,7 @@ import type { Http2ServerRequest, Http2ServerResponse } from 'node:http2';
 
 import type { JsonValue } from '@bufbuild/protobuf';
 
+import type { Dialect } from '../ingest/hooks.ts';
 import type { Ingest } from '../ingest/ingest.ts';
 import { isCoreosReport, readCoreosReport } from '../legacy/coreos.ts';
 import { parseJson } from '../legacy/go-json.ts';
@@ -10,10 +11,10 @@ import { isKubermaticReport, type KubermaticSubmission, readKubermaticReport } f
 import { readSpartakusReport } from '../legacy/spartakus.ts';
 import { SpartakusError } from '../report/errors.ts';
 import { checkJsonDepth } from '../report/json-depth.ts';
-import type { Logger } from '../report/ports.ts';
 import type { BodyBudget, BodyShare } from './body-budget.ts';
 import { startBodyDeadline } from './body-deadline.ts';
 import type { Peer } from './peer.ts';
+import type { OnRefusal } from './refusals.ts';
 import { challengeOf, STATUS } from './status.ts';
 
 /** A request of either version of HTTP, as Node.js hands it over. */
@@ -61,7 +62,7 @@ export interface HttpRouteOptions {
 }
 
 /** What a body holds, whatever the dialect. */
-type Submission = Pick<KubermaticSubmission, 'reports'> & Partial<KubermaticSubmission>;
+type Submission = Pick<KubermaticSubmission, 'reports'> & Partial<KubermaticSubmission> & { readonly dialect: Dialect };
 
 /**
  * The HTTP interface of the ancestors: of Spartakus (kubernetes-retired/spartakus, pkg/collector/api.go) at /api/v1, which knows
@@ -79,8 +80,8 @@ export function createHttpRoutes({ ingest, admit, version, maxJsonBytes, keepCou
       requireJson(request.headers);
       const body = await request.readBody(maxJsonBytes);
       checkJsonDepth(body);
-      const { reports, records = [], country } = read(parseJson(body));
-      const sender = { ...request.peer, country };
+      const { reports, records = [], country, dialect } = read(parseJson(body));
+      const sender = { ...request.peer, country, via: { protocol: 'http', dialect } as const };
       await Promise.all([
         ...reports.map((report) => ingest.accept(report, { requireClusterId: false, ...sender })),
         ...records.map((record) => ingest.acceptKubermatic(record, sender)),
@@ -88,9 +89,9 @@ export function createHttpRoutes({ ingest, admit, version, maxJsonBytes, keepCou
       return { status: 204 };
     },
   });
-  const readSpartakus = (json: JsonValue): Submission => ({ reports: [readSpartakusReport(json)] });
-  const readCoreos = (json: JsonValue): Submission => ({ reports: [readCoreosReport(json)] });
-  const readKubermatic = (json: JsonValue): Submission => readKubermaticReport(json, { keepCountry });
+  const readSpartakus = (json: JsonValue): Submission => ({ dialect: 'spartakus', reports: [readSpartakusReport(json)] });
+  const readCoreos = (json: JsonValue): Submission => ({ dialect: 'coreos', reports: [readCoreosReport(json)] });
+  const readKubermatic = (json: JsonValue): Submission => ({ dialect: 'kubermatic', ...readKubermaticReport(json, { keepCountry }) });
   return [
     post('/api/v1', (json) => {
       if (isCoreosReport(json)) return readCoreos(json);
@@ -132,37 +133,43 @@ export interface HttpHandlerOptions {
   readonly budget: BodyBudget;
   /** How long a body may take, in milliseconds. */
   readonly bodyTimeoutMs: number;
-  readonly logger: Logger;
+  readonly onRefusal: OnRefusal;
 }
 
 /** Answers a request, whatever it asks for. */
 export type HttpHandler = (req: ServerRequest, res: ServerReply, peer: Peer) => void;
 
 /** Answers requests by the table: 404 for an unknown path, 405 with Allow for an unknown method, HEAD as GET without a body. */
-export function createHttpHandler(routes: readonly HttpRoute[], { budget, bodyTimeoutMs, logger }: HttpHandlerOptions): HttpHandler {
+export function createHttpHandler(routes: readonly HttpRoute[], { budget, bodyTimeoutMs, onRefusal }: HttpHandlerOptions): HttpHandler {
   return (req, res, peer) => {
     const share = budget.open();
     res.once('close', () => share.end());
     const read = (maxBytes: number): Promise<Uint8Array> => readBody(req, maxBytes, share, bodyTimeoutMs);
-    void answer(routes, req, { headers: req.headers, peer, readBody: read }, logger).then((response) => send(req, res, response));
+    void answer(routes, req, { headers: req.headers, peer, readBody: read }, onRefusal).then((response) => send(req, res, response));
   };
 }
 
-async function answer(routes: readonly HttpRoute[], req: ServerRequest, request: HttpRequest, logger: Logger): Promise<HttpResponse> {
+async function answer(routes: readonly HttpRoute[], req: ServerRequest, request: HttpRequest, onRefusal: OnRefusal): Promise<HttpResponse> {
   const path = (req.url ?? '/').split('?', 1)[0];
   const atPath = routes.filter((route) => route.path === path);
-  if (atPath.length === 0) return { status: 404, ...errorBody(`there is nothing at ${path}`) };
+  if (atPath.length === 0) {
+    const error = new SpartakusError('not-found', `there is nothing at ${path}`);
+    onRefusal('http', error);
+    return { status: 404, ...errorBody(error.message) };
+  }
   const method = req.method === 'HEAD' ? 'GET' : req.method;
   const route = atPath.find((candidate) => candidate.method === method);
   if (route === undefined) {
     const allow = atPath.map((candidate) => (candidate.method === 'GET' ? 'GET, HEAD' : candidate.method)).join(', ');
-    return { status: 405, headers: { allow }, ...errorBody(`${req.method} is not for ${path}: use ${allow}`) };
+    const error = new SpartakusError('not-found', `${req.method} is not for ${path}: use ${allow}`);
+    onRefusal('http', error);
+    return { status: 405, headers: { allow }, ...errorBody(error.message) };
   }
   try {
     return await route.handle(request);
   } catch (thrown) {
     const error = SpartakusError.from(thrown);
-    if (error.kind === 'internal') logger.error({ err: error }, 'a request failed');
+    onRefusal('http', error);
     const headers = {
       ...(error.retryAfterMs === undefined ? {} : { 'retry-after': String(Math.ceil(error.retryAfterMs / 1000)) }),
       ...challengeOf(error),

@@ -6,6 +6,7 @@ import { type Server as TlsServer, TLSSocket } from 'node:tls';
 
 import type { Logger } from '../report/ports.ts';
 import { createConnectionGate } from './connection-gate.ts';
+import type { ConnectionCounts } from './connection-counts.ts';
 import type { Limits } from './limits.ts';
 import type { Routes } from './routes.ts';
 import { guardSession } from './session-guard.ts';
@@ -24,6 +25,8 @@ export interface ListenerOptions {
   readonly sourceOf: (remoteAddress: string | undefined) => string | undefined;
   /** A number from 0 to less than 1. */
   readonly random: () => number;
+  /** Who counts connections. */
+  readonly connections?: ConnectionCounts;
   readonly logger: Logger;
 }
 
@@ -52,7 +55,7 @@ const STREAM_WINDOW_BYTES = 256 * 1024;
  * @throws the system's error (EADDRINUSE, EACCES) where the port cannot be had
  */
 export async function openListener(options: ListenerOptions): Promise<Listener> {
-  const { port, host, routes, tls, limits, sourceOf, logger } = options;
+  const { port, host, routes, tls, limits, sourceOf, connections, logger } = options;
   const sockets = new Set<Socket>();
   const sessions = new Set<ServerHttp2Session>();
   const gate = createConnectionGate(limits);
@@ -94,6 +97,7 @@ export async function openListener(options: ListenerOptions): Promise<Listener> 
     routeByPreface(socket, limits.headerTimeoutMs, (version) => {
       // The preface says it; without ALPN, Node.js would not believe it.
       if (version === 2 && socket instanceof TLSSocket) socket.alpnProtocol = 'h2';
+      connections?.routed(socket, version);
       (version === 2 ? http2Server : http1Server).emit('connection', socket);
     });
   tls?.on('secureConnection', route);
@@ -101,10 +105,12 @@ export async function openListener(options: ListenerOptions): Promise<Listener> 
   const server = net.createServer({ noDelay: true, keepAlive: true }, (socket) => {
     const leave = gate.enter(sourceOf(socket.remoteAddress));
     if (leave === undefined) {
+      connections?.refused();
       // There is no protocol yet to say it in.
       socket.resetAndDestroy();
       return;
     }
+    connections?.opened(socket);
     sockets.add(socket);
     socket.once('close', () => {
       sockets.delete(socket);

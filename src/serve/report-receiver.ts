@@ -9,9 +9,11 @@ import {
   ReceiptSchema,
 } from '../../gen/spartakus/collector/v1/collector_service_pb.js';
 import type { Report } from '../../gen/spartakus/report/v1/report_pb.js';
+import type { Protocol } from '../ingest/hooks.ts';
 import type { Accepted, Ingest } from '../ingest/ingest.ts';
 import { SpartakusError } from '../report/errors.ts';
 import { toRefusal } from './status.ts';
+import type { OnRefusal } from './refusals.ts';
 import type { Peer } from './peer.ts';
 
 export interface ReportReceiverOptions {
@@ -20,14 +22,21 @@ export interface ReportReceiverOptions {
   readonly nextReportAfterMs?: number;
   /** Waits until a peer may send one more report of a stream, or the signal is aborted. */
   readonly pace: (peer: Peer, signal: AbortSignal) => Promise<void>;
+  /** Told of each report of a stream that is refused; of a call, its road tells. */
+  readonly onRefusal: OnRefusal;
   /** Aborted when the collector stops: streams read no further, answer what they have read, and end. */
   readonly stopping: AbortSignal;
+}
+
+/** Whom a call is from, and how it came. */
+export interface Caller extends Peer {
+  readonly protocol: Protocol;
 }
 
 /** What CollectorService does, whichever road a call came by. */
 export interface ReportReceiver {
   /** @throws SpartakusError what became of a report that is not stored */
-  submit(report: Report | undefined, peer: Peer): Promise<Receipt>;
+  submit(report: Report | undefined, caller: Caller): Promise<Receipt>;
   /**
    * Reads reports and yields their receipts as commits finish: reading does not wait for commits. It waits where too much is
    * pending, or where the peer comes too fast, so that flow control reaches the client.
@@ -36,7 +45,7 @@ export interface ReportReceiver {
    * @throws what the requests throw; SpartakusError `unavailable`, once everything that was read is answered, where the collector
    * stops before the client is done
    */
-  stream(requests: AsyncIterable<{ readonly report?: Report | undefined }>, peer: Peer, signal: AbortSignal): AsyncGenerator<Receipt>;
+  stream(requests: AsyncIterable<{ readonly report?: Report | undefined }>, caller: Caller, signal: AbortSignal): AsyncGenerator<Receipt>;
 }
 
 /**
@@ -44,23 +53,26 @@ export interface ReportReceiver {
  */
 const MAX_PENDING_PER_STREAM = 256;
 
-export function createReportReceiver({ ingest, nextReportAfterMs, pace, stopping }: ReportReceiverOptions): ReportReceiver {
+export function createReportReceiver({ ingest, nextReportAfterMs, pace, onRefusal, stopping }: ReportReceiverOptions): ReportReceiver {
   const policy = create(PolicySchema, nextReportAfterMs === undefined ? {} : { nextReportAfter: durationFromMs(nextReportAfterMs) });
 
-  const submit = async (report: Report | undefined, peer: Peer): Promise<Receipt> =>
-    acceptedReceipt(await ingest.accept(requireReport(report), { requireClusterId: true, ...peer }), policy);
+  const submit = async (report: Report | undefined, { protocol, ...peer }: Caller): Promise<Receipt> => {
+    const via = { protocol, dialect: 'report' } as const;
+    return acceptedReceipt(await ingest.accept(requireReport(report), { requireClusterId: true, via, ...peer }), policy);
+  };
 
-  const answer = async (report: Report | undefined, peer: Peer): Promise<Receipt> => {
+  const answer = async (report: Report | undefined, caller: Caller): Promise<Receipt> => {
     try {
-      return await submit(report, peer);
+      return await submit(report, caller);
     } catch (error) {
+      onRefusal(caller.protocol, error);
       return refusedReceipt(report, SpartakusError.from(error), policy);
     }
   };
 
   async function* stream(
     requests: AsyncIterable<{ readonly report?: Report | undefined }>,
-    peer: Peer,
+    caller: Caller,
     signal: AbortSignal,
   ): AsyncGenerator<Receipt> {
     const receipts: Receipt[] = [];
@@ -84,7 +96,7 @@ export function createReportReceiver({ ingest, nextReportAfterMs, pace, stopping
     const stop = (): void => failReading(new SpartakusError('unavailable', 'the collector is stopping: send what has no receipt again'));
 
     const accept = async (report: Report | undefined): Promise<void> => {
-      receipts.push(await answer(report, peer));
+      receipts.push(await answer(report, caller));
       ring();
     };
     const read = async (): Promise<void> => {
@@ -94,7 +106,7 @@ export function createReportReceiver({ ingest, nextReportAfterMs, pace, stopping
         void accept(report);
         while (unanswered >= MAX_PENDING_PER_STREAM) await bell.promise;
         await ingest.room(signal);
-        await pace(peer, signal);
+        await pace(caller, signal);
       }
     };
 

@@ -19,6 +19,7 @@ import { createHttpHandler, createHttpRoutes, type ServerReply, type ServerReque
 import type { Limits } from './limits.ts';
 import type { Peer, PeerFinder } from './peer.ts';
 import { createReflectionService } from './reflection-service.ts';
+import type { OnRefusal } from './refusals.ts';
 import { createReportReceiver } from './report-receiver.ts';
 import { createReportService } from './report-service.ts';
 import type { Gate } from './token-gate.ts';
@@ -38,6 +39,8 @@ export interface RoutesOptions {
   /** Aborted when the collector stops. */
   readonly stopping: AbortSignal;
   readonly clock: Clock;
+  /** Told of everything that a client was refused. */
+  readonly onRefusal: OnRefusal;
   readonly logger: Logger;
 }
 
@@ -53,7 +56,7 @@ export interface Routes {
 const BURST_SECONDS = 5;
 
 export function createRoutes(options: RoutesOptions): Routes {
-  const { ingest, health, version, limits, keepCountry, findPeer, gate, stopping, clock, logger } = options;
+  const { ingest, health, version, limits, keepCountry, findPeer, gate, stopping, clock, onRefusal, logger } = options;
   const count = limits.requestsPerSecondPerAddress;
   const rate = count === 0 ? undefined : createRate({ count, perMs: 1_000, burst: count * BURST_SECONDS, now: () => clock.now() });
   const admitRequest = ({ source }: Peer): void => {
@@ -91,6 +94,7 @@ export function createRoutes(options: RoutesOptions): Routes {
     admit: (path, headers, peer) =>
       path.startsWith(`/${CollectorService.typeName}/`) ? admitReport(headers, peer) : admitRequest(peer),
     stopping,
+    onRefusal,
     logger,
   });
   const grpcRoad = createGrpcRoad({
@@ -99,10 +103,10 @@ export function createRoutes(options: RoutesOptions): Routes {
     bodyTimeoutMs: limits.bodyTimeoutMs,
     budget,
     admit: admitReport,
-    logger,
+    onRefusal,
   });
   const httpRoutes = createHttpRoutes({ ingest, admit: admitReport, version, maxJsonBytes: limits.maxJsonBytes, keepCountry, isReady: () => health.serving });
-  const answerHttp = createHttpHandler(httpRoutes, { budget, bodyTimeoutMs: limits.bodyTimeoutMs, logger });
+  const answerHttp = createHttpHandler(httpRoutes, { budget, bodyTimeoutMs: limits.bodyTimeoutMs, onRefusal });
   return {
     request(req, res) {
       const peer = findPeer(req);

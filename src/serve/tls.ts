@@ -15,7 +15,10 @@ export interface TlsConfig {
 
 export interface TlsOptions {
   readonly clock: Pick<Clock, 'sleep'>;
+  /** Told what becomes of the files. */
   readonly logger: Logger;
+  /** Told of clients that fail to shake hands. */
+  readonly quietLogger: Logger;
   /** Ends the watch over the files. */
   readonly stop: AbortSignal;
 }
@@ -30,7 +33,7 @@ const HANDSHAKE_TIMEOUT_MS = 10_000;
  *
  * @throws SpartakusError of kind `invalid` that names the flag whose file is of no use
  */
-export async function openTls({ certFile, keyFile, clientCaFile }: TlsConfig, { clock, logger, stop }: TlsOptions): Promise<tls.Server> {
+export async function openTls({ certFile, keyFile, clientCaFile }: TlsConfig, { clock, logger, quietLogger, stop }: TlsOptions): Promise<tls.Server> {
   const named = {
     cert: { flag: '--tls-cert', file: certFile },
     key: { flag: '--tls-key', file: keyFile },
@@ -42,8 +45,8 @@ export async function openTls({ certFile, keyFile, clientCaFile }: TlsConfig, { 
     requestCert: clientCaFile !== undefined,
     rejectUnauthorized: true,
   });
-  // Whoever fails to shake hands is gone: no event for anybody else. Node.js closes the connection.
-  server.on('tlsClientError', (error: NodeJS.ErrnoException) => logger.debug({ code: error.code }, 'a TLS handshake failed'));
+  // Node.js closes the connection.
+  server.on('tlsClientError', (error: NodeJS.ErrnoException) => quietLogger.info({ code: error.code }, 'a TLS handshake failed'));
   const use = ([cert = Buffer.alloc(0), key = Buffer.alloc(0), clientCa]: readonly Buffer[]): void => {
     const wrong = findPairProblem(cert, key);
     if (wrong?.of === 'pair') throw wrongFile(named.key, `is not the key of --tls-cert ${certFile}`);

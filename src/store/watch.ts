@@ -10,6 +10,8 @@ export interface WatchOptions {
 
 /** A store of which it is known at every moment whether it is there. */
 export interface WatchedStore extends Pick<ReportStore, 'put' | 'knows'> {
+  /** Whether it is there, as far as is known. */
+  isThere(): boolean;
   /** Looks no more, and tells no more: what is known of the store stays. */
   stop(): void;
 }
@@ -57,6 +59,7 @@ export function watchStore(store: Pick<ReportStore, 'put' | 'knows' | 'check'>, 
       if (absence !== undefined) throw absence;
       return await store.knows(owner);
     },
+    isThere: () => absence === undefined,
     stop: () => {
       stopped = true;
       wake.abort();

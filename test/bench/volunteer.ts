@@ -65,7 +65,7 @@ async function medianOf(args: readonly string[], env: NodeJS.ProcessEnv): Promis
   };
 }
 
-const collector = start(['src/main.ts', 'collector', '--port=0', '--host=127.0.0.1', '--database=stdout', '--max-report-size=16Mi']);
+const collector = start(['src/main.ts', 'collector', '--port=0', '--console-listen=off', '--host=127.0.0.1', '--database=stdout', '--max-report-size=16Mi']);
 const collectorHost = await firstLine(collector, /"url":"http:\/\/([^"]+)"/);
 const work = await mkdtemp(path.join(tmpdir(), 'spartakus-bench-'));
 try {

@@ -9,7 +9,7 @@ import { makeEmbeddedDatabase } from '../support/database.ts';
 import { runProgram, startProgram } from '../support/program.ts';
 
 test.each(['SIGTERM', 'SIGINT'] as const)('on %s a collector answers what it has accepted, and exits with 0', async (signal) => {
-  const collector = startProgram(['collector', '--port=0', '--host=127.0.0.1', '--database=stdout']);
+  const collector = startProgram(['collector', '--port=0', '--console-listen=off', '--host=127.0.0.1', '--database=stdout']);
   const [, url = ''] = await collector.says(/"url":"([^"]+)"/);
   const report = makeReport();
   const body = legacyJson(report);
@@ -36,7 +36,7 @@ test.each(['SIGTERM', 'SIGINT'] as const)('on %s a collector answers what it has
 });
 
 test('a client that holds its connection open does not keep a collector from stopping', async () => {
-  const collector = startProgram(['collector', '--port=0', '--host=127.0.0.1', '--database=stdout', '--shutdown-grace=200ms']);
+  const collector = startProgram(['collector', '--port=0', '--console-listen=off', '--host=127.0.0.1', '--database=stdout', '--shutdown-grace=200ms']);
   const [, url = ''] = await collector.says(/"url":"([^"]+)"/);
   const request = http.request(`${url}/api/v1`, { method: 'POST', headers: { 'content-length': 10 } });
   request.on('error', () => undefined);
@@ -51,13 +51,13 @@ test('a client that holds its connection open does not keep a collector from sto
 
 test('two collectors on one embedded database: the second says who holds it, and where it can be reached', async () => {
   const database = await makeEmbeddedDatabase();
-  const first = startProgram(['collector', '--port=0', `--database=${database.spec}`]);
+  const first = startProgram(['collector', '--port=0', '--console-listen=off', `--database=${database.spec}`]);
   await first.says(/"url"/);
 
-  const second = await runProgram(['collector', '--port=0', `--database=${database.spec}`]);
+  const second = await runProgram(['collector', '--port=0', '--console-listen=off', `--database=${database.spec}`]);
   expect(second.code).toBe(1);
   expect(second.stderr).toContain('mongodb-uri');
-  const third = startProgram(['collector', '--port=0', '--host=127.0.0.1', `--database=${await database.uri()}`]);
+  const third = startProgram(['collector', '--port=0', '--console-listen=off', '--host=127.0.0.1', `--database=${await database.uri()}`]);
   const [, url = ''] = await third.says(/"url":"([^"]+)"/);
   const response = await fetch(`${url}/api/v1`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: '{}' });
 
@@ -77,7 +77,7 @@ test('a port that is taken is a clear error, and exit code 1', async () => {
   await once(holder, 'listening');
   const { port } = holder.address() as { port: number };
 
-  const { code, stderr } = await runProgram(['collector', `--port=${port}`, '--host=127.0.0.1', '--database=stdout']);
+  const { code, stderr } = await runProgram(['collector', `--port=${port}`, '--console-listen=off', '--host=127.0.0.1', '--database=stdout']);
 
   expect(code).toBe(1);
   expect(stderr).toMatch(new RegExp(`^spartakus collector: --port ${port} cannot be had: .*EADDRINUSE`));
@@ -85,7 +85,7 @@ test('a port that is taken is a clear error, and exit code 1', async () => {
 });
 
 test('a database that cannot be reached is a clear error without the password, and exit code 1', async () => {
-  const { code, stderr } = await runProgram(['collector', '--port=0', '--database=mongodb://admin:hunter2@127.0.0.1:1/x']);
+  const { code, stderr } = await runProgram(['collector', '--port=0', '--console-listen=off', '--database=mongodb://admin:hunter2@127.0.0.1:1/x']);
 
   expect(code).toBe(1);
   expect(stderr).toMatch(/^spartakus collector: --database mongodb:\/\/admin:\*\*\*@127\.0\.0\.1:1\/x: /);
@@ -93,7 +93,7 @@ test('a database that cannot be reached is a clear error without the password, a
 });
 
 test('npm start prints three commands that work: curl, gRPC, volunteer', async () => {
-  const collector = startProgram(['collector', '--port=0', '--host=127.0.0.1', '--database=stdout', '--examples']);
+  const collector = startProgram(['collector', '--port=0', '--console-listen=off', '--host=127.0.0.1', '--database=stdout', '--examples']);
   await collector.says(/curl -i[^]*npx buf curl[^]*volunteer --cluster-id/);
 
   collector.process.kill('SIGTERM');

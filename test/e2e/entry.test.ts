@@ -25,6 +25,7 @@ test.each(['grpcs', 'https'])('over %s a volunteer with a certificate and a toke
     const collector = startProgram([
       'collector',
       '--port=0',
+      '--console-listen=off',
       '--host=127.0.0.1',
       '--database=stdout',
       `--tls-cert=${fixture('server.crt')}`,

@@ -22,7 +22,7 @@ let account: ServiceAccount;
 
 beforeAll(async () => {
   [database, api, account] = await Promise.all([makeTestDatabase(), startKubeApi(), openServiceAccount()]);
-  collector = startProgram(['collector', '--port=0', '--host=127.0.0.1', `--database=${database.spec}`]);
+  collector = startProgram(['collector', '--port=0', '--console-listen=off', '--host=127.0.0.1', `--database=${database.spec}`]);
   const [, url = ''] = await collector.says(/"url":"http:\/\/([^"]+)"/);
   host = url;
 });

@@ -9,7 +9,8 @@ import type { Outcome, StoreEntry } from '../../src/report/ports.ts';
 import { createManualClock } from '../support/manual-clock.ts';
 
 const NOW = new Date('2026-11-21T10:00:00Z');
-const REQUIRE = { requireClusterId: true };
+const VIA = { protocol: 'grpc', dialect: 'report' } as const;
+const REQUIRE = { requireClusterId: true, via: VIA };
 const LIMITS: IngestLimits = { maxPendingReports: 100, maxPendingBytes: 1_000_000, reportsPerHourPerCluster: 0, newClustersPerHourPerAddress: 0 };
 
 /** An ingest before a sink that answers as the test says, and keeps what it was given. */
@@ -78,8 +79,8 @@ test("a record of Kubermatic's takes the same way: an id, the rules, the sink, a
   const { ingest, entries } = makeIngest();
   const record = create(RecordSchema, { kind: 'kubermatic' });
 
-  const accepted = await ingest.acceptKubermatic(record, { country: 'DE' });
-  const refused = ingest.acceptKubermatic(create(RecordSchema, { reportId: 'x' }), {});
+  const accepted = await ingest.acceptKubermatic(record, { country: 'DE', via: { protocol: 'http', dialect: 'kubermatic' } });
+  const refused = ingest.acceptKubermatic(create(RecordSchema, { reportId: 'x' }), { via: VIA });
 
   await expect(refused).rejects.toMatchObject({ kind: 'invalid', field: 'reportID' });
   expect(accepted).toStrictEqual({ reportId: record.reportId, status: 'stored' });
@@ -102,7 +103,7 @@ test('a cluster that sends more reports an hour than it may is told when to come
 
 test('reports that do not say their cluster are not taken for one cluster', async () => {
   const { ingest } = makeIngest(undefined, { reportsPerHourPerCluster: 1, newClustersPerHourPerAddress: 1 });
-  const send = () => ingest.accept(create(ReportSchema, {}), { requireClusterId: false, source: '192.0.2.1' });
+  const send = () => ingest.accept(create(ReportSchema, {}), { requireClusterId: false, via: VIA, source: '192.0.2.1' });
 
   await expect(Promise.all([send(), send(), send()])).resolves.toHaveLength(3);
 });

@@ -100,10 +100,16 @@ describe('when a report cannot be stored', () => {
   /** What the HTTP road answers where everything that is accepted fails like this. */
   const answerTo = async (failure: SpartakusError, path = '/api/v1'): Promise<Response> => {
     const refuse = (): Promise<never> => Promise.reject(failure);
-    const ingest = { accept: refuse, acceptKubermatic: refuse, requireRoom: () => undefined, room: () => Promise.resolve(), drain: () => Promise.resolve() };
+    const ingest = {
+      accept: refuse,
+      acceptKubermatic: refuse,
+      requireRoom: () => undefined,
+      room: () => Promise.resolve(),
+      pending: () => ({ items: 0, bytes: 0 }),
+      drain: () => Promise.resolve(),
+    };
     const routes = createHttpRoutes({ ingest, admit: () => undefined, version: 'v9', maxJsonBytes: 1000, keepCountry: false, isReady: () => false });
-    const logger = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined };
-    const handler = createHttpHandler(routes, { budget: createBodyBudget(1_000_000), bodyTimeoutMs: 1000, logger });
+    const handler = createHttpHandler(routes, { budget: createBodyBudget(1_000_000), bodyTimeoutMs: 1000, onRefusal: () => undefined });
     const server = http.createServer((req, res) => handler(req, res, {}));
     try {
       const url = `http://127.0.0.1:${await listen(server)}${path}`;

@@ -37,7 +37,7 @@ async function open(config: TlsConfig) {
   const clock = createManualClock(new Date(0));
   const log = createKeptLog();
   const stop = new AbortController();
-  const server = await openTls(config, { clock, logger: log.logger, stop: stop.signal });
+  const server = await openTls(config, { clock, logger: log.logger, quietLogger: createKeptLog().logger, stop: stop.signal });
   await clock.asleep();
   const listener = await openListener({
     port: 0,
