@@ -17,8 +17,15 @@ test.each([
   ]);
 });
 
+test('a console that other machines reach is refused without tokens, by its flag', async () => {
+  const { code, stderr } = await runCommand(collectorCommand, ['--console-listen=:8081']);
+
+  expect(code).toBe(2);
+  expect(stderr).toMatch(/^spartakus collector: --console-listen :8081: .*--console-token-file/);
+});
+
 test('a file that cannot be read is a clear error, and exit code 1', async () => {
-  const { code, stderr } = await runCommand(collectorCommand, ['--port=0', '--database=stdout', '--tls-cert=/nonexistent/a', '--tls-key=/nonexistent/b']);
+  const { code, stderr } = await runCommand(collectorCommand, ['--port=0', '--console-listen=off', '--database=stdout', '--tls-cert=/nonexistent/a', '--tls-key=/nonexistent/b']);
 
   expect(code).toBe(1);
   expect(stderr).toMatch(/^spartakus collector: --tls-cert \/nonexistent\/a: cannot be read \(ENOENT/);

@@ -34,6 +34,24 @@ test('a switch needs no value, and takes one', () => {
   expect(parseFlags(FLAGS, ['--name=x'], { SPARTAKUS_LOUD: 'true' }).values.loud).toBe(true);
 });
 
+test('a switch may have a short form, which stands in the help and the table', () => {
+  const flags = { ...FLAGS, loud: { ...FLAGS.loud, short: 'l' } };
+
+  expect(parseFlags(flags, ['--name=x', '-l'], {}).values.loud).toBe(true);
+  expect(parseFlags(flags, ['--name=x', '-l', '-x'], {}).errors).toStrictEqual(['unknown flag -x']);
+  expect(describeFlags(flags)).toContain('  -l, --loud          Says more | louder.');
+  expect(flagsTable(flags)).toContain('| `-l`, `--loud` | `SPARTAKUS_LOUD` |');
+});
+
+test('an address with a password is masked wherever it was put', () => {
+  const address = 'mongodb://u:hunter2@x';
+
+  const { errors } = parseFlags(FLAGS, [address, `--listen-port=${address}`], { SPARTAKUS_LOUD: address });
+
+  expect(errors).toHaveLength(4);
+  expect(errors.join()).not.toContain('hunter2');
+});
+
 test('everything that is wrong is told at once, with where it came from', () => {
   const { errors } = parseFlags(FLAGS, ['word', '--nmae=x', '-p', '--loud=maybe', '--constructor=x', '--note'], { SPARTAKUS_LISTEN_PORT: 'x' });
 

@@ -1,7 +1,7 @@
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 
-import { parseBytes, parseChoice, parseDurationMs, parsePort, parseSwitch, parseText } from '../../src/cli/values.ts';
+import { parseBytes, parseChoice, parseDurationMs, parseListen, parsePort, parseSwitch, parseText } from '../../src/cli/values.ts';
 
 describe('a duration is what Go takes for one', () => {
   // From the tests of Go's time.ParseDuration: https://github.com/golang/go/blob/master/src/time/time_test.go
@@ -74,4 +74,21 @@ test('a text is not empty, a switch is true or false, a choice is one of its wor
   expect(() => parseSwitch('yes')).toThrow('"yes" is neither true nor false');
   expect(parseChoice('b', ['a', 'b'])).toBe('b');
   expect(() => parseChoice('c', ['a', 'b'])).toThrow('"c" is none of a, b');
+});
+
+describe('an address to listen on', () => {
+  test.each([
+    ['127.0.0.1:8081', { host: '127.0.0.1', port: 8081 }],
+    ['[::1]:0', { host: '::1', port: 0 }],
+    ['localhost:65535', { host: 'localhost', port: 65_535 }],
+    [':8081', { port: 8081 }],
+    ['off', undefined],
+    ['', undefined],
+  ])('%j is %j', (text, address) => {
+    expect(parseListen(text)).toStrictEqual(address);
+  });
+
+  test.each(['8081', '127.0.0.1', '127.0.0.1:', '127.0.0.1:65536', '::1:8081', '[127.0.0.1]:80', '[]:80', 'example.com:80', '127.1:80', 'x:y:80', '127.0.0.1:8 ', 'Off'])('%j is none', (text) => {
+    expect(() => parseListen(text)).toThrow(`${JSON.stringify(text)} is not an address and a port`);
+  });
 });

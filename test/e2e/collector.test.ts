@@ -92,9 +92,11 @@ test('a database that cannot be reached is a clear error without the password, a
   expect(stderr).not.toContain('hunter2');
 });
 
-test('npm start prints three commands that work: curl, gRPC, volunteer', async () => {
-  const collector = startProgram(['collector', '--port=0', '--console-listen=off', '--host=127.0.0.1', '--database=stdout', '--examples']);
+test('npm start prints commands that work: curl, gRPC, volunteer, and the metrics', async () => {
+  const collector = startProgram(['collector', '--port=0', '--console-listen=127.0.0.1:0', '--host=127.0.0.1', '--database=stdout', '--examples']);
   await collector.says(/curl -i[^]*npx buf curl[^]*volunteer --cluster-id/);
+  const [, metrics = ''] = await collector.says(/^curl (http:\S+\/metrics)$/m);
+  await expect(fetch(metrics)).resolves.toMatchObject({ status: 200 });
 
   collector.process.kill('SIGTERM');
   await expect(collector.ended).resolves.toMatchObject({ code: 0 });

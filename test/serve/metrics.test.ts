@@ -170,7 +170,12 @@ const KNOWN_LABELS: ReadonlySet<string> = new Set([
     `outcome=${kind}`,
     `reason=${kind}`,
   ]),
-  ...['outcome=stored', 'outcome=duplicate', 'kind=http1', 'kind=http2', 'kind=new', 'version=v9.9.9'],
+  'outcome=stored',
+  'outcome=duplicate',
+  'kind=http1',
+  'kind=http2',
+  'kind=new',
+  'version=v9.9.9',
 ]);
 
 test('docs/operations.md lists every metric of the collector with its type', async () => {
