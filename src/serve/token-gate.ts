@@ -31,6 +31,9 @@ const TOKEN = /^[\x21-\x7e]{1,8192}$/;
  * @throws SpartakusError of kind `invalid` where the file cannot be read, holds no token, or holds a line that is none
  */
 export async function openTokenGate(named: NamedFile, { clock, logger, stop }: TokenGateOptions): Promise<Gate> {
+  // Made once, and thrown to everybody: under a flood, even the making of an error counts.
+  const missing = new SpartakusError('unauthenticated', 'a bearer token is needed: send it in the header Authorization, as "Bearer …"');
+  const unknown = new SpartakusError('unauthenticated', 'the bearer token is unknown here: ask whoever runs this collector for one');
   let hashes: readonly Buffer[] = [];
   const use = ([content = Buffer.alloc(0)]: readonly Buffer[]): void => {
     hashes = readTokens(named, content).map(hashOf);
@@ -38,13 +41,11 @@ export async function openTokenGate(named: NamedFile, { clock, logger, stop }: T
   await watchFiles({ files: [named], use, clock, logger, stop });
   return ({ authorization }) => {
     const token = /^Bearer +(\S+) *$/i.exec(authorization ?? '')?.[1];
-    if (token === undefined) {
-      throw new SpartakusError('unauthenticated', 'a bearer token is needed: send it in the header Authorization, as "Bearer …"');
-    }
+    if (token === undefined) throw missing;
     const sent = hashOf(token);
     let known = false;
     for (const hash of hashes) if (timingSafeEqual(hash, sent)) known = true;
-    if (!known) throw new SpartakusError('unauthenticated', 'the bearer token is unknown here: ask whoever runs this collector for one');
+    if (!known) throw unknown;
   };
 }
 
