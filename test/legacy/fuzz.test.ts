@@ -21,7 +21,7 @@ const AT_ONCE = 32;
 let collector: TestCollector;
 
 beforeAll(async () => {
-  collector = await startTestCollector();
+  collector = await startTestCollector({ limits: { reportsPerHourPerCluster: 0 } });
 });
 
 beforeEach(async () => {
