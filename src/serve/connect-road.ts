@@ -42,12 +42,18 @@ export type ConnectRoad = (req: ServerRequest, res: ServerReply, peer: Peer) => 
 /** JSON in Connect, gRPC and gRPC-Web, unary and streaming: application/json, application/connect+json, application/grpc+json, … */
 const JSON_CONTENT_TYPE = /^application\/(?:json|(?:connect|grpc|grpc-web)\+json)\b/i;
 
+/** What Connect answers, by HTTP status, before it knows what is called. */
+const UNREAD: Readonly<Partial<Record<number, SpartakusError>>> = {
+  405: new SpartakusError('not-found', 'the method is not for this call: use POST'),
+  415: new SpartakusError('unsupported-media-type', 'the content type is none of Connect, gRPC-Web or gRPC'),
+};
+
 /** Asked with each call whether it may go on. */
 const ADMIT = createContextKey<() => void>(() => undefined);
 
 /** Every service over Connect, gRPC-Web and gRPC, by the framework of that name. */
 export function createConnectRoad(options: ConnectRoadOptions): ConnectRoad {
-  const { maxProtobufBytes, maxJsonBytes, bodyTimeoutMs, budget, admit, logger } = options;
+  const { maxProtobufBytes, maxJsonBytes, bodyTimeoutMs, budget, admit, onRefusal, logger } = options;
   // Connect knows one limit for all encodings; JSON is about four times as long as protobuf, so each has handlers of its own.
   const onProtobuf = createHandlers(options, maxProtobufBytes, COMPRESSIONS);
   const onJson = createHandlers(options, maxJsonBytes, COMPRESSIONS.map(withoutDepth));
@@ -68,7 +74,10 @@ export function createConnectRoad(options: ConnectRoadOptions): ConnectRoad {
     const deadline = startBodyDeadline(bodyTimeoutMs, () => req.destroy());
     res.once('close', () => deadline.end());
     const body = readMetered(request.body as AsyncIterable<Uint8Array>, { share, isStream, maxBytes, follow, deadline });
-    await universalResponseToNodeResponse(await handler({ ...request, body }), res);
+    const response = await handler({ ...request, body });
+    const unread = UNREAD[response.status];
+    if (unread !== undefined) onRefusal('connect', unread);
+    await universalResponseToNodeResponse(response, res);
   };
 
   return (req, res, peer) => {

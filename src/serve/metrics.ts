@@ -65,22 +65,37 @@ export function createMetrics({ version, pending, connections, isDatabaseThere }
       },
     });
 
-  const reports = new Counter({
-    name: `${PREFIX}reports_total`,
-    help: 'Reports and records, by how they came, in which dialect, and what became of them: stored, duplicate, or why not.',
-    labelNames: ['protocol', 'dialect', 'outcome'] as const,
-    registers,
-  });
+  /**
+   * A counter by labels, whose values are given in one text, with a space in between. At an event nothing but a map is touched: the
+   * library takes ten times as long, which would be a tenth of what a report in a stream takes.
+   */
+  const tally = (name: string, help: string, labelNames: readonly string[]): ((values: string, by?: number) => void) => {
+    const counts = new Map<string, number>();
+    void new Counter({
+      name: PREFIX + name,
+      help,
+      labelNames,
+      registers,
+      collect() {
+        this.reset();
+        for (const [values, count] of counts) {
+          const parts = values.split(' ');
+          this.inc(Object.fromEntries(labelNames.map((label, index) => [label, parts[index] ?? ''])), count);
+        }
+      },
+    });
+    return (values, by = 1) => counts.set(values, (counts.get(values) ?? 0) + by);
+  };
+  const countReport = tally(
+    'reports_total',
+    'Reports and records, by how they came, in which dialect, and what became of them: stored, duplicate, or why not.',
+    ['protocol', 'dialect', 'outcome'],
+  );
   // A rate can be told of a series only that was there before.
   for (const protocol of PROTOCOLS) {
-    for (const dialect of DIALECTS[protocol]) for (const outcome of ['stored', 'duplicate']) reports.inc({ protocol, dialect, outcome }, 0);
+    for (const dialect of DIALECTS[protocol]) for (const outcome of ['stored', 'duplicate']) countReport(`${protocol} ${dialect} ${outcome}`, 0);
   }
-  const refusals = new Counter({
-    name: `${PREFIX}refusals_total`,
-    help: 'Requests, and reports of streams, that were answered no, by protocol and reason.',
-    labelNames: ['protocol', 'reason'] as const,
-    registers,
-  });
+  const countRefusal = tally('refusals_total', 'Requests, and reports of streams, that were answered no, by protocol and reason.', ['protocol', 'reason']);
   const batchReports = new Histogram({ name: `${PREFIX}batch_reports`, help: 'How many reports a write held.', buckets: BATCH_REPORTS, registers });
   const batchBytes = new Histogram({ name: `${PREFIX}batch_bytes`, help: 'About how large a write was in the database.', buckets: BATCH_BYTES, registers });
   const commitSeconds = new Histogram({ name: `${PREFIX}commit_seconds`, help: 'How long a write took until it was durable, or had failed.', buckets: COMMIT_SECONDS, registers });
@@ -104,14 +119,14 @@ export function createMetrics({ version, pending, connections, isDatabaseThere }
 
   return {
     ingestHooks: {
-      onReport: ({ protocol, dialect }, outcome) => reports.inc({ protocol, dialect, outcome }),
+      onReport: ({ protocol, dialect }, outcome) => countReport(`${protocol} ${dialect} ${outcome}`),
       onWrite: ({ items, bytes }) => {
         batchReports.observe(items);
         batchBytes.observe(bytes);
         return commitSeconds.startTimer();
       },
     },
-    countRefusal: (protocol, reason) => refusals.inc({ protocol, reason }),
+    countRefusal: (protocol, reason) => countRefusal(`${protocol} ${reason}`),
     render: async () => ({ contentType: registry.contentType, body: await registry.metrics() }),
   };
 }

@@ -96,6 +96,20 @@ describe('reports are counted by protocol, dialect and outcome', () => {
   });
 });
 
+test.each([
+  ['POST', '/spartakus.collector.v1.CollectorService/SubmitReport', 'text/plain', 'connect', 'unsupported-media-type'],
+  ['PUT', '/spartakus.collector.v1.CollectorService/SubmitReport', 'application/json', 'connect', 'not-found'],
+  ['POST', '/spartakus.collector.v1.CollectorService/NoSuchCall', 'application/json', 'http', 'not-found'],
+  ['PUT', '/api/v1', 'application/json', 'http', 'not-found'],
+  ['POST', '/api/v1', 'text/plain', 'http', 'unsupported-media-type'],
+])('a request that is none is counted once, by its reason: %s %s of %s', async (method, at, contentType, protocol, reason) => {
+  const grown = await growth(() => fetch(collector.url + at, { method, headers: { 'content-type': contentType }, body: '{}' }));
+
+  expect(Object.entries(grown).filter(([series]) => /^re(ports|fusals)/.test(series))).toStrictEqual([
+    [`refusals_total{protocol="${protocol}",reason="${reason}"}`, 1],
+  ]);
+});
+
 test('connections, and what comes over them, are counted', async () => {
   const before = await scrape();
   const silent = net.connect(collector.port, '127.0.0.1');
