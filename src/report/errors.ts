@@ -22,8 +22,7 @@ export type ErrorKind =
   | 'unavailable'
   | 'internal';
 
-/** A token that is unknown says nothing of what was sent with it, and files of tokens change. */
-const RETRYABLE: ReadonlySet<ErrorKind> = new Set(['unauthenticated', 'overloaded', 'unavailable', 'internal']);
+const RETRYABLE: ReadonlySet<ErrorKind> = new Set(['overloaded', 'unavailable', 'internal']);
 
 export interface ErrorDetails {
   /** The JSON path of the field that was wrong, such as `nodes[3].id`. */
