@@ -56,6 +56,8 @@ export interface CollectorOptions {
   /** Whether the log may quote what clients sent. */
   readonly verbose?: boolean;
   readonly stdout: Writable;
+  /** Turns --database into a store; ours where absent. */
+  readonly openStore?: typeof openStore;
   /** The program's version with its `v`, such as "v2.0.0". */
   readonly version: string;
 }
@@ -112,7 +114,7 @@ async function openParts(
   const tls = config.tls === undefined ? undefined : await openTls(config.tls, watch);
   const gate =
     config.ingestTokensFile === undefined ? OPEN_GATE : await openTokenGate({ flag: '--ingest-tokens-file', file: config.ingestTokensFile }, watch);
-  const store = await openStore(config.database, {
+  const store = await (options.openStore ?? openStore)(config.database, {
     appName: `spartakus-collector/${version}`,
     storeTimeoutMs: config.storeTimeoutMs,
     stdout,

@@ -70,10 +70,14 @@ export function createConnectRoad(options: ConnectRoadOptions): ConnectRoad {
     const maxBytes = isJson ? maxJsonBytes : maxProtobufBytes;
     const { methodKind } = handler.method;
     const isStream = methodKind === 'client_streaming' || methodKind === 'bidi_streaming';
-    // There is no answer that Connect would send in the middle of its reading.
-    const deadline = startBodyDeadline(bodyTimeoutMs, () => req.destroy());
+    let late: SpartakusError | undefined;
+    const deadline = startBodyDeadline(bodyTimeoutMs, (error) => {
+      late = error;
+      // Whoever reads it hears of it, and then of the reason.
+      req.destroy();
+    });
     res.once('close', () => deadline.end());
-    const body = readMetered(request.body as AsyncIterable<Uint8Array>, { share, isStream, maxBytes, follow, deadline });
+    const body = readMetered(request.body as AsyncIterable<Uint8Array>, { share, isStream, maxBytes, follow, deadline, whyBroken: () => late });
     const response = await handler({ ...request, body });
     const unread = UNREAD[response.status];
     if (unread !== undefined) onRefusal('connect', unread);
@@ -141,7 +145,7 @@ function followErrors({ signal, protocolName }: HandlerContext, readMaxBytes: nu
  * Counts a body against the budget while it is read. Of a stream, no more than one message is counted: that is what is kept of it
  * at a time.
  */
-async function* readMetered(body: AsyncIterable<Uint8Array>, { share, isStream, maxBytes, follow, deadline }: Meters): AsyncGenerator<Uint8Array> {
+async function* readMetered(body: AsyncIterable<Uint8Array>, { share, isStream, maxBytes, follow, deadline, whyBroken }: Meters): AsyncGenerator<Uint8Array> {
   let countedBytes = 0;
   try {
     for await (const chunk of body) {
@@ -155,7 +159,8 @@ async function* readMetered(body: AsyncIterable<Uint8Array>, { share, isStream, 
     }
     deadline.end();
   } catch (error) {
-    throw error instanceof SpartakusError ? toConnectError(error) : error;
+    const reason = whyBroken() ?? error;
+    throw reason instanceof SpartakusError ? toConnectError(reason) : reason;
   }
 }
 
@@ -167,6 +172,8 @@ interface Meters {
   /** Looks at what comes. */
   readonly follow: (chunk: Uint8Array) => void;
   readonly deadline: BodyDeadline;
+  /** Why the body was broken off on this side, where it was. */
+  readonly whyBroken: () => SpartakusError | undefined;
 }
 
 /** Follows the depth of JSON through a body: of a whole text, or of the messages that Connect and gRPC frame alike. */

@@ -9,7 +9,10 @@ export interface SessionGuardOptions extends Pick<Limits, 'idleTimeoutMs' | 'kee
 
 /** How many pings may come too early: as many as gRPC's servers allow (https://github.com/grpc/grpc/blob/master/doc/keepalive.md). */
 const MAX_PING_STRIKES = 2;
-/** More than the answer to a ping takes, with TLS: whoever was sent more than that since the last ping may ping again, as gRPC clients do to measure. */
+/**
+ * More than the answer to a ping takes, with TLS: whoever was sent more than that, or a whole answer, since the last ping may ping again, as
+ * gRPC clients do to measure.
+ */
 const PING_ANSWER_BYTES = 64;
 /** What gRPC's clients know as the reason to ping less. */
 const TOO_MANY_PINGS = Buffer.from('too_many_pings');
@@ -50,17 +53,23 @@ export function guardSession(session: ServerHttp2Session, options: SessionGuardO
   session.on('stream', (stream: ServerHttp2Stream) => {
     openStreams += 1;
     busy = true;
-    stream.once('close', () => (openStreams -= 1));
+    stream.once('close', () => {
+      openStreams -= 1;
+      answered = true;
+    });
   });
 
   let strikes = 0;
+  /** Whether a stream has ended since the last ping. */
+  let answered = false;
   let lastPingMs = Number.NEGATIVE_INFINITY;
   let sentBytes = 0;
   session.on('ping', () => {
     const nowMs = performance.now();
     const { bytesWritten } = socket;
-    const early = nowMs - lastPingMs < keepaliveMinMs && bytesWritten - sentBytes <= PING_ANSWER_BYTES;
+    const early = nowMs - lastPingMs < keepaliveMinMs && bytesWritten - sentBytes <= PING_ANSWER_BYTES && !answered;
     strikes = early ? strikes + 1 : 0;
+    answered = false;
     lastPingMs = nowMs;
     sentBytes = bytesWritten;
     if (strikes <= MAX_PING_STRIKES || session.closed) return;

@@ -6,7 +6,7 @@ import type { Collection } from 'mongodb';
 import { type FlagValues, parseFlags } from '../../src/cli/flags.ts';
 import { LIMIT_FLAGS, limitsOf } from '../../src/cli/limit-flags.ts';
 import { systemClock } from '../../src/clock.ts';
-import { type Collector, type CollectorConfig, startCollector } from '../../src/collector.ts';
+import { type Collector, type CollectorConfig, type CollectorOptions, startCollector } from '../../src/collector.ts';
 import type { ReportDocument, StoredDocument } from '../../src/report/document.ts';
 import type { Logger } from '../../src/report/ports.ts';
 import type { Limits } from '../../src/serve/limits.ts';
@@ -38,7 +38,11 @@ export const TEST_LIMITS = {
 type TestConfig = Omit<Partial<CollectorConfig>, 'limits'> & { readonly limits?: Partial<Limits> };
 
 /** Starts a collector on a database that somebody else holds. */
-export async function startCollectorOn(database: string, { limits, ...config }: TestConfig = {}): Promise<LocalCollector> {
+export async function startCollectorOn(
+  database: string,
+  { limits, ...config }: TestConfig = {},
+  options: Pick<CollectorOptions, 'openStore'> = {},
+): Promise<LocalCollector> {
   const complaints: string[] = [];
   const logger: Logger = {
     debug: () => undefined,
@@ -60,7 +64,7 @@ export async function startCollectorOn(database: string, { limits, ...config }: 
       limits: { ...TEST_LIMITS, ...limits },
       ...config,
     },
-    { clock: systemClock, randomBytes, logger, stdout: new PassThrough(), version: 'v9.9.9' },
+    { clock: systemClock, randomBytes, logger, stdout: new PassThrough(), version: 'v9.9.9', ...options },
   );
   return { ...collector, complaints };
 }
