@@ -1,17 +1,19 @@
 import type { IncomingHttpHeaders } from 'node:http';
 
+import type { DescMessage } from '@bufbuild/protobuf';
 import { Code, ConnectError, type ConnectRouter, createConnectRouter, createContextKey, createContextValues, type HandlerContext } from '@connectrpc/connect';
 import type { Compression, UniversalHandler } from '@connectrpc/connect/protocol';
 import { universalRequestFromNodeRequest, universalResponseToNodeResponse } from '@connectrpc/connect-node';
 
 import type { Protocol } from '../ingest/hooks.ts';
-import { messageOf, SpartakusError } from '../report/errors.ts';
-import { checkJsonDepth, createJsonDepth, type JsonDepth } from '../report/json-depth.ts';
+import { SpartakusError } from '../report/errors.ts';
+import { checkJsonBounds } from '../report/json-bounds.ts';
+import { checkProtobufBounds } from '../report/protobuf-bounds.ts';
 import type { Logger } from '../report/ports.ts';
 import type { BodyBudget, BodyShare } from './body-budget.ts';
 import { type BodyDeadline, startBodyDeadline } from './body-deadline.ts';
 import { COMPRESSIONS } from './compression.ts';
-import { tooLarge } from './grpc-frames.ts';
+import { createGrpcFrameReader, tooLarge } from './grpc-frames.ts';
 import type { ServerReply, ServerRequest } from './http.ts';
 import type { Peer } from './peer.ts';
 import type { OnRefusal } from './refusals.ts';
@@ -55,10 +57,10 @@ const ADMIT = createContextKey<() => void>(() => undefined);
 export function createConnectRoad(options: ConnectRoadOptions): ConnectRoad {
   const { maxProtobufBytes, maxJsonBytes, bodyTimeoutMs, budget, admit, onRefusal, logger } = options;
   // Connect knows one limit for all encodings; JSON is about four times as long as protobuf, so each has handlers of its own.
-  const onProtobuf = createHandlers(options, maxProtobufBytes, COMPRESSIONS);
-  const onJson = createHandlers(options, maxJsonBytes, COMPRESSIONS.map(withoutDepth));
+  const onProtobuf = createHandlers(options, maxProtobufBytes, checkProtobufBounds);
+  const onJson = createHandlers(options, maxJsonBytes, (_schema, bytes) => checkJsonBounds(bytes));
 
-  const answer = async (handler: UniversalHandler, req: ServerRequest, res: ServerReply, peer: Peer): Promise<void> => {
+  const answer = async ({ handler, check }: Handler, req: ServerRequest, res: ServerReply, peer: Peer): Promise<void> => {
     const values = createContextValues()
       .set(PEER, peer)
       .set(ADMIT, () => admit(handler.requestPath, req.headers, peer));
@@ -66,7 +68,6 @@ export function createConnectRoad(options: ConnectRoadOptions): ConnectRoad {
     res.once('close', () => share.end());
     const request = universalRequestFromNodeRequest(req, res, undefined, values);
     const isJson = JSON_CONTENT_TYPE.test(req.headers['content-type'] ?? '');
-    const follow = isJson ? createDepthFollower(req.headers) : () => undefined;
     const maxBytes = isJson ? maxJsonBytes : maxProtobufBytes;
     const { methodKind } = handler.method;
     const isStream = methodKind === 'client_streaming' || methodKind === 'bidi_streaming';
@@ -77,7 +78,9 @@ export function createConnectRoad(options: ConnectRoadOptions): ConnectRoad {
       req.destroy();
     });
     res.once('close', () => deadline.end());
-    const body = readMetered(request.body as AsyncIterable<Uint8Array>, { share, isStream, maxBytes, follow, deadline, whyBroken: () => late });
+    const metered = readMetered(request.body as AsyncIterable<Uint8Array>, { share, isStream, maxBytes, deadline });
+    const checked = UNFRAMED.test(req.headers['content-type'] ?? '') ? checkWhole(metered, req.headers, maxBytes, check) : checkFrames(metered, maxBytes, check);
+    const body = translateErrors(checked, () => late);
     const response = await handler({ ...request, body });
     const unread = UNREAD[response.status];
     if (unread !== undefined) onRefusal('connect', unread);
@@ -103,22 +106,45 @@ export function createConnectRoad(options: ConnectRoadOptions): ConnectRoad {
   };
 }
 
-function createHandlers(options: ConnectRoadOptions, readMaxBytes: number, acceptCompression: Compression[]): ReadonlyMap<string, UniversalHandler> {
-  const router = createConnectRouter({
-    readMaxBytes,
-    acceptCompression,
-    shutdownSignal: options.stopping,
-    requestGate: (context) => {
-      followErrors(context, readMaxBytes, options.onRefusal);
-      try {
-        context.values.get(ADMIT)();
-      } catch (error) {
-        throw toConnectError(SpartakusError.from(error));
-      }
-    },
-  });
-  options.routes(router);
-  return new Map(router.handlers.map((handler) => [handler.requestPath, handler]));
+/** What answers one call. */
+interface Handler {
+  readonly handler: UniversalHandler;
+  readonly check: Check;
+}
+
+/** Looks at a message before it is decoded, and throws where that would take too much. */
+type Check = (bytes: Uint8Array) => void;
+
+function createHandlers(
+  options: ConnectRoadOptions,
+  readMaxBytes: number,
+  checkFor: (schema: DescMessage, bytes: Uint8Array) => void,
+): ReadonlyMap<string, Handler> {
+  const createAll = (acceptCompression: Compression[]): readonly UniversalHandler[] => {
+    const router = createConnectRouter({
+      readMaxBytes,
+      acceptCompression,
+      shutdownSignal: options.stopping,
+      requestGate: (context) => {
+        followErrors(context, readMaxBytes, options.onRefusal);
+        try {
+          context.values.get(ADMIT)();
+        } catch (error) {
+          throw toConnectError(SpartakusError.from(error));
+        }
+      },
+    });
+    options.routes(router);
+    return router.handlers;
+  };
+  // What comes out of a decompression is a message of the one call that it is for: so each call has compressions of its own.
+  return new Map(
+    createAll(COMPRESSIONS).map(({ requestPath, method }) => {
+      const check: Check = (bytes) => checkFor(method.input, bytes);
+      const handler = createAll(COMPRESSIONS.map((compression) => withCheck(compression, check))).find((each) => each.requestPath === requestPath);
+      return [requestPath, { handler: handler as UniversalHandler, check }];
+    }),
+  );
 }
 
 /**
@@ -145,23 +171,17 @@ function followErrors({ signal, protocolName }: HandlerContext, readMaxBytes: nu
  * Counts a body against the budget while it is read. Of a stream, no more than one message is counted: that is what is kept of it
  * at a time.
  */
-async function* readMetered(body: AsyncIterable<Uint8Array>, { share, isStream, maxBytes, follow, deadline, whyBroken }: Meters): AsyncGenerator<Uint8Array> {
+async function* readMetered(body: AsyncIterable<Uint8Array>, { share, isStream, maxBytes, deadline }: Meters): AsyncGenerator<Uint8Array> {
   let countedBytes = 0;
-  try {
-    for await (const chunk of body) {
-      const bytes = isStream ? Math.min(chunk.length, maxBytes - countedBytes) : chunk.length;
-      countedBytes += bytes;
-      share.take(bytes);
-      follow(chunk);
-      if (isStream) deadline.pause();
-      yield chunk;
-      if (isStream) deadline.restart();
-    }
-    deadline.end();
-  } catch (error) {
-    const reason = whyBroken() ?? error;
-    throw reason instanceof SpartakusError ? toConnectError(reason) : reason;
+  for await (const chunk of body) {
+    const bytes = isStream ? Math.min(chunk.length, maxBytes - countedBytes) : chunk.length;
+    countedBytes += bytes;
+    share.take(bytes);
+    if (isStream) deadline.pause();
+    yield chunk;
+    if (isStream) deadline.restart();
   }
+  deadline.end();
 }
 
 interface Meters {
@@ -169,57 +189,58 @@ interface Meters {
   readonly isStream: boolean;
   /** The largest message. */
   readonly maxBytes: number;
-  /** Looks at what comes. */
-  readonly follow: (chunk: Uint8Array) => void;
   readonly deadline: BodyDeadline;
-  /** Why the body was broken off on this side, where it was. */
-  readonly whyBroken: () => SpartakusError | undefined;
 }
 
-/** Follows the depth of JSON through a body: of a whole text, or of the messages that Connect and gRPC frame alike. */
-function createDepthFollower(headers: ServerRequest['headers']): (chunk: Uint8Array) => void {
-  const isFramed = !/^application\/json\b/i.test(headers['content-type'] ?? '');
-  if (!isFramed) {
-    // What is compressed is looked at once it is not.
-    if ((headers['content-encoding'] ?? 'identity') !== 'identity') return () => undefined;
-    const depth = createJsonDepth();
-    return (chunk) => depth.push(chunk);
+/** The bodies that are one message without a frame: those of Connect's calls that are no streams. */
+const UNFRAMED = /^application\/(?:json|proto)\b/i;
+
+/** Hands a body on once it is whole, and looked at; one that is compressed is looked at once it is not. */
+async function* checkWhole(body: AsyncIterable<Uint8Array>, headers: IncomingHttpHeaders, maxBytes: number, check: Check): AsyncGenerator<Uint8Array> {
+  const chunks: Uint8Array[] = [];
+  let bytes = 0;
+  for await (const chunk of body) {
+    chunks.push(chunk);
+    bytes += chunk.length;
+    // One too many for Connect to see.
+    if (bytes > maxBytes) break;
   }
-  const header: number[] = [];
-  let leftBytes = 0;
-  let depth: JsonDepth | undefined;
-  return (chunk) => {
-    let position = 0;
-    while (position < chunk.length) {
-      if (leftBytes === 0) {
-        header.push(chunk[position] ?? 0);
-        position += 1;
-        if (header.length < 5) continue;
-        const [flags = 0, ...length] = header.splice(0);
-        leftBytes = Buffer.from(length).readUInt32BE();
-        depth = (flags & 1) === 1 ? undefined : createJsonDepth();
-      } else {
-        const part = chunk.subarray(position, position + leftBytes);
-        depth?.push(part);
-        position += part.length;
-        leftBytes -= part.length;
-      }
-    }
-  };
+  const whole = Buffer.concat(chunks, bytes);
+  if (bytes <= maxBytes && (headers['content-encoding'] ?? 'identity') === 'identity') check(whole);
+  yield whole;
 }
 
-/** A compression of JSON, that looks at the depth of what comes out. */
-function withoutDepth(compression: Compression): Compression {
+/** Hands a body on as it comes, the end of each message once that is looked at. */
+async function* checkFrames(body: AsyncIterable<Uint8Array>, maxBytes: number, check: Check): AsyncGenerator<Uint8Array> {
+  const reader = createGrpcFrameReader(maxBytes);
+  for await (const chunk of body) {
+    for (const { compressed, bytes } of reader.push(chunk)) if (!compressed) check(bytes);
+    yield chunk;
+  }
+}
+
+/** @param whyBroken why the body was broken off on this side, where it was */
+async function* translateErrors(body: AsyncIterable<Uint8Array>, whyBroken: () => SpartakusError | undefined): AsyncGenerator<Uint8Array> {
+  try {
+    yield* body;
+  } catch (error) {
+    const reason = whyBroken() ?? error;
+    throw reason instanceof SpartakusError ? toConnectError(reason) : reason;
+  }
+}
+
+/** A compression that looks at what comes out. */
+function withCheck(compression: Compression, check: Check): Compression {
   return {
     ...compression,
     async decompress(bytes, readMaxBytes) {
-      const text = await compression.decompress(bytes, readMaxBytes);
+      const message = await compression.decompress(bytes, readMaxBytes);
       try {
-        checkJsonDepth(text);
+        check(message);
       } catch (error) {
-        throw new ConnectError(messageOf(error), Code.InvalidArgument);
+        throw toConnectError(SpartakusError.from(error));
       }
-      return text;
+      return message;
     },
   };
 }

@@ -12,6 +12,7 @@ import {
   SubmitReportResponseSchema,
 } from '../../gen/spartakus/collector/v1/collector_service_pb.js';
 import { SpartakusError } from '../report/errors.ts';
+import { checkProtobufBounds } from '../report/protobuf-bounds.ts';
 import type { BodyBudget, BodyShare } from './body-budget.ts';
 import { startBodyDeadline } from './body-deadline.ts';
 import { createChunkReader } from './chunk-reader.ts';
@@ -150,6 +151,7 @@ async function decompressed({ encoding, maxMessageBytes }: Call, { compressed, b
 }
 
 function decode<Desc extends DescMessage>(schema: Desc, bytes: Uint8Array): MessageShape<Desc> {
+  checkProtobufBounds(schema, bytes);
   try {
     return fromBinary(schema, bytes);
   } catch (error) {

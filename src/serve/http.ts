@@ -10,7 +10,7 @@ import { parseJson } from '../legacy/go-json.ts';
 import { isKubermaticReport, type KubermaticSubmission, readKubermaticReport } from '../legacy/kubermatic.ts';
 import { readSpartakusReport } from '../legacy/spartakus.ts';
 import { SpartakusError } from '../report/errors.ts';
-import { checkJsonDepth } from '../report/json-depth.ts';
+import { createJsonBounds } from '../report/json-bounds.ts';
 import type { BodyBudget, BodyShare } from './body-budget.ts';
 import { startBodyDeadline } from './body-deadline.ts';
 import type { Peer } from './peer.ts';
@@ -28,9 +28,10 @@ export interface HttpRequest {
   /**
    * Reads the whole body.
    *
-   * @throws SpartakusError of kind `too-large` as soon as more than `maxBytes` came
+   * @param look sees what comes as it comes, and throws where it has seen enough
+   * @throws SpartakusError of kind `too-large` as soon as more than `maxBytes` came; what `look` throws
    */
-  readBody(maxBytes: number): Promise<Uint8Array>;
+  readBody(maxBytes: number, look: (chunk: Uint8Array) => void): Promise<Uint8Array>;
 }
 
 export interface HttpResponse {
@@ -78,8 +79,8 @@ export function createHttpRoutes({ ingest, admit, version, maxJsonBytes, keepCou
     async handle(request) {
       admit(request.headers, request.peer);
       requireJson(request.headers);
-      const body = await request.readBody(maxJsonBytes);
-      checkJsonDepth(body);
+      const bounds = createJsonBounds();
+      const body = await request.readBody(maxJsonBytes, (chunk) => bounds.push(chunk));
       const { reports, records = [], country, dialect } = read(parseJson(body));
       const sender = { ...request.peer, country, via: { protocol: 'http', dialect } as const };
       await Promise.all([
@@ -144,7 +145,7 @@ export function createHttpHandler(routes: readonly HttpRoute[], { budget, bodyTi
   return (req, res, peer) => {
     const share = budget.open();
     res.once('close', () => share.end());
-    const read = (maxBytes: number): Promise<Uint8Array> => readBody(req, maxBytes, share, bodyTimeoutMs);
+    const read: HttpRequest['readBody'] = (maxBytes, look) => readBody(req, { maxBytes, look, share, timeoutMs: bodyTimeoutMs });
     void answer(routes, req, { headers: req.headers, peer, readBody: read }, onRefusal).then((response) => send(req, res, response));
   };
 }
@@ -183,8 +184,15 @@ function errorBody(message: string): { contentType: string; body: string } {
   return { contentType: 'text/plain; charset=utf-8', body: `Error: ${message}\n` };
 }
 
+interface ReadOptions {
+  readonly maxBytes: number;
+  readonly look: (chunk: Uint8Array) => void;
+  readonly share: BodyShare;
+  readonly timeoutMs: number;
+}
+
 /** Reads by events: leaving a `for await` early would destroy the request, and its connection with it. */
-function readBody(req: ServerRequest, maxBytes: number, share: BodyShare, timeoutMs: number): Promise<Uint8Array> {
+function readBody(req: ServerRequest, { maxBytes, look, share, timeoutMs }: ReadOptions): Promise<Uint8Array> {
   return new Promise((resolve, reject) => {
     const tooLarge = (): SpartakusError => new SpartakusError('too-large', `the body is over the limit of ${maxBytes} bytes`);
     if (Number(req.headers['content-length'] ?? 0) > maxBytes) {
@@ -199,6 +207,7 @@ function readBody(req: ServerRequest, maxBytes: number, share: BodyShare, timeou
       try {
         if (bytes > maxBytes) throw tooLarge();
         share.take(chunk.length);
+        look(chunk);
         chunks.push(chunk);
       } catch (error) {
         chunks.length = 0;

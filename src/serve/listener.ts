@@ -45,6 +45,8 @@ const PREFACE = Buffer.from('PRI');
 const LOOK_MS = 1_000;
 /** Frames that break the rules, and streams that are refused, until a connection is closed. Node.js allows a thousand and a hundred. */
 const MAX_BROKEN_FRAMES = 100;
+/** How much is read of a body that was answered already: a client that is still sending would lose the answer if its connection were closed at once. */
+const MAX_DISCARDED_BYTES = 2 * 1024 * 1024;
 /** How much a client may send ahead on one stream: Node.js' 64 KiB make large reports wait for the network's round trips. */
 const STREAM_WINDOW_BYTES = 256 * 1024;
 
@@ -148,10 +150,15 @@ export async function openListener(options: ListenerOptions): Promise<Listener> 
 
 /**
  * Takes and throws away what is left of a body that nobody reads any more, so that the connection can be used again. Node.js does
- * so by itself, but not for a body that was read in part.
+ * so by itself, but not for a body that was read in part. Of what is too much the connection is closed.
  */
 function discardRest(req: IncomingMessage): void {
-  if (!req.readableEnded) req.resume();
+  if (req.readableEnded) return;
+  let leftBytes = MAX_DISCARDED_BYTES;
+  req.on('data', (chunk: Buffer) => {
+    leftBytes -= chunk.length;
+    if (leftBytes < 0) req.destroy();
+  });
 }
 
 /** Reads just enough to tell the two versions apart, and puts it back. */

@@ -16,8 +16,6 @@ const MAX_PING_STRIKES = 2;
 const PING_ANSWER_BYTES = 64;
 /** What gRPC's clients know as the reason to ping less. */
 const TOO_MANY_PINGS = Buffer.from('too_many_pings');
-/** How long a client has to read why it is sent away. */
-const LAST_WORDS_MS = 100;
 
 /**
  * Looks after one HTTP/2 connection: sends it away where it pings too often, asks its client to open another where it is old, and
@@ -75,7 +73,8 @@ export function guardSession(session: ServerHttp2Session, options: SessionGuardO
     if (strikes <= MAX_PING_STRIKES || session.closed) return;
     session.goaway(http2.constants.NGHTTP2_ENHANCE_YOUR_CALM, 0, TOO_MANY_PINGS);
     session.close();
-    later(LAST_WORDS_MS, () => session.destroy());
+    // Once the reason is on its way: a flood of pings is not to be read to its end.
+    setImmediate(() => session.destroy());
   });
   session.once('close', () => {
     for (const timer of timers) clearTimeout(timer);

@@ -1,0 +1,69 @@
+import { create, toBinary, toJsonString } from '@bufbuild/protobuf';
+import { expect, test } from 'vitest';
+
+import { SubmitReportRequestSchema } from '../../gen/spartakus/collector/v1/collector_service_pb.js';
+import { type Report, ReportSchema } from '../../gen/spartakus/report/v1/report_pb.js';
+import { checkJsonBounds, createJsonBounds } from '../../src/report/json-bounds.ts';
+import { checkProtobufBounds } from '../../src/report/protobuf-bounds.ts';
+import { makeReport } from '../contract/report-sink.ts';
+
+const utf8 = (text: string): Uint8Array => new TextEncoder().encode(text);
+
+/** A report whose every part is as short as it can be in earnest. */
+function terseReport(nodes: number): Report {
+  const report = makeReport();
+  report.nodes = Array.from({ length: nodes }, (_, index) => ({
+    $typeName: 'spartakus.report.v1.Node',
+    id: String(index),
+    capacity: ['cpu', 'memory', 'pods', 'gpu'].map((resource) => ({ $typeName: 'spartakus.report.v1.Resource', resource, value: '1' })),
+  }));
+  return report;
+}
+
+test('a report of thousands of nodes that say next to nothing is within bounds, in protobuf and in JSON', () => {
+  const report = terseReport(30_000);
+
+  expect(() => checkProtobufBounds(SubmitReportRequestSchema, toBinary(SubmitReportRequestSchema, create(SubmitReportRequestSchema, { report })))).not.toThrow();
+  expect(() => checkJsonBounds(utf8(toJsonString(ReportSchema, report)))).not.toThrow();
+});
+
+test.each([
+  ['lists in lists', '['.repeat(101)],
+  ['objects in objects', '{"a":'.repeat(101)],
+  ['objects side by side', `[${'{},'.repeat(2_000)}{}]`],
+  ['lists side by side', `[${'[],'.repeat(2_000)}[]]`],
+  ['more objects than a report has, each of some length', `[${'{"id":"12345678"},'.repeat(200_001)}{}]`],
+])('JSON of %s is refused', (_what, text) => {
+  expect(() => checkJsonBounds(utf8(text))).toThrow(/^the JSON /);
+});
+
+test('brackets within texts, behind quotes that are escaped too, are no brackets', () => {
+  expect(() => checkJsonBounds(utf8(JSON.stringify({ a: `${'['.repeat(500)}"${'{'.repeat(500)}\\`, b: '['.repeat(500) })))).not.toThrow();
+});
+
+test('JSON is followed from one chunk to the next', () => {
+  const bounds = createJsonBounds();
+  bounds.push(utf8('{"a":"\\'));
+  bounds.push(utf8(`"${'['.repeat(300)}`));
+  bounds.push(utf8('","b":'));
+
+  expect(() => bounds.push(utf8('['.repeat(100)))).toThrow('nested deeper');
+});
+
+test('protobuf of messages that take two bytes each is refused, wherever they are nested', () => {
+  const nodes = toBinary(SubmitReportRequestSchema, create(SubmitReportRequestSchema, { report: { nodes: Array.from({ length: 10_000 }, () => ({})) } }));
+  const capacity = toBinary(
+    SubmitReportRequestSchema,
+    create(SubmitReportRequestSchema, { report: { nodes: [{ capacity: Array.from({ length: 10_000 }, () => ({})) }] } }),
+  );
+
+  expect(() => checkProtobufBounds(SubmitReportRequestSchema, nodes)).toThrow(/^the message has more than /);
+  expect(() => checkProtobufBounds(SubmitReportRequestSchema, capacity)).toThrow(/^the message has more than /);
+});
+
+test('what is no protobuf is left to the decoder', () => {
+  for (let length = 16_384; length < 16_500; length += 7) {
+    const bytes = new Uint8Array(length).map((_, index) => (index * 131) % 256);
+    expect(() => checkProtobufBounds(SubmitReportRequestSchema, bytes)).not.toThrow(TypeError);
+  }
+});
