@@ -10,6 +10,8 @@ import { makeTestDatabase, type TestDatabase } from '../support/database.ts';
 import { type DbProxy, type Fate, openDbProxy } from '../support/db-proxy.ts';
 
 const OPTIONS = { appName: 'spartakus-test', connectTimeoutMs: 2_000, storeTimeoutMs: 400 };
+/** What is the embedded engine's alone is not tried on a server. */
+const ON_SERVER = (process.env['SPARTAKUS_TEST_MONGODB_URI'] ?? '') !== '';
 const RECEIVED_AT = new Date('2026-11-21T10:00:00.123Z');
 
 let database: TestDatabase;
@@ -131,6 +133,24 @@ test('reports of which the server confirms fewer than it was sent do not count a
   writesMeet({ answer: { ok: 1, n: 1 } })();
 
   expect((await put([makeReport(), makeReport()])).map(({ status }) => status)).toStrictEqual(['failed', 'failed']);
+});
+
+test.skipIf(ON_SERVER)('reports that the embedded engine has not brought to the disk do not count as stored, nor as duplicates', async () => {
+  const report = makeReport();
+  await put([report]);
+  proxy.onCommand(({ name }) => (name === 'fsync' ? { answer: { ok: 0, code: 8, errmsg: 'no' } } : 'pass'));
+
+  expect((await put([makeReport(), report])).map(({ status }) => status)).toStrictEqual(['failed', 'failed']);
+});
+
+test.skipIf(ON_SERVER)('every write to the embedded engine is followed by a write to the disk that began after it', async () => {
+  const commands: string[] = [];
+  proxy.onCommand(({ name }) => (commands.push(name), 'pass'));
+
+  await Promise.all(Array.from({ length: 20 }, () => put([makeReport()])));
+
+  expect(commands.lastIndexOf('fsync')).toBeGreaterThan(commands.lastIndexOf('insert'));
+  expect(commands.filter((name) => name === 'fsync').length).toBeLessThanOrEqual(20);
 });
 
 test('a database that takes no writes is a clear error at the start', async () => {
