@@ -43,7 +43,7 @@ export interface CollectorConfig {
   readonly keepCountry: boolean;
   /** How long the database may take to store reports, in milliseconds. */
   readonly storeTimeoutMs: number;
-  /** How long requests may take to end once the collector is told to stop, in milliseconds. */
+  /** How long it may take to stop, in milliseconds. */
   readonly shutdownGraceMs: number;
 }
 
@@ -74,8 +74,8 @@ export interface Collector {
 
 /** How long a collector that stops says so before it takes no more, in milliseconds. */
 const NOTICE_MS = 100;
-/** How long the database may take to close where requests have used up the grace, in milliseconds. */
-const CLOSE_STORE_MS = 500;
+/** The part of the grace after which connections are cut. The rest is for the database. */
+const CUT_AFTER = 0.8;
 
 /**
  * Opens the database, then the port.
@@ -130,12 +130,12 @@ async function openParts(
   });
   const onRefusal = createRefusals({ count: (protocol, kind) => metrics.countRefusal(protocol, kind), logger: quietLogger, verbose });
   const ingest = createIngest({ sink: watched, clock, randomBytes, limits, hooks: metrics.ingestHooks });
-  let endsAtMs = 0;
-  const leftMs = (): number => endsAtMs - clock.now().getTime();
+  let endsAtMs: number | undefined;
+  const leftMs = (): number => (endsAtMs === undefined ? config.shutdownGraceMs : Math.max(endsAtMs - clock.now().getTime(), 0));
   onClose(async () => {
     watched.stop();
     const stored = ingest.drain().then(() => store.close());
-    const late = await Promise.race([stored, clock.sleep(Math.max(leftMs(), CLOSE_STORE_MS)).then(() => true)]);
+    const late = await Promise.race([stored, clock.sleep(leftMs()).then(() => true)]);
     // What it has not confirmed was not answered either: the connections are gone.
     if (late === true) logger.warn({}, 'stopped without the database: it did not answer in time');
   });
@@ -176,7 +176,7 @@ async function openParts(
       { cause: error },
     );
   });
-  onClose(() => listener.close(leftMs()));
+  onClose(() => listener.close(CUT_AFTER * leftMs()));
   onClose(async () => {
     endsAtMs = clock.now().getTime() + config.shutdownGraceMs;
     // Whoever watches the health, or asks for it, is told first, and has a moment to send elsewhere. What comes is still taken.

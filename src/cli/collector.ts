@@ -98,7 +98,7 @@ export const collectorCommand = createCommand({
     'shutdown-grace': {
       placeholder: 'DURATION',
       default: '5s',
-      help: 'How long requests may take to end once SIGTERM or SIGINT came.',
+      help: 'How long it may take to stop once SIGTERM or SIGINT came; requests have four fifths of it.',
       parse: parseDurationMs,
     },
     examples: { default: 'false', help: 'Prints commands to paste once the collector listens.', parse: parseSwitch },
