@@ -28,7 +28,7 @@ export function startProgram(args: readonly string[], env: NodeJS.ProcessEnv = {
   const child = spawn(process.execPath, [...command, ...args], {
     cwd: ROOT,
     env: { PATH: process.env['PATH'], HOME: '/nonexistent', ...env },
-    stdio: ['ignore', 'pipe', 'pipe'],
+    stdio: ['pipe', 'pipe', 'pipe'],
   });
   let stdout = '';
   let stderr = '';
