@@ -1,5 +1,6 @@
-import { type DescField, type DescMessage, type Message, ScalarType } from '@bufbuild/protobuf';
+import { type DescField, type DescMessage, type Message, ScalarType, type UnknownField } from '@bufbuild/protobuf';
 import { reflect, type ReflectMessage } from '@bufbuild/protobuf/reflect';
+import { BinaryWriter } from '@bufbuild/protobuf/wire';
 import { timestampDate, type Timestamp } from '@bufbuild/protobuf/wkt';
 
 import { type Record as KubermaticRecord, RecordSchema } from '../../gen/spartakus/kubermatic/v1/record_pb.js';
@@ -21,10 +22,14 @@ export type DocumentKind = 'report' | 'kubermaticRecord';
 
 type Document = Record<string, unknown>;
 
+/** No field of the schema may have this name in JSON. */
+export const UNKNOWN_FIELDS = 'unknownFields';
+
 /**
  * The document that is stored for a report. It is made from the schema, so a field that the schema gains is stored without a
  * change here: a field has its JSON name, and is absent where the JSON of the message has none; numbers are numbers (64-bit ones
- * bigint), a Timestamp is a Date (to the millisecond).
+ * bigint), a Timestamp is a Date (to the millisecond). What a newer client sent in protobuf and this schema does not know is kept unread, as
+ * bytes under `unknownFields`, in each message that has any: a later release can decode them as a message of the same type.
  *
  * @param report has a report id
  */
@@ -67,8 +72,17 @@ function createWriter(schema: DescMessage): Writer {
     for (const { field, write } of writers) {
       if (message.isSet(field)) document[field.jsonName] = write(message);
     }
+    const unknown = message.getUnknown() ?? [];
+    if (unknown.length > 0) document[UNKNOWN_FIELDS] = encodeUnknown(unknown);
     return document;
   };
+}
+
+/** The fields as they came: https://protobuf.dev/programming-guides/encoding/ */
+function encodeUnknown(fields: readonly UnknownField[]): Uint8Array {
+  const writer = new BinaryWriter();
+  for (const { no, wireType, data } of fields) writer.tag(no, wireType).raw(data);
+  return writer.finish();
 }
 
 /** Writes one field's value. Kinds that the schema does not use are refused when the program starts, not when a report comes. */

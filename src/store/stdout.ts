@@ -14,7 +14,7 @@ import type { Outcome, ReportStore } from '../report/ports.ts';
 export function createStdoutStore(output: Writable): ReportStore {
   return {
     async put(entries) {
-      const lines = entries.map((entry) => `${JSON.stringify(entryDocument(entry).document)}\n`);
+      const lines = entries.map((entry) => `${JSON.stringify(entryDocument(entry).document, bytesAsBase64)}\n`);
       try {
         if (!output.write(lines.join(''))) await once(output, 'drain');
         return entries.map((): Outcome => ({ status: 'stored' }));
@@ -27,4 +27,9 @@ export function createStdoutStore(output: Writable): ReportStore {
     check: () => (output.destroyed ? Promise.reject(new SpartakusError('unavailable', 'standard output is closed')) : Promise.resolve()),
     close: () => Promise.resolve(),
   };
+}
+
+/** As in protobuf's JSON. */
+function bytesAsBase64(_name: string, value: unknown): unknown {
+  return value instanceof Uint8Array ? Buffer.from(value).toString('base64') : value;
 }
