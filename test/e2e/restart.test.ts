@@ -91,7 +91,7 @@ test(`${RESTARTS} rolling restarts of two collectors on one database: nothing is
   const running = [await start(), await start()] as const;
   const collectors: LocalCollector[] = [...running];
   // A client is not told when a collector stops: it runs into it, and comes again.
-  const load = startLoad({ history, dice, pickUrl: () => collectors[dice() < 0.5 ? 0 : 1]?.url, atOnce: 1 });
+  const load = startLoad({ history, dice, pickUrl: () => collectors[dice() < 0.5 ? 0 : 1]?.url, atOnce: 1, restMs: 50 });
 
   for (let restart = 0; restart < RESTARTS; restart += 1) {
     await untilAcknowledged(history, 5);

@@ -20,6 +20,8 @@ export interface LoadOptions {
   readonly pickUrl: () => string | undefined;
   /** How many reports each client sends at a time. */
   readonly atOnce?: number;
+  /** How long a client rests before it sends again, in milliseconds. */
+  readonly restMs?: number;
 }
 
 /** An answer that does not come by then is none. In milliseconds. */
@@ -62,7 +64,7 @@ function wireSender(open: (url: string) => Client): Sender {
  * One worker for each way in. A tenth of the reports goes out twice at once, over two protocols, and a tenth again although they were
  * acknowledged.
  */
-export function startLoad({ history, dice, pickUrl, atOnce = 4 }: LoadOptions): Load {
+export function startLoad({ history, dice, pickUrl, atOnce = 4, restMs = 0 }: LoadOptions): Load {
   const senders = [...WAYS_IN.map(({ open }) => wireSender(open)), legacySender()];
   /** What was sent and not acknowledged, with nobody at it. */
   const unheard: Report[] = [];
@@ -103,6 +105,7 @@ export function startLoad({ history, dice, pickUrl, atOnce = 4 }: LoadOptions): 
         ...Array.from({ length: atOnce }, () => sendOne(sender, url)),
         ...(again === undefined ? [] : [attempt(sender, url, again)]),
       ]);
+      if (restMs > 0) await sleep(restMs);
     }
     sender.close();
   };
