@@ -139,12 +139,13 @@ function openStream(transport: Transport): Client {
       const requests = async function* () {
         yield await Promise.resolve({ report });
       };
+      const receipts: Receipt[] = [];
       try {
-        const receipts: Receipt[] = [];
         for await (const { receipt } of client.streamReports(requests())) if (receipt !== undefined) receipts.push(receipt);
         return heard(receipts[0]);
       } catch (error) {
-        return refused(error);
+        // A stream that the collector ended may have brought the receipt before.
+        return receipts[0] === undefined ? refused(error) : heard(receipts[0]);
       }
     },
     close: () => undefined,
