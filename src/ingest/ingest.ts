@@ -1,6 +1,6 @@
 import { hash } from 'node:crypto';
 
-import { toBinary } from '@bufbuild/protobuf';
+import { type Message, toBinary } from '@bufbuild/protobuf';
 
 import { type Record as KubermaticRecord, RecordSchema } from '../../gen/spartakus/kubermatic/v1/record_pb.js';
 import type { Report } from '../../gen/spartakus/report/v1/report_pb.js';
@@ -158,9 +158,17 @@ function keyOf(owner: string): string {
 
 /** About how large a report is in the database, without encoding it: enough to keep a batch within bounds. */
 function estimateBytes(report: Report): number {
-  const nodes = report.nodes.reduce((sum, node) => sum + 400 + 60 * node.capacity.length, 0);
-  const extensions = report.extensions.reduce((sum, { name, value }) => sum + 60 + name.length + value.length, 0);
-  return 400 + nodes + extensions;
+  const nodes = report.nodes.reduce((sum, node) => sum + 200 + textBytes(node) + node.capacity.reduce((all, each) => all + 40 + textBytes(each), 0), 0);
+  const extensions = report.extensions.reduce((sum, extension) => sum + 60 + textBytes(extension), 0);
+  return 400 + textBytes(report) + nodes + extensions;
+}
+
+/** How long the texts of a message are, and what it has of fields that nobody knows. */
+function textBytes(message: Message): number {
+  let bytes = 0;
+  for (const value of Object.values(message)) if (typeof value === 'string') bytes += value.length;
+  for (const { data } of message.$unknown ?? []) bytes += data.length;
+  return bytes;
 }
 
 /** The same for a record, whose documents are about four times its encoding. Such records come once a day, so encoding one is cheap. */

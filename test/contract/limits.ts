@@ -1,6 +1,6 @@
 import { create } from '@bufbuild/protobuf';
 import { Code } from '@connectrpc/connect';
-import { afterEach, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 
 import { ExtensionSchema, type Report } from '../../gen/spartakus/report/v1/report_pb.js';
 import type { Limits } from '../../src/serve/limits.ts';
@@ -50,81 +50,96 @@ function padded(bytes: number): Report {
   return report;
 }
 
+const WAYS = [...WAYS_IN, LEGACY];
+
 /** What every limit that a client can see looks like, by every way in. */
 export function limitsContract(name: string, open: (limits: Partial<Limits>) => Promise<LimitedCollector>): void {
-  describe(`limits before ${name}`, () => {
-    const closers: (() => Promise<void> | void)[] = [];
-    afterEach(async () => {
-      for (const close of closers.splice(0).toReversed()) await close();
+  /** A collector with these limits, and a client of each test's own. */
+  const describeLimits = (what: string, limits: Partial<Limits>, tests: (collector: () => LimitedCollector, connect: (way: (typeof WAYS)[number]) => Client) => void): void => {
+    describe(`${what}, before ${name}`, () => {
+      let collector: LimitedCollector;
+      const clients: Client[] = [];
+      beforeAll(async () => {
+        collector = await open(limits);
+      });
+      afterEach(() => {
+        for (const client of clients.splice(0)) client.close();
+      });
+      afterAll(() => collector.close());
+      tests(
+        () => collector,
+        (way) => {
+          const client = way.open(collector.url);
+          clients.push(client);
+          return client;
+        },
+      );
     });
+  };
 
-    const start = async (limits: Partial<Limits>): Promise<LimitedCollector> => {
-      const collector = await open(limits);
-      closers.push(() => collector.close());
-      return collector;
-    };
+  describeLimits('a small limit of size', { maxProtobufBytes: 20_000, maxJsonBytes: 20_000 }, (_collector, connect) => {
+    test.each(WAYS)('a message that is larger than allowed once it is decompressed is refused for good, by $name', async (way) => {
+      const client = connect(way);
+      const bomb = makeReport();
+      bomb.extensions = [create(ExtensionSchema, { name: 'zeros', value: '0'.repeat(1_000_000) })];
 
-    describe.each([...WAYS_IN, LEGACY])('by $name', ({ open: openClient }) => {
-      const connect = (collector: LimitedCollector): Client => {
-        const client = openClient(collector.url);
-        closers.push(() => client.close());
-        return client;
-      };
+      const heard = await client.send(bomb);
 
-      test('a message that is larger than allowed once it is decompressed is refused for good', async () => {
-        const client = connect(await start({ maxProtobufBytes: 20_000, maxJsonBytes: 20_000 }));
-        const bomb = makeReport();
-        bomb.extensions = [create(ExtensionSchema, { name: 'zeros', value: '0'.repeat(1_000_000) })];
+      expect(heard).toMatchObject(TOO_MUCH);
+      expect(heard).not.toHaveProperty('retryAfterMs');
+      await expect(client.send(makeReport())).resolves.toMatchObject({ outcome: 'stored' });
+    });
+  });
 
-        const heard = await client.send(bomb);
+  describeLimits('room for four reports', { maxPendingReports: 4 }, (collector, connect) => {
+    test.each(WAYS)('one report more than may wait for the database is refused for now, and those that wait are stored, by $name', async (way) => {
+      const client = connect(way);
+      // Behind whatever the test before has left.
+      await client.send(makeReport());
+      collector().holdDatabase();
+      // More than there is room for: which of them come in is the network's choice.
+      const waiting = Array.from({ length: 8 }, () => sendLegacy(collector().url, makeReport()));
+      const report = makeReport();
+      let heard: Heard | undefined;
+      await expect.poll(async () => (heard = await Promise.race([client.send(report), tick()]))?.outcome).toBe('refused');
+      await collector().releaseDatabase();
 
-        expect(heard).toMatchObject(TOO_MUCH);
-        expect(heard).not.toHaveProperty('retryAfterMs');
-        await expect(client.send(makeReport())).resolves.toMatchObject({ outcome: 'stored' });
-      });
+      expect(heard).toMatchObject(LATER);
+      const statuses = (await Promise.all(waiting)).map(({ status }) => status);
+      expect(new Set(statuses)).toStrictEqual(new Set([204, 429]));
+      expect(statuses.filter((status) => status === 204).length).toBeLessThanOrEqual(4);
+      await expect(client.send(report)).resolves.toMatchObject({ outcome: expect.stringMatching('stored|duplicate') as string });
+    });
+  });
 
-      test('one report more than may wait for the database is refused for now, and those that wait are stored', async () => {
-        const collector = await start({ maxPendingReports: 4 });
-        const client = connect(collector);
-        collector.holdDatabase();
-        const waiting = Array.from({ length: 4 }, () => sendLegacy(collector.url, makeReport()));
-        const report = makeReport();
-        // Until all four are in.
-        let heard: Heard | undefined;
-        await expect.poll(async () => (heard = await Promise.race([client.send(report), tick()]))?.outcome).toBe('refused');
-        await collector.releaseDatabase();
+  describeLimits('a request a second', { requestsPerSecondPerAddress: 1 }, (_collector, connect) => {
+    test.each(WAYS)('an address that sends more than it may is refused for now, by $name', async (way) => {
+      await expect(untilRefused(connect(way), makeReport)).resolves.toMatchObject(LATER);
+    });
+  });
 
-        expect(heard).toMatchObject(LATER);
-        expect((await Promise.all(waiting)).map(({ status }) => status)).toStrictEqual([204, 204, 204, 204]);
-        await expect(client.send(report)).resolves.toMatchObject({ outcome: expect.stringMatching('stored|duplicate') as string });
-      });
+  describeLimits('two reports an hour', { reportsPerHourPerCluster: 2 }, (_collector, connect) => {
+    test.each(WAYS)('a cluster that sends more than it may is refused for now, and others are not, by $name', async (way) => {
+      const client = connect(way);
+      const sameCluster = (): Report => Object.assign(makeReport(), { clusterId: `same, by ${way.name}` });
 
-      test('an address that sends more a second than it may is refused for now', async () => {
-        const client = connect(await start({ requestsPerSecondPerAddress: 1 }));
+      await expect(untilRefused(client, sameCluster)).resolves.toMatchObject(LATER);
+      await expect(client.send(makeReport())).resolves.toMatchObject({ outcome: 'stored' });
+    });
+  });
 
-        await expect(untilRefused(client, makeReport)).resolves.toMatchObject(LATER);
-      });
+  describeLimits('little memory', { maxBodyBytes: 4_000 }, (_collector, connect) => {
+    test.each(WAYS)('a body for which there is no memory now is refused for now, by $name', async (way) => {
+      const client = connect(way);
 
-      test('a cluster that sends more an hour than it may is refused for now, and others are not', async () => {
-        const client = connect(await start({ reportsPerHourPerCluster: 2 }));
-        const sameCluster = (): Report => Object.assign(makeReport(), { clusterId: 'same' });
-
-        await expect(untilRefused(client, sameCluster)).resolves.toMatchObject(LATER);
-        await expect(client.send(makeReport())).resolves.toMatchObject({ outcome: 'stored' });
-      });
-
-      test('a body for which there is no memory now is refused for now', async () => {
-        const client = connect(await start({ maxBodyBytes: 4_000 }));
-
-        await expect(client.send(padded(16_000))).resolves.toMatchObject(LATER);
-        await expect(client.send(makeReport())).resolves.toMatchObject({ outcome: 'stored' });
-      });
+      await expect(client.send(padded(16_000))).resolves.toMatchObject(LATER);
+      await expect(client.send(makeReport())).resolves.toMatchObject({ outcome: 'stored' });
     });
   });
 }
 
 function tick(): Promise<undefined> {
-  return new Promise((resolve) => setTimeout(() => resolve(undefined), 200));
+  return new Promise((resolve) => setTimeout(() => resolve(undefined), 50));
 }
 
 /** The first refusal of a client that sends one report after the other. */
