@@ -15,11 +15,11 @@ import { connectRaw } from '../support/raw-http2.ts';
 import { ATTACKS, SMUGGLED } from './attacks.ts';
 
 /** How long an attack goes on, in milliseconds. */
-const ATTACK_MS = 1_200;
+const ATTACK_MS = 800;
 /** What a collector may grow by while it is attacked, in MiB. */
 const MAX_GROWTH_MIB = 32;
 /** Below it, twice as long is noise of the machine. */
-const P99_FLOOR_MS = 100;
+const P99_FLOOR_MS = 150;
 
 let program: Program;
 let url: string;

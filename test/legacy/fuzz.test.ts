@@ -16,7 +16,7 @@ import { startTestCollector, type TestCollector } from '../support/collector.ts'
 
 const SEED = Number(process.env['SPARTAKUS_TEST_SEED'] ?? Date.now() % 2 ** 31);
 const BODIES = 3_000;
-const AT_ONCE = 32;
+const AT_ONCE = 200;
 
 let collector: TestCollector;
 

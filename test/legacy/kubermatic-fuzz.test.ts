@@ -16,7 +16,7 @@ const SEED = Number(process.env['SPARTAKUS_TEST_SEED'] ?? Date.now() % 2 ** 31);
 /** Of each sample. */
 const BODIES = 1_500;
 const BODIES_OVER_HTTP = 150;
-const AT_ONCE = 16;
+const AT_ONCE = 200;
 const MARK = 'planted-mark';
 const PRIVATE_KEYS = new Set(['externalip', 'location', 'clientlocation', 'masterlocation', 'country', 'countrycode']);
 

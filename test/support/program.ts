@@ -1,8 +1,11 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
+/** What Node.js makes of the sources: a second start takes half the time. */
+const COMPILE_CACHE = path.join(ROOT, 'node_modules/.cache/compile');
 
 /** How a program ended, and what it said. */
 export interface Ended {
@@ -27,7 +30,7 @@ export interface Program {
 export function startProgram(args: readonly string[], env: NodeJS.ProcessEnv = {}, command = ['src/main.ts']): Program {
   const child = spawn(process.execPath, [...command, ...args], {
     cwd: ROOT,
-    env: { PATH: process.env['PATH'], HOME: '/nonexistent', ...env },
+    env: { PATH: process.env['PATH'], HOME: '/nonexistent', NODE_COMPILE_CACHE: COMPILE_CACHE, ...env },
     stdio: ['pipe', 'pipe', 'pipe'],
   });
   let stdout = '';
