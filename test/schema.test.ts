@@ -3,15 +3,17 @@ import { join } from 'node:path';
 import { create, fromJsonString, hasOption, toJson } from '@bufbuild/protobuf';
 import { expect, test } from 'vitest';
 import { field_policy, Origin, Privacy, type RbacRule, RbacRuleSchema, Statistic } from '../gen/spartakus/options/v1/options_pb.js';
+import { RecordSchema } from '../gen/spartakus/kubermatic/v1/record_pb.js';
 import { ReportSchema } from '../gen/spartakus/report/v1/report_pb.js';
 import { type CollectedField, listCollected } from '../src/report/collected.ts';
 
 const collected = listCollected();
+const OWN_PACKAGES = ['spartakus.report.v1', 'spartakus.kubermatic.v1'];
 
 /** What is missing or wrong in the policy of a field; nothing where it is complete. */
-function problemsOf({ path, since, origin, source, privacy, rbac, statistic, descriptor }: CollectedField): string[] {
-  const isOwnMessage = descriptor.message?.file.proto.package === 'spartakus.report.v1';
-  const parentSince = collected.find((other) => path.startsWith(`${other.path}.`))?.since ?? 1;
+function problemsOf({ path, since, origin, source, privacy, rbac, statistic, descriptor }: CollectedField, all = collected): string[] {
+  const isOwnMessage = OWN_PACKAGES.includes(descriptor.message?.file.proto.package ?? '');
+  const parentSince = all.find((other) => path.startsWith(`${other.path}.`))?.since ?? 1;
   const checks: [boolean, string][] = [
     [hasOption(descriptor, field_policy), 'has no policy'],
     [descriptor.fieldKind !== 'map', 'is a map, which the JSON paths do not know'],
@@ -33,7 +35,13 @@ function isReadRule({ resource, nonResourceUrl, verbs }: RbacRule): boolean {
 
 test('every field that can be in a report has a complete policy', () => {
   expect(collected.length).toBeGreaterThan(20);
-  expect(collected.flatMap(problemsOf)).toEqual([]);
+  expect(collected.flatMap((field) => problemsOf(field))).toEqual([]);
+});
+
+test("so has every field that can be in a record of Kubermatic's", () => {
+  const fields = listCollected(RecordSchema);
+  expect(fields.length).toBeGreaterThan(60);
+  expect(fields.flatMap((field) => problemsOf(field, fields))).toEqual([]);
 });
 
 test.each<[Partial<CollectedField>, string]>([
@@ -49,12 +57,12 @@ test.each<[Partial<CollectedField>, string]>([
   [{ rbac: [create(RbacRuleSchema, { verbs: ['get'] })] }, 'not one to read'],
 ])('an incomplete policy is found: %o', (mistake, problem) => {
   const fields = collected.filter(({ path }) => path === 'nodes[].osImage').map((field) => ({ ...field, ...mistake }));
-  expect(fields.flatMap(problemsOf)).toEqual([expect.stringContaining(problem)]);
+  expect(fields.flatMap((field) => problemsOf(field))).toEqual([expect.stringContaining(problem)]);
 });
 
 test('a field without options is found', () => {
   // A message of another package, whose fields have no policies.
-  expect(listCollected(RbacRuleSchema).flatMap(problemsOf)).toContain('apiGroup has no policy');
+  expect(listCollected(RbacRuleSchema).flatMap((field) => problemsOf(field))).toContain('apiGroup has no policy');
 });
 
 test('JSON of 2016 is the JSON of the schema: nothing unknown, nothing lost, nothing added', () => {

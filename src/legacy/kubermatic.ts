@@ -60,7 +60,21 @@ export function isKubermaticReport(json: JsonValue): boolean {
  * @throws SpartakusError of kind `invalid` with the path of the field that is wrong
  */
 export function readKubermaticReport(json: JsonValue, { keepCountry }: KubermaticOptions): KubermaticSubmission {
-  const { envelope, pathOf } = readEnvelope(json);
+  const { envelope, pathOf } = readJsonEnvelope(json);
+  return readEnvelope(envelope, { keepCountry }, pathOf);
+}
+
+/**
+ * The same for an envelope that came as a message; its records become those that are handed back.
+ *
+ * @param pathOf what the path of a record's field starts with
+ * @throws SpartakusError of kind `invalid` with the path of the field that is wrong
+ */
+export function readEnvelope(
+  envelope: Envelope,
+  { keepCountry }: KubermaticOptions,
+  pathOf = (index: number): string => `records[${index}].`,
+): KubermaticSubmission {
   checkVersion(envelope.version, 'version');
   if (envelope.records.length > MAX_RECORDS) throw wrong('records', `expected at most ${MAX_RECORDS}, got ${envelope.records.length}`);
   const envelopeTime = readTime(envelope.time, 'time');
@@ -80,7 +94,7 @@ export function readKubermaticReport(json: JsonValue, { keepCountry }: Kubermati
 }
 
 /** The envelope, or a bare record in one; and what the path of a record's field starts with. */
-function readEnvelope(json: JsonValue): { readonly envelope: Envelope; readonly pathOf: (index: number) => string } {
+function readJsonEnvelope(json: JsonValue): { readonly envelope: Envelope; readonly pathOf: (index: number) => string } {
   const keys = new Set(isObject(json) ? Object.keys(json).map(foldKey) : []);
   if (keys.has('kind') && !keys.has('records')) {
     const record = readGoJson(RecordSchema, json, READING);

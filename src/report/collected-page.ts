@@ -16,6 +16,9 @@ export interface CollectedPage {
   readonly docs: ReadonlyMap<string, string>;
 }
 
+/** The package of the records that Kubermatic's agents make. */
+const KUBERMATIC = 'spartakus.kubermatic.v1';
+
 /** What a page says where the volunteer can never look, whatever it is asked to collect. */
 const NEVER_READ = ['secrets', 'config maps', 'events', 'logs', 'users'];
 
@@ -36,23 +39,11 @@ ${intro}
 The names are those of the JSON and of the database. "Since" is the version of the schema that brought the field: 1 is what the
 original Spartakus sent, and all that a collector of its kind is sent. "With" is what \`--collect\` has to name for it.
 
-${table(
-  ['Field', 'Read from', 'Made anonymous', 'To learn', 'Since', 'With'],
-  fields.map((field) => [code(field.path), origin(field), treatmentLink(field.privacy), purpose(field, docs), String(field.since), collectedWith(field)]),
-)}
-
-${[...Map.groupBy(fields, ({ descriptor }) => descriptor)]
-  .map(([descriptor, same]) => `${same.map(({ path }) => `**${code(path)}**`).join(', ')}: ${text(docOf(docs, descriptor))}`)
-  .join('\n\n')}
+${renderFields(fields, docs, { head: 'With', cell: collectedWith })}
 
 ## How values are made anonymous
 
-${usedTreatments(fields)
-  .map((privacy) => {
-    const uses = fields.filter((field) => field.privacy === privacy).map(({ path }) => code(path));
-    return `### ${capital(valueName(PrivacySchema, privacy))}\n\n${text(valueDoc(docs, PrivacySchema, privacy))}\n\n${uses.join(', ')}`;
-  })
-  .join('\n\n')}
+${renderTreatments(fields, docs)}
 
 ### What you write yourself
 
@@ -86,13 +77,48 @@ images (see above).
 `;
 }
 
+/**
+ * The table of fields, and below it what the schema says of each, as Markdown.
+ *
+ * @param last another column, the last one
+ */
+export function renderFields(
+  fields: readonly CollectedField[],
+  docs: ReadonlyMap<string, string>,
+  last?: { readonly head: string; readonly cell: (field: CollectedField) => string },
+): string {
+  const head = ['Field', 'Read from', 'Made anonymous', 'To learn', 'Since', ...(last === undefined ? [] : [last.head])];
+  const rows = fields.map((field) => [
+    code(field.path),
+    origin(field),
+    treatmentLink(field.privacy),
+    purpose(field, docs),
+    String(field.since),
+    ...(last === undefined ? [] : [last.cell(field)]),
+  ]);
+  const comments = [...Map.groupBy(fields, ({ descriptor }) => descriptor)].map(
+    ([descriptor, same]) => `${same.map(({ path }) => `**${code(path)}**`).join(', ')}: ${text(docOf(docs, descriptor))}`,
+  );
+  return [table(head, rows), ...comments].join('\n\n');
+}
+
+/** Each treatment of the fields under a heading of the third level, as Markdown. */
+export function renderTreatments(fields: readonly CollectedField[], docs: ReadonlyMap<string, string>): string {
+  return usedTreatments(fields)
+    .map((privacy) => {
+      const uses = fields.filter((field) => field.privacy === privacy).map(({ path }) => code(path));
+      return `### ${capital(valueName(PrivacySchema, privacy))}\n\n${text(valueDoc(docs, PrivacySchema, privacy))}\n\n${uses.join(', ')}`;
+    })
+    .join('\n\n');
+}
+
 /** A ClusterRole as YAML. Every text is quoted as JSON does it, which YAML reads. */
-export function renderClusterRole(rules: readonly PolicyRule[]): string {
+export function renderClusterRole(rules: readonly PolicyRule[], name = 'spartakus-volunteer'): string {
   const lines = rules.flatMap((rule) =>
     Object.entries(rule).map(([key, values], index) => `${index === 0 ? '  - ' : '    '}${key}: ${JSON.stringify(values).replaceAll('","', '", "')}`),
   );
   const list = lines.length === 0 ? ['rules: []'] : ['rules:', ...lines];
-  return ['apiVersion: rbac.authorization.k8s.io/v1', 'kind: ClusterRole', 'metadata:', '  name: spartakus-volunteer', ...list].join('\n');
+  return ['apiVersion: rbac.authorization.k8s.io/v1', 'kind: ClusterRole', 'metadata:', `  name: ${name}`, ...list].join('\n');
 }
 
 /** What --collect brings and these rules do not allow. */
@@ -117,8 +143,8 @@ function purpose({ statistic }: CollectedField, docs: ReadonlyMap<string, string
   return statistic === Statistic.NONE ? '' : text(valueDoc(docs, StatisticSchema, statistic)).replace(/\.$/, '').replace(/^[A-Z]/, (letter) => letter.toLowerCase());
 }
 
-function origin({ origin: who, source }: CollectedField): string {
-  if (who === Origin.VOLUNTEER) return `the volunteer: ${text(source)}`;
+function origin({ origin: who, source, descriptor }: CollectedField): string {
+  if (who === Origin.VOLUNTEER) return `${descriptor.parent.file.proto.package === KUBERMATIC ? 'the agent' : 'the volunteer'}: ${text(source)}`;
   if (who === Origin.ADMINISTRATOR) return `the administrator: ${text(source)}`;
   return text(source);
 }

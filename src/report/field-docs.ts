@@ -40,7 +40,7 @@ export const FIELD_DOCS: ReadonlyMap<string, string> = new Map([
   ["field spartakus.report.v1.Lifetimes.services_seconds", "The average age of the services, in seconds."],
   ["field spartakus.report.v1.Report.missing", "What was asked for and is not in the report, or not whole. Absent where nothing is missing."],
   ["field spartakus.report.v1.Missing.what", "The path of the field in this report's JSON, such as \"nodes[]\" or \"workloads.pods[]\"; for extensions, whichever file or key it is about, \"extensions[]\"."],
-  ["field spartakus.report.v1.Missing.reason", "Why: \"not permitted\" or \"failed\"; of extensions \"unreadable file\", \"not a JSON object\" or \"not a qualified name\"."],
+  ["field spartakus.report.v1.Missing.reason", "Why: \"not permitted\" or \"failed\"; of extensions \"unreadable file\", \"not a JSON object\" or \"not a qualified name\"; of what Kubermatic's agent reads also \"not installed\", and \"ambiguous\" where there are two of what there may be one of."],
   ["enum value spartakus.options.v1.Privacy.PRIVACY_UNSPECIFIED", "Never used: every policy names a treatment."],
   ["enum value spartakus.options.v1.Privacy.PRIVACY_VERBATIM", "Sent as it was read: it names a product or a quantity, never a person, a machine or an address."],
   ["enum value spartakus.options.v1.Privacy.PRIVACY_KEYED_HASH", "An HMAC-SHA-256 with a key that never leaves the cluster: stable, and not to be guessed by whoever receives it."],
@@ -70,4 +70,9 @@ export const FIELD_DOCS: ReadonlyMap<string, string> = new Map([
   ["enum value spartakus.options.v1.Statistic.STATISTIC_WORKLOADS", "How many workloads of each kind namespaces hold."],
   ["enum value spartakus.options.v1.Statistic.STATISTIC_LIFETIMES", "How long namespaces, pods and services live."],
   ["enum value spartakus.options.v1.Statistic.STATISTIC_COMPLETENESS", "How complete reports are, so that what was not read is not taken for what is not there."],
+  ["enum value spartakus.options.v1.Statistic.STATISTIC_KUBERMATIC_INSTALLATIONS", "How many installations of Kubermatic report, and how large they are."],
+  ["enum value spartakus.options.v1.Statistic.STATISTIC_KUBERMATIC_VERSIONS", "Which editions and versions of Kubermatic, and of Kubernetes in its user clusters, are in use."],
+  ["enum value spartakus.options.v1.Statistic.STATISTIC_KUBERMATIC_PROVIDERS", "Which clouds and regions seeds offer, and user clusters use."],
+  ["enum value spartakus.options.v1.Statistic.STATISTIC_KUBERMATIC_FEATURES", "Which features of Kubermatic are used."],
+  ["enum value spartakus.options.v1.Statistic.STATISTIC_KUBERMATIC_MACHINES", "Which machines user clusters have."],
 ]);

@@ -10,14 +10,18 @@ import {
 } from '../../gen/spartakus/collector/v1/collector_service_pb.js';
 import type { Report } from '../../gen/spartakus/report/v1/report_pb.js';
 import type { Protocol } from '../ingest/hooks.ts';
+import type { Envelope } from '../../gen/spartakus/kubermatic/v1/envelope_pb.js';
 import type { Accepted, Ingest } from '../ingest/ingest.ts';
 import { SpartakusError } from '../report/errors.ts';
 import { toRefusal } from './status.ts';
 import type { OnRefusal } from './refusals.ts';
+import { acceptEnvelope } from './kubermatic-envelope.ts';
 import type { Peer } from './peer.ts';
 
 export interface ReportReceiverOptions {
   readonly ingest: Ingest;
+  /** Whether the countries that Kubermatic's clients send are kept; nothing else of a location ever is. */
+  readonly keepCountry: boolean;
   /** How long a client is asked to wait between two reports, in milliseconds, at least 0; as long as it wishes where absent. */
   readonly nextReportAfterMs?: number;
   /** Waits until a peer may send one more report of a stream, or the signal is aborted. */
@@ -38,6 +42,12 @@ export interface ReportReceiver {
   /** @throws SpartakusError what became of a report that is not stored */
   submit(report: Report | undefined, caller: Caller): Promise<Receipt>;
   /**
+   * A receipt for each record of an envelope of Kubermatic's, in their order.
+   *
+   * @throws SpartakusError `invalid` with the field that is wrong; nothing is stored then
+   */
+  submitEnvelope(envelope: Envelope | undefined, caller: Caller): Promise<Receipt[]>;
+  /**
    * Reads reports and yields their receipts as commits finish: reading does not wait for commits. It waits where too much is
    * pending, or where the peer comes too fast, so that flow control reaches the client.
    *
@@ -53,7 +63,7 @@ export interface ReportReceiver {
  */
 const MAX_PENDING_PER_STREAM = 256;
 
-export function createReportReceiver({ ingest, nextReportAfterMs, pace, onRefusal, stopping }: ReportReceiverOptions): ReportReceiver {
+export function createReportReceiver({ ingest, keepCountry, nextReportAfterMs, pace, onRefusal, stopping }: ReportReceiverOptions): ReportReceiver {
   const policy = create(PolicySchema, nextReportAfterMs === undefined ? {} : { nextReportAfter: durationFromMs(nextReportAfterMs) });
 
   const submit = async (report: Report | undefined, { protocol, ...peer }: Caller): Promise<Receipt> => {
@@ -68,6 +78,15 @@ export function createReportReceiver({ ingest, nextReportAfterMs, pace, onRefusa
       onRefusal(caller.protocol, error);
       return refusedReceipt(report, SpartakusError.from(error), policy);
     }
+  };
+
+  const submitEnvelope = async (envelope: Envelope | undefined, caller: Caller): Promise<Receipt[]> => {
+    const outcomes = await acceptEnvelope(envelope, { ingest, keepCountry, caller });
+    return outcomes.map((outcome) => {
+      if (!('error' in outcome)) return acceptedReceipt(outcome, policy);
+      onRefusal(caller.protocol, outcome.error);
+      return refusedReceipt(outcome, outcome.error, policy);
+    });
   };
 
   async function* stream(
@@ -133,10 +152,10 @@ export function createReportReceiver({ ingest, nextReportAfterMs, pace, onRefusa
     if (failure !== undefined) throw failure.reason;
   }
 
-  return { submit, stream };
+  return { submit, submitEnvelope, stream };
 }
 
-function refusedReceipt(report: Report | undefined, error: SpartakusError, policy: Policy): Receipt {
+function refusedReceipt(report: { readonly reportId: string } | undefined, error: SpartakusError, policy: Policy): Receipt {
   return create(ReceiptSchema, { reportId: report?.reportId ?? '', outcome: Outcome.REFUSED, refusal: toRefusal(error), policy });
 }
 

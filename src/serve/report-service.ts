@@ -30,5 +30,12 @@ export function createReportService(receiver: ReportReceiver): (router: ConnectR
           throw error instanceof ConnectError ? error : toConnectError(SpartakusError.from(error));
         }
       },
+      async submitKubermaticReport({ envelope }, context) {
+        try {
+          return { receipts: await receiver.submitEnvelope(envelope, callerOf(context)) };
+        } catch (error) {
+          throw toConnectError(SpartakusError.from(error));
+        }
+      },
     });
 }

@@ -7,6 +7,7 @@
 import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import type { Message } from "@bufbuild/protobuf";
 import type { Report } from "../../report/v1/report_pb.js";
+import type { Envelope } from "../../kubermatic/v1/envelope_pb.js";
 import type { Duration } from "@bufbuild/protobuf/wkt";
 
 /**
@@ -95,7 +96,47 @@ export declare type StreamReportsResponse = Message<"spartakus.collector.v1.Stre
 export declare const StreamReportsResponseSchema: GenMessage<StreamReportsResponse>;
 
 /**
- * What became of one report.
+ * What the reporter of a Kubermatic installation sends.
+ *
+ * @generated from message spartakus.collector.v1.SubmitKubermaticReportRequest
+ */
+export declare type SubmitKubermaticReportRequest = Message<"spartakus.collector.v1.SubmitKubermaticReportRequest"> & {
+  /**
+   * The envelope with its records; required, and so is its client_uuid.
+   *
+   * @generated from field: spartakus.kubermatic.v1.Envelope envelope = 1;
+   */
+  envelope?: Envelope | undefined;
+};
+
+/**
+ * Describes the message spartakus.collector.v1.SubmitKubermaticReportRequest.
+ * Use `create(SubmitKubermaticReportRequestSchema)` to create a new message.
+ */
+export declare const SubmitKubermaticReportRequestSchema: GenMessage<SubmitKubermaticReportRequest>;
+
+/**
+ * What became of its records.
+ *
+ * @generated from message spartakus.collector.v1.SubmitKubermaticReportResponse
+ */
+export declare type SubmitKubermaticReportResponse = Message<"spartakus.collector.v1.SubmitKubermaticReportResponse"> & {
+  /**
+   * One for each record, in their order.
+   *
+   * @generated from field: repeated spartakus.collector.v1.Receipt receipts = 1;
+   */
+  receipts: Receipt[];
+};
+
+/**
+ * Describes the message spartakus.collector.v1.SubmitKubermaticReportResponse.
+ * Use `create(SubmitKubermaticReportResponseSchema)` to create a new message.
+ */
+export declare const SubmitKubermaticReportResponseSchema: GenMessage<SubmitKubermaticReportResponse>;
+
+/**
+ * What became of one report, or of one record.
  *
  * @generated from message spartakus.collector.v1.Receipt
  */
@@ -270,6 +311,20 @@ export declare const CollectorService: GenService<{
     methodKind: "bidi_streaming";
     input: typeof StreamReportsRequestSchema;
     output: typeof StreamReportsResponseSchema;
+  },
+  /**
+   * Stores the records of Kubermatic's agents, and answers each with one receipt, in the order of the records: one that is refused
+   * does not touch the others. A record without an id gets the one that POST /api/kubermatic/v1 derives for it, so that the same
+   * envelope may be sent again by either road.
+   *
+   * Errors: INVALID_ARGUMENT names the field that is wrong, and nothing is stored.
+   *
+   * @generated from rpc spartakus.collector.v1.CollectorService.SubmitKubermaticReport
+   */
+  submitKubermaticReport: {
+    methodKind: "unary";
+    input: typeof SubmitKubermaticReportRequestSchema;
+    output: typeof SubmitKubermaticReportResponseSchema;
   },
 }>;
 

@@ -7,13 +7,16 @@
 //
 // Each comment names the source: "v2" is the released record of kubermatic/telemetry-client v0.3.0 to v0.5.2 (v1, of v0.1.0 to
 // v0.2.2, has fewer fields), "proposal" the camelCase record of the Kubermatic agent's proposal. Fields of the first have the
-// released name as their name here and the proposal's as their name in JSON. Names of objects come as UUIDs: version 3 (MD5) of the
-// name with the nil namespace. Whatever is optional is absent where the client did not send it, and kept where it is false or empty.
+// released name as their name here and the proposal's as their name in JSON. Names of objects come as UUIDs: this project's agents make
+// version 8 of them with a key, the released ones version 3 (MD5) of the name with the nil namespace, which can be guessed. Whatever is
+// optional is absent where the client did not send it, and kept where it is false or empty.
+//
+// The options say what this project's agents do. Their records have the version "v2" and, with it, the proposal's fields.
 
 import type { GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
 import type { Message } from "@bufbuild/protobuf";
 import type { Timestamp } from "@bufbuild/protobuf/wkt";
-import type { Node } from "../../report/v1/report_pb.js";
+import type { Missing, Node } from "../../report/v1/report_pb.js";
 
 /**
  * Describes the file spartakus/kubermatic/v1/record.proto.
@@ -119,9 +122,9 @@ export declare type Record = Message<"spartakus.kubermatic.v1.Record"> & {
   machineDeployments: MachineDeployment[];
 
   /**
-   * What tells this record from all others: a UUIDv7 (RFC 9562) in lower case. No released client sends one: the collector derives
-   * it from the record's time and content, so that a record that was sent again is stored once. In the database it is the
-   * document's _id.
+   * What tells this record from all others: a UUIDv7 (RFC 9562) in lower case, made once, when the record is. No released client
+   * sends one: the collector derives it from the record's time and content. Either way a record that was sent again is stored once.
+   * In the database it is the document's _id.
    *
    * @generated from field: string report_id = 14 [json_name = "reportID"];
    */
@@ -133,6 +136,14 @@ export declare type Record = Message<"spartakus.kubermatic.v1.Record"> & {
    * @generated from field: string client_uuid = 15 [json_name = "clientUUID"];
    */
   clientUuid: string;
+
+  /**
+   * What the agent was to read and is not in the record, or not whole, so that it is not taken for what is not there. Only this
+   * project's agent says so.
+   *
+   * @generated from field: repeated spartakus.report.v1.Missing missing = 16;
+   */
+  missing: Missing[];
 };
 
 /**
@@ -155,7 +166,7 @@ export declare type Seed = Message<"spartakus.kubermatic.v1.Seed"> & {
   uuid: string;
 
   /**
-   * The country it is in, ISO 3166-1 alpha-2 by convention. Seed .spec.country; v1, v2, proposal. Dropped unless the operator keeps
+   * The country it is in, ISO 3166-1 alpha-2: two letters, or absent. Seed .spec.country; v1, v2, proposal. Dropped unless the operator keeps
    * countries.
    *
    * @generated from field: optional string country = 2;
@@ -204,7 +215,7 @@ export declare type Datacenter = Message<"spartakus.kubermatic.v1.Datacenter"> &
   uuid: string;
 
   /**
-   * The country it is in, ISO 3166-1 alpha-2 by convention. Datacenter .country; v1, v2, proposal. Dropped unless the operator keeps
+   * The country it is in, ISO 3166-1 alpha-2: two letters, or absent. Datacenter .country; v1, v2, proposal. Dropped unless the operator keeps
    * countries.
    *
    * @generated from field: optional string country = 2;
@@ -219,7 +230,8 @@ export declare type Datacenter = Message<"spartakus.kubermatic.v1.Datacenter"> &
   provider?: string | undefined;
 
   /**
-   * The region under the cloud's own name for it, such as "eu-central-1"; with OpenStack and vSphere, under the operator's.
+   * The region under the cloud's own name for it, such as "eu-central-1"; "unknown" for any that is not on the list, as are those of
+   * OpenStack, vSphere and Anexia, which operators name. (The released agent sends those too.)
    * Datacenter .spec.<provider>.region or .location; v1, v2, proposal.
    *
    * @generated from field: optional string region = 4;
@@ -254,7 +266,7 @@ export declare type Cluster = Message<"spartakus.kubermatic.v1.Cluster"> & {
   seedUuid: string;
 
   /**
-   * The UUID of the project that it belongs to; that of the empty name where the released agent found none. Cluster
+   * The UUID of the project that it belongs to; absent where there is none (the released agent sends that of the empty name). Cluster
    * .metadata.labels["project-id"]; v1, v2, proposal.
    *
    * @generated from field: string project_uuid = 3 [json_name = "projectUUID"];
@@ -461,7 +473,7 @@ export declare const MLASettingsSchema: GenMessage<MLASettings>;
  */
 export declare type MachineDeployment = Message<"spartakus.kubermatic.v1.MachineDeployment"> & {
   /**
-   * The operating system, such as "ubuntu". MachineDeployment .spec.template.spec.providerSpec.value.operatingSystem; proposal.
+   * The operating system, such as "ubuntu"; "unknown" for any that Kubermatic does not know. MachineDeployment .spec.template.spec.providerSpec.value.operatingSystem; proposal.
    *
    * @generated from field: optional string os = 1;
    */
@@ -502,7 +514,7 @@ export declare type SSHKey = Message<"spartakus.kubermatic.v1.SSHKey"> & {
   uuid: string;
 
   /**
-   * The UUIDs of the projects that own it. UserSSHKey .metadata.ownerReferences; v1 and v2 send one text, the proposal a list.
+   * The UUIDs of the projects that own it. UserSSHKey .metadata.ownerReferences, or .spec.project until it has one; v1 and v2 send one text, the proposal a list.
    *
    * @generated from field: repeated string owner_project_uuid = 2 [json_name = "ownerProjectUUID"];
    */

@@ -412,6 +412,41 @@ export enum Statistic {
    * @generated from enum value: STATISTIC_COMPLETENESS = 18;
    */
   COMPLETENESS = 18,
+
+  /**
+   * How many installations of Kubermatic report, and how large they are.
+   *
+   * @generated from enum value: STATISTIC_KUBERMATIC_INSTALLATIONS = 30;
+   */
+  KUBERMATIC_INSTALLATIONS = 30,
+
+  /**
+   * Which editions and versions of Kubermatic, and of Kubernetes in its user clusters, are in use.
+   *
+   * @generated from enum value: STATISTIC_KUBERMATIC_VERSIONS = 31;
+   */
+  KUBERMATIC_VERSIONS = 31,
+
+  /**
+   * Which clouds and regions seeds offer, and user clusters use.
+   *
+   * @generated from enum value: STATISTIC_KUBERMATIC_PROVIDERS = 32;
+   */
+  KUBERMATIC_PROVIDERS = 32,
+
+  /**
+   * Which features of Kubermatic are used.
+   *
+   * @generated from enum value: STATISTIC_KUBERMATIC_FEATURES = 33;
+   */
+  KUBERMATIC_FEATURES = 33,
+
+  /**
+   * Which machines user clusters have.
+   *
+   * @generated from enum value: STATISTIC_KUBERMATIC_MACHINES = 34;
+   */
+  KUBERMATIC_MACHINES = 34,
 }
 
 /**
