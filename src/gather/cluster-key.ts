@@ -74,7 +74,7 @@ export async function readClusterKey(kube: KubeClient): Promise<string> {
     throw new SpartakusError(
       answer.status === 403 ? 'forbidden' : 'not-found',
       `The uid of the kube-system namespace, the key that makes ids anonymous, cannot be read: the Kubernetes API answered GET` +
-        ` ${KEY_PATH} with ${answer.status}. Grant the rule ${ruleFor(KEY_PATH)} to the account that the volunteer uses, in a` +
+        ` ${KEY_PATH} with ${answer.status}. Grant the rule ${ruleFor(KEY_PATH)} to the account that asks, in a` +
         ` ClusterRole, or give a key of your own with --id-key-file.`,
     );
   }

@@ -6,6 +6,8 @@ export interface KubeCredentials {
   readonly server: string;
   /** Authorization. */
   readonly headers: Readonly<Record<string, string>>;
+  /** What messages call the server by, where its address is a secret itself; they repeat nothing then of what a connection says. */
+  readonly alias?: string;
   /** TLS material; an agent only where the way leads through a proxy. */
   readonly options: RequestOptions;
 }

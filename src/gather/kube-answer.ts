@@ -97,13 +97,13 @@ function kindOf(status: number): ErrorKind {
 
 function adviceFor(status: number, path: string): string {
   if (status === 401) return ' It does not know who asks: is the token or certificate of this cluster, and not expired?';
-  if (status === 403) return ` Grant the rule ${ruleFor(path)} to the account that the volunteer uses, in a ClusterRole.`;
+  if (status === 403) return ` Grant the rule ${ruleFor(path)} to the account that asks, in a ClusterRole.`;
   return '';
 }
 
 /** The rule of a ClusterRole that allows a GET of the path, as YAML in one line, ready to be pasted. */
 export function ruleFor(path: string): string {
-  const match = /^\/(?:api\/[^/]+|apis\/([^/]+)\/[^/]+)\/([^/]+)(?:\/([^/]+))?$/.exec(path);
+  const match = /^\/(?:api\/[^/]+|apis\/([^/]+)\/[^/]+)\/(?:namespaces\/[^/]+\/(?=[^/]))?([^/]+)(?:\/([^/]+))?$/.exec(path);
   if (match === null) return `{nonResourceURLs: ["${path}"], verbs: [get]}`;
   const [, group = '', resource = '', name] = match;
   return name === undefined

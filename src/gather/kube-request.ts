@@ -15,6 +15,8 @@ const SMALLEST_BODY = 65_536;
 export interface KubeRequest {
   /** The API server, such as "https://10.0.0.1:443", with a path where it stands behind one. */
   readonly server: string;
+  /** See KubeCredentials. */
+  readonly alias?: string | undefined;
   /** Path and query, from "/api" or the like on. */
   readonly target: string;
   readonly accept: string;
@@ -50,12 +52,12 @@ export async function sendRequest(request: KubeRequest): Promise<KubeAnswer> {
     };
   } catch (error) {
     if (error instanceof SpartakusError) throw error;
-    const asked = `GET ${path} of ${url.origin}`;
+    const asked = `GET ${path} of ${request.alias ?? url.origin}`;
     if (deadline.aborted) {
       throw new SpartakusError('unavailable', `The Kubernetes API did not answer ${asked} within ${request.timeoutMs / 1000} s.`);
     }
     if (request.signal.aborted) throw new SpartakusError('unavailable', `${asked} was given up, because the program stops.`);
-    throw new SpartakusError('unavailable', `The Kubernetes API did not answer ${asked}: ${messageOf(error)}.${adviceFor(error)}`);
+    throw new SpartakusError('unavailable', `The Kubernetes API did not answer ${asked}: ${request.alias === undefined ? messageOf(error) : codeOf(error)}.${adviceFor(error)}`);
   }
 }
 
@@ -106,8 +108,13 @@ function secondsToMs(header: string | undefined): number | undefined {
   return header !== undefined && /^\d{1,6}$/.test(header) ? Number(header) * 1000 : undefined;
 }
 
+/** Node.js' word for what went wrong, such as "ECONNREFUSED": its sentences hold addresses and names. */
+function codeOf(error: unknown): string {
+  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : 'the connection failed';
+}
+
 function adviceFor(error: unknown): string {
-  const code = error instanceof Error && 'code' in error ? String(error.code) : '';
+  const code = codeOf(error);
   return /CERT|VERIFY|ISSUER|SELF_SIGNED/.test(code)
     ? " Its certificate does not hold against the CA of the service account or kubeconfig: is this the cluster's own CA and address?"
     : '';

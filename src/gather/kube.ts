@@ -34,10 +34,13 @@ export interface KubeConfig {
   readonly context?: string;
 }
 
-export interface KubeOptions {
+export interface KubeOptions extends RequestLimits {
   readonly env: NodeJS.ProcessEnv;
   /** Where the pod's service account is mounted. */
   readonly serviceAccountDir?: string;
+}
+
+export interface RequestLimits {
   /** How long one answer may take, in milliseconds. */
   readonly timeoutMs?: number;
   /** How long one answer may be: a page of 100 nodes is about 1.2 MB as a rule. */
@@ -70,11 +73,15 @@ export interface KubeClient {
  * A kubeconfig that cannot be read, or a context that is not in it, is a SpartakusError `invalid` that names the flag.
  */
 export async function openKubeClient(config: KubeConfig, options: KubeOptions): Promise<KubeClient> {
-  const { env, serviceAccountDir = SERVICE_ACCOUNT_DIR, timeoutMs = 30_000, maxBodyBytes = 64 * 1024 * 1024 } = options;
-  const { clock = MACHINE_CLOCK } = options;
+  const { env, serviceAccountDir = SERVICE_ACCOUNT_DIR } = options;
+  return createKubeClient(await chooseAccess(config, env, serviceAccountDir), options);
+}
+
+/** A client of the cluster that the access leads to. No request is sent yet. */
+export function createKubeClient(access: KubeAccess, options: RequestLimits = {}): KubeClient {
+  const { timeoutMs = 30_000, maxBodyBytes = 64 * 1024 * 1024, clock = MACHINE_CLOCK } = options;
   const nowMs = (): number => clock.now().getTime();
   const throttle = createThrottle(clock);
-  const access = await chooseAccess(config, env, serviceAccountDir);
   const stop = new AbortController();
   // TLS material is part of what an agent knows its sockets by: rotated certificates get new connections by themselves.
   const agent = new https.Agent(AGENT_OPTIONS);
@@ -91,9 +98,10 @@ export async function openKubeClient(config: KubeConfig, options: KubeOptions): 
 
   const send = async (target: string, accept: string): Promise<KubeAnswer> => {
     await throttle.wait(stop.signal);
-    const { server, headers, options: tls } = await credentials();
+    const { server, alias, headers, options: tls } = await credentials();
     const answer = await sendRequest({
       server,
+      alias,
       target,
       accept,
       headers,

@@ -6,10 +6,13 @@ import type { Logger } from '../report/ports.ts';
 import type { KubeClient } from './kube.ts';
 
 /** Why something is missing; nothing else is ever said of it in a report. */
-export type MissingReason = 'not permitted' | 'failed' | 'unreadable file' | 'not a JSON object' | 'not a qualified name';
+export type MissingReason = 'not permitted' | 'not installed' | 'failed' | 'unreadable file' | 'not a JSON object' | 'not a qualified name' | 'ambiguous';
 
-/** What costs the whole report: `anything` that is not a missing right, or only what concerns every request. */
-export type Costly = 'anything' | 'little';
+/**
+ * What costs the whole report: `anything` that is not a missing right; only what concerns every request; or `nothing`, where another cluster
+ * than the own one is asked.
+ */
+export type Costly = 'anything' | 'little' | 'nothing';
 
 /** Keeps record of what could not be gathered, while the rest goes on. */
 export interface MissingRecord {
@@ -50,9 +53,9 @@ export function createMissingRecord(kube: KubeClient, logger: Logger | undefined
         return value;
       } catch (thrown) {
         const error = SpartakusError.from(thrown);
-        const isBearable = error.kind === 'forbidden' || (costly === 'little' && error.kind !== 'unauthenticated');
+        const isBearable = error.kind === 'forbidden' || costly === 'nothing' || (costly === 'little' && error.kind !== 'unauthenticated');
         if (kube.isClosed() || !isBearable) throw error;
-        const reason = error.kind === 'forbidden' ? 'not permitted' : 'failed';
+        const reason = reasonOf(error);
         record(what, reason);
         // Two parts of a report may be read from one list, which fails once.
         if (!failures.has(error)) logger?.warn({ what, reason }, `The report goes without ${what}: ${error.message}`);
@@ -62,4 +65,9 @@ export function createMissingRecord(kube: KubeClient, logger: Logger | undefined
     },
     totalFailure: () => (worked === 0 ? [...failures][0] : undefined),
   };
+}
+
+function reasonOf({ kind }: SpartakusError): MissingReason {
+  if (kind === 'forbidden') return 'not permitted';
+  return kind === 'not-found' ? 'not installed' : 'failed';
 }

@@ -5,7 +5,7 @@ import type { NodeIdentifier } from '../report/anonymize.ts';
 import { assembleNode } from '../report/assemble.ts';
 import { PROTOBUF_TYPE } from './kube-answer.ts';
 import type { KubeClient } from './kube.ts';
-import { listPages } from './pages.ts';
+import { listPages, protobufPages } from './pages.ts';
 
 /** Enough that round trips cost little, and few enough that a page of large nodes stays small in memory. */
 const PAGE_SIZE = 100;
@@ -21,11 +21,9 @@ export interface NodesOptions {
 export function listNodes(kube: KubeClient, { identify, pageSize = PAGE_SIZE }: NodesOptions): Promise<readonly Node[]> {
   return listPages(
     kube,
-    { path: '/api/v1/nodes', accept: PROTOBUF_TYPE, schema: NodeListSchema, pageSize },
+    { path: '/api/v1/nodes', accept: PROTOBUF_TYPE, read: protobufPages(NodeListSchema), pageSize },
     (): Node[] => [],
-    (nodes, page) => {
-      for (const node of page.items) nodes.push(convert(identify, node));
-    },
+    (nodes, node) => void nodes.push(convert(identify, node)),
   );
 }
 

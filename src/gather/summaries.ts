@@ -2,7 +2,7 @@ import { PartialObjectMetadataListSchema } from '../../gen/spartakus/kubernetes/
 import type { ObjectMeta } from '../../gen/spartakus/kubernetes/v1/kubernetes_pb.js';
 import { PROTOBUF_TYPE } from './kube-answer.ts';
 import type { KubeClient } from './kube.ts';
-import { listPages } from './pages.ts';
+import { listPages, protobufPages } from './pages.ts';
 
 /** The lists that are summarised, by the resource's name. */
 const LISTED_PATHS = {
@@ -58,11 +58,9 @@ interface Tally {
 async function summarise(kube: KubeClient, path: string, now: Date, pageSize: number): Promise<Summary> {
   const { count, countByNamespace, agedCount, ageSeconds } = await listPages(
     kube,
-    { path, accept: METADATA_LIST_TYPE, schema: PartialObjectMetadataListSchema, pageSize },
+    { path, accept: METADATA_LIST_TYPE, read: protobufPages(PartialObjectMetadataListSchema), pageSize },
     (): Tally => ({ count: 0, countByNamespace: new Map(), agedCount: 0, ageSeconds: 0 }),
-    (tally, page) => {
-      for (const { metadata } of page.items) add(tally, metadata, now);
-    },
+    (tally, { metadata }) => add(tally, metadata, now),
   );
   return { count, countByNamespace, averageAgeSeconds: agedCount === 0 ? undefined : ageSeconds / agedCount };
 }

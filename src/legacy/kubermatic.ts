@@ -6,6 +6,7 @@ import { type Timestamp, timestampMs } from '@bufbuild/protobuf/wkt';
 import { type Envelope, EnvelopeSchema } from '../../gen/spartakus/kubermatic/v1/envelope_pb.js';
 import { type Record as KubermaticRecord, RecordSchema } from '../../gen/spartakus/kubermatic/v1/record_pb.js';
 import { type Report, ReportSchema } from '../../gen/spartakus/report/v1/report_pb.js';
+import { countryOf } from '../report/kubermatic-words.ts';
 import { createReportId, isReportId } from '../report/report-id.ts';
 import { isStorableTime } from '../report/validate.ts';
 import { foldKey, type GoJsonOptions, isObject, readGoJson, wrong } from './go-json.ts';
@@ -89,7 +90,7 @@ export function readEnvelope(
     if (record.kind === 'kubernetes') reports.push(toReport(record));
     else records.push(toKubermaticRecord(record, keepCountry));
   }
-  const country = keepCountry ? countryOf(envelope) : undefined;
+  const country = keepCountry ? firstCountryOf(envelope) : undefined;
   return country === undefined ? { reports, records } : { reports, records, country };
 }
 
@@ -142,7 +143,7 @@ function toKubermaticRecord(record: KubermaticRecord, keepCountry: boolean): Kub
   record.nodes = [];
   for (const seed of record.seeds) {
     for (const place of [seed, ...seed.datacenters]) {
-      const country = keepCountry ? twoLetters(place.country) : undefined;
+      const country = keepCountry ? countryOf(place.country) : undefined;
       if (country === undefined) delete place.country;
       else place.country = country;
     }
@@ -173,13 +174,8 @@ function deriveId(kind: string, time: Timestamp | undefined, content: Uint8Array
 }
 
 /** The first country among the places that an envelope names, the client's before the master's. */
-function countryOf({ clientLocation, location, masterLocation }: Envelope): string | undefined {
+function firstCountryOf({ clientLocation, location, masterLocation }: Envelope): string | undefined {
   return [clientLocation, location, masterLocation]
-    .flatMap((place) => [twoLetters(place?.countryCode), twoLetters(place?.country)])
+    .flatMap((place) => [countryOf(place?.countryCode), countryOf(place?.country)])
     .find((country) => country !== undefined);
-}
-
-/** A country's code in capital letters, ISO 3166-1 alpha-2 by its form; anything longer could be a place. */
-function twoLetters(text: string | undefined): string | undefined {
-  return text !== undefined && /^[a-z]{2}$/i.test(text) ? text.toUpperCase() : undefined;
 }

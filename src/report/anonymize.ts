@@ -1,9 +1,10 @@
 import { createHash, hash } from 'node:crypto';
-import { stringify } from 'uuid';
+import { NIL, stringify, v3 } from 'uuid';
 
 /** Says what the hash is for, so that the same key may serve other purposes and no two of them ever meet in one value. */
 const NODE_ID_LABEL = 'spartakus node id v1';
 const CLUSTER_ID_LABEL = 'spartakus cluster id v1';
+const KUBERMATIC_UUID_LABEL = 'spartakus kubermatic uuid v1';
 
 /** The 16 bytes of an id, as many as the original's MD5 had, and as a UUID has. */
 const ID_BYTES = 16;
@@ -54,7 +55,36 @@ export function createLegacyNodeId(node: NodeIdentity): string {
  * with field() as in {@link createNodeIdentifier}. The same for as long as the key is, with nothing stored.
  */
 export function createClusterId(key: string | Uint8Array): string {
-  const bytes = Buffer.from(createKeyed(key)([CLUSTER_ID_LABEL]), 'hex');
+  return uuidOf(createKeyed(key)([CLUSTER_ID_LABEL]));
+}
+
+/** What of Kubermatic's has a UUID in a record. */
+export type KubermaticKind = 'seed' | 'datacenter' | 'cluster' | 'project' | 'user' | 'ssh key';
+
+/** Makes the UUID of something of Kubermatic's from its name. */
+export type UuidMaker = (kind: KubermaticKind, name: string) => string;
+
+/**
+ * Makes the UUIDs of what is Kubermatic's in a record: UUIDv8s of the first 16 bytes of HMAC-SHA-256(key, field("spartakus kubermatic uuid
+ * v1") field(kind) field(name)), with field() as in {@link createNodeIdentifier}. The same name of one kind has the same UUID wherever it
+ * stands, so a cluster can be joined with its seed, datacenter and project; two of different kinds never have.
+ */
+export function createKubermaticUuids(key: string | Uint8Array): UuidMaker {
+  const keyed = createKeyed(key);
+  return (kind, name) => uuidOf(keyed([KUBERMATIC_UUID_LABEL, kind, name]));
+}
+
+/**
+ * The UUID that Kubermatic's own agent makes of a name (kubermatic/telemetry-client, v0.1.0 to v0.5.2): version 3 with the nil namespace.
+ * Whoever receives it can try out names; it is there so that a series goes on.
+ */
+export function createLegacyKubermaticUuid(name: string): string {
+  return v3(name, NIL);
+}
+
+/** 16 bytes, in hexadecimal, as a UUIDv8 (RFC 9562 section 5.8). */
+function uuidOf(hex: string): string {
+  const bytes = Buffer.from(hex, 'hex');
   bytes[6] = ((bytes[6] ?? 0) & 0x0f) | 0x80;
   bytes[8] = ((bytes[8] ?? 0) & 0x3f) | 0x80;
   return stringify(bytes);

@@ -40,7 +40,7 @@ export const FIELD_DOCS: ReadonlyMap<string, string> = new Map([
   ["field spartakus.report.v1.Lifetimes.services_seconds", "The average age of the services, in seconds."],
   ["field spartakus.report.v1.Report.missing", "What was asked for and is not in the report, or not whole. Absent where nothing is missing."],
   ["field spartakus.report.v1.Missing.what", "The path of the field in this report's JSON, such as \"nodes[]\" or \"workloads.pods[]\"; for extensions, whichever file or key it is about, \"extensions[]\"."],
-  ["field spartakus.report.v1.Missing.reason", "Why: \"not permitted\" or \"failed\"; of extensions \"unreadable file\", \"not a JSON object\" or \"not a qualified name\"; of what Kubermatic's agent reads also \"not installed\", and \"ambiguous\" where there are two of what there may be one of."],
+  ["field spartakus.report.v1.Missing.reason", "Why: \"not permitted\", \"not installed\" (the cluster does not know such things) or \"failed\"; of extensions \"unreadable file\", \"not a JSON object\" or \"not a qualified name\"; \"ambiguous\" where there are two of what there may be one of."],
   ["enum value spartakus.options.v1.Privacy.PRIVACY_UNSPECIFIED", "Never used: every policy names a treatment."],
   ["enum value spartakus.options.v1.Privacy.PRIVACY_VERBATIM", "Sent as it was read: it names a product or a quantity, never a person, a machine or an address."],
   ["enum value spartakus.options.v1.Privacy.PRIVACY_KEYED_HASH", "An HMAC-SHA-256 with a key that never leaves the cluster: stable, and not to be guessed by whoever receives it."],

@@ -114,7 +114,7 @@ test('403 names the rule to grant, and repeats nothing of what the server said',
 
   expect(error.kind).toBe('forbidden');
   expect(error.message).toBe(
-    'The Kubernetes API answered GET /api/v1/nodes with 403 Forbidden. Grant the rule {apiGroups: [""], resources: [nodes], verbs: [list]} to the account that the volunteer uses, in a ClusterRole.',
+    'The Kubernetes API answered GET /api/v1/nodes with 403 Forbidden. Grant the rule {apiGroups: [""], resources: [nodes], verbs: [list]} to the account that asks, in a ClusterRole.',
   );
 });
 

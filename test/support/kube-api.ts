@@ -14,6 +14,7 @@ import {
   UnknownSchema,
 } from '../../gen/spartakus/kubernetes/v1/kubernetes_pb.js';
 import index from '../fixtures/kubernetes/index.json' with { type: 'json' };
+import { listAnswer } from './json-lists.ts';
 import { listen, shut } from './listen.ts';
 
 const FIXTURES = new URL('../fixtures/', import.meta.url);
@@ -42,6 +43,8 @@ export interface KubeApiOptions {
   readonly unwell?: { readonly times: number; readonly answer: Answer };
   /** Pages of two pods each are asked for, and this many of the fixtures' pods stand on each. */
   readonly pagedPods?: readonly number[];
+  /** The objects of lists that come as JSON, by path: served in pages of what is asked for, whole or their metadata alone. */
+  readonly lists?: Readonly<Record<string, readonly object[]>>;
   /** Answers that replace those of the fixtures, by path and query. */
   readonly answers?: Readonly<Record<string, Answer>>;
 }
@@ -109,6 +112,8 @@ export async function startKubeApi(options: KubeApiOptions = {}): Promise<KubeAp
     }
     // An API server may answer fewer objects than the limit allows: these pages are three nodes long, whatever is asked. Or more, to who asks for one.
     const captured = target.replace(/(\/nodes\?limit=)\d+/, `$1${FIXTURE_PAGE_SIZE}`).replace(/\?limit=1$/, '?limit=500');
+    const objects = options.lists?.[pathOf(target)];
+    if (objects !== undefined) return listAnswer(objects, target, accept);
     return options.answers?.[target] ?? answers[`${accept} ${captured}`] ?? notFound(target);
   };
 

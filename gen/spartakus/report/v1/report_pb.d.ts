@@ -390,8 +390,8 @@ export declare type Missing = Message<"spartakus.report.v1.Missing"> & {
   what: string;
 
   /**
-   * Why: "not permitted" or "failed"; of extensions "unreadable file", "not a JSON object" or "not a qualified name"; of what
-   * Kubermatic's agent reads also "not installed", and "ambiguous" where there are two of what there may be one of.
+   * Why: "not permitted", "not installed" (the cluster does not know such things) or "failed"; of extensions "unreadable file",
+   * "not a JSON object" or "not a qualified name"; "ambiguous" where there are two of what there may be one of.
    *
    * @generated from field: string reason = 2;
    */
