@@ -14,7 +14,7 @@ const MAX_BYTES = 20 * 1024 * 1024;
 let collector: TestCollector;
 
 beforeAll(async () => {
-  collector = await startTestCollector({ limits: { maxProtobufBytes: MAX_BYTES } });
+  collector = await startTestCollector({ limits: { maxProtobufBytes: MAX_BYTES, reportsPerHourPerCluster: 0 } });
 });
 
 beforeEach(async () => {
