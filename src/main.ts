@@ -22,6 +22,31 @@ const COMMANDS: readonly { readonly name: string; readonly summary: string; read
     load: async () => (await import('./cli/doctor.ts')).doctorCommand,
   },
   {
+    name: 'agent kubernetes',
+    summary: 'reads a cluster, and writes a record for the reporter',
+    load: async () => (await import('./cli/agent.ts')).kubernetesAgentCommand,
+  },
+  {
+    name: 'agent kubermatic',
+    summary: 'reads an installation of Kubermatic, and writes a record for the reporter',
+    load: async () => (await import('./cli/agent.ts')).kubermaticAgentCommand,
+  },
+  {
+    name: 'reporter stdout',
+    summary: 'prints what agents wrote as one report',
+    load: async () => (await import('./cli/reporter.ts')).stdoutReporterCommand,
+  },
+  {
+    name: 'reporter http',
+    summary: 'sends what agents wrote as one report, over HTTP',
+    load: async () => (await import('./cli/reporter.ts')).httpReporterCommand,
+  },
+  {
+    name: 'reporter grpc',
+    summary: 'sends what agents wrote as one report, over gRPC',
+    load: async () => (await import('./cli/reporter.ts')).grpcReporterCommand,
+  },
+  {
     name: 'volunteer',
     summary: 'reads the Kubernetes API, and reports',
     load: async () => {

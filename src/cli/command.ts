@@ -26,8 +26,8 @@ export interface CommandSpec<F extends Flags> {
   readonly name: string;
   readonly summary: string;
   readonly flags: F;
-  /** What --print-databases lists: the forms that the command's --database takes. */
-  readonly databases: readonly { readonly example: string; readonly description: string }[];
+  /** What --print-databases lists: the forms that the command's --database takes. A command without them has no such flag. */
+  readonly databases?: readonly { readonly example: string; readonly description: string }[];
   /**
    * What can be said only of several flags together, or of the files that they name: a message for each thing that is wrong. It
    * is asked even where some flags are wrong by themselves, so that everything is told at once.
@@ -36,11 +36,11 @@ export interface CommandSpec<F extends Flags> {
   readonly execute: (values: FlagValues<F>, io: Io) => Promise<number>;
 }
 
-/** Flags of every command, which say something and end. */
-const COMMON_FLAGS = {
+/** Flags that say something and end: of every command with a --database, and of every command. */
+const DATABASES_FLAG = {
   'print-databases': { default: 'false', help: 'Lists the forms of --database with examples, and exits.', parse: parseSwitch },
-  help: { default: 'false', help: 'Prints this text, and exits.', parse: parseSwitch },
 };
+const HELP_FLAG = { help: { default: 'false', help: 'Prints this text, and exits.', parse: parseSwitch } };
 
 /** The exit code of a program that was called wrongly, as everywhere. */
 const EXIT_USAGE = 2;
@@ -48,7 +48,7 @@ const EXIT_USAGE = 2;
 /** A command that parses its flags, answers --help, and tells everything that is wrong with its flags at once. */
 export function createCommand<F extends Flags>(spec: CommandSpec<F>): Command {
   const { name, summary, databases, check, execute } = spec;
-  const flags = { ...spec.flags, ...COMMON_FLAGS };
+  const flags = { ...spec.flags, ...(databases === undefined ? {} : DATABASES_FLAG), ...HELP_FLAG };
   const usage = `usage: spartakus ${name} [flags]\n\n${summary}\n\n${describeFlags(flags)}\n\n` +
     `Every flag can be given in the environment: --report-period as SPARTAKUS_REPORT_PERIOD.\n`;
   return {
@@ -56,13 +56,13 @@ export function createCommand<F extends Flags>(spec: CommandSpec<F>): Command {
     summary,
     flags,
     async run(argv, io) {
-      const isAsked = (flag: keyof typeof COMMON_FLAGS): boolean =>
+      const isAsked = (flag: 'help' | 'print-databases'): boolean =>
         argv.includes(`--${flag}`) || argv.includes(`--${flag}=true`) || io.env[envName(flag)] === 'true';
       if (isAsked('help') || argv.includes('-h')) {
         io.stdout.write(usage);
         return 0;
       }
-      if (isAsked('print-databases')) {
+      if (databases !== undefined && isAsked('print-databases')) {
         io.stdout.write(databases.map(({ example, description }) => `${example}\n    ${description}\n`).join(''));
         return 0;
       }

@@ -9,6 +9,8 @@ export interface Flag<Value> {
   readonly placeholder?: string;
   /** One letter that stands for the flag, such as `v` for `-v`; of a switch alone. */
   readonly short?: string;
+  /** Another environment variable that counts, after the flag's own; an empty one does not. */
+  readonly variable?: string;
   /** The text that counts where neither the flag nor its environment variable is given. Without one the value is undefined. */
   readonly default?: string;
   /** Set where the flag must be given: what to give. */
@@ -74,7 +76,7 @@ export function parseFlags<F extends Flags>(flags: F, argv: readonly string[], e
   }
   const values: Record<string, unknown> = {};
   for (const [name, flag] of Object.entries(flags)) {
-    const fromEnv = env[envName(name)];
+    const fromEnv = env[envName(name)] ?? (flag.variable === undefined ? undefined : env[flag.variable] || undefined);
     const text = texts.get(name) ?? fromEnv ?? flag.default;
     if (text === undefined) {
       if (flag.required !== undefined) errors.push(`--${name} is required: ${flag.required}`);
@@ -108,7 +110,8 @@ export function describeFlags(flags: Flags): string {
   return rows
     .map(({ left, flag }) => {
       const isDefault = flag.default === undefined || flag.placeholder === undefined ? '' : ` (default ${flag.default === '' ? 'empty' : flag.default})`;
-      return wrap(`${flag.help}${isDefault}`, `  ${left.padEnd(width)}  `);
+      const variable = flag.variable === undefined ? '' : ` Or $${flag.variable}.`;
+      return wrap(`${flag.help}${variable}${isDefault}`, `  ${left.padEnd(width)}  `);
     })
     .join('\n');
 }

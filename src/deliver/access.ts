@@ -43,7 +43,7 @@ interface Named {
  * a certificate without its key, or one for a collector without TLS. A token is not sent over a connection without TLS, except to this
  * machine itself: anybody on the way could read it.
  */
-export async function openAccess(config: AccessConfig, database: string): Promise<Access> {
+export async function openAccess(config: AccessConfig, database: string, flag = '--database'): Promise<Access> {
   const url = URL.parse(database);
   // Nothing is sent, so nothing is needed: what would be sent can be looked at before the files are there.
   if (url === null) return NO_ACCESS;
@@ -53,7 +53,7 @@ export async function openAccess(config: AccessConfig, database: string): Promis
     named('--key-file', config.keyFile),
     named('--token-file', config.tokenFile),
   ];
-  checkMeaning(url, { ca, cert, key, token });
+  checkMeaning(url, flag, { ca, cert, key, token });
   const caPem = ca === undefined ? undefined : await readCa(ca);
   const pair = cert === undefined || key === undefined ? undefined : await readPair(cert, key);
   if (token !== undefined) await readToken(token, 'invalid');
@@ -68,15 +68,15 @@ function named(flag: Named['flag'], file: string | undefined): Named | undefined
   return file === undefined ? undefined : { flag, file };
 }
 
-function checkMeaning(url: URL, { ca, cert, key, token }: Readonly<Record<'ca' | 'cert' | 'key' | 'token', Named | undefined>>): void {
+function checkMeaning(url: URL, flag: string, { ca, cert, key, token }: Readonly<Record<'ca' | 'cert' | 'key' | 'token', Named | undefined>>): void {
   if (cert !== undefined && key === undefined) throw wrong(cert, 'has no key: give --key-file too');
   if (key !== undefined && cert === undefined) throw wrong(key, 'has no certificate: give --cert-file too');
   if (url.protocol === 'grpcs:' || url.protocol === 'https:') return;
   const [plain, secure] = url.protocol === 'grpc:' ? ['grpc://', 'grpcs://'] : ['http://', 'https://'];
   const forTls = ca ?? cert;
-  if (forTls !== undefined) throw wrong(forTls, `is of no use without TLS: write --database ${secure}… in place of ${plain}…`);
+  if (forTls !== undefined) throw wrong(forTls, `is of no use without TLS: write ${flag} ${secure}… in place of ${plain}…`);
   if (token !== undefined && !isLoopback(url.hostname.replace(/^\[(.*)\]$/, '$1'))) {
-    throw wrong(token, `is not sent without TLS, where anybody on the way could read it: write --database ${secure}… in place of ${plain}…`);
+    throw wrong(token, `is not sent without TLS, where anybody on the way could read it: write ${flag} ${secure}… in place of ${plain}…`);
   }
 }
 

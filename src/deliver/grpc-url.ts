@@ -16,11 +16,13 @@ const DEFAULT_PORT = { 'grpc:': '8080', 'grpcs:': '443' } as const;
 /**
  * Reads grpc://HOST[:PORT] (without TLS, port 8080 where none is given) or grpcs://HOST[:PORT] (TLS, port 443). Anything else is a
  * SpartakusError `invalid`.
+ *
+ * @param flag what named it
  */
-export function parseGrpcUrl(text: string): GrpcTarget {
+export function parseGrpcUrl(text: string, flag = '--database'): GrpcTarget {
   const fail = (problem: string): never => {
-    throw new SpartakusError('invalid', `--database ${maskUrl(text)}: ${problem}, such as grpc://collector.example.com:8080.`, {
-      field: '--database',
+    throw new SpartakusError('invalid', `${flag} ${maskUrl(text)}: ${problem}, such as grpc://collector.example.com:8080.`, {
+      field: flag,
     });
   };
   const url = URL.parse(text);

@@ -109,7 +109,8 @@ interface Post {
   readonly isAnswered: boolean;
 }
 
-interface Request {
+/** One POST of JSON. */
+export interface PostRequest {
   readonly url: URL;
   readonly agent: http.Agent;
   readonly body: string;
@@ -117,7 +118,8 @@ interface Request {
   readonly signal: AbortSignal;
 }
 
-function send({ url, agent, body, authorization, signal }: Request): Promise<IncomingMessage> {
+/** Sends it, and answers as soon as the head of the answer is there. */
+export function send({ url, agent, body, authorization, signal }: PostRequest): Promise<IncomingMessage> {
   return new Promise((resolve, reject) => {
     const outgoing = (url.protocol === 'http:' ? http : https).request(url, {
       agent,
@@ -136,7 +138,7 @@ function send({ url, agent, body, authorization, signal }: Request): Promise<Inc
 }
 
 /** The beginning of an answer's text. A longer one is cut off, and its connection with it. */
-async function readText(answer: AsyncIterable<Uint8Array>): Promise<string> {
+export async function readText(answer: AsyncIterable<Uint8Array>): Promise<string> {
   const chunks: Uint8Array[] = [];
   let bytes = 0;
   for await (const chunk of answer) {
@@ -160,7 +162,7 @@ function refusalOf(place: string, answer: IncomingMessage, text: string): Sparta
 }
 
 /** Retry-After as RFC 9110 section 10.2.3 has it: seconds, or a date. A date is held against the server's own clock where that is told. */
-function readRetryAfter(header: string | undefined, serverDate: string | undefined): number | undefined {
+export function readRetryAfter(header: string | undefined, serverDate: string | undefined): number | undefined {
   if (header === undefined) return undefined;
   if (/^\d{1,9}$/.test(header)) return Number(header) * 1000;
   const untilMs = Date.parse(header) - (serverDate === undefined ? Date.now() : Date.parse(serverDate));

@@ -172,7 +172,8 @@ function* encode(entries: readonly ReportEntry[]): Generator<Buffer> {
   }
 }
 
-function outcomeOf(receipt: Receipt, place: string): Outcome {
+/** What a receipt says became of a report, or of a record. */
+export function outcomeOf(receipt: Receipt, place: string): Outcome {
   const nextReportAfterMs = optionalMs(receipt.policy?.nextReportAfter);
   const policy = nextReportAfterMs === undefined ? {} : { nextReportAfterMs };
   switch (receipt.outcome) {
@@ -199,7 +200,8 @@ function refusalOf({ refusal }: Receipt, place: string): SpartakusError {
   );
 }
 
-function errorOf(status: StatusObject, place: string, reports: number): SpartakusError {
+/** Why a call failed. */
+export function errorOf(status: StatusObject, place: string, reports: number): SpartakusError {
   const [details] = status.metadata.get('grpc-status-details-bin');
   const retryAfterMs = Buffer.isBuffer(details) ? retryInfoMs(details) : undefined;
   // A call with one report fails for that report; of many it is not said which was too much.

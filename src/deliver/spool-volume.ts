@@ -1,6 +1,7 @@
-import { mkdir, open, readdir, readFile, rename, rm, stat, unlink, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rename, rm, stat, unlink, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { isReportId } from '../report/report-id.ts';
+import { syncDirectory, writeThrough } from './durable-file.ts';
 
 /** Why a file is set aside, and the name of the folder that it goes to. */
 export type AsideFolder = 'damaged' | 'refused';
@@ -62,7 +63,7 @@ export function createVolume(dir: string, now: () => Date): Volume {
       await mkdir(dir, { recursive: true, mode: DIR_MODE });
       const unfinished = path.join(dir, id + UNFINISHED_SUFFIX);
       try {
-        await writeThrough(unfinished, frame);
+        await writeThrough(unfinished, frame, FILE_MODE);
         await rename(unfinished, fileOf(id));
       } catch (error) {
         // On a full volume an empty file would be left; that it cannot be taken away either is no news.
@@ -102,25 +103,5 @@ async function whereThere(use: () => Promise<unknown>): Promise<void> {
     await use();
   } catch (error) {
     if (!isMissing(error)) throw error;
-  }
-}
-
-async function writeThrough(file: string, bytes: Uint8Array): Promise<void> {
-  const handle = await open(file, 'w', FILE_MODE);
-  try {
-    await handle.writeFile(bytes);
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
-}
-
-/** Without it the file's content is safe, and its name may not be. */
-async function syncDirectory(dir: string): Promise<void> {
-  const handle = await open(dir, 'r');
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
   }
 }

@@ -94,6 +94,19 @@ export function readEnvelope(
   return country === undefined ? { reports, records } : { reports, records, country };
 }
 
+/**
+ * A record as an agent's file holds it, whichever agent's. A node's external IP and the texts of places are not read, so whoever sends it on
+ * does not send them.
+ *
+ * @throws SpartakusError of kind `invalid` with the path of the field that is wrong
+ */
+export function readRecord(json: JsonValue): KubermaticRecord {
+  const record = readGoJson(RecordSchema, json, READING);
+  checkRecord(record, '');
+  readTime(record.time, 'time');
+  return record;
+}
+
 /** The envelope, or a bare record in one; and what the path of a record's field starts with. */
 function readJsonEnvelope(json: JsonValue): { readonly envelope: Envelope; readonly pathOf: (index: number) => string } {
   const keys = new Set(isObject(json) ? Object.keys(json).map(foldKey) : []);

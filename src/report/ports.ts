@@ -1,3 +1,4 @@
+import type { Envelope } from '../../gen/spartakus/kubermatic/v1/envelope_pb.js';
 import type { Record as KubermaticRecord } from '../../gen/spartakus/kubermatic/v1/record_pb.js';
 import type { Report } from '../../gen/spartakus/report/v1/report_pb.js';
 import type { SpartakusError } from './errors.ts';
@@ -57,6 +58,14 @@ export interface ReportSink {
    * does not touch the others. Never rejects: what goes wrong is an outcome.
    */
   put(entries: readonly ReportEntry[]): Promise<readonly Outcome[]>;
+  /** Finishes what was put and lets go of every resource. Idempotent. */
+  close(): Promise<void>;
+}
+
+/** Where the records of Kubermatic's agents go, all of one report together. */
+export interface EnvelopeSink {
+  /** Answers one outcome for each record, in the same order, once all are settled. Never rejects: what goes wrong is an outcome. */
+  put(envelope: Envelope): Promise<readonly Outcome[]>;
   /** Finishes what was put and lets go of every resource. Idempotent. */
   close(): Promise<void>;
 }
