@@ -1,14 +1,15 @@
 import type { Envelope } from '../../gen/spartakus/kubermatic/v1/envelope_pb.js';
+import type { Protocol } from '../ingest/hooks.ts';
 import type { Accepted, Ingest } from '../ingest/ingest.ts';
 import { readEnvelope } from '../legacy/kubermatic.ts';
 import { SpartakusError } from '../report/errors.ts';
-import type { Caller } from './report-receiver.ts';
+import type { Peer } from './peer.ts';
 
 export interface EnvelopeOptions {
   readonly ingest: Ingest;
   /** See KubermaticOptions in legacy/kubermatic.ts. */
   readonly keepCountry: boolean;
-  readonly caller: Caller;
+  readonly caller: Peer & { readonly protocol: Protocol };
 }
 
 /** What became of one record. */
