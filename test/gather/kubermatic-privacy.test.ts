@@ -106,7 +106,7 @@ test('whatever stands in any field of any custom resource: names, addresses, key
   await fc.assert(
     fc.asyncProperty(marks, fc.infiniteStream(fc.nat()), fc.constantFrom('hmac' as const, 'md5' as const), async (drawn, numbers, uuid) => {
       const dice = (below: number): number => (numbers.next().value ?? 0) % below;
-      const names = new Map(NAMES.map((name, index) => [name, `n-${drawn[index]}`]));
+      const names = new Map(NAMES.flatMap((name, index) => ['', 'cluster-'].map((prefix) => [prefix + name, `${prefix}n-${drawn[index]}`] as const)));
       const renamed = (name: string): string => names.get(name) ?? name;
       const make = <Item extends object>(objects: readonly Item[]): readonly Item[] => rename(plantAll(objects, drawn, dice), names);
       const objects = {
@@ -142,7 +142,7 @@ test('whatever stands in any field of any custom resource: names, addresses, key
         await installation.close();
       }
     }),
-    { numRuns: 3, seed: seedOfRun, endOnFailure: true },
+    { numRuns: 20, seed: seedOfRun, endOnFailure: true },
   );
 });
 
