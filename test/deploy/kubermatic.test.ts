@@ -1,0 +1,166 @@
+import { execFile, spawnSync } from 'node:child_process';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+
+import { loadAll } from 'js-yaml';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+
+import { openServiceAccount } from '../support/kube-api.ts';
+import { startInstallation } from '../support/kubermatic-installation.ts';
+import { HOME_SEED, makeWorld } from '../support/kubermatic-world.ts';
+import { runProgram } from '../support/program.ts';
+
+const run = promisify(execFile);
+const DEPLOY = fileURLToPath(new URL('../../deploy/kubermatic', import.meta.url));
+const URL_OF_COLLECTOR = 'grpcs://collector.example.com:443';
+const hasKubectl = spawnSync('kubectl', ['version', '--client']).status === 0;
+
+let work: string;
+beforeAll(async () => {
+  work = await mkdtemp(path.join(tmpdir(), 'spartakus-deploy-'));
+});
+afterAll(() => rm(work, { recursive: true }));
+
+const configure = (name: string, ...components: string[]): Promise<unknown> =>
+  run(path.join(DEPLOY, 'configure.sh'), [path.join(work, name), URL_OF_COLLECTOR, ...components]);
+
+interface Rule {
+  readonly apiGroups?: readonly string[];
+  readonly resources?: readonly string[];
+  readonly resourceNames?: readonly string[];
+  readonly nonResourceURLs?: readonly string[];
+  readonly verbs: readonly string[];
+}
+
+interface Manifest {
+  readonly kind: string;
+  readonly metadata: { readonly name: string; readonly namespace?: string };
+  readonly rules?: readonly Rule[];
+  readonly data?: Readonly<Record<string, string>>;
+  readonly spec?: {
+    readonly schedule: string;
+    readonly suspend?: boolean;
+    readonly jobTemplate: { readonly spec: { readonly template: { readonly spec: PodSpec } } };
+  };
+}
+
+interface PodSpec {
+  readonly automountServiceAccountToken: boolean;
+  readonly initContainers: readonly Container[];
+  readonly containers: readonly Container[];
+  readonly volumes: readonly Readonly<Record<string, unknown>>[];
+}
+
+interface Container {
+  readonly image: string;
+  readonly args: readonly string[];
+  readonly volumeMounts: readonly { readonly name: string }[];
+}
+
+async function build(name: string): Promise<readonly Manifest[]> {
+  const { stdout } = await run('kubectl', ['kustomize', path.join(work, name)]);
+  return loadAll(stdout) as Manifest[];
+}
+
+const find = (manifests: readonly Manifest[], kind: string): Manifest => {
+  const found = manifests.find((manifest) => manifest.kind === kind);
+  if (found === undefined) throw new Error(`there is no ${kind}`);
+  return found;
+};
+const podOf = (manifests: readonly Manifest[]): PodSpec | undefined => find(manifests, 'CronJob').spec?.jobTemplate.spec.template.spec;
+
+test('configure.sh keeps the client uuid and the minute, whatever else changes', async () => {
+  await configure('kept');
+  const read = async () => [await readFile(path.join(work, 'kept/client-uuid'), 'utf8'), /value: (\d+ \d+ \* \* \*)/.exec(await readFile(path.join(work, 'kept/kustomization.yaml'), 'utf8'))?.[1]];
+  const first = await read();
+  await configure('kept', 'spool', 'off');
+
+  expect(first[0]).toMatch(/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/);
+  expect(first[1]).toMatch(/^([0-9]|[1-5][0-9]) ([0-9]|1[0-9]|2[0-3]) /);
+  await expect(read()).resolves.toStrictEqual(first);
+});
+
+test('configure.sh says which components there are', async () => {
+  await expect(configure('wrong', 'telepathy')).rejects.toMatchObject({ code: 2, stderr: expect.stringContaining('http machine-deployments off spool') as string });
+  await expect(run(path.join(DEPLOY, 'configure.sh'), [])).rejects.toMatchObject({ code: 2, stderr: expect.stringContaining('usage: configure.sh DIRECTORY URL') as string });
+});
+
+describe.runIf(hasKubectl)('what kustomize makes of it', () => {
+  test('agents before the reporter, which has no token of Kubernetes, and the client uuid in a secret', async () => {
+    await configure('plain');
+    const manifests = await build('plain');
+    const pod = podOf(manifests);
+
+    expect(pod?.initContainers.map(({ args }) => args)).toStrictEqual([['agent', 'kubernetes'], ['agent', 'kubermatic']]);
+    expect(pod?.containers.map(({ args }) => args)).toStrictEqual([['reporter', 'grpc']]);
+    expect(pod?.automountServiceAccountToken).toBe(false);
+    expect(pod?.containers[0]?.volumeMounts.map(({ name }) => name)).toStrictEqual(['records']);
+    expect(pod?.volumes[0]).toHaveProperty('emptyDir');
+    const uuid = Buffer.from(find(manifests, 'Secret').data?.['uuid'] ?? '', 'base64').toString();
+    expect(uuid).toBe(await readFile(path.join(work, 'plain/client-uuid'), 'utf8'));
+    expect(find(manifests, 'ConfigMap').data).toStrictEqual({ url: URL_OF_COLLECTOR });
+    expect(new Set(manifests.flatMap(({ metadata: { namespace } }) => namespace ?? []))).toStrictEqual(new Set(['kubermatic']));
+  });
+
+  test('each component does what it says, and the switch turns all off', async () => {
+    await configure('all', 'http', 'machine-deployments', 'spool', 'off');
+    const manifests = await build('all');
+    const pod = podOf(manifests);
+
+    expect(pod?.containers[0]?.args).toStrictEqual(['reporter', 'http']);
+    expect(pod?.initContainers[1]?.args).toStrictEqual(['agent', 'kubermatic', '--machine-deployments']);
+    expect(pod?.volumes[0]).toMatchObject({ persistentVolumeClaim: { claimName: find(manifests, 'PersistentVolumeClaim').metadata.name } });
+    expect(find(manifests, 'CronJob').spec?.suspend).toBe(true);
+  });
+
+  test('a fleet spreads over the day', async () => {
+    const names = Array.from({ length: 20 }, (_, index) => `fleet-${index}`);
+    await Promise.all(names.map((name) => configure(name)));
+    const schedules = await Promise.all(names.map(async (name) => /value: (.* \* \* \*)/.exec(await readFile(path.join(work, name, 'kustomization.yaml'), 'utf8'))?.[1]));
+
+    expect(new Set(schedules).size).toBeGreaterThan(15);
+  });
+
+  test('the rights are those that the agents use, no more and no fewer', async () => {
+    await configure('rights', 'machine-deployments');
+    const manifests = await build('rights');
+    const rulesOf = (kind: string): readonly Rule[] => find(manifests, kind).rules ?? [];
+    const granted = [...rulesOf('ClusterRole').flatMap(verbsOf), ...rulesOf('Role').flatMap(verbsOf).map((verb) => `${verb} in kubermatic`)].toSorted();
+    const [installation, account] = await Promise.all([startInstallation(makeWorld({ clusters: 6, users: 3 }), { home: HOME_SEED }), openServiceAccount()]);
+    try {
+      for (const args of [['kubernetes'], ['kubermatic', '--machine-deployments']]) {
+        const { code, stderr } = await runProgram(['agent', ...args, `--service-account-dir=${account.dir}`], { ...installation.master.env, RECORD_DIR: path.join(work) });
+        expect({ code, stderr }).toMatchObject({ code: 0 });
+      }
+      const used = new Set(installation.master.asked.map(({ method, target }) => verbFor(method, target)));
+      expect([...used].toSorted()).toStrictEqual(granted);
+    } finally {
+      await Promise.all([installation.close(), account.close()]);
+    }
+  });
+});
+
+/** What a rule allows, each as one word. The Secrets with the seeds' kubeconfigs are named by whoever runs them: the name does not count. */
+function verbsOf({ apiGroups = [''], resources = [], resourceNames = [], nonResourceURLs = [], verbs }: Rule): string[] {
+  const names = resourceNames.length === 0 ? [''] : resourceNames.map((name) => `/${name.startsWith('kubeconfig-') ? 'kubeconfig-*' : name}`);
+  return verbs.flatMap((verb) => [
+    ...nonResourceURLs.map((url) => `${verb} ${url}`),
+    ...apiGroups.flatMap((group) => resources.flatMap((resource) => names.map((name) => `${verb} ${group}/${resource}${name}`))),
+  ]);
+}
+
+/** The right that a request takes, in the same words. */
+function verbFor(method: string, target: string): string {
+  expect(method).toBe('GET');
+  const { pathname } = new URL(target, 'https://x');
+  const match = /^\/(?:api\/v1|apis\/([^/]+)\/[^/]+)\/(?:namespaces\/([^/]+)\/(?=[^/]+))?([^/]+)(?:\/([^/]+))?$/.exec(pathname);
+  if (match === null) return `get ${pathname}`;
+  const [, group = '', namespace, resource = '', name] = match;
+  if (namespace !== undefined && resource === 'namespaces') return `get ${group}/namespaces/${namespace}`;
+  const where = namespace === 'kubermatic' ? ' in kubermatic' : '';
+  if (name === undefined) return `list ${group}/${resource}${where}`;
+  return `get ${group}/${resource}/${resource === 'secrets' && name !== 'admin-kubeconfig' ? 'kubeconfig-*' : name}${where}`;
+}
