@@ -6,7 +6,8 @@ export default defineConfig({
     // The embedded engine is a native addon, one per process: each file gets a process of its own.
     pool: 'forks',
     isolate: true,
-    maxWorkers: 2,
+    // One more than the cores of the smallest machine: many tests wait for clocks, disks and processes.
+    maxWorkers: 3,
     testTimeout: 20_000,
     hookTimeout: 20_000,
     // Connect's client rejects a promise that nobody holds where a collector that stops finds it idle.

@@ -11,16 +11,19 @@ import * as v1alpha from '../../gen/grpc/reflection/v1alpha/reflection_pb.js';
 import { CollectorService, Outcome, type StreamReportsResponse } from '../../gen/spartakus/collector/v1/collector_service_pb.js';
 import type { Report } from '../../gen/spartakus/report/v1/report_pb.js';
 import { makeReport } from '../contract/report-sink.ts';
-import { startTestCollector, type TestCollector } from '../support/collector.ts';
+import { type LocalCollector, startCollectorOn } from '../support/collector.ts';
+import { createMemoryStore, type MemoryStore } from '../support/memory-store.ts';
 
-let collector: TestCollector;
+let store: MemoryStore;
+let collector: LocalCollector;
 let closed: Promise<void> | undefined;
 const close = (): Promise<void> => (closed ??= collector.close());
 const transport = () => createGrpcTransport({ baseUrl: collector.url });
 
 beforeEach(async () => {
   closed = undefined;
-  collector = await startTestCollector();
+  store = createMemoryStore();
+  collector = await startCollectorOn('memory', {}, { openStore: () => Promise.resolve(store) });
 });
 
 afterEach(close);
@@ -156,7 +159,7 @@ describe('StreamReports', () => {
     expect(receipts).toHaveLength(1000);
     expect(new Set(receipts.map((receipt) => receipt?.reportId))).toStrictEqual(new Set(reports.map(({ reportId }) => reportId)));
     expect(new Set(receipts.map((receipt) => receipt?.outcome))).toStrictEqual(new Set([Outcome.STORED]));
-    await expect(collector.reports.countDocuments()).resolves.toBe(1000);
+    expect(store.documents.size).toBe(1000);
   });
 
   test('answers a report while the stream is open', async () => {
