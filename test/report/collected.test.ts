@@ -1,7 +1,8 @@
 import { create } from '@bufbuild/protobuf';
 import { expect, test } from 'vitest';
+import { RecordSchema } from '../../gen/spartakus/kubermatic/v1/record_pb.js';
 import { Origin, Privacy, PrivacySchema, RbacRuleSchema, Statistic, StatisticSchema } from '../../gen/spartakus/options/v1/options_pb.js';
-import { renderClusterRole, renderCollectedPage } from '../../src/report/collected-page.ts';
+import { renderClusterRole, renderCollectedPage, renderFields, renderTreatments } from '../../src/report/collected-page.ts';
 import { listCollected, listRules } from '../../src/report/collected.ts';
 import type { PolicyRule } from '../../src/report/collected.ts';
 import { selectFields } from '../../src/gather/gather.ts';
@@ -48,6 +49,25 @@ test('docs/what-is-collected.md is what the schema says (else: npm run docs)', a
   });
 
   await expect(page).toMatchFileSnapshot('../../docs/what-is-collected.md');
+});
+
+test('docs/what-agents-collect.md is what the schema says (else: npm run docs)', async () => {
+  const fields = listCollected(RecordSchema);
+  const docs = readProtoComments();
+  const page = [
+    '<!-- Generated from the field options of proto/spartakus/kubermatic/v1/record.proto by `npm run docs`. Do not edit. -->',
+    '# What agents collect',
+    `A record holds what this page lists and nothing else: the page is made from the schema that every record is written with, and CI fails where the two differ. A record file
+is plain JSON in the directory of records, for everybody to read before the reporter sends it, and \`spartakus reporter stdout\` prints the whole report.`,
+    '## Fields',
+    renderFields(fields, docs),
+    '## How it is made anonymous',
+    renderTreatments(fields, docs),
+    '## The rights that it takes',
+    'deploy/kubermatic/base/rbac.yaml has exactly the rights that the agents use: a test compares it with their requests.',
+  ].join('\n\n');
+
+  await expect(`${page}\n`).toMatchFileSnapshot('../../docs/what-agents-collect.md');
 });
 
 test('a page without a comment for a field is refused', () => {
