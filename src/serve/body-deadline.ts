@@ -10,11 +10,14 @@ export interface BodyDeadline {
   end(): void;
 }
 
+/** How soon to come again: at once would be as slow. */
+const RETRY_AFTER_MS = 1_000;
+
 /** @param onLate called at most once, after `ms` milliseconds in which the client did not send what was waited for */
 export function startBodyDeadline(ms: number, onLate: (error: SpartakusError) => void): BodyDeadline {
   let waiting = true;
   const timer = setTimeout(() => {
-    if (waiting) onLate(new SpartakusError('unavailable', `the body did not come within ${ms} ms: send it again`));
+    if (waiting) onLate(new SpartakusError('unavailable', `the body did not come within ${ms} ms: send it again`, { retryAfterMs: RETRY_AFTER_MS }));
     else timer.refresh();
   }, ms);
   return {

@@ -186,6 +186,8 @@ function fail(call: Call, thrown: unknown): void {
 
 /** Answers an error alone. */
 function refuse(stream: ServerHttp2Stream, thrown: unknown): void {
+  // It may have gone before it was heard of; an answer to what has gone would end the process.
+  if (stream.destroyed || stream.closed) return;
   stream.respond({ ...HEADERS, ...trailersOf(thrown) }, { endStream: true });
   stopSending(stream);
 }
