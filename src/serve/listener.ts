@@ -61,6 +61,15 @@ export async function openListener(options: ListenerOptions): Promise<Listener> 
   const sockets = new Set<Socket>();
   const sessions = new Set<ServerHttp2Session>();
   const gate = createConnectionGate(limits);
+  /** Whatever is wrong with the answering of one request costs that one alone. */
+  const guarded = (request: { destroy(): unknown }, answer: () => void): void => {
+    try {
+      answer();
+    } catch (error) {
+      logger.error({ err: error }, 'a request could not be answered');
+      request.destroy();
+    }
+  };
   const deadlines = {
     headersTimeout: limits.headerTimeoutMs,
     requestTimeout: limits.headerTimeoutMs + limits.bodyTimeoutMs,
@@ -71,7 +80,7 @@ export async function openListener(options: ListenerOptions): Promise<Listener> 
     // Whoever leaves a `for await` over the body early, as Connect does, would destroy the request, and nothing could be read any more.
     req[Symbol.asyncIterator] = () => req.iterator({ destroyOnReturn: false });
     res.once('finish', () => discardRest(req));
-    routes.request(req, res);
+    guarded(req, () => routes.request(req, res));
   });
   // It never listens itself. From this event on Node.js knows which connections are idle, and keeps its deadlines for headers and bodies.
   http1Server.emit('listening');
@@ -80,13 +89,15 @@ export async function openListener(options: ListenerOptions): Promise<Listener> 
     maxSessionInvalidFrames: MAX_BROKEN_FRAMES,
   });
   http2Server.on('stream', (stream: ServerHttp2Stream, headers, _flags, rawHeaders) => {
-    if (routes.stream(stream, headers)) return;
-    // What Node.js does by itself where a server listens to requests rather than streams.
-    const req = new http2.Http2ServerRequest(stream, headers, {}, rawHeaders);
-    const res = new http2.Http2ServerResponse(stream);
-    stream.once('wantTrailers', () => stopSending(stream));
-    if (headers.expect === '100-continue') res.writeContinue();
-    routes.request(req, res);
+    guarded(stream, () => {
+      if (routes.stream(stream, headers)) return;
+      // What Node.js does by itself where a server listens to requests rather than streams.
+      const req = new http2.Http2ServerRequest(stream, headers, {}, rawHeaders);
+      const res = new http2.Http2ServerResponse(stream);
+      stream.once('wantTrailers', () => stopSending(stream));
+      if (headers.expect === '100-continue') res.writeContinue();
+      routes.request(req, res);
+    });
   });
   http2Server.on('session', (session) => {
     sessions.add(session);
