@@ -141,6 +141,7 @@ export const ATTACKS: readonly Attack[] = [
   { name: 'JSON of objects in objects', run: postJson(Buffer.from('{"a":'.repeat(MIB)), 50) },
   { name: 'JSON of many empty objects', run: postJson(Buffer.from(`{"nodes":[${'{},'.repeat(MIB)}{}]}`), 10) },
   { name: 'JSON of many empty lists where there should be none', run: postJson(Buffer.from(`{"x":[${'[],'.repeat(MIB)}[]]}`), 10) },
+  { name: 'JSON of many numbers', run: postJson(Buffer.from(`{"x":[${'1,'.repeat(4 * MIB)}1]}`), 10) },
   {
     name: 'protobuf of empty nodes, two bytes each',
     run: async (port, until) => {

@@ -18,8 +18,11 @@ import { ATTACKS, SMUGGLED } from './attacks.ts';
 const ATTACK_MS = 800;
 /** What a collector may grow by while it is attacked, in MiB. */
 const MAX_GROWTH_MIB = 32;
-/** Below it, twice as long is noise of the machine. */
-const P99_FLOOR_MS = 150;
+/**
+ * Below it, twice as long is noise of the machine: beside other tests that may be much, so only `npm run test:soak`, which runs alone,
+ * looks closely.
+ */
+const P99_FLOOR_MS = process.env['SPARTAKUS_TEST_ALONE'] === undefined ? 1_000 : 100;
 
 let program: Program;
 let url: string;

@@ -32,6 +32,7 @@ test.each([
   ['objects in objects', '{"a":'.repeat(101)],
   ['objects side by side', `[${'{},'.repeat(2_000)}{}]`],
   ['lists side by side', `[${'[],'.repeat(2_000)}[]]`],
+  ['more values than a report has', `[${'1,'.repeat(1_000_001)}1]`],
   ['more objects than a report has, each of some length', `[${'{"id":"12345678"},'.repeat(200_001)}{}]`],
 ])('JSON of %s is refused', (_what, text) => {
   expect(() => checkJsonBounds(utf8(text))).toThrow(/^the JSON /);
@@ -59,6 +60,17 @@ test('protobuf of messages that take two bytes each is refused, wherever they ar
 
   expect(() => checkProtobufBounds(SubmitReportRequestSchema, nodes)).toThrow(/^the message has more than /);
   expect(() => checkProtobufBounds(SubmitReportRequestSchema, capacity)).toThrow(/^the message has more than /);
+});
+
+test('protobuf of fields that nobody knows, two bytes each, is refused, and some of them are not', () => {
+  const report = (count: number): Uint8Array => {
+    const fields = new Uint8Array(count * 3).map((_, index) => [0xa8, 0x3e, 0x01][index % 3] ?? 0);
+    const message = toBinary(SubmitReportRequestSchema, create(SubmitReportRequestSchema, { report: { extensions: [{ name: 'x', value: 'y'.repeat(20_000) }] } }));
+    return Buffer.concat([message, fields]);
+  };
+
+  expect(() => checkProtobufBounds(SubmitReportRequestSchema, report(100_000))).toThrow(/^the message has more than /);
+  expect(() => checkProtobufBounds(SubmitReportRequestSchema, report(100))).not.toThrow();
 });
 
 test('what is no protobuf is left to the decoder', () => {
