@@ -10,6 +10,8 @@ const FREE_CONTAINERS = 1_000;
 
 /** How many values there may be in all, by the commas between them: a report of 16,000 nodes has 340,000. */
 const MAX_VALUES = 1_000_000;
+/** How many keys one object may have: a million of them take seconds. Those of reports have some tens. */
+const MAX_KEYS = 10_000;
 
 const QUOTE = 0x22;
 const COMMA = 0x2c;
@@ -36,6 +38,9 @@ export function createJsonBounds(): JsonBounds {
   let depth = 0;
   let containers = 0;
   let values = 0;
+  /** Of each list or object that is open, how many commas it has so far, and whether it is an object. */
+  const counts = new Uint32Array(MAX_DEPTH + 1);
+  const isObject = new Uint8Array(MAX_DEPTH + 1);
   let seenBytes = 0;
   let inString = false;
   let escaped = false;
@@ -54,10 +59,15 @@ export function createJsonBounds(): JsonBounds {
           depth += 1;
           containers += 1;
           if (depth > MAX_DEPTH) throw new SpartakusError('invalid', `the JSON is nested deeper than ${MAX_DEPTH}`);
+          counts[depth] = 0;
+          isObject[depth] = byte === OPENING_OBJECT ? 1 : 0;
         } else if (byte === CLOSING_LIST || byte === CLOSING_OBJECT) {
-          depth -= 1;
+          depth = Math.max(0, depth - 1);
         } else if (byte === COMMA) {
           values += 1;
+          const count = (counts[depth] ?? 0) + 1;
+          counts[depth] = count;
+          if (count >= MAX_KEYS && isObject[depth] === 1) throw new SpartakusError('invalid', `the JSON has an object of more than ${MAX_KEYS} keys`);
         }
       }
       seenBytes += bytes.length;

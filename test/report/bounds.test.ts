@@ -1,4 +1,5 @@
 import { create, toBinary, toJsonString } from '@bufbuild/protobuf';
+import { BinaryWriter, WireType } from '@bufbuild/protobuf/wire';
 import { expect, test } from 'vitest';
 
 import { SubmitReportRequestSchema } from '../../gen/spartakus/collector/v1/collector_service_pb.js';
@@ -33,6 +34,7 @@ test.each([
   ['objects side by side', `[${'{},'.repeat(2_000)}{}]`],
   ['lists side by side', `[${'[],'.repeat(2_000)}[]]`],
   ['more values than a report has', `[${'1,'.repeat(1_000_001)}1]`],
+  ['more keys in one object than there are', `[[],{"a":{${Array.from({ length: 10_001 }, (_, index) => `"${index}":0`).join(',')}}}]`],
   ['more objects than a report has, each of some length', `[${'{"id":"12345678"},'.repeat(200_001)}{}]`],
 ])('JSON of %s is refused', (_what, text) => {
   expect(() => checkJsonBounds(utf8(text))).toThrow(/^the JSON /);
@@ -71,6 +73,19 @@ test('protobuf of fields that nobody knows, two bytes each, is refused, and some
 
   expect(() => checkProtobufBounds(SubmitReportRequestSchema, report(100_000))).toThrow(/^the message has more than /);
   expect(() => checkProtobufBounds(SubmitReportRequestSchema, report(100))).not.toThrow();
+});
+
+test.each([
+  ['nodes that say that they are numbers, which the decoder takes for nodes', (report: BinaryWriter) => report.tag(5, WireType.Varint).raw(Buffer.from([0]))],
+  ['texts that say that they are words of 64 bits', (report: BinaryWriter) => report.tag(3, WireType.Bit64).raw(Buffer.from([0]))],
+  ['texts that say that a group ends', (report: BinaryWriter) => report.tag(1, WireType.EndGroup).raw(Buffer.from([0]))],
+  ['groups', (report: BinaryWriter) => report.tag(99, WireType.StartGroup).tag(99, WireType.EndGroup)],
+])('protobuf of %s is refused', (_what, write) => {
+  const report = new BinaryWriter();
+  for (let index = 0; index < 10_000; index += 1) write(report);
+  const message = new BinaryWriter().tag(1, WireType.LengthDelimited).bytes(report.finish()).finish();
+
+  expect(() => checkProtobufBounds(SubmitReportRequestSchema, message)).toThrow('where that cannot be');
 });
 
 test('what is no protobuf is left to the decoder', () => {
