@@ -151,7 +151,7 @@ describe('what is removed, and what stays', () => {
   test.each(ROADS)('over %s a record that the collector cannot take stays, and the others are stored', async (road) => {
     await fill({ ...RECORDS, 'record-0.json': { kind: 'kubermatic', time: TIME, kubermatic_version: 'x'.repeat(17 * 2 ** 20) } });
 
-    const end = await run({ road });
+    const end = await run({ road, timeoutMs: 15_000 });
 
     expect(end).toMatchObject({ status: 'failed', error: { kind: 'too-large' } });
     expect(await left()).toStrictEqual(['record-0.json']);

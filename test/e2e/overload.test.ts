@@ -35,7 +35,7 @@ beforeAll(async () => {
   const store = await openStore(database.spec, { appName: 'spartakus-test', storeTimeoutMs: 10_000, stdout: process.stdout });
   closeStore = () => store.close();
   proxy = await openDbProxy(await database.uri());
-  const flags = ['--host=127.0.0.1', '--port=0', `--max-pending-reports=${MAX_PENDING}`, '--max-address-rate=0', '--max-cluster-rate=0', '--max-new-clusters=0', '--max-address-connections=0'];
+  const flags = ['--host=127.0.0.1', '--port=0', '--console-listen=off', `--max-pending-reports=${MAX_PENDING}`, '--max-address-rate=0', '--max-cluster-rate=0', '--max-new-clusters=0', '--max-address-connections=0'];
   program = startProgram(['collector', `--database=${proxy.uri}`, ...flags]);
   url = (await program.says(/"url":"(http:[^"]+)"/))[1] ?? '';
   proxy.delay(ROUND_TRIP_MS / 2);
