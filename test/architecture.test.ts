@@ -16,54 +16,67 @@ function violations(files: Record<string, string>): string[] {
   return findViolations(new Map(Object.entries(files)));
 }
 
-test('the house keeps its rules', () => {
+test('the source files follow the rules of docs/architecture.md', () => {
   const files = readTree();
-  expect(files.has('src/report/ports.ts')).toBe(true);
+  expect(files.has('src/collector/collector.ts')).toBe(true);
   expect(findViolations(files)).toEqual([]);
 });
 
 test.each([
-  ['a static import', `import { open } from '../store/open.ts';`],
-  ['a side effect', `import '../store/open.ts';`],
-  ['a type', `import type { Store } from '../store/open.ts';`],
-  ['a type in place', `export type Store = import('../store/open.ts').Store;`],
-  ['a dynamic import', `export const load = () => import('../store/open.ts');`],
-  ['a re-export', `export { open } from '../store/open.ts';\nexport const one = 1;`],
-])('a lower rank imports no higher one: %s', (_, text) => {
-  expect(violations({ 'src/report/a.ts': text })).toEqual(['src/report/a.ts (report, rank 1) imports src/store/open.ts (store, rank 2)']);
+  ['a static import', `import { open } from '../delivery/open-sink.ts';`],
+  ['a side effect', `import '../delivery/open-sink.ts';`],
+  ['a type', `import type { Sink } from '../delivery/open-sink.ts';`],
+  ['a type in place', `export type Sink = import('../delivery/open-sink.ts').Sink;`],
+  ['a dynamic import', `export const load = () => import('../delivery/open-sink.ts');`],
+  ['a re-export', `export { open } from '../delivery/open-sink.ts';\nexport const one = 1;`],
+])('a lower part imports no higher one: %s', (_, text) => {
+  expect(violations({ 'src/report/a.ts': text })).toEqual([
+    'src/report/a.ts (src/report) must not import src/delivery/open-sink.ts (src/delivery)',
+  ]);
 });
 
-test('a higher rank imports any lower one, and its own folder', () => {
+test('a part imports the parts below it, and its own files', () => {
   expect(
     violations({
-      'src/store/a.ts': `import '../report/ports.ts'; import '../../gen/x_pb.js'; import './b.ts'; import 'mongodb';`,
+      'src/collector/store/a.ts': `import '../../report/ports.ts'; import '../../../gen/x_pb.js'; import './b.ts'; import 'mongodb';`,
       'src/main.ts': `import './cli/a.ts'; process.exit(0);`,
     }),
   ).toEqual([]);
 });
 
-test('siblings of one rank, and programs, never import each other', () => {
-  expect(violations({ 'src/gather/a.ts': `import '../deliver/b.ts';`, 'src/agent.ts': `import './volunteer.ts';` })).toEqual([
-    'src/gather/a.ts (gather, rank 2) imports src/deliver/b.ts (deliver, rank 2)',
-    'src/agent.ts (programs, rank 5) imports src/volunteer.ts (programs, rank 5)',
+test('the collector and the volunteer never import each other', () => {
+  expect(
+    violations({
+      'src/collector/collector.ts': `import '../volunteer/volunteer.ts';`,
+      'src/volunteer/volunteer.ts': `import '../collector/store/open.ts';`,
+    }),
+  ).toEqual([
+    'src/collector/collector.ts (src/collector) must not import src/volunteer/volunteer.ts (src/volunteer)',
+    'src/volunteer/volunteer.ts (src/volunteer) must not import src/collector/store/open.ts (src/collector/store)',
+  ]);
+});
+
+test('the parts of the collector import downwards only', () => {
+  expect(violations({ 'src/collector/ingest/a.ts': `import '../serve/b.ts';`, 'src/collector/serve/a.ts': `import '../ingest/b.ts';` })).toEqual([
+    'src/collector/ingest/a.ts (src/collector/ingest) must not import src/collector/serve/b.ts (src/collector/serve)',
   ]);
 });
 
 test('the dashboard imports gen alone, and nothing imports it', () => {
   const files = {
-    'src/dashboard/a.ts': `import '../../gen/x_pb.js'; import './b.ts'; import '../report/ports.ts';`,
-    'src/serve/a.ts': `import '../dashboard/a.ts';`,
+    'src/collector/dashboard/a.ts': `import '../../../gen/x_pb.js'; import './b.ts'; import '../../report/ports.ts';`,
+    'src/collector/serve/a.ts': `import '../dashboard/a.ts';`,
   };
   expect(violations(files)).toEqual([
-    'src/dashboard/a.ts (dashboard, rank 0.5) imports src/report/ports.ts (report, rank 1)',
-    'src/serve/a.ts imports src/dashboard/a.ts, which no other part may',
+    'src/collector/dashboard/a.ts (src/collector/dashboard) must not import src/report/ports.ts (src/report)',
+    'src/collector/serve/a.ts (src/collector/serve) must not import src/collector/dashboard/a.ts (src/collector/dashboard)',
   ]);
 });
 
-test('a new part needs a rank, and src/ imports nothing from test/', () => {
-  expect(violations({ 'src/helpers/a.ts': '', 'src/serve/b.ts': `import '../../test/support/x.ts';` })).toEqual([
-    'src/helpers/a.ts is in a part without a rank: helpers',
-    'src/serve/b.ts imports test/support/x.ts, which no other part may',
+test('a new part needs a line in the table, and src/ imports nothing from test/', () => {
+  expect(violations({ 'src/helpers/a.ts': '', 'src/delivery/b.ts': `import '../../test/support/x.ts';` })).toEqual([
+    'src/helpers/a.ts belongs to no part',
+    'src/delivery/b.ts (src/delivery) must not import test/support/x.ts',
   ]);
 });
 
@@ -78,15 +91,15 @@ test('no file is longer than 400 lines', () => {
   ]);
 });
 
-test('only gather/kube.ts imports the Kubernetes client', () => {
+test('only kubernetes/client.ts imports the Kubernetes client', () => {
   const text = `import type { KubeConfig } from '@kubernetes/client-node';`;
-  expect(violations({ 'src/gather/kube.ts': text, 'src/gather/nodes.ts': text })).toEqual([
-    'src/gather/nodes.ts imports @kubernetes/client-node, which only src/gather/kube.ts may',
+  expect(violations({ 'src/kubernetes/client.ts': text, 'src/kubernetes/pages.ts': text })).toEqual([
+    'src/kubernetes/pages.ts imports @kubernetes/client-node, which only src/kubernetes/client.ts may',
   ]);
 });
 
 test.each(['process.exit(1);', `import { exit } from 'node:process'; exit(1);`])('only main.ts ends the process: %s', (text) => {
-  expect(violations({ 'src/main.ts': text, 'src/agent.ts': text })).toEqual(['src/agent.ts calls process.exit, which only src/main.ts may']);
+  expect(violations({ 'src/main.ts': text, 'src/cli/agent.ts': text })).toEqual(['src/cli/agent.ts calls process.exit, which only src/main.ts may']);
 });
 
 test('there are no default exports and no barrels', () => {

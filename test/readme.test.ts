@@ -12,9 +12,9 @@ import type { Command } from '../src/cli/command.ts';
 import { flagsTable } from '../src/cli/flags-page.ts';
 import { grpcReporterCommand, httpReporterCommand, stdoutReporterCommand } from '../src/cli/reporter.ts';
 import { volunteerCommand } from '../src/cli/volunteer.ts';
-import type { ReportDocument } from '../src/report/document.ts';
+import type { ReportDocument } from '../src/report/stored-document.ts';
 import type { ReportStore } from '../src/report/ports.ts';
-import { openStore } from '../src/store/open.ts';
+import { openStore } from '../src/collector/store/open.ts';
 import { makeReport } from './contract/report-sink.ts';
 import { makeTestDatabase, type TestDatabase } from './support/database.ts';
 

@@ -1,5 +1,5 @@
-import type { AccessConfig } from '../deliver/access.ts';
-import { checkDatabase } from '../deliver/open.ts';
+import type { AccessConfig } from '../delivery/client-credentials.ts';
+import { checkDatabase } from '../delivery/open-sink.ts';
 import { parseText } from './values.ts';
 
 /** Where reports go. */

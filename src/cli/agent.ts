@@ -1,9 +1,9 @@
 import { randomBytes } from 'node:crypto';
 
-import { type AgentConfig, startAgent } from '../agent.ts';
-import { systemClock } from '../clock.ts';
-import { readKeyFile } from '../gather/cluster-key.ts';
-import { openKubeClient } from '../gather/kube.ts';
+import { type AgentConfig, startAgent } from '../kubermatic/agent.ts';
+import { systemClock } from '../runtime/clock.ts';
+import { readKeyFile } from '../volunteer/gather/cluster-key.ts';
+import { openKubeClient } from '../kubernetes/client.ts';
 import { CLUSTER_FLAGS, pickKubeConfig } from './cluster-flags.ts';
 import { createCommand, type Io } from './command.ts';
 import type { FlagValues } from './flags.ts';

@@ -1,5 +1,5 @@
-import { SERVICE_ACCOUNT_DIR } from '../gather/in-cluster.ts';
-import type { KubeConfig } from '../gather/kube.ts';
+import { SERVICE_ACCOUNT_DIR } from '../kubernetes/in-cluster.ts';
+import type { KubeConfig } from '../kubernetes/client.ts';
 import { parseText } from './values.ts';
 
 /** Which cluster is read: of every command that talks to one. */

@@ -1,12 +1,12 @@
 import { randomBytes } from 'node:crypto';
 
-import { systemClock } from '../clock.ts';
-import { startCollector } from '../collector.ts';
-import { SpartakusError } from '../report/errors.ts';
-import { type ConsoleConfig, findConsoleProblem, type ListenAddress } from '../serve/console.ts';
-import { createPeerFinder, PEER_RECORDS } from '../serve/peer.ts';
-import type { TlsConfig } from '../serve/tls.ts';
-import { DATABASES, DEFAULT_DATABASE, findDatabase } from '../store/open.ts';
+import { systemClock } from '../runtime/clock.ts';
+import { startCollector } from '../collector/collector.ts';
+import { SpartakusError } from '../runtime/errors.ts';
+import { type ConsoleConfig, findConsoleProblem, type ListenAddress } from '../collector/serve/console/console.ts';
+import { createPeerFinder, PEER_RECORDS } from '../collector/serve/admission/request-origin.ts';
+import type { TlsConfig } from '../collector/serve/tls.ts';
+import { DATABASES, DEFAULT_DATABASE, findDatabase } from '../collector/store/open.ts';
 import { createCommand, programVersion } from './command.ts';
 import { pasteableExamples } from './examples.ts';
 import { LIMIT_FLAGS, limitsOf } from './limit-flags.ts';

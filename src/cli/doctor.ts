@@ -1,5 +1,5 @@
-import { DATABASE_FORMS } from '../deliver/open.ts';
-import { runDoctor } from '../doctor.ts';
+import { DATABASE_FORMS } from '../delivery/open-sink.ts';
+import { runDoctor } from '../volunteer/doctor/doctor.ts';
 import { ACCESS_FLAGS, DATABASE_FLAG, pickAccess } from './access-flags.ts';
 import { CLUSTER_FLAGS, pickKubeConfig } from './cluster-flags.ts';
 import { createCommand } from './command.ts';

@@ -1,10 +1,10 @@
-import { DATABASE_FORMS } from '../deliver/open.ts';
-import { AUTO_CLUSTER_ID } from '../gather/cluster-key.ts';
-import { selectFields } from '../gather/gather.ts';
-import type { GatherConfig } from '../gather/gather.ts';
-import { listRights } from '../gather/rights.ts';
+import { DATABASE_FORMS } from '../delivery/open-sink.ts';
+import { AUTO_CLUSTER_ID } from '../volunteer/gather/cluster-key.ts';
+import { selectFields } from '../volunteer/gather/gather.ts';
+import type { GatherConfig } from '../volunteer/gather/gather.ts';
+import { listRights } from '../volunteer/gather/rights.ts';
 import { renderCollectedPage } from '../report/collected-page.ts';
-import { FIELD_DOCS } from '../report/field-docs.ts';
+import { FIELD_DOCS } from '../../gen/field-docs.ts';
 import { CURRENT_SCHEMA_VERSION, parseSchemaVersion } from '../report/schema-version.ts';
 import { createCommand } from './command.ts';
 import { checkGatherFlags, CLUSTER_ID_HELP, GATHER_FLAGS, gatherConfig } from './gather-flags.ts';

@@ -1,7 +1,7 @@
 import { parseArgs } from 'node:util';
 
-import { messageOf } from '../report/errors.ts';
-import { maskUrl } from '../report/mask.ts';
+import { messageOf } from '../runtime/errors.ts';
+import { maskUrl } from '../runtime/mask.ts';
 
 /** One flag of a command: its text in, its value out. */
 export interface Flag<Value> {

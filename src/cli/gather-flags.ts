@@ -1,10 +1,10 @@
-import { readAgreedVersion } from '../gather/agreed-version.ts';
-import { AUTO_CLUSTER_ID, readKeyFile } from '../gather/cluster-key.ts';
-import { checkExtensions } from '../gather/extensions.ts';
-import type { GatherConfig } from '../gather/gather.ts';
-import { messageOf } from '../report/errors.ts';
+import { readAgreedVersion } from '../volunteer/gather/agreed-version.ts';
+import { AUTO_CLUSTER_ID, readKeyFile } from '../volunteer/gather/cluster-key.ts';
+import { checkExtensions } from '../volunteer/gather/extensions.ts';
+import type { GatherConfig } from '../volunteer/gather/gather.ts';
+import { messageOf } from '../runtime/errors.ts';
 import { parseOmissions } from '../report/omission.ts';
-import type { Logger } from '../report/ports.ts';
+import type { Logger } from '../runtime/logger.ts';
 import { CURRENT_SCHEMA_VERSION, LEGACY_SCHEMA_VERSION, parseSchemaVersion } from '../report/schema-version.ts';
 import { COLLECTABLE, parseCollect } from '../report/selection.ts';
 import type { FlagValues } from './flags.ts';

@@ -1,4 +1,4 @@
-import type { Limits } from '../serve/limits.ts';
+import type { Limits } from '../collector/serve/admission/limits.ts';
 import type { FlagValues } from './flags.ts';
 import { parseBytes, parseCount, parseDurationMs, parseTimeoutMs } from './values.ts';
 

@@ -2,7 +2,7 @@ import { createRequire } from 'node:module';
 
 import { pino } from 'pino';
 
-import type { Logger } from '../report/ports.ts';
+import type { Logger } from '../runtime/logger.ts';
 import type { Io } from './command.ts';
 import { parseSwitch } from './values.ts';
 

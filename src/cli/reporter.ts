@@ -1,10 +1,10 @@
-import { systemClock } from '../clock.ts';
-import { openAccess } from '../deliver/access.ts';
-import { parseGrpcUrl, portOf } from '../deliver/grpc-url.ts';
-import { parseReportUrl } from '../deliver/kubermatic-http.ts';
-import { httpTarget, proxyFor } from '../deliver/proxy.ts';
-import { checkRecordDir } from '../deliver/record-dir.ts';
-import { type ReporterConfig, type Road, startReporter } from '../reporter.ts';
+import { systemClock } from '../runtime/clock.ts';
+import { openAccess } from '../delivery/client-credentials.ts';
+import { parseGrpcUrl, portOf } from '../delivery/transport/grpc-url.ts';
+import { parseReportUrl } from '../kubermatic/http-sink.ts';
+import { httpTarget, proxyFor } from '../delivery/transport/proxy.ts';
+import { checkRecordDir } from '../kubermatic/record-dir.ts';
+import { type ReporterConfig, type Road, startReporter } from '../kubermatic/reporter.ts';
 import { ACCESS_FLAGS, pickAccess } from './access-flags.ts';
 import { createCommand, type Io } from './command.ts';
 import type { FlagValues } from './flags.ts';

@@ -1,12 +1,12 @@
 import { randomBytes } from 'node:crypto';
 
-import { systemClock } from '../clock.ts';
-import { openAccess } from '../deliver/access.ts';
-import { checkProxy, DATABASE_FORMS } from '../deliver/open.ts';
-import { checkSpoolDir } from '../deliver/spool.ts';
-import { SERVICE_ACCOUNT_DIR } from '../gather/in-cluster.ts';
-import { openKubeClient } from '../gather/kube.ts';
-import { startVolunteer } from '../volunteer.ts';
+import { systemClock } from '../runtime/clock.ts';
+import { openAccess } from '../delivery/client-credentials.ts';
+import { checkProxy, DATABASE_FORMS } from '../delivery/open-sink.ts';
+import { checkSpoolDir } from '../delivery/spool/spool.ts';
+import { SERVICE_ACCOUNT_DIR } from '../kubernetes/in-cluster.ts';
+import { openKubeClient } from '../kubernetes/client.ts';
+import { startVolunteer } from '../volunteer/volunteer.ts';
 import { ACCESS_FLAGS, DATABASE_FLAG, pickAccess } from './access-flags.ts';
 import { CLUSTER_FLAGS, pickKubeConfig } from './cluster-flags.ts';
 import { createCommand, programVersion } from './command.ts';

@@ -1,7 +1,7 @@
 import type { Envelope } from '../../gen/spartakus/kubermatic/v1/envelope_pb.js';
 import type { Record as KubermaticRecord } from '../../gen/spartakus/kubermatic/v1/record_pb.js';
 import type { Report } from '../../gen/spartakus/report/v1/report_pb.js';
-import type { SpartakusError } from './errors.ts';
+import type { SpartakusError } from '../runtime/errors.ts';
 
 /** Who sent something, as far as the operator wants that kept. */
 export interface Sender {
@@ -86,19 +86,4 @@ export interface ReportStore extends ReportSink {
    * @throws SpartakusError of kind `unavailable` whose cause says why not
    */
   check(): Promise<void>;
-}
-
-/** Time, as an argument: tests bring their own. */
-export interface Clock {
-  now(): Date;
-  /** Resolves after `ms` milliseconds, or as soon as the signal is aborted; never rejects. */
-  sleep(ms: number, signal?: AbortSignal): Promise<void>;
-}
-
-/** Where programs say what they do; the shape of pino. Fields and messages hold no secrets. */
-export interface Logger {
-  debug(fields: object, message: string): void;
-  info(fields: object, message: string): void;
-  warn(fields: object, message: string): void;
-  error(fields: object, message: string): void;
 }

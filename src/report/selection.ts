@@ -5,7 +5,7 @@ import { ReportSchema } from '../../gen/spartakus/report/v1/report_pb.js';
 import type { Report } from '../../gen/spartakus/report/v1/report_pb.js';
 import { listCollected } from './collected.ts';
 import type { CollectedField } from './collected.ts';
-import { SpartakusError } from './errors.ts';
+import { SpartakusError } from '../runtime/errors.ts';
 import type { Omission } from './omission.ts';
 import { CURRENT_SCHEMA_VERSION } from './schema-version.ts';
 

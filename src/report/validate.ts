@@ -2,7 +2,7 @@ import type { Timestamp } from '@bufbuild/protobuf/wkt';
 
 import type { Record as KubermaticRecord } from '../../gen/spartakus/kubermatic/v1/record_pb.js';
 import type { Report } from '../../gen/spartakus/report/v1/report_pb.js';
-import { SpartakusError } from './errors.ts';
+import { SpartakusError } from '../runtime/errors.ts';
 import { isReportId } from './report-id.ts';
 
 /** 9999-12-31T23:59:59Z in seconds since 1970: the last moment that RFC 3339, and so protobuf JSON, can write. */

@@ -11,8 +11,8 @@ import { fileURLToPath } from 'node:url';
 import { create, toBinary } from '@bufbuild/protobuf';
 
 import { StreamReportsRequestSchema, SubmitReportRequestSchema } from '../../gen/spartakus/collector/v1/collector_service_pb.js';
-import { encodeGrpcFrame } from '../../src/serve/grpc-frames.ts';
-import { legacyJson } from '../contract/ways-in.ts';
+import { encodeGrpcFrame } from '../../src/collector/serve/rpc/grpc-frames.ts';
+import { legacyJson } from '../contract/protocols.ts';
 import { makeReport } from '../contract/report-sink.ts';
 
 /**

@@ -3,9 +3,9 @@ import { Code } from '@connectrpc/connect';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 
 import { ExtensionSchema, type Report } from '../../gen/spartakus/report/v1/report_pb.js';
-import type { Limits } from '../../src/serve/limits.ts';
+import type { Limits } from '../../src/collector/serve/admission/limits.ts';
 import { makeReport } from './report-sink.ts';
-import { type Client, type Heard, sendLegacy, WAYS_IN } from './ways-in.ts';
+import { type Client, type Heard, sendLegacy, WAYS_IN } from './protocols.ts';
 
 /** A collector with limits, and a database that can be made to stand still. */
 export interface LimitedCollector {

@@ -1,4 +1,4 @@
-import { SpartakusError } from '../../src/report/errors.ts';
+import { SpartakusError } from '../../src/runtime/errors.ts';
 import { createMemoryStore } from '../support/memory-store.ts';
 import { reportSinkContract } from './report-sink.ts';
 

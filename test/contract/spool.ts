@@ -1,11 +1,11 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { Report } from '../../gen/spartakus/report/v1/report_pb.js';
-import { createLedger } from '../../src/deliver/ledger.ts';
-import type { Ledger } from '../../src/deliver/ledger.ts';
-import { encodeFrame } from '../../src/deliver/spool-frame.ts';
-import type { SpooledReport } from '../../src/deliver/spool-frame.ts';
-import type { Spool, SpoolOptions } from '../../src/deliver/spool.ts';
-import { SpartakusError } from '../../src/report/errors.ts';
+import { createLedger } from '../../src/delivery/counters.ts';
+import type { Ledger } from '../../src/delivery/counters.ts';
+import { encodeFrame } from '../../src/delivery/spool/frame.ts';
+import type { SpooledReport } from '../../src/delivery/spool/frame.ts';
+import type { Spool, SpoolOptions } from '../../src/delivery/spool/spool.ts';
+import { SpartakusError } from '../../src/runtime/errors.ts';
 import { createKeptLog } from '../support/log.ts';
 import type { KeptLog } from '../support/log.ts';
 import { makeReport } from './report-sink.ts';

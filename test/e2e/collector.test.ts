@@ -3,7 +3,7 @@ import http from 'node:http';
 
 import { expect, test } from 'vitest';
 
-import { legacyJson } from '../contract/ways-in.ts';
+import { legacyJson } from '../contract/protocols.ts';
 import { makeReport } from '../contract/report-sink.ts';
 import { makeEmbeddedDatabase } from '../support/database.ts';
 import { runProgram, startProgram } from '../support/program.ts';

@@ -5,9 +5,9 @@ import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest
 import { CollectorService, Outcome } from '../../gen/spartakus/collector/v1/collector_service_pb.js';
 import type { Report } from '../../gen/spartakus/report/v1/report_pb.js';
 import type { ReportStore } from '../../src/report/ports.ts';
-import { openStore } from '../../src/store/open.ts';
+import { openStore } from '../../src/collector/store/open.ts';
 import { makeReport } from '../contract/report-sink.ts';
-import { sendLegacy, WAYS_IN } from '../contract/ways-in.ts';
+import { sendLegacy, WAYS_IN } from '../contract/protocols.ts';
 import { type LocalCollector, startCollectorOn } from '../support/collector.ts';
 import { makeTestDatabase, type TestDatabase } from '../support/database.ts';
 

@@ -10,10 +10,10 @@ import {
   StreamReportsResponseSchema,
 } from '../../gen/spartakus/collector/v1/collector_service_pb.js';
 import { ExtensionSchema } from '../../gen/spartakus/report/v1/report_pb.js';
-import { createGrpcFrameReader, encodeGrpcFrame } from '../../src/serve/grpc-frames.ts';
-import { openStore } from '../../src/store/open.ts';
+import { createGrpcFrameReader, encodeGrpcFrame } from '../../src/collector/serve/rpc/grpc-frames.ts';
+import { openStore } from '../../src/collector/store/open.ts';
 import { makeReport } from '../contract/report-sink.ts';
-import { WAYS_IN } from '../contract/ways-in.ts';
+import { WAYS_IN } from '../contract/protocols.ts';
 import { startCollectorOn } from '../support/collector.ts';
 import { makeEmbeddedDatabase } from '../support/database.ts';
 import { openDbProxy } from '../support/db-proxy.ts';

@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 import { expect, test } from 'vitest';
 
-import { openStore } from '../../src/store/open.ts';
+import { openStore } from '../../src/collector/store/open.ts';
 import { makeEmbeddedDatabase, makeTestDatabase, type TestDatabase } from '../support/database.ts';
 import { createDice } from '../support/dice.ts';
 import { createHistory, type History } from '../support/history.ts';

@@ -7,9 +7,9 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 
 import { RetryInfoSchema } from '../../gen/google/rpc/error_details_pb.js';
 import { SubmitReportRequestSchema } from '../../gen/spartakus/collector/v1/collector_service_pb.js';
-import { encodeGrpcFrame } from '../../src/serve/grpc-frames.ts';
-import { openStore } from '../../src/store/open.ts';
-import { legacyJson } from '../contract/ways-in.ts';
+import { encodeGrpcFrame } from '../../src/collector/serve/rpc/grpc-frames.ts';
+import { openStore } from '../../src/collector/store/open.ts';
+import { legacyJson } from '../contract/protocols.ts';
 import { makeReport } from '../contract/report-sink.ts';
 import { makeEmbeddedDatabase, type TestDatabase } from '../support/database.ts';
 import { type DbProxy, openDbProxy } from '../support/db-proxy.ts';

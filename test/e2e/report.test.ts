@@ -7,7 +7,7 @@ import { fromJson } from '@bufbuild/protobuf';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 
 import { ReportSchema } from '../../gen/spartakus/report/v1/report_pb.js';
-import { WAYS_IN } from '../contract/ways-in.ts';
+import { WAYS_IN } from '../contract/protocols.ts';
 import { makeTestDatabase, type TestDatabase } from '../support/database.ts';
 import { withFiles } from '../support/files.ts';
 import { type KubeApi, openServiceAccount, readFixture, type ServiceAccount, startKubeApi } from '../support/kube-api.ts';

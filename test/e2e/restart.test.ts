@@ -7,7 +7,7 @@ import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 
 import { Health, HealthCheckResponse_ServingStatus as ServingStatus } from '../../gen/grpc/health/v1/health_pb.js';
 import type { ReportStore } from '../../src/report/ports.ts';
-import { openStore } from '../../src/store/open.ts';
+import { openStore } from '../../src/collector/store/open.ts';
 import { type LocalCollector, startCollectorOn } from '../support/collector.ts';
 import { makeTestDatabase, type TestDatabase } from '../support/database.ts';
 import { createDice } from '../support/dice.ts';

@@ -6,7 +6,7 @@ import { describe, expect, test } from 'vitest';
 
 import { collectorCommand } from '../../src/cli/collector.ts';
 import { makeReport } from '../contract/report-sink.ts';
-import { legacyJson, WAYS_IN } from '../contract/ways-in.ts';
+import { legacyJson, WAYS_IN } from '../contract/protocols.ts';
 import { withFiles } from '../support/files.ts';
 import { startProgram } from '../support/program.ts';
 import { runCommand } from '../support/run-command.ts';

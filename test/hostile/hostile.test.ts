@@ -7,9 +7,9 @@ import { create, toBinary } from '@bufbuild/protobuf';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
 import { SubmitReportRequestSchema } from '../../gen/spartakus/collector/v1/collector_service_pb.js';
-import { encodeGrpcFrame } from '../../src/serve/grpc-frames.ts';
+import { encodeGrpcFrame } from '../../src/collector/serve/rpc/grpc-frames.ts';
 import { makeReport } from '../contract/report-sink.ts';
-import { sendLegacy } from '../contract/ways-in.ts';
+import { sendLegacy } from '../contract/protocols.ts';
 import { type Program, startProgram } from '../support/program.ts';
 import { connectRaw } from '../support/raw-http2.ts';
 import { ATTACKS, SMUGGLED } from './attacks.ts';

@@ -5,8 +5,8 @@ import path from 'node:path';
 
 import { type Collection, MongoClient } from 'mongodb';
 
-import type { ReportDocument } from '../../src/report/document.ts';
-import { URI_FILE } from '../../src/store/embedded.ts';
+import type { ReportDocument } from '../../src/report/stored-document.ts';
+import { URI_FILE } from '../../src/collector/store/embedded.ts';
 
 /** A database of a test's own. */
 export interface TestDatabase {

@@ -1,5 +1,5 @@
 import { expect } from 'vitest';
-import { SpartakusError } from '../../src/report/errors.ts';
+import { SpartakusError } from '../../src/runtime/errors.ts';
 
 /** The error of a call that must fail with one of ours. */
 export async function failureOf(call: Promise<unknown>): Promise<SpartakusError> {

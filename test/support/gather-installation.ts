@@ -1,7 +1,7 @@
 import type { Record as KubermaticRecord } from '../../gen/spartakus/kubermatic/v1/record_pb.js';
-import { gatherKubermaticRecord, type KubermaticGatherConfig } from '../../src/gather/gather-kubermatic.ts';
-import { openKubeClient } from '../../src/gather/kube.ts';
-import type { Clock } from '../../src/report/ports.ts';
+import { gatherKubermaticRecord, type KubermaticGatherConfig } from '../../src/kubermatic/gather/gather-kubermatic.ts';
+import { openKubeClient } from '../../src/kubernetes/client.ts';
+import type { Clock } from '../../src/runtime/clock.ts';
 import { openServiceAccount } from './kube-api.ts';
 import type { Installation } from './kubermatic-installation.ts';
 import { createKeptLog, type KeptLog } from './log.ts';

@@ -1,4 +1,4 @@
-import type { Clock } from '../../src/report/ports.ts';
+import type { Clock } from '../../src/runtime/clock.ts';
 
 /** A clock whose sleeps take no time, and move it on. */
 export interface JumpingClock extends Clock {

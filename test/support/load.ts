@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 import type { Report } from '../../gen/spartakus/report/v1/report_pb.js';
 import { makeReport } from '../contract/report-sink.ts';
-import { type Client, sendLegacy, WAYS_IN } from '../contract/ways-in.ts';
+import { type Client, sendLegacy, WAYS_IN } from '../contract/protocols.ts';
 import type { Acknowledgement, History } from './history.ts';
 
 /** Clients of every protocol that report without a break, and send again what was not acknowledged. */

@@ -1,4 +1,4 @@
-import type { Logger } from '../../src/report/ports.ts';
+import type { Logger } from '../../src/runtime/logger.ts';
 
 export interface Line {
   readonly level: 'debug' | 'info' | 'warn' | 'error';

@@ -1,6 +1,6 @@
-import { entryDocument, type StoredDocument } from '../../src/report/document.ts';
-import { SpartakusError } from '../../src/report/errors.ts';
-import { createPending } from '../../src/report/pending.ts';
+import { entryDocument, type StoredDocument } from '../../src/report/stored-document.ts';
+import { SpartakusError } from '../../src/runtime/errors.ts';
+import { createPending } from '../../src/runtime/pending.ts';
 import type { Outcome, ReportStore, StoreEntry } from '../../src/report/ports.ts';
 
 /** A store in memory that behaves as a test says. */

@@ -1,4 +1,4 @@
-import { MACHINE_FILES, type Files } from '../../src/deliver/record-dir.ts';
+import { MACHINE_FILES, type Files } from '../../src/kubermatic/record-dir.ts';
 
 /** Files on a machine that stops before one of its steps, in the middle of it where that is writing; from then on nothing is done. */
 export interface MortalFiles extends Files {

@@ -1,4 +1,4 @@
-import type { SpartakusError } from '../../src/report/errors.ts';
+import type { SpartakusError } from '../../src/runtime/errors.ts';
 import type { Outcome, ReportSink } from '../../src/report/ports.ts';
 import { makeReport } from '../contract/report-sink.ts';
 

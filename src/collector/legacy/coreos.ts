@@ -1,0 +1,52 @@
+import { create, type JsonValue } from '@bufbuild/protobuf';
+
+import { type CoreosNode, type CoreosNodeInfo, CoreosReportSchema } from '../../../gen/spartakus/legacy/v1/coreos_pb.js';
+import { type Node, NodeSchema, type Report, ReportSchema } from '../../../gen/spartakus/report/v1/report_pb.js';
+import { foldKey, isObject, readGoJson } from '../../report/go-json.ts';
+
+/** Where numbers were seen for texts: the README has a text for a timestamp, and Kubernetes takes both for a quantity. */
+const NUMBERS_AS_TEXT = new Set(['CoreosMetadata.timestamp', 'CoreosNodeStatus.capacity']);
+
+/** Whether a body is the envelope of CoreOS' collector: an object with a `payload`, which no other dialect has. */
+export function isCoreosReport(json: JsonValue): boolean {
+  return isObject(json) && Object.entries(json).some(([key, value]) => foldKey(key) === 'payload' && isObject(value));
+}
+
+/**
+ * The report in the envelope of CoreOS' collector. Its nodes have no id, and get none: they can be counted, not told apart.
+ *
+ * @throws SpartakusError of kind `invalid` with the path of the field that has the wrong type
+ */
+export function readCoreosReport(json: JsonValue): Report {
+  const { metadata, payload } = readGoJson(CoreosReportSchema, json, { numbersAsText: NUMBERS_AS_TEXT });
+  return create(ReportSchema, {
+    timestamp: metadata?.timestamp ?? '',
+    clusterId: payload?.clusterId ?? '',
+    nodes: (payload?.nodes ?? []).map(toNode),
+  });
+}
+
+const INFO_FIELDS = [
+  'operatingSystem',
+  'osImage',
+  'kernelVersion',
+  'architecture',
+  'containerRuntimeVersion',
+  'kubeletVersion',
+] as const satisfies readonly (keyof CoreosNodeInfo & keyof Node)[];
+
+function toNode({ status }: CoreosNode): Node {
+  const node = create(NodeSchema, { capacity: toCapacity(status?.capacity ?? {}) });
+  for (const field of INFO_FIELDS) {
+    const value = status?.nodeInfo?.[field];
+    if (value !== undefined && value !== '') node[field] = value;
+  }
+  return node;
+}
+
+/** In the order of the names, as the later Spartakus sends them. */
+function toCapacity(capacity: Readonly<Record<string, string>>): { resource: string; value: string }[] {
+  return Object.entries(capacity)
+    .map(([resource, value]) => ({ resource, value }))
+    .toSorted((left, right) => (left.resource < right.resource ? -1 : 1));
+}

@@ -1,0 +1,14 @@
+import type { JsonValue } from '@bufbuild/protobuf';
+
+import { type Report, ReportSchema } from '../../../gen/spartakus/report/v1/report_pb.js';
+import { readGoJson } from '../../report/go-json.ts';
+
+/**
+ * The report in a body of POST /api/v1: legacy Spartakus JSON (kubernetes-retired/spartakus, pkg/report/record.go) is the protobuf
+ * JSON of Report.
+ *
+ * @throws SpartakusError of kind `invalid` with the path of the field that has the wrong type
+ */
+export function readSpartakusReport(json: JsonValue): Report {
+  return readGoJson(ReportSchema, json);
+}

@@ -1,0 +1,119 @@
+import {
+  create,
+  createRegistry,
+  type DescFile,
+  type DescMessage,
+  fromBinary,
+  type MessageInitShape,
+  type MessageShape,
+  toBinary,
+} from '@bufbuild/protobuf';
+import { nestedTypes } from '@bufbuild/protobuf/reflect';
+import { FileDescriptorProtoSchema } from '@bufbuild/protobuf/wkt';
+import { Code, type ConnectRouter } from '@connectrpc/connect';
+
+import * as v1 from '../../../../gen/grpc/reflection/v1/reflection_pb.js';
+import * as v1alpha from '../../../../gen/grpc/reflection/v1alpha/reflection_pb.js';
+
+type Answer = NonNullable<MessageInitShape<typeof v1.ServerReflectionResponseSchema>['messageResponse']>;
+
+/**
+ * Server reflection, v1 and v1alpha (https://github.com/grpc/grpc/blob/master/doc/server-reflection.md), so that grpcurl and
+ * buf curl work without the .proto files.
+ *
+ * @param files the files of the services that are served; what they import is served too
+ */
+export function createReflectionService(files: readonly DescFile[]): (router: ConnectRouter) => void {
+  const all = withImports(files);
+  const registry = createRegistry(...all);
+  const serviceNames = files.flatMap(({ services }) => services.map(({ typeName }) => typeName));
+
+  const fileAnswer = (file: DescFile | undefined, asked: string): Answer =>
+    file === undefined ? notFound(asked) : { case: 'fileDescriptorResponse', value: { fileDescriptorProto: withImports([file]).map(encode) } };
+  const message = (typeName: string): DescMessage | undefined => registry.getMessage(typeName);
+  const extensionsOf = (typeName: string): number[] =>
+    [...registry].flatMap((desc) => (desc.kind === 'extension' && desc.extendee.typeName === typeName ? [desc.number] : []));
+
+  const answer = ({ messageRequest: request }: v1.ServerReflectionRequest): Answer => {
+    switch (request.case) {
+      case 'listServices':
+        return { case: 'listServicesResponse', value: { service: serviceNames.map((name) => ({ name })) } };
+      case 'fileByFilename':
+        return fileAnswer(all.find(({ proto }) => proto.name === request.value), request.value);
+      case 'fileContainingSymbol':
+        return fileAnswer(findSymbol(all, request.value), request.value);
+      case 'fileContainingExtension': {
+        const { containingType, extensionNumber } = request.value;
+        const extendee = message(containingType);
+        const extension = extendee === undefined ? undefined : registry.getExtensionFor(extendee, extensionNumber);
+        return fileAnswer(extension?.file, `${containingType} ${extensionNumber}`);
+      }
+      case 'allExtensionNumbersOfType':
+        return message(request.value) === undefined
+          ? notFound(request.value)
+          : { case: 'allExtensionNumbersResponse', value: { baseTypeName: request.value, extensionNumber: extensionsOf(request.value) } };
+      case undefined:
+        return { case: 'errorResponse', value: { errorCode: Code.InvalidArgument, errorMessage: 'the request asks for nothing' } };
+    }
+  };
+
+  return (router) => {
+    router.service(v1.ServerReflection, {
+      async *serverReflectionInfo(requests) {
+        for await (const request of requests) {
+          yield { validHost: request.host, originalRequest: request, messageResponse: answer(request) };
+        }
+      },
+    });
+    router.service(v1alpha.ServerReflection, {
+      async *serverReflectionInfo(requests) {
+        for await (const original of requests) {
+          const request = convert(v1alpha.ServerReflectionRequestSchema, v1.ServerReflectionRequestSchema, original);
+          const response = { validHost: request.host, originalRequest: request, messageResponse: answer(request) };
+          yield convert(v1.ServerReflectionResponseSchema, v1alpha.ServerReflectionResponseSchema, response);
+        }
+      },
+    });
+  };
+}
+
+/** The files and everything that they import, imports first, each once. */
+function withImports(files: readonly DescFile[]): DescFile[] {
+  const found = new Set<DescFile>();
+  const visit = (file: DescFile): void => {
+    if (found.has(file)) return;
+    file.dependencies.forEach(visit);
+    found.add(file);
+  };
+  files.forEach(visit);
+  return [...found];
+}
+
+/** The file that declares a symbol: a message, enum, service or extension, or one of their members, by its full name. */
+function findSymbol(files: readonly DescFile[], symbol: string): DescFile | undefined {
+  return files.find((file) => {
+    for (const desc of nestedTypes(file)) {
+      if (desc.typeName === symbol) return true;
+      const members = desc.kind === 'message' ? desc.members : desc.kind === 'service' ? desc.methods : [];
+      if (members.some(({ name }) => `${desc.typeName}.${name}` === symbol)) return true;
+      // In protobuf, the values of an enum are its siblings, not its members.
+      if (desc.kind !== 'enum') continue;
+      const scope = desc.parent?.typeName ?? file.proto.package;
+      if (desc.values.some(({ name }) => `${scope}.${name}` === symbol)) return true;
+    }
+    return false;
+  });
+}
+
+function encode(file: DescFile): Uint8Array {
+  return toBinary(FileDescriptorProtoSchema, file.proto);
+}
+
+function notFound(asked: string): Answer {
+  return { case: 'errorResponse', value: { errorCode: Code.NotFound, errorMessage: `there is no ${JSON.stringify(asked)} here` } };
+}
+
+/** v1 and v1alpha are the same bytes under two names. */
+function convert<From extends DescMessage, To extends DescMessage>(from: From, to: To, message: MessageInitShape<From>): MessageShape<To> {
+  return fromBinary(to, toBinary(from, create(from, message)));
+}

@@ -1,0 +1,35 @@
+import { once } from 'node:events';
+import type { Writable } from 'node:stream';
+
+import { entryDocument } from '../../report/stored-document.ts';
+import { messageOf, SpartakusError } from '../../runtime/errors.ts';
+import type { Outcome, ReportStore } from '../../report/ports.ts';
+
+/**
+ * Prints each report or record as the document that a database would store, one line of JSON each: for trying out, and for pipes. It keeps
+ * nothing, so it knows no duplicates.
+ *
+ * @param output is not closed with the sink
+ */
+export function createStdoutStore(output: Writable): ReportStore {
+  return {
+    async put(entries) {
+      const lines = entries.map((entry) => `${JSON.stringify(entryDocument(entry).document, bytesAsBase64)}\n`);
+      try {
+        if (!output.write(lines.join(''))) await once(output, 'drain');
+        return entries.map((): Outcome => ({ status: 'stored' }));
+      } catch (error) {
+        const failure = new SpartakusError('unavailable', `could not print the report: ${messageOf(error)}`, { cause: error });
+        return entries.map((): Outcome => ({ status: 'failed', error: failure }));
+      }
+    },
+    knows: () => Promise.resolve(false),
+    check: () => (output.destroyed ? Promise.reject(new SpartakusError('unavailable', 'standard output is closed')) : Promise.resolve()),
+    close: () => Promise.resolve(),
+  };
+}
+
+/** As in protobuf's JSON. */
+function bytesAsBase64(_name: string, value: unknown): unknown {
+  return value instanceof Uint8Array ? Buffer.from(value).toString('base64') : value;
+}

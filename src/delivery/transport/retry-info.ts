@@ -1,0 +1,29 @@
+import { fromBinary } from '@bufbuild/protobuf';
+import { anyUnpack, AnySchema, durationMs } from '@bufbuild/protobuf/wkt';
+import { BinaryReader, WireType } from '@bufbuild/protobuf/wire';
+import { RetryInfoSchema } from '../../../gen/google/rpc/error_details_pb.js';
+
+/** The field `details` of google.rpc.Status: any number of google.protobuf.Any. */
+const DETAILS = 3;
+
+/**
+ * How long a server asks to wait, in milliseconds: the RetryInfo in what it sent as grpc-status-details-bin, a google.rpc.Status
+ * (https://github.com/googleapis/googleapis/blob/master/google/rpc/status.proto). Undefined where there is none, or nothing that can be read.
+ */
+export function retryInfoMs(statusDetails: Uint8Array): number | undefined {
+  try {
+    const reader = new BinaryReader(statusDetails);
+    while (reader.pos < reader.len) {
+      const [field, type] = reader.tag();
+      if (field !== DETAILS || type !== WireType.LengthDelimited) {
+        reader.skip(type, field);
+        continue;
+      }
+      const delay = anyUnpack(fromBinary(AnySchema, reader.bytes()), RetryInfoSchema)?.retryDelay;
+      if (delay !== undefined) return Math.max(0, durationMs(delay));
+    }
+  } catch {
+    // The status itself says what went wrong; its details are extra.
+  }
+  return undefined;
+}

@@ -1,0 +1,109 @@
+import { mkdir, rm, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { openAccess } from '../../delivery/client-credentials.ts';
+import type { Access, AccessConfig } from '../../delivery/client-credentials.ts';
+import { checkCollector } from './check-collector.ts';
+import { readAgreedVersion } from '../gather/agreed-version.ts';
+import { checkKubernetes } from './check-kubernetes.ts';
+import { readKeyFile } from '../gather/cluster-key.ts';
+import { checkExtensions, readExtensions } from '../gather/extensions.ts';
+import type { GatherConfig } from '../gather/gather.ts';
+import { openKubeClient } from '../../kubernetes/client.ts';
+import type { KubeClient, KubeConfig } from '../../kubernetes/client.ts';
+import type { Check } from './check.ts';
+import { fail, ok, warn } from './check.ts';
+import { messageOf } from '../../runtime/errors.ts';
+
+export interface DoctorConfig extends GatherConfig, KubeConfig, AccessConfig {
+  /** --database */
+  readonly database: string;
+  /** --spool-dir */
+  readonly spoolDir?: string;
+}
+
+export interface DoctorOptions {
+  readonly env: NodeJS.ProcessEnv;
+  /** Where the pod's service account is mounted, where it is not the usual place. */
+  readonly serviceAccountDir?: string;
+  /** How long a step may take, in milliseconds. */
+  readonly timeoutMs?: number;
+  /** Ends the checks. */
+  readonly signal?: AbortSignal;
+}
+
+/**
+ * Checks everything that the next report of a volunteer with these flags needs, and tells one thing after the other: files, Kubernetes
+ * with each right, and the way to the collector. Nothing of the cluster is sent anywhere, and nothing is changed but that the
+ * spool directory is made.
+ */
+export async function* runDoctor(config: DoctorConfig, options: DoctorOptions): AsyncGenerator<Check> {
+  yield await checkSpool(config.spoolDir);
+  yield* checkFiles(config);
+  yield* checkCluster(config, options);
+  const { env, timeoutMs } = options;
+  let access: Access;
+  try {
+    access = await openAccess(config, config.database);
+  } catch (error) {
+    yield fail('credentials', messageOf(error));
+    return;
+  }
+  yield* checkCollector(config.database, { env, access, ...(timeoutMs === undefined ? {} : { timeoutMs }) });
+}
+
+async function checkSpool(spoolDir: string | undefined): Promise<Check> {
+  if (spoolDir === undefined) return ok('spool', 'reports wait in memory; with --spool-dir they outlive the volunteer');
+  const file = path.join(spoolDir, '.doctor');
+  try {
+    await mkdir(spoolDir, { recursive: true });
+    await writeFile(file, '');
+    await rm(file);
+  } catch (error) {
+    return warn('spool', `--spool-dir ${spoolDir}: ${messageOf(error)}. Reports wait in memory then: is the volume mounted, not full, and writable for this user?`);
+  }
+  return readAgreedVersion(undefined, spoolDir, { keep: false }).then(
+    (version) => ok('spool', `${spoolDir} can be written; schema version ${version}`),
+    (error: unknown) => fail('spool', messageOf(error)),
+  );
+}
+
+async function* checkFiles({ extensions, idKeyFile }: DoctorConfig): AsyncGenerator<Check> {
+  if (idKeyFile !== undefined) {
+    yield await readKeyFile(idKeyFile).then(
+      ({ length }) => ok('id key', `${idKeyFile} holds ${length} bytes`),
+      (error: unknown) => fail('id key', messageOf(error)),
+    );
+  }
+  if (extensions === undefined) return;
+  try {
+    await checkExtensions(extensions);
+  } catch (error) {
+    yield fail('extensions', messageOf(error));
+    return;
+  }
+  const { extensions: found, problems } = await readExtensions(extensions);
+  yield ok('extensions', `${extensions} holds ${found.length}`);
+  for (const { message } of problems) yield warn('extensions', `${message} The report goes without it.`);
+}
+
+async function* checkCluster(config: DoctorConfig, { env, serviceAccountDir, timeoutMs, signal }: DoctorOptions): AsyncGenerator<Check> {
+  let kube: KubeClient;
+  try {
+    kube = await openKubeClient(config, {
+      env,
+      ...(serviceAccountDir === undefined ? {} : { serviceAccountDir }),
+      ...(timeoutMs === undefined ? {} : { timeoutMs }),
+    });
+  } catch (error) {
+    yield fail('Kubernetes API', messageOf(error));
+    return;
+  }
+  const close = () => kube.close();
+  signal?.addEventListener('abort', close, { once: true });
+  try {
+    yield* checkKubernetes(kube, config);
+  } finally {
+    signal?.removeEventListener('abort', close);
+    close();
+  }
+}

@@ -1,0 +1,212 @@
+import { expect, test } from 'vitest';
+
+import { type BatcherOptions, createBatcher } from '../../../src/collector/ingest/batcher.ts';
+import { createManualClock } from '../../support/manual-clock.ts';
+
+interface PendingWrite {
+  readonly items: readonly string[];
+  succeed(): Promise<void>;
+  fail(reason: Error): Promise<void>;
+}
+
+const settle = (): Promise<void> => new Promise((resolve) => void setImmediate(resolve));
+
+/** A batcher whose writes end when the test says so. An item's result is the item with a mark; its size is its length. */
+function makeBatcher(limits: Partial<Omit<BatcherOptions<string, string>, 'write' | 'sizeOf' | 'clock'>> = {}) {
+  const writes: PendingWrite[] = [];
+  const clock = createManualClock(new Date('2026-11-21T10:00:00Z'));
+  const batcher = createBatcher<string, string>({
+    maxItems: 100,
+    maxBytes: 1000,
+    maxInFlight: 1,
+    maxPendingItems: 100,
+    maxPendingBytes: 1000,
+    maxWaitMs: 10_000,
+    clock,
+    ...limits,
+    sizeOf: (item) => item.length,
+    write: (items) => {
+      const { promise, resolve, reject } = Promise.withResolvers<readonly string[]>();
+      writes.push({
+        items,
+        succeed: () => (resolve(items.map((item) => `${item}!`)), settle()),
+        fail: (reason) => (reject(reason), settle()),
+      });
+      return promise;
+    },
+  });
+  return { batcher, writes, clock, itemsOf: () => writes.map(({ items }) => items.join('')) };
+}
+
+test('an item that finds the writer idle is written at once, and alone', () => {
+  const { batcher, itemsOf } = makeBatcher();
+
+  void batcher.put('a');
+
+  expect(itemsOf()).toStrictEqual(['a']);
+});
+
+test('items that come while a write is under way go out together when it ends', async () => {
+  const { batcher, writes, itemsOf } = makeBatcher();
+  const results = Promise.all(['a', 'b', 'c', 'd'].map((item) => batcher.put(item)));
+
+  await writes[0]?.succeed();
+  await writes[1]?.succeed();
+
+  expect(itemsOf()).toStrictEqual(['a', 'bcd']);
+  await expect(results).resolves.toStrictEqual(['a!', 'b!', 'c!', 'd!']);
+});
+
+test('a batch that is full is written beside the one under way, up to the number in flight', () => {
+  const { batcher, itemsOf } = makeBatcher({ maxItems: 2, maxInFlight: 2 });
+
+  for (const item of 'abcdef') void batcher.put(item);
+
+  expect(itemsOf()).toStrictEqual(['a', 'bc']);
+});
+
+test('a batch holds no more bytes than the limit, and an item above it goes alone', async () => {
+  const { batcher, writes, itemsOf } = makeBatcher({ maxBytes: 4 });
+  for (const item of ['x', 'aa', 'bb', 'c', 'dddddd', 'e']) void batcher.put(item);
+
+  for (let index = 0; index < 5; index += 1) await writes[index]?.succeed();
+
+  expect(itemsOf()).toStrictEqual(['x', 'aabb', 'c', 'dddddd', 'e']);
+});
+
+test('a write that fails fails its own items and no others', async () => {
+  const { batcher, writes } = makeBatcher();
+  const settled = Promise.allSettled(['a', 'b', 'c'].map((item) => batcher.put(item)));
+
+  await writes[0]?.succeed();
+  await writes[1]?.fail(new Error('disk full'));
+  const later = batcher.put('d');
+  await writes[2]?.succeed();
+
+  expect((await settled).map(({ status }) => status)).toStrictEqual(['fulfilled', 'rejected', 'rejected']);
+  await expect(later).resolves.toBe('d!');
+});
+
+test('a write that answers too few results fails, so that nobody waits for ever', async () => {
+  const batcher = createBatcher<string, string>({
+    maxItems: 10,
+    maxBytes: 10,
+    maxInFlight: 1,
+    maxPendingItems: 10,
+    maxPendingBytes: 10,
+    maxWaitMs: 10,
+    clock: createManualClock(new Date()),
+    sizeOf: () => 1,
+    write: () => Promise.resolve([]),
+  });
+
+  await expect(batcher.put('a')).rejects.toThrow('a write of 1 items answered 0 results');
+});
+
+test('draining waits for everything that was put, and for nothing when there is nothing', async () => {
+  const { batcher, writes } = makeBatcher();
+  await batcher.drain();
+  void batcher.put('a');
+  void batcher.put('b');
+  let drained = false;
+  const draining = batcher.drain().then(() => (drained = true));
+
+  await writes[0]?.succeed();
+  expect(drained).toBe(false);
+  await writes[1]?.succeed();
+  await draining;
+
+  expect(drained).toBe(true);
+});
+
+test.each([
+  ['items', { maxPendingItems: 3 }],
+  ['bytes', { maxPendingBytes: 3 }],
+])('one more than may be pending, in %s, is refused at once, and there is room again when a write ends', async (_what, limits) => {
+  const { batcher, writes } = makeBatcher(limits);
+  const first = ['a', 'b', 'c'].map((item) => batcher.put(item));
+
+  expect(() => batcher.requireRoom()).toThrow('more comes in than can be written');
+  await expect(batcher.put('d')).rejects.toMatchObject({ kind: 'overloaded', retryAfterMs: 1_000 });
+  await writes[0]?.succeed();
+  expect(() => batcher.requireRoom()).not.toThrow();
+  const later = batcher.put('e');
+  await writes[1]?.succeed();
+  await writes[2]?.succeed();
+
+  await expect(Promise.all([...first, later])).resolves.toStrictEqual(['a!', 'b!', 'c!', 'e!']);
+  expect(batcher.pending()).toStrictEqual({ items: 0, bytes: 0 });
+});
+
+test('an item over what may be pending is taken when it is alone', async () => {
+  const { batcher, writes } = makeBatcher({ maxPendingBytes: 3 });
+  const large = batcher.put('large');
+
+  await expect(batcher.put('a')).rejects.toMatchObject({ kind: 'overloaded' });
+  await writes[0]?.succeed();
+
+  await expect(large).resolves.toBe('large!');
+});
+
+test('who waits for room leaves the last quarter, and goes on in order as writes end', async () => {
+  const { batcher, writes } = makeBatcher({ maxPendingItems: 4 });
+  await batcher.room();
+  for (const item of 'abc') void batcher.put(item);
+  const gone: string[] = [];
+  for (const name of ['x', 'y', 'z']) void batcher.room().then(() => gone.push(name));
+
+  await settle();
+  expect(gone).toStrictEqual([]);
+  expect(() => batcher.requireRoom()).not.toThrow();
+  await writes[0]?.succeed();
+  expect(gone).toStrictEqual(['x']);
+  await writes[1]?.succeed();
+  expect(gone).toStrictEqual(['x', 'y', 'z']);
+});
+
+test('who has gone does not wait for room any longer, and does not take it from others', async () => {
+  const { batcher, writes } = makeBatcher({ maxPendingItems: 1 });
+  void batcher.put('a');
+  const leaving = new AbortController();
+  const left = batcher.room(leaving.signal);
+  const stayed = batcher.room();
+
+  leaving.abort();
+  await left;
+  await writes[0]?.succeed();
+
+  await expect(stayed).resolves.toBeUndefined();
+});
+
+test('an item whose write does not begin in time is refused, and the one that is being written is not', async () => {
+  const { batcher, writes, clock, itemsOf } = makeBatcher();
+  const written = batcher.put('a');
+  const late = batcher.put('b');
+  await expect(clock.asleep()).resolves.toBe(10_000);
+  clock.advance(4_000);
+  const inTime = batcher.put('c');
+
+  clock.advance(6_000);
+  await expect(late).rejects.toMatchObject({ kind: 'unavailable', retryAfterMs: 1_000 });
+  await writes[0]?.succeed();
+  await writes[1]?.succeed();
+
+  await expect(Promise.all([written, inTime])).resolves.toStrictEqual(['a!', 'c!']);
+  expect(itemsOf()).toStrictEqual(['a', 'c']);
+});
+
+test('draining does not wait for the time that an item might have waited', async () => {
+  const { batcher, writes, clock } = makeBatcher();
+  void batcher.put('a');
+  void batcher.put('b');
+  await clock.asleep();
+  await writes[0]?.succeed();
+  await writes[1]?.succeed();
+
+  await batcher.drain();
+  clock.advance(60_000);
+  const next = batcher.put('c');
+  await writes[2]?.succeed();
+
+  await expect(next).resolves.toBe('c!');
+});

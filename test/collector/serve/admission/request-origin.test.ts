@@ -1,0 +1,85 @@
+import { describe, expect, test } from 'vitest';
+
+import { createPeerFinder, type PeerOptions } from '../../../../src/collector/serve/admission/request-origin.ts';
+import { startTestCollector } from '../../../support/collector.ts';
+
+const OPTIONS: PeerOptions = { record: 'address', trustedProxies: ['10.0.0.0/8', '2001:db8::/32'], randomBytes: (count) => new Uint8Array(count).fill(7) };
+const request = (remoteAddress: string, forwardedFor?: string) => ({
+  headers: forwardedFor === undefined ? {} : { 'x-forwarded-for': forwardedFor },
+  socket: { remoteAddress, remotePort: 4711 },
+});
+
+describe('the address of a client', () => {
+  test.each<[string, string, string | undefined, string]>([
+    ['is that of the connection', '192.0.2.1', undefined, '192.0.2.1:4711'],
+    ['is IPv4 where IPv6 wraps it', '::ffff:192.0.2.1', undefined, '192.0.2.1:4711'],
+    ['is in brackets where it is IPv6', '2001:DB9::1', undefined, '[2001:db9::1]:4711'],
+    ['is not what a stranger forwards', '192.0.2.1', '198.51.100.9', '192.0.2.1:4711'],
+    ['is what a trusted proxy forwards', '10.1.2.3', '198.51.100.9', '198.51.100.9'],
+    ['is what a trusted proxy forwards, with a port', '10.1.2.3', '198.51.100.9:99', '198.51.100.9'],
+    ['is the last that is no trusted proxy: what a client writes itself stands before', '10.1.2.3', '1.1.1.1, 198.51.100.9, 10.9.9.9', '198.51.100.9'],
+    ['is the first of trusted ones only', '10.1.2.3', '10.4.4.4, 10.9.9.9', '10.4.4.4'],
+    ['is that of the proxy where it forwards nonsense', '10.1.2.3', 'unknown', '10.1.2.3:4711'],
+    ['is IPv6 through a trusted IPv6 proxy', '2001:db8::5', '[2001:db9::1]:99', '2001:db9::1'],
+  ])('%s', (_name, remoteAddress, forwardedFor, expected) => {
+    expect(createPeerFinder(OPTIONS)(request(remoteAddress, forwardedFor)).receivedFrom).toBe(expected);
+  });
+
+  test('is nothing at all unless the operator asks for it', () => {
+    expect(createPeerFinder({ ...OPTIONS, record: 'none' })(request('192.0.2.1')).receivedFrom).toBeUndefined();
+  });
+
+  test('is a hash that is equal for one client, and another one after a restart', () => {
+    const find = createPeerFinder({ ...OPTIONS, record: 'hash' });
+    const findLater = createPeerFinder({ ...OPTIONS, record: 'hash', randomBytes: (count) => new Uint8Array(count).fill(8) });
+    const name = (from: ReturnType<typeof request>) => find(from).receivedFrom;
+    const restarted = (from: ReturnType<typeof request>) => findLater(from).receivedFrom;
+
+    expect(name(request('192.0.2.1'))).toMatch(/^[0-9a-f]{16}$/);
+    expect(name({ ...request('192.0.2.1'), socket: { remoteAddress: '192.0.2.1', remotePort: 5 } })).toBe(name(request('192.0.2.1')));
+    expect(name(request('192.0.2.2'))).not.toBe(name(request('192.0.2.1')));
+    expect(restarted(request('192.0.2.1'))).not.toBe(name(request('192.0.2.1')));
+  });
+
+  test.each(['x', '10.0.0.0/33', '::/129', '10.0.0.0/8/8', '10.0.0.0/', '10.0.0.0/-1'])('a trusted proxy that is none is refused: %s', (network) => {
+    expect(() => createPeerFinder({ ...OPTIONS, trustedProxies: [network] })).toThrow(`--trusted-proxies "${network}" is no address or network`);
+  });
+});
+
+describe('the source that limits know a client by', () => {
+  test.each<[string, string, string | undefined, string | undefined]>([
+    ['is its address', '192.0.2.1', undefined, '192.0.2.1'],
+    ['is the same in the clothes of IPv6', '::ffff:192.0.2.1', undefined, '192.0.2.1'],
+    ['is the network of 64 bits of IPv6', '2001:db9:1:2:3:4:5:6', undefined, '2001:db9:1:2::/64'],
+    ['is that network where zeros are left out', '2001:db9::6', undefined, '2001:db9:0:0::/64'],
+    ['is what a trusted proxy forwards', '10.1.2.3', '198.51.100.9', '198.51.100.9'],
+    ['is unknown where a trusted proxy forwards nothing', '10.1.2.3', undefined, undefined],
+    ['is unknown where only trusted proxies are named', '10.1.2.3', '10.4.4.4', undefined],
+    ['is not what a stranger forwards', '192.0.2.1', '198.51.100.9', '192.0.2.1'],
+  ])('%s', (_name, remoteAddress, forwardedFor, expected) => {
+    expect(createPeerFinder({ ...OPTIONS, record: 'none' })(request(remoteAddress, forwardedFor)).source).toBe(expected);
+  });
+});
+
+test.each([
+  ['none', /^undefined$/],
+  ['address', /^127\.0\.0\.1:\d+$/],
+  ['hash', /^[0-9a-f]{16}$/],
+] as const)('--record-peer=%s, in the database', async (recordPeer, expected) => {
+  const collector = await startTestCollector({ recordPeer });
+  try {
+    for (const [path, body] of [
+      ['/api/v1', '{}'],
+      ['/spartakus.collector.v1.CollectorService/SubmitReport', '{"report": {"clusterID": "c"}}'],
+    ] as const) {
+      const response = await fetch(collector.url + path, { method: 'POST', headers: { 'content-type': 'application/json' }, body });
+      expect(response.ok).toBe(true);
+    }
+    const stored = (await collector.reports.find().toArray()).map(({ receivedFrom }) => String(receivedFrom));
+
+    expect(stored).toHaveLength(2);
+    expect(stored.filter((name) => !expected.test(name))).toStrictEqual([]);
+  } finally {
+    await collector.close();
+  }
+});

@@ -1,0 +1,259 @@
+import { once } from 'node:events';
+import http from 'node:http';
+import http2 from 'node:http2';
+import net from 'node:net';
+
+import * as grpc from '@grpc/grpc-js';
+import { afterEach, expect, test } from 'vitest';
+
+import type { Limits } from '../../../src/collector/serve/admission/limits.ts';
+import { makeReport } from '../../contract/report-sink.ts';
+import { WAYS_IN } from '../../contract/protocols.ts';
+import { type LocalCollector, startCollectorOn } from '../../support/collector.ts';
+import { createMemoryStore, type MemoryStore } from '../../support/memory-store.ts';
+
+const closers: (() => Promise<void> | void)[] = [];
+afterEach(async () => {
+  for (const close of closers.splice(0).toReversed()) await close();
+});
+
+let store: MemoryStore;
+
+async function start(limits: Partial<Limits>): Promise<LocalCollector> {
+  store = createMemoryStore();
+  const collector = await startCollectorOn('memory', { limits, shutdownGraceMs: 100 }, { openStore: () => Promise.resolve(store) });
+  closers.push(() => collector.close());
+  return collector;
+}
+
+/** Whether it ends well or not. */
+function untilClosed(stream: net.Socket | http2.ClientHttp2Stream): Promise<void> {
+  return new Promise((resolve) => stream.once('close', () => resolve()));
+}
+
+/** A connection, and what becomes of it. */
+async function connect({ port }: LocalCollector): Promise<{ readonly socket: net.Socket; readonly closed: Promise<unknown>; readonly heard: () => string }> {
+  const socket = net.connect(port, '127.0.0.1');
+  closers.push(() => void socket.destroy());
+  let heard = '';
+  socket.on('data', (chunk: Buffer) => (heard += chunk.toString('latin1')));
+  socket.on('error', () => undefined);
+  const closed = untilClosed(socket);
+  await Promise.race([new Promise((resolve) => socket.once('connect', resolve)), closed]);
+  return { socket, closed, heard: () => heard };
+}
+
+function openSession({ url }: LocalCollector): http2.ClientHttp2Session {
+  const session = http2.connect(url);
+  session.on('error', () => undefined);
+  closers.push(() => session.destroy());
+  return session;
+}
+
+const CALL = { ':method': 'POST', 'content-type': 'application/grpc', te: 'trailers' };
+const SUBMIT = '/spartakus.collector.v1.CollectorService/SubmitReport';
+const STREAM = '/spartakus.collector.v1.CollectorService/StreamReports';
+
+/** The headers and trailers of an answer, or the code with which the stream was reset. */
+async function answerOf(stream: http2.ClientHttp2Stream): Promise<http2.IncomingHttpHeaders & { readonly reset?: number | undefined }> {
+  const heard: http2.IncomingHttpHeaders = {};
+  stream.on('response', (headers) => Object.assign(heard, headers));
+  stream.on('trailers', (headers: http2.IncomingHttpHeaders) => Object.assign(heard, headers));
+  stream.on('error', () => undefined);
+  stream.resume();
+  await untilClosed(stream);
+  return Object.assign(heard, { reset: stream.rstCode });
+}
+
+const isAlive = async (collector: LocalCollector): Promise<boolean> => (await fetch(`${collector.url}/healthz`)).status === 200;
+
+test.each<[string, Partial<Limits>]>([
+  ['altogether', { maxConnections: 2 }],
+  ['of one address', { maxConnectionsPerAddress: 2 }],
+])('a connection more than allowed %s is closed at once, and there is room again when another ends', async (_what, limits) => {
+  const collector = await start(limits);
+  const first = await connect(collector);
+  await connect(collector);
+
+  await (await connect(collector)).closed;
+  first.socket.end();
+  await first.closed;
+
+  await expect.poll(() => isAlive(collector).catch(() => false)).toBe(true);
+});
+
+test('a proxy that is trusted is no address: it may have as many connections as it likes', async () => {
+  store = createMemoryStore();
+  const config = { limits: { maxConnectionsPerAddress: 1 }, trustedProxies: ['127.0.0.1'] };
+  const collector = await startCollectorOn('memory', config, { openStore: () => Promise.resolve(store) });
+  closers.push(() => collector.close());
+  await connect(collector);
+  await connect(collector);
+
+  await expect(isAlive(collector)).resolves.toBe(true);
+});
+
+test('a connection has as many streams at a time as allowed; one more waits for its turn or is refused', async () => {
+  const collector = await start({ maxStreams: 3 });
+  const session = openSession(collector);
+  await once(session, 'remoteSettings');
+
+  expect(session.remoteSettings.maxConcurrentStreams).toBe(3);
+});
+
+test.each([
+  ['nothing', ''],
+  ['half a preface of HTTP/2', 'PRI * HT'],
+  ['half the headers of HTTP/1.1', 'POST /api/v1 HTTP/1.1\r\nHost: x\r\nContent-'],
+])('a client that sends %s, and then no more, is closed when its time is up', async (_what, bytes) => {
+  const collector = await start({ headerTimeoutMs: 200, idleTimeoutMs: 400 });
+  const { socket, closed } = await connect(collector);
+  socket.write(bytes);
+
+  await closed;
+  await expect(isAlive(collector)).resolves.toBe(true);
+});
+
+test('a body over HTTP/1.1 that stays out is answered 408, and its connection closed', async () => {
+  const collector = await start({ headerTimeoutMs: 100, bodyTimeoutMs: 200 });
+  const { socket, closed, heard } = await connect(collector);
+  socket.write('POST /api/v1 HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{');
+
+  await closed;
+  expect(heard()).toMatch(/^HTTP\/1\.1 (408|503) /);
+});
+
+test.each([
+  ['gRPC, one call', SUBMIT, CALL, { 'grpc-status': String(grpc.status.UNAVAILABLE) }],
+  ['gRPC, a stream', STREAM, CALL, { 'grpc-status': String(grpc.status.UNAVAILABLE) }],
+  ['Connect', SUBMIT, { ':method': 'POST', 'content-type': 'application/proto' }, { ':status': 503 }],
+  ['POST /api/v1', '/api/v1', { ':method': 'POST', 'content-type': 'application/json' }, { ':status': 503 }],
+])('a body over HTTP/2 that stays out is refused, for now: %s', async (_what, path, headers, expected) => {
+  const collector = await start({ bodyTimeoutMs: 200 });
+  const stream = openSession(collector).request({ ...headers, ':path': path });
+  stream.write(Buffer.from([0, 0, 0]));
+
+  await expect(answerOf(stream)).resolves.toMatchObject(expected);
+});
+
+test('the time that the database takes is not the time of a body', async () => {
+  const collector = await start({ bodyTimeoutMs: 100 });
+  store.hold();
+  const client = WAYS_IN.find(({ name }) => name === 'grpc-js, stream')?.open(collector.url);
+  const heard = client?.send(makeReport());
+  await new Promise((resolve) => setTimeout(resolve, 400));
+  store.release();
+
+  await expect(heard).resolves.toMatchObject({ outcome: 'stored' });
+  client?.close();
+});
+
+test('an HTTP/1.1 connection without a request is closed after a while', async () => {
+  const collector = await start({ idleTimeoutMs: 300 });
+  const { socket, closed, heard } = await connect(collector);
+  socket.write('GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n');
+
+  await closed;
+  expect(heard()).toContain('200 OK');
+});
+
+test('an HTTP/2 connection without a request is asked to go after a while, and one with a request is not', async () => {
+  const collector = await start({ idleTimeoutMs: 300 });
+  store.hold();
+  const busy = WAYS_IN.find(({ name }) => name === 'grpc-js, unary')?.open(collector.url);
+  const heard = busy?.send(makeReport());
+  const idle = openSession(collector);
+  const gone = once(idle, 'goaway');
+
+  const [code] = (await gone) as [number];
+  expect(code).toBe(http2.constants.NGHTTP2_NO_ERROR);
+  await new Promise((resolve) => setTimeout(resolve, 400));
+  store.release();
+  await expect(heard).resolves.toMatchObject({ outcome: 'stored' });
+  busy?.close();
+});
+
+test('a client that pings without end is sent away, and told why', async () => {
+  const collector = await start({ keepaliveMinMs: 10_000 });
+  const session = openSession(collector);
+  const gone = once(session, 'goaway');
+  await once(session, 'connect');
+  const pings = setInterval(() => session.destroyed || session.ping(() => undefined), 20);
+  closers.push(() => clearInterval(pings));
+
+  const [code, , reason] = (await gone) as [number, number, Buffer];
+
+  expect(code).toBe(http2.constants.NGHTTP2_ENHANCE_YOUR_CALM);
+  expect(reason.toString()).toBe('too_many_pings');
+});
+
+test('a client that pings as rarely as it should is never sent away', async () => {
+  const collector = await start({ keepaliveMinMs: 50 });
+  const session = openSession(collector);
+  let sentAway = false;
+  session.once('goaway', () => (sentAway = true));
+  await once(session, 'connect');
+  for (let time = 0; time < 8; time += 1) {
+    await new Promise((resolve) => session.ping(resolve));
+    await new Promise((resolve) => setTimeout(resolve, 80));
+  }
+
+  expect(sentAway).toBe(false);
+});
+
+test('a client may ping after each answer, as gRPC clients do to measure', async () => {
+  const collector = await start({ keepaliveMinMs: 10_000 });
+  const session = openSession(collector);
+  let sentAway = false;
+  session.once('goaway', () => (sentAway = true));
+  for (let time = 0; time < 8; time += 1) {
+    const stream = session.request({ ':path': '/version' });
+    await answerOf(stream);
+    await new Promise((resolve) => session.ping(resolve));
+  }
+
+  expect(sentAway).toBe(false);
+});
+
+test('a connection that is old is replaced by another, and no call of grpc-js fails for it', async () => {
+  const collector = await start({ maxConnectionAgeMs: 100 });
+  const client = WAYS_IN.find(({ name }) => name === 'grpc-js, unary')?.open(collector.url);
+  closers.push(() => client?.close());
+  const outcomes = new Set<string>();
+  const endsAt = performance.now() + 1_000;
+  while (performance.now() < endsAt) outcomes.add((await client?.send(makeReport()))?.outcome ?? '');
+
+  expect([...outcomes]).toStrictEqual(['stored']);
+});
+
+test('connections of one age do not all end at once', async () => {
+  const collector = await start({ maxConnectionAgeMs: 500 });
+  const endings = await Promise.all(
+    Array.from({ length: 20 }, async () => {
+      const session = openSession(collector);
+      const began = performance.now();
+      await once(session, 'goaway');
+      return performance.now() - began;
+    }),
+  );
+
+  expect(Math.max(...endings) - Math.min(...endings)).toBeGreaterThan(20);
+});
+
+test('headers that are too many or too large are refused, over either version of HTTP', async () => {
+  const collector = await start({});
+  const large = await new Promise<number | undefined>((resolve, reject) => {
+    const request = http.get(`${collector.url}/healthz`, { headers: { 'x-large': 'x'.repeat(50_000) } }, (response) => {
+      response.resume();
+      resolve(response.statusCode);
+    });
+    request.on('error', reject);
+  });
+  expect(large).toBe(431);
+  const session = openSession(collector);
+  const stream = session.request({ ':path': '/healthz', ...Object.fromEntries(Array.from({ length: 500 }, (_, index) => [`x-${index}`, 'y'])) });
+  const answer = await answerOf(stream);
+  expect(answer[':status']).not.toBe(200);
+
+  await expect(isAlive(collector)).resolves.toBe(true);
+});

@@ -1,0 +1,206 @@
+import { once } from 'node:events';
+import { readFile } from 'node:fs/promises';
+import http from 'node:http';
+import http2 from 'node:http2';
+import net from 'node:net';
+import path from 'node:path';
+
+import { create } from '@bufbuild/protobuf';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+
+import { ExtensionSchema } from '../../../../gen/spartakus/report/v1/report_pb.js';
+import { createMetrics } from '../../../../src/collector/serve/console/metrics.ts';
+import { makeReport } from '../../../contract/report-sink.ts';
+import { WAYS_IN } from '../../../contract/protocols.ts';
+import { startTestCollector, TEST_LIMITS, type TestCollector } from '../../../support/collector.ts';
+import { createDice } from '../../../support/dice.ts';
+
+let collector: TestCollector;
+
+beforeAll(async () => {
+  collector = await startTestCollector({ console: { listen: { host: '127.0.0.1', port: 0 }, isPublic: false } });
+});
+
+afterAll(() => collector.close());
+
+/** What is exposed now: the number by series. */
+async function scrape(): Promise<ReadonlyMap<string, number>> {
+  const response = await fetch(`${collector.consoleUrl}/metrics`);
+  const lines = (await response.text()).split('\n').filter((line) => line !== '' && !line.startsWith('#'));
+  return new Map(
+    lines.map((line) => {
+      const at = line.lastIndexOf(' ');
+      return [line.slice(0, at).replace('spartakus_collector_', ''), Number(line.slice(at + 1))] as const;
+    }),
+  );
+}
+
+/** What has grown while something was done. */
+async function growth(act: () => Promise<unknown>): Promise<Readonly<Record<string, number>>> {
+  const before = await scrape();
+  await act();
+  const after = await scrape();
+  const grown = [...after].map(([series, value]) => [series, value - (before.get(series) ?? 0)] as const);
+  return Object.fromEntries(grown.filter(([series, by]) => by !== 0 && /_total|^batch_|^commit_/.test(series)));
+}
+
+describe('reports are counted by protocol, dialect and outcome', () => {
+  const PROTOCOLS: readonly (readonly [RegExp, string])[] = [
+    [/^gRPC-Web/, 'grpc-web'],
+    [/^grpc|^gRPC/, 'grpc'],
+    [/^Connect/, 'connect'],
+  ];
+
+  test.each(WAYS_IN)('over $name', async ({ name, json, open }) => {
+    const protocol = PROTOCOLS.find(([pattern]) => pattern.test(name))?.[1] ?? '';
+    const client = open(collector.url);
+    const [good, bad, large] = [makeReport(), makeReport(), makeReport()];
+    bad.clusterId = '';
+    large.extensions = [create(ExtensionSchema, { name: 'large', value: 'x'.repeat(json ? TEST_LIMITS.maxJsonBytes : TEST_LIMITS.maxProtobufBytes) })];
+
+    const grown = await growth(async () => {
+      for (const report of [good, good, bad, large]) await client.send(report);
+    });
+
+    client.close();
+    const series = (labels: string): string => `reports_total{protocol="${protocol}",dialect="report",outcome="${labels}"}`;
+    expect(grown).toMatchObject({
+      [series('stored')]: 1,
+      [series('duplicate')]: 1,
+      [series('invalid')]: 1,
+      [`refusals_total{protocol="${protocol}",reason="invalid"}`]: 1,
+      [`refusals_total{protocol="${protocol}",reason="too-large"}`]: 1,
+      batch_reports_count: 2,
+      batch_reports_sum: 2,
+      commit_seconds_count: 2,
+    });
+    expect(Object.keys(grown).filter((name_) => name_.startsWith('re') && name_ !== 'received_bytes_total')).toHaveLength(5);
+  });
+
+  test.each([
+    ['/api/v1', 'spartakus', 'legacy/spartakus-volunteer-report.json'],
+    ['/api/v1', 'coreos', 'legacy/coreos-report.json'],
+    ['/api/coreos/v1', 'coreos', 'legacy/coreos-report.json'],
+    ['/api/v1', 'kubermatic', 'kubermatic/report-v2.json'],
+    ['/api/kubermatic/v1', 'kubermatic', 'kubermatic/report-v1.json'],
+  ])('POST %s of %s', async (at, dialect, file) => {
+    const body = await readFile(new URL(`../../../fixtures/${file}`, import.meta.url), 'utf8');
+
+    const grown = await growth(() => fetch(collector.url + at, { method: 'POST', headers: { 'content-type': 'application/json' }, body }));
+
+    // Some of these tell the same: where an id is made of what is told, that is a duplicate.
+    const counted = Object.keys(grown).filter((series) => series.startsWith('reports_total'));
+    expect(new Set(counted.map((series) => series.replace(/(?<=outcome=")(stored|duplicate)/, 'taken')))).toStrictEqual(
+      new Set([`reports_total{protocol="http",dialect="${dialect}",outcome="taken"}`]),
+    );
+  });
+});
+
+test.each([
+  ['POST', '/spartakus.collector.v1.CollectorService/SubmitReport', 'text/plain', 'connect', 'unsupported-media-type'],
+  ['PUT', '/spartakus.collector.v1.CollectorService/SubmitReport', 'application/json', 'connect', 'not-found'],
+  ['POST', '/spartakus.collector.v1.CollectorService/NoSuchCall', 'application/json', 'http', 'not-found'],
+  ['PUT', '/api/v1', 'application/json', 'http', 'not-found'],
+  ['POST', '/api/v1', 'text/plain', 'http', 'unsupported-media-type'],
+])('a request that is none is counted once, by its reason: %s %s of %s', async (method, at, contentType, protocol, reason) => {
+  const grown = await growth(() => fetch(collector.url + at, { method, headers: { 'content-type': contentType }, body: '{}' }));
+
+  expect(Object.entries(grown).filter(([series]) => /^re(ports|fusals)/.test(series))).toStrictEqual([
+    [`refusals_total{protocol="${protocol}",reason="${reason}"}`, 1],
+  ]);
+});
+
+test('connections, and what comes over them, are counted', async () => {
+  const before = await scrape();
+  const silent = net.connect(collector.port, '127.0.0.1');
+  const session = http2.connect(collector.url);
+  const stream = session.request({ ':path': '/version' });
+  await once(stream.resume(), 'end');
+  const agent = new http.Agent({ keepAlive: true });
+  const request = http.get(`${collector.url}/version`, { agent, headers: { 'x-filler': 'x'.repeat(5_000) } });
+  const [response] = (await once(request, 'response')) as [http.IncomingMessage];
+  await once(response.resume(), 'end');
+
+  const during = await scrape();
+  const grownBy = (series: string): number => (during.get(series) ?? 0) - (before.get(series) ?? 0);
+  expect(grownBy('connections_opened_total')).toBe(3);
+  expect(during.get('connections{kind="new"}')).toBe(1);
+  expect(grownBy('connections{kind="http1"}')).toBe(1);
+  expect(grownBy('connections{kind="http2"}')).toBe(1);
+  expect(grownBy('received_bytes_total')).toBeGreaterThan(5_000);
+  expect(grownBy('received_bytes_total')).toBeLessThan(6_000);
+
+  session.destroy();
+  agent.destroy();
+  silent.destroy();
+  await expect.poll(async () => (await scrape()).get('connections{kind="new"}')).toBe(0);
+  await expect.poll(async () => (await scrape()).get('connections{kind="http2"}')).toBe(before.get('connections{kind="http2"}'));
+  // What came over connections that are closed still counts.
+  expect((await scrape()).get('received_bytes_total')).toBeGreaterThanOrEqual(during.get('received_bytes_total') ?? 0);
+});
+
+test('the database is up, nothing waits for it, and the process and its event loop are told', async () => {
+  const metrics = await scrape();
+
+  expect(metrics.get('database_up')).toBe(1);
+  expect([metrics.get('pending_reports'), metrics.get('pending_bytes')]).toStrictEqual([0, 0]);
+  expect(metrics.get('nodejs_eventloop_lag_p99_seconds')).toBeGreaterThan(0);
+  expect(metrics.get('process_resident_memory_bytes')).toBeGreaterThan(0);
+});
+
+test('whatever clients send, no series is of their making', async () => {
+  const seed = Number(process.env['SPARTAKUS_TEST_SEED'] ?? Date.now() % 1_000_000);
+  const dice = createDice(seed);
+  const pick = <Item>(items: readonly Item[]): Item => items[Math.floor(dice() * items.length)] as Item;
+  const text = (): string => dice().toString(36).slice(2);
+  const TEXTS = ['{}', '{"clusterID":"planted-cluster"}', '\0', '[', '{"a":"\u{1F600}"}', 'x'.repeat(200_000)];
+  const flood = async (): Promise<void> => {
+    const headers = {
+      'content-type': pick(['application/json', 'application/proto', 'application/grpc-web+proto', 'application/connect+json', 'text/plain', 'planted/type']),
+      authorization: `Bearer planted-${text()}`,
+      'x-forwarded-for': `192.0.2.${pick([1, 2, 3])}`,
+      'user-agent': `planted-${text()}`,
+    };
+    const at = pick(['/api/v1', '/api/coreos/v1', '/api/kubermatic/v1', '/metrics', `/planted-${text()}`, '/spartakus.collector.v1.CollectorService/SubmitReport', '/grpc.health.v1.Health/Check', `/planted.Service/${text()}`]);
+    const response = await fetch(collector.url + at, { method: pick(['POST', 'POST', 'PUT', 'DELETE', 'OPTIONS']), headers, body: pick(TEXTS) });
+    await response.arrayBuffer();
+  };
+  for (let round = 0; round < 30; round += 1) await Promise.all(Array.from({ length: 20 }, flood));
+
+  const series = [...(await scrape()).keys()];
+
+  const own = series.filter((name) => !/^(nodejs|process)_/.test(name));
+  expect(own.length, `SPARTAKUS_TEST_SEED=${seed}`).toBeLessThan(200);
+  expect(own.filter((name) => /planted|192\.0\.2|127\.0\.0/.test(name)), `SPARTAKUS_TEST_SEED=${seed}`).toStrictEqual([]);
+  const labels = new Set(own.flatMap((name) => [...name.matchAll(/(\w+)="([^"]*)"/g)].filter(([, label]) => label !== 'le').map(([, label, value]) => `${label}=${value}`)));
+  expect([...labels].toSorted(), `SPARTAKUS_TEST_SEED=${seed}`).toStrictEqual([...labels].filter((label) => KNOWN_LABELS.has(label)).toSorted());
+});
+
+/** Every value that a label may have. */
+const KNOWN_LABELS: ReadonlySet<string> = new Set([
+  ...['connect', 'grpc', 'grpc-web', 'http'].map((value) => `protocol=${value}`),
+  ...['report', 'spartakus', 'coreos', 'kubermatic'].map((value) => `dialect=${value}`),
+  ...['invalid', 'too-large', 'unsupported-media-type', 'unauthenticated', 'forbidden', 'not-found', 'overloaded', 'unavailable', 'internal'].flatMap((kind) => [
+    `outcome=${kind}`,
+    `reason=${kind}`,
+  ]),
+  'outcome=stored',
+  'outcome=duplicate',
+  'kind=http1',
+  'kind=http2',
+  'kind=new',
+  'version=v9.9.9',
+]);
+
+test('docs/operations.md lists every metric of the collector with its type', async () => {
+  const page = await readFile(path.join(import.meta.dirname, '../../../../docs/operations.md'), 'utf8');
+  const listed = [...page.matchAll(/^\| `(spartakus_collector_\w+)`(?:[^|]*) \| (\w+) \|/gm)].map(([, name, type]) => `${name} ${type}`);
+  const stats = { opened: 0, refused: 0, receivedBytes: 0, open: { http1: 0, http2: 0, new: 0 } };
+  const metrics = createMetrics({ version: 'v0', pending: () => ({ items: 0, bytes: 0 }), connections: () => stats, isDatabaseThere: () => false });
+
+  const { body } = await metrics.render();
+
+  const exposed = [...body.matchAll(/^# TYPE (spartakus_collector_\w+) (\w+)$/gm)].map(([, name, type]) => `${name} ${type}`);
+  expect(listed.toSorted()).toStrictEqual(exposed.toSorted());
+  expect(body).toContain('spartakus_collector_database_up 0');
+});

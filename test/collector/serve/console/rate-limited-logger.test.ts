@@ -1,0 +1,103 @@
+import { expect, test } from 'vitest';
+
+import { createQuietLogger } from '../../../../src/collector/serve/console/rate-limited-logger.ts';
+import { createKeptLog } from '../../../support/log.ts';
+import { createManualClock } from '../../../support/manual-clock.ts';
+
+function make(verbose = false) {
+  const clock = createManualClock(new Date(1_000_000));
+  const log = createKeptLog();
+  const stop = new AbortController();
+  return { clock, log, stop, quiet: createQuietLogger({ logger: log.logger, clock, verbose, stop: stop.signal }) };
+}
+
+/** Lets what was woken go on. */
+const settle = (): Promise<void> => new Promise((resolve) => void setImmediate(resolve));
+
+test('a line alone is written at once, as it is', () => {
+  const { quiet, log } = make();
+
+  quiet.warn({ a: 1 }, 'once');
+
+  expect(log.lines).toStrictEqual([{ level: 'warn', fields: { a: 1 }, message: 'once' }]);
+});
+
+test('of a flood there is a line a second, which says how many more there were', async () => {
+  const { quiet, log, clock } = make();
+  const seconds = 10;
+
+  for (let tick = 0; tick < seconds * 100; tick += 1) {
+    for (let event = 0; event < 50; event += 1) quiet.info({ tick }, event % 5 === 0 ? 'refused: invalid' : 'refused: too-large');
+    clock.advance(10);
+    await settle();
+  }
+
+  expect(log.lines).toHaveLength(seconds + 1);
+  expect(log.lines[0]?.message).toBe('refused: invalid');
+  expect(log.lines[1]).toStrictEqual({
+    level: 'info',
+    fields: { tick: 0, inTheLastSecond: { 'refused: invalid': 999, 'refused: too-large': 4_000 } },
+    message: 'refused: too-large, and 4,998 more in the last second',
+  });
+  // Nothing is lost: the first line, and all that were summed up.
+  const summed = log.lines.slice(1).flatMap(({ fields }) => Object.values((fields as { inTheLastSecond: Record<string, number> }).inTheLastSecond));
+  expect(summed.reduce((sum, count) => sum + count, 1)).toBe(seconds * 5_000);
+});
+
+test('the line is of the worst that was left out', async () => {
+  const { quiet, log, clock } = make();
+  quiet.info({}, 'refused: invalid');
+
+  quiet.info({}, 'refused: invalid');
+  quiet.error({ err: 'x' }, 'a request failed');
+  quiet.info({}, 'refused: invalid');
+  clock.advance(1_000);
+  await settle();
+
+  expect(log.lines[1]).toMatchObject({ level: 'error', fields: { err: 'x' }, message: 'a request failed, and 2 more in the last second' });
+});
+
+test('one more alone is written as it is, a second after the line before', async () => {
+  const { quiet, log, clock } = make();
+  quiet.info({ n: 1 }, 'refused: invalid');
+  clock.advance(400);
+  quiet.info({ n: 2 }, 'refused: invalid');
+
+  await expect(clock.asleep()).resolves.toBe(600);
+  clock.advance(600);
+  await settle();
+
+  expect(log.lines[1]).toStrictEqual({ level: 'info', fields: { n: 2 }, message: 'refused: invalid' });
+});
+
+test('what is left is said when the program stops', async () => {
+  const { quiet, log, stop } = make();
+  for (let count = 0; count < 3; count += 1) quiet.info({}, 'refused: invalid');
+
+  stop.abort();
+  await settle();
+
+  expect(log.messages()).toStrictEqual(['refused: invalid', 'refused: invalid, and 1 more in the last second']);
+});
+
+test('debug lines are written, and take the second, only where they are asked for', () => {
+  const [terse, verbose] = [make(), make(true)];
+
+  for (const { quiet } of [terse, verbose]) {
+    quiet.debug({}, 'detail');
+    quiet.info({}, 'event');
+  }
+
+  expect(terse.log.lines.map(({ message }) => message)).toStrictEqual(['event']);
+  expect(verbose.log.lines.map(({ message }) => message)).toStrictEqual(['detail']);
+});
+
+test('a clock that was set back does not silence the log', () => {
+  const { quiet, log, clock } = make();
+  quiet.info({}, 'before');
+
+  clock.advance(-3_600_000);
+  quiet.info({}, 'after');
+
+  expect(log.messages()).toStrictEqual(['before', 'after']);
+});

@@ -1,0 +1,169 @@
+import { readFile } from 'node:fs/promises';
+import http from 'node:http';
+
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+
+import { SpartakusError } from '../../../../src/runtime/errors.ts';
+import { createBodyBudget } from '../../../../src/collector/serve/admission/memory-limiter.ts';
+import { createHttpHandler, createHttpRoutes } from '../../../../src/collector/serve/http/http.ts';
+import { legacyJson } from '../../../contract/protocols.ts';
+import { makeReport } from '../../../contract/report-sink.ts';
+import { startTestCollector, TEST_LIMITS, type TestCollector } from '../../../support/collector.ts';
+import { listen, shut } from '../../../support/listen.ts';
+
+let collector: TestCollector;
+
+beforeAll(async () => {
+  collector = await startTestCollector();
+});
+
+beforeEach(async () => {
+  await collector.reports.deleteMany({});
+});
+
+afterAll(() => collector.close());
+
+const post = (body: string | Uint8Array<ArrayBuffer>, contentType = 'application/json'): Promise<Response> =>
+  fetch(`${collector.url}/api/v1`, { method: 'POST', headers: { 'content-type': contentType }, body });
+
+describe('POST /api/v1', () => {
+  test("the original volunteer's report is answered 204 without a body, and stored with every field it has", async () => {
+    const text = await readFile(new URL('../../../fixtures/legacy/spartakus-volunteer-report.json', import.meta.url), 'utf8');
+
+    const response = await post(text);
+
+    expect(response.status).toBe(204);
+    await expect(response.text()).resolves.toBe('');
+    expect(response.headers.has('content-length')).toBe(false);
+    const { _id, receivedAt, ...fields } = (await collector.reports.findOne()) ?? {};
+    expect(fields).toStrictEqual(JSON.parse(text));
+    expect(_id).toMatch(/^[0-9a-f-]{36}$/);
+    expect(receivedAt).toBeInstanceOf(Date);
+  });
+
+  test('a report with an id of its own is stored once, however often it comes', async () => {
+    const body = legacyJson(makeReport());
+
+    const statuses = [(await post(body)).status, (await post(body)).status];
+
+    expect(statuses).toStrictEqual([204, 204]);
+    await expect(collector.reports.countDocuments()).resolves.toBe(1);
+  });
+
+  test('an empty object is stored under no cluster', async () => {
+    await expect(post('{}')).resolves.toMatchObject({ status: 204 });
+    await expect(collector.reports.findOne()).resolves.not.toHaveProperty('clusterID');
+  });
+
+  test.each(['application/json', 'application/json; charset=utf-8', 'Application/JSON;a=b'])('takes the media type %s', async (contentType) => {
+    await expect(post('{}', contentType)).resolves.toMatchObject({ status: 204 });
+  });
+
+  test.each(['text/plain', 'application/jsonx', 'application/x-www-form-urlencoded'])('answers 415 to the media type %s', async (contentType) => {
+    const response = await post('{}', contentType);
+
+    expect(response.status).toBe(415);
+    await expect(response.text()).resolves.toBe(`Error: the content type is "${contentType}": send application/json\n`);
+  });
+
+  test.each([
+    ['no JSON', '{"clusterID":', 'Error: the body is not JSON: '],
+    ['nothing', '', 'Error: the body is not JSON: '],
+    ['a list', '[]', 'Error: the body is no report: '],
+    ['a number for a text', '{"clusterID": 7}', 'Error: the body is no report: clusterID: expected a text, got a number'],
+    ['an object for a list', '{"nodes": [{"id": "n", "capacity": {}}]}', 'Error: the body is no report: nodes[0].capacity: expected a list, got an object'],
+    ['an id that is no UUIDv7', '{"reportID": "x"}', 'Error: reportID must be a UUIDv7'],
+    ['a date that is none', '{"observedAt": "yesterday"}', 'Error: the body is no report: '],
+  ])('answers 400 to %s, and says what is wrong', async (_name, body, message) => {
+    const response = await post(body);
+
+    expect(response.status).toBe(400);
+    expect(response.headers.get('content-type')).toBe('text/plain; charset=utf-8');
+    await expect(response.text()).resolves.toContain(message);
+    await expect(collector.reports.countDocuments()).resolves.toBe(0);
+  });
+
+  test('answers 413 to a body over the limit, and takes one of just the limit', async () => {
+    const body = '{}'.padEnd(TEST_LIMITS.maxJsonBytes, ' ');
+
+    await expect(post(body)).resolves.toMatchObject({ status: 204 });
+    await expect(post(`${body} `)).resolves.toMatchObject({ status: 413 });
+  });
+
+  test('a field that nobody knows is ignored', async () => {
+    await expect(post('{"clusterID": "c", "future": {"a": [1]}}')).resolves.toMatchObject({ status: 204 });
+    await expect(collector.reports.findOne()).resolves.not.toHaveProperty('future');
+  });
+});
+
+describe('when a report cannot be stored', () => {
+  /** What the HTTP road answers where everything that is accepted fails like this. */
+  const answerTo = async (failure: SpartakusError, path = '/api/v1'): Promise<Response> => {
+    const refuse = (): Promise<never> => Promise.reject(failure);
+    const ingest = {
+      accept: refuse,
+      acceptKubermatic: refuse,
+      requireRoom: () => undefined,
+      room: () => Promise.resolve(),
+      pending: () => ({ items: 0, bytes: 0 }),
+      drain: () => Promise.resolve(),
+    };
+    const routes = createHttpRoutes({ ingest, admit: () => undefined, version: 'v9', maxJsonBytes: 1000, keepCountry: false, isReady: () => false });
+    const handler = createHttpHandler(routes, { budget: createBodyBudget(1_000_000), bodyTimeoutMs: 1000, onRefusal: () => undefined });
+    const server = http.createServer((req, res) => handler(req, res, {}));
+    try {
+      const url = `http://127.0.0.1:${await listen(server)}${path}`;
+      if (path !== '/api/v1') return await fetch(url);
+      return await fetch(url, { method: 'POST', headers: { 'content-type': 'application/json' }, body: '{}' });
+    } finally {
+      await shut(server);
+    }
+  };
+
+  test.each([
+    ['the database refused it', 'internal', 500, null],
+    ['the database is away', 'unavailable', 503, '3'],
+    ['there are too many', 'overloaded', 429, '3'],
+  ] as const)('because %s, it says so with %s: %i', async (message, kind, status, retryAfter) => {
+    const response = await answerTo(new SpartakusError(kind, message, kind === 'internal' ? {} : { retryAfterMs: 2_500 }));
+
+    expect(response.status).toBe(status);
+    expect(response.headers.get('retry-after')).toBe(retryAfter);
+    await expect(response.text()).resolves.toBe(`Error: ${message}\n`);
+  });
+
+  test.each([
+    ['/', 200],
+    ['/healthz', 200],
+    ['/readyz', 503],
+  ])('GET %s is %i: the process lives, but could store nothing', async (path, status) => {
+    await expect(answerTo(new SpartakusError('unavailable', 'away'), path)).resolves.toMatchObject({ status });
+  });
+});
+
+describe('the other paths', () => {
+  const get = (path: string, method = 'GET'): Promise<Response> => fetch(collector.url + path, { method });
+
+  test.each(['/', '/healthz', '/healthz?verbose'])('GET %s is 200', async (path) => {
+    await expect(get(path)).resolves.toMatchObject({ status: 200 });
+  });
+
+  test('GET /version is the bare version', async () => {
+    await expect((await get('/version')).text()).resolves.toBe('v9.9.9');
+  });
+
+  test('an unknown path is 404, and a method that a path does not have 405 with the ones it has', async () => {
+    await expect(get('/nowhere')).resolves.toMatchObject({ status: 404 });
+    const response = await get('/api/v1');
+    expect(response.status).toBe(405);
+    expect(response.headers.get('allow')).toBe('POST');
+  });
+
+  test('HEAD is GET without a body', async () => {
+    const response = await get('/version', 'HEAD');
+
+    expect(response.status).toBe(200);
+    expect(response.headers.get('content-length')).toBe('6');
+    await expect(response.text()).resolves.toBe('');
+  });
+});

@@ -1,0 +1,205 @@
+import { fromBinary, createFileRegistry } from '@bufbuild/protobuf';
+import { FileDescriptorProtoSchema, FileDescriptorSetSchema, type FileDescriptorProto } from '@bufbuild/protobuf/wkt';
+import { create } from '@bufbuild/protobuf';
+import { Code, createClient } from '@connectrpc/connect';
+import { createGrpcTransport } from '@connectrpc/connect-node';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+
+import { Health, HealthCheckResponse_ServingStatus as ServingStatus } from '../../../../gen/grpc/health/v1/health_pb.js';
+import * as v1 from '../../../../gen/grpc/reflection/v1/reflection_pb.js';
+import * as v1alpha from '../../../../gen/grpc/reflection/v1alpha/reflection_pb.js';
+import { CollectorService, Outcome, type StreamReportsResponse } from '../../../../gen/spartakus/collector/v1/collector_service_pb.js';
+import type { Report } from '../../../../gen/spartakus/report/v1/report_pb.js';
+import { makeReport } from '../../../contract/report-sink.ts';
+import { type LocalCollector, startCollectorOn } from '../../../support/collector.ts';
+import { createMemoryStore, type MemoryStore } from '../../../support/memory-store.ts';
+
+let store: MemoryStore;
+let collector: LocalCollector;
+let closed: Promise<void> | undefined;
+const close = (): Promise<void> => (closed ??= collector.close());
+const transport = () => createGrpcTransport({ baseUrl: collector.url });
+
+beforeEach(async () => {
+  closed = undefined;
+  store = createMemoryStore();
+  collector = await startCollectorOn('memory', {}, { openStore: () => Promise.resolve(store) });
+});
+
+afterEach(close);
+
+describe('grpc.health.v1', () => {
+  test.each(['', 'spartakus.collector.v1.CollectorService', 'grpc.health.v1.Health'])('Check says that "%s" serves', async (service) => {
+    await expect(createClient(Health, transport()).check({ service })).resolves.toMatchObject({ status: ServingStatus.SERVING });
+  });
+
+  test('Check knows no other service', async () => {
+    await expect(createClient(Health, transport()).check({ service: 'x' })).rejects.toMatchObject({ code: Code.NotFound });
+  });
+
+  test('Watch tells the status now, and the change when the collector stops', async () => {
+    const heard: ServingStatus[] = [];
+    for await (const { status } of createClient(Health, transport()).watch({ service: '' })) {
+      heard.push(status);
+      void close();
+    }
+
+    expect(heard).toStrictEqual([ServingStatus.SERVING, ServingStatus.NOT_SERVING]);
+  });
+
+  test('Watch tells of a service that is unknown, and stays', async () => {
+    const watching = createClient(Health, transport()).watch({ service: 'x' })[Symbol.asyncIterator]();
+
+    await expect(watching.next()).resolves.toMatchObject({ value: { status: ServingStatus.SERVICE_UNKNOWN } });
+  });
+});
+
+describe.each([
+  ['v1', v1],
+  ['v1alpha', v1alpha],
+] as const)('reflection %s', (_name, { ServerReflection }) => {
+  type Ask = { case: 'listServices' | 'fileByFilename' | 'fileContainingSymbol' | 'allExtensionNumbersOfType'; value: string };
+  const ask = async (messageRequest: Ask | { case: 'fileContainingExtension'; value: { containingType: string; extensionNumber: number } }) => {
+    const client = createClient(ServerReflection as typeof v1.ServerReflection, transport());
+    const requests = async function* () {
+      yield await Promise.resolve({ messageRequest });
+    };
+    for await (const { messageResponse } of client.serverReflectionInfo(requests())) return messageResponse;
+    throw new Error('no answer');
+  };
+  const filesOf = (answer: Awaited<ReturnType<typeof ask>>): FileDescriptorProto[] =>
+    answer.case === 'fileDescriptorResponse' ? answer.value.fileDescriptorProto.map((bytes) => fromBinary(FileDescriptorProtoSchema, bytes)) : [];
+
+  test('lists every service', async () => {
+    await expect(ask({ case: 'listServices', value: '' })).resolves.toMatchObject({
+      value: {
+        service: [
+          { name: 'spartakus.collector.v1.CollectorService' },
+          { name: 'grpc.health.v1.Health' },
+          { name: 'grpc.reflection.v1.ServerReflection' },
+          { name: 'grpc.reflection.v1alpha.ServerReflection' },
+        ],
+      },
+    });
+  });
+
+  test.each([
+    'spartakus.collector.v1.CollectorService',
+    'spartakus.collector.v1.CollectorService.StreamReports',
+    'spartakus.report.v1.Report',
+    'spartakus.report.v1.Report.cluster_id',
+    'spartakus.options.v1.field_policy',
+    'spartakus.options.v1.PRIVACY_KEYED_HASH',
+  ])('answers for %s files from which a client can build the whole schema', async (symbol) => {
+    const files = filesOf(await ask({ case: 'fileContainingSymbol', value: symbol }));
+    const registry = createFileRegistry(create(FileDescriptorSetSchema, { file: files }));
+
+    expect(files.at(-1)?.package).toBe(symbol.split('.').slice(0, 3).join('.'));
+    expect([...registry.files].length).toBe(files.length);
+  });
+
+  test('answers a file by its name, and an extension by its number', async () => {
+    const byName = filesOf(await ask({ case: 'fileByFilename', value: 'spartakus/report/v1/report.proto' }));
+    const byNumber = filesOf(
+      await ask({ case: 'fileContainingExtension', value: { containingType: 'google.protobuf.FieldOptions', extensionNumber: 50_701 } }),
+    );
+
+    expect(byName.at(-1)?.name).toBe('spartakus/report/v1/report.proto');
+    expect(byNumber.at(-1)?.name).toBe('spartakus/options/v1/options.proto');
+    await expect(ask({ case: 'allExtensionNumbersOfType', value: 'google.protobuf.FieldOptions' })).resolves.toMatchObject({
+      value: { extensionNumber: [50_701] },
+    });
+  });
+
+  test.each<Ask>([
+    { case: 'fileByFilename', value: 'x.proto' },
+    { case: 'fileContainingSymbol', value: 'no.such.Thing' },
+    { case: 'allExtensionNumbersOfType', value: 'no.such.Thing' },
+  ])('answers NOT_FOUND for $value', async (request) => {
+    await expect(ask(request)).resolves.toMatchObject({ case: 'errorResponse', value: { errorCode: Code.NotFound } });
+  });
+});
+
+describe('StreamReports', () => {
+  /** A stream whose requests are given one by one. */
+  const openStream = () => {
+    const given: (Report | undefined)[] = [];
+    let more = Promise.withResolvers<void>();
+    const give = (report: Report | undefined): void => {
+      given.push(report);
+      more.resolve();
+    };
+    const requests = async function* () {
+      while (true) {
+        await more.promise;
+        more = Promise.withResolvers();
+        for (const report of given.splice(0)) {
+          if (report === undefined) return;
+          yield { report };
+        }
+      }
+    };
+    const answers = createClient(CollectorService, transport()).streamReports(requests())[Symbol.asyncIterator]();
+    return { send: give, end: () => give(undefined), answers };
+  };
+  const collect = async (answers: AsyncIterator<StreamReportsResponse>) => {
+    const receipts = [];
+    for (let next = await answers.next(); next.done !== true; next = await answers.next()) receipts.push(next.value.receipt);
+    return receipts;
+  };
+
+  test('answers a thousand reports with a receipt each, and stores each once', async () => {
+    const reports = Array.from({ length: 1000 }, makeReport);
+    const stream = openStream();
+    for (const report of reports) stream.send(report);
+    stream.end();
+
+    const receipts = await collect(stream.answers);
+
+    expect(receipts).toHaveLength(1000);
+    expect(new Set(receipts.map((receipt) => receipt?.reportId))).toStrictEqual(new Set(reports.map(({ reportId }) => reportId)));
+    expect(new Set(receipts.map((receipt) => receipt?.outcome))).toStrictEqual(new Set([Outcome.STORED]));
+    expect(store.documents.size).toBe(1000);
+  });
+
+  test('answers a report while the stream is open', async () => {
+    const stream = openStream();
+    const [first, second] = [makeReport(), makeReport()];
+
+    stream.send(first);
+    await expect(stream.answers.next()).resolves.toMatchObject({ value: { receipt: { reportId: first.reportId, outcome: Outcome.STORED } } });
+    stream.send(second);
+    await expect(stream.answers.next()).resolves.toMatchObject({ value: { receipt: { reportId: second.reportId } } });
+    stream.end();
+    await expect(stream.answers.next()).resolves.toMatchObject({ done: true });
+  });
+
+  test('a report that is refused costs the stream nothing', async () => {
+    const stream = openStream();
+    const bad = makeReport();
+    bad.clusterId = '';
+    stream.send(bad);
+    stream.send(makeReport());
+    stream.end();
+
+    const receipts = await collect(stream.answers);
+
+    expect(new Set(receipts.map((receipt) => receipt?.outcome))).toStrictEqual(new Set([Outcome.STORED, Outcome.REFUSED]));
+    expect(receipts.find((receipt) => receipt?.outcome === Outcome.REFUSED)).toMatchObject({
+      reportId: bad.reportId,
+      refusal: { code: Code.InvalidArgument, field: 'clusterID' },
+    });
+  });
+
+  test('when the collector stops, an open stream gets the receipts of what was read, and ends with UNAVAILABLE', async () => {
+    const stream = openStream();
+    const report = makeReport();
+    stream.send(report);
+    await expect(stream.answers.next()).resolves.toMatchObject({ value: { receipt: { reportId: report.reportId } } });
+
+    void close();
+
+    await expect(stream.answers.next()).rejects.toMatchObject({ code: Code.Unavailable });
+    await close();
+  });
+});

@@ -1,0 +1,146 @@
+import { rename, rm, writeFile } from 'node:fs/promises';
+import https from 'node:https';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { ServerCredentials } from '@grpc/grpc-js';
+import { afterEach, describe, expect, test } from 'vitest';
+import { openAccess } from '../../src/delivery/client-credentials.ts';
+import type { AccessConfig } from '../../src/delivery/client-credentials.ts';
+import { openDatabase } from '../../src/delivery/open-sink.ts';
+import { makeReport } from '../contract/report-sink.ts';
+import { failureOf } from '../support/failure.ts';
+import { withFiles } from '../support/files.ts';
+import { startGrpcCollector } from '../support/grpc-collector.ts';
+import type { GrpcCollector } from '../support/grpc-collector.ts';
+import { readFixture } from '../support/kube-api.ts';
+import { listen, shut } from '../support/listen.ts';
+
+const fixture = (name: string) => fileURLToPath(new URL(`../fixtures/tls/${name}`, import.meta.url));
+const CA = { caFile: fixture('ca.crt') };
+const CLIENT = { certFile: fixture('client.crt'), keyFile: fixture('client.key') };
+
+const closers: (() => void | Promise<void>)[] = [];
+
+afterEach(async () => {
+  for (const close of closers.splice(0).toReversed()) await close();
+});
+
+/** What became of a report that is sent with this access; a function that sends one more. */
+async function connect(database: string, config: AccessConfig): Promise<() => Promise<unknown>> {
+  const access = await openAccess(config, database);
+  const sink = await openDatabase(database, { stdout: process.stdout, access });
+  closers.push(() => sink.close());
+  return async () => (await sink.put([{ report: makeReport() }]))[0];
+}
+
+async function startTls(clientCertificate: boolean): Promise<GrpcCollector> {
+  const pair = { cert_chain: await readFixture('tls/server.crt'), private_key: await readFixture('tls/server.key') };
+  const collector = await startGrpcCollector(ServerCredentials.createSsl(await readFixture('tls/ca.crt'), [pair], clientCertificate));
+  closers.push(() => collector.close());
+  return collector;
+}
+
+describe('over gRPC', () => {
+  test('--cert-file and --key-file are shown to a collector that asks for them', async () => {
+    const { port } = await startTls(true);
+
+    await expect((await connect(`grpcs://localhost:${port}`, { ...CA, ...CLIENT }))()).resolves.toStrictEqual({ status: 'stored' });
+    await expect((await connect(`grpcs://localhost:${port}`, CA))()).resolves.toMatchObject({ status: 'failed' });
+  });
+
+  test('--token-file is sent as a bearer token, and read again when it changes', async () => {
+    const collector = await startTls(false);
+    await withFiles({ token: 'first\n' }, async (dir) => {
+      const tokenFile = path.join(dir, 'token');
+      const send = await connect(`grpcs://localhost:${collector.port}`, { ...CA, tokenFile });
+      await send();
+      await writeFile(`${tokenFile}.new`, 'second');
+      await rename(`${tokenFile}.new`, tokenFile);
+      await send();
+    });
+
+    expect(collector.authorizations).toStrictEqual(['Bearer first', 'Bearer second']);
+  });
+
+  test('a token that has gone is a failure that may be tried again, and nothing is sent without it', async () => {
+    const collector = await startTls(false);
+    await withFiles({ token: 'first' }, async (dir) => {
+      const tokenFile = path.join(dir, 'token');
+      const send = await connect(`grpcs://localhost:${collector.port}`, { ...CA, tokenFile });
+      await rm(tokenFile);
+
+      await expect(send()).resolves.toMatchObject({ status: 'failed', error: { kind: 'unavailable', field: '--token-file' } });
+    });
+
+    expect(collector.authorizations).toStrictEqual([]);
+  });
+
+  test('without TLS a token goes to this machine itself', async () => {
+    const collector = await startGrpcCollector();
+    closers.push(() => collector.close());
+    await withFiles({ token: 'secret' }, async (dir) => {
+      await (await connect(`grpc://127.0.0.1:${collector.port}`, { tokenFile: path.join(dir, 'token') }))();
+    });
+
+    expect(collector.authorizations).toStrictEqual(['Bearer secret']);
+  });
+});
+
+test('over HTTPS the same files do the same', async () => {
+  const authorizations: (string | undefined)[] = [];
+  const tls = { cert: await readFixture('tls/server.crt'), key: await readFixture('tls/server.key'), ca: await readFixture('tls/ca.crt') };
+  const server = https.createServer({ ...tls, requestCert: true, rejectUnauthorized: true }, (request, response) => {
+    authorizations.push(request.headers.authorization);
+    request.resume();
+    response.writeHead(204).end();
+  });
+  closers.push(() => shut(server));
+  const database = `https://localhost:${await listen(server)}`;
+  await withFiles({ token: 'first' }, async (dir) => {
+    const tokenFile = path.join(dir, 'token');
+    const send = await connect(database, { ...CA, ...CLIENT, tokenFile });
+    await expect(send()).resolves.toStrictEqual({ status: 'stored' });
+    await writeFile(tokenFile, 'second');
+    await expect(send()).resolves.toStrictEqual({ status: 'stored' });
+    await expect((await connect(database, { ...CA, tokenFile }))()).resolves.toMatchObject({ status: 'failed' });
+  });
+
+  expect(authorizations).toStrictEqual(['Bearer first', 'Bearer second']);
+});
+
+describe('what cannot be used is refused with the flag and the file', () => {
+  const remote = 'grpcs://collector.example.com';
+
+  test.each([
+    ['--ca-file', { caFile: '/nonexistent' }, remote, 'cannot be read (ENOENT'],
+    ['--ca-file', { caFile: 'DIR/text' }, remote, 'holds no certificate in PEM'],
+    ['--ca-file', { caFile: 'DIR/broken' }, remote, 'holds a certificate that cannot be read'],
+    ['--cert-file', { certFile: CLIENT.certFile }, remote, 'has no key: give --key-file too'],
+    ['--key-file', { keyFile: CLIENT.keyFile }, remote, 'has no certificate: give --cert-file too'],
+    ['--cert-file', { certFile: 'DIR/text', keyFile: CLIENT.keyFile }, remote, 'holds no certificate in PEM'],
+    ['--key-file', { certFile: CLIENT.certFile, keyFile: 'DIR/text' }, remote, 'holds no key in PEM'],
+    ['--key-file', { certFile: CLIENT.certFile, keyFile: fixture('server.key') }, remote, `is not the key of --cert-file ${CLIENT.certFile}`],
+    ['--token-file', { tokenFile: '/nonexistent' }, remote, 'cannot be read (ENOENT'],
+    ['--token-file', { tokenFile: 'DIR/empty' }, remote, 'is empty'],
+    ['--token-file', { tokenFile: 'DIR/words' }, remote, 'holds more than one token'],
+    ['--token-file', { tokenFile: 'DIR/text' }, 'grpc://collector.example.com', 'is not sent without TLS'],
+    ['--token-file', { tokenFile: 'DIR/text' }, 'http://127.0.0.1.example.com', 'is not sent without TLS'],
+    ['--ca-file', CA, 'grpc://localhost', 'is of no use without TLS: write --database grpcs://'],
+    ['--cert-file', CLIENT, 'http://localhost', 'is of no use without TLS: write --database https://'],
+  ])('%s %j with %s', async (flag, config: AccessConfig, database, problem) => {
+    const files = { text: 'hunter2', empty: '\n', words: 'hunter2 hunter3', broken: '-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n' };
+    await withFiles(files, async (dir) => {
+      const placed = Object.fromEntries(Object.entries(config).map(([name, file]: [string, string]) => [name, file.replace('DIR', dir)]));
+      const error = await failureOf(openAccess(placed, database));
+
+      expect(error).toMatchObject({ kind: 'invalid', field: flag });
+      expect(error.message).toMatch(new RegExp(`^${flag} /`));
+      expect(error.message).toContain(`: ${problem}`);
+      expect(error.message).not.toContain('hunter');
+    });
+  });
+
+  test('but a report that is only printed needs none of them', async () => {
+    await expect(openAccess({ caFile: '/nonexistent', tokenFile: '/nonexistent' }, 'stdout')).resolves.toBeDefined();
+  });
+});

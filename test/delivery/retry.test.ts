@@ -1,0 +1,33 @@
+import { expect, test } from 'vitest';
+import { createBackoff, SHORTEST_RETRY_MS } from '../../src/delivery/retry.ts';
+
+test('the wait is a random part of 5 s, 10 s, 20 s, … 5 min, without end', () => {
+  const backoff = createBackoff({ random: () => 0.999_999 });
+  const highest = Array.from({ length: 100 }, () => Math.round(backoff.next() / 1000));
+
+  expect(highest.slice(0, 8)).toStrictEqual([5, 10, 20, 40, 80, 160, 300, 300]);
+  expect(new Set(highest.slice(6))).toStrictEqual(new Set([300]));
+});
+
+test('the wait is never under a second, however the dice fall', () => {
+  const backoff = createBackoff({ random: () => 0 });
+
+  expect(Array.from({ length: 20 }, () => backoff.next())).toStrictEqual(Array(20).fill(SHORTEST_RETRY_MS));
+});
+
+test('the wait begins anew after a success', () => {
+  const backoff = createBackoff({ random: () => 0.5 });
+  for (let i = 0; i < 10; i++) backoff.next();
+
+  backoff.reset();
+
+  expect(backoff.next()).toBe(2500);
+});
+
+test('the wait is at least what the collector asked for, a little spread, and at most about a day', () => {
+  const backoff = createBackoff({ random: () => 0.5 });
+
+  expect(backoff.next(60_000)).toBe(61_500);
+  expect(backoff.next(1)).toBe(5000);
+  expect(backoff.next(Number.MAX_SAFE_INTEGER)).toBe(88_560_000);
+});

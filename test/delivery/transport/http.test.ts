@@ -1,0 +1,246 @@
+import http from 'node:http';
+import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http';
+import { text } from 'node:stream/consumers';
+import { afterEach, expect, test } from 'vitest';
+import { apiUrl } from '../../../src/delivery/transport/http-url.ts';
+import { openHttpSink } from '../../../src/delivery/transport/http.ts';
+import type { HttpOptions } from '../../../src/delivery/transport/http.ts';
+import type { ReportSink } from '../../../src/report/ports.ts';
+import { makeReport, reportSinkContract } from '../../contract/report-sink.ts';
+import type { Refusal } from '../../contract/report-sink.ts';
+import { listen, shut } from '../../support/listen.ts';
+import { failOne, putOne } from '../../support/put-one.ts';
+
+interface Got {
+  readonly method: string;
+  readonly url: string;
+  readonly headers: IncomingHttpHeaders;
+  readonly body: string;
+}
+
+/** A server on 127.0.0.1 that keeps what it gets, and answers as `answer` does; by default 204. */
+interface LegacyCollector {
+  readonly url: string;
+  readonly got: readonly Got[];
+  answer: (response: ServerResponse, got: Got) => void;
+  close(): Promise<void>;
+}
+
+async function startLegacyCollector(): Promise<LegacyCollector> {
+  const got: Got[] = [];
+  const take = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
+    const body = await text(request);
+    const one = { method: request.method ?? '', url: request.url ?? '', headers: request.headers, body };
+    got.push(one);
+    collector.answer(response, one);
+  };
+  const server = http.createServer((request, response) => void take(request, response));
+  const port = await listen(server);
+  const collector: LegacyCollector = {
+    url: `http://127.0.0.1:${port}`,
+    got,
+    answer: (response) => response.writeHead(204).end(),
+    close: () => shut(server),
+  };
+  return collector;
+}
+
+/** The clusterID in a body: the legacy JSON has no report id. */
+function clusterIdOf({ body }: Got): string {
+  return /"clusterID":"([^"]*)"/.exec(body)?.[1] ?? '';
+}
+
+const STATUS = { permanent: 400, retryable: 503 } as const;
+
+reportSinkContract(
+  'a collector over legacy HTTP',
+  async () => {
+    const collector = await startLegacyCollector();
+    const sink = openHttpSink({ url: collector.url });
+    const refused = new Map<string, Refusal>();
+    const stored: string[] = [];
+    collector.answer = (response, got) => {
+      const how = refused.get(clusterIdOf(got));
+      if (how === undefined) stored.push(clusterIdOf(got));
+      response.writeHead(how === undefined ? 204 : STATUS[how]).end();
+    };
+    return {
+      sink,
+      refuse: (report, how) => refused.set(report.clusterId, how),
+      storedClusterIds: () => Promise.resolve(stored),
+      close: async () => {
+        await sink.close();
+        await collector.close();
+      },
+    };
+  },
+  { duplicates: false, refusals: ['permanent', 'retryable'] },
+);
+
+const closers: (() => void | Promise<void>)[] = [];
+
+afterEach(async () => {
+  for (const close of closers.splice(0).toReversed()) await close();
+});
+
+async function start(options: HttpOptions = {}): Promise<{ collector: LegacyCollector; sink: ReportSink }> {
+  const collector = await startLegacyCollector();
+  const sink = openHttpSink({ url: collector.url }, options);
+  closers.push(() => collector.close(), () => sink.close());
+  return { collector, sink };
+}
+
+test('what is sent is what the original sent: POST /api/v1, JSON, and its fields alone', async () => {
+  const { collector, sink } = await start();
+  const report = makeReport();
+
+  await putOne(sink, report);
+
+  expect(collector.got).toHaveLength(1);
+  expect(collector.got[0]).toMatchObject({ method: 'POST', url: '/api/v1', headers: { 'content-type': 'application/json' } });
+  expect(collector.got[0]?.body).toBe(
+    `{"version":"v2.0.0","timestamp":"${report.timestamp}","clusterID":"${report.clusterId}",` +
+      '"nodes":[{"id":"n","operatingSystem":"linux","capacity":[{"resource":"cpu","value":"4"}]}]}',
+  );
+});
+
+test.each([
+  ['http://host', 'http://host/api/v1'],
+  ['http://host/', 'http://host/api/v1'],
+  ['https://host:8443/prefix/', 'https://host:8443/prefix/api/v1'],
+  ['https://host/api/v1', 'https://host/api/v1'],
+  ['https://host/api/v1/', 'https://host/api/v1'],
+  ['http://[::1]:8080', 'http://[::1]:8080/api/v1'],
+])('reports for %s go to %s', (url, target) => {
+  expect(apiUrl(url).href).toBe(target);
+});
+
+test.each([
+  [200, 'internal'],
+  [202, 'internal'],
+  [400, 'invalid'],
+  [401, 'unauthenticated'],
+  [403, 'forbidden'],
+  [404, 'not-found'],
+  [413, 'too-large'],
+  [415, 'unsupported-media-type'],
+  [429, 'overloaded'],
+  [500, 'internal'],
+  [503, 'unavailable'],
+])('only 204 is a success, so %i is a failure, of kind %s', async (status, kind) => {
+  const { collector, sink } = await start();
+  collector.answer = (response) => response.writeHead(status).end('fine');
+
+  const error = await failOne(sink);
+
+  expect(error.kind).toBe(kind);
+  expect(error.message).toBe(
+    `The collector at ${collector.url}/api/v1 did not take the report: status ${status} where only 204 is a success, "fine".`,
+  );
+});
+
+test('the connection lives on after a refusal', async () => {
+  const { collector, sink } = await start();
+  const sockets = new Set<unknown>();
+  collector.answer = (response) => {
+    sockets.add(response.socket);
+    response.writeHead(400).end('no');
+  };
+
+  await failOne(sink);
+  await failOne(sink);
+
+  expect(sockets.size).toBe(1);
+});
+
+test('a redirect is not followed, and said', async () => {
+  const { collector, sink } = await start();
+  collector.answer = (response) => response.writeHead(301, { location: '/elsewhere' }).end();
+
+  const error = await failOne(sink);
+
+  expect(error.message).toContain('It redirects');
+  expect(collector.got).toHaveLength(1);
+});
+
+test('what the collector said is shown in one short line, without passwords', async () => {
+  const { collector, sink } = await start();
+  collector.answer = (response) =>
+    response.writeHead(500).end(`no\r\n\u001b[31mconnection to mongodb://user:hunter2@db:27017/x ${'z'.repeat(100_000)}`);
+
+  const error = await failOne(sink);
+
+  expect(error.message).toContain('"no [31mconnection to mongodb://user:***@db:27017/x zzz');
+  expect(error.message).not.toContain('hunter2');
+  expect(error.message.length).toBeLessThan(400);
+});
+
+test('a time to come again is kept', async () => {
+  const { collector, sink } = await start();
+  collector.answer = (response) => response.writeHead(503, { 'retry-after': '120' }).end();
+
+  await expect(failOne(sink)).resolves.toMatchObject({ retryAfterMs: 120_000 });
+});
+
+test.each([
+  ['Sat, 21 Nov 2026 00:02:00 GMT', 'Sat, 21 Nov 2026 00:00:00 GMT', 120_000],
+  ['Sat, 21 Nov 2026 00:00:00 GMT', 'Sat, 21 Nov 2026 00:02:00 GMT', 0],
+  ['soon', 'Sat, 21 Nov 2026 00:00:00 GMT', undefined],
+])('a date to come again, %s, is held against the time of the server, %s', async (retryAfter, date, retryAfterMs) => {
+  const { collector, sink } = await start();
+  collector.answer = (response) => response.writeHead(503, { 'retry-after': retryAfter, date }).end();
+
+  expect((await failOne(sink)).retryAfterMs).toBe(retryAfterMs);
+});
+
+test('a collector that does not answer in time is a failure that may be tried again', async () => {
+  const { collector, sink } = await start({ timeoutMs: 50 });
+  collector.answer = () => undefined;
+
+  const error = await failOne(sink);
+
+  expect(error.kind).toBe('unavailable');
+  expect(error.message).toContain('no answer within 0.05 s');
+});
+
+test('of many reports to a collector that does not answer, one waits for the timeout', async () => {
+  const { collector, sink } = await start({ timeoutMs: 50 });
+  collector.answer = (response) => (collector.got.length === 1 ? response.writeHead(204).end() : undefined);
+
+  const outcomes = await sink.put(Array.from({ length: 50 }, () => ({ report: makeReport() })));
+
+  expect(outcomes[0]).toStrictEqual({ status: 'stored' });
+  expect(outcomes.slice(1).map(({ status }) => status)).toStrictEqual(Array(49).fill('failed'));
+  expect(collector.got).toHaveLength(2);
+});
+
+test('a collector that is not there is named, and its password is not', async () => {
+  const { collector } = await start();
+  await collector.close();
+  const sink = openHttpSink({ url: collector.url.replace('//', '//user:hunter2@') });
+
+  const error = await failOne(sink);
+
+  expect(error.kind).toBe('unavailable');
+  expect(error.message).toContain('http://user:***@127.0.0.1');
+  expect(error.message).toContain('ECONNREFUSED');
+  expect(error.message).not.toContain('hunter2');
+});
+
+test('a user and password in the URL are presented', async () => {
+  const { collector } = await start();
+  const sink = openHttpSink({ url: collector.url.replace('//', '//user:p%40ss@') });
+  closers.push(() => sink.close());
+
+  await putOne(sink);
+
+  expect(collector.got[0]?.headers.authorization).toBe(`Basic ${Buffer.from('user:p@ss').toString('base64')}`);
+});
+
+test('giving up ends what is under way', async () => {
+  const stop = new AbortController();
+  const { collector, sink } = await start({ signal: stop.signal });
+  collector.answer = () => stop.abort();
+
+  await expect(failOne(sink)).resolves.toMatchObject({ kind: 'unavailable' });
+});

@@ -1,0 +1,173 @@
+import http from 'node:http';
+import https from 'node:https';
+import { ServerCredentials } from '@grpc/grpc-js';
+import { afterEach, describe, expect, test } from 'vitest';
+import { NO_ACCESS } from '../../../src/delivery/client-credentials.ts';
+import { openHttpSink } from '../../../src/delivery/transport/http.ts';
+import { proxyFor } from '../../../src/delivery/transport/proxy.ts';
+import { openRpcSink } from '../../../src/delivery/transport/grpc.ts';
+import type { ReportSink } from '../../../src/report/ports.ts';
+import { makeReport } from '../../contract/report-sink.ts';
+import { startConnectProxy } from '../../support/connect-proxy.ts';
+import type { ConnectProxy } from '../../support/connect-proxy.ts';
+import { startGrpcCollector } from '../../support/grpc-collector.ts';
+import { readFixture } from '../../support/kube-api.ts';
+import { listen, shut } from '../../support/listen.ts';
+
+const closers: (() => void | Promise<void>)[] = [];
+
+afterEach(async () => {
+  for (const close of closers.splice(0).toReversed()) await close();
+});
+
+async function startProxy(targetPort: number): Promise<ConnectProxy> {
+  const proxy = await startConnectProxy(targetPort);
+  closers.push(() => proxy.close());
+  return proxy;
+}
+
+async function put(sink: ReportSink): Promise<unknown> {
+  closers.push(() => sink.close());
+  return (await sink.put([{ report: makeReport() }]))[0];
+}
+
+const trusted = async () => ({ ...NO_ACCESS, ca: await readFixture('tls/ca.crt') });
+const pair = async () => ({ cert: await readFixture('tls/elsewhere.crt'), key: await readFixture('tls/elsewhere.key') });
+
+/** A legacy collector, with TLS or without, that answers 204. */
+async function startLegacy(tls: boolean): Promise<number> {
+  const answer: http.RequestListener = (request, response) => {
+    request.resume();
+    response.writeHead(204).end();
+  };
+  const server = tls ? https.createServer(await pair(), answer) : http.createServer(answer);
+  closers.push(() => shut(server));
+  return listen(server);
+}
+
+// The proxy alone knows where elsewhere.example.com is, so that a report which arrives has gone through it.
+describe('HTTPS_PROXY is honoured', () => {
+  test.each(['HTTPS_PROXY', 'https_proxy', 'grpc_proxy', 'HTTP_PROXY'])('over gRPC with TLS, as %s, and the certificate is checked through it', async (variable) => {
+    const { cert, key } = await pair();
+    const collector = await startGrpcCollector(ServerCredentials.createSsl(null, [{ cert_chain: cert, private_key: key }]));
+    closers.push(() => collector.close());
+    const proxy = await startProxy(collector.port);
+    const access = await trusted();
+    const env = { [variable]: proxy.url };
+
+    await expect(put(openRpcSink({ url: 'grpcs://elsewhere.example.com' }, { env, access }))).resolves.toStrictEqual({ status: 'stored' });
+    await expect(put(openRpcSink({ url: 'grpcs://other.example.com' }, { env, access }))).resolves.toMatchObject({ status: 'failed' });
+    expect(proxy.asked[0]).toBe('CONNECT elsewhere.example.com:443');
+    expect(collector.stored.size).toBe(1);
+  });
+
+  test('over gRPC without TLS, with a user and password for the proxy', async () => {
+    const collector = await startGrpcCollector();
+    closers.push(() => collector.close());
+    const proxy = await startProxy(collector.port);
+    const env = { HTTPS_PROXY: proxy.url.replace('//', '//user:p%40ss@') };
+
+    await expect(put(openRpcSink({ url: 'grpc://collector.example.com' }, { env }))).resolves.toStrictEqual({ status: 'stored' });
+    expect(proxy.asked).toStrictEqual(['CONNECT collector.example.com:8080']);
+    expect(proxy.authorizations).toStrictEqual([`Basic ${Buffer.from('user:p@ss').toString('base64')}`]);
+  });
+
+  test.each(['HTTPS_PROXY', 'https_proxy'])('over HTTPS, as %s, and the certificate is checked through it', async (variable) => {
+    const proxy = await startProxy(await startLegacy(true));
+    const access = await trusted();
+    const env = { [variable]: proxy.url };
+
+    await expect(put(openHttpSink({ url: 'https://elsewhere.example.com' }, { env, access }))).resolves.toStrictEqual({ status: 'stored' });
+    await expect(put(openHttpSink({ url: 'https://other.example.com' }, { env, access }))).resolves.toMatchObject({ status: 'failed' });
+    expect(proxy.asked[0]).toBe('CONNECT elsewhere.example.com:443');
+  });
+
+  test('over HTTP, as HTTP_PROXY, with a user and password for the proxy', async () => {
+    const proxy = await startProxy(await startLegacy(false));
+    const env = { HTTP_PROXY: proxy.url.replace('//', '//user:p%40ss@') };
+
+    await expect(put(openHttpSink({ url: 'http://collector.example.com' }, { env }))).resolves.toStrictEqual({ status: 'stored' });
+    expect(proxy.asked).toStrictEqual(['POST http://collector.example.com/api/v1']);
+    expect(proxy.authorizations).toStrictEqual([`Basic ${Buffer.from('user:p@ss').toString('base64')}`]);
+  });
+
+  test.each(['grpc', 'http'])('but not for this machine itself, over %s', async (scheme) => {
+    const collector = await startGrpcCollector();
+    closers.push(() => collector.close());
+    const port = scheme === 'grpc' ? collector.port : await startLegacy(false);
+    const proxy = await startProxy(port);
+    const options = { env: { http_proxy: proxy.url, https_proxy: proxy.url } };
+    const url = `${scheme}://127.0.0.1:${port}`;
+
+    await expect(put(scheme === 'grpc' ? openRpcSink({ url }, options) : openHttpSink({ url }, options))).resolves.toStrictEqual({ status: 'stored' });
+    expect(proxy.asked).toStrictEqual([]);
+  });
+});
+
+test.each(['grpcs', 'https'])('a proxy that is not there is named, without its password, over %s', async (scheme) => {
+  const url = `${scheme}://elsewhere.example.com`;
+  const env = { HTTPS_PROXY: 'http://user:hunter2@127.0.0.1:9' };
+
+  const outcome = await put(scheme === 'grpcs' ? openRpcSink({ url }, { env }) : openHttpSink({ url }, { env }));
+
+  expect(outcome).toMatchObject({
+    error: { kind: 'unavailable', message: expect.stringContaining('(through the proxy http://127.0.0.1:9 of $HTTPS_PROXY) did not take the report') as string },
+  });
+  expect(JSON.stringify(outcome)).not.toContain('hunter2');
+});
+
+const PROXY = { HTTPS_PROXY: 'http://proxy:3128' };
+const target = (host: string, port = 443) => ({ kind: 'https', host, port }) as const;
+
+test.each([
+  ['*', 'a.example.com', true],
+  ['example.com', 'example.com', true],
+  ['example.com', 'a.EXAMPLE.com', true],
+  ['example.com', 'badexample.com', false],
+  ['.example.com', 'a.example.com', true],
+  ['.example.com', 'example.com', false],
+  ['*.example.com', 'a.example.com', true],
+  ['example.com:443', 'example.com', true],
+  ['example.com:8443', 'example.com', false],
+  ['a.org, example.com', 'example.com', true],
+  ['192.0.2.1', '192.0.2.1', true],
+  ['192.0.2.1:443', '192.0.2.1', true],
+  ['192.0.2.10', '192.0.2.1', false],
+  ['192.0.2.0/24', '192.0.2.77', true],
+  ['192.0.2.0/24', '192.0.3.77', false],
+  ['192.0.2.0/33', '192.0.2.1', false],
+  ['2001:db8::/32', '2001:db8::7', true],
+  ['2001:db8::7', '2001:db8::7', true],
+  ['[2001:db8::7]:443', '2001:db8::7', true],
+  ['10.0.0.0/8', 'example.com', false],
+  ['', 'example.com', false],
+])('NO_PROXY=%s leaves %s without the proxy: %s', (exceptions, host, isLeft) => {
+  expect(proxyFor(target(host), { ...PROXY, NO_PROXY: exceptions }) === undefined).toBe(isLeft);
+});
+
+test('gRPC has variables of its own, which count first', () => {
+  const env = { grpc_proxy: 'http://own:1', https_proxy: 'http://other:2', no_grpc_proxy: 'a.example.com', no_proxy: '*' };
+  const grpc = (host: string) => proxyFor({ kind: 'grpc', host, port: 8080 }, env)?.url.host;
+
+  expect([grpc('b.example.com'), grpc('a.example.com')]).toStrictEqual(['own:1', undefined]);
+});
+
+test('HTTPS does not go through HTTP_PROXY, nor HTTP through HTTPS_PROXY', () => {
+  expect(proxyFor(target('a'), { HTTP_PROXY: 'http://p' })).toBeUndefined();
+  expect(proxyFor({ kind: 'http', host: 'a', port: 80 }, PROXY)).toBeUndefined();
+});
+
+test('a proxy may be written without a scheme', () => {
+  expect(proxyFor(target('a'), { https_proxy: 'proxy.example.com:3128' })?.url.href).toBe('http://proxy.example.com:3128/');
+});
+
+test.each([
+  ['https', 'socks5://user:hunter2@proxy'],
+  ['https', 'http://'],
+  ['grpc', 'https://user:hunter2@proxy'],
+] as const)('for %s, a variable that is no proxy, %s, is refused by name and without its password', (kind, value) => {
+  const find = () => proxyFor({ kind, host: 'a', port: 1 }, { HTTPS_PROXY: value });
+
+  expect(find).toThrow(expect.objectContaining({ kind: 'invalid', field: 'HTTPS_PROXY' }));
+  expect(find).toThrow(/^\$HTTPS_PROXY [a-z0-9]+:\/\/(user:\*\*\*@proxy)?: is not the URL of a proxy/);
+});

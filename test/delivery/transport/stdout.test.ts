@@ -1,0 +1,61 @@
+import { PassThrough, Writable } from 'node:stream';
+import { fromJsonString } from '@bufbuild/protobuf';
+import { expect, test } from 'vitest';
+import { ReportSchema } from '../../../gen/spartakus/report/v1/report_pb.js';
+import { openStdoutSink } from '../../../src/delivery/transport/stdout.ts';
+import { makeReport, reportSinkContract } from '../../contract/report-sink.ts';
+
+reportSinkContract(
+  'stdout',
+  () => {
+    const stream = new PassThrough();
+    const sink = openStdoutSink(stream.resume());
+    let printed = '';
+    stream.on('data', (chunk: Buffer) => {
+      printed += chunk.toString('utf8');
+    });
+    return Promise.resolve({
+      sink,
+      refuse: () => undefined,
+      storedClusterIds: () => Promise.resolve([...printed.matchAll(/"clusterID": "([^"]*)"/g)].map(([, id = '']) => id)),
+      close: () => sink.close(),
+    });
+  },
+  { duplicates: false, refusals: [] },
+);
+
+test('a report is printed with every field, as the JSON that the wire has', async () => {
+  const stream = new PassThrough();
+  const report = makeReport();
+
+  await openStdoutSink(stream).put([{ report }]);
+
+  const printed = String(stream.read());
+  expect(printed).toMatch(/^\{\n {4}"version": "v2.0.0",\n/);
+  expect(printed.endsWith('}\n')).toBe(true);
+  expect(fromJsonString(ReportSchema, printed)).toStrictEqual(report);
+});
+
+test('a report counts as stored only when it is written', async () => {
+  const writes: (() => void)[] = [];
+  const slow = new Writable({ write: (_chunk, _encoding, done) => void writes.push(done) });
+  let settled = false;
+  const answer = openStdoutSink(slow).put([{ report: makeReport() }]).finally(() => {
+    settled = true;
+  });
+  await new Promise(setImmediate);
+  const before = settled;
+
+  writes.forEach((done) => done());
+
+  await expect(answer).resolves.toStrictEqual([{ status: 'stored' }]);
+  expect(before).toBe(false);
+});
+
+test('a pipe that was closed is a failure, and not the end of the program', async () => {
+  const closed = new Writable({ write: (_chunk, _encoding, done) => done(new Error('write EPIPE')) });
+
+  const [outcome] = await openStdoutSink(closed).put([{ report: makeReport() }]);
+
+  expect(outcome).toMatchObject({ status: 'failed', error: { kind: 'unavailable', message: 'The report cannot be printed: write EPIPE.' } });
+});

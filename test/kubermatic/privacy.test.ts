@@ -1,0 +1,157 @@
+import { toBinary, toJsonString } from '@bufbuild/protobuf';
+import * as fc from 'fast-check';
+import { expect, test } from 'vitest';
+
+import { type Record as KubermaticRecord, RecordSchema } from '../../gen/spartakus/kubermatic/v1/record_pb.js';
+import { gatherKubermaticRecord } from '../../src/kubermatic/gather/gather-kubermatic.ts';
+import { createKubeClient } from '../../src/kubernetes/client.ts';
+import { HASTY, NOW } from '../support/gather-installation.ts';
+import { startKubeApi } from '../support/kube-api.ts';
+import { readSampleObjects, type SeedObject, startInstallation } from '../support/kubermatic-installation.ts';
+import { createKeptLog } from '../support/log.ts';
+
+const seedOfRun = Number(process.env['SPARTAKUS_TEST_SEED'] ?? Date.now() % 2 ** 31);
+const SAMPLES = await readSampleObjects();
+
+/** What people put where Kubermatic lets them: a name, an address, key material, a token, an IP. Each is told from all others by its number. */
+const FORMS = [
+  (mark: string) => `s3cret-${mark}`,
+  (mark: string) => `jane.${mark}@example.com`,
+  (mark: string) => `ssh-ed25519 AAAA${mark} jane`,
+  (mark: string) => `${mark}0123456789abcdef`,
+  (mark: string) => `https://${mark}.example.com:6443`,
+  (mark: string) => `10.${mark}.0.7/16`,
+] as const;
+
+/** Where a text stands in an object, as in "spec.cloud.hetzner.token". */
+type Place = readonly (string | number)[];
+
+/** Every text in a value, and every key that somebody chose, with where it stands. */
+function placesOf(value: unknown, place: Place = []): Place[] {
+  if (typeof value === 'string') return [place];
+  if (typeof value !== 'object' || value === null) return [];
+  return Object.entries(value).flatMap(([key, member]) => placesOf(member, [...place, Array.isArray(value) ? Number(key) : key]));
+}
+
+/** A copy with another text at a place; also where nothing was. */
+function plant(value: unknown, [first, ...rest]: Place, text: string): unknown {
+  if (first === undefined) return text;
+  if (Array.isArray(value)) return value.map((member: unknown, index) => (index === first ? plant(member, rest, text) : member));
+  const object = (value ?? {}) as Readonly<Record<string, unknown>>;
+  return { ...object, [first]: plant(object[String(first)], rest, text) };
+}
+
+/** What Kubermatic's own objects hold and the samples do not. */
+const MORE_PLACES: readonly Place[] = [
+  ['metadata', 'labels', 'owner'],
+  ['metadata', 'annotations', 'note'],
+  ['metadata', 'managedFields', 'manager'],
+  ['metadata', 'generateName'],
+  ['spec', 'humanReadableName'],
+  ['spec', 'pauseReason'],
+  ['spec', 'country'],
+  ['spec', 'location'],
+  ['spec', 'exposeStrategy'],
+  ['spec', 'version'],
+  ['spec', 'containerRuntime'],
+  ['spec', 'cniPlugin', 'type'],
+  ['spec', 'cniPlugin', 'version'],
+  ['spec', 'clusterNetwork', 'ipFamily'],
+  ['spec', 'cloud', 'providerName'],
+  ['spec', 'cloud', 'openstack', 'password'],
+  ['spec', 'template', 'spec', 'providerSpec', 'value', 'operatingSystem'],
+  ['spec', 'template', 'spec', 'providerSpec', 'value', 'sshPublicKeys', 'key'],
+  ['spec', 'template', 'spec', 'versions', 'kubelet'],
+  ['status', 'kubermaticEdition'],
+  ['status', 'kubermaticVersion'],
+  ['status', 'errorMessage'],
+  ['status', 'versions', 'kubermatic'],
+  ['status', 'conditions', 'ClusterControllerReconciledSuccessfully', 'kubermaticVersion'],
+  ['status', 'address', 'adminToken'],
+];
+
+/** Names by which the double finds an object; what becomes of them is planted in names of its own. */
+const KEPT = /^(?:metadata\.name|metadata\.namespace|spec\.kubeconfig\..*|status\.namespaceName|kind|apiVersion)$/;
+
+const marks = fc.uniqueArray(fc.integer({ min: 0x10000000, max: 0x7fffffff }).map((number) => number.toString(16)), { minLength: 40, maxLength: 80 });
+
+/** Plants each mark into some place of some object. */
+function plantAll<Item extends object>(objects: readonly Item[], drawn: readonly string[], dice: (below: number) => number): readonly Item[] {
+  const planted: Item[] = [...objects];
+  if (objects.length === 0) return planted;
+  for (const [index, mark] of drawn.entries()) {
+    const at = dice(objects.length);
+    const places = [...placesOf(planted[at]), ...MORE_PLACES].filter((place) => !KEPT.test(place.join('.')));
+    const place = places[dice(places.length)];
+    if (place !== undefined) planted[at] = plant(planted[at], place, (FORMS[index % FORMS.length] ?? FORMS[0])(mark)) as Item;
+  }
+  return planted;
+}
+
+/** Names that people chose, each with a mark: of seeds, datacenters, clusters, projects, users, keys. */
+function rename<Item extends object>(objects: readonly Item[], names: ReadonlyMap<string, string>): readonly Item[] {
+  let text = JSON.stringify(objects);
+  for (const [from, to] of names) text = text.replaceAll(JSON.stringify(from), JSON.stringify(to));
+  return JSON.parse(text) as readonly Item[];
+}
+
+const encodingsOf = (record: KubermaticRecord): readonly string[] => [
+  Buffer.from(toBinary(RecordSchema, record)).toString('latin1'),
+  toJsonString(RecordSchema, record),
+  toJsonString(RecordSchema, record, { useProtoFieldName: true }),
+];
+
+test('whatever stands in any field of any custom resource: names, addresses, keys, IPs and tokens never occur in a record', async () => {
+  const NAMES = ['acme-eu-west', 'acme-lab', 'acme-us-east', 'acme-hetzner-fsn1', 'acme-vsphere-lab', 'qxw7k2m9pz', 't4xk9zq7wp', 'key-6kx2mzq8vt'];
+  await fc.assert(
+    fc.asyncProperty(marks, fc.infiniteStream(fc.nat()), fc.constantFrom('hmac' as const, 'md5' as const), async (drawn, numbers, uuid) => {
+      const dice = (below: number): number => (numbers.next().value ?? 0) % below;
+      const names = new Map(NAMES.flatMap((name, index) => ['', 'cluster-'].map((prefix) => [prefix + name, `${prefix}n-${drawn[index]}`] as const)));
+      const renamed = (name: string): string => names.get(name) ?? name;
+      const make = <Item extends object>(objects: readonly Item[]): readonly Item[] => rename(plantAll(objects, drawn, dice), names);
+      const objects = {
+        configurations: make(SAMPLES.configurations),
+        seeds: make<SeedObject>(SAMPLES.seeds),
+        projects: make(SAMPLES.projects),
+        users: make(SAMPLES.users),
+        sshKeys: make(SAMPLES.sshKeys),
+        clusters: Object.fromEntries(Object.entries(SAMPLES.clusters).map(([name, list]) => [renamed(name), make(list)])),
+        machineDeployments: Object.fromEntries(Object.entries(SAMPLES.machineDeployments).map(([name, list]) => [renamed(name), make(list)])),
+      };
+      const log = createKeptLog();
+      const installation = await startInstallation(objects);
+      const access = { server: installation.master.url, headers: { authorization: 'Bearer test-token' }, options: { rejectUnauthorized: false } };
+      const kube = createKubeClient({ credentials: () => Promise.resolve(access) }, { clock: HASTY });
+      try {
+        const record = await gatherKubermaticRecord(
+          { uuid, machineDeployments: true },
+          { kube, now: NOW, random: new Uint8Array(16), logger: log.logger, clock: HASTY, signal: new AbortController().signal },
+        );
+
+        const encodings = encodingsOf(record);
+        const fixed = ['must-not-leave', 'example.com', 'acme-', 'AAAAFAKE', 'token-', 'user-cluster-token', installation.master.url, ...Object.values(installation.seeds).map(({ url }) => url)];
+        expect([...drawn, ...names.values(), ...fixed].filter((secret) => encodings.some((text) => text.toLowerCase().includes(secret.toLowerCase())))).toStrictEqual([]);
+        // Whatever was planted, the installation was really read.
+        expect([record.seeds.length, record.clusters.length, record.users.length, record.projects.length, record.sshKeys.length]).toStrictEqual([3, 4, 3, 3, 3]);
+        expect(record.machineDeployments).toHaveLength(7);
+        // The log names objects to whoever runs the agent, and never what a Secret holds.
+        const said = JSON.stringify(log.lines);
+        expect(['token-', 'user-cluster-token', ...Object.values(installation.seeds).map(({ url }) => url)].filter((secret) => said.includes(secret))).toStrictEqual([]);
+      } finally {
+        kube.close();
+        await installation.close();
+      }
+    }),
+    { numRuns: 20, seed: seedOfRun, endOnFailure: true },
+  );
+});
+
+test('the double lets in whom it should: a wrong token is refused', async () => {
+  const api = await startKubeApi({ token: 'right' });
+  const access = { server: api.url, headers: { authorization: 'Bearer wrong' }, options: { rejectUnauthorized: false } };
+  const kube = createKubeClient({ credentials: () => Promise.resolve(access) }, { clock: HASTY });
+
+  await expect(kube.get('/version', 'application/json')).resolves.toMatchObject({ status: 401 });
+  kube.close();
+  await api.close();
+});

@@ -1,0 +1,259 @@
+import { toJson } from '@bufbuild/protobuf';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { ReportSchema } from '../../../gen/spartakus/report/v1/report_pb.js';
+import { gatherReport } from '../../../src/volunteer/gather/gather.ts';
+import type { GatherConfig } from '../../../src/volunteer/gather/gather.ts';
+import { openKubeClient } from '../../../src/kubernetes/client.ts';
+import { createSummaries } from '../../../src/volunteer/gather/summaries.ts';
+import { parseOmissions } from '../../../src/report/omission.ts';
+import { COLLECTABLE } from '../../../src/report/selection.ts';
+import legacyReport from '../../fixtures/legacy/spartakus-volunteer-report.json' with { type: 'json' };
+import { failureOf } from '../../support/failure.ts';
+import { withFiles } from '../../support/files.ts';
+import { FIXTURE_PAGE_SIZE, METADATA_LIST, openServiceAccount, startKubeApi } from '../../support/kube-api.ts';
+import type { KubeApi, KubeApiOptions, ServiceAccount } from '../../support/kube-api.ts';
+import { createJumpingClock } from '../../support/jumping-clock.ts';
+
+const NOW = new Date('2026-11-21T00:26:49.000Z');
+const closers: (() => void | Promise<void>)[] = [];
+let account: ServiceAccount;
+let warnings: { readonly fields: object; readonly message: string }[];
+
+beforeEach(async () => {
+  account = await openServiceAccount();
+  closers.push(() => account.close());
+  warnings = [];
+});
+
+afterEach(async () => {
+  for (const close of closers.splice(0).toReversed()) await close();
+});
+
+async function start(options: KubeApiOptions = {}): Promise<KubeApi> {
+  const api = await startKubeApi(options);
+  closers.push(() => api.close());
+  return api;
+}
+
+async function open(api: KubeApi) {
+  const kube = await openKubeClient({}, { env: api.env, serviceAccountDir: account.dir, clock: createJumpingClock(NOW) });
+  closers.push(() => kube.close());
+  return kube;
+}
+
+/** A report as JSON, without what is the same in every one. */
+async function gather(api: KubeApi, config: Partial<GatherConfig> = {}) {
+  const say = () => undefined;
+  const warn = (fields: object, message: string) => void warnings.push({ fields, message });
+  const options = {
+    kube: await open(api),
+    version: 'v2.0.0',
+    now: NOW,
+    random: new Uint8Array(16).fill(7),
+    sequence: 1,
+    logger: { debug: say, info: say, warn, error: say },
+    pageSize: FIXTURE_PAGE_SIZE,
+  };
+  const report = await gatherReport({ clusterId: 'c', ...config }, options);
+  return toJson(ReportSchema, report) as Record<string, unknown>;
+}
+
+/** What was asked, without the pages behind the first. */
+const paths = (api: KubeApi) => [...new Set(api.asked.map(({ target }) => target.split('?', 1)[0]))];
+
+test('everything that can be collected is: how many namespaces, and histograms and ages of what they hold', async () => {
+  const api = await start();
+
+  const report = await gather(api, { collect: COLLECTABLE });
+
+  const histogram = (...buckets: [number, number][]) => buckets.map(([atLeast, namespaces]) => ({ atLeast, namespaces }));
+  expect(report).toMatchObject({ nodes: expect.objectContaining({ length: 6 }) as unknown });
+  expect({ ...report, nodes: undefined }).toMatchObject({
+    namespaces: 16,
+    workloads: {
+      pods: histogram([1, 1], [2, 2], [4, 2], [8, 4], [16, 2]),
+      services: histogram([1, 4], [2, 4], [4, 2]),
+      deployments: histogram([1, 3], [2, 6]),
+      statefulsets: histogram([1, 4], [2, 4]),
+      daemonsets: histogram([1, 6]),
+      jobs: histogram([1, 4], [2, 4]),
+    },
+    lifetimes: { namespacesSeconds: expect.any(Number) as number, podsSeconds: expect.any(Number) as number, servicesSeconds: expect.any(Number) as number },
+  });
+  const { namespacesSeconds, podsSeconds } = report['lifetimes'] as Record<string, number>;
+  // Four namespaces of a cluster of 15 minutes, and twelve of 39 seconds; pods of 38 or 39 seconds.
+  expect(namespacesSeconds).toBeGreaterThan(200);
+  expect(podsSeconds).toBeGreaterThanOrEqual(38);
+  expect(podsSeconds).toBeLessThanOrEqual(39);
+  expect(report).not.toHaveProperty('missing');
+});
+
+test('each list is asked for once, whoever needs it, and only for metadata', async () => {
+  const api = await start();
+
+  await gather(api, { collect: ['namespaces', 'workloads', 'lifetimes'] });
+
+  const lists = api.asked.filter(({ target }) => target.includes('limit='));
+  expect(lists.map(({ target }) => target)).toStrictEqual([
+    '/api/v1/namespaces?limit=500',
+    '/api/v1/pods?limit=500',
+    '/api/v1/services?limit=500',
+    '/apis/apps/v1/deployments?limit=500',
+    '/apis/apps/v1/statefulsets?limit=500',
+    '/apis/apps/v1/daemonsets?limit=500',
+    '/apis/batch/v1/jobs?limit=500',
+  ]);
+  expect(new Set(lists.map(({ accept }) => accept))).toStrictEqual(new Set([METADATA_LIST]));
+});
+
+test('of nothing but namespaces, neither nodes nor the key of their ids are asked for', async () => {
+  const api = await start();
+
+  await gather(api, { collect: ['namespaces'] });
+
+  expect(paths(api)).toStrictEqual(['/version', '/api/v1/namespaces']);
+});
+
+test('what is left out is not asked for', async () => {
+  const api = await start();
+  const omit = parseOmissions('masterVersion,id,workloads.pods,lifetimes');
+
+  const report = await gather(api, { collect: ['nodes', 'workloads', 'lifetimes'], omit });
+
+  expect(paths(api)).not.toEqual(expect.arrayContaining(['/version']));
+  expect(paths(api)).toStrictEqual([
+    '/api/v1/nodes',
+    '/api/v1/services',
+    '/apis/apps/v1/deployments',
+    '/apis/apps/v1/statefulsets',
+    '/apis/apps/v1/daemonsets',
+    '/apis/batch/v1/jobs',
+  ]);
+  expect(JSON.stringify(report)).not.toMatch(/"id"|masterVersion|lifetimes|"pods":/);
+});
+
+test('with an older schema version, nothing that it does not have is asked for or reported', async () => {
+  const api = await start();
+
+  const report = await gather(api, { collect: COLLECTABLE, schemaVersion: 1 });
+
+  expect(paths(api)).toStrictEqual(['/version', '/api/v1/namespaces/kube-system', '/api/v1/nodes']);
+  expect(Object.keys(report)).toStrictEqual(['version', 'timestamp', 'clusterID', 'masterVersion', 'nodes', 'reportID', 'observedAt', 'sequence']);
+});
+
+test('a right that is not granted costs only what it is for, and the report says so', async () => {
+  const api = await start({ forbidden: ['/api/v1/pods', '/apis/batch/v1/jobs'] });
+
+  const report = await gather(api, { collect: COLLECTABLE });
+
+  expect(report['missing']).toStrictEqual([
+    { what: 'workloads.pods[]', reason: 'not permitted' },
+    { what: 'workloads.jobs[]', reason: 'not permitted' },
+    { what: 'lifetimes.podsSeconds', reason: 'not permitted' },
+  ]);
+  expect(Object.keys(report['workloads'] as object)).toStrictEqual(['services', 'deployments', 'statefulsets', 'daemonsets']);
+  expect(Object.keys(report['lifetimes'] as object)).toStrictEqual(['namespacesSeconds', 'servicesSeconds']);
+  expect(warnings.map(({ message }) => message)).toStrictEqual([
+    expect.stringContaining('{apiGroups: [""], resources: [pods], verbs: [list]}'),
+    expect.stringContaining('{apiGroups: ["batch"], resources: [jobs], verbs: [list]}'),
+  ]);
+});
+
+test('a workload that cannot be read for another reason costs only itself', async () => {
+  const broken = { status: 200, contentType: 'text/html', body: 'hello' };
+  const api = await start({ answers: { '/api/v1/services?limit=500': broken } });
+
+  const report = await gather(api, { collect: ['workloads'] });
+
+  expect(report['missing']).toStrictEqual([{ what: 'workloads.services[]', reason: 'failed' }]);
+});
+
+test('nodes that cannot be read for another reason than a missing right cost the report', async () => {
+  const broken = { status: 200, contentType: 'text/html', body: 'hello' };
+  const api = await start({ answers: { '/api/v1/nodes?limit=3': broken } });
+
+  await expect(failureOf(gather(api))).resolves.toMatchObject({ kind: 'internal' });
+});
+
+test('a report of which nothing can be read is none', async () => {
+  const api = await start({ forbidden: ['/version', '/api/v1/nodes', '/api/v1/namespaces'] });
+
+  const error = await failureOf(gather(api, { collect: ['nodes', 'namespaces'] }));
+
+  expect(error).toMatchObject({ kind: 'forbidden' });
+});
+
+test('a program that stops makes no report of what is missing', async () => {
+  const api = await start({ silent: ['/api/v1/namespaces'] });
+  const kube = await open(api);
+  const options = { kube, version: 'v2.0.0', now: NOW, random: new Uint8Array(16), sequence: 1 };
+  const failure = failureOf(gatherReport({ clusterId: 'c', collect: ['namespaces'], omit: parseOmissions('masterVersion') }, options));
+  await api.firstRequest();
+
+  kube.close();
+
+  expect((await failure).message).toContain('because the program stops');
+});
+
+test('a bad extension, which used to cost the report, is logged by name, recorded without it, and costs nothing else', async () => {
+  const api = await start();
+  await withFiles({ 'good.json': '{"a":"1"}', 'secret-project.json': 'not JSON', 'keys.json': '{"-bad":"1","b":"2"}' }, async (dir) => {
+    const report = await gather(api, { extensions: dir });
+
+    expect(report['extensions']).toStrictEqual([
+      { name: 'a', value: '1' },
+      { name: 'b', value: '2' },
+    ]);
+    expect(report['missing']).toStrictEqual([
+      { what: 'extensions[]', reason: 'not a qualified name' },
+      { what: 'extensions[]', reason: 'not a JSON object' },
+    ]);
+    expect(JSON.stringify(report)).not.toMatch(/secret-project|-bad/);
+    expect(warnings.map(({ message }) => message)).toStrictEqual([expect.stringContaining('"-bad"'), expect.stringContaining('secret-project.json')]);
+  });
+});
+
+test('with --node-id md5, node ids are those that the original sent, and no key is read', async () => {
+  const api = await start();
+
+  const { nodes } = await gather(api, { nodeId: 'md5' });
+
+  expect((nodes as { id: string }[]).map(({ id }) => id)).toStrictEqual(legacyReport.nodes.map(({ id }) => id));
+  expect(paths(api)).toStrictEqual(['/version', '/api/v1/nodes']);
+});
+
+test('with a key file, the uid of kube-system is not read', async () => {
+  const api = await start({ forbidden: ['/api/v1/namespaces/kube-system'] });
+  await withFiles({ key: 'a key of sixteen or more bytes\n', same: 'a key of sixteen or more bytes' }, async (dir) => {
+    const first = await gather(api, { idKeyFile: `${dir}/key`, clusterId: 'auto' });
+    const second = await gather(api, { idKeyFile: `${dir}/same`, clusterId: 'auto' });
+
+    expect(second).toStrictEqual(first);
+    expect(paths(api)).toStrictEqual(['/version', '/api/v1/nodes']);
+  });
+});
+
+test('the complaint "a new cluster id at every restart": one that is asked for is a UUID, the same at every start', async () => {
+  const [first, second] = [await gather(await start(), { clusterId: 'auto' }), await gather(await start(), { clusterId: 'auto', nodeId: 'md5' })];
+
+  expect(first['clusterID']).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-8[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/);
+  expect(second['clusterID']).toBe(first['clusterID']);
+});
+
+test.each([{}, { clusterId: 'auto', nodeId: 'md5' as const }])('without a key there is a clear error and no weak id: %j', async (config) => {
+  const api = await start({ forbidden: ['/api/v1/namespaces/kube-system'] });
+
+  const error = await failureOf(gather(api, config));
+
+  expect(error.kind).toBe('forbidden');
+  expect(error.message).toMatch(/Grant the rule .*kube-system.*--id-key-file/);
+});
+
+test('a list of metadata is read in pages', async () => {
+  const api = await start({ pagedPods: [2, 1] });
+
+  const { count, countByNamespace } = await createSummaries(await open(api), NOW, 2)('pods');
+
+  expect(count).toBe(3);
+  expect(countByNamespace).toStrictEqual(new Map([['team-01', 1], ['team-02', 2]]));
+});

@@ -1,0 +1,96 @@
+import { toJson, toJsonString } from '@bufbuild/protobuf';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { ReportSchema } from '../../../gen/spartakus/report/v1/report_pb.js';
+import { gatherReport } from '../../../src/volunteer/gather/gather.ts';
+import { openKubeClient } from '../../../src/kubernetes/client.ts';
+import type { KubeClient } from '../../../src/kubernetes/client.ts';
+import { createNodeIdentifier } from '../../../src/report/ids.ts';
+import { LEGACY_SCHEMA_VERSION, reportJson } from '../../../src/report/schema-version.ts';
+import legacyReport from '../../fixtures/legacy/spartakus-volunteer-report.json' with { type: 'json' };
+import { FIXTURE_PAGE_SIZE, KUBE_SYSTEM_UID, openServiceAccount, startKubeApi } from '../../support/kube-api.ts';
+import type { KubeApi, ServiceAccount } from '../../support/kube-api.ts';
+import { withFiles } from '../../support/files.ts';
+
+let api: KubeApi;
+let account: ServiceAccount;
+let kube: KubeClient;
+
+beforeEach(async () => {
+  api = await startKubeApi();
+  account = await openServiceAccount();
+  kube = await openKubeClient({}, { env: api.env, serviceAccountDir: account.dir });
+});
+
+afterEach(async () => {
+  kube.close();
+  await account.close();
+  await api.close();
+});
+
+function options() {
+  return {
+    kube,
+    version: 'v2.0.0',
+    now: new Date('2026-11-21T00:26:49.000Z'),
+    random: new Uint8Array(16).fill(7),
+    sequence: 1,
+    pageSize: FIXTURE_PAGE_SIZE,
+  };
+}
+
+const CLUSTER_ID = '2f9c93d3-156c-47aa-8802-578ffca9b50e';
+const EXTENSIONS = { 'extensions.json': '{"example.com/hello": "world", "example.com/foo": "bar"}' };
+
+test('the nodes reported equal, field by field (ids aside), what the original volunteer put on the wire', async () => {
+  await withFiles(EXTENSIONS, async (dir) => {
+    const report = await gatherReport({ clusterId: CLUSTER_ID, extensions: `${dir}/extensions.json` }, options());
+
+    const ids = report.nodes.map(({ id }) => id);
+    const expected = {
+      ...legacyReport,
+      version: 'v2.0.0',
+      nodes: legacyReport.nodes.map((node, index) => ({ ...node, id: ids[index] })),
+    };
+    expect(reportJson(report, LEGACY_SCHEMA_VERSION)).toStrictEqual(expected);
+    expect(new Set(ids).size).toBe(legacyReport.nodes.length);
+  });
+});
+
+test('the whole report is that of the golden file', async () => {
+  await withFiles(EXTENSIONS, async (dir) => {
+    const report = await gatherReport({ clusterId: CLUSTER_ID, extensions: dir }, options());
+
+    await expect(`${toJsonString(ReportSchema, report, { prettySpaces: 2 })}\n`).toMatchFileSnapshot('../../golden/gathered-report.json');
+  });
+});
+
+test('node ids are keyed with the uid of the kube-system namespace', async () => {
+  const report = await gatherReport({ clusterId: CLUSTER_ID }, options());
+
+  expect(report.nodes[1]?.id).toBe(
+    createNodeIdentifier(KUBE_SYSTEM_UID)({
+      name: 'ip-10-0-0-1.ec2.internal',
+      machineId: '00000000000000000000000000001eef',
+      systemUuid: '00000000000000000000000000019919',
+    }),
+  );
+});
+
+test('the version, the metadata of kube-system and the pages of nodes are read, and nothing else', async () => {
+  await gatherReport({ clusterId: CLUSTER_ID }, options());
+
+  expect(api.asked.map(({ method, target, accept }) => `${method} ${target} as ${accept}`)).toStrictEqual([
+    'GET /version as application/json',
+    'GET /api/v1/namespaces/kube-system as application/vnd.kubernetes.protobuf;as=PartialObjectMetadata;g=meta.k8s.io;v=v1',
+    'GET /api/v1/nodes?limit=3 as application/vnd.kubernetes.protobuf',
+    'GET /api/v1/nodes?limit=3&continue=eyJ2IjoibWV0YS5rOHMuaW8vdjEiLCJydiI6MTA0NjgsInN0YXJ0IjoiaXAtMTAtMC0wLTEwLmVjMi5pbnRlcm5hbFx1MDAwMCJ9 as application/vnd.kubernetes.protobuf',
+    'GET /api/v1/nodes?limit=3&continue=eyJ2IjoibWV0YS5rOHMuaW8vdjEiLCJydiI6MTA0NjgsInN0YXJ0IjoiaXAtMTAtMC0wLTEwMi5lYzIuaW50ZXJuYWxcdTAwMDAifQ as application/vnd.kubernetes.protobuf',
+  ]);
+  expect(api.connections()).toBe(1);
+});
+
+test('a report without extensions has none', async () => {
+  const report = await gatherReport({ clusterId: CLUSTER_ID }, options());
+
+  expect(toJson(ReportSchema, report)).not.toHaveProperty('extensions');
+});

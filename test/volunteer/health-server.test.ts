@@ -1,0 +1,86 @@
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { createLedger } from '../../src/delivery/counters.ts';
+import type { Ledger } from '../../src/delivery/counters.ts';
+import { openVolunteerHealth } from '../../src/volunteer/health-server.ts';
+import type { VolunteerHealth } from '../../src/volunteer/health-server.ts';
+import { failureOf } from '../support/failure.ts';
+
+let ledger: Ledger;
+let health: VolunteerHealth;
+let isLive: boolean;
+let isReady: boolean;
+
+beforeEach(async () => {
+  ledger = createLedger();
+  [isLive, isReady] = [true, true];
+  const spoolSize = () => ({ reports: 3, bytes: 1234, inMemory: 1 });
+  health = await openVolunteerHealth({ port: 0, isLive: () => isLive, isReady: () => isReady, ledger, spoolSize });
+});
+
+afterEach(() => health.close());
+
+const get = (path: string, init: RequestInit = {}) => fetch(`http://127.0.0.1:${health.port}${path}`, init);
+
+test('live and ready is 200, else 503, each for itself', async () => {
+  const both = async () => [(await get('/livez')).status, (await get('/readyz')).status];
+
+  expect(await both()).toStrictEqual([200, 200]);
+  isLive = false;
+  expect(await both()).toStrictEqual([503, 200]);
+  [isLive, isReady] = [true, false];
+  expect(await both()).toStrictEqual([200, 503]);
+});
+
+test('what is not there is 404, and what is not for reading 405', async () => {
+  const head = await get('/livez', { method: 'HEAD' });
+  const post = await get('/livez', { method: 'POST', body: 'x' });
+
+  expect([(await get('/')).status, (await get('/metrics/')).status, head.status, post.status]).toStrictEqual([404, 404, 200, 405]);
+  expect(post.headers.get('allow')).toBe('GET, HEAD');
+});
+
+test('the metrics tell of the last success, the spool, the reports, and failures by cause', async () => {
+  ledger.add('made', 5);
+  ledger.add('stored', 2);
+  ledger.succeed(new Date('2026-11-21T00:00:00.500Z'));
+  ledger.fail('delivery', 'unavailable');
+  ledger.fail('delivery', 'unavailable');
+  ledger.fail('gathering', 'forbidden');
+
+  const response = await get('/metrics');
+  const text = await response.text();
+
+  expect(response.headers.get('content-type')).toBe('text/plain; version=0.0.4; charset=utf-8');
+  expect(text.split('\n').filter((line) => !line.startsWith('#'))).toStrictEqual([
+    'spartakus_volunteer_last_success_timestamp_seconds 1795219200.5',
+    'spartakus_volunteer_spool_reports 3',
+    'spartakus_volunteer_spool_memory_reports 1',
+    'spartakus_volunteer_spool_bytes 1234',
+    'spartakus_volunteer_reports_made_total 5',
+    'spartakus_volunteer_reports_stored_total 2',
+    'spartakus_volunteer_reports_refused_total 0',
+    'spartakus_volunteer_reports_dropped_total 0',
+    'spartakus_volunteer_reports_damaged_total 0',
+    'spartakus_volunteer_failures_total{during="delivery",cause="unavailable"} 2',
+    'spartakus_volunteer_failures_total{during="gathering",cause="forbidden"} 1',
+    '',
+  ]);
+  expect(text.match(/^# (HELP|TYPE) /gm)).toHaveLength(20);
+});
+
+test('a port that is taken is refused with the flag', async () => {
+  const options = { port: 0, isLive: () => true, isReady: () => true, ledger, spoolSize: () => ({ reports: 0, bytes: 0, inMemory: 0 }) };
+  const wildcard = await openVolunteerHealth(options);
+
+  const error = await failureOf(openVolunteerHealth({ ...options, port: wildcard.port }));
+
+  expect(error).toMatchObject({ kind: 'invalid', field: '--health-port' });
+  expect(error.message).toContain(`--health-port ${wildcard.port}: cannot be listened on (listen EADDRINUSE`);
+  await wildcard.close();
+});
+
+test('closes a second time as if nothing were', async () => {
+  await health.close();
+
+  await expect(health.close()).resolves.toBeUndefined();
+});

@@ -1,0 +1,260 @@
+import { PassThrough } from 'node:stream';
+import { create } from '@bufbuild/protobuf';
+import { durationFromMs } from '@bufbuild/protobuf/wkt';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { Outcome as ReceiptOutcome, PolicySchema } from '../../gen/spartakus/collector/v1/collector_service_pb.js';
+import { startVolunteer } from '../../src/volunteer/volunteer.ts';
+import type { Volunteer, VolunteerConfig, VolunteerOptions } from '../../src/volunteer/volunteer.ts';
+import { failureOf } from '../support/failure.ts';
+import { startGrpcCollector } from '../support/grpc-collector.ts';
+import type { GrpcCollector } from '../support/grpc-collector.ts';
+import { FIXTURE_PAGE_SIZE, openServiceAccount, startKubeApi } from '../support/kube-api.ts';
+import type { KubeApi, KubeApiOptions, ServiceAccount } from '../support/kube-api.ts';
+import { createManualClock } from '../support/manual-clock.ts';
+
+const HOUR_MS = 3_600_000;
+const START = new Date('2026-11-21T00:26:49.000Z');
+
+interface Line {
+  readonly level: string;
+  readonly fields: object;
+  readonly message: string;
+}
+
+let api: KubeApi;
+let account: ServiceAccount;
+let collector: GrpcCollector;
+let lines: Line[];
+let clock: ReturnType<typeof createManualClock>;
+const closers: (() => void | Promise<void>)[] = [];
+
+beforeEach(async () => {
+  account = await openServiceAccount();
+  collector = await startGrpcCollector();
+  clock = createManualClock(START);
+  lines = [];
+  closers.push(() => account.close(), () => collector.close());
+  await startApi();
+});
+
+afterEach(async () => {
+  for (const close of closers.splice(0).toReversed()) await close();
+});
+
+async function startApi(options: KubeApiOptions = {}): Promise<void> {
+  api = await startKubeApi(options);
+  closers.push(() => api.close());
+}
+
+const write = (level: string) => (fields: object, message: string) => {
+  lines.push({ level, fields, message });
+};
+
+async function start(config: Partial<VolunteerConfig> = {}, options: Partial<VolunteerOptions> = {}): Promise<Volunteer> {
+  const volunteer = await startVolunteer(
+    { clusterId: 'c', periodMs: 24 * HOUR_MS, database: `grpc://127.0.0.1:${collector.port}`, ...config },
+    {
+      version: 'v2.0.0',
+      clock,
+      random: () => 0.5,
+      randomBytes: (length) => new Uint8Array(length).fill(collector.stored.size + 1),
+      logger: { debug: write('debug'), info: write('info'), warn: write('warn'), error: write('error') },
+      stdout: new PassThrough(),
+      env: api.env,
+      serviceAccountDir: account.dir,
+      pageSize: FIXTURE_PAGE_SIZE,
+      ...options,
+    },
+  );
+  closers.push(() => volunteer.close());
+  return volunteer;
+}
+
+/** From now on the collector asks, with each receipt, for the next report after this time. */
+function askForAReportAfter(ms: number): void {
+  const policy = create(PolicySchema, { nextReportAfter: durationFromMs(ms) });
+  const { receiptOf } = collector;
+  collector.receiptOf = (report) => ({ ...receiptOf(report), policy });
+}
+
+/** Resolves once the volunteer has the receipt of its first report. */
+const firstStored = () => vi.waitFor(() => expect(lines.map(({ message }) => message)).toContain('The report is stored.'), { interval: 5 });
+
+const stored = () => [...collector.stored.values()];
+const errors = () => lines.filter(({ level }) => level === 'error');
+
+test('a one-shot volunteer delivers one report and ends', async () => {
+  const volunteer = await start({ periodMs: 0 });
+
+  await expect(volunteer.done).resolves.toStrictEqual({ status: 'stored' });
+  expect(stored().map(({ clusterId, sequence, nodes }) => [clusterId, sequence, nodes.length])).toStrictEqual([['c', 1, 6]]);
+});
+
+test('a one-shot volunteer whose report is refused ends with the error', async () => {
+  collector.receiptOf = ({ reportId }) => ({ reportId, outcome: ReceiptOutcome.REFUSED, refusal: { code: 3, reason: 'no' } });
+
+  const volunteer = await start({ periodMs: 0 });
+
+  await expect(volunteer.done).resolves.toMatchObject({ status: 'failed', error: { kind: 'invalid' } });
+  expect(errors()).toHaveLength(1);
+});
+
+test('a one-shot volunteer that cannot read the cluster ends with the error, and sends nothing', async () => {
+  await startApi({ forbidden: ['/version', '/api/v1/nodes'] });
+
+  const volunteer = await start({ periodMs: 0 });
+
+  await expect(volunteer.done).resolves.toMatchObject({ status: 'failed', error: { kind: 'forbidden' } });
+  expect(stored()).toStrictEqual([]);
+  expect(errors()[0]?.message).toContain('Grant the rule {nonResourceURLs: ["/version"], verbs: [get]}');
+});
+
+test('a right that is not granted is a warning that names the rule, and the rest is sent', async () => {
+  await startApi({ forbidden: ['/api/v1/nodes'] });
+
+  const volunteer = await start({ periodMs: 0 });
+
+  await expect(volunteer.done).resolves.toStrictEqual({ status: 'stored' });
+  expect(stored().map(({ missing }) => missing.map(({ what, reason }) => `${what}: ${reason}`))).toStrictEqual([['nodes[]: not permitted']]);
+  expect(lines.filter(({ level }) => level === 'warn').map(({ message }) => message)).toStrictEqual([
+    expect.stringContaining('Grant the rule {apiGroups: [""], resources: [nodes], verbs: [list]}'),
+  ]);
+});
+
+test('a one-shot volunteer to stdout prints what it would send', async () => {
+  const stdout = new PassThrough();
+
+  const volunteer = await start({ periodMs: 0, database: 'stdout' }, { stdout });
+
+  await expect(volunteer.done).resolves.toStrictEqual({ status: 'stored' });
+  expect(String(stdout.read())).toContain('"clusterID": "c"');
+});
+
+test('every period a report is made, each with an id, a time and a number of its own', async () => {
+  await start();
+
+  for (const _ of [1, 2, 3]) {
+    await expect(clock.asleep()).resolves.toBe(24 * HOUR_MS);
+    clock.advance(24 * HOUR_MS);
+  }
+  await clock.asleep();
+  await vi.waitFor(() => expect(collector.stored.size).toBe(4), { interval: 5 });
+
+  expect(stored().map(({ sequence, timestamp }) => [sequence, timestamp])).toStrictEqual(
+    [1, 2, 3, 4].map((sequence) => [sequence, String(START.getTime() / 1000 + (sequence - 1) * 86_400)]),
+  );
+});
+
+test('a collector that asks for rarer reports gets them', async () => {
+  askForAReportAfter(48 * HOUR_MS);
+  const spreadMs = 48 * HOUR_MS * 0.025;
+  await start();
+  await clock.asleep();
+  await firstStored();
+
+  clock.advance(24 * HOUR_MS);
+
+  await expect(clock.asleep()).resolves.toBe(24 * HOUR_MS + spreadMs);
+  expect(lines.at(-1)).toMatchObject({ level: 'info', fields: { askedMs: 48 * HOUR_MS } });
+});
+
+test('a collector that asks for more frequent reports than the administrator wants does not get them', async () => {
+  askForAReportAfter(1);
+  await start();
+  await clock.asleep();
+  await firstStored();
+
+  clock.advance(24 * HOUR_MS - 1);
+  expect(collector.stored.size).toBe(1);
+  clock.advance(1);
+
+  await expect(clock.asleep()).resolves.toBe(24 * HOUR_MS);
+});
+
+test('a one-shot that cannot deliver tries until the timeout, and says why and what to do', async () => {
+  collector.serve = (stream) => stream.emit('error', { code: 14, details: 'away' });
+  const volunteer = await start({ periodMs: 0, timeoutMs: 20_000 });
+
+  await clock.pass(20_000, 2);
+
+  await expect(volunteer.done).resolves.toMatchObject({ status: 'failed', error: { kind: 'unavailable' } });
+  expect(errors().map(({ message }) => message)).toStrictEqual([
+    `No report was stored: The collector at grpc://127.0.0.1:${collector.port} did not take the report: away (gRPC code 14). Is a collector running there, and does nothing stand in between?`,
+  ]);
+});
+
+test('closing ends the sleep between two reports at once', async () => {
+  const volunteer = await start();
+  await clock.asleep();
+
+  await volunteer.close();
+
+  await expect(volunteer.done).resolves.toStrictEqual({ status: 'closed' });
+});
+
+test('closing ends a gathering at once, and that is no error', async () => {
+  await startApi({ silent: ['/version'] });
+  const volunteer = await start();
+  await api.firstRequest();
+
+  await volunteer.close();
+
+  await expect(volunteer.done).resolves.toStrictEqual({ status: 'closed' });
+  expect(errors()).toStrictEqual([]);
+});
+
+test('closing waits for a delivery that ends within the grace', async () => {
+  const arrived = Promise.withResolvers<() => void>();
+  const serve = collector.serve;
+  collector.serve = (stream) => arrived.resolve(() => serve(stream));
+  const volunteer = await start({ periodMs: 0 });
+  const goOn = await arrived.promise;
+
+  const closing = volunteer.close();
+  goOn();
+  await closing;
+
+  await expect(volunteer.done).resolves.toStrictEqual({ status: 'stored' });
+});
+
+test('closing gives up a delivery that takes longer than the grace', async () => {
+  const arrived = Promise.withResolvers<void>();
+  collector.serve = () => arrived.resolve();
+  const volunteer = await start({ periodMs: 0 });
+  await arrived.promise;
+  await expect(clock.asleep()).resolves.toBe(60_000);
+
+  const closing = volunteer.close();
+  await expect(clock.asleep()).resolves.toBe(5000);
+  clock.advance(5000);
+  await closing;
+
+  await expect(volunteer.done).resolves.toMatchObject({ status: 'failed', error: { kind: 'unavailable' } });
+});
+
+test('closing twice is as closing once', async () => {
+  const volunteer = await start();
+
+  await Promise.all([volunteer.close(), volunteer.close()]);
+
+  await expect(volunteer.close()).resolves.toBeUndefined();
+});
+
+test('a configuration that cannot be used is refused at the start', async () => {
+  const wrongDatabase = await failureOf(start({ database: 'ftp://user:hunter2@x' }));
+  const wrongKubeconfig = await failureOf(start({ kubeconfig: '/nonexistent' }));
+
+  expect(wrongDatabase).toMatchObject({ kind: 'invalid', field: '--database' });
+  expect(wrongDatabase.message).not.toContain('hunter2');
+  expect(wrongKubeconfig).toMatchObject({ kind: 'invalid', field: '--kubeconfig' });
+});
+
+test('the log says neither the token nor the password in the URL', async () => {
+  const volunteer = await start({ periodMs: 0, database: 'http://user:hunter2@127.0.0.1:1', timeoutMs: 1000 });
+  await clock.pass(1000, 2);
+
+  await volunteer.done;
+
+  expect(errors()).toHaveLength(1);
+  expect(JSON.stringify(lines)).not.toMatch(/hunter2|test-token/);
+});
