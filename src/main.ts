@@ -1,60 +1,60 @@
 #!/usr/bin/env node
 import process from 'node:process';
 import { setFlagsFromString } from 'node:v8';
-
 import { type Command, programVersion } from './cli/command.ts';
 
 /** Every command; of two that begin with one word, the longer first. Each is loaded when it is called: a volunteer has no need of a database driver. */
-const COMMANDS: readonly { readonly name: string; readonly summary: string; readonly load: () => Promise<Command> }[] = [
-  {
-    name: 'collector',
-    summary: 'takes reports and stores them',
-    load: async () => (await import('./cli/collector.ts')).collectorCommand,
-  },
-  {
-    name: 'volunteer explain',
-    summary: 'prints what a volunteer would send, and the rights that it takes',
-    load: async () => (await import('./cli/explain.ts')).explainCommand,
-  },
-  {
-    name: 'volunteer doctor',
-    summary: 'checks whether the next report of a volunteer would be made and stored',
-    load: async () => (await import('./cli/doctor.ts')).doctorCommand,
-  },
-  {
-    name: 'agent kubernetes',
-    summary: 'reads a cluster, and writes a record for the reporter',
-    load: async () => (await import('./cli/agent.ts')).kubernetesAgentCommand,
-  },
-  {
-    name: 'agent kubermatic',
-    summary: 'reads an installation of Kubermatic, and writes a record for the reporter',
-    load: async () => (await import('./cli/agent.ts')).kubermaticAgentCommand,
-  },
-  {
-    name: 'reporter stdout',
-    summary: 'prints what agents wrote as one report',
-    load: async () => (await import('./cli/reporter.ts')).stdoutReporterCommand,
-  },
-  {
-    name: 'reporter http',
-    summary: 'sends what agents wrote as one report, over HTTP',
-    load: async () => (await import('./cli/reporter.ts')).httpReporterCommand,
-  },
-  {
-    name: 'reporter grpc',
-    summary: 'sends what agents wrote as one report, over gRPC',
-    load: async () => (await import('./cli/reporter.ts')).grpcReporterCommand,
-  },
-  {
-    name: 'volunteer',
-    summary: 'reads the Kubernetes API, and reports',
-    load: async () => {
-      keepYoungSpaceSmall();
-      return (await import('./cli/volunteer.ts')).volunteerCommand;
+const COMMANDS: readonly { readonly name: string; readonly summary: string; readonly load: () => Promise<Command> }[] =
+  [
+    {
+      name: 'collector',
+      summary: 'takes reports and stores them',
+      load: async () => (await import('./cli/collector.ts')).collectorCommand,
     },
-  },
-];
+    {
+      name: 'volunteer explain',
+      summary: 'prints what a volunteer would send, and the rights that it takes',
+      load: async () => (await import('./cli/explain.ts')).explainCommand,
+    },
+    {
+      name: 'volunteer doctor',
+      summary: 'checks whether the next report of a volunteer would be made and stored',
+      load: async () => (await import('./cli/doctor.ts')).doctorCommand,
+    },
+    {
+      name: 'agent kubernetes',
+      summary: 'reads a cluster, and writes a record for the reporter',
+      load: async () => (await import('./cli/agent.ts')).kubernetesAgentCommand,
+    },
+    {
+      name: 'agent kubermatic',
+      summary: 'reads an installation of Kubermatic, and writes a record for the reporter',
+      load: async () => (await import('./cli/agent.ts')).kubermaticAgentCommand,
+    },
+    {
+      name: 'reporter stdout',
+      summary: 'prints what agents wrote as one report',
+      load: async () => (await import('./cli/reporter.ts')).stdoutReporterCommand,
+    },
+    {
+      name: 'reporter http',
+      summary: 'sends what agents wrote as one report, over HTTP',
+      load: async () => (await import('./cli/reporter.ts')).httpReporterCommand,
+    },
+    {
+      name: 'reporter grpc',
+      summary: 'sends what agents wrote as one report, over gRPC',
+      load: async () => (await import('./cli/reporter.ts')).grpcReporterCommand,
+    },
+    {
+      name: 'volunteer',
+      summary: 'reads the Kubernetes API, and reports',
+      load: async () => {
+        keepYoungSpaceSmall();
+        return (await import('./cli/volunteer.ts')).volunteerCommand;
+      },
+    },
+  ];
 
 const USAGE = `usage: spartakus COMMAND [flags]
 
@@ -77,7 +77,9 @@ async function main(args: readonly string[]): Promise<number> {
   }
   const command = COMMANDS.find((candidate) => args.slice(0, wordsOf(candidate.name)).join(' ') === candidate.name);
   if (command === undefined) {
-    process.stderr.write(`spartakus: ${name === undefined ? 'no command given' : `there is no command ${JSON.stringify(name)}`}\n\n${USAGE}`);
+    process.stderr.write(
+      `spartakus: ${name === undefined ? 'no command given' : `there is no command ${JSON.stringify(name)}`}\n\n${USAGE}`,
+    );
     return 2;
   }
   const { run } = await command.load();

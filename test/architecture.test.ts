@@ -7,9 +7,16 @@ const root = join(import.meta.dirname, '..');
 
 function readTree(): Map<string, string> {
   const paths = ['src', 'test'].flatMap((folder) =>
-    readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' }).map((path) => `${folder}/${path.replaceAll('\\', '/')}`),
+    readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' }).map(
+      (path) => `${folder}/${path.replaceAll('\\', '/')}`,
+    ),
   );
-  return new Map(paths.filter((path) => /\.[cm]?tsx?$/.test(path)).toSorted().map((path) => [path, readFileSync(join(root, path), 'utf8')]));
+  return new Map(
+    paths
+      .filter((path) => /\.[cm]?tsx?$/.test(path))
+      .toSorted()
+      .map((path) => [path, readFileSync(join(root, path), 'utf8')]),
+  );
 }
 
 function violations(files: Record<string, string>): string[] {
@@ -57,7 +64,12 @@ test('the collector and the volunteer never import each other', () => {
 });
 
 test('the parts of the collector import downwards only', () => {
-  expect(violations({ 'src/collector/ingest/a.ts': `import '../serve/b.ts';`, 'src/collector/serve/a.ts': `import '../ingest/b.ts';` })).toEqual([
+  expect(
+    violations({
+      'src/collector/ingest/a.ts': `import '../serve/b.ts';`,
+      'src/collector/serve/a.ts': `import '../ingest/b.ts';`,
+    }),
+  ).toEqual([
     'src/collector/ingest/a.ts (src/collector/ingest) must not import src/collector/serve/b.ts (src/collector/serve)',
   ]);
 });
@@ -81,8 +93,14 @@ test('a new part needs a line in the table, and src/ imports nothing from test/'
 });
 
 test('there are no cycles, in one folder or across', () => {
-  const files = { 'src/report/a.ts': `import './b.ts';`, 'src/report/b.ts': `import type { C } from './c.ts';`, 'src/report/c.ts': `import './a.ts';` };
-  expect(violations(files)).toEqual(['cycle: src/report/a.ts -> src/report/b.ts -> src/report/c.ts -> src/report/a.ts']);
+  const files = {
+    'src/report/a.ts': `import './b.ts';`,
+    'src/report/b.ts': `import type { C } from './c.ts';`,
+    'src/report/c.ts': `import './a.ts';`,
+  };
+  expect(violations(files)).toEqual([
+    'cycle: src/report/a.ts -> src/report/b.ts -> src/report/c.ts -> src/report/a.ts',
+  ]);
 });
 
 test('no file is longer than 400 lines', () => {
@@ -98,9 +116,14 @@ test('only kubernetes/client.ts imports the Kubernetes client', () => {
   ]);
 });
 
-test.each(['process.exit(1);', `import { exit } from 'node:process'; exit(1);`])('only main.ts ends the process: %s', (text) => {
-  expect(violations({ 'src/main.ts': text, 'src/cli/agent.ts': text })).toEqual(['src/cli/agent.ts calls process.exit, which only src/main.ts may']);
-});
+test.each(['process.exit(1);', `import { exit } from 'node:process'; exit(1);`])(
+  'only main.ts ends the process: %s',
+  (text) => {
+    expect(violations({ 'src/main.ts': text, 'src/cli/agent.ts': text })).toEqual([
+      'src/cli/agent.ts calls process.exit, which only src/main.ts may',
+    ]);
+  },
+);
 
 test('there are no default exports and no barrels', () => {
   const files = {

@@ -1,10 +1,8 @@
 import { readFile } from 'node:fs/promises';
 import { runInNewContext } from 'node:vm';
-
 import { create, type MessageInitShape } from '@bufbuild/protobuf';
 import { type AggregationCursor, type Collection, type FindCursor, MongoClient } from 'mongodb';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-
 import { RecordSchema } from '../gen/spartakus/kubermatic/v1/record_pb.js';
 import { kubermaticAgentCommand, kubernetesAgentCommand } from '../src/cli/agent.ts';
 import { collectorCommand } from '../src/cli/collector.ts';
@@ -12,9 +10,9 @@ import type { Command } from '../src/cli/command.ts';
 import { flagsTable } from '../src/cli/flags-page.ts';
 import { grpcReporterCommand, httpReporterCommand, stdoutReporterCommand } from '../src/cli/reporter.ts';
 import { volunteerCommand } from '../src/cli/volunteer.ts';
-import type { ReportDocument } from '../src/report/stored-document.ts';
-import type { ReportStore } from '../src/report/ports.ts';
 import { openStore } from '../src/collector/store/open.ts';
+import type { ReportStore } from '../src/report/ports.ts';
+import type { ReportDocument } from '../src/report/stored-document.ts';
 import { makeReport } from './contract/report-sink.ts';
 import { makeTestDatabase, type TestDatabase } from './support/database.ts';
 
@@ -29,21 +27,29 @@ const LIKE: readonly [Command, Command][] = [
 ];
 
 test('the README lists the flags of every command (npm run docs writes them)', async () => {
-  const generated = readme.replaceAll(/(<!-- flags: ([\w ]+) -->\n)[^]*?(<!-- \/flags -->)/g, (_match, start: string, name: string, end: string) => {
-    const command = COMMANDS.find((candidate) => candidate.name === name);
-    return `${start}\n${flagsTable(command?.flags ?? {})}\n\n${end}`;
-  });
+  const generated = readme.replaceAll(
+    /(<!-- flags: ([\w ]+) -->\n)[^]*?(<!-- \/flags -->)/g,
+    (_match, start: string, name: string, end: string) => {
+      const command = COMMANDS.find((candidate) => candidate.name === name);
+      return `${start}\n${flagsTable(command?.flags ?? {})}\n\n${end}`;
+    },
+  );
 
-  expect([...generated.matchAll(/<!-- flags: ([\w ]+) -->/g)].map(([, name]) => name)).toStrictEqual(COMMANDS.map(({ name }) => name));
+  expect([...generated.matchAll(/<!-- flags: ([\w ]+) -->/g)].map(([, name]) => name)).toStrictEqual(
+    COMMANDS.map(({ name }) => name),
+  );
   await expect(generated).toMatchFileSnapshot(README.pathname);
 });
 
 /** Clusters of which nobody knows whether there are any. */
 const HELD = ['held-1', 'held-2'];
 
-test.each(LIKE.map(([command, like]) => [command.name, command, like] as const))('every flag of %s stands in the table of its sibling', (_name, command, like) => {
-  expect(Object.keys(like.flags)).toStrictEqual(expect.arrayContaining(Object.keys(command.flags)));
-});
+test.each(LIKE.map(([command, like]) => [command.name, command, like] as const))(
+  'every flag of %s stands in the table of its sibling',
+  (_name, command, like) => {
+    expect(Object.keys(like.flags)).toStrictEqual(expect.arrayContaining(Object.keys(command.flags)));
+  },
+);
 
 let database: TestDatabase;
 let store: ReportStore;
@@ -72,7 +78,12 @@ beforeAll(async () => {
   };
   const datacenter = (provider: string, region: string) => ({ uuid: `${provider}-${region}`, provider, region });
   const record = (clientUuid: string, daysAgo: number, content: MessageInitShape<typeof RecordSchema>) => ({
-    kubermaticRecord: create(RecordSchema, { kind: 'kubermatic', clientUuid, reportId: makeReport().reportId, ...content }),
+    kubermaticRecord: create(RecordSchema, {
+      kind: 'kubermatic',
+      clientUuid,
+      reportId: makeReport().reportId,
+      ...content,
+    }),
     receivedAt: new Date(now - daysAgo * 24 * 3_600_000),
   });
   const cluster = (version: string, opa: boolean, mla: boolean) => ({
@@ -82,7 +93,11 @@ beforeAll(async () => {
     mla: { monitoringEnabled: false, loggingEnabled: mla },
   });
   await store.put([
-    record('one', 2, { kubermaticVersion: 'v2.27.0', seeds: [{ uuid: 's', datacenters: [datacenter('gcp', 'gone')] }], clusters: [cluster('v1.1.1', true, true)] }),
+    record('one', 2, {
+      kubermaticVersion: 'v2.27.0',
+      seeds: [{ uuid: 's', datacenters: [datacenter('gcp', 'gone')] }],
+      clusters: [cluster('v1.1.1', true, true)],
+    }),
     record('one', 1, {
       kubermaticVersion: 'v2.28.0',
       seeds: [
@@ -91,9 +106,23 @@ beforeAll(async () => {
       ],
       clusters: [cluster('v1.31.4', true, false), cluster('v1.31.4', false, true), cluster('v1.30.0', false, false)],
     }),
-    record('two', 3, { kubermaticVersion: 'v2.28.0', seeds: [{ uuid: 'u', datacenters: [datacenter('aws', 'us-east-1')] }], clusters: [cluster('v1.31.4', true, false)] }),
-    record('old', 9, { kubermaticVersion: 'v2.0.0', seeds: [{ uuid: 'v', datacenters: [datacenter('azure', 'x')] }], clusters: [cluster('v1.0.0', true, true)] }),
-    { ...record('held', 1, { seeds: [{ uuid: 'w', datacenters: [datacenter('fake', 'y')] }], clusters: [cluster('v9.9.9', true, true)] }), quarantined: true as const },
+    record('two', 3, {
+      kubermaticVersion: 'v2.28.0',
+      seeds: [{ uuid: 'u', datacenters: [datacenter('aws', 'us-east-1')] }],
+      clusters: [cluster('v1.31.4', true, false)],
+    }),
+    record('old', 9, {
+      kubermaticVersion: 'v2.0.0',
+      seeds: [{ uuid: 'v', datacenters: [datacenter('azure', 'x')] }],
+      clusters: [cluster('v1.0.0', true, true)],
+    }),
+    {
+      ...record('held', 1, {
+        seeds: [{ uuid: 'w', datacenters: [datacenter('fake', 'y')] }],
+        clusters: [cluster('v9.9.9', true, true)],
+      }),
+      quarantined: true as const,
+    },
     ...Array.from({ length: 200 }, (_, index) => record(`old-${index}`, 30 + index, {})),
   ]);
   const example = '2f9c93d3-156c-47aa-8802-578ffca9b50e';
@@ -113,15 +142,19 @@ afterAll(async () => {
   await database.remove(() => store.close());
 });
 
-const RELEASE = 'Somebody who looked at them and found them good releases them, and their clusters are known from then on';
+const RELEASE =
+  'Somebody who looked at them and found them good releases them, and their clusters are known from then on';
 
 type Query = FindCursor<ReportDocument> | AggregationCursor<ReportDocument>;
 
 /** The queries of the README, as mongosh would run them. */
-const queries = [...readme.matchAll(/^([^\n]+):\n\n```js\n([^]*?)```/gm)].map(([, title = '', code = '']) => ({
-  title,
-  run: (db: Readonly<Record<'reports' | 'kubermaticRecords', Collection<ReportDocument>>>) => runInNewContext(code, { db, Date }) as Query,
-})).filter(({ title }) => title !== RELEASE);
+const queries = [...readme.matchAll(/^([^\n]+):\n\n```js\n([^]*?)```/gm)]
+  .map(([, title = '', code = '']) => ({
+    title,
+    run: (db: Readonly<Record<'reports' | 'kubermaticRecords', Collection<ReportDocument>>>) =>
+      runInNewContext(code, { db, Date }) as Query,
+  }))
+  .filter(({ title }) => title !== RELEASE);
 
 const ANSWERS: Readonly<Record<string, unknown>> = {
   'The last report of a cluster': [expect.objectContaining({ masterVersion: 'v1.31.4' })],
@@ -135,12 +168,15 @@ const ANSWERS: Readonly<Record<string, unknown>> = {
     { _id: 'cri-o://1', nodes: 1 },
     { _id: 'docker://1', nodes: 1 },
   ],
-  "The records of Kubermatic's installations are documents of `kubermaticRecords`, typed (dates, numbers, booleans), with the client's UUID. Providers and their regions, by datacenters": [
-    { _id: { provider: 'aws', region: 'eu-central-1' }, datacenters: 2 },
-    { _id: { provider: 'aws', region: 'us-east-1' }, datacenters: 1 },
-    { _id: { provider: 'hetzner', region: 'fsn1' }, datacenters: 1 },
+  "The records of Kubermatic's installations are documents of `kubermaticRecords`, typed (dates, numbers, booleans), with the client's UUID. Providers and their regions, by datacenters":
+    [
+      { _id: { provider: 'aws', region: 'eu-central-1' }, datacenters: 2 },
+      { _id: { provider: 'aws', region: 'us-east-1' }, datacenters: 1 },
+      { _id: { provider: 'hetzner', region: 'fsn1' }, datacenters: 1 },
+    ],
+  'The share of user clusters with OPA integration, and with monitoring, logging or alerting (MLA)': [
+    { _id: null, clusters: 4, opa: 0.5, mla: 0.25 },
   ],
-  'The share of user clusters with OPA integration, and with monitoring, logging or alerting (MLA)': [{ _id: null, clusters: 4, opa: 0.5, mla: 0.25 }],
   'Versions of Kubernetes in user clusters, by versions of Kubermatic': [
     { _id: { kubermatic: 'v2.28.0', kubernetes: 'v1.31.4' }, clusters: 3 },
     { _id: { kubermatic: 'v2.28.0', kubernetes: 'v1.30.0' }, clusters: 1 },

@@ -2,8 +2,15 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { create, fromJsonString, hasOption, toJson } from '@bufbuild/protobuf';
 import { expect, test } from 'vitest';
-import { field_policy, Origin, Privacy, type RbacRule, RbacRuleSchema, Statistic } from '../gen/spartakus/options/v1/options_pb.js';
 import { RecordSchema } from '../gen/spartakus/kubermatic/v1/record_pb.js';
+import {
+  field_policy,
+  Origin,
+  Privacy,
+  type RbacRule,
+  RbacRuleSchema,
+  Statistic,
+} from '../gen/spartakus/options/v1/options_pb.js';
 import { ReportSchema } from '../gen/spartakus/report/v1/report_pb.js';
 import { type CollectedField, listCollected } from '../src/report/collected.ts';
 
@@ -11,7 +18,10 @@ const collected = listCollected();
 const OWN_PACKAGES = ['spartakus.report.v1', 'spartakus.kubermatic.v1'];
 
 /** What is missing or wrong in the policy of a field; nothing where it is complete. */
-function problemsOf({ path, since, origin, source, privacy, rbac, statistic, descriptor }: CollectedField, all = collected): string[] {
+function problemsOf(
+  { path, since, origin, source, privacy, rbac, statistic, descriptor }: CollectedField,
+  all = collected,
+): string[] {
   const isOwnMessage = OWN_PACKAGES.includes(descriptor.message?.file.proto.package ?? '');
   const parentSince = all.find((other) => path.startsWith(`${other.path}.`))?.since ?? 1;
   const checks: [boolean, string][] = [
@@ -21,16 +31,26 @@ function problemsOf({ path, since, origin, source, privacy, rbac, statistic, des
     [origin !== Origin.UNSPECIFIED && source !== '', 'does not say where it comes from'],
     [statistic !== Statistic.UNSPECIFIED, 'does not say what it is for'],
     [privacy !== Privacy.UNSPECIFIED, 'does not say how it is made anonymous'],
-    [(privacy === Privacy.NESTED) === isOwnMessage, 'is nested without being a message of the report, or the other way round'],
+    [
+      (privacy === Privacy.NESTED) === isOwnMessage,
+      'is nested without being a message of the report, or the other way round',
+    ],
     [privacy !== Privacy.GENERATED || origin === Origin.VOLUNTEER, 'is generated, but not by the volunteer'],
-    [(origin === Origin.KUBERNETES) === rbac.length > 0, 'names rights without being read from Kubernetes, or the other way round'],
+    [
+      (origin === Origin.KUBERNETES) === rbac.length > 0,
+      'names rights without being read from Kubernetes, or the other way round',
+    ],
     [rbac.every(isReadRule), 'asks for a right that is none, or not one to read'],
   ];
   return checks.filter(([holds]) => !holds).map(([, problem]) => `${path} ${problem}`);
 }
 
 function isReadRule({ resource, nonResourceUrl, verbs }: RbacRule): boolean {
-  return (resource === '') !== (nonResourceUrl === '') && verbs.length > 0 && verbs.every((verb) => verb === 'get' || verb === 'list');
+  return (
+    (resource === '') !== (nonResourceUrl === '') &&
+    verbs.length > 0 &&
+    verbs.every((verb) => verb === 'get' || verb === 'list')
+  );
 }
 
 test('every field that can be in a report has a complete policy', () => {
@@ -73,6 +93,8 @@ test('JSON of 2016 is the JSON of the schema: nothing unknown, nothing lost, not
 });
 
 test('a report of version 1 has the fields of the original and no more', () => {
-  const names = collected.filter(({ since, path }) => since === 1 && !path.includes('.')).map(({ descriptor }) => descriptor.jsonName);
+  const names = collected
+    .filter(({ since, path }) => since === 1 && !path.includes('.'))
+    .map(({ descriptor }) => descriptor.jsonName);
   expect(names).toEqual(['version', 'timestamp', 'clusterID', 'masterVersion', 'nodes', 'extensions']);
 });

@@ -26,7 +26,10 @@ function isInstalled() {
     return found.version === wanted?.version && found.integrity === wanted?.integrity;
   });
   // node_modules may have come from another machine, as into a container.
-  return same && Object.values(installed).every((found) => fits(found?.os, process.platform) && fits(found?.cpu, process.arch));
+  return (
+    same &&
+    Object.values(installed).every((found) => fits(found?.os, process.platform) && fits(found?.cpu, process.arch))
+  );
 }
 
 /**
@@ -56,19 +59,38 @@ function install() {
   const started = Date.now();
   // Production settings of the environment must not leave out the private Node.js, which is a development dependency.
   // loglevel: warnings about the engines that packages ask for are of no use, the private Node.js is what they run on.
-  const args = ['ci', '--include=dev', '--include=optional', '--prefer-offline', '--no-audit', '--no-fund', '--loglevel=error'];
+  const args = [
+    'ci',
+    '--include=dev',
+    '--include=optional',
+    '--prefer-offline',
+    '--no-audit',
+    '--no-fund',
+    '--loglevel=error',
+  ];
   // The npm that started this, on the Node.js that runs this: a search in PATH finds the one in node_modules, which npm removes.
   const npm = process.env['npm_execpath'];
   const [command, first] = npm?.endsWith('.js') === true ? [process.execPath, [npm]] : ['npm', []];
-  const result = spawnSync(command, [...first, ...args], { cwd: root, encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] });
+  const result = spawnSync(command, [...first, ...args], {
+    cwd: root,
+    encoding: 'utf8',
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
   if (result.status === 0) {
     say(`spartakus: installed in ${Math.round((Date.now() - started) / 1000)} s`);
     return;
   }
-  if (result.error !== undefined) giveUp(`npm does not start: ${result.error.message}`, 'Install npm, which comes with Node.js, and try again.');
+  if (result.error !== undefined)
+    giveUp(`npm does not start: ${result.error.message}`, 'Install npm, which comes with Node.js, and try again.');
   const words = `${result.stderr}\n${result.stdout}`;
   // The cause comes first; after it npm may print its whole usage.
-  say(words.split('\n').filter((line) => line.replace('npm error', '').trim() !== '').slice(0, 10).join('\n'));
+  say(
+    words
+      .split('\n')
+      .filter((line) => line.replace('npm error', '').trim() !== '')
+      .slice(0, 10)
+      .join('\n'),
+  );
   giveUp(`npm ci failed (${result.signal ?? `exit code ${result.status}`}); its own words are above`, advice(words));
 }
 
@@ -80,10 +102,12 @@ function install() {
 function advice(words) {
   if (/ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ETIMEDOUT|ENETUNREACH|ENOTCACHED|network/i.test(words))
     return 'The package registry cannot be reached. The first run needs a network: check it, and the proxy and registry that npm is set to (npm config list), and try again.';
-  if (/E40[137]\b/.test(words)) return 'The package registry refused. Check the registry and the login that npm is set to (npm config list), and try again.';
+  if (/E40[137]\b/.test(words))
+    return 'The package registry refused. Check the registry and the login that npm is set to (npm config list), and try again.';
   if (/ENOSPC/.test(words)) return 'The disk is full: an installation takes about 500 MB.';
   if (/EACCES|EPERM|EROFS/.test(words)) return `Make ${root} writable for this user, and try again.`;
-  if (/EUSAGE/.test(words)) return 'package.json and package-lock.json do not agree: run npm install, and look at what it changes.';
+  if (/EUSAGE/.test(words))
+    return 'package.json and package-lock.json do not agree: run npm install, and look at what it changes.';
   return 'Try again; where that does not help, remove node_modules first.';
 }
 

@@ -20,7 +20,11 @@ export const ACCESS_FLAGS = {
     help: "The CAs that the collector's certificate is checked against, as PEM (default: the system's).",
     parse: parseText,
   },
-  'cert-file': { placeholder: 'FILE', help: 'The certificate to show the collector, with its chain, as PEM; with --key-file.', parse: parseText },
+  'cert-file': {
+    placeholder: 'FILE',
+    help: 'The certificate to show the collector, with its chain, as PEM; with --key-file.',
+    parse: parseText,
+  },
   'key-file': { placeholder: 'FILE', help: 'The key of --cert-file, as PEM.', parse: parseText },
   'token-file': {
     placeholder: 'FILE',

@@ -1,9 +1,8 @@
 import { randomBytes } from 'node:crypto';
-
 import { type AgentConfig, startAgent } from '../kubermatic/agent.ts';
+import { openKubeClient } from '../kubernetes/client.ts';
 import { systemClock } from '../runtime/clock.ts';
 import { readKeyFile } from '../volunteer/gather/cluster-key.ts';
-import { openKubeClient } from '../kubernetes/client.ts';
 import { CLUSTER_FLAGS, pickKubeConfig } from './cluster-flags.ts';
 import { createCommand, type Io } from './command.ts';
 import type { FlagValues } from './flags.ts';
@@ -34,7 +33,8 @@ type Values = FlagValues<typeof FLAGS>;
 /** `spartakus agent kubernetes`: a record of this cluster. */
 export const kubernetesAgentCommand = createCommand({
   name: 'agent kubernetes',
-  summary: 'Reads the version and the nodes of a cluster, and writes them as one record file, whole or not at all. Sends nothing.',
+  summary:
+    'Reads the version and the nodes of a cluster, and writes them as one record file, whole or not at all. Sends nothing.',
   flags: FLAGS,
   check,
   execute: (values, io) => run({ kind: 'kubernetes', machineDeployments: false, ...pick(values) }, values, io),
@@ -48,10 +48,15 @@ export const kubermaticAgentCommand = createCommand({
     'record file, whole or not at all. Runs in the master cluster. Sends nothing.',
   flags: {
     ...FLAGS,
-    'machine-deployments': { default: 'false', help: 'Asks each user cluster for its machines too, with the kubeconfig that its seed has for it.', parse: parseSwitch },
+    'machine-deployments': {
+      default: 'false',
+      help: 'Asks each user cluster for its machines too, with the kubeconfig that its seed has for it.',
+      parse: parseSwitch,
+    },
   },
   check,
-  execute: (values, io) => run({ kind: 'kubermatic', machineDeployments: values['machine-deployments'], ...pick(values) }, values, io),
+  execute: (values, io) =>
+    run({ kind: 'kubermatic', machineDeployments: values['machine-deployments'], ...pick(values) }, values, io),
 });
 
 function pick(values: Values): Pick<AgentConfig, 'recordDir' | 'uuid' | 'idKeyFile' | 'kubeconfig' | 'context'> {
@@ -62,8 +67,16 @@ function pick(values: Values): Pick<AgentConfig, 'recordDir' | 'uuid' | 'idKeyFi
 async function check(values: Partial<Values>, { env }: Io): Promise<readonly string[]> {
   const { 'id-key-file': idKeyFile, 'service-account-dir': serviceAccountDir } = values;
   const openAndClose = async (): Promise<void> =>
-    (await openKubeClient(pickKubeConfig(values), { env, ...(serviceAccountDir === undefined ? {} : { serviceAccountDir }) })).close();
-  return [...(idKeyFile === undefined ? [] : await errorsOf(() => readKeyFile(idKeyFile))), ...(await errorsOf(openAndClose))];
+    (
+      await openKubeClient(pickKubeConfig(values), {
+        env,
+        ...(serviceAccountDir === undefined ? {} : { serviceAccountDir }),
+      })
+    ).close();
+  return [
+    ...(idKeyFile === undefined ? [] : await errorsOf(() => readKeyFile(idKeyFile))),
+    ...(await errorsOf(openAndClose)),
+  ];
 }
 
 async function run(config: AgentConfig, values: Values, io: Io): Promise<number> {

@@ -1,17 +1,24 @@
 import { randomBytes } from 'node:crypto';
-
-import { systemClock } from '../runtime/clock.ts';
 import { startCollector } from '../collector/collector.ts';
-import { SpartakusError } from '../runtime/errors.ts';
-import { type ConsoleConfig, findConsoleProblem, type ListenAddress } from '../collector/serve/console/console.ts';
 import { createPeerFinder, PEER_RECORDS } from '../collector/serve/admission/request-origin.ts';
+import { type ConsoleConfig, findConsoleProblem, type ListenAddress } from '../collector/serve/console/console.ts';
 import type { TlsConfig } from '../collector/serve/tls.ts';
 import { DATABASES, DEFAULT_DATABASE, findDatabase } from '../collector/store/open.ts';
+import { systemClock } from '../runtime/clock.ts';
+import { SpartakusError } from '../runtime/errors.ts';
 import { createCommand, programVersion } from './command.ts';
 import { pasteableExamples } from './examples.ts';
 import { LIMIT_FLAGS, limitsOf } from './limit-flags.ts';
 import { createLogger, VERBOSE_FLAG } from './logger.ts';
-import { parseChoice, parseDurationMs, parseListen, parsePort, parseSwitch, parseText, parseTimeoutMs } from './values.ts';
+import {
+  parseChoice,
+  parseDurationMs,
+  parseListen,
+  parsePort,
+  parseSwitch,
+  parseText,
+  parseTimeoutMs,
+} from './values.ts';
 
 /** `spartakus collector`: takes reports and stores them. */
 export const collectorCommand = createCommand({
@@ -19,14 +26,23 @@ export const collectorCommand = createCommand({
   summary: 'Takes reports over Connect, gRPC, gRPC-Web and plain JSON on one port, and stores them.',
   databases: DATABASES,
   flags: {
-    port: { placeholder: 'PORT', default: '8080', help: 'The port to listen on; 0 takes any free one.', parse: parsePort },
+    port: {
+      placeholder: 'PORT',
+      default: '8080',
+      help: 'The port to listen on; 0 takes any free one.',
+      parse: parsePort,
+    },
     host: { placeholder: 'ADDRESS', help: 'The address to listen on (default: all of them).', parse: parseText },
     'tls-cert': {
       placeholder: 'FILE',
       help: 'The certificate to show clients, with its chain, as PEM; with --tls-key. The port speaks TLS alone then. Followed when it changes.',
       parse: parseText,
     },
-    'tls-key': { placeholder: 'FILE', help: 'The key of --tls-cert, as PEM. Followed when it changes.', parse: parseText },
+    'tls-key': {
+      placeholder: 'FILE',
+      help: 'The key of --tls-cert, as PEM. Followed when it changes.',
+      parse: parseText,
+    },
     'tls-client-ca': {
       placeholder: 'FILE',
       help: 'The CAs, as PEM, of which each client must show a certificate. Followed when it changes.',
@@ -78,7 +94,10 @@ export const collectorCommand = createCommand({
       default: '',
       help: 'The proxies whose X-Forwarded-For is believed, by comma: 10.0.0.0/8,192.0.2.7.',
       parse: (text) => {
-        const trustedProxies = text.split(',').map((network) => network.trim()).filter((network) => network !== '');
+        const trustedProxies = text
+          .split(',')
+          .map((network) => network.trim())
+          .filter((network) => network !== '');
         createPeerFinder({ record: 'none', trustedProxies, randomBytes });
         return trustedProxies;
       },
@@ -124,7 +143,14 @@ export const collectorCommand = createCommand({
           storeTimeoutMs: values['store-timeout'],
           shutdownGraceMs: values['shutdown-grace'],
         },
-        { clock: systemClock, randomBytes, logger, verbose: values.verbose, stdout: io.stdout, version: `v${programVersion()}` },
+        {
+          clock: systemClock,
+          randomBytes,
+          logger,
+          verbose: values.verbose,
+          stdout: io.stdout,
+          version: `v${programVersion()}`,
+        },
       );
       const { url, consoleUrl } = collector;
       logger.info({ url, ...(consoleUrl === undefined ? {} : { console: consoleUrl }) }, 'the collector listens');
@@ -148,11 +174,15 @@ function checkTls({ 'tls-cert': cert, 'tls-key': key, 'tls-client-ca': clientCa 
   return [
     ...(cert !== undefined && key === undefined ? [`--tls-cert ${cert}: has no key: give --tls-key too.`] : []),
     ...(key !== undefined && cert === undefined ? [`--tls-key ${key}: has no certificate: give --tls-cert too.`] : []),
-    ...(clientCa !== undefined && cert === undefined ? [`--tls-client-ca ${clientCa}: is of no use without TLS: give --tls-cert and --tls-key too.`] : []),
+    ...(clientCa !== undefined && cert === undefined
+      ? [`--tls-client-ca ${clientCa}: is of no use without TLS: give --tls-cert and --tls-key too.`]
+      : []),
   ];
 }
 
-function pickTls({ 'tls-cert': certFile, 'tls-key': keyFile, 'tls-client-ca': clientCaFile }: TlsFlags): { readonly tls?: TlsConfig } {
+function pickTls({ 'tls-cert': certFile, 'tls-key': keyFile, 'tls-client-ca': clientCaFile }: TlsFlags): {
+  readonly tls?: TlsConfig;
+} {
   if (certFile === undefined || keyFile === undefined) return {};
   return { tls: { certFile, keyFile, ...(clientCaFile === undefined ? {} : { clientCaFile }) } };
 }
@@ -169,9 +199,11 @@ function checkConsole(flags: ConsoleFlags): string[] {
   return problem === undefined ? [] : [problem];
 }
 
-function pickConsole({ 'console-listen': listen, 'console-token-file': tokenFile, 'console-public': isPublic = false }: ConsoleFlags): {
-  readonly console?: ConsoleConfig;
-} {
+function pickConsole({
+  'console-listen': listen,
+  'console-token-file': tokenFile,
+  'console-public': isPublic = false,
+}: ConsoleFlags): { readonly console?: ConsoleConfig } {
   if (listen === undefined) return {};
   return { console: { listen, isPublic, ...(tokenFile === undefined ? {} : { tokenFile }) } };
 }

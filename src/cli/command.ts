@@ -1,5 +1,4 @@
 import type { Writable } from 'node:stream';
-
 import manifest from '../../package.json' with { type: 'json' };
 import { describeFlags, envName, type Flags, type FlagValues, parseFlags } from './flags.ts';
 import { parseSwitch } from './values.ts';
@@ -38,7 +37,11 @@ export interface CommandSpec<F extends Flags> {
 
 /** Flags that say something and end: of every command with a --database, and of every command. */
 const DATABASES_FLAG = {
-  'print-databases': { default: 'false', help: 'Lists the forms of --database with examples, and exits.', parse: parseSwitch },
+  'print-databases': {
+    default: 'false',
+    help: 'Lists the forms of --database with examples, and exits.',
+    parse: parseSwitch,
+  },
 };
 const HELP_FLAG = { help: { default: 'false', help: 'Prints this text, and exits.', parse: parseSwitch } };
 
@@ -49,7 +52,8 @@ const EXIT_USAGE = 2;
 export function createCommand<F extends Flags>(spec: CommandSpec<F>): Command {
   const { name, summary, databases, check, execute } = spec;
   const flags = { ...spec.flags, ...(databases === undefined ? {} : DATABASES_FLAG), ...HELP_FLAG };
-  const usage = `usage: spartakus ${name} [flags]\n\n${summary}\n\n${describeFlags(flags)}\n\n` +
+  const usage =
+    `usage: spartakus ${name} [flags]\n\n${summary}\n\n${describeFlags(flags)}\n\n` +
     `Every flag can be given in the environment: --report-period as SPARTAKUS_REPORT_PERIOD.\n`;
   return {
     name,

@@ -1,11 +1,11 @@
+import { FIELD_DOCS } from '../../gen/field-docs.ts';
 import { DATABASE_FORMS } from '../delivery/open-sink.ts';
+import { renderCollectedPage } from '../report/collected-page.ts';
+import { CURRENT_SCHEMA_VERSION, parseSchemaVersion } from '../report/schema-version.ts';
 import { AUTO_CLUSTER_ID } from '../volunteer/gather/cluster-key.ts';
 import { selectFields } from '../volunteer/gather/gather.ts';
 import type { GatherConfig } from '../volunteer/gather/gather.ts';
 import { listRights } from '../volunteer/gather/rights.ts';
-import { renderCollectedPage } from '../report/collected-page.ts';
-import { FIELD_DOCS } from '../../gen/field-docs.ts';
-import { CURRENT_SCHEMA_VERSION, parseSchemaVersion } from '../report/schema-version.ts';
 import { createCommand } from './command.ts';
 import { checkGatherFlags, CLUSTER_ID_HELP, GATHER_FLAGS, gatherConfig } from './gather-flags.ts';
 import { parseText } from './values.ts';
@@ -44,7 +44,8 @@ function explain(config: GatherConfig, since = 0): string {
   const selection = selectFields(config);
   const fields = selection.fields.filter((field) => field.since > since);
   const version = config.schemaVersion ?? CURRENT_SCHEMA_VERSION;
-  if (fields.length === 0) return `With these flags and schema version ${version}, a report has nothing that is newer than version ${since}.\n`;
+  if (fields.length === 0)
+    return `With these flags and schema version ${version}, a report has nothing that is newer than version ${since}.\n`;
   const newer = since === 0 ? '' : ` that is newer than version ${since}`;
   return renderCollectedPage({
     intro: [
@@ -62,9 +63,19 @@ function explain(config: GatherConfig, since = 0): string {
 function notes({ clusterId, nodeId, idKeyFile }: GatherConfig): readonly string[] {
   return [
     ...(nodeId === 'md5'
-      ? ['', '`--node-id md5`: `nodes[].id` is the original\'s MD5, without a key. Whoever receives it can try out names.']
+      ? [
+          '',
+          "`--node-id md5`: `nodes[].id` is the original's MD5, without a key. Whoever receives it can try out names.",
+        ]
       : []),
-    ...(clusterId === AUTO_CLUSTER_ID ? ['', '`--cluster-id auto`: `clusterID` is a keyed hash that says nothing of the cluster, the same for as long as its key is.'] : []),
-    ...(idKeyFile === undefined ? [] : ['', '`--id-key-file`: its content is the key of ids, and the uid of kube-system is not read.']),
+    ...(clusterId === AUTO_CLUSTER_ID
+      ? [
+          '',
+          '`--cluster-id auto`: `clusterID` is a keyed hash that says nothing of the cluster, the same for as long as its key is.',
+        ]
+      : []),
+    ...(idKeyFile === undefined
+      ? []
+      : ['', '`--id-key-file`: its content is the key of ids, and the uid of kube-system is not read.']),
   ];
 }

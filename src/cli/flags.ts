@@ -1,5 +1,4 @@
 import { parseArgs } from 'node:util';
-
 import { messageOf } from '../runtime/errors.ts';
 import { maskUrl } from '../runtime/mask.ts';
 
@@ -71,7 +70,8 @@ export function parseFlags<F extends Flags>(flags: F, argv: readonly string[], e
     if (flag === undefined) errors.push(`unknown flag ${token.rawName}`);
     else if (flag.placeholder === undefined) texts.set(token.name, token.value ?? 'true');
     // `--a --b`: the value was forgotten, rather than meant to be --b.
-    else if (token.value === undefined || (!token.inlineValue && token.value.startsWith('--'))) errors.push(`${token.rawName} needs a value: ${token.rawName}=${flag.placeholder}`);
+    else if (token.value === undefined || (!token.inlineValue && token.value.startsWith('--')))
+      errors.push(`${token.rawName} needs a value: ${token.rawName}=${flag.placeholder}`);
     else texts.set(token.name, token.value);
   }
   const values: Record<string, unknown> = {};
@@ -109,7 +109,10 @@ export function describeFlags(flags: Flags): string {
   const width = Math.max(...rows.map(({ left }) => left.length));
   return rows
     .map(({ left, flag }) => {
-      const isDefault = flag.default === undefined || flag.placeholder === undefined ? '' : ` (default ${flag.default === '' ? 'empty' : flag.default})`;
+      const isDefault =
+        flag.default === undefined || flag.placeholder === undefined
+          ? ''
+          : ` (default ${flag.default === '' ? 'empty' : flag.default})`;
       const variable = flag.variable === undefined ? '' : ` Or $${flag.variable}.`;
       return wrap(`${flag.help}${variable}${isDefault}`, `  ${left.padEnd(width)}  `);
     })

@@ -1,12 +1,12 @@
+import { parseOmissions } from '../report/omission.ts';
+import { CURRENT_SCHEMA_VERSION, LEGACY_SCHEMA_VERSION, parseSchemaVersion } from '../report/schema-version.ts';
+import { COLLECTABLE, parseCollect } from '../report/selection.ts';
+import { messageOf } from '../runtime/errors.ts';
+import type { Logger } from '../runtime/logger.ts';
 import { readAgreedVersion } from '../volunteer/gather/agreed-version.ts';
 import { AUTO_CLUSTER_ID, readKeyFile } from '../volunteer/gather/cluster-key.ts';
 import { checkExtensions } from '../volunteer/gather/extensions.ts';
 import type { GatherConfig } from '../volunteer/gather/gather.ts';
-import { messageOf } from '../runtime/errors.ts';
-import { parseOmissions } from '../report/omission.ts';
-import type { Logger } from '../runtime/logger.ts';
-import { CURRENT_SCHEMA_VERSION, LEGACY_SCHEMA_VERSION, parseSchemaVersion } from '../report/schema-version.ts';
-import { COLLECTABLE, parseCollect } from '../report/selection.ts';
 import type { FlagValues } from './flags.ts';
 import { parseText } from './values.ts';
 
@@ -64,13 +64,22 @@ export async function checkGatherFlags(values: GatherValues): Promise<readonly s
 }
 
 /** What is wrong with the flags together: a message for each thing. */
-export function checkTogether({ extensions, collect, database, 'schema-version': schemaVersion }: GatherValues): readonly string[] {
+export function checkTogether({
+  extensions,
+  collect,
+  database,
+  'schema-version': schemaVersion,
+}: GatherValues): readonly string[] {
   const isNamed = collect?.includes('extensions');
   return [
     ...(isNamed === true && extensions === undefined ? ['--collect extensions needs --extensions PATH'] : []),
-    ...(isNamed === false && extensions !== undefined ? ['--extensions is given, and --collect does not name extensions: name them, or leave --extensions out'] : []),
+    ...(isNamed === false && extensions !== undefined
+      ? ['--extensions is given, and --collect does not name extensions: name them, or leave --extensions out']
+      : []),
     ...(schemaVersion === LEGACY_SCHEMA_VERSION && typeof database === 'string' && /^grpcs?:/i.test(database)
-      ? ['--schema-version 1 has no reportID, without which nothing can be sent over gRPC: use http(s)://, or agree to version 2']
+      ? [
+          '--schema-version 1 has no reportID, without which nothing can be sent over gRPC: use http(s)://, or agree to version 2',
+        ]
       : []),
   ];
 }
@@ -80,7 +89,10 @@ export function checkTogether({ extensions, collect, database, 'schema-version':
  *
  * @param options.keep whether the schema version is kept for later releases; only who sends reports does
  */
-export async function gatherConfig(values: GatherValues, options: { readonly keep: boolean; readonly logger?: Logger }): Promise<GatherConfig> {
+export async function gatherConfig(
+  values: GatherValues,
+  options: { readonly keep: boolean; readonly logger?: Logger },
+): Promise<GatherConfig> {
   const { extensions, collect, omit, 'node-id': nodeId, 'id-key-file': idKeyFile, 'cluster-id': clusterId } = values;
   return {
     clusterId: typeof clusterId === 'string' ? clusterId : '',

@@ -10,7 +10,12 @@ export const LIMIT_FLAGS = {
     help: 'The largest report in protobuf, after decompression: 220 bytes a node, and what MongoDB takes in one document is 30,000 nodes.',
     parse: parseBytes,
   },
-  'max-json-size': { placeholder: 'BYTES', default: '16Mi', help: 'The largest report in JSON, after decompression.', parse: parseBytes },
+  'max-json-size': {
+    placeholder: 'BYTES',
+    default: '16Mi',
+    help: 'The largest report in JSON, after decompression.',
+    parse: parseBytes,
+  },
   'max-pending-reports': {
     placeholder: 'COUNT',
     default: '10000',
@@ -24,7 +29,12 @@ export const LIMIT_FLAGS = {
     help: 'How much the bodies that are being read may take in memory, of all requests together.',
     parse: parseBytes,
   },
-  'max-connections': { placeholder: 'COUNT', default: '10000', help: 'The most connections at a time.', parse: (text: string) => parseCount(text, 1) },
+  'max-connections': {
+    placeholder: 'COUNT',
+    default: '10000',
+    help: 'The most connections at a time.',
+    parse: (text: string) => parseCount(text, 1),
+  },
   'max-address-connections': {
     placeholder: 'COUNT',
     default: '200',
@@ -34,7 +44,7 @@ export const LIMIT_FLAGS = {
   'max-address-rate': {
     placeholder: 'COUNT',
     default: '100',
-    help: 'The requests a second, and reports of streams, of one address; 0 for any number. Five seconds\' worth may come at once.',
+    help: "The requests a second, and reports of streams, of one address; 0 for any number. Five seconds' worth may come at once.",
     parse: parseCount,
   },
   'max-cluster-rate': {
@@ -49,15 +59,30 @@ export const LIMIT_FLAGS = {
     help: 'How many clusters may begin to report from one address in an hour; the reports of more are stored in quarantine. 0 for any number.',
     parse: parseCount,
   },
-  'max-streams': { placeholder: 'COUNT', default: '100', help: 'The most requests at a time on one HTTP/2 connection.', parse: (text: string) => parseCount(text, 1) },
-  'header-timeout': { placeholder: 'DURATION', default: '10s', help: 'How long the headers of a request may take.', parse: parseTimeoutMs },
+  'max-streams': {
+    placeholder: 'COUNT',
+    default: '100',
+    help: 'The most requests at a time on one HTTP/2 connection.',
+    parse: (text: string) => parseCount(text, 1),
+  },
+  'header-timeout': {
+    placeholder: 'DURATION',
+    default: '10s',
+    help: 'How long the headers of a request may take.',
+    parse: parseTimeoutMs,
+  },
   'body-timeout': {
     placeholder: 'DURATION',
     default: '1m',
     help: 'How long the body of a request may take, and in a stream the next report.',
     parse: parseTimeoutMs,
   },
-  'idle-timeout': { placeholder: 'DURATION', default: '2m', help: 'How long a connection stays open without a request.', parse: parseTimeoutMs },
+  'idle-timeout': {
+    placeholder: 'DURATION',
+    default: '2m',
+    help: 'How long a connection stays open without a request.',
+    parse: parseTimeoutMs,
+  },
   'keepalive-min-time': {
     placeholder: 'DURATION',
     default: '10s',

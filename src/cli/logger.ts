@@ -1,7 +1,5 @@
 import { createRequire } from 'node:module';
-
 import { pino } from 'pino';
-
 import type { Logger } from '../runtime/logger.ts';
 import type { Io } from './command.ts';
 import { parseSwitch } from './values.ts';

@@ -1,10 +1,10 @@
-import { systemClock } from '../runtime/clock.ts';
 import { openAccess } from '../delivery/client-credentials.ts';
 import { parseGrpcUrl, portOf } from '../delivery/transport/grpc-url.ts';
-import { parseReportUrl } from '../kubermatic/http-sink.ts';
 import { httpTarget, proxyFor } from '../delivery/transport/proxy.ts';
+import { parseReportUrl } from '../kubermatic/http-sink.ts';
 import { checkRecordDir } from '../kubermatic/record-dir.ts';
 import { type ReporterConfig, type Road, startReporter } from '../kubermatic/reporter.ts';
+import { systemClock } from '../runtime/clock.ts';
 import { ACCESS_FLAGS, pickAccess } from './access-flags.ts';
 import { createCommand, type Io } from './command.ts';
 import type { FlagValues } from './flags.ts';
@@ -63,18 +63,49 @@ export const httpReporterCommand = createCommand({
   summary:
     'Makes one report of all records that agents wrote, posts it as JSON, and removes those that were acknowledged (status 200 to 299). What\n' +
     'was not goes with the next run.',
-  flags: { ...SENDING_FLAGS, url: urlFlag('Where the report is posted, as it stands: https://HOST/api/kubermatic/v1.', 'the whole URL, such as https://collector.example.com/api/kubermatic/v1', parseReportUrl) },
-  check: async (values, { env }) => [...(await checkDir(values['record-dir'])), ...(await checkWay('http', values, env))],
-  execute: (values, io) => run({ road: 'http', timeoutMs: values.timeout, url: values.url, ...pick(values), ...pickAccess(values) }, values, io),
+  flags: {
+    ...SENDING_FLAGS,
+    url: urlFlag(
+      'Where the report is posted, as it stands: https://HOST/api/kubermatic/v1.',
+      'the whole URL, such as https://collector.example.com/api/kubermatic/v1',
+      parseReportUrl,
+    ),
+  },
+  check: async (values, { env }) => [
+    ...(await checkDir(values['record-dir'])),
+    ...(await checkWay('http', values, env)),
+  ],
+  execute: (values, io) =>
+    run(
+      { road: 'http', timeoutMs: values.timeout, url: values.url, ...pick(values), ...pickAccess(values) },
+      values,
+      io,
+    ),
 });
 
 /** `spartakus reporter grpc`: to this project's collector. */
 export const grpcReporterCommand = createCommand({
   name: 'reporter grpc',
-  summary: 'Makes one report of all records that agents wrote, sends it over gRPC, and removes each record that was acknowledged. What was not\ngoes with the next run.',
-  flags: { ...SENDING_FLAGS, url: urlFlag('The collector: grpc://HOST:PORT, or grpcs://HOST:PORT with TLS.', 'the collector, such as grpcs://collector.example.com:443', (url) => parseGrpcUrl(url, '--url')) },
-  check: async (values, { env }) => [...(await checkDir(values['record-dir'])), ...(await checkWay('grpc', values, env))],
-  execute: (values, io) => run({ road: 'grpc', timeoutMs: values.timeout, url: values.url, ...pick(values), ...pickAccess(values) }, values, io),
+  summary:
+    'Makes one report of all records that agents wrote, sends it over gRPC, and removes each record that was acknowledged. What was not\ngoes with the next run.',
+  flags: {
+    ...SENDING_FLAGS,
+    url: urlFlag(
+      'The collector: grpc://HOST:PORT, or grpcs://HOST:PORT with TLS.',
+      'the collector, such as grpcs://collector.example.com:443',
+      (url) => parseGrpcUrl(url, '--url'),
+    ),
+  },
+  check: async (values, { env }) => [
+    ...(await checkDir(values['record-dir'])),
+    ...(await checkWay('grpc', values, env)),
+  ],
+  execute: (values, io) =>
+    run(
+      { road: 'grpc', timeoutMs: values.timeout, url: values.url, ...pick(values), ...pickAccess(values) },
+      values,
+      io,
+    ),
 });
 
 type Values = FlagValues<typeof FLAGS>;
@@ -88,7 +119,11 @@ function checkDir(dir: string | undefined): Promise<readonly string[]> {
 }
 
 /** What is wrong with the way to the collector: its proxy, and the files that it takes. */
-async function checkWay(road: Exclude<Road, 'stdout'>, values: Partial<FlagValues<typeof SENDING_FLAGS>> & { readonly url?: string }, env: NodeJS.ProcessEnv): Promise<readonly string[]> {
+async function checkWay(
+  road: Exclude<Road, 'stdout'>,
+  values: Partial<FlagValues<typeof SENDING_FLAGS>> & { readonly url?: string },
+  env: NodeJS.ProcessEnv,
+): Promise<readonly string[]> {
   const { url } = values;
   if (url === undefined) return [];
   const checkProxy = (): void => {

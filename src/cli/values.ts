@@ -44,7 +44,9 @@ export function parseListen(text: string): { readonly host?: string; readonly po
   const port = Number(match?.[3]);
   const isHost = host === '' || host === 'localhost' || isIP(host) === (match?.[1] === undefined ? 4 : 6);
   if (match === null || !isHost || port > 65_535) {
-    throw new Error(`${JSON.stringify(text)} is not an address and a port: use one like 127.0.0.1:8081, [::1]:8081, :8081 for all addresses, or off`);
+    throw new Error(
+      `${JSON.stringify(text)} is not an address and a port: use one like 127.0.0.1:8081, [::1]:8081, :8081 for all addresses, or off`,
+    );
   }
   return host === '' ? { port } : { host, port };
 }
@@ -59,7 +61,16 @@ export function parseBytes(text: string): number {
   throw new Error(`${JSON.stringify(text)} is not a size: use one like 4Mi, 512Ki or 1048576`);
 }
 
-const UNIT_MS: Readonly<Record<string, number>> = { ns: 1e-6, us: 1e-3, µs: 1e-3, μs: 1e-3, ms: 1, s: 1_000, m: 60_000, h: 3_600_000 };
+const UNIT_MS: Readonly<Record<string, number>> = {
+  ns: 1e-6,
+  us: 1e-3,
+  µs: 1e-3,
+  μs: 1e-3,
+  ms: 1,
+  s: 1_000,
+  m: 60_000,
+  h: 3_600_000,
+};
 
 /**
  * A duration as Go's time.ParseDuration takes it (https://pkg.go.dev/time#ParseDuration): 24h, 1h30m, 1.5h, 90s, 0. Not negative,
@@ -75,7 +86,8 @@ export function parseDurationMs(text: string): number {
   do {
     term.lastIndex = position;
     const match = term.exec(text);
-    if (match === null) throw new Error(`${JSON.stringify(text)} is not a duration: use one like 24h, 90s, 1h30m, or 0`);
+    if (match === null)
+      throw new Error(`${JSON.stringify(text)} is not a duration: use one like 24h, 90s, 1h30m, or 0`);
     totalMs += Number(match[1]) * (UNIT_MS[match[2] ?? ''] ?? Number.NaN);
     position = term.lastIndex;
   } while (position < text.length);

@@ -1,11 +1,10 @@
 import { randomBytes } from 'node:crypto';
-
-import { systemClock } from '../runtime/clock.ts';
 import { openAccess } from '../delivery/client-credentials.ts';
 import { checkProxy, DATABASE_FORMS } from '../delivery/open-sink.ts';
 import { checkSpoolDir } from '../delivery/spool/spool.ts';
-import { SERVICE_ACCOUNT_DIR } from '../kubernetes/in-cluster.ts';
 import { openKubeClient } from '../kubernetes/client.ts';
+import { SERVICE_ACCOUNT_DIR } from '../kubernetes/in-cluster.ts';
+import { systemClock } from '../runtime/clock.ts';
 import { startVolunteer } from '../volunteer/volunteer.ts';
 import { ACCESS_FLAGS, DATABASE_FLAG, pickAccess } from './access-flags.ts';
 import { CLUSTER_FLAGS, pickKubeConfig } from './cluster-flags.ts';
@@ -24,7 +23,8 @@ export const volunteerCommand = createCommand({
   flags: {
     'cluster-id': {
       placeholder: 'TEXT',
-      required: 'a text that is stable for the life of the cluster and says nothing of it, such as a random UUID; or "auto"',
+      required:
+        'a text that is stable for the life of the cluster and says nothing of it, such as a random UUID; or "auto"',
       help: CLUSTER_ID_HELP,
       parse: parseText,
     },
@@ -70,7 +70,8 @@ export const volunteerCommand = createCommand({
   },
   async check(values, { env }) {
     const { 'service-account-dir': serviceAccountDir = SERVICE_ACCOUNT_DIR } = values;
-    const openAndClose = async (): Promise<void> => (await openKubeClient(pickKubeConfig(values), { env, serviceAccountDir })).close();
+    const openAndClose = async (): Promise<void> =>
+      (await openKubeClient(pickKubeConfig(values), { env, serviceAccountDir })).close();
     const { database = 'stdout', 'spool-dir': spoolDir } = values;
     return [
       ...(await errorsOf(() => checkProxy(database, env))),

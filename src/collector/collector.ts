@@ -1,23 +1,22 @@
 import type { Writable } from 'node:stream';
-
-import { createIngest } from './ingest/ingest.ts';
-import { messageOf, SpartakusError } from '../runtime/errors.ts';
 import type { Clock } from '../runtime/clock.ts';
+import { messageOf, SpartakusError } from '../runtime/errors.ts';
 import type { Logger } from '../runtime/logger.ts';
+import { createIngest } from './ingest/ingest.ts';
+import { OPEN_GATE, openTokenGate } from './serve/admission/authenticator.ts';
+import type { Limits } from './serve/admission/limits.ts';
+import { createPeerFinder, createSourceFinder, type PeerRecord } from './serve/admission/request-origin.ts';
 import { createConnectionCounts } from './serve/connection-counts.ts';
 import { type ConsoleConfig, openConsole } from './serve/console/console.ts';
-import { createHealthState } from './serve/rpc/health-service.ts';
-import { openListener } from './serve/listener.ts';
-import type { Limits } from './serve/admission/limits.ts';
 import { createMetrics } from './serve/console/metrics.ts';
-import { createPeerFinder, createSourceFinder, type PeerRecord } from './serve/admission/request-origin.ts';
 import { createQuietLogger } from './serve/console/rate-limited-logger.ts';
 import { createRefusals } from './serve/console/rejections.ts';
+import { openListener } from './serve/listener.ts';
 import { createRoutes } from './serve/routes.ts';
+import { createHealthState } from './serve/rpc/health-service.ts';
 import { openTls, type TlsConfig } from './serve/tls.ts';
-import { OPEN_GATE, openTokenGate } from './serve/admission/authenticator.ts';
-import { openStore } from './store/open.ts';
 import { watchStore } from './store/availability.ts';
+import { openStore } from './store/open.ts';
 
 /** What an administrator sets. */
 export interface CollectorConfig {
@@ -114,7 +113,9 @@ async function openParts(
   const watch = { clock, logger, quietLogger, stop: stopping.signal };
   const tls = config.tls === undefined ? undefined : await openTls(config.tls, watch);
   const gate =
-    config.ingestTokensFile === undefined ? OPEN_GATE : await openTokenGate({ flag: '--ingest-tokens-file', file: config.ingestTokensFile }, watch);
+    config.ingestTokensFile === undefined
+      ? OPEN_GATE
+      : await openTokenGate({ flag: '--ingest-tokens-file', file: config.ingestTokensFile }, watch);
   const store = await (options.openStore ?? openStore)(config.database, {
     appName: `spartakus-collector/${version}`,
     storeTimeoutMs: config.storeTimeoutMs,
@@ -129,10 +130,15 @@ async function openParts(
     connections: () => connections.read(),
     isDatabaseThere: () => watched.isThere(),
   });
-  const onRefusal = createRefusals({ count: (protocol, kind) => metrics.countRefusal(protocol, kind), logger: quietLogger, verbose });
+  const onRefusal = createRefusals({
+    count: (protocol, kind) => metrics.countRefusal(protocol, kind),
+    logger: quietLogger,
+    verbose,
+  });
   const ingest = createIngest({ sink: watched, clock, randomBytes, limits, hooks: metrics.ingestHooks });
   let endsAtMs: number | undefined;
-  const leftMs = (): number => (endsAtMs === undefined ? config.shutdownGraceMs : Math.max(endsAtMs - clock.now().getTime(), 0));
+  const leftMs = (): number =>
+    endsAtMs === undefined ? config.shutdownGraceMs : Math.max(endsAtMs - clock.now().getTime(), 0);
   onClose(async () => {
     watched.stop();
     const stored = ingest.drain().then(() => store.close());
@@ -157,7 +163,14 @@ async function openParts(
   const openedConsole =
     config.console === undefined
       ? undefined
-      : await openConsole(config.console, { metrics, ...watch, limits, random, onRefusal, ...(config.tls === undefined ? {} : { tls: config.tls }) });
+      : await openConsole(config.console, {
+          metrics,
+          ...watch,
+          limits,
+          random,
+          onRefusal,
+          ...(config.tls === undefined ? {} : { tls: config.tls }),
+        });
   onClose(() => openedConsole?.close() ?? Promise.resolve());
   const { port, host } = config;
   const listener = await openListener({

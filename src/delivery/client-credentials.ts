@@ -68,15 +68,23 @@ function named(flag: Named['flag'], file: string | undefined): Named | undefined
   return file === undefined ? undefined : { flag, file };
 }
 
-function checkMeaning(url: URL, flag: string, { ca, cert, key, token }: Readonly<Record<'ca' | 'cert' | 'key' | 'token', Named | undefined>>): void {
+function checkMeaning(
+  url: URL,
+  flag: string,
+  { ca, cert, key, token }: Readonly<Record<'ca' | 'cert' | 'key' | 'token', Named | undefined>>,
+): void {
   if (cert !== undefined && key === undefined) throw wrong(cert, 'has no key: give --key-file too');
   if (key !== undefined && cert === undefined) throw wrong(key, 'has no certificate: give --cert-file too');
   if (url.protocol === 'grpcs:' || url.protocol === 'https:') return;
   const [plain, secure] = url.protocol === 'grpc:' ? ['grpc://', 'grpcs://'] : ['http://', 'https://'];
   const forTls = ca ?? cert;
-  if (forTls !== undefined) throw wrong(forTls, `is of no use without TLS: write ${flag} ${secure}… in place of ${plain}…`);
+  if (forTls !== undefined)
+    throw wrong(forTls, `is of no use without TLS: write ${flag} ${secure}… in place of ${plain}…`);
   if (token !== undefined && !isLoopback(url.hostname.replace(/^\[(.*)\]$/, '$1'))) {
-    throw wrong(token, `is not sent without TLS, where anybody on the way could read it: write ${flag} ${secure}… in place of ${plain}…`);
+    throw wrong(
+      token,
+      `is not sent without TLS, where anybody on the way could read it: write ${flag} ${secure}… in place of ${plain}…`,
+    );
   }
 }
 
@@ -97,7 +105,8 @@ async function readPair(certFile: Named, keyFile: Named): Promise<{ readonly cer
 
 async function readToken(source: Named, kind: 'invalid' | 'unavailable'): Promise<string> {
   const token = (await read(source, kind)).toString('latin1').trim();
-  if (!TOKEN.test(token)) throw wrong(source, token === '' ? 'is empty' : 'holds more than one token of printable characters', kind);
+  if (!TOKEN.test(token))
+    throw wrong(source, token === '' ? 'is empty' : 'holds more than one token of printable characters', kind);
   return token;
 }
 

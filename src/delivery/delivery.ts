@@ -1,9 +1,9 @@
 import type { Report } from '../../gen/spartakus/report/v1/report_pb.js';
-import { SpartakusError } from '../runtime/errors.ts';
 import type { Outcome, ReportSink } from '../report/ports.ts';
 import type { Clock } from '../runtime/clock.ts';
-import type { Logger } from '../runtime/logger.ts';
+import { SpartakusError } from '../runtime/errors.ts';
 import type { Heartbeat } from '../runtime/heartbeat.ts';
+import type { Logger } from '../runtime/logger.ts';
 import type { Ledger } from './counters.ts';
 import { createOutage } from './outage-log.ts';
 import { createBackoff } from './retry.ts';
@@ -155,7 +155,10 @@ export function startDelivery(options: DeliveryOptions): Delivery {
   };
 }
 
-const NO_OUTCOME = { status: 'failed', error: new SpartakusError('internal', 'The database gave no outcome for the report.') } as const;
+const NO_OUTCOME = {
+  status: 'failed',
+  error: new SpartakusError('internal', 'The database gave no outcome for the report.'),
+} as const;
 
 async function put(sink: ReportSink, batch: readonly SpooledReport[]): Promise<readonly Outcome[]> {
   try {
@@ -171,6 +174,9 @@ function sayRefused(refusals: readonly SpartakusError[], logger: Logger): void {
   for (const [message, same] of Map.groupBy(refusals, (error) => error.message)) {
     const { kind, field } = same[0] ?? NO_OUTCOME.error;
     const what = same.length === 1 ? '1 report was refused for good' : `${same.length} reports were refused for good`;
-    logger.error({ kind, ...(field === undefined ? {} : { field }), reports: same.length }, `${what}, and not stored: ${message}`);
+    logger.error(
+      { kind, ...(field === undefined ? {} : { field }), reports: same.length },
+      `${what}, and not stored: ${message}`,
+    );
   }
 }

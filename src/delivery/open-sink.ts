@@ -1,7 +1,7 @@
 import type { Writable } from 'node:stream';
+import type { ReportSink } from '../report/ports.ts';
 import { SpartakusError } from '../runtime/errors.ts';
 import { maskUrl } from '../runtime/mask.ts';
-import type { ReportSink } from '../report/ports.ts';
 import type { Access } from './client-credentials.ts';
 import { parseGrpcUrl, portOf } from './transport/grpc-url.ts';
 import { apiUrl } from './transport/http-url.ts';
@@ -17,8 +17,14 @@ export interface DatabaseForm {
 /** Every form of --database that a volunteer takes. */
 export const DATABASE_FORMS: readonly DatabaseForm[] = [
   { example: 'stdout', description: 'prints each report, and sends nothing' },
-  { example: 'grpc://collector.example.com:8080', description: 'a collector, over gRPC without TLS; port 8080 where none is given' },
-  { example: 'grpcs://collector.example.com:443', description: 'a collector, over gRPC with TLS; port 443 where none is given' },
+  {
+    example: 'grpc://collector.example.com:8080',
+    description: 'a collector, over gRPC without TLS; port 8080 where none is given',
+  },
+  {
+    example: 'grpcs://collector.example.com:443',
+    description: 'a collector, over gRPC with TLS; port 443 where none is given',
+  },
   { example: 'http://collector.example.com', description: 'a collector, as legacy JSON to /api/v1, without TLS' },
   { example: 'https://collector.example.com', description: 'a collector, as legacy JSON to /api/v1, with TLS' },
 ];
@@ -77,5 +83,7 @@ function transportOf(spec: string): Transport {
     return 'http';
   }
   const known = DATABASE_FORMS.map(({ example }) => example).join(', ');
-  throw new SpartakusError('invalid', `--database ${maskUrl(spec)}: is none of the known forms: ${known}.`, { field: '--database' });
+  throw new SpartakusError('invalid', `--database ${maskUrl(spec)}: is none of the known forms: ${known}.`, {
+    field: '--database',
+  });
 }

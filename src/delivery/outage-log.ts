@@ -1,5 +1,5 @@
-import type { SpartakusError } from '../runtime/errors.ts';
 import type { Clock } from '../runtime/clock.ts';
+import type { SpartakusError } from '../runtime/errors.ts';
 import type { Logger } from '../runtime/logger.ts';
 
 /** Says that something does not work once when that begins, once a day while it lasts, and once when it ends. */
@@ -40,17 +40,26 @@ export function createOutage({ clock, logger, failing, working, waiting }: Outag
       if (sinceMs === undefined) {
         sinceMs = nowMs;
         saidMs = nowMs;
-        logger.warn(fields, `${failing}: ${error.message} It will be tried again; for as long as it fails this is said once a day.`);
+        logger.warn(
+          fields,
+          `${failing}: ${error.message} It will be tried again; for as long as it fails this is said once a day.`,
+        );
       } else if (nowMs - saidMs >= DAY_MS) {
         saidMs = nowMs;
-        logger.warn({ ...fields, forSeconds: seconds(nowMs - sinceMs) }, `${failing}, for ${inWords(nowMs - sinceMs)} now: ${error.message}`);
+        logger.warn(
+          { ...fields, forSeconds: seconds(nowMs - sinceMs) },
+          `${failing}, for ${inWords(nowMs - sinceMs)} now: ${error.message}`,
+        );
       } else logger.debug(fields, `${failing}: ${error.message}`);
     },
     end: () => {
       if (sinceMs === undefined) return;
       const lastedMs = clock.now().getTime() - sinceMs;
       const waited = waiting === undefined ? '' : `; ${mostWaiting} ${mostWaiting === 1 ? 'report' : 'reports'} waited`;
-      logger.info({ ...countWaiting(), forSeconds: seconds(lastedMs) }, `${working}, after ${inWords(lastedMs)}${waited}.`);
+      logger.info(
+        { ...countWaiting(), forSeconds: seconds(lastedMs) },
+        `${working}, after ${inWords(lastedMs)}${waited}.`,
+      );
       sinceMs = undefined;
       mostWaiting = 0;
     },
@@ -63,7 +72,12 @@ function seconds(ms: number): number {
 
 /** The two largest units of a duration, such as "3 d 4 h". */
 function inWords(ms: number): string {
-  const units = [['d', 86_400], ['h', 3_600], ['min', 60], ['s', 1]] as const;
+  const units = [
+    ['d', 86_400],
+    ['h', 3_600],
+    ['min', 60],
+    ['s', 1],
+  ] as const;
   let left = Math.max(0, seconds(ms));
   const parts = units.map(([unit, size]) => {
     const amount = Math.floor(left / size);

@@ -1,14 +1,14 @@
 import { toJson } from '@bufbuild/protobuf';
 import { type Record as KubermaticRecord, RecordSchema } from '../../gen/spartakus/kubermatic/v1/record_pb.js';
-import { type Files, openRecordDir } from './record-dir.ts';
+import { openKubeClient } from '../kubernetes/client.ts';
+import type { KubeConfig } from '../kubernetes/client.ts';
+import type { Clock } from '../runtime/clock.ts';
+import { SpartakusError } from '../runtime/errors.ts';
+import type { Logger } from '../runtime/logger.ts';
 import { gatherKubermaticRecord } from './gather/gather-kubermatic.ts';
 import type { KubermaticGatherConfig } from './gather/gather-kubermatic.ts';
 import { gatherKubernetesRecord } from './gather/gather-record.ts';
-import { openKubeClient } from '../kubernetes/client.ts';
-import type { KubeConfig } from '../kubernetes/client.ts';
-import { SpartakusError } from '../runtime/errors.ts';
-import type { Clock } from '../runtime/clock.ts';
-import type { Logger } from '../runtime/logger.ts';
+import { type Files, openRecordDir } from './record-dir.ts';
 
 export interface AgentConfig extends KubermaticGatherConfig, KubeConfig {
   /** What the record is about: this cluster, or the installation of Kubermatic whose master it is. */
@@ -53,7 +53,11 @@ const NAME_LETTERS = 'bcdfghjklmnpqrstvwxz2456789';
 export async function startAgent(config: AgentConfig, options: AgentOptions): Promise<Agent> {
   const { clock, randomBytes, logger, env, serviceAccountDir, files } = options;
   const stop = new AbortController();
-  const kube = await openKubeClient(config, { env, clock, ...(serviceAccountDir === undefined ? {} : { serviceAccountDir }) });
+  const kube = await openKubeClient(config, {
+    env,
+    clock,
+    ...(serviceAccountDir === undefined ? {} : { serviceAccountDir }),
+  });
   const dir = openRecordDir(config.recordDir, { now: () => clock.now(), ...(files === undefined ? {} : { files }) });
 
   const run = async (): Promise<AgentEnd> => {

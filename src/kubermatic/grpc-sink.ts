@@ -8,15 +8,15 @@ import {
 } from '../../gen/spartakus/collector/v1/collector_service_pb.js';
 import type { SubmitKubermaticReportResponse } from '../../gen/spartakus/collector/v1/collector_service_pb.js';
 import type { Envelope } from '../../gen/spartakus/kubermatic/v1/envelope_pb.js';
-import { SpartakusError } from '../runtime/errors.ts';
-import { createPending } from '../runtime/pending.ts';
-import type { EnvelopeSink, Outcome } from '../report/ports.ts';
 import { NO_ACCESS } from '../delivery/client-credentials.ts';
+import { openRpcClient } from '../delivery/transport/grpc-client.ts';
 import { parseGrpcUrl, portOf } from '../delivery/transport/grpc-url.ts';
-import { placeBehind, proxyFor } from '../delivery/transport/proxy.ts';
 import { errorOf, outcomeOf } from '../delivery/transport/grpc.ts';
 import type { RpcConfig, RpcOptions } from '../delivery/transport/grpc.ts';
-import { openRpcClient } from '../delivery/transport/grpc-client.ts';
+import { placeBehind, proxyFor } from '../delivery/transport/proxy.ts';
+import type { EnvelopeSink, Outcome } from '../report/ports.ts';
+import { SpartakusError } from '../runtime/errors.ts';
+import { createPending } from '../runtime/pending.ts';
 
 const METHOD = `/${CollectorService.typeName}/${CollectorService.method.submitKubermaticReport.name}`;
 
@@ -39,11 +39,22 @@ export function openKubermaticRpcSink({ url }: RpcConfig, options: RpcOptions = 
     const onAnswer = (error: ServiceError | null, response?: SubmitKubermaticReportResponse): void => {
       if (response !== undefined) resolve(response);
       // One report: that it is too large is final.
-      else reject(error === null ? new SpartakusError('internal', `The collector at ${place} answered nothing.`) : errorOf(error, place, 1));
+      else
+        reject(
+          error === null
+            ? new SpartakusError('internal', `The collector at ${place} answered nothing.`)
+            : errorOf(error, place, 1),
+        );
     };
     const unary: ClientUnaryCall = client.makeUnaryRequest<Envelope, SubmitKubermaticReportResponse>(
       METHOD,
-      (message) => Buffer.from(toBinary(SubmitKubermaticReportRequestSchema, create(SubmitKubermaticReportRequestSchema, { envelope: message }))),
+      (message) =>
+        Buffer.from(
+          toBinary(
+            SubmitKubermaticReportRequestSchema,
+            create(SubmitKubermaticReportRequestSchema, { envelope: message }),
+          ),
+        ),
       (bytes) => fromBinary(SubmitKubermaticReportResponseSchema, bytes),
       envelope,
       metadata,
@@ -58,7 +69,10 @@ export function openKubermaticRpcSink({ url }: RpcConfig, options: RpcOptions = 
   const put = async (envelope: Envelope): Promise<readonly Outcome[]> => {
     try {
       const { receipts } = await call(envelope, await access.authorization());
-      const none: Outcome = { status: 'failed', error: new SpartakusError('internal', `The collector at ${place} gave no receipt for a record.`) };
+      const none: Outcome = {
+        status: 'failed',
+        error: new SpartakusError('internal', `The collector at ${place} gave no receipt for a record.`),
+      };
       return envelope.records.map((_, index) => {
         const receipt = receipts[index];
         return receipt === undefined ? none : outcomeOf(receipt, place);

@@ -1,15 +1,15 @@
 import { toJson } from '@bufbuild/protobuf';
 import { type Envelope, EnvelopeSchema } from '../../gen/spartakus/kubermatic/v1/envelope_pb.js';
-import { messageOf, SpartakusError } from '../runtime/errors.ts';
-import { maskUrl } from '../runtime/mask.ts';
-import { createPending } from '../runtime/pending.ts';
-import type { EnvelopeSink, Outcome } from '../report/ports.ts';
 import { NO_ACCESS } from '../delivery/client-credentials.ts';
 import { excerpt } from '../delivery/transport/excerpt.ts';
 import { openAgent, readRetryAfter, readText, send } from '../delivery/transport/http.ts';
 import type { HttpOptions } from '../delivery/transport/http.ts';
 import { httpTarget, placeBehind, proxyFor } from '../delivery/transport/proxy.ts';
 import { kindOfHttpStatus } from '../delivery/transport/status.ts';
+import type { EnvelopeSink, Outcome } from '../report/ports.ts';
+import { messageOf, SpartakusError } from '../runtime/errors.ts';
+import { maskUrl } from '../runtime/mask.ts';
+import { createPending } from '../runtime/pending.ts';
 
 /** The JSON of a report as Kubermatic's own reporter sends it: the released spelling. The same report has the same JSON each time. */
 export function envelopeJson(envelope: Envelope): string {
@@ -20,7 +20,11 @@ export function envelopeJson(envelope: Envelope): string {
 export function parseReportUrl(text: string): URL {
   const url = URL.parse(text);
   if (url !== null && (url.protocol === 'http:' || url.protocol === 'https:')) return url;
-  throw new SpartakusError('invalid', `--url ${maskUrl(text)}: is no URL to post to, such as https://collector.example.com/api/kubermatic/v1.`, { field: '--url' });
+  throw new SpartakusError(
+    'invalid',
+    `--url ${maskUrl(text)}: is no URL to post to, such as https://collector.example.com/api/kubermatic/v1.`,
+    { field: '--url' },
+  );
 }
 
 /**
@@ -28,7 +32,10 @@ export function parseReportUrl(text: string): URL {
  * from 200 to 299 says that all records are stored, and any other that none is known to be. Redirects are not followed. Throws a
  * SpartakusError `invalid` where the URL is wrong, or that of a proxy.
  */
-export function openKubermaticHttpSink({ url: text }: { readonly url: string }, options: HttpOptions = {}): EnvelopeSink {
+export function openKubermaticHttpSink(
+  { url: text }: { readonly url: string },
+  options: HttpOptions = {},
+): EnvelopeSink {
   const { timeoutMs = 30_000, access = NO_ACCESS, env = {}, signal } = options;
   const url = parseReportUrl(text);
   const proxy = proxyFor(httpTarget(url), env);
@@ -40,7 +47,13 @@ export function openKubermaticHttpSink({ url: text }: { readonly url: string }, 
     const authorization = await access.authorization();
     const deadline = AbortSignal.timeout(timeoutMs);
     try {
-      const answer = await send({ url, agent, body, authorization, signal: signal === undefined ? deadline : AbortSignal.any([deadline, signal]) });
+      const answer = await send({
+        url,
+        agent,
+        body,
+        authorization,
+        signal: signal === undefined ? deadline : AbortSignal.any([deadline, signal]),
+      });
       const { statusCode: status = 0, headers } = answer;
       if (status >= 200 && status < 300) {
         answer.resume();
@@ -48,7 +61,10 @@ export function openKubermaticHttpSink({ url: text }: { readonly url: string }, 
       }
       const said = excerpt(await readText(answer));
       const retryAfterMs = readRetryAfter(headers['retry-after'], headers.date);
-      const advice = status === 404 || status === 405 || (status >= 300 && status < 400) ? ' Is --url the whole URL, with its path, such as /api/kubermatic/v1?' : '';
+      const advice =
+        status === 404 || status === 405 || (status >= 300 && status < 400)
+          ? ' Is --url the whole URL, with its path, such as /api/kubermatic/v1?'
+          : '';
       throw new SpartakusError(
         kindOfHttpStatus(status),
         `The collector at ${place} did not take the report: status ${status}${said === '' ? '' : `, "${said}"`}.${advice}`,
@@ -57,7 +73,10 @@ export function openKubermaticHttpSink({ url: text }: { readonly url: string }, 
     } catch (error) {
       if (error instanceof SpartakusError) throw error;
       const why = deadline.aborted ? `no answer within ${timeoutMs / 1000} s` : messageOf(error);
-      throw new SpartakusError('unavailable', `The collector at ${place} did not take the report: ${excerpt(why)}. Is it running and reachable from here?`);
+      throw new SpartakusError(
+        'unavailable',
+        `The collector at ${place} did not take the report: ${excerpt(why)}. Is it running and reachable from here?`,
+      );
     }
   };
   const put = async (envelope: Envelope): Promise<readonly Outcome[]> => {

@@ -1,7 +1,7 @@
 import { mkdir, readdir, readFile, rename, rm, stat, unlink } from 'node:fs/promises';
 import path from 'node:path';
-import { messageOf, SpartakusError } from '../runtime/errors.ts';
 import { syncDirectory, writeThrough } from '../runtime/atomic-file.ts';
+import { messageOf, SpartakusError } from '../runtime/errors.ts';
 
 /** What a record directory does to files: each of them a step between which a machine may stop. Every function rejects with the system's error. */
 export interface Files {
@@ -61,7 +61,10 @@ const UNFINISHED_FOR_MS = 60_000;
  * @param dir need not exist
  * @param options.now tells which unfinished files are old
  */
-export function openRecordDir(dir: string, { now, files = MACHINE_FILES }: { readonly now: () => Date; readonly files?: Files }): RecordDir {
+export function openRecordDir(
+  dir: string,
+  { now, files = MACHINE_FILES }: { readonly now: () => Date; readonly files?: Files },
+): RecordDir {
   const place = (name: string): string => path.join(dir, name);
 
   const writeWhole = async (name: string, text: string): Promise<void> => {
@@ -125,7 +128,11 @@ export async function checkRecordDir(dir: string): Promise<void> {
   try {
     await readdir(dir);
   } catch (error) {
-    throw new SpartakusError('invalid', `--record-dir ${dir}: ${messageOf(error)}. Is it the directory that the agents write to?`, { field: '--record-dir' });
+    throw new SpartakusError(
+      'invalid',
+      `--record-dir ${dir}: ${messageOf(error)}. Is it the directory that the agents write to?`,
+      { field: '--record-dir' },
+    );
   }
 }
 
@@ -136,10 +143,12 @@ function parsePending(text: string): PendingReport | undefined {
   } catch {
     return undefined;
   }
-  if (typeof pending !== 'object' || pending === null || !('files' in pending) || !('report' in pending)) return undefined;
+  if (typeof pending !== 'object' || pending === null || !('files' in pending) || !('report' in pending))
+    return undefined;
   const { files, report } = pending;
   // A name that led elsewhere would have a file removed there.
-  const isOwn = (name: unknown): name is string => typeof name === 'string' && name === path.basename(name) && name.endsWith('.json');
+  const isOwn = (name: unknown): name is string =>
+    typeof name === 'string' && name === path.basename(name) && name.endsWith('.json');
   return Array.isArray(files) && files.every(isOwn) ? { files, report } : undefined;
 }
 

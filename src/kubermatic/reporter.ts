@@ -5,14 +5,14 @@ import { type Envelope, EnvelopeSchema } from '../../gen/spartakus/kubermatic/v1
 import type { Record as KubermaticRecord } from '../../gen/spartakus/kubermatic/v1/record_pb.js';
 import { openAccess } from '../delivery/client-credentials.ts';
 import type { AccessConfig } from '../delivery/client-credentials.ts';
-import { envelopeJson } from './http-sink.ts';
-import { type Files, openRecordDir, type PendingReport, type RecordDir } from './record-dir.ts';
 import { createBackoff } from '../delivery/retry.ts';
 import { readRecord } from '../report/kubermatic-record.ts';
-import { type ErrorKind, messageOf, SpartakusError } from '../runtime/errors.ts';
 import type { EnvelopeSink, Outcome } from '../report/ports.ts';
 import type { Clock } from '../runtime/clock.ts';
+import { type ErrorKind, messageOf, SpartakusError } from '../runtime/errors.ts';
 import type { Logger } from '../runtime/logger.ts';
+import { envelopeJson } from './http-sink.ts';
+import { type Files, openRecordDir, type PendingReport, type RecordDir } from './record-dir.ts';
 
 /** How a report leaves. */
 export type Road = 'stdout' | 'http' | 'grpc';
@@ -151,7 +151,8 @@ async function resume({ dir, options: { logger } }: Job): Promise<Shipment | und
   if (pending === undefined) return undefined;
   try {
     const envelope = fromJson(EnvelopeSchema, pending.report as JsonValue, { ignoreUnknownFields: true });
-    if (envelope.records.length === pending.files.length && pending.files.length > 0) return { files: pending.files, envelope };
+    if (envelope.records.length === pending.files.length && pending.files.length > 0)
+      return { files: pending.files, envelope };
   } catch (error) {
     logger.warn({}, `The report that an earlier run began cannot be read, and is made anew: ${messageOf(error)}.`);
   }
@@ -163,12 +164,18 @@ async function begin(job: Job): Promise<Shipment | undefined> {
   const { dir } = job;
   const shipment = await aggregate(job, { records: REPORT_RECORDS, bytes: REPORT_BYTES });
   if (shipment.files.length === 0) return undefined;
-  const pending: PendingReport = { files: shipment.files, report: toJson(EnvelopeSchema, shipment.envelope, { useProtoFieldName: true }) };
+  const pending: PendingReport = {
+    files: shipment.files,
+    report: toJson(EnvelopeSchema, shipment.envelope, { useProtoFieldName: true }),
+  };
   await dir.writePending(pending);
   return shipment;
 }
 
-async function aggregate({ dir, options, config, refused, alone }: Job, most: { readonly records: number; readonly bytes: number }): Promise<Shipment> {
+async function aggregate(
+  { dir, options, config, refused, alone }: Job,
+  most: { readonly records: number; readonly bytes: number },
+): Promise<Shipment> {
   const { clock, logger } = options;
   const files: string[] = [];
   const records: KubermaticRecord[] = [];
@@ -182,7 +189,10 @@ async function aggregate({ dir, options, config, refused, alone }: Job, most: { 
       records.push(readRecord(JSON.parse(text) as JsonValue));
     } catch (error) {
       // It may be somebody else's, so it is not ours to remove.
-      logger.warn({ file: name }, `A file in --record-dir is no record, and stays there: ${error instanceof SpartakusError ? error.message : 'it is not JSON'}.`);
+      logger.warn(
+        { file: name },
+        `A file in --record-dir is no record, and stays there: ${error instanceof SpartakusError ? error.message : 'it is not JSON'}.`,
+      );
       refused.add(name);
       continue;
     }
@@ -190,17 +200,29 @@ async function aggregate({ dir, options, config, refused, alone }: Job, most: { 
     bytes += text.length;
     if (alone.has(name)) break;
   }
-  const envelope = create(EnvelopeSchema, { version: ENVELOPE_VERSION, time: timestampFromDate(clock.now()), clientUuid: config.clientUuid, records });
+  const envelope = create(EnvelopeSchema, {
+    version: ENVELOPE_VERSION,
+    time: timestampFromDate(clock.now()),
+    clientUuid: config.clientUuid,
+    records,
+  });
   return { files, envelope };
 }
 
 /** Sends a report until every record of it is settled, or the time is up. */
-async function send({ options, stop }: Job, sink: EnvelopeSink, { envelope }: Shipment, deadlineMs: number): Promise<readonly Outcome[]> {
+async function send(
+  { options, stop }: Job,
+  sink: EnvelopeSink,
+  { envelope }: Shipment,
+  deadlineMs: number,
+): Promise<readonly Outcome[]> {
   const { clock, random, logger } = options;
   const backoff = createBackoff({ random });
   for (;;) {
     const outcomes = await sink.put(envelope);
-    const retryable = outcomes.flatMap((outcome) => (outcome.status === 'failed' && outcome.error.retryable ? [outcome.error] : []));
+    const retryable = outcomes.flatMap((outcome) =>
+      outcome.status === 'failed' && outcome.error.retryable ? [outcome.error] : [],
+    );
     const [error] = retryable;
     if (error === undefined || stop.aborted) return outcomes;
     const waitMs = backoff.next(Math.max(...retryable.map(({ retryAfterMs }) => retryAfterMs ?? 0)));
@@ -220,7 +242,11 @@ interface Settled {
 }
 
 /** Removes the files of what was acknowledged; and decides of what was refused for good how it is tried next. */
-async function settle({ dir, refused, alone }: Job, { files }: Shipment, outcomes: readonly Outcome[]): Promise<Settled> {
+async function settle(
+  { dir, refused, alone }: Job,
+  { files }: Shipment,
+  outcomes: readonly Outcome[],
+): Promise<Settled> {
   const failed = files.flatMap((name, index) => {
     const outcome = outcomes[index];
     return outcome === undefined || outcome.status !== 'failed' ? [] : [{ name, error: outcome.error }];
@@ -238,7 +264,10 @@ async function settle({ dir, refused, alone }: Job, { files }: Shipment, outcome
 
 /** Prints what would be sent, all in one report. Nobody has it then, so nothing is removed. */
 async function print(job: Job): Promise<ReporterEnd> {
-  const { files, envelope } = await aggregate(job, { records: Number.POSITIVE_INFINITY, bytes: Number.POSITIVE_INFINITY });
+  const { files, envelope } = await aggregate(job, {
+    records: Number.POSITIVE_INFINITY,
+    bytes: Number.POSITIVE_INFINITY,
+  });
   await new Promise<void>((resolve, reject) => {
     job.options.stdout.write(`${envelopeJson(envelope)}\n`, (error) => (error ? reject(error) : resolve()));
   });
@@ -247,6 +276,9 @@ async function print(job: Job): Promise<ReporterEnd> {
 
 function fail(error: SpartakusError, logger: Logger, stop: AbortSignal): ReporterEnd {
   const write = stop.aborted ? logger.info.bind(logger) : logger.error.bind(logger);
-  write({ kind: error.kind, ...(error.field === undefined ? {} : { field: error.field }) }, `Not all records were stored; what is left goes with the next run: ${error.message}`);
+  write(
+    { kind: error.kind, ...(error.field === undefined ? {} : { field: error.field }) },
+    `Not all records were stored; what is left goes with the next run: ${error.message}`,
+  );
   return { status: 'failed', error };
 }

@@ -1,12 +1,12 @@
 import https from 'node:https';
 import { setTimeout as timeout } from 'node:timers/promises';
-import { SpartakusError } from '../runtime/errors.ts';
 import type { Clock } from '../runtime/clock.ts';
-import { inClusterAccess, SERVICE_ACCOUNT_DIR } from './in-cluster.ts';
+import { SpartakusError } from '../runtime/errors.ts';
 import type { KubeAccess, KubeCredentials } from './credentials.ts';
-import type { KubeAnswer } from './response.ts';
-import { sendRequest } from './request.ts';
+import { inClusterAccess, SERVICE_ACCOUNT_DIR } from './in-cluster.ts';
 import { kubeconfigAccess } from './kubeconfig.ts';
+import { sendRequest } from './request.ts';
+import type { KubeAnswer } from './response.ts';
 import { createThrottle } from './throttle.ts';
 
 /** A minute, as client-go has it: tokens are renewed long before they expire, so an older file may be read this late. */
@@ -123,7 +123,8 @@ export function createKubeClient(access: KubeAccess, options: RequestLimits = {}
         const waitMs = Math.max(ownMs, answer.retryAfterMs ?? 0);
         if ((answer.status !== 429 && answer.status < 500) || waitMs > MAX_RETRY_WAIT_MS) break;
         await clock.sleep(waitMs, stop.signal);
-        if (stop.signal.aborted) throw new SpartakusError('unavailable', `GET ${answer.path} was given up, because the program stops.`);
+        if (stop.signal.aborted)
+          throw new SpartakusError('unavailable', `GET ${answer.path} was given up, because the program stops.`);
         answer = await send(target, accept);
       }
       return answer;
@@ -136,7 +137,11 @@ export function createKubeClient(access: KubeAccess, options: RequestLimits = {}
   };
 }
 
-async function chooseAccess(config: KubeConfig, env: NodeJS.ProcessEnv, serviceAccountDir: string): Promise<KubeAccess> {
+async function chooseAccess(
+  config: KubeConfig,
+  env: NodeJS.ProcessEnv,
+  serviceAccountDir: string,
+): Promise<KubeAccess> {
   if (config.kubeconfig === undefined && config.context === undefined) {
     const inCluster = inClusterAccess(env, serviceAccountDir);
     if (inCluster !== undefined) return inCluster;

@@ -22,7 +22,11 @@ export function inClusterAccess(env: NodeJS.ProcessEnv, serviceAccountDir: strin
   return {
     credentials: async () => {
       const [token, ca] = await Promise.all([read(tokenFile), read(path.join(serviceAccountDir, 'ca.crt'))]);
-      return { server, headers: { authorization: `Bearer ${token.trim()}` }, options: { ca, rejectUnauthorized: true } };
+      return {
+        server,
+        headers: { authorization: `Bearer ${token.trim()}` },
+        options: { ca, rejectUnauthorized: true },
+      };
     },
   };
 }
@@ -31,6 +35,9 @@ async function read(file: string): Promise<string> {
   try {
     return await readFile(file, 'utf8');
   } catch (error) {
-    throw new SpartakusError('unavailable', `The pod's service account cannot be read: ${messageOf(error)}. Is ${file} mounted?`);
+    throw new SpartakusError(
+      'unavailable',
+      `The pod's service account cannot be read: ${messageOf(error)}. Is ${file} mounted?`,
+    );
   }
 }

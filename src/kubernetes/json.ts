@@ -4,7 +4,8 @@
 export function pick(value: unknown, ...path: readonly string[]): unknown {
   let here = value;
   for (const name of path) {
-    if (typeof here !== 'object' || here === null || Array.isArray(here) || !Object.hasOwn(here, name)) return undefined;
+    if (typeof here !== 'object' || here === null || Array.isArray(here) || !Object.hasOwn(here, name))
+      return undefined;
     here = (here as Readonly<Record<string, unknown>>)[name];
   }
   return here;

@@ -109,8 +109,10 @@ function choose(config: Kubeconfig, files: Files, context: string | undefined): 
       ? fail(`${files.label}: its current-context "${name}" is not among its contexts (${listed}).`)
       : fail(`--context ${name}: ${files.label} has no such context (${listed}).`);
   }
-  if (find(config.clusters, chosen.cluster) === undefined) return fail(`${files.label}: context "${name}" names a cluster that is not in it.`);
-  if (find(config.users, chosen.user) === undefined) return fail(`${files.label}: context "${name}" names a user that is not in it.`);
+  if (find(config.clusters, chosen.cluster) === undefined)
+    return fail(`${files.label}: context "${name}" names a cluster that is not in it.`);
+  if (find(config.users, chosen.user) === undefined)
+    return fail(`${files.label}: context "${name}" names a user that is not in it.`);
   config.setCurrentContext(name);
 }
 

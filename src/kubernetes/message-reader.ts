@@ -8,7 +8,14 @@ const MAX_KEPT_BYTES = 64;
 const KEPT_TEXTS = 512;
 
 /** In the order of their numbers. */
-const WIRE_TYPES = [WireType.Varint, WireType.Bit64, WireType.LengthDelimited, WireType.StartGroup, WireType.EndGroup, WireType.Bit32] as const;
+const WIRE_TYPES = [
+  WireType.Varint,
+  WireType.Bit64,
+  WireType.LengthDelimited,
+  WireType.StartGroup,
+  WireType.EndGroup,
+  WireType.Bit32,
+] as const;
 
 type Fields = Record<string, unknown>;
 
@@ -95,7 +102,9 @@ class Source extends BinaryReader {
     }
     slot &= KEPT_TEXTS - 1;
     const kept = this.#kept[slot];
-    return kept !== undefined && isTextOf(kept, bytes, start, end) ? kept : (this.#kept[slot] = bytes.toString('latin1', start, end));
+    return kept !== undefined && isTextOf(kept, bytes, start, end)
+      ? kept
+      : (this.#kept[slot] = bytes.toString('latin1', start, end));
   }
 
   /** Skips what has its length in front; gives where it begins. */
@@ -145,8 +154,10 @@ function planOf(schema: DescMessage): Plan {
 /** All messages of a kind have all their fields, in one order: the engine is fast with such. */
 function creator(schema: DescMessage): () => Fields {
   const empty: Fields = { $typeName: schema.typeName };
-  for (const field of schema.fields) empty[field.localName] = field.fieldKind === 'scalar' ? scalarOf(field).zero : undefined;
-  const namesOf = (kind: DescField['fieldKind']): readonly string[] => schema.fields.filter(({ fieldKind }) => fieldKind === kind).map(({ localName }) => localName);
+  for (const field of schema.fields)
+    empty[field.localName] = field.fieldKind === 'scalar' ? scalarOf(field).zero : undefined;
+  const namesOf = (kind: DescField['fieldKind']): readonly string[] =>
+    schema.fields.filter(({ fieldKind }) => fieldKind === kind).map(({ localName }) => localName);
   const [lists, maps] = [namesOf('list'), namesOf('map')];
   return () => {
     const message = { ...empty };
@@ -168,7 +179,8 @@ function fieldReader(field: DescField): FieldReader {
   switch (field.fieldKind) {
     case 'message':
       // What comes twice is merged.
-      return (message, source) => (message[name] = readInto((message[name] as Fields | undefined) ?? plan.create(), plan, source));
+      return (message, source) =>
+        (message[name] = readInto((message[name] as Fields | undefined) ?? plan.create(), plan, source));
     case 'list':
       return (message, source) => (message[name] as Fields[]).push(readInto(plan.create(), plan, source));
     case 'map':
@@ -194,13 +206,15 @@ function entryReader(name: string, value: Plan): FieldReader {
     fields: [
       undefined,
       (message, source) => (message['key'] = source.text()),
-      (message, source) => (message['value'] = readInto((message['value'] as Fields | undefined) ?? value.create(), value, source)),
+      (message, source) =>
+        (message['value'] = readInto((message['value'] as Fields | undefined) ?? value.create(), value, source)),
     ],
   };
   return (message, source) => {
     const { key, value: read = value.create() } = readInto(entry.create(), entry, source);
     // Not by assignment: a key may be "__proto__".
-    if (key === '__proto__') Object.defineProperty(message[name], key, { value: read, writable: true, enumerable: true, configurable: true });
+    if (key === '__proto__')
+      Object.defineProperty(message[name], key, { value: read, writable: true, enumerable: true, configurable: true });
     else (message[name] as Fields)[key as string] = read;
   };
 }

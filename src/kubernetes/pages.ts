@@ -2,10 +2,10 @@ import type { Message } from '@bufbuild/protobuf';
 import type { GenMessage } from '@bufbuild/protobuf/codegenv2';
 import type { ListMeta } from '../../gen/spartakus/kubernetes/v1/kubernetes_pb.js';
 import { SpartakusError } from '../runtime/errors.ts';
+import type { KubeClient } from './client.ts';
+import { pick, textAt } from './json.ts';
 import { readJson, readProtobuf } from './response.ts';
 import type { KubeAnswer } from './response.ts';
-import { pick, textAt } from './json.ts';
-import type { KubeClient } from './client.ts';
 
 /** How often a list is begun anew before it is given up; a list expires when it takes longer than etcd's compaction, 5 minutes. */
 const MAX_STARTS = 3;
@@ -44,7 +44,10 @@ export function readJsonPage(answer: KubeAnswer): Page<unknown> {
   const list = readJson(answer);
   const items = pick(list, 'items');
   // Go writes a list that was never filled as null.
-  return { items: Array.isArray(items) ? (items as unknown[]) : [], continueToken: textAt(list, 'metadata', 'continue') ?? '' };
+  return {
+    items: Array.isArray(items) ? (items as unknown[]) : [],
+    continueToken: textAt(list, 'metadata', 'continue') ?? '',
+  };
 }
 
 /**
@@ -70,7 +73,11 @@ export async function listPages<Item, Result>(
 }
 
 /** Whether the list was read to its end; it was not where it expired on the way. */
-async function listOnce<Item>(kube: KubeClient, { path, accept, read, pageSize }: PagedList<Item>, add: (item: Item) => void): Promise<boolean> {
+async function listOnce<Item>(
+  kube: KubeClient,
+  { path, accept, read, pageSize }: PagedList<Item>,
+  add: (item: Item) => void,
+): Promise<boolean> {
   let token = '';
   do {
     const more = token === '' ? '' : `&continue=${encodeURIComponent(token)}`;
@@ -79,7 +86,10 @@ async function listOnce<Item>(kube: KubeClient, { path, accept, read, pageSize }
     const { items, continueToken } = read(answer);
     for (const item of items) add(item);
     if (continueToken !== '' && continueToken === token) {
-      throw new SpartakusError('internal', `The Kubernetes API answered a page of ${path} with the token of that same page.`);
+      throw new SpartakusError(
+        'internal',
+        `The Kubernetes API answered a page of ${path} with the token of that same page.`,
+      );
     }
     token = continueToken;
   } while (token !== '');

@@ -54,14 +54,25 @@ export async function sendRequest(request: KubeRequest): Promise<KubeAnswer> {
     if (error instanceof SpartakusError) throw error;
     const asked = `GET ${path} of ${request.alias ?? url.origin}`;
     if (deadline.aborted) {
-      throw new SpartakusError('unavailable', `The Kubernetes API did not answer ${asked} within ${request.timeoutMs / 1000} s.`);
+      throw new SpartakusError(
+        'unavailable',
+        `The Kubernetes API did not answer ${asked} within ${request.timeoutMs / 1000} s.`,
+      );
     }
-    if (request.signal.aborted) throw new SpartakusError('unavailable', `${asked} was given up, because the program stops.`);
-    throw new SpartakusError('unavailable', `The Kubernetes API did not answer ${asked}: ${request.alias === undefined ? messageOf(error) : codeOf(error)}.${adviceFor(error)}`);
+    if (request.signal.aborted)
+      throw new SpartakusError('unavailable', `${asked} was given up, because the program stops.`);
+    throw new SpartakusError(
+      'unavailable',
+      `The Kubernetes API did not answer ${asked}: ${request.alias === undefined ? messageOf(error) : codeOf(error)}.${adviceFor(error)}`,
+    );
   }
 }
 
-async function send(url: URL, { options, headers, accept }: KubeRequest, signal: AbortSignal): Promise<IncomingMessage> {
+async function send(
+  url: URL,
+  { options, headers, accept }: KubeRequest,
+  signal: AbortSignal,
+): Promise<IncomingMessage> {
   // Plain HTTP is the exception (kubectl proxy), and node:http as a module costs 8 MiB, for it brings Node's WebSocket along.
   const { request } = url.protocol === 'http:' ? await import('node:http') : https;
   return new Promise((resolve, reject) => {
@@ -80,7 +91,12 @@ async function send(url: URL, { options, headers, accept }: KubeRequest, signal:
 }
 
 /** The body, in memory that it is given and gives back: valid until the next body is read into the same. */
-async function readBody(incoming: AsyncIterable<Uint8Array>, path: string, maxBodyBytes: number, memory: BodyMemory): Promise<Uint8Array> {
+async function readBody(
+  incoming: AsyncIterable<Uint8Array>,
+  path: string,
+  maxBodyBytes: number,
+  memory: BodyMemory,
+): Promise<Uint8Array> {
   // Not to be had by a second request at the same time.
   let body = memory.spare;
   memory.spare = NOTHING;
@@ -89,7 +105,10 @@ async function readBody(incoming: AsyncIterable<Uint8Array>, path: string, maxBo
     const needed = bytes + chunk.length;
     // Leaving the loop destroys the stream, and the connection with it.
     if (needed > maxBodyBytes) {
-      throw new SpartakusError('too-large', `The answer of the Kubernetes API to GET ${path} is longer than ${maxBodyBytes} bytes.`);
+      throw new SpartakusError(
+        'too-large',
+        `The answer of the Kubernetes API to GET ${path} is longer than ${maxBodyBytes} bytes.`,
+      );
     }
     if (needed > body.length) {
       const larger = new Uint8Array(Math.max(needed, 2 * body.length, SMALLEST_BODY));
@@ -110,7 +129,9 @@ function secondsToMs(header: string | undefined): number | undefined {
 
 /** Node.js' word for what went wrong, such as "ECONNREFUSED": its sentences hold addresses and names. */
 function codeOf(error: unknown): string {
-  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : 'the connection failed';
+  return error instanceof Error && 'code' in error && typeof error.code === 'string'
+    ? error.code
+    : 'the connection failed';
 }
 
 function adviceFor(error: unknown): string {

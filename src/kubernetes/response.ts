@@ -51,7 +51,11 @@ function decode<Desc extends DescMessage>(body: Uint8Array, schema: Desc): Messa
   if (!PROTOBUF_MAGIC.equals(body.subarray(0, PROTOBUF_MAGIC.length))) return undefined;
   try {
     // A plain Uint8Array: the decoder cuts it up very often, which costs a Buffer several times as much.
-    const bytes = new Uint8Array(body.buffer, body.byteOffset + PROTOBUF_MAGIC.length, body.length - PROTOBUF_MAGIC.length);
+    const bytes = new Uint8Array(
+      body.buffer,
+      body.byteOffset + PROTOBUF_MAGIC.length,
+      body.length - PROTOBUF_MAGIC.length,
+    );
     return readMessage(schema, readMessage(UnknownSchema, bytes).raw);
   } catch {
     return undefined;
@@ -74,7 +78,11 @@ function refusal(answer: KubeAnswer): SpartakusError {
   const { path, status, retryAfterMs } = answer;
   const reason = reasonOf(answer);
   const said = `The Kubernetes API answered GET ${path} with ${status}${reason === undefined ? '' : ` ${reason}`}`;
-  return new SpartakusError(kindOf(status), `${said}.${adviceFor(status, path)}`, retryAfterMs === undefined ? {} : { retryAfterMs });
+  return new SpartakusError(
+    kindOf(status),
+    `${said}.${adviceFor(status, path)}`,
+    retryAfterMs === undefined ? {} : { retryAfterMs },
+  );
 }
 
 function kindOf(status: number): ErrorKind {
@@ -96,14 +104,17 @@ function kindOf(status: number): ErrorKind {
 }
 
 function adviceFor(status: number, path: string): string {
-  if (status === 401) return ' It does not know who asks: is the token or certificate of this cluster, and not expired?';
+  if (status === 401)
+    return ' It does not know who asks: is the token or certificate of this cluster, and not expired?';
   if (status === 403) return ` Grant the rule ${ruleFor(path)} to the account that asks, in a ClusterRole.`;
   return '';
 }
 
 /** The rule of a ClusterRole that allows a GET of the path, as YAML in one line, ready to be pasted. */
 export function ruleFor(path: string): string {
-  const match = /^\/(?:api\/[^/]+|apis\/([^/]+)\/[^/]+)\/(?:namespaces\/[^/]+\/(?=[^/]))?([^/]+)(?:\/([^/]+))?$/.exec(path);
+  const match = /^\/(?:api\/[^/]+|apis\/([^/]+)\/[^/]+)\/(?:namespaces\/[^/]+\/(?=[^/]))?([^/]+)(?:\/([^/]+))?$/.exec(
+    path,
+  );
   if (match === null) return `{nonResourceURLs: ["${path}"], verbs: [get]}`;
   const [, group = '', resource = '', name] = match;
   return name === undefined
@@ -113,7 +124,8 @@ export function ruleFor(path: string): string {
 
 /** Kubernetes' own word for what went wrong, from a Status in JSON or protobuf. The text beside it may hold names: not read. */
 function reasonOf(answer: KubeAnswer): string | undefined {
-  const reason = mediaTypeOf(answer) === PROTOBUF_TYPE ? decode(answer.body, StatusSchema)?.reason : reasonInJson(answer.body);
+  const reason =
+    mediaTypeOf(answer) === PROTOBUF_TYPE ? decode(answer.body, StatusSchema)?.reason : reasonInJson(answer.body);
   return reason !== undefined && REASON.test(reason) ? reason : undefined;
 }
 

@@ -2,8 +2,8 @@ import { create } from '@bufbuild/protobuf';
 import { timestampFromDate } from '@bufbuild/protobuf/wkt';
 import { ExtensionSchema, NodeSchema, ReportSchema, ResourceSchema } from '../../gen/spartakus/report/v1/report_pb.js';
 import type { Lifetimes, Missing, Node, Report, Workloads } from '../../gen/spartakus/report/v1/report_pb.js';
-import type { NodeIdentifier, NodeIdentity } from './ids.ts';
 import { cloudProviderOf } from './cloud-provider.ts';
+import type { NodeIdentifier, NodeIdentity } from './ids.ts';
 import { createReportId } from './report-id.ts';
 
 /** What a node says of itself in the Kubernetes API, as far as a report needs it. Empty texts mean: not known. */

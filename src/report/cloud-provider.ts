@@ -22,7 +22,10 @@ export const CLOUD_PROVIDERS: ReadonlyMap<string, string> = new Map([
   // The controller's own ids are "region.instance" without a scheme in some releases: those stay unknown.
   ['alicloud', 'kubernetes/cloud-provider-alibaba-cloud, cloud-controller-manager/alicloud.go, ProviderName'],
   ['civo', 'civo/civo-cloud-controller-manager, cloud-controller-manager/civo/cloud.go, ProviderName'],
-  ['digitalocean', 'digitalocean/digitalocean-cloud-controller-manager, cloud-controller-manager/do/cloud.go, ProviderName'],
+  [
+    'digitalocean',
+    'digitalocean/digitalocean-cloud-controller-manager, cloud-controller-manager/do/cloud.go, ProviderName',
+  ],
   ['equinixmetal', 'kubernetes-sigs/cloud-provider-equinix-metal, metal/cloud.go, ProviderName'],
   ['harvester', 'harvester/cloud-provider-harvester, pkg/cloud-controller-manager/ccm.go, ProviderName'],
   ['hcloud', 'hetznercloud/hcloud-cloud-controller-manager, internal/providerid/providerid.go, prefixCloud'],

@@ -16,7 +16,9 @@ export type ListedCloud = keyof typeof SOURCES;
  * here; a name without a source does not get onto a list. Regions of OpenStack, vSphere and Anexia have names that operators made up, so
  * there is no list of them.
  */
-export const CLOUD_REGIONS: Readonly<Record<ListedCloud, { readonly source: string; readonly regions: ReadonlySet<string> }>> = {
+export const CLOUD_REGIONS: Readonly<
+  Record<ListedCloud, { readonly source: string; readonly regions: ReadonlySet<string> }>
+> = {
   alibaba: listed(
     'alibaba',
     `cn-qingdao cn-beijing cn-zhangjiakou cn-huhehaote cn-wulanchabu cn-hangzhou cn-shanghai cn-nanjing cn-fuzhou cn-wuhan-lr cn-shenzhen
@@ -65,6 +67,9 @@ function isListedCloud(provider: string): provider is ListedCloud {
   return Object.hasOwn(SOURCES, provider);
 }
 
-function listed(cloud: ListedCloud, regions: string): { readonly source: string; readonly regions: ReadonlySet<string> } {
+function listed(
+  cloud: ListedCloud,
+  regions: string,
+): { readonly source: string; readonly regions: ReadonlySet<string> } {
   return { source: SOURCES[cloud], regions: new Set(regions.split(/\s+/)) };
 }

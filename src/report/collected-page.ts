@@ -1,7 +1,12 @@
 import type { DescEnum, DescMessage } from '@bufbuild/protobuf';
-
 import { NodeSchema } from '../../gen/spartakus/kubernetes/v1/kubernetes_pb.js';
-import { Origin, Privacy, PrivacySchema, Statistic, StatisticSchema } from '../../gen/spartakus/options/v1/options_pb.js';
+import {
+  Origin,
+  Privacy,
+  PrivacySchema,
+  Statistic,
+  StatisticSchema,
+} from '../../gen/spartakus/options/v1/options_pb.js';
 import type { CollectedField, PolicyRule } from './collected.ts';
 import { COLLECTABLE } from './selection.ts';
 
@@ -50,7 +55,9 @@ ${renderTreatments(fields, docs)}
 ${fields
   .filter(({ origin: who, privacy }) => who === Origin.ADMINISTRATOR && privacy !== Privacy.NESTED)
   .map(({ path }) => code(path))
-  .join(', ')} are the administrator's own words. Nobody but the administrator can keep names, addresses and secrets out of them.
+  .join(
+    ', ',
+  )} are the administrator's own words. Nobody but the administrator can keep names, addresses and secrets out of them.
 
 ## The rights that it takes
 
@@ -87,7 +94,14 @@ export function renderFields(
   docs: ReadonlyMap<string, string>,
   last?: { readonly head: string; readonly cell: (field: CollectedField) => string },
 ): string {
-  const head = ['Field', 'Read from', 'Made anonymous', 'To learn', 'Since', ...(last === undefined ? [] : [last.head])];
+  const head = [
+    'Field',
+    'Read from',
+    'Made anonymous',
+    'To learn',
+    'Since',
+    ...(last === undefined ? [] : [last.head]),
+  ];
   const rows = fields.map((field) => [
     code(field.path),
     origin(field),
@@ -97,7 +111,8 @@ export function renderFields(
     ...(last === undefined ? [] : [last.cell(field)]),
   ]);
   const comments = [...Map.groupBy(fields, ({ descriptor }) => descriptor)].map(
-    ([descriptor, same]) => `${same.map(({ path }) => `**${code(path)}**`).join(', ')}: ${text(docOf(docs, descriptor))}`,
+    ([descriptor, same]) =>
+      `${same.map(({ path }) => `**${code(path)}**`).join(', ')}: ${text(docOf(docs, descriptor))}`,
   );
   return [table(head, rows), ...comments].join('\n\n');
 }
@@ -115,16 +130,28 @@ export function renderTreatments(fields: readonly CollectedField[], docs: Readon
 /** A ClusterRole as YAML. Every text is quoted as JSON does it, which YAML reads. */
 export function renderClusterRole(rules: readonly PolicyRule[], name = 'spartakus-volunteer'): string {
   const lines = rules.flatMap((rule) =>
-    Object.entries(rule).map(([key, values], index) => `${index === 0 ? '  - ' : '    '}${key}: ${JSON.stringify(values).replaceAll('","', '", "')}`),
+    Object.entries(rule).map(
+      ([key, values], index) =>
+        `${index === 0 ? '  - ' : '    '}${key}: ${JSON.stringify(values).replaceAll('","', '", "')}`,
+    ),
   );
   const list = lines.length === 0 ? ['rules: []'] : ['rules:', ...lines];
-  return ['apiVersion: rbac.authorization.k8s.io/v1', 'kind: ClusterRole', 'metadata:', `  name: ${name}`, ...list].join('\n');
+  return [
+    'apiVersion: rbac.authorization.k8s.io/v1',
+    'kind: ClusterRole',
+    'metadata:',
+    `  name: ${name}`,
+    ...list,
+  ].join('\n');
 }
 
 /** What --collect brings and these rules do not allow. */
 function notGranted(rules: readonly PolicyRule[]): readonly string[] {
   const can = (resource: string, isNamed: boolean): boolean =>
-    rules.some((rule) => 'resources' in rule && rule.resources.includes(resource) && (rule.resourceNames !== undefined) === isNamed);
+    rules.some(
+      (rule) =>
+        'resources' in rule && rule.resources.includes(resource) && (rule.resourceNames !== undefined) === isNamed,
+    );
   const namespaces = can('namespaces', true) ? 'namespaces other than kube-system' : 'namespaces';
   const unread = ['nodes', 'pods', 'services', 'deployments', 'jobs'].filter((resource) => !can(resource, false));
   return can('namespaces', false) ? unread : [...unread, namespaces];
@@ -140,11 +167,16 @@ function treatmentLink(privacy: Privacy): string {
 }
 
 function purpose({ statistic }: CollectedField, docs: ReadonlyMap<string, string>): string {
-  return statistic === Statistic.NONE ? '' : text(valueDoc(docs, StatisticSchema, statistic)).replace(/\.$/, '').replace(/^[A-Z]/, (letter) => letter.toLowerCase());
+  return statistic === Statistic.NONE
+    ? ''
+    : text(valueDoc(docs, StatisticSchema, statistic))
+        .replace(/\.$/, '')
+        .replace(/^[A-Z]/, (letter) => letter.toLowerCase());
 }
 
 function origin({ origin: who, source, descriptor }: CollectedField): string {
-  if (who === Origin.VOLUNTEER) return `${descriptor.parent.file.proto.package === KUBERMATIC ? 'the agent' : 'the volunteer'}: ${text(source)}`;
+  if (who === Origin.VOLUNTEER)
+    return `${descriptor.parent.file.proto.package === KUBERMATIC ? 'the agent' : 'the volunteer'}: ${text(source)}`;
   if (who === Origin.ADMINISTRATOR) return `the administrator: ${text(source)}`;
   return text(source);
 }
@@ -179,7 +211,10 @@ function docOf(docs: ReadonlyMap<string, string>, descriptor: { toString(): stri
 
 /** A comment on one line, with nothing in it that Markdown takes for its own. */
 function text(comment: string): string {
-  return comment.trim().replaceAll(/\s+/g, ' ').replaceAll(/[|<>]/g, String.raw`\$&`);
+  return comment
+    .trim()
+    .replaceAll(/\s+/g, ' ')
+    .replaceAll(/[|<>]/g, String.raw`\$&`);
 }
 
 function code(value: string): string {

@@ -1,5 +1,4 @@
 import { type DescField, type DescMessage, getOption } from '@bufbuild/protobuf';
-
 import { field_policy, Origin, Privacy, type RbacRule, Statistic } from '../../gen/spartakus/options/v1/options_pb.js';
 import { ReportSchema } from '../../gen/spartakus/report/v1/report_pb.js';
 
@@ -26,7 +25,12 @@ export interface CollectedField {
 
 /** A rule of a Kubernetes ClusterRole, rbac.authorization.k8s.io/v1 PolicyRule, with the names that it has there. */
 export type PolicyRule =
-  | { readonly apiGroups: readonly [string]; readonly resources: readonly string[]; readonly resourceNames?: readonly string[]; readonly verbs: readonly string[] }
+  | {
+      readonly apiGroups: readonly [string];
+      readonly resources: readonly string[];
+      readonly resourceNames?: readonly string[];
+      readonly verbs: readonly string[];
+    }
   | { readonly nonResourceURLs: readonly string[]; readonly verbs: readonly string[] };
 
 /** Options are decoded each time that they are asked for, and several parts of a program ask for them at its start. */
@@ -75,6 +79,8 @@ export function listRules(fields: readonly CollectedField[]): PolicyRule[] {
     const verbs = [...unsorted].toSorted();
     if (rule.nonResourceUrl !== '') return { nonResourceURLs: [rule.nonResourceUrl], verbs };
     const resources = { apiGroups: [rule.apiGroup] as const, resources: [rule.resource] };
-    return rule.resourceName === '' ? { ...resources, verbs } : { ...resources, resourceNames: [rule.resourceName], verbs };
+    return rule.resourceName === ''
+      ? { ...resources, verbs }
+      : { ...resources, resourceNames: [rule.resourceName], verbs };
   });
 }

@@ -1,6 +1,13 @@
-import { type DescField, type DescMessage, fromJson, type JsonObject, type JsonValue, type MessageShape, ScalarType } from '@bufbuild/protobuf';
+import {
+  type DescField,
+  type DescMessage,
+  fromJson,
+  type JsonObject,
+  type JsonValue,
+  type MessageShape,
+  ScalarType,
+} from '@bufbuild/protobuf';
 import { isFieldError } from '@bufbuild/protobuf/reflect';
-
 import { messageOf, SpartakusError } from '../runtime/errors.ts';
 
 /**
@@ -36,7 +43,11 @@ export function parseJson(body: Uint8Array): JsonValue {
  *
  * @throws SpartakusError of kind `invalid` with the path of the field that has the wrong type, such as `nodes[3].id`
  */
-export function readGoJson<Schema extends DescMessage>(schema: Schema, json: JsonValue, options: GoJsonOptions = {}): MessageShape<Schema> {
+export function readGoJson<Schema extends DescMessage>(
+  schema: Schema,
+  json: JsonValue,
+  options: GoJsonOptions = {},
+): MessageShape<Schema> {
   const normal = normalizeMessage(schema, json ?? {}, '', options);
   try {
     return fromJson(schema, normal);
@@ -62,7 +73,12 @@ function normalizeMessage(schema: DescMessage, json: JsonValue, path: string, op
   for (const [key, value] of Object.entries(json)) {
     const field = fields.get(anySpelling ? foldSpelling(key) : foldKey(key));
     if (field === undefined || value === null) continue;
-    normal[field.jsonName] = normalizeField(field, value, path === '' ? field.jsonName : `${path}.${field.jsonName}`, options);
+    normal[field.jsonName] = normalizeField(
+      field,
+      value,
+      path === '' ? field.jsonName : `${path}.${field.jsonName}`,
+      options,
+    );
   }
   return normal;
 }
@@ -70,20 +86,25 @@ function normalizeMessage(schema: DescMessage, json: JsonValue, path: string, op
 function normalizeField(field: DescField, value: JsonValue, path: string, options: GoJsonOptions): JsonValue {
   const one = (item: JsonValue, itemPath: string): JsonValue => {
     if (field.message !== undefined) {
-      return isWellKnown(field.message) ? checked(field.message, item, itemPath) : normalizeMessage(field.message, item ?? {}, itemPath, options);
+      return isWellKnown(field.message)
+        ? checked(field.message, item, itemPath)
+        : normalizeMessage(field.message, item ?? {}, itemPath, options);
     }
     if (field.scalar === ScalarType.STRING) return readText(item, itemPath, isAmong(options.numbersAsText, field));
     return readPlain(field.scalar, item, itemPath);
   };
   switch (field.fieldKind) {
     case 'list':
-      if (typeof value === 'string' && isAmong(options.textsAsLists, field)) return value === '' ? [] : [one(value, path)];
+      if (typeof value === 'string' && isAmong(options.textsAsLists, field))
+        return value === '' ? [] : [one(value, path)];
       if (!Array.isArray(value)) throw wrong(path, `expected a list, got ${kindOf(value)}`);
       return value.map((item, index) => one(item, `${path}[${index}]`));
     case 'map':
       if (!isObject(value)) throw wrong(path, `expected an object, got ${kindOf(value)}`);
       return Object.fromEntries(
-        Object.entries(value).map(([key, item]) => [key.toWellFormed(), one(item, `${path}[${JSON.stringify(key)}]`)] as const),
+        Object.entries(value).map(
+          ([key, item]) => [key.toWellFormed(), one(item, `${path}[${JSON.stringify(key)}]`)] as const,
+        ),
       );
     case 'scalar':
     case 'message':
@@ -102,9 +123,16 @@ function readText(value: JsonValue, path: string, takesNumber: boolean): string 
 
 /** A boolean or a number, of which Go takes no text. What else a number must be, its type in the schema says. */
 function readPlain(scalar: ScalarType | undefined, value: JsonValue, path: string): JsonValue {
-  if (scalar === ScalarType.BOOL && typeof value !== 'boolean') throw wrong(path, `expected a boolean, got ${kindOf(value)}`);
-  if (scalar === ScalarType.UINT32 && !(Number.isInteger(value) && (value as number) >= 0 && (value as number) < 2 ** 32)) {
-    throw wrong(path, `expected a whole number from 0 to 4294967295, got ${typeof value === 'number' ? value : kindOf(value)}`);
+  if (scalar === ScalarType.BOOL && typeof value !== 'boolean')
+    throw wrong(path, `expected a boolean, got ${kindOf(value)}`);
+  if (
+    scalar === ScalarType.UINT32 &&
+    !(Number.isInteger(value) && (value as number) >= 0 && (value as number) < 2 ** 32)
+  ) {
+    throw wrong(
+      path,
+      `expected a whole number from 0 to 4294967295, got ${typeof value === 'number' ? value : kindOf(value)}`,
+    );
   }
   return value;
 }
@@ -159,10 +187,17 @@ export function isObject(json: unknown): json is JsonObject {
 function kindOf(value: JsonValue): string {
   if (value === null) return 'null';
   if (Array.isArray(value)) return 'a list';
-  return { object: 'an object', string: 'a text', number: 'a number', boolean: 'a boolean' }[typeof value as 'object'] ?? typeof value;
+  return (
+    { object: 'an object', string: 'a text', number: 'a number', boolean: 'a boolean' }[typeof value as 'object'] ??
+    typeof value
+  );
 }
 
 /** What a field's reader says of a value that it does not take. */
 export function wrong(path: string, complaint: string): SpartakusError {
-  return new SpartakusError('invalid', `the body is no report: ${path === '' ? '' : `${path}: `}${complaint}`, path === '' ? {} : { field: path });
+  return new SpartakusError(
+    'invalid',
+    `the body is no report: ${path === '' ? '' : `${path}: `}${complaint}`,
+    path === '' ? {} : { field: path },
+  );
 }

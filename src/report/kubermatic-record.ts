@@ -1,13 +1,15 @@
 import type { JsonValue } from '@bufbuild/protobuf';
 import type { Timestamp } from '@bufbuild/protobuf/wkt';
-
 import { type Record as KubermaticRecord, RecordSchema } from '../../gen/spartakus/kubermatic/v1/record_pb.js';
 import { type GoJsonOptions, readGoJson, wrong } from './go-json.ts';
 import { isReportId } from './report-id.ts';
 import { isStorableTime } from './validate.ts';
 
 /** The released agent sends one owner of a key as a text, the proposal's a list of them. */
-export const RECORD_JSON_OPTIONS: GoJsonOptions = { anySpelling: true, textsAsLists: new Set(['SSHKey.ownerProjectUUID']) };
+export const RECORD_JSON_OPTIONS: GoJsonOptions = {
+  anySpelling: true,
+  textsAsLists: new Set(['SSHKey.ownerProjectUUID']),
+};
 export const RECORD_KINDS: ReadonlySet<string> = new Set(['kubernetes', 'kubermatic']);
 /** An absent version is taken: nothing hangs on it, for one message reads them all. */
 const VERSIONS: ReadonlySet<string> = new Set(['', 'v1', 'v2']);
@@ -30,7 +32,8 @@ export function readRecord(json: JsonValue): KubermaticRecord {
 export function checkRecord({ kind, version, reportId }: KubermaticRecord, path: string): void {
   if (!RECORD_KINDS.has(kind)) throw wrong(`${path}kind`, 'expected "kubernetes" or "kubermatic"');
   checkVersion(version, `${path}version`);
-  if (reportId !== '' && !isReportId(reportId)) throw wrong(`${path}reportID`, 'expected a UUIDv7 in lower case, or nothing');
+  if (reportId !== '' && !isReportId(reportId))
+    throw wrong(`${path}reportID`, 'expected a UUIDv7 in lower case, or nothing');
 }
 
 export function checkVersion(version: string, path: string): void {
@@ -43,4 +46,3 @@ export function readTime(time: Timestamp | undefined, path: string): Timestamp |
   if (!isStorableTime(time)) throw wrong(path, 'expected a date from 1970 to 9999');
   return time;
 }
-

@@ -3,9 +3,9 @@ import type { DescField, DescMessage } from '@bufbuild/protobuf';
 import { Privacy } from '../../gen/spartakus/options/v1/options_pb.js';
 import { ReportSchema } from '../../gen/spartakus/report/v1/report_pb.js';
 import type { Report } from '../../gen/spartakus/report/v1/report_pb.js';
+import { SpartakusError } from '../runtime/errors.ts';
 import { listCollected } from './collected.ts';
 import type { CollectedField } from './collected.ts';
-import { SpartakusError } from '../runtime/errors.ts';
 import type { Omission } from './omission.ts';
 import { CURRENT_SCHEMA_VERSION } from './schema-version.ts';
 
@@ -39,7 +39,11 @@ export interface Selection {
 interface Trim {
   readonly clear: readonly DescField[];
   /** For each field that holds messages: the keys of entries to take out, and what to take out of the rest. */
-  readonly nested: readonly { readonly field: DescField; readonly without: ReadonlySet<string>; readonly trim: Trim | undefined }[];
+  readonly nested: readonly {
+    readonly field: DescField;
+    readonly without: ReadonlySet<string>;
+    readonly trim: Trim | undefined;
+  }[];
 }
 
 export function createSelection({ collect, omit = [], schemaVersion = CURRENT_SCHEMA_VERSION }: Choice): Selection {
@@ -50,17 +54,25 @@ export function createSelection({ collect, omit = [], schemaVersion = CURRENT_SC
       since > 0 &&
       since <= schemaVersion &&
       (!isCollectable(top) || collect.includes(top)) &&
-      !omit.some((omission) => omission.entry === undefined && (path === omission.path || path.startsWith(`${omission.path}.`)))
+      !omit.some(
+        (omission) => omission.entry === undefined && (path === omission.path || path.startsWith(`${omission.path}.`)),
+      )
     );
   };
   const chosen = listCollected().filter(isChosen);
   // A message of which nothing is left is not sent either; a list is, for its length says something.
   const fields = chosen.filter(
     ({ path, privacy, descriptor }) =>
-      privacy !== Privacy.NESTED || descriptor.fieldKind === 'list' || chosen.some((other) => other.path.startsWith(`${path}.`)),
+      privacy !== Privacy.NESTED ||
+      descriptor.fieldKind === 'list' ||
+      chosen.some((other) => other.path.startsWith(`${path}.`)),
   );
   const paths = new Set(fields.map(({ path }) => path));
-  const envelope = new Set(listCollected().filter(({ path, required }) => required && !path.includes('.')).map(({ path }) => path));
+  const envelope = new Set(
+    listCollected()
+      .filter(({ path, required }) => required && !path.includes('.'))
+      .map(({ path }) => path),
+  );
   const entries = Map.groupBy(
     omit.filter(({ entry }) => entry !== undefined),
     ({ path }) => path,
@@ -96,9 +108,11 @@ export function parseCollect(text: string): readonly Collectable[] {
   return text.split(',').map((part) => {
     const name = part.trim();
     if (isCollectable(name)) return name;
-    throw new SpartakusError('invalid', `${JSON.stringify(name)} is nothing that can be collected: use ${COLLECTABLE.join(', ')}`, {
-      field: '--collect',
-    });
+    throw new SpartakusError(
+      'invalid',
+      `${JSON.stringify(name)} is nothing that can be collected: use ${COLLECTABLE.join(', ')}`,
+      { field: '--collect' },
+    );
   });
 }
 
@@ -110,14 +124,19 @@ function applyTrim(message: Report | object, { clear, nested }: Trim): void {
   const target = message as Report & Record<string, unknown>;
   for (const field of clear) clearField(target, field);
   for (const { field, without, trim } of nested) {
-    if (without.size > 0) target[field.localName] = withoutEntries(target[field.localName] as readonly object[], field, without);
+    if (without.size > 0)
+      target[field.localName] = withoutEntries(target[field.localName] as readonly object[], field, without);
     const value: unknown = target[field.localName];
     if (trim === undefined || value === undefined) continue;
     for (const each of Array.isArray(value) ? (value as object[]) : [value as object]) applyTrim(each, trim);
   }
 }
 
-function withoutEntries(list: readonly object[], { message }: DescField, without: ReadonlySet<string>): readonly object[] {
+function withoutEntries(
+  list: readonly object[],
+  { message }: DescField,
+  without: ReadonlySet<string>,
+): readonly object[] {
   const key = listCollected(message).find((field) => field.key)?.descriptor.localName ?? '';
   return list.filter((entry) => !without.has(String((entry as Record<string, unknown>)[key])));
 }

@@ -2,7 +2,6 @@ import { type DescField, type DescMessage, type Message, ScalarType, type Unknow
 import { reflect, type ReflectMessage } from '@bufbuild/protobuf/reflect';
 import { BinaryWriter } from '@bufbuild/protobuf/wire';
 import { timestampDate, type Timestamp } from '@bufbuild/protobuf/wkt';
-
 import { type Record as KubermaticRecord, RecordSchema } from '../../gen/spartakus/kubermatic/v1/record_pb.js';
 import { type Report, ReportSchema } from '../../gen/spartakus/report/v1/report_pb.js';
 import type { Arrival, StoreEntry } from './ports.ts';
@@ -49,7 +48,11 @@ export function entryDocument(entry: StoreEntry): { readonly kind: DocumentKind;
   return { kind: 'kubermaticRecord', document: toKubermaticDocument(entry.kubermaticRecord, receivedAt, entry) };
 }
 
-function stamp({ reportID: _id, ...fields }: Document, receivedAt: Date, { receivedFrom, country, quarantined }: Arrival = {}): StoredDocument {
+function stamp(
+  { reportID: _id, ...fields }: Document,
+  receivedAt: Date,
+  { receivedFrom, country, quarantined }: Arrival = {},
+): StoredDocument {
   return {
     _id: _id as string,
     receivedAt,
@@ -110,6 +113,7 @@ function createValueWriter(field: DescField): (message: ReflectMessage) => unkno
 }
 
 function createMessageWriter(schema: DescMessage): (message: ReflectMessage) => unknown {
-  if (schema.typeName === 'google.protobuf.Timestamp') return ({ message }) => timestampDate(message as Message & Timestamp);
+  if (schema.typeName === 'google.protobuf.Timestamp')
+    return ({ message }) => timestampDate(message as Message & Timestamp);
   return createWriter(schema);
 }

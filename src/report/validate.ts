@@ -1,5 +1,4 @@
 import type { Timestamp } from '@bufbuild/protobuf/wkt';
-
 import type { Record as KubermaticRecord } from '../../gen/spartakus/kubermatic/v1/record_pb.js';
 import type { Report } from '../../gen/spartakus/report/v1/report_pb.js';
 import { SpartakusError } from '../runtime/errors.ts';
@@ -36,7 +35,8 @@ export function validateReport(report: Report, options: ValidateOptions): void {
  * @throws SpartakusError of kind `invalid` with the field's JSON path
  */
 export function validateKubermaticRecord({ reportId, time }: KubermaticRecord): void {
-  if (reportId !== '' && !isReportId(reportId)) throw invalid('reportID', 'must be a UUIDv7 in lower case, or be left out');
+  if (reportId !== '' && !isReportId(reportId))
+    throw invalid('reportID', 'must be a UUIDv7 in lower case, or be left out');
   if (time !== undefined && !isStorableTime(time)) throw invalid('time', 'must be a date from 1970 to 9999');
 }
 

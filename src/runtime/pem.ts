@@ -1,6 +1,5 @@
 import { X509Certificate } from 'node:crypto';
 import { createSecureContext } from 'node:tls';
-
 import { messageOf } from './errors.ts';
 
 /** What is wrong with a certificate and its key: which of the two, and a sentence without its subject. */
@@ -34,6 +33,7 @@ export function findPairProblem(cert: Buffer, key: Buffer): PairProblem | undefi
   const certProblem = tried({ cert });
   if (certProblem !== undefined) return { of: 'cert', problem: `holds no certificate in PEM (${certProblem})` };
   const keyProblem = tried({ key });
-  if (keyProblem !== undefined) return { of: 'key', problem: `holds no key in PEM that can be used without a password (${keyProblem})` };
+  if (keyProblem !== undefined)
+    return { of: 'key', problem: `holds no key in PEM that can be used without a password (${keyProblem})` };
   return tried({ cert, key }) === undefined ? undefined : { of: 'pair', problem: 'is not the key of the certificate' };
 }

@@ -1,7 +1,6 @@
 import { readFile } from 'node:fs/promises';
-
-import { messageOf, SpartakusError } from './errors.ts';
 import type { Clock } from './clock.ts';
+import { messageOf, SpartakusError } from './errors.ts';
 import type { Logger } from './logger.ts';
 
 /** A file, and the flag that named it. */

@@ -35,8 +35,12 @@ const METRICS_TEXT = 'text/plain; version=0.0.4; charset=utf-8';
 export async function openVolunteerHealth(options: VolunteerHealthOptions): Promise<VolunteerHealth> {
   const { port, isLive, isReady } = options;
   const answers: Readonly<Record<string, () => Answer>> = {
-    '/livez': () => (isLive() ? { status: 200, body: 'ok\n' } : { status: 503, body: 'a loop has not been heard of in time\n' }),
-    '/readyz': () => (isReady() ? { status: 200, body: 'ok\n' } : { status: 503, body: 'the last gathering did not work, or there was none yet\n' }),
+    '/livez': () =>
+      isLive() ? { status: 200, body: 'ok\n' } : { status: 503, body: 'a loop has not been heard of in time\n' },
+    '/readyz': () =>
+      isReady()
+        ? { status: 200, body: 'ok\n' }
+        : { status: 503, body: 'the last gathering did not work, or there was none yet\n' },
     '/metrics': () => ({ status: 200, body: metricsOf(options), type: METRICS_TEXT }),
   };
   const server = http.createServer((request, response) => {
@@ -44,14 +48,20 @@ export async function openVolunteerHealth(options: VolunteerHealthOptions): Prom
     const answer = answers[(request.url ?? '').split('?', 1)[0] ?? ''];
     const isRead = request.method === 'GET' || request.method === 'HEAD';
     const { status, body, type = TEXT } = answer === undefined ? NOT_FOUND : isRead ? answer() : NOT_ALLOWED;
-    response.writeHead(status, { 'content-type': type, 'content-length': Buffer.byteLength(body), ...(status === 405 ? { allow: 'GET, HEAD' } : {}) });
+    response.writeHead(status, {
+      'content-type': type,
+      'content-length': Buffer.byteLength(body),
+      ...(status === 405 ? { allow: 'GET, HEAD' } : {}),
+    });
     response.end(request.method === 'HEAD' ? undefined : body);
   });
   try {
     server.listen(port);
     await once(server, 'listening');
   } catch (error) {
-    throw new SpartakusError('invalid', `--health-port ${port}: cannot be listened on (${messageOf(error)}).`, { field: '--health-port' });
+    throw new SpartakusError('invalid', `--health-port ${port}: cannot be listened on (${messageOf(error)}).`, {
+      field: '--health-port',
+    });
   }
   // A port is there to answer questions, not to keep a program alive that has ended.
   server.unref();
@@ -88,11 +98,19 @@ function metricsOf({ ledger, spoolSize }: VolunteerHealthOptions): string {
   const { reports, bytes, inMemory } = spoolSize();
   const lastSuccess = ledger.lastSuccess();
   const metric = (name: string, type: 'gauge' | 'counter', help: string, samples: readonly string[]): string =>
-    [`# HELP spartakus_volunteer_${name} ${help}`, `# TYPE spartakus_volunteer_${name} ${type}`, ...samples.map((each) => `spartakus_volunteer_${name}${each}`), ''].join('\n');
+    [
+      `# HELP spartakus_volunteer_${name} ${help}`,
+      `# TYPE spartakus_volunteer_${name} ${type}`,
+      ...samples.map((each) => `spartakus_volunteer_${name}${each}`),
+      '',
+    ].join('\n');
   return [
-    metric('last_success_timestamp_seconds', 'gauge', 'When the collector last stored a report; 0 where it has not yet in this run.', [
-      ` ${(lastSuccess?.getTime() ?? 0) / 1000}`,
-    ]),
+    metric(
+      'last_success_timestamp_seconds',
+      'gauge',
+      'When the collector last stored a report; 0 where it has not yet in this run.',
+      [` ${(lastSuccess?.getTime() ?? 0) / 1000}`],
+    ),
     metric('spool_reports', 'gauge', 'Reports that wait to be stored.', [` ${reports}`]),
     metric('spool_memory_reports', 'gauge', 'Reports that wait in memory only.', [` ${inMemory}`]),
     metric('spool_bytes', 'gauge', 'Bytes of the reports that wait.', [` ${bytes}`]),

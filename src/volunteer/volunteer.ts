@@ -2,26 +2,26 @@ import type { Writable } from 'node:stream';
 import type { Report } from '../../gen/spartakus/report/v1/report_pb.js';
 import { openAccess } from '../delivery/client-credentials.ts';
 import type { AccessConfig } from '../delivery/client-credentials.ts';
-import { startDelivery } from '../delivery/delivery.ts';
-import type { Delivery, DeliveryOptions } from '../delivery/delivery.ts';
-import { createHeartbeat } from '../runtime/heartbeat.ts';
-import type { Heartbeat } from '../runtime/heartbeat.ts';
 import { createLedger } from '../delivery/counters.ts';
 import type { Ledger } from '../delivery/counters.ts';
+import { startDelivery } from '../delivery/delivery.ts';
+import type { Delivery, DeliveryOptions } from '../delivery/delivery.ts';
 import { checkDatabase, openDatabase } from '../delivery/open-sink.ts';
 import { createOutage } from '../delivery/outage-log.ts';
 import { createBackoff } from '../delivery/retry.ts';
 import { openSpool } from '../delivery/spool/spool.ts';
 import type { Spool } from '../delivery/spool/spool.ts';
-import { gatherReport } from './gather/gather.ts';
-import type { GatherConfig } from './gather/gather.ts';
 import { openKubeClient } from '../kubernetes/client.ts';
 import type { KubeClient } from '../kubernetes/client.ts';
-import { SpartakusError } from '../runtime/errors.ts';
-import { maskUrl } from '../runtime/mask.ts';
 import type { Outcome, ReportSink } from '../report/ports.ts';
 import type { Clock } from '../runtime/clock.ts';
+import { SpartakusError } from '../runtime/errors.ts';
+import { createHeartbeat } from '../runtime/heartbeat.ts';
+import type { Heartbeat } from '../runtime/heartbeat.ts';
 import type { Logger } from '../runtime/logger.ts';
+import { maskUrl } from '../runtime/mask.ts';
+import { gatherReport } from './gather/gather.ts';
+import type { GatherConfig } from './gather/gather.ts';
 import type { VolunteerHealth } from './health-server.ts';
 
 export interface VolunteerConfig extends GatherConfig, AccessConfig {
@@ -107,8 +107,15 @@ export async function startVolunteer(config: VolunteerConfig, options: Volunteer
   checkDatabase(database);
   const access = await openAccess(config, database);
   const ledger = createLedger();
-  const spool = await openSpool({ ...(spoolDir === undefined ? {} : { dir: spoolDir }), maxBytes: spoolBytes }, { clock, logger, ledger });
-  const kube = await openKubeClient(config, { env, clock, ...(serviceAccountDir === undefined ? {} : { serviceAccountDir }) });
+  const spool = await openSpool(
+    { ...(spoolDir === undefined ? {} : { dir: spoolDir }), maxBytes: spoolBytes },
+    { clock, logger, ledger },
+  );
+  const kube = await openKubeClient(config, {
+    env,
+    clock,
+    ...(serviceAccountDir === undefined ? {} : { serviceAccountDir }),
+  });
   const sink = await openDatabase(database, { stdout, timeoutMs, access, env, signal: giveUp.signal });
 
   const state: State = { gathered: false, gathering: createHeartbeat(clock), delivering: createHeartbeat(clock) };
@@ -118,19 +125,7 @@ export async function startVolunteer(config: VolunteerConfig, options: Volunteer
     throw error;
   });
   logger.info({ database: maskUrl(database), periodMs: config.periodMs }, 'The volunteer has started.');
-  const run: Run = {
-    config,
-    options,
-    kube,
-    spool,
-    sink,
-    ledger,
-    random,
-    timeoutMs,
-    state,
-    stop: stop.signal,
-    giveUp,
-  };
+  const run: Run = { config, options, kube, spool, sink, ledger, random, timeoutMs, state, stop: stop.signal, giveUp };
   const finish = async (): Promise<VolunteerEnd> => {
     const end = await (config.periodMs === 0 ? runOnce(run) : runForever(run));
     kube.close();
@@ -163,7 +158,12 @@ interface State {
   readonly delivering: Heartbeat;
 }
 
-async function openHealth(port: number | undefined, state: State, ledger: Ledger, spool: Spool): Promise<VolunteerHealth | undefined> {
+async function openHealth(
+  port: number | undefined,
+  state: State,
+  ledger: Ledger,
+  spool: Spool,
+): Promise<VolunteerHealth | undefined> {
   if (port === undefined) return undefined;
   // A server is 8 MiB that most volunteers have no need of.
   const { openVolunteerHealth } = await import('./health-server.ts');
@@ -203,7 +203,7 @@ async function runForever(run: Run): Promise<VolunteerEnd> {
   if (initialDelayMs > 0) await rest(run, initialDelayMs * random());
   if (stop.aborted) return { status: 'closed' };
   const delivery = deliver(run);
-  for (let sequence = 1; !stop.aborted; ) {
+  for (let sequence = 1; !stop.aborted;) {
     const beganMs = clock.now().getTime();
     state.gathering.beat(LONGEST_GATHERING_MS);
     try {
@@ -273,7 +273,12 @@ const GONE = new SpartakusError(
  *
  * @param onGathered called before it is kept
  */
-async function gatherInto(run: Run, keeper: Pick<Spool, 'add'>, sequence: number, onGathered?: () => void): Promise<string> {
+async function gatherInto(
+  run: Run,
+  keeper: Pick<Spool, 'add'>,
+  sequence: number,
+  onGathered?: () => void,
+): Promise<string> {
   const report = await gather(run, sequence);
   run.ledger.add('made');
   onGathered?.();
@@ -325,7 +330,8 @@ async function restUntilNext(run: Run, delivery: Delivery, beganMs: number): Pro
   let saidMs = periodMs;
   while (!stop.aborted) {
     const askedMs = delivery.nextReportAfterMs() ?? 0;
-    if (askedMs > saidMs) logger.info({ askedMs, periodMs }, 'The collector asks for a longer time until the next report.');
+    if (askedMs > saidMs)
+      logger.info({ askedMs, periodMs }, 'The collector asks for a longer time until the next report.');
     saidMs = Math.max(saidMs, askedMs);
     const leftMs = beganMs + Math.max(ownMs, askedMs > periodMs ? askedMs * askedSpread : 0) - clock.now().getTime();
     if (leftMs <= 0) return;

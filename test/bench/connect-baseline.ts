@@ -1,7 +1,5 @@
 import http2 from 'node:http2';
-
 import { connectNodeAdapter } from '@connectrpc/connect-node';
-
 import { CollectorService, Outcome } from '../../gen/spartakus/collector/v1/collector_service_pb.js';
 import { listen } from '../support/listen.ts';
 
@@ -11,7 +9,8 @@ const handler = connectNodeAdapter({
     router.service(CollectorService, {
       submitReport: ({ report }) => ({ receipt: { reportId: report?.reportId ?? '', outcome: Outcome.STORED } }),
       async *streamReports(requests) {
-        for await (const { report } of requests) yield { receipt: { reportId: report?.reportId ?? '', outcome: Outcome.STORED } };
+        for await (const { report } of requests)
+          yield { receipt: { reportId: report?.reportId ?? '', outcome: Outcome.STORED } };
       },
     });
   },

@@ -7,10 +7,11 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import process from 'node:process';
 import { fileURLToPath } from 'node:url';
-
 import { create, toBinary } from '@bufbuild/protobuf';
-
-import { StreamReportsRequestSchema, SubmitReportRequestSchema } from '../../gen/spartakus/collector/v1/collector_service_pb.js';
+import {
+  StreamReportsRequestSchema,
+  SubmitReportRequestSchema,
+} from '../../gen/spartakus/collector/v1/collector_service_pb.js';
 import { encodeGrpcFrame } from '../../src/collector/serve/rpc/grpc-frames.ts';
 import { legacyJson } from '../contract/protocols.ts';
 import { makeReport } from '../contract/report-sink.ts';
@@ -33,7 +34,11 @@ interface Server {
 }
 
 async function startServer(args: readonly string[], pattern: RegExp): Promise<Server> {
-  const child = spawn(process.execPath, args, { cwd: ROOT, env: { PATH: process.env['PATH'] }, stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(process.execPath, args, {
+    cwd: ROOT,
+    env: { PATH: process.env['PATH'] },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
   const exited = once(child, 'exit');
   let text = '';
   const url = await new Promise<string>((resolve, reject) => {
@@ -58,7 +63,10 @@ async function startServer(args: readonly string[], pattern: RegExp): Promise<Se
 }
 
 const startCollector = (database: string, ...flags: string[]): Promise<Server> =>
-  startServer(['dist/main.js', 'collector', '--host=127.0.0.1', '--port=0', `--database=${database}`, ...OPEN, ...flags], /"url":"(http:[^"]+)"/);
+  startServer(
+    ['dist/main.js', 'collector', '--host=127.0.0.1', '--port=0', `--database=${database}`, ...OPEN, ...flags],
+    /"url":"(http:[^"]+)"/,
+  );
 
 async function cpuMs(pid: number): Promise<number> {
   const fields = (await readFile(`/proc/${pid}/stat`, 'utf8')).replace(/^.*\) /, '').split(' ');
@@ -108,7 +116,9 @@ const sendUnary: Load = async (url, count) => {
   const bodies = Array.from({ length: count }, () =>
     encodeGrpcFrame(toBinary(SubmitReportRequestSchema, create(SubmitReportRequestSchema, { report: makeReport() }))),
   );
-  const heard = await sendAll(count, (index) => unary(sessions[index % CONNECTIONS] as http2.ClientHttp2Session, bodies[index] as Buffer));
+  const heard = await sendAll(count, (index) =>
+    unary(sessions[index % CONNECTIONS] as http2.ClientHttp2Session, bodies[index] as Buffer),
+  );
   for (const session of sessions) session.close();
   return heard;
 };
@@ -121,7 +131,9 @@ const sendStream: Load = async (url, count) => {
   const status = once(stream, 'trailers') as Promise<[http2.IncomingHttpHeaders]>;
   for (let sent = 0; sent < count; sent += 100) {
     const frames = Array.from({ length: 100 }, () =>
-      encodeGrpcFrame(toBinary(StreamReportsRequestSchema, create(StreamReportsRequestSchema, { report: makeReport() }))),
+      encodeGrpcFrame(
+        toBinary(StreamReportsRequestSchema, create(StreamReportsRequestSchema, { report: makeReport() })),
+      ),
     );
     if (!stream.write(Buffer.concat(frames))) await once(stream, 'drain');
   }
@@ -139,10 +151,14 @@ const sendJson: Load = async (url, count) => {
     count,
     (index) =>
       new Promise((resolve, reject) => {
-        const request = http.request(`${url}/api/v1`, { method: 'POST', agent, headers: { 'content-type': 'application/json' } }, (response) => {
-          response.resume();
-          response.on('end', () => resolve(response.statusCode === 204 ? '0' : String(response.statusCode)));
-        });
+        const request = http.request(
+          `${url}/api/v1`,
+          { method: 'POST', agent, headers: { 'content-type': 'application/json' } },
+          (response) => {
+            response.resume();
+            response.on('end', () => resolve(response.statusCode === 204 ? '0' : String(response.statusCode)));
+          },
+        );
         request.on('error', reject);
         request.end(bodies[index]);
       }),
@@ -163,14 +179,18 @@ async function measure(server: Server, load: Load, expected: string): Promise<Fi
   const heard = await load(server.url, REPORTS);
   const seconds = (performance.now() - start) / 1000;
   // A token bucket that refuses lets one through a second.
-  if ((heard.get(expected) ?? 0) < 0.99 * REPORTS) throw new Error(`expected ${REPORTS} answers of status ${expected}, heard ${JSON.stringify([...heard])}`);
-  return { cpuMicroseconds: ((await cpuMs(server.pid)) - before) * 1000 / REPORTS, perSecond: REPORTS / seconds };
+  if ((heard.get(expected) ?? 0) < 0.99 * REPORTS)
+    throw new Error(`expected ${REPORTS} answers of status ${expected}, heard ${JSON.stringify([...heard])}`);
+  return { cpuMicroseconds: (((await cpuMs(server.pid)) - before) * 1000) / REPORTS, perSecond: REPORTS / seconds };
 }
 
 const say = (name: string, { cpuMicroseconds, perSecond }: Figures, note = ''): void => {
-  process.stdout.write(`${name.padEnd(52)} ${cpuMicroseconds.toFixed(1).padStart(8)} ${perSecond.toFixed(0).padStart(9)}  ${note}\n`);
+  process.stdout.write(
+    `${name.padEnd(52)} ${cpuMicroseconds.toFixed(1).padStart(8)} ${perSecond.toFixed(0).padStart(9)}  ${note}\n`,
+  );
 };
-const ratio = (ours: Figures, theirs: Figures): string => `${(ours.cpuMicroseconds / theirs.cpuMicroseconds).toFixed(2)} of the baseline's CPU`;
+const ratio = (ours: Figures, theirs: Figures): string =>
+  `${(ours.cpuMicroseconds / theirs.cpuMicroseconds).toFixed(2)} of the baseline's CPU`;
 
 process.stdout.write(`${REPORTS} reports a line\n${'road'.padEnd(52)}   CPU us reports/s\n`);
 const baseline = await startServer(['test/bench/connect-baseline.ts'], /^(\d+)$/m);

@@ -2,10 +2,13 @@ import { readFile } from 'node:fs/promises';
 import https from 'node:https';
 import type { AddressInfo } from 'node:net';
 import process from 'node:process';
-
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
-
-import { NodeListSchema, NodeSchema, PartialObjectMetadataSchema, UnknownSchema } from '../../gen/spartakus/kubernetes/v1/kubernetes_pb.js';
+import {
+  NodeListSchema,
+  NodeSchema,
+  PartialObjectMetadataSchema,
+  UnknownSchema,
+} from '../../gen/spartakus/kubernetes/v1/kubernetes_pb.js';
 
 /**
  * A kube-apiserver of as many nodes as the first argument says, in a process of its own: the captured nodes over and over, with every
@@ -17,8 +20,12 @@ const fixture = (name: string): Promise<Buffer> => readFile(new URL(`../fixtures
 const pages = [await fixture('kubernetes/nodes-page1.pb'), await fixture('kubernetes/nodes-page2.pb')];
 const jsonPages = [await fixture('kubernetes/nodes-page1.json'), await fixture('kubernetes/nodes-page2.json')];
 // Fields that the message does not declare are kept as they are, so that a page weighs what it weighs.
-const captured = pages.flatMap((body) => fromBinary(NodeListSchema, fromBinary(UnknownSchema, body.subarray(4)).raw).items);
-const capturedJson = jsonPages.flatMap((body) => (JSON.parse(body.toString()) as { items: { metadata: { name: string } }[] }).items);
+const captured = pages.flatMap(
+  (body) => fromBinary(NodeListSchema, fromBinary(UnknownSchema, body.subarray(4)).raw).items,
+);
+const capturedJson = jsonPages.flatMap(
+  (body) => (JSON.parse(body.toString()) as { items: { metadata: { name: string } }[] }).items,
+);
 
 function wrap(raw: Uint8Array): Buffer {
   return Buffer.concat([Buffer.from('k8s\0'), toBinary(UnknownSchema, create(UnknownSchema, { raw }))]);
@@ -58,18 +65,28 @@ page('json', 0, count);
 const kubeSystem = wrap(
   toBinary(
     PartialObjectMetadataSchema,
-    create(PartialObjectMetadataSchema, { metadata: { name: 'kube-system', uid: '70cf978e-1be3-400e-bcc8-773a980e7485' } }),
+    create(PartialObjectMetadataSchema, {
+      metadata: { name: 'kube-system', uid: '70cf978e-1be3-400e-bcc8-773a980e7485' },
+    }),
   ),
 );
 
-const server = https.createServer({ cert: await fixture('tls/server.crt'), key: await fixture('tls/server.key') }, (request, response) => {
-  const url = new URL(request.url ?? '/', 'https://localhost');
-  const json = !(request.headers.accept ?? '').includes('protobuf');
-  const send = (body: Buffer | string, contentType: string): void => void response.writeHead(200, { 'content-type': contentType }).end(body);
-  if (url.pathname === '/version') send('{"gitVersion": "v1.31.4"}', 'application/json');
-  else if (url.pathname === '/api/v1/nodes') {
-    const body = page(json ? 'json' : 'protobuf', Number(url.searchParams.get('continue') ?? 0), Number(url.searchParams.get('limit') ?? count));
-    send(body, json ? 'application/json' : 'application/vnd.kubernetes.protobuf');
-  } else send(kubeSystem, 'application/vnd.kubernetes.protobuf');
-});
+const server = https.createServer(
+  { cert: await fixture('tls/server.crt'), key: await fixture('tls/server.key') },
+  (request, response) => {
+    const url = new URL(request.url ?? '/', 'https://localhost');
+    const json = !(request.headers.accept ?? '').includes('protobuf');
+    const send = (body: Buffer | string, contentType: string): void =>
+      void response.writeHead(200, { 'content-type': contentType }).end(body);
+    if (url.pathname === '/version') send('{"gitVersion": "v1.31.4"}', 'application/json');
+    else if (url.pathname === '/api/v1/nodes') {
+      const body = page(
+        json ? 'json' : 'protobuf',
+        Number(url.searchParams.get('continue') ?? 0),
+        Number(url.searchParams.get('limit') ?? count),
+      );
+      send(body, json ? 'application/json' : 'application/vnd.kubernetes.protobuf');
+    } else send(kubeSystem, 'application/vnd.kubernetes.protobuf');
+  },
+);
 server.listen(0, '127.0.0.1', () => process.stdout.write(`${(server.address() as AddressInfo).port}\n`));

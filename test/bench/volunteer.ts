@@ -26,7 +26,11 @@ interface Measured {
 }
 
 function start(args: readonly string[], env: NodeJS.ProcessEnv = {}) {
-  return spawn(process.execPath, args, { cwd: ROOT, env: { PATH: process.env['PATH'], ...env }, stdio: ['ignore', 'pipe', 'pipe'] });
+  return spawn(process.execPath, args, {
+    cwd: ROOT,
+    env: { PATH: process.env['PATH'], ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
 }
 
 async function firstLine(child: ReturnType<typeof start>, pattern: RegExp): Promise<string> {
@@ -65,26 +69,51 @@ async function medianOf(args: readonly string[], env: NodeJS.ProcessEnv): Promis
   };
 }
 
-const collector = start(['src/main.ts', 'collector', '--port=0', '--console-listen=off', '--host=127.0.0.1', '--database=stdout', '--max-report-size=16Mi']);
+const collector = start([
+  'src/main.ts',
+  'collector',
+  '--port=0',
+  '--console-listen=off',
+  '--host=127.0.0.1',
+  '--database=stdout',
+  '--max-report-size=16Mi',
+]);
 const collectorHost = await firstLine(collector, /"url":"http:\/\/([^"]+)"/);
 const work = await mkdtemp(path.join(tmpdir(), 'spartakus-bench-'));
 try {
   await writeFile(path.join(work, 'token'), 'bench');
   await writeFile(path.join(work, 'ca.crt'), await readFile(path.join(ROOT, 'test/fixtures/tls/ca.crt')));
-  process.stdout.write(`median of ${RUNS} runs\n nodes  program                        CPU s      peak MiB   sent s     allowed (CPU s, MiB, s)\n`);
+  process.stdout.write(
+    `median of ${RUNS} runs\n nodes  program                        CPU s      peak MiB   sent s     allowed (CPU s, MiB, s)\n`,
+  );
   for (const { nodes, ...allowed } of SIZES) {
     const server = start(['test/bench/kube-server.ts', String(nodes)]);
     const port = await firstLine(server, /^(\d+)$/m);
-    const env = { KUBERNETES_SERVICE_HOST: '127.0.0.1', KUBERNETES_SERVICE_PORT: port, KUBECONFIG: path.join(work, 'kubeconfig') };
+    const env = {
+      KUBERNETES_SERVICE_HOST: '127.0.0.1',
+      KUBERNETES_SERVICE_PORT: port,
+      KUBECONFIG: path.join(work, 'kubeconfig'),
+    };
     await writeFile(env.KUBECONFIG, kubeconfig(port, path.join(work, 'ca.crt')));
-    const volunteer = ['dist/main.js', 'volunteer', '--cluster-id=bench', '--period=0', `--database=grpc://${collectorHost}`, `--service-account-dir=${work}`];
+    const volunteer = [
+      'dist/main.js',
+      'volunteer',
+      '--cluster-id=bench',
+      '--period=0',
+      `--database=grpc://${collectorHost}`,
+      `--service-account-dir=${work}`,
+    ];
     const ours = await medianOf(volunteer, env);
     const baseline = await medianOf(['test/bench/client-node-baseline.ts'], { KUBECONFIG: env.KUBECONFIG });
     const row = (name: string, { cpuSeconds, peakMiB, sentSeconds }: Measured, tail: string): void => {
       const cells = [cpuSeconds, peakMiB, sentSeconds].map((value) => value.toFixed(value < 10 ? 2 : 0).padEnd(10));
       process.stdout.write(`${String(nodes).padStart(6)}  ${name.padEnd(30)} ${cells.join(' ')} ${tail}\n`);
     };
-    row('volunteer', ours, [allowed.cpuSeconds, allowed.peakMiB, allowed.sentSeconds].map((value) => value ?? '-').join(', '));
+    row(
+      'volunteer',
+      ours,
+      [allowed.cpuSeconds, allowed.peakMiB, allowed.sentSeconds].map((value) => value ?? '-').join(', '),
+    );
     row('baseline: client-node, JSON', baseline, '(sends nothing)');
     row('volunteer / baseline', ratio(ours, baseline), '');
     server.kill();

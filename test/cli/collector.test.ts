@@ -1,5 +1,4 @@
 import { expect, test } from 'vitest';
-
 import { collectorCommand } from '../../src/cli/collector.ts';
 import { runCommand } from '../support/run-command.ts';
 
@@ -25,7 +24,13 @@ test('a console that other machines reach is refused without tokens, by its flag
 });
 
 test('a file that cannot be read is a clear error, and exit code 1', async () => {
-  const { code, stderr } = await runCommand(collectorCommand, ['--port=0', '--console-listen=off', '--database=stdout', '--tls-cert=/nonexistent/a', '--tls-key=/nonexistent/b']);
+  const { code, stderr } = await runCommand(collectorCommand, [
+    '--port=0',
+    '--console-listen=off',
+    '--database=stdout',
+    '--tls-cert=/nonexistent/a',
+    '--tls-key=/nonexistent/b',
+  ]);
 
   expect(code).toBe(1);
   expect(stderr).toMatch(/^spartakus collector: --tls-cert \/nonexistent\/a: cannot be read \(ENOENT/);

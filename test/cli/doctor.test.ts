@@ -1,20 +1,20 @@
 import { randomBytes } from 'node:crypto';
-import { PassThrough } from 'node:stream';
 import path from 'node:path';
+import { PassThrough } from 'node:stream';
 import { ServerCredentials } from '@grpc/grpc-js';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { doctorCommand } from '../../src/cli/doctor.ts';
-import { systemClock } from '../../src/runtime/clock.ts';
 import { startCollector } from '../../src/collector/collector.ts';
 import { NO_ACCESS } from '../../src/delivery/client-credentials.ts';
+import { systemClock } from '../../src/runtime/clock.ts';
 import { checkCollector } from '../../src/volunteer/doctor/check-collector.ts';
 import { TEST_LIMITS } from '../support/collector.ts';
 import { withFiles } from '../support/files.ts';
 import { startGrpcCollector } from '../support/grpc-collector.ts';
 import { openServiceAccount, readFixture, startKubeApi } from '../support/kube-api.ts';
 import type { KubeApi, KubeApiOptions, ServiceAccount } from '../support/kube-api.ts';
-import { runCommand } from '../support/run-command.ts';
 import { runProgram } from '../support/program.ts';
+import { runCommand } from '../support/run-command.ts';
 
 const closers: (() => unknown)[] = [];
 let account: ServiceAccount;
@@ -38,7 +38,17 @@ async function startApi(options: KubeApiOptions = {}): Promise<KubeApi> {
 async function startHealthy(): Promise<string> {
   const say = () => undefined;
   const collector = await startCollector(
-    { port: 0, host: '127.0.0.1', database: 'stdout', storeTimeoutMs: 1000, shutdownGraceMs: 100, limits: TEST_LIMITS, recordPeer: 'none', trustedProxies: [], keepCountry: false },
+    {
+      port: 0,
+      host: '127.0.0.1',
+      database: 'stdout',
+      storeTimeoutMs: 1000,
+      shutdownGraceMs: 100,
+      limits: TEST_LIMITS,
+      recordPeer: 'none',
+      trustedProxies: [],
+      keepCountry: false,
+    },
     {
       clock: systemClock,
       randomBytes,
@@ -100,7 +110,9 @@ test('a right that is missing is a warning that says which rule to grant, for th
   const { code, lines } = await doctor(await startApi({ forbidden: ['/api/v1/pods'] }), '--collect=nodes,workloads');
 
   expect(lines.filter((line) => !line.startsWith('ok'))).toStrictEqual([
-    expect.stringMatching(/^warn {2}list pods: .*Grant the rule \{apiGroups: \[""\], resources: \[pods\], verbs: \[list\]\}.*"not permitted"/),
+    expect.stringMatching(
+      /^warn {2}list pods: .*Grant the rule \{apiGroups: \[""\], resources: \[pods\], verbs: \[list\]\}.*"not permitted"/,
+    ),
   ]);
   expect(code).toBe(0);
 });
@@ -113,7 +125,10 @@ test('the key of ids that cannot be read is a failure, for without it there is n
 });
 
 test('a cluster of which nothing can be read is a failure', async () => {
-  const { code, lines } = await doctor(await startApi({ forbidden: ['/version', '/api/v1/namespaces'] }), '--collect=namespaces');
+  const { code, lines } = await doctor(
+    await startApi({ forbidden: ['/version', '/api/v1/namespaces'] }),
+    '--collect=namespaces',
+  );
 
   expect(lines).toContainEqual(expect.stringMatching(/^FAIL {2}Kubernetes rights: /));
   expect(code).toBe(1);
@@ -127,9 +142,13 @@ test('a token that is not let in, an API that does not answer, and a kubeconfig 
   const unreadable = await doctor(api, '--kubeconfig=/nonexistent');
 
   expect([refused.code, away.code, unreadable.code]).toStrictEqual([1, 1, 1]);
-  expect(refused.lines).toContainEqual(expect.stringMatching(/^FAIL {2}Kubernetes API: .*401 Unauthorized.*not expired/));
+  expect(refused.lines).toContainEqual(
+    expect.stringMatching(/^FAIL {2}Kubernetes API: .*401 Unauthorized.*not expired/),
+  );
   expect(away.lines).toContainEqual(expect.stringMatching(/^FAIL {2}Kubernetes API: .*ECONNREFUSED/));
-  expect(unreadable.lines).toContainEqual(expect.stringMatching(/^FAIL {2}Kubernetes API: --kubeconfig \/nonexistent: cannot be read/));
+  expect(unreadable.lines).toContainEqual(
+    expect.stringMatching(/^FAIL {2}Kubernetes API: --kubeconfig \/nonexistent: cannot be read/),
+  );
 });
 
 test.each([
@@ -154,12 +173,17 @@ test('a collector whose certificate is of an unknown CA is a failure of TLS', as
 });
 
 test('a collector over TLS is checked against the CAs that are given', async () => {
-  const server = ServerCredentials.createSsl(null, [{ cert_chain: await readFixture('tls/server.crt'), private_key: await readFixture('tls/server.key') }]);
+  const server = ServerCredentials.createSsl(null, [
+    { cert_chain: await readFixture('tls/server.crt'), private_key: await readFixture('tls/server.key') },
+  ]);
   const collector = await startGrpcCollector(server);
   closers.push(() => collector.close());
   const check = async (ca: string) => {
     const found: string[] = [];
-    for await (const { status, name } of checkCollector(`grpcs://127.0.0.1:${collector.port}`, { env: {}, access: { ...NO_ACCESS, ca: await readFixture(ca) } })) {
+    for await (const { status, name } of checkCollector(`grpcs://127.0.0.1:${collector.port}`, {
+      env: {},
+      access: { ...NO_ACCESS, ca: await readFixture(ca) },
+    })) {
       found.push(`${status} ${name}`);
     }
     return found;
@@ -191,7 +215,11 @@ test('the proxy is named without its password, and its name is what DNS is asked
   const api = await startApi();
   const env = { ...api.env, https_proxy: 'http://user:hunter2@proxy.invalid:3128' };
 
-  const { stdout } = await runCommand(doctorCommand, [`--service-account-dir=${account.dir}`, '--database=grpc://collector.example.com'], env);
+  const { stdout } = await runCommand(
+    doctorCommand,
+    [`--service-account-dir=${account.dir}`, '--database=grpc://collector.example.com'],
+    env,
+  );
 
   expect(stdout).toContain('ok    proxy: http://proxy.invalid:3128, from $https_proxy\n');
   expect(stdout).toContain('FAIL  DNS: proxy.invalid has no address');
@@ -201,7 +229,12 @@ test('the proxy is named without its password, and its name is what DNS is asked
 test('files that cannot be used are told in their own lines', async () => {
   await withFiles({ 'bad/e.json': 'not JSON', file: '', key: 'short', 'spool/schema-version': 'two' }, async (dir) => {
     const api = await startApi();
-    const bad = await doctor(api, `--extensions=${dir}/bad/e.json`, `--id-key-file=${dir}/key`, `--spool-dir=${dir}/file/spool`);
+    const bad = await doctor(
+      api,
+      `--extensions=${dir}/bad/e.json`,
+      `--id-key-file=${dir}/key`,
+      `--spool-dir=${dir}/file/spool`,
+    );
     const half = await doctor(api, `--extensions=${dir}/bad`, `--spool-dir=${dir}/spool`);
 
     expect(bad.lines.slice(0, 3)).toStrictEqual([
@@ -210,7 +243,9 @@ test('files that cannot be used are told in their own lines', async () => {
       expect.stringMatching(/^FAIL {2}extensions: .*is not JSON/),
     ]);
     expect(half.lines.slice(0, 3)).toStrictEqual([
-      expect.stringContaining(`FAIL  spool: ${path.join(dir, 'spool', 'schema-version')}: "two" is not a schema version`),
+      expect.stringContaining(
+        `FAIL  spool: ${path.join(dir, 'spool', 'schema-version')}: "two" is not a schema version`,
+      ),
       expect.stringMatching(/^ok {4}extensions: .* holds 0/),
       expect.stringMatching(/^warn {2}extensions: .*is not JSON/),
     ]);

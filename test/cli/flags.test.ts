@@ -1,7 +1,6 @@
 import { expect, test } from 'vitest';
-
-import { describeFlags, parseFlags } from '../../src/cli/flags.ts';
 import { flagsTable } from '../../src/cli/flags-page.ts';
+import { describeFlags, parseFlags } from '../../src/cli/flags.ts';
 import { parsePort, parseSwitch, parseText } from '../../src/cli/values.ts';
 
 const FLAGS = {
@@ -53,7 +52,9 @@ test('an address with a password is masked wherever it was put', () => {
 });
 
 test('everything that is wrong is told at once, with where it came from', () => {
-  const { errors } = parseFlags(FLAGS, ['word', '--nmae=x', '-p', '--loud=maybe', '--constructor=x', '--note'], { SPARTAKUS_LISTEN_PORT: 'x' });
+  const { errors } = parseFlags(FLAGS, ['word', '--nmae=x', '-p', '--loud=maybe', '--constructor=x', '--note'], {
+    SPARTAKUS_LISTEN_PORT: 'x',
+  });
 
   expect(errors).toStrictEqual([
     'unexpected argument "word"',
@@ -76,7 +77,10 @@ test('the help text has a line a flag, and no line is wider than a terminal', ()
 
   const lines = describeFlags(long).split('\n');
 
-  expect(lines.slice(0, 2)).toStrictEqual(['  --listen-port PORT  Where to listen. (default 80)', '  --name TEXT         Who it is.']);
+  expect(lines.slice(0, 2)).toStrictEqual([
+    '  --listen-port PORT  Where to listen. (default 80)',
+    '  --name TEXT         Who it is.',
+  ]);
   expect(Math.max(...lines.map((line) => line.length))).toBeLessThanOrEqual(110);
 });
 

@@ -20,7 +20,11 @@ afterEach(async () => {
 });
 
 const run = (...args: string[]) =>
-  runCommand(volunteerCommand, ['--cluster-id=c', '--period=0', `--service-account-dir=${account.dir}`, ...args], api.env);
+  runCommand(
+    volunteerCommand,
+    ['--cluster-id=c', '--period=0', `--service-account-dir=${account.dir}`, ...args],
+    api.env,
+  );
 
 /** The report that is printed. */
 async function printed(...args: string[]) {
@@ -68,7 +72,13 @@ test('--cluster-id auto prints the same UUID each time', async () => {
 test('every flag that is wrong is told at once, and no request is made', async () => {
   await withFiles({ short: 'fifteen bytes..' }, async (dir) => {
     const key = path.join(dir, 'short');
-    const wrong = ['--collect=nodes,pods', '--omit=clusterID', '--schema-version=99', '--node-id=sha1', `--id-key-file=${key}`];
+    const wrong = [
+      '--collect=nodes,pods',
+      '--omit=clusterID',
+      '--schema-version=99',
+      '--node-id=sha1',
+      `--id-key-file=${key}`,
+    ];
 
     await expect(errors(...wrong)).resolves.toStrictEqual([
       'spartakus volunteer: --collect "pods" is nothing that can be collected: use nodes, extensions, namespaces, workloads, lifetimes',
@@ -88,13 +98,19 @@ test('an unknown path of --omit is an error that says what is meant', async () =
 
 test('extensions that are named and not given, or given and not named, are an error', async () => {
   await withFiles({ e: '{}' }, async (dir) => {
-    await expect(errors('--collect=extensions')).resolves.toStrictEqual(['spartakus volunteer: --collect extensions needs --extensions PATH']);
-    await expect(errors('--collect=nodes', `--extensions=${dir}`)).resolves.toStrictEqual([expect.stringContaining('--collect does not name extensions')]);
+    await expect(errors('--collect=extensions')).resolves.toStrictEqual([
+      'spartakus volunteer: --collect extensions needs --extensions PATH',
+    ]);
+    await expect(errors('--collect=nodes', `--extensions=${dir}`)).resolves.toStrictEqual([
+      expect.stringContaining('--collect does not name extensions'),
+    ]);
   });
 });
 
 test('version 1 is not for gRPC, which sends the id of the report, and that is newer', async () => {
-  await expect(errors('--schema-version=1', '--database=grpc://collector')).resolves.toStrictEqual([expect.stringContaining('--schema-version 1 has no reportID')]);
+  await expect(errors('--schema-version=1', '--database=grpc://collector')).resolves.toStrictEqual([
+    expect.stringContaining('--schema-version 1 has no reportID'),
+  ]);
 });
 
 test('a key file that is not there is an error', async () => {

@@ -1,7 +1,14 @@
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-
-import { parseBytes, parseChoice, parseDurationMs, parseListen, parsePort, parseSwitch, parseText } from '../../src/cli/values.ts';
+import {
+  parseBytes,
+  parseChoice,
+  parseDurationMs,
+  parseListen,
+  parsePort,
+  parseSwitch,
+  parseText,
+} from '../../src/cli/values.ts';
 
 describe('a duration is what Go takes for one', () => {
   // From the tests of Go's time.ParseDuration: https://github.com/golang/go/blob/master/src/time/time_test.go
@@ -31,12 +38,27 @@ describe('a duration is what Go takes for one', () => {
     expect(parseDurationMs(text)).toBeCloseTo(ms, 6);
   });
 
-  test.each(['', '3', '-', 's', '.', '-.', '.s', '+.s', '1d', '5 s', '-5s', 'x', '3000x', '1h 2m', 'NaN', 'Infinity', '0x10s'])(
-    '%j is none',
-    (text) => {
-      expect(() => parseDurationMs(text)).toThrow(`${JSON.stringify(text)} is not a duration`);
-    },
-  );
+  test.each([
+    '',
+    '3',
+    '-',
+    's',
+    '.',
+    '-.',
+    '.s',
+    '+.s',
+    '1d',
+    '5 s',
+    '-5s',
+    'x',
+    '3000x',
+    '1h 2m',
+    'NaN',
+    'Infinity',
+    '0x10s',
+  ])('%j is none', (text) => {
+    expect(() => parseDurationMs(text)).toThrow(`${JSON.stringify(text)} is not a duration`);
+  });
 
   test('hours, minutes and seconds add up', () => {
     const part = fc.nat(10_000);
@@ -64,7 +86,8 @@ test.each(['', '0', '-1', '4M', '4MB', '4 Mi', '1.5Mi', 'Mi', '99999999999999999
 
 test('a port is a whole number up to 65535', () => {
   expect([parsePort('0'), parsePort('8080'), parsePort('65535')]).toStrictEqual([0, 8080, 65_535]);
-  for (const text of ['', '-1', '65536', '80a', '1e3', ' 80', '0x50']) expect(() => parsePort(text)).toThrow('is not a port');
+  for (const text of ['', '-1', '65536', '80a', '1e3', ' 80', '0x50'])
+    expect(() => parsePort(text)).toThrow('is not a port');
 });
 
 test('a text is not empty, a switch is true or false, a choice is one of its words', () => {
@@ -88,7 +111,20 @@ describe('an address to listen on', () => {
     expect(parseListen(text)).toStrictEqual(address);
   });
 
-  test.each(['8081', '127.0.0.1', '127.0.0.1:', '127.0.0.1:65536', '::1:8081', '[127.0.0.1]:80', '[]:80', 'example.com:80', '127.1:80', 'x:y:80', '127.0.0.1:8 ', 'Off'])('%j is none', (text) => {
+  test.each([
+    '8081',
+    '127.0.0.1',
+    '127.0.0.1:',
+    '127.0.0.1:65536',
+    '::1:8081',
+    '[127.0.0.1]:80',
+    '[]:80',
+    'example.com:80',
+    '127.1:80',
+    'x:y:80',
+    '127.0.0.1:8 ',
+    'Off',
+  ])('%j is none', (text) => {
     expect(() => parseListen(text)).toThrow(`${JSON.stringify(text)} is not an address and a port`);
   });
 });

@@ -1,11 +1,10 @@
 import { create } from '@bufbuild/protobuf';
 import { Code } from '@connectrpc/connect';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-
 import { ExtensionSchema, type Report } from '../../gen/spartakus/report/v1/report_pb.js';
 import type { Limits } from '../../src/collector/serve/admission/limits.ts';
-import { makeReport } from './report-sink.ts';
 import { type Client, type Heard, sendLegacy, WAYS_IN } from './protocols.ts';
+import { makeReport } from './report-sink.ts';
 
 /** A collector with limits, and a database that can be made to stand still. */
 export interface LimitedCollector {
@@ -16,7 +15,11 @@ export interface LimitedCollector {
   close(): Promise<void>;
 }
 
-const CODE_BY_STATUS: Readonly<Record<number, Code>> = { 413: Code.ResourceExhausted, 429: Code.ResourceExhausted, 503: Code.Unavailable };
+const CODE_BY_STATUS: Readonly<Record<number, Code>> = {
+  413: Code.ResourceExhausted,
+  429: Code.ResourceExhausted,
+  503: Code.Unavailable,
+};
 
 /** The road of the ancestors, as a client like the others. */
 const LEGACY = {
@@ -45,7 +48,9 @@ const LATER = { ...TOO_MUCH, retryAfterMs: expect.any(Number) as number };
 function padded(bytes: number): Report {
   const report = makeReport();
   // Noise, so that it is as long when it is compressed.
-  const value = Array.from({ length: bytes / 8 }, () => Math.random().toString(36).slice(2, 10).padEnd(8, '0')).join('');
+  const value = Array.from({ length: bytes / 8 }, () => Math.random().toString(36).slice(2, 10).padEnd(8, '0')).join(
+    '',
+  );
   report.extensions = [create(ExtensionSchema, { name: 'padding', value })];
   return report;
 }
@@ -55,7 +60,11 @@ const WAYS = [...WAYS_IN, LEGACY];
 /** What every limit that a client can see looks like, by every way in. */
 export function limitsContract(name: string, open: (limits: Partial<Limits>) => Promise<LimitedCollector>): void {
   /** A collector with these limits, and a client of each test's own. */
-  const describeLimits = (what: string, limits: Partial<Limits>, tests: (collector: () => LimitedCollector, connect: (way: (typeof WAYS)[number]) => Client) => void): void => {
+  const describeLimits = (
+    what: string,
+    limits: Partial<Limits>,
+    tests: (collector: () => LimitedCollector, connect: (way: (typeof WAYS)[number]) => Client) => void,
+  ): void => {
     describe(`${what}, before ${name}`, () => {
       let collector: LimitedCollector;
       const clients: Client[] = [];
@@ -78,38 +87,48 @@ export function limitsContract(name: string, open: (limits: Partial<Limits>) => 
   };
 
   describeLimits('a small limit of size', { maxProtobufBytes: 20_000, maxJsonBytes: 20_000 }, (_collector, connect) => {
-    test.each(WAYS)('a message that is larger than allowed once it is decompressed is refused for good, by $name', async (way) => {
-      const client = connect(way);
-      const bomb = makeReport();
-      bomb.extensions = [create(ExtensionSchema, { name: 'zeros', value: '0'.repeat(1_000_000) })];
+    test.each(WAYS)(
+      'a message that is larger than allowed once it is decompressed is refused for good, by $name',
+      async (way) => {
+        const client = connect(way);
+        const bomb = makeReport();
+        bomb.extensions = [create(ExtensionSchema, { name: 'zeros', value: '0'.repeat(1_000_000) })];
 
-      const heard = await client.send(bomb);
+        const heard = await client.send(bomb);
 
-      expect(heard).toMatchObject(TOO_MUCH);
-      expect(heard).not.toHaveProperty('retryAfterMs');
-      await expect(client.send(makeReport())).resolves.toMatchObject({ outcome: 'stored' });
-    });
+        expect(heard).toMatchObject(TOO_MUCH);
+        expect(heard).not.toHaveProperty('retryAfterMs');
+        await expect(client.send(makeReport())).resolves.toMatchObject({ outcome: 'stored' });
+      },
+    );
   });
 
   describeLimits('room for four reports', { maxPendingReports: 4 }, (collector, connect) => {
-    test.each(WAYS)('one report more than may wait for the database is refused for now, and those that wait are stored, by $name', async (way) => {
-      const client = connect(way);
-      // Behind whatever the test before has left.
-      await client.send(makeReport());
-      collector().holdDatabase();
-      // More than there is room for: which of them come in is the network's choice.
-      const waiting = Array.from({ length: 8 }, () => sendLegacy(collector().url, makeReport()));
-      const report = makeReport();
-      let heard: Heard | undefined;
-      await expect.poll(async () => (heard = await Promise.race([client.send(report), tick()]))?.outcome).toBe('refused');
-      await collector().releaseDatabase();
+    test.each(WAYS)(
+      'one report more than may wait for the database is refused for now, and those that wait are stored, by $name',
+      async (way) => {
+        const client = connect(way);
+        // Behind whatever the test before has left.
+        await client.send(makeReport());
+        collector().holdDatabase();
+        // More than there is room for: which of them come in is the network's choice.
+        const waiting = Array.from({ length: 8 }, () => sendLegacy(collector().url, makeReport()));
+        const report = makeReport();
+        let heard: Heard | undefined;
+        await expect
+          .poll(async () => (heard = await Promise.race([client.send(report), tick()]))?.outcome)
+          .toBe('refused');
+        await collector().releaseDatabase();
 
-      expect(heard).toMatchObject(LATER);
-      const statuses = (await Promise.all(waiting)).map(({ status }) => status);
-      expect(new Set(statuses)).toStrictEqual(new Set([204, 429]));
-      expect(statuses.filter((status) => status === 204).length).toBeLessThanOrEqual(4);
-      await expect(client.send(report)).resolves.toMatchObject({ outcome: expect.stringMatching('stored|duplicate') as string });
-    });
+        expect(heard).toMatchObject(LATER);
+        const statuses = (await Promise.all(waiting)).map(({ status }) => status);
+        expect(new Set(statuses)).toStrictEqual(new Set([204, 429]));
+        expect(statuses.filter((status) => status === 204).length).toBeLessThanOrEqual(4);
+        await expect(client.send(report)).resolves.toMatchObject({
+          outcome: expect.stringMatching('stored|duplicate') as string,
+        });
+      },
+    );
   });
 
   describeLimits('a request a second', { requestsPerSecondPerAddress: 1 }, (_collector, connect) => {
@@ -119,13 +138,16 @@ export function limitsContract(name: string, open: (limits: Partial<Limits>) => 
   });
 
   describeLimits('two reports an hour', { reportsPerHourPerCluster: 2 }, (_collector, connect) => {
-    test.each(WAYS)('a cluster that sends more than it may is refused for now, and others are not, by $name', async (way) => {
-      const client = connect(way);
-      const sameCluster = (): Report => Object.assign(makeReport(), { clusterId: `same, by ${way.name}` });
+    test.each(WAYS)(
+      'a cluster that sends more than it may is refused for now, and others are not, by $name',
+      async (way) => {
+        const client = connect(way);
+        const sameCluster = (): Report => Object.assign(makeReport(), { clusterId: `same, by ${way.name}` });
 
-      await expect(untilRefused(client, sameCluster)).resolves.toMatchObject(LATER);
-      await expect(client.send(makeReport())).resolves.toMatchObject({ outcome: 'stored' });
-    });
+        await expect(untilRefused(client, sameCluster)).resolves.toMatchObject(LATER);
+        await expect(client.send(makeReport())).resolves.toMatchObject({ outcome: 'stored' });
+      },
+    );
   });
 
   describeLimits('little memory', { maxBodyBytes: 4_000 }, (_collector, connect) => {

@@ -9,7 +9,8 @@ reportSinkContract(
     const store = createMemoryStore();
     return Promise.resolve({
       sink: store,
-      refuse: ({ reportId }, how) => store.refuse(reportId, new SpartakusError(how === 'permanent' ? 'invalid' : 'unavailable', 'no')),
+      refuse: ({ reportId }, how) =>
+        store.refuse(reportId, new SpartakusError(how === 'permanent' ? 'invalid' : 'unavailable', 'no')),
       storedClusterIds: () => Promise.resolve([...store.documents.values()].map(({ clusterID }) => String(clusterID))),
       close: () => store.close(),
     });

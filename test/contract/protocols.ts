@@ -1,9 +1,13 @@
 import { create, fromBinary, toBinary, toJsonString } from '@bufbuild/protobuf';
 import { type Duration, durationMs } from '@bufbuild/protobuf/wkt';
 import { Code, ConnectError, createClient, type Interceptor, type Transport } from '@connectrpc/connect';
-import { compressionGzip, createConnectTransport, createGrpcTransport, createGrpcWebTransport } from '@connectrpc/connect-node';
+import {
+  compressionGzip,
+  createConnectTransport,
+  createGrpcTransport,
+  createGrpcWebTransport,
+} from '@connectrpc/connect-node';
 import * as grpc from '@grpc/grpc-js';
-
 import { RetryInfoSchema } from '../../gen/google/rpc/error_details_pb.js';
 import {
   CollectorService,
@@ -46,7 +50,10 @@ export interface WayIn {
 }
 
 /** The address, and what Node.js' clients and Connect's interceptors make of the access. */
-function transportOptions(baseUrl: string, { tls, token }: ClientAccess = {}): { baseUrl: string; nodeOptions: object; interceptors: Interceptor[] } {
+function transportOptions(
+  baseUrl: string,
+  { tls, token }: ClientAccess = {},
+): { baseUrl: string; nodeOptions: object; interceptors: Interceptor[] } {
   const authorize: Interceptor = (next) => (request) => {
     request.header.set('authorization', `Bearer ${token ?? ''}`);
     return next(request);
@@ -60,10 +67,26 @@ const GZIP = { sendCompression: compressionGzip, compressMinBytes: 0 };
 export const WAYS_IN: readonly WayIn[] = [
   { name: 'grpc-js, unary', json: false, open: openGrpcUnary },
   { name: 'grpc-js, stream', json: false, open: openGrpcStream },
-  { name: 'gRPC from connect', json: false, open: (url, access) => openUnary(createGrpcTransport({ ...transportOptions(url, access) })) },
-  { name: 'gRPC, compressed', json: false, open: (url, access) => openUnary(createGrpcTransport({ ...transportOptions(url, access), ...GZIP })) },
-  { name: 'gRPC with JSON', json: true, open: (url, access) => openUnary(createGrpcTransport({ ...transportOptions(url, access), useBinaryFormat: false })) },
-  { name: 'gRPC stream from connect', json: false, open: (url, access) => openStream(createGrpcTransport({ ...transportOptions(url, access) })) },
+  {
+    name: 'gRPC from connect',
+    json: false,
+    open: (url, access) => openUnary(createGrpcTransport({ ...transportOptions(url, access) })),
+  },
+  {
+    name: 'gRPC, compressed',
+    json: false,
+    open: (url, access) => openUnary(createGrpcTransport({ ...transportOptions(url, access), ...GZIP })),
+  },
+  {
+    name: 'gRPC with JSON',
+    json: true,
+    open: (url, access) => openUnary(createGrpcTransport({ ...transportOptions(url, access), useBinaryFormat: false })),
+  },
+  {
+    name: 'gRPC stream from connect',
+    json: false,
+    open: (url, access) => openStream(createGrpcTransport({ ...transportOptions(url, access) })),
+  },
   ...(['1.1', '2'] as const).flatMap((httpVersion): WayIn[] => [
     {
       name: `gRPC-Web over HTTP/${httpVersion}`,
@@ -73,18 +96,21 @@ export const WAYS_IN: readonly WayIn[] = [
     {
       name: `Connect with protobuf over HTTP/${httpVersion}`,
       json: false,
-      open: (url, access) => openUnary(createConnectTransport({ ...transportOptions(url, access), httpVersion, useBinaryFormat: true })),
+      open: (url, access) =>
+        openUnary(createConnectTransport({ ...transportOptions(url, access), httpVersion, useBinaryFormat: true })),
     },
     {
       name: `Connect with JSON over HTTP/${httpVersion}`,
       json: true,
-      open: (url, access) => openUnary(createConnectTransport({ ...transportOptions(url, access), httpVersion, useBinaryFormat: false })),
+      open: (url, access) =>
+        openUnary(createConnectTransport({ ...transportOptions(url, access), httpVersion, useBinaryFormat: false })),
     },
   ]),
   {
     name: 'Connect stream over HTTP/2',
     json: false,
-    open: (url, access) => openStream(createConnectTransport({ ...transportOptions(url, access), httpVersion: '2', useBinaryFormat: true })),
+    open: (url, access) =>
+      openStream(createConnectTransport({ ...transportOptions(url, access), httpVersion: '2', useBinaryFormat: true })),
   },
 ];
 
@@ -141,7 +167,8 @@ function openStream(transport: Transport): Client {
       };
       const receipts: Receipt[] = [];
       try {
-        for await (const { receipt } of client.streamReports(requests())) if (receipt !== undefined) receipts.push(receipt);
+        for await (const { receipt } of client.streamReports(requests()))
+          if (receipt !== undefined) receipts.push(receipt);
         return heard(receipts[0]);
       } catch (error) {
         // A stream that the collector ended may have brought the receipt before.
@@ -182,12 +209,12 @@ function openGrpcUnary(url: string, access: ClientAccess = {}): Client {
       new Promise((resolve) => {
         client.makeUnaryRequest(
           SUBMIT,
-          (request: Report) => Buffer.from(toBinary(SubmitReportRequestSchema, create(SubmitReportRequestSchema, { report: request }))),
+          (request: Report) =>
+            Buffer.from(toBinary(SubmitReportRequestSchema, create(SubmitReportRequestSchema, { report: request }))),
           (bytes) => fromBinary(SubmitReportResponseSchema, bytes),
           report,
           metadataOf(access),
-          (error, response) =>
-            resolve(error === null ? heard(response?.receipt) : grpcRefusal(error)),
+          (error, response) => resolve(error === null ? heard(response?.receipt) : grpcRefusal(error)),
         );
       }),
     close: () => client.close(),
@@ -201,7 +228,8 @@ function openGrpcStream(url: string, access: ClientAccess = {}): Client {
       new Promise((resolve) => {
         const call = client.makeBidiStreamRequest(
           STREAM,
-          (request: Report) => Buffer.from(toBinary(StreamReportsRequestSchema, create(StreamReportsRequestSchema, { report: request }))),
+          (request: Report) =>
+            Buffer.from(toBinary(StreamReportsRequestSchema, create(StreamReportsRequestSchema, { report: request }))),
           (bytes) => fromBinary(StreamReportsResponseSchema, bytes),
           metadataOf(access),
         );
@@ -221,5 +249,9 @@ export function legacyJson(report: Report): string {
 
 /** Sends a report as `curl` does. */
 export function sendLegacy(url: string, report: Report): Promise<Response> {
-  return fetch(`${url}/api/v1`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: legacyJson(report) });
+  return fetch(`${url}/api/v1`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: legacyJson(report),
+  });
 }

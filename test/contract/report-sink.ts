@@ -53,7 +53,11 @@ function wordFor(outcome: Outcome): string {
 }
 
 /** What every sink promises (see ReportSink), tried on one implementation. */
-export function reportSinkContract(name: string, open: () => Promise<SinkUnderTest>, { duplicates, refusals }: ContractOptions): void {
+export function reportSinkContract(
+  name: string,
+  open: () => Promise<SinkUnderTest>,
+  { duplicates, refusals }: ContractOptions,
+): void {
   describe(`${name}, as every sink`, () => {
     let under: SinkUnderTest;
 
@@ -63,7 +67,8 @@ export function reportSinkContract(name: string, open: () => Promise<SinkUnderTe
 
     afterEach(() => under.close());
 
-    const put = async (...reports: Report[]): Promise<readonly string[]> => (await under.sink.put(reports.map(entryOf))).map(wordFor);
+    const put = async (...reports: Report[]): Promise<readonly string[]> =>
+      (await under.sink.put(reports.map(entryOf))).map(wordFor);
 
     test('stores a report', async () => {
       const report = makeReport();
@@ -80,7 +85,9 @@ export function reportSinkContract(name: string, open: () => Promise<SinkUnderTe
       const reports = Array.from({ length: 200 }, makeReport);
 
       await expect(put(...reports)).resolves.toStrictEqual(reports.map(() => 'stored'));
-      expect((await under.storedClusterIds()).toSorted()).toStrictEqual(reports.map(({ clusterId }) => clusterId).toSorted());
+      expect((await under.storedClusterIds()).toSorted()).toStrictEqual(
+        reports.map(({ clusterId }) => clusterId).toSorted(),
+      );
     });
 
     test('takes several puts at a time', async () => {
@@ -106,24 +113,32 @@ export function reportSinkContract(name: string, open: () => Promise<SinkUnderTe
       expect(new Set([words[0], words[2]])).toStrictEqual(new Set(['duplicate', 'stored']));
     });
 
-    test.runIf(refusals.includes('permanent'))('answers a final refusal as a failure that is not to be tried again', async () => {
-      const report = makeReport();
-      under.refuse(report, 'permanent');
+    test.runIf(refusals.includes('permanent'))(
+      'answers a final refusal as a failure that is not to be tried again',
+      async () => {
+        const report = makeReport();
+        under.refuse(report, 'permanent');
 
-      await expect(put(report)).resolves.toStrictEqual(['permanent']);
-      await expect(under.storedClusterIds()).resolves.toStrictEqual([]);
-    });
+        await expect(put(report)).resolves.toStrictEqual(['permanent']);
+        await expect(under.storedClusterIds()).resolves.toStrictEqual([]);
+      },
+    );
 
-    test.runIf(refusals.includes('retryable'))('answers a passing refusal as a failure that may be tried again', async () => {
-      const report = makeReport();
-      under.refuse(report, 'retryable');
+    test.runIf(refusals.includes('retryable'))(
+      'answers a passing refusal as a failure that may be tried again',
+      async () => {
+        const report = makeReport();
+        under.refuse(report, 'retryable');
 
-      await expect(put(report)).resolves.toStrictEqual(['retryable']);
-    });
+        await expect(put(report)).resolves.toStrictEqual(['retryable']);
+      },
+    );
 
     test.runIf(refusals.length === 2)('answers each of many reports with its own outcome, in their order', async () => {
       const reports = Array.from({ length: 30 }, makeReport);
-      const words = reports.map((_, index) => (['stored', 'permanent', 'retryable', 'stored'] as const)[index % 4] ?? 'stored');
+      const words = reports.map(
+        (_, index) => (['stored', 'permanent', 'retryable', 'stored'] as const)[index % 4] ?? 'stored',
+      );
       words.forEach((word, index) => {
         const report = reports[index];
         if (report !== undefined && word !== 'stored') under.refuse(report, word);

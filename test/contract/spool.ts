@@ -17,7 +17,8 @@ export const idsOf = (reports: readonly (Report | SpooledReport)[]): readonly st
   reports.map((each) => ('encoded' in each ? each.encoded.reportId : each.reportId));
 
 /** What comes out of a spool, decoded. */
-export const decoded = async (spooled: Promise<readonly SpooledReport[]>): Promise<readonly Report[]> => (await spooled).map(({ report }) => report);
+export const decoded = async (spooled: Promise<readonly SpooledReport[]>): Promise<readonly Report[]> =>
+  (await spooled).map(({ report }) => report);
 
 /** What every spool promises (see Spool), tried on one kind. */
 export function spoolContract(name: string, open: (maxBytes: number, options: SpoolOptions) => Promise<Spool>): void {
@@ -110,7 +111,9 @@ export function spoolContract(name: string, open: (maxBytes: number, options: Sp
 
       expect(idsOf(await spool.oldest(ALL))).toStrictEqual(idsOf([third, fourth, fifth]));
       expect(log.messages('warn')).toStrictEqual(
-        Array(2).fill('1 report was dropped, the oldest first: the spool is full. They are lost; a larger --spool-size keeps more.'),
+        Array(2).fill(
+          '1 report was dropped, the oldest first: the spool is full. They are lost; a larger --spool-size keeps more.',
+        ),
       );
       expect(ledger.count('dropped')).toBe(2);
     });
@@ -126,10 +129,12 @@ export function spoolContract(name: string, open: (maxBytes: number, options: Sp
     test('many things at a time do not disturb each other', async () => {
       const many = Array.from({ length: 20 }, makeReport);
 
-      await Promise.all(many.map(async (report, index) => {
-        await spool.add(report);
-        if (index % 2 === 0) await spool.remove(report.reportId);
-      }));
+      await Promise.all(
+        many.map(async (report, index) => {
+          await spool.add(report);
+          if (index % 2 === 0) await spool.remove(report.reportId);
+        }),
+      );
 
       expect(idsOf(await spool.oldest(ALL))).toStrictEqual(idsOf(many.filter((_, index) => index % 2 === 1)));
     });

@@ -35,7 +35,9 @@ async function connect(database: string, config: AccessConfig): Promise<() => Pr
 
 async function startTls(clientCertificate: boolean): Promise<GrpcCollector> {
   const pair = { cert_chain: await readFixture('tls/server.crt'), private_key: await readFixture('tls/server.key') };
-  const collector = await startGrpcCollector(ServerCredentials.createSsl(await readFixture('tls/ca.crt'), [pair], clientCertificate));
+  const collector = await startGrpcCollector(
+    ServerCredentials.createSsl(await readFixture('tls/ca.crt'), [pair], clientCertificate),
+  );
   closers.push(() => collector.close());
   return collector;
 }
@@ -44,7 +46,9 @@ describe('over gRPC', () => {
   test('--cert-file and --key-file are shown to a collector that asks for them', async () => {
     const { port } = await startTls(true);
 
-    await expect((await connect(`grpcs://localhost:${port}`, { ...CA, ...CLIENT }))()).resolves.toStrictEqual({ status: 'stored' });
+    await expect((await connect(`grpcs://localhost:${port}`, { ...CA, ...CLIENT }))()).resolves.toStrictEqual({
+      status: 'stored',
+    });
     await expect((await connect(`grpcs://localhost:${port}`, CA))()).resolves.toMatchObject({ status: 'failed' });
   });
 
@@ -69,7 +73,10 @@ describe('over gRPC', () => {
       const send = await connect(`grpcs://localhost:${collector.port}`, { ...CA, tokenFile });
       await rm(tokenFile);
 
-      await expect(send()).resolves.toMatchObject({ status: 'failed', error: { kind: 'unavailable', field: '--token-file' } });
+      await expect(send()).resolves.toMatchObject({
+        status: 'failed',
+        error: { kind: 'unavailable', field: '--token-file' },
+      });
     });
 
     expect(collector.authorizations).toStrictEqual([]);
@@ -79,7 +86,9 @@ describe('over gRPC', () => {
     const collector = await startGrpcCollector();
     closers.push(() => collector.close());
     await withFiles({ token: 'secret' }, async (dir) => {
-      await (await connect(`grpc://127.0.0.1:${collector.port}`, { tokenFile: path.join(dir, 'token') }))();
+      await (
+        await connect(`grpc://127.0.0.1:${collector.port}`, { tokenFile: path.join(dir, 'token') })
+      )();
     });
 
     expect(collector.authorizations).toStrictEqual(['Bearer secret']);
@@ -88,7 +97,11 @@ describe('over gRPC', () => {
 
 test('over HTTPS the same files do the same', async () => {
   const authorizations: (string | undefined)[] = [];
-  const tls = { cert: await readFixture('tls/server.crt'), key: await readFixture('tls/server.key'), ca: await readFixture('tls/ca.crt') };
+  const tls = {
+    cert: await readFixture('tls/server.crt'),
+    key: await readFixture('tls/server.key'),
+    ca: await readFixture('tls/ca.crt'),
+  };
   const server = https.createServer({ ...tls, requestCert: true, rejectUnauthorized: true }, (request, response) => {
     authorizations.push(request.headers.authorization);
     request.resume();
@@ -119,7 +132,12 @@ describe('what cannot be used is refused with the flag and the file', () => {
     ['--key-file', { keyFile: CLIENT.keyFile }, remote, 'has no certificate: give --cert-file too'],
     ['--cert-file', { certFile: 'DIR/text', keyFile: CLIENT.keyFile }, remote, 'holds no certificate in PEM'],
     ['--key-file', { certFile: CLIENT.certFile, keyFile: 'DIR/text' }, remote, 'holds no key in PEM'],
-    ['--key-file', { certFile: CLIENT.certFile, keyFile: fixture('server.key') }, remote, `is not the key of --cert-file ${CLIENT.certFile}`],
+    [
+      '--key-file',
+      { certFile: CLIENT.certFile, keyFile: fixture('server.key') },
+      remote,
+      `is not the key of --cert-file ${CLIENT.certFile}`,
+    ],
     ['--token-file', { tokenFile: '/nonexistent' }, remote, 'cannot be read (ENOENT'],
     ['--token-file', { tokenFile: 'DIR/empty' }, remote, 'is empty'],
     ['--token-file', { tokenFile: 'DIR/words' }, remote, 'holds more than one token'],
@@ -128,9 +146,16 @@ describe('what cannot be used is refused with the flag and the file', () => {
     ['--ca-file', CA, 'grpc://localhost', 'is of no use without TLS: write --database grpcs://'],
     ['--cert-file', CLIENT, 'http://localhost', 'is of no use without TLS: write --database https://'],
   ])('%s %j with %s', async (flag, config: AccessConfig, database, problem) => {
-    const files = { text: 'hunter2', empty: '\n', words: 'hunter2 hunter3', broken: '-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n' };
+    const files = {
+      text: 'hunter2',
+      empty: '\n',
+      words: 'hunter2 hunter3',
+      broken: '-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n',
+    };
     await withFiles(files, async (dir) => {
-      const placed = Object.fromEntries(Object.entries(config).map(([name, file]: [string, string]) => [name, file.replace('DIR', dir)]));
+      const placed = Object.fromEntries(
+        Object.entries(config).map(([name, file]: [string, string]) => [name, file.replace('DIR', dir)]),
+      );
       const error = await failureOf(openAccess(placed, database));
 
       expect(error).toMatchObject({ kind: 'invalid', field: flag });

@@ -1,21 +1,21 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { Report } from '../../gen/spartakus/report/v1/report_pb.js';
-import { startDelivery } from '../../src/delivery/delivery.ts';
-import type { Delivery } from '../../src/delivery/delivery.ts';
-import { createHeartbeat } from '../../src/runtime/heartbeat.ts';
-import type { Heartbeat } from '../../src/runtime/heartbeat.ts';
 import { createLedger } from '../../src/delivery/counters.ts';
 import type { Ledger } from '../../src/delivery/counters.ts';
+import { startDelivery } from '../../src/delivery/delivery.ts';
+import type { Delivery } from '../../src/delivery/delivery.ts';
 import { openSpool } from '../../src/delivery/spool/spool.ts';
 import type { Spool } from '../../src/delivery/spool/spool.ts';
-import { SpartakusError } from '../../src/runtime/errors.ts';
 import type { Outcome, ReportEntry, ReportSink } from '../../src/report/ports.ts';
+import { SpartakusError } from '../../src/runtime/errors.ts';
+import { createHeartbeat } from '../../src/runtime/heartbeat.ts';
+import type { Heartbeat } from '../../src/runtime/heartbeat.ts';
 import { makeReport } from '../contract/report-sink.ts';
 import { ALL, idsOf } from '../contract/spool.ts';
+import { createDice } from '../support/dice.ts';
 import { createKeptLog } from '../support/log.ts';
 import type { KeptLog } from '../support/log.ts';
 import { createManualClock } from '../support/manual-clock.ts';
-import { createDice } from '../support/dice.ts';
 
 const MINUTE_MS = 60_000;
 const HOUR_MS = 60 * MINUTE_MS;
@@ -48,7 +48,9 @@ function createFakeCollector(): FakeCollector {
       await collector.ready;
       if (collector.fails(entries.map(({ report }) => report))) return entries.map(() => away);
       const outcomes = entries.map(({ report }) => collector.answer(report));
-      collector.stored.push(...entries.filter((_, index) => outcomes[index]?.status === 'stored').map(({ report }) => report.reportId));
+      collector.stored.push(
+        ...entries.filter((_, index) => outcomes[index]?.status === 'stored').map(({ report }) => report.reportId),
+      );
       return outcomes;
     },
     close: () => Promise.resolve(),
@@ -76,7 +78,16 @@ beforeEach(async () => {
 afterEach(() => delivery?.close());
 
 const start = (random: () => number = () => 0.5): Delivery => {
-  delivery = startDelivery({ spool, sink: collector, clock, random, logger: log.logger, ledger, heartbeat, timeoutMs: 1000 });
+  delivery = startDelivery({
+    spool,
+    sink: collector,
+    clock,
+    random,
+    logger: log.logger,
+    ledger,
+    heartbeat,
+    timeoutMs: 1000,
+  });
   return delivery;
 };
 
@@ -127,7 +138,17 @@ test('it is told when nothing is left, and not before', async () => {
   collector.answer = () => away;
   let idle = 0;
   const onIdle = (): void => void (idle += 1);
-  delivery = startDelivery({ spool, sink: collector, clock, random: () => 0.5, logger: log.logger, ledger, heartbeat, timeoutMs: 1000, onIdle });
+  delivery = startDelivery({
+    spool,
+    sink: collector,
+    clock,
+    random: () => 0.5,
+    logger: log.logger,
+    ledger,
+    heartbeat,
+    timeoutMs: 1000,
+    onIdle,
+  });
   await clock.asleep();
   expect(idle).toBe(0);
   collector.answer = () => STORED;
@@ -215,21 +236,24 @@ test('while nothing gets through only the oldest report is tried, and then all a
   expect(collector.puts.slice(-2)).toStrictEqual([1, 49]);
 });
 
-test.each([true, false])('a report that is never taken does not stop those behind it (where it makes the whole stream fail: %s)', async (wholeStream) => {
-  const [poison, ...others] = (await waitInSpool(4)) as [Report, ...Report[]];
-  const isPoison = ({ reportId }: Report): boolean => reportId === poison.reportId;
-  collector.fails = (reports) => wholeStream && reports.some(isPoison);
-  collector.answer = (report) => (isPoison(report) ? away : STORED);
-  const running = start();
-  await clock.asleep();
-  const newest = makeReport();
-  await running.add(newest);
+test.each([true, false])(
+  'a report that is never taken does not stop those behind it (where it makes the whole stream fail: %s)',
+  async (wholeStream) => {
+    const [poison, ...others] = (await waitInSpool(4)) as [Report, ...Report[]];
+    const isPoison = ({ reportId }: Report): boolean => reportId === poison.reportId;
+    collector.fails = (reports) => wholeStream && reports.some(isPoison);
+    collector.answer = (report) => (isPoison(report) ? away : STORED);
+    const running = start();
+    await clock.asleep();
+    const newest = makeReport();
+    await running.add(newest);
 
-  await clock.pass(HOUR_MS, 1);
+    await clock.pass(HOUR_MS, 1);
 
-  expect(collector.stored).toStrictEqual(idsOf([...others, newest]));
-  expect(idsOf(await spool.oldest(ALL))).toStrictEqual([poison.reportId]);
-});
+    expect(collector.stored).toStrictEqual(idsOf([...others, newest]));
+    expect(idsOf(await spool.oldest(ALL))).toStrictEqual([poison.reportId]);
+  },
+);
 
 test('what the collector asks for with its latest receipt is known', async () => {
   const running = start();
@@ -243,7 +267,10 @@ test('what the collector asks for with its latest receipt is known', async () =>
 });
 
 test('a retry waits for as long as the collector asks', async () => {
-  collector.answer = () => ({ status: 'failed', error: new SpartakusError('overloaded', 'Too many.', { retryAfterMs: 90_000 }) });
+  collector.answer = () => ({
+    status: 'failed',
+    error: new SpartakusError('overloaded', 'Too many.', { retryAfterMs: 90_000 }),
+  });
   await start().add(makeReport());
 
   await expect(clock.asleep()).resolves.toBe(92_250);
@@ -256,7 +283,6 @@ describe('a heartbeat', () => {
     const waitMs = await clock.asleep();
 
     expect(heartbeat.isAlive()).toBe(true);
-    // The loop does not get the time to wake: it hangs.
     expect(createStuck(waitMs + 301_000).isAlive()).toBe(false);
   });
 
@@ -312,29 +338,32 @@ describe('an air-gapped cluster logs once a day', () => {
  */
 const MOST_ATTEMPTS_IN_72_HOURS = 2200;
 
-test.each([1, 2, 3])('no report is lost in silence: 72 hours without a collector, then all arrive in order (dice %i)', async (seed) => {
-  collector.answer = () => away;
-  const running = start(createDice(seed));
-  const made: Report[] = [];
-  for (let hour = 0; hour < 72; hour++) {
-    const report = makeReport();
-    made.push(report);
-    await running.add(report);
-    await clock.pass(HOUR_MS, 1);
-  }
-  const attempts = collector.puts.length;
-  collector.answer = () => STORED;
-  await clock.asleep();
-  clock.advance(5 * MINUTE_MS);
-  await settle();
+test.each([1, 2, 3])(
+  'no report is lost in silence: 72 hours without a collector, then all arrive in order (dice %i)',
+  async (seed) => {
+    collector.answer = () => away;
+    const running = start(createDice(seed));
+    const made: Report[] = [];
+    for (let hour = 0; hour < 72; hour++) {
+      const report = makeReport();
+      made.push(report);
+      await running.add(report);
+      await clock.pass(HOUR_MS, 1);
+    }
+    const attempts = collector.puts.length;
+    collector.answer = () => STORED;
+    await clock.asleep();
+    clock.advance(5 * MINUTE_MS);
+    await settle();
 
-  expect(collector.stored).toStrictEqual(idsOf(made));
-  expect(attempts).toBeGreaterThan(1500);
-  expect(attempts).toBeLessThan(MOST_ATTEMPTS_IN_72_HOURS);
-  expect(spool.size()).toStrictEqual({ reports: 0, bytes: 0, inMemory: 0 });
-  expect(log.messages('warn')).toHaveLength(3);
-  expect(log.messages('info').at(-1)).toMatch(/^Reports are delivered again, after 3 d.*; 72 reports waited\.$/);
-});
+    expect(collector.stored).toStrictEqual(idsOf(made));
+    expect(attempts).toBeGreaterThan(1500);
+    expect(attempts).toBeLessThan(MOST_ATTEMPTS_IN_72_HOURS);
+    expect(spool.size()).toStrictEqual({ reports: 0, bytes: 0, inMemory: 0 });
+    expect(log.messages('warn')).toHaveLength(3);
+    expect(log.messages('info').at(-1)).toMatch(/^Reports are delivered again, after 3 d.*; 72 reports waited\.$/);
+  },
+);
 
 test('however the dice fall, there is no more than one attempt a second', async () => {
   collector.answer = () => away;

@@ -1,7 +1,7 @@
 import { PassThrough } from 'node:stream';
 import { expect, test } from 'vitest';
-import { parseGrpcUrl } from '../../src/delivery/transport/grpc-url.ts';
 import { checkDatabase, DATABASE_FORMS, openDatabase } from '../../src/delivery/open-sink.ts';
+import { parseGrpcUrl } from '../../src/delivery/transport/grpc-url.ts';
 import { kindOfGrpcCode, kindOfHttpStatus, kindOfRefusal } from '../../src/delivery/transport/status.ts';
 import { failureOf } from '../support/failure.ts';
 
@@ -34,16 +34,21 @@ test.each([
   ['grpc://host?x=y', 'has more than a host and port'],
   ['http://', 'is not a URL'],
   ['https://host:99999', 'is not a URL'],
-])('--database %j is refused with the flag, the value and what would be right, and without its password', async (spec, problem) => {
-  const error = await failureOf(openDatabase(spec, { stdout: new PassThrough() }));
+])(
+  '--database %j is refused with the flag, the value and what would be right, and without its password',
+  async (spec, problem) => {
+    const error = await failureOf(openDatabase(spec, { stdout: new PassThrough() }));
 
-  expect(error).toMatchObject({ kind: 'invalid', field: '--database' });
-  expect(error.message).toContain(`--database ${spec.replace('hunter2', '***')}: ${problem}`);
-  expect(error.message).not.toContain('hunter2');
-});
+    expect(error).toMatchObject({ kind: 'invalid', field: '--database' });
+    expect(error.message).toContain(`--database ${spec.replace('hunter2', '***')}: ${problem}`);
+    expect(error.message).not.toContain('hunter2');
+  },
+);
 
 test('codes and statuses that nobody knows count as retryable', () => {
-  expect([kindOfGrpcCode(99), kindOfGrpcCode(-1), kindOfHttpStatus(599), kindOfHttpStatus(0)]).toStrictEqual(Array(4).fill('internal'));
+  expect([kindOfGrpcCode(99), kindOfGrpcCode(-1), kindOfHttpStatus(599), kindOfHttpStatus(0)]).toStrictEqual(
+    Array(4).fill('internal'),
+  );
 });
 
 test('RESOURCE_EXHAUSTED is too large for one report, and overload where it says when to come again', () => {

@@ -4,10 +4,8 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-
 import { loadAll } from 'js-yaml';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-
 import { openServiceAccount } from '../support/kube-api.ts';
 import { startInstallation } from '../support/kubermatic-installation.ts';
 import { HOME_SEED, makeWorld } from '../support/kubermatic-world.ts';
@@ -70,11 +68,15 @@ const find = (manifests: readonly Manifest[], kind: string): Manifest => {
   if (found === undefined) throw new Error(`there is no ${kind}`);
   return found;
 };
-const podOf = (manifests: readonly Manifest[]): PodSpec | undefined => find(manifests, 'CronJob').spec?.jobTemplate.spec.template.spec;
+const podOf = (manifests: readonly Manifest[]): PodSpec | undefined =>
+  find(manifests, 'CronJob').spec?.jobTemplate.spec.template.spec;
 
 test('configure.sh keeps the client uuid and the minute, whatever else changes', async () => {
   await configure('kept');
-  const read = async () => [await readFile(path.join(work, 'kept/client-uuid'), 'utf8'), /value: (\d+ \d+ \* \* \*)/.exec(await readFile(path.join(work, 'kept/kustomization.yaml'), 'utf8'))?.[1]];
+  const read = async () => [
+    await readFile(path.join(work, 'kept/client-uuid'), 'utf8'),
+    /value: (\d+ \d+ \* \* \*)/.exec(await readFile(path.join(work, 'kept/kustomization.yaml'), 'utf8'))?.[1],
+  ];
   const first = await read();
   await configure('kept', 'spool', 'off');
 
@@ -84,8 +86,14 @@ test('configure.sh keeps the client uuid and the minute, whatever else changes',
 });
 
 test('configure.sh says which components there are', async () => {
-  await expect(configure('wrong', 'telepathy')).rejects.toMatchObject({ code: 2, stderr: expect.stringContaining('http machine-deployments off spool') as string });
-  await expect(run(path.join(DEPLOY, 'configure.sh'), [])).rejects.toMatchObject({ code: 2, stderr: expect.stringContaining('usage: configure.sh DIRECTORY URL') as string });
+  await expect(configure('wrong', 'telepathy')).rejects.toMatchObject({
+    code: 2,
+    stderr: expect.stringContaining('http machine-deployments off spool') as string,
+  });
+  await expect(run(path.join(DEPLOY, 'configure.sh'), [])).rejects.toMatchObject({
+    code: 2,
+    stderr: expect.stringContaining('usage: configure.sh DIRECTORY URL') as string,
+  });
 });
 
 describe.runIf(hasKubectl)('what kustomize makes of it', () => {
@@ -94,7 +102,10 @@ describe.runIf(hasKubectl)('what kustomize makes of it', () => {
     const manifests = await build('plain');
     const pod = podOf(manifests);
 
-    expect(pod?.initContainers.map(({ args }) => args)).toStrictEqual([['agent', 'kubernetes'], ['agent', 'kubermatic']]);
+    expect(pod?.initContainers.map(({ args }) => args)).toStrictEqual([
+      ['agent', 'kubernetes'],
+      ['agent', 'kubermatic'],
+    ]);
     expect(pod?.containers.map(({ args }) => args)).toStrictEqual([['reporter', 'grpc']]);
     expect(pod?.automountServiceAccountToken).toBe(false);
     expect(pod?.containers[0]?.volumeMounts.map(({ name }) => name)).toStrictEqual(['records']);
@@ -102,7 +113,9 @@ describe.runIf(hasKubectl)('what kustomize makes of it', () => {
     const uuid = Buffer.from(find(manifests, 'Secret').data?.['uuid'] ?? '', 'base64').toString();
     expect(uuid).toBe(await readFile(path.join(work, 'plain/client-uuid'), 'utf8'));
     expect(find(manifests, 'ConfigMap').data).toStrictEqual({ url: URL_OF_COLLECTOR });
-    expect(new Set(manifests.flatMap(({ metadata: { namespace } }) => namespace ?? []))).toStrictEqual(new Set(['kubermatic']));
+    expect(new Set(manifests.flatMap(({ metadata: { namespace } }) => namespace ?? []))).toStrictEqual(
+      new Set(['kubermatic']),
+    );
   });
 
   test('each component does what it says, and the switch turns all off', async () => {
@@ -112,14 +125,21 @@ describe.runIf(hasKubectl)('what kustomize makes of it', () => {
 
     expect(pod?.containers[0]?.args).toStrictEqual(['reporter', 'http']);
     expect(pod?.initContainers[1]?.args).toStrictEqual(['agent', 'kubermatic', '--machine-deployments']);
-    expect(pod?.volumes[0]).toMatchObject({ persistentVolumeClaim: { claimName: find(manifests, 'PersistentVolumeClaim').metadata.name } });
+    expect(pod?.volumes[0]).toMatchObject({
+      persistentVolumeClaim: { claimName: find(manifests, 'PersistentVolumeClaim').metadata.name },
+    });
     expect(find(manifests, 'CronJob').spec?.suspend).toBe(true);
   });
 
   test('a fleet spreads over the day', async () => {
     const names = Array.from({ length: 20 }, (_, index) => `fleet-${index}`);
     await Promise.all(names.map((name) => configure(name)));
-    const schedules = await Promise.all(names.map(async (name) => /value: (.* \* \* \*)/.exec(await readFile(path.join(work, name, 'kustomization.yaml'), 'utf8'))?.[1]));
+    const schedules = await Promise.all(
+      names.map(
+        async (name) =>
+          /value: (.* \* \* \*)/.exec(await readFile(path.join(work, name, 'kustomization.yaml'), 'utf8'))?.[1],
+      ),
+    );
 
     expect(new Set(schedules).size).toBeGreaterThan(15);
   });
@@ -128,11 +148,22 @@ describe.runIf(hasKubectl)('what kustomize makes of it', () => {
     await configure('rights', 'machine-deployments');
     const manifests = await build('rights');
     const rulesOf = (kind: string): readonly Rule[] => find(manifests, kind).rules ?? [];
-    const granted = [...rulesOf('ClusterRole').flatMap(verbsOf), ...rulesOf('Role').flatMap(verbsOf).map((verb) => `${verb} in kubermatic`)].toSorted();
-    const [installation, account] = await Promise.all([startInstallation(makeWorld({ clusters: 6, users: 3 }), { home: HOME_SEED }), openServiceAccount()]);
+    const granted = [
+      ...rulesOf('ClusterRole').flatMap(verbsOf),
+      ...rulesOf('Role')
+        .flatMap(verbsOf)
+        .map((verb) => `${verb} in kubermatic`),
+    ].toSorted();
+    const [installation, account] = await Promise.all([
+      startInstallation(makeWorld({ clusters: 6, users: 3 }), { home: HOME_SEED }),
+      openServiceAccount(),
+    ]);
     try {
       for (const args of [['kubernetes'], ['kubermatic', '--machine-deployments']]) {
-        const { code, stderr } = await runProgram(['agent', ...args, `--service-account-dir=${account.dir}`], { ...installation.master.env, RECORD_DIR: path.join(work) });
+        const { code, stderr } = await runProgram(['agent', ...args, `--service-account-dir=${account.dir}`], {
+          ...installation.master.env,
+          RECORD_DIR: path.join(work),
+        });
         expect({ code, stderr }).toMatchObject({ code: 0 });
       }
       const used = new Set(installation.master.asked.map(({ method, target }) => verbFor(method, target)));
@@ -144,11 +175,22 @@ describe.runIf(hasKubectl)('what kustomize makes of it', () => {
 });
 
 /** What a rule allows, each as one word. The Secrets with the seeds' kubeconfigs are named by whoever runs them: the name does not count. */
-function verbsOf({ apiGroups = [''], resources = [], resourceNames = [], nonResourceURLs = [], verbs }: Rule): string[] {
-  const names = resourceNames.length === 0 ? [''] : resourceNames.map((name) => `/${name.startsWith('kubeconfig-') ? 'kubeconfig-*' : name}`);
+function verbsOf({
+  apiGroups = [''],
+  resources = [],
+  resourceNames = [],
+  nonResourceURLs = [],
+  verbs,
+}: Rule): string[] {
+  const names =
+    resourceNames.length === 0
+      ? ['']
+      : resourceNames.map((name) => `/${name.startsWith('kubeconfig-') ? 'kubeconfig-*' : name}`);
   return verbs.flatMap((verb) => [
     ...nonResourceURLs.map((url) => `${verb} ${url}`),
-    ...apiGroups.flatMap((group) => resources.flatMap((resource) => names.map((name) => `${verb} ${group}/${resource}${name}`))),
+    ...apiGroups.flatMap((group) =>
+      resources.flatMap((resource) => names.map((name) => `${verb} ${group}/${resource}${name}`)),
+    ),
   ]);
 }
 
@@ -156,7 +198,9 @@ function verbsOf({ apiGroups = [''], resources = [], resourceNames = [], nonReso
 function verbFor(method: string, target: string): string {
   expect(method).toBe('GET');
   const { pathname } = new URL(target, 'https://x');
-  const match = /^\/(?:api\/v1|apis\/([^/]+)\/[^/]+)\/(?:namespaces\/([^/]+)\/(?=[^/]+))?([^/]+)(?:\/([^/]+))?$/.exec(pathname);
+  const match = /^\/(?:api\/v1|apis\/([^/]+)\/[^/]+)\/(?:namespaces\/([^/]+)\/(?=[^/]+))?([^/]+)(?:\/([^/]+))?$/.exec(
+    pathname,
+  );
   if (match === null) return `get ${pathname}`;
   const [, group = '', namespace, resource = '', name] = match;
   if (namespace !== undefined && resource === 'namespaces') return `get ${group}/namespaces/${namespace}`;

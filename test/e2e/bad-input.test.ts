@@ -1,7 +1,5 @@
 import path from 'node:path';
-
 import { describe, expect, test } from 'vitest';
-
 import { withFiles } from '../support/files.ts';
 import { runProgram } from '../support/program.ts';
 
@@ -10,7 +8,15 @@ const messages = (stderr: string): string[] => stderr.split('\n').filter((line) 
 describe('a program that is called wrongly says everything that is wrong, shows its usage, and exits with 2', () => {
   test('the collector', async () => {
     const { code, stdout, stderr } = await runProgram(
-      ['collector', '--no-such-flag', '--port=70000', '--report-period=soon', '--max-report-size=big', '--database=oracle://scott:tiger@x', 'word'],
+      [
+        'collector',
+        '--no-such-flag',
+        '--port=70000',
+        '--report-period=soon',
+        '--max-report-size=big',
+        '--database=oracle://scott:tiger@x',
+        'word',
+      ],
       { SPARTAKUS_MAX_JSON_SIZE: 'huge' },
     );
 

@@ -1,13 +1,12 @@
 import { createClient } from '@connectrpc/connect';
 import { createGrpcTransport } from '@connectrpc/connect-node';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
-
 import { CollectorService, Outcome } from '../../gen/spartakus/collector/v1/collector_service_pb.js';
 import type { Report } from '../../gen/spartakus/report/v1/report_pb.js';
-import type { ReportStore } from '../../src/report/ports.ts';
 import { openStore } from '../../src/collector/store/open.ts';
-import { makeReport } from '../contract/report-sink.ts';
+import type { ReportStore } from '../../src/report/ports.ts';
 import { sendLegacy, WAYS_IN } from '../contract/protocols.ts';
+import { makeReport } from '../contract/report-sink.ts';
 import { type LocalCollector, startCollectorOn } from '../support/collector.ts';
 import { makeTestDatabase, type TestDatabase } from '../support/database.ts';
 
@@ -18,7 +17,11 @@ let collectors: readonly [LocalCollector, LocalCollector];
 
 beforeAll(async () => {
   database = await makeTestDatabase();
-  engine = await openStore(database.spec, { appName: 'spartakus-test', storeTimeoutMs: 10_000, stdout: process.stdout });
+  engine = await openStore(database.spec, {
+    appName: 'spartakus-test',
+    storeTimeoutMs: 10_000,
+    stdout: process.stdout,
+  });
 });
 
 beforeEach(async () => {
@@ -44,7 +47,10 @@ async function sendEverywhere(report: Report, urls: readonly string[]): Promise<
 }
 
 test('the same report over every protocol at once is stored once, and one client alone is told so', async () => {
-  await expect(sendEverywhere(makeReport(), [collectors[0].url])).resolves.toStrictEqual({ stored: 1, duplicate: WAYS_IN.length - 1 });
+  await expect(sendEverywhere(makeReport(), [collectors[0].url])).resolves.toStrictEqual({
+    stored: 1,
+    duplicate: WAYS_IN.length - 1,
+  });
   await expect(countStored()).resolves.toBe(1);
 });
 
@@ -52,7 +58,10 @@ test('the same report to two collectors on one database at once is stored once, 
   const urls = collectors.map(({ url }) => url);
 
   for (let round = 1; round <= 5; round += 1) {
-    await expect(sendEverywhere(makeReport(), urls)).resolves.toStrictEqual({ stored: 1, duplicate: 2 * WAYS_IN.length - 1 });
+    await expect(sendEverywhere(makeReport(), urls)).resolves.toStrictEqual({
+      stored: 1,
+      duplicate: 2 * WAYS_IN.length - 1,
+    });
     await expect(countStored()).resolves.toBe(round);
   }
 });
@@ -63,7 +72,10 @@ test('the same report a hundred times in one stream, and so in the same batches,
     for (let time = 0; time < 100; time += 1) yield await Promise.resolve({ report });
   };
   const outcomes: (Outcome | undefined)[] = [];
-  for await (const { receipt } of createClient(CollectorService, createGrpcTransport({ baseUrl: collectors[0].url })).streamReports(requests())) {
+  for await (const { receipt } of createClient(
+    CollectorService,
+    createGrpcTransport({ baseUrl: collectors[0].url }),
+  ).streamReports(requests())) {
     outcomes.push(receipt?.outcome);
   }
 

@@ -1,7 +1,5 @@
 import path from 'node:path';
-
 import { afterAll, beforeAll, expect, test } from 'vitest';
-
 import { withFiles } from '../support/files.ts';
 import { type KubeApi, openServiceAccount, type ServiceAccount, startKubeApi } from '../support/kube-api.ts';
 import { runProgram, startProgram } from '../support/program.ts';
@@ -18,39 +16,66 @@ beforeAll(async () => {
 afterAll(() => Promise.all([api.close(), account.close()]));
 
 const volunteer = (...args: string[]) =>
-  runProgram(['volunteer', '--cluster-id=c', '--period=0', '--timeout=10s', `--service-account-dir=${account.dir}`, ...args], { ...api.env });
+  runProgram(
+    ['volunteer', '--cluster-id=c', '--period=0', '--timeout=10s', `--service-account-dir=${account.dir}`, ...args],
+    { ...api.env },
+  );
 
-test.each(['grpcs', 'https'])('over %s a volunteer with a certificate and a token is let in, and without either it is not', async (scheme) => {
-  await withFiles({ tokens: '# the volunteers\nright-secret\n', right: 'right-secret\n', wrong: 'wrong-secret' }, async (dir) => {
-    const collector = startProgram([
-      'collector',
-      '--port=0',
-      '--console-listen=off',
-      '--host=127.0.0.1',
-      '--database=stdout',
-      `--tls-cert=${fixture('server.crt')}`,
-      `--tls-key=${fixture('server.key')}`,
-      `--tls-client-ca=${fixture('ca.crt')}`,
-      `--ingest-tokens-file=${dir}/tokens`,
-    ]);
-    const [, host = ''] = await collector.says(/"url":"https:\/\/([^"]+)"/);
-    const collectorFlags = [`--database=${scheme}://${host}`, `--ca-file=${fixture('ca.crt')}`];
-    const certificate = [`--cert-file=${fixture('client.crt')}`, `--key-file=${fixture('client.key')}`];
+test.each(['grpcs', 'https'])(
+  'over %s a volunteer with a certificate and a token is let in, and without either it is not',
+  async (scheme) => {
+    await withFiles(
+      { tokens: '# the volunteers\nright-secret\n', right: 'right-secret\n', wrong: 'wrong-secret' },
+      async (dir) => {
+        const collector = startProgram([
+          'collector',
+          '--port=0',
+          '--console-listen=off',
+          '--host=127.0.0.1',
+          '--database=stdout',
+          `--tls-cert=${fixture('server.crt')}`,
+          `--tls-key=${fixture('server.key')}`,
+          `--tls-client-ca=${fixture('ca.crt')}`,
+          `--ingest-tokens-file=${dir}/tokens`,
+        ]);
+        const [, host = ''] = await collector.says(/"url":"https:\/\/([^"]+)"/);
+        const collectorFlags = [`--database=${scheme}://${host}`, `--ca-file=${fixture('ca.crt')}`];
+        const certificate = [`--cert-file=${fixture('client.crt')}`, `--key-file=${fixture('client.key')}`];
 
-    const [letIn, withoutToken, withWrongToken, withoutCertificate] = await Promise.all([
-      volunteer(...collectorFlags, ...certificate, `--token-file=${dir}/right`),
-      volunteer(...collectorFlags, ...certificate),
-      volunteer(...collectorFlags, ...certificate, `--token-file=${dir}/wrong`),
-      volunteer(...collectorFlags, `--token-file=${dir}/right`, '--timeout=1s'),
-    ]);
-    collector.process.kill('SIGTERM');
-    const { stdout, stderr } = await collector.ended;
+        const [letIn, withoutToken, withWrongToken, withoutCertificate] = await Promise.all([
+          volunteer(...collectorFlags, ...certificate, `--token-file=${dir}/right`),
+          volunteer(...collectorFlags, ...certificate),
+          volunteer(...collectorFlags, ...certificate, `--token-file=${dir}/wrong`),
+          volunteer(...collectorFlags, `--token-file=${dir}/right`, '--timeout=1s'),
+        ]);
+        collector.process.kill('SIGTERM');
+        const { stdout, stderr } = await collector.ended;
 
-    expect(letIn).toMatchObject({ code: 0, stderr: expect.stringContaining('The report is stored.') as string });
-    expect(withoutToken).toMatchObject({ code: 1, stderr: expect.stringContaining('bearer token is needed') as string });
-    expect(withWrongToken).toMatchObject({ code: 1, stderr: expect.stringContaining('bearer token is unknown') as string });
-    expect(withoutCertificate.code).toBe(1);
-    expect(stdout.trimEnd().split('\n').map((line) => (JSON.parse(line) as { clusterID: string }).clusterID)).toStrictEqual(['c']);
-    for (const said of [stderr, letIn.stderr, withoutToken.stderr, withWrongToken.stderr, withoutCertificate.stderr]) expect(said).not.toMatch(/right-secret|wrong-secret/);
-  });
-});
+        expect(letIn).toMatchObject({ code: 0, stderr: expect.stringContaining('The report is stored.') as string });
+        expect(withoutToken).toMatchObject({
+          code: 1,
+          stderr: expect.stringContaining('bearer token is needed') as string,
+        });
+        expect(withWrongToken).toMatchObject({
+          code: 1,
+          stderr: expect.stringContaining('bearer token is unknown') as string,
+        });
+        expect(withoutCertificate.code).toBe(1);
+        expect(
+          stdout
+            .trimEnd()
+            .split('\n')
+            .map((line) => (JSON.parse(line) as { clusterID: string }).clusterID),
+        ).toStrictEqual(['c']);
+        for (const said of [
+          stderr,
+          letIn.stderr,
+          withoutToken.stderr,
+          withWrongToken.stderr,
+          withoutCertificate.stderr,
+        ])
+          expect(said).not.toMatch(/right-secret|wrong-secret/);
+      },
+    );
+  },
+);

@@ -1,9 +1,7 @@
 import { once } from 'node:events';
 import http2 from 'node:http2';
-
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
 import { expect, test } from 'vitest';
-
 import {
   Outcome,
   StreamReportsRequestSchema,
@@ -12,8 +10,8 @@ import {
 import { ExtensionSchema } from '../../gen/spartakus/report/v1/report_pb.js';
 import { createGrpcFrameReader, encodeGrpcFrame } from '../../src/collector/serve/rpc/grpc-frames.ts';
 import { openStore } from '../../src/collector/store/open.ts';
-import { makeReport } from '../contract/report-sink.ts';
 import { WAYS_IN } from '../contract/protocols.ts';
+import { makeReport } from '../contract/report-sink.ts';
 import { startCollectorOn } from '../support/collector.ts';
 import { makeEmbeddedDatabase } from '../support/database.ts';
 import { openDbProxy } from '../support/db-proxy.ts';
@@ -24,7 +22,11 @@ const REPORT_BYTES = 8_000;
 
 test('while the database stands still a stream is held by flow control, others still come in, and then all are stored', async () => {
   const database = await makeEmbeddedDatabase();
-  const store = await openStore(database.spec, { appName: 'spartakus-test', storeTimeoutMs: 10_000, stdout: process.stdout });
+  const store = await openStore(database.spec, {
+    appName: 'spartakus-test',
+    storeTimeoutMs: 10_000,
+    stdout: process.stdout,
+  });
   const proxy = await openDbProxy(await database.uri());
   const collector = await startCollectorOn(proxy.uri, { limits: { maxPendingReports: MAX_PENDING } });
   const session = http2.connect(collector.url);
@@ -48,7 +50,9 @@ test('while the database stands still a stream is held by flow control, others s
     for (; sent < REPORTS; sent += 1) {
       const report = makeReport();
       report.extensions = [create(ExtensionSchema, { name: 'padding', value: 'x'.repeat(REPORT_BYTES) })];
-      stream.write(encodeGrpcFrame(toBinary(StreamReportsRequestSchema, create(StreamReportsRequestSchema, { report }))));
+      stream.write(
+        encodeGrpcFrame(toBinary(StreamReportsRequestSchema, create(StreamReportsRequestSchema, { report }))),
+      );
     }
     stream.end();
     await new Promise((resolve) => setTimeout(resolve, 500));

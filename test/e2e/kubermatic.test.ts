@@ -1,10 +1,8 @@
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-
 import { fromJson, type JsonValue, toJson } from '@bufbuild/protobuf';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-
 import { EnvelopeSchema } from '../../gen/spartakus/kubermatic/v1/envelope_pb.js';
 import { RecordSchema } from '../../gen/spartakus/kubermatic/v1/record_pb.js';
 import { startTestCollector, type TestCollector } from '../support/collector.ts';
@@ -24,7 +22,9 @@ let dir: string;
 beforeAll(async () => {
   [installation, collector, account] = await Promise.all([
     startInstallation(makeWorld({ clusters: 40, users: 200 }), { home: HOME_SEED }),
-    startTestCollector({ limits: { maxProtobufBytes: 4 * 2 ** 20, maxJsonBytes: 16 * 2 ** 20, maxBodyBytes: 16 * 2 ** 20 } }),
+    startTestCollector({
+      limits: { maxProtobufBytes: 4 * 2 ** 20, maxJsonBytes: 16 * 2 ** 20, maxBodyBytes: 16 * 2 ** 20 },
+    }),
     openServiceAccount(),
   ]);
 });
@@ -39,11 +39,16 @@ afterAll(async () => {
 });
 
 const agent = (kind: string, ...args: string[]): Promise<Ended> =>
-  runProgram(['agent', kind, `--service-account-dir=${account.dir}`, ...args], { ...installation.master.env, RECORD_DIR: dir });
-const report = (road: string, url: string): Promise<Ended> => runProgram(['reporter', road], { RECORD_DIR: dir, CLIENT_UUID, URL: url });
+  runProgram(['agent', kind, `--service-account-dir=${account.dir}`, ...args], {
+    ...installation.master.env,
+    RECORD_DIR: dir,
+  });
+const report = (road: string, url: string): Promise<Ended> =>
+  runProgram(['reporter', road], { RECORD_DIR: dir, CLIENT_UUID, URL: url });
 const readRecords = async (): Promise<readonly string[]> =>
   Promise.all((await readdir(dir)).toSorted().map((name) => readFile(path.join(dir, name), 'utf8')));
-const urlOf = (road: string): string => (road === 'grpc' ? `grpc://127.0.0.1:${collector.port}` : `${collector.url}/api/kubermatic/v1`);
+const urlOf = (road: string): string =>
+  road === 'grpc' ? `grpc://127.0.0.1:${collector.port}` : `${collector.url}/api/kubermatic/v1`;
 
 /** The UUID of the first seed: keyed, or the version 3 of "seed-frankfurt" with the nil namespace. */
 const UUIDS = { hmac: /^[0-9a-f-]{14}8[0-9a-f-]{21}$/, md5: /^1c684fa7-ff0e-3a10-b7b2-65ffede034cd$/ } as const;
@@ -54,39 +59,63 @@ describe('agents -> files -> reporter -> collector -> MongoDB', () => {
     ['hmac', 'grpc', 0],
     ['md5', 'http', 0],
     ['md5', 'grpc', 0],
-  ] as const)('with --uuid=%s over %s', async (uuid, road, machines) => {
-    const more = machines > 0 ? ['--machine-deployments'] : [];
-    const ran = [await agent('kubernetes', `--uuid=${uuid}`), await agent('kubermatic', `--uuid=${uuid}`, ...more)];
-    expect(ran.map(({ code }) => code)).toStrictEqual([0, 0]);
-    expect((await readdir(dir)).filter((name) => !/^record-\d{4}-\d\d-\d\dT\d\d-\d\d-\d\d-[a-z0-9]{6}\.json$/.test(name))).toStrictEqual([]);
-    const texts = await readRecords();
+  ] as const)(
+    'with --uuid=%s over %s',
+    async (uuid, road, machines) => {
+      const more = machines > 0 ? ['--machine-deployments'] : [];
+      const ran = [await agent('kubernetes', `--uuid=${uuid}`), await agent('kubermatic', `--uuid=${uuid}`, ...more)];
+      expect(ran.map(({ code }) => code)).toStrictEqual([0, 0]);
+      expect(
+        (await readdir(dir)).filter((name) => !/^record-\d{4}-\d\d-\d\dT\d\d-\d\d-\d\d-[a-z0-9]{6}\.json$/.test(name)),
+      ).toStrictEqual([]);
+      const texts = await readRecords();
 
-    // The files are the schema's JSON: all of it is read, from the released spelling as from the other.
-    expect(texts).toHaveLength(2);
-    for (const text of texts) {
-      const json = JSON.parse(text) as JsonValue;
-      const record = fromJson(RecordSchema, json);
-      expect(toJson(RecordSchema, record, { useProtoFieldName: true })).toStrictEqual(json);
-      expect(fromJson(RecordSchema, toJson(RecordSchema, record))).toStrictEqual(record);
-    }
-    expect(texts.join('')).not.toMatch(/planted|example\.com|basement|cluster\d|user\d|project\d|seed-|fra-aws/i);
+      // The files are the schema's JSON: all of it is read, from the released spelling as from the other.
+      expect(texts).toHaveLength(2);
+      for (const text of texts) {
+        const json = JSON.parse(text) as JsonValue;
+        const record = fromJson(RecordSchema, json);
+        expect(toJson(RecordSchema, record, { useProtoFieldName: true })).toStrictEqual(json);
+        expect(fromJson(RecordSchema, toJson(RecordSchema, record))).toStrictEqual(record);
+      }
+      expect(texts.join('')).not.toMatch(/planted|example\.com|basement|cluster\d|user\d|project\d|seed-|fra-aws/i);
 
-    const { code, stderr } = await report(road, urlOf(road));
-    expect({ code, stderr }).toMatchObject({ code: 0, stderr: expect.stringContaining('The records are stored.') as string });
-    await expect(readdir(dir)).resolves.toStrictEqual([]);
+      const { code, stderr } = await report(road, urlOf(road));
+      expect({ code, stderr }).toMatchObject({
+        code: 0,
+        stderr: expect.stringContaining('The records are stored.') as string,
+      });
+      await expect(readdir(dir)).resolves.toStrictEqual([]);
 
-    const [stored] = await collector.kubermaticRecords.find().toArray();
-    const seeds = stored?.['seeds'] as { uuid: string }[];
-    const clusters = stored?.['clusters'] as { uuid: string; seedUUID: string; projectUUID: string; cloud: { dcUUID: string } }[];
-    expect(stored).toMatchObject({ kind: 'kubermatic', clientUUID: CLIENT_UUID, kubermaticEdition: 'EE', kubermaticVersion: 'v2.28.0', time: expect.any(Date) as Date });
-    expect([seeds.length, clusters.length, (stored?.['users'] as object[] | undefined)?.length]).toStrictEqual([3, 40, 200]);
-    expect((stored?.['machineDeployments'] as object[] | undefined) ?? []).toHaveLength(machines);
-    expect(stored).not.toHaveProperty('missing');
-    expect(new Set(clusters.map(({ seedUUID }) => seedUUID))).toStrictEqual(new Set(seeds.map((seed) => seed.uuid)));
-    expect(seeds[0]?.uuid).toMatch(UUIDS[uuid]);
-    const reports = await collector.reports.find().toArray();
-    expect(reports).toMatchObject([{ clusterID: CLIENT_UUID, nodes: expect.objectContaining({ length: 6 }) as object }]);
-  }, 60_000);
+      const [stored] = await collector.kubermaticRecords.find().toArray();
+      const seeds = stored?.['seeds'] as { uuid: string }[];
+      const clusters = stored?.['clusters'] as {
+        uuid: string;
+        seedUUID: string;
+        projectUUID: string;
+        cloud: { dcUUID: string };
+      }[];
+      expect(stored).toMatchObject({
+        kind: 'kubermatic',
+        clientUUID: CLIENT_UUID,
+        kubermaticEdition: 'EE',
+        kubermaticVersion: 'v2.28.0',
+        time: expect.any(Date) as Date,
+      });
+      expect([seeds.length, clusters.length, (stored?.['users'] as object[] | undefined)?.length]).toStrictEqual([
+        3, 40, 200,
+      ]);
+      expect((stored?.['machineDeployments'] as object[] | undefined) ?? []).toHaveLength(machines);
+      expect(stored).not.toHaveProperty('missing');
+      expect(new Set(clusters.map(({ seedUUID }) => seedUUID))).toStrictEqual(new Set(seeds.map((seed) => seed.uuid)));
+      expect(seeds[0]?.uuid).toMatch(UUIDS[uuid]);
+      const reports = await collector.reports.find().toArray();
+      expect(reports).toMatchObject([
+        { clusterID: CLIENT_UUID, nodes: expect.objectContaining({ length: 6 }) as object },
+      ]);
+    },
+    60_000,
+  );
 });
 
 test('reporter stdout prints what would be sent, which is JSON of the schema, and removes nothing', async () => {
@@ -95,7 +124,11 @@ test('reporter stdout prints what would be sent, which is JSON of the schema, an
 
   expect(code).toBe(0);
   const envelope = fromJson(EnvelopeSchema, JSON.parse(stdout) as JsonValue);
-  expect(envelope).toMatchObject({ version: 'v2', clientUuid: CLIENT_UUID, records: [{ kind: 'kubernetes', nodes: { length: 6 } }] });
+  expect(envelope).toMatchObject({
+    version: 'v2',
+    clientUuid: CLIENT_UUID,
+    records: [{ kind: 'kubernetes', nodes: { length: 6 } }],
+  });
   expect(Object.keys(JSON.parse(stdout) as object)).toContain('client_uuid');
   await expect(readdir(dir)).resolves.toHaveLength(1);
   await rm(dir, { recursive: true });
@@ -103,7 +136,11 @@ test('reporter stdout prints what would be sent, which is JSON of the schema, an
 
 test('a reporter that nobody answers keeps the records, exits with 1, and sends them at its next run', async () => {
   await agent('kubermatic');
-  const failed = await runProgram(['reporter', 'http', '--timeout=1s'], { RECORD_DIR: dir, CLIENT_UUID, URL: 'http://127.0.0.1:1/api/v1' });
+  const failed = await runProgram(['reporter', 'http', '--timeout=1s'], {
+    RECORD_DIR: dir,
+    CLIENT_UUID,
+    URL: 'http://127.0.0.1:1/api/v1',
+  });
   const names = (await readdir(dir)).filter((name) => name.startsWith('record-'));
   const { code } = await report('http', `${collector.url}/api/v1`);
 

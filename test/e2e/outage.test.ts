@@ -1,12 +1,11 @@
 import { Code, createClient } from '@connectrpc/connect';
 import { createGrpcTransport } from '@connectrpc/connect-node';
 import { afterAll, beforeAll, test } from 'vitest';
-
 import { Health, HealthCheckResponse_ServingStatus as ServingStatus } from '../../gen/grpc/health/v1/health_pb.js';
-import type { ReportStore } from '../../src/report/ports.ts';
 import { openStore } from '../../src/collector/store/open.ts';
-import { makeReport } from '../contract/report-sink.ts';
+import type { ReportStore } from '../../src/report/ports.ts';
 import { type Heard, sendLegacy, WAYS_IN } from '../contract/protocols.ts';
+import { makeReport } from '../contract/report-sink.ts';
 import { startCollectorOn } from '../support/collector.ts';
 import { makeTestDatabase, type TestDatabase } from '../support/database.ts';
 import { type DbProxy, type Fate, openDbProxy } from '../support/db-proxy.ts';
@@ -17,25 +16,41 @@ let engine: ReportStore;
 
 beforeAll(async () => {
   database = await makeTestDatabase();
-  engine = await openStore(database.spec, { appName: 'spartakus-test', storeTimeoutMs: 10_000, stdout: process.stdout });
+  engine = await openStore(database.spec, {
+    appName: 'spartakus-test',
+    storeTimeoutMs: 10_000,
+    stdout: process.stdout,
+  });
 });
 
 afterAll(() => database.remove(() => engine.close()));
 
 const WRITES = new Set(['insert', 'update']);
-const writesMeet = (fate: Fate) => (proxy: DbProxy) => proxy.onCommand(({ name }) => (WRITES.has(name) ? fate : 'pass'));
-const fails = (code: number, codeName: string): Fate => ({ answer: { ok: 0, code, codeName, errmsg: `${codeName} at db-7.internal` } });
+const writesMeet = (fate: Fate) => (proxy: DbProxy) =>
+  proxy.onCommand(({ name }) => (WRITES.has(name) ? fate : 'pass'));
+const fails = (code: number, codeName: string): Fate => ({
+  answer: { ok: 0, code, codeName, errmsg: `${codeName} at db-7.internal` },
+});
 
 const FAULTS: readonly { readonly name: string; readonly begin: (proxy: DbProxy) => void; readonly held?: 'lost' }[] = [
   { name: 'resets every connection that writes', begin: writesMeet('reset-after') },
   { name: 'lets nothing through any more', begin: (proxy) => proxy.hold() },
-  { name: 'lets nothing through any more, and has forgotten every connection afterwards', begin: (proxy) => proxy.hold(), held: 'lost' },
+  {
+    name: 'lets nothing through any more, and has forgotten every connection afterwards',
+    begin: (proxy) => proxy.hold(),
+    held: 'lost',
+  },
   { name: 'takes longer than --store-timeout', begin: (proxy) => proxy.delay(1_500) },
   { name: 'refuses connections', begin: (proxy) => proxy.refuse() },
   { name: 'has a full disk', begin: writesMeet(fails(14_031, 'OutOfDiskSpace')) },
   { name: 'is not the primary any more', begin: writesMeet(fails(10_107, 'NotWritablePrimary')) },
 ];
-const REFUSED = { outcome: 'refused', code: Code.Unavailable, message: 'the database is away. Send it again later.', retryAfterMs: 5_000 };
+const REFUSED = {
+  outcome: 'refused',
+  code: Code.Unavailable,
+  message: 'the database is away. Send it again later.',
+  retryAfterMs: 5_000,
+};
 
 test.concurrent.for(FAULTS)(
   'a database that $name costs no report: all are refused for now, health says so, and all are stored once when it is back',
@@ -54,7 +69,8 @@ test.concurrent.for(FAULTS)(
     await expect.poll(() => watched).toStrictEqual([ServingStatus.SERVING]);
     await expect(readyz()).resolves.toBe(200);
     const senders = WAYS_IN.map((wayIn) => ({ client: wayIn.open(url), report: makeReport() }));
-    const sendAll = (): Promise<readonly Heard[]> => Promise.all(senders.map(({ client, report }) => client.send(report)));
+    const sendAll = (): Promise<readonly Heard[]> =>
+      Promise.all(senders.map(({ client, report }) => client.send(report)));
     const legacy = makeReport();
 
     begin(proxy);
@@ -73,13 +89,21 @@ test.concurrent.for(FAULTS)(
 
     await proxy.heal(held);
     await expect.poll(readyz, { timeout: 20_000 }).toBe(200);
-    await expect.poll(() => watched.slice(0, 3)).toStrictEqual([ServingStatus.SERVING, ServingStatus.NOT_SERVING, ServingStatus.SERVING]);
+    await expect
+      .poll(() => watched.slice(0, 3))
+      .toStrictEqual([ServingStatus.SERVING, ServingStatus.NOT_SERVING, ServingStatus.SERVING]);
     // As clients do: again, until it is stored.
-    await expect.poll(async () => (await sendAll()).filter(({ outcome }) => outcome === 'refused'), { timeout: 20_000 }).toStrictEqual([]);
+    await expect
+      .poll(async () => (await sendAll()).filter(({ outcome }) => outcome === 'refused'), { timeout: 20_000 })
+      .toStrictEqual([]);
     await expect.poll(async () => (await sendLegacy(url, legacy)).status, { timeout: 20_000 }).toBe(204);
     const clusterIds = [legacy, ...senders.map(({ report }) => report)].map(({ clusterId }) => clusterId);
-    await expect((await database.reports()).countDocuments({ clusterID: { $in: clusterIds } })).resolves.toBe(clusterIds.length);
-    expect([...new Set(collector.complaints)]).toStrictEqual(['the database is away: reports are refused until it is back']);
+    await expect((await database.reports()).countDocuments({ clusterID: { $in: clusterIds } })).resolves.toBe(
+      clusterIds.length,
+    );
+    expect([...new Set(collector.complaints)]).toStrictEqual([
+      'the database is away: reports are refused until it is back',
+    ]);
 
     leave.abort();
     await watching;

@@ -1,10 +1,8 @@
 import { readFile } from 'node:fs/promises';
 import http from 'node:http';
 import http2 from 'node:http2';
-
 import { create, toBinary } from '@bufbuild/protobuf';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-
 import { RetryInfoSchema } from '../../gen/google/rpc/error_details_pb.js';
 import { SubmitReportRequestSchema } from '../../gen/spartakus/collector/v1/collector_service_pb.js';
 import { encodeGrpcFrame } from '../../src/collector/serve/rpc/grpc-frames.ts';
@@ -32,10 +30,23 @@ let url: string;
 
 beforeAll(async () => {
   database = await makeEmbeddedDatabase();
-  const store = await openStore(database.spec, { appName: 'spartakus-test', storeTimeoutMs: 10_000, stdout: process.stdout });
+  const store = await openStore(database.spec, {
+    appName: 'spartakus-test',
+    storeTimeoutMs: 10_000,
+    stdout: process.stdout,
+  });
   closeStore = () => store.close();
   proxy = await openDbProxy(await database.uri());
-  const flags = ['--host=127.0.0.1', '--port=0', '--console-listen=off', `--max-pending-reports=${MAX_PENDING}`, '--max-address-rate=0', '--max-cluster-rate=0', '--max-new-clusters=0', '--max-address-connections=0'];
+  const flags = [
+    '--host=127.0.0.1',
+    '--port=0',
+    '--console-listen=off',
+    `--max-pending-reports=${MAX_PENDING}`,
+    '--max-address-rate=0',
+    '--max-cluster-rate=0',
+    '--max-new-clusters=0',
+    '--max-address-connections=0',
+  ];
   program = startProgram(['collector', `--database=${proxy.uri}`, ...flags]);
   url = (await program.says(/"url":"(http:[^"]+)"/))[1] ?? '';
   proxy.delay(ROUND_TRIP_MS / 2);
@@ -73,19 +84,25 @@ function sendGrpc(session: http2.ClientHttp2Session): Promise<Answer> {
     stream.on('trailers', onHeaders);
     stream.on('error', reject);
     stream.resume();
-    stream.end(encodeGrpcFrame(toBinary(SubmitReportRequestSchema, create(SubmitReportRequestSchema, { report: makeReport() }))));
+    stream.end(
+      encodeGrpcFrame(toBinary(SubmitReportRequestSchema, create(SubmitReportRequestSchema, { report: makeReport() }))),
+    );
   });
 }
 
 /** The same by the legacy road. */
 function sendJson(agent: http.Agent): Promise<Answer> {
   return new Promise((resolve, reject) => {
-    const request = http.request(`${url}/api/v1`, { method: 'POST', agent, headers: { 'content-type': 'application/json' } }, (response) => {
-      response.resume();
-      if (response.statusCode === 204) resolve('stored');
-      else if (response.statusCode === 429 && Number(response.headers['retry-after']) >= 1) resolve('refused');
-      else reject(new Error(`HTTP ${response.statusCode} with Retry-After ${response.headers['retry-after']}`));
-    });
+    const request = http.request(
+      `${url}/api/v1`,
+      { method: 'POST', agent, headers: { 'content-type': 'application/json' } },
+      (response) => {
+        response.resume();
+        if (response.statusCode === 204) resolve('stored');
+        else if (response.statusCode === 429 && Number(response.headers['retry-after']) >= 1) resolve('refused');
+        else reject(new Error(`HTTP ${response.statusCode} with Retry-After ${response.headers['retry-after']}`));
+      },
+    );
     request.on('error', reject);
     request.end(legacyJson(makeReport()));
   });
@@ -123,7 +140,8 @@ test.runIf(process.platform === 'linux')(
       const peakStart = performance.now();
       const inPeak = createMeter();
       const loop = async (index: number): Promise<void> => {
-        while (performance.now() < peakStart + PEAK_MS) inPeak.add(await sendGrpc(sessions[index % CONNECTIONS] as http2.ClientHttp2Session));
+        while (performance.now() < peakStart + PEAK_MS)
+          inPeak.add(await sendGrpc(sessions[index % CONNECTIONS] as http2.ClientHttp2Session));
       };
       await Promise.all(Array.from({ length: MAX_PENDING * 0.9 }, (_, index) => loop(index)));
       const peak = inPeak.storedPerSecond();
@@ -136,7 +154,10 @@ test.runIf(process.platform === 'linux')(
       let most = before;
       for (let now = start; now < start + OVERLOAD_MS; now = performance.now()) {
         while (answers.length < ((now - start) / 1000) * peak * 10) {
-          const answer = answers.length % 10 === 0 ? sendJson(agent) : sendGrpc(sessions[answers.length % CONNECTIONS] as http2.ClientHttp2Session);
+          const answer =
+            answers.length % 10 === 0
+              ? sendJson(agent)
+              : sendGrpc(sessions[answers.length % CONNECTIONS] as http2.ClientHttp2Session);
           answers.push(answer);
           answer.then(inOverload.add, () => undefined);
         }

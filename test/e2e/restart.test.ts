@@ -1,13 +1,11 @@
 import http2 from 'node:http2';
 import { setTimeout as sleep } from 'node:timers/promises';
-
 import { createClient } from '@connectrpc/connect';
 import { createGrpcTransport, Http2SessionManager } from '@connectrpc/connect-node';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
-
 import { Health, HealthCheckResponse_ServingStatus as ServingStatus } from '../../gen/grpc/health/v1/health_pb.js';
-import type { ReportStore } from '../../src/report/ports.ts';
 import { openStore } from '../../src/collector/store/open.ts';
+import type { ReportStore } from '../../src/report/ports.ts';
 import { type LocalCollector, startCollectorOn } from '../support/collector.ts';
 import { makeTestDatabase, type TestDatabase } from '../support/database.ts';
 import { createDice } from '../support/dice.ts';
@@ -28,7 +26,11 @@ let engine: ReportStore;
 
 beforeAll(async () => {
   database = await makeTestDatabase();
-  engine = await openStore(database.spec, { appName: 'spartakus-test', storeTimeoutMs: 10_000, stdout: process.stdout });
+  engine = await openStore(database.spec, {
+    appName: 'spartakus-test',
+    storeTimeoutMs: 10_000,
+    stdout: process.stdout,
+  });
 });
 
 beforeEach(async () => {
@@ -83,56 +85,76 @@ test('whoever watches the health hears that the collector stops before its conne
   session.close();
 });
 
-test(`${RESTARTS} rolling restarts of two collectors on one database: nothing is lost, and nothing stored twice ${TITLE}`, { timeout: 120_000 }, async () => {
-  const uri = await database.uri();
-  const dice = createDice(SEED);
-  const history = createHistory();
-  const start = (): Promise<LocalCollector> => startCollectorOn(uri, { shutdownGraceMs: 500 });
-  const running = [await start(), await start()] as const;
-  const collectors: LocalCollector[] = [...running];
-  // A client is not told when a collector stops: it runs into it, and comes again.
-  const load = startLoad({ history, dice, pickUrl: () => collectors[dice() < 0.5 ? 0 : 1]?.url, atOnce: 1, restMs: 50 });
+test(
+  `${RESTARTS} rolling restarts of two collectors on one database: nothing is lost, and nothing stored twice ${TITLE}`,
+  { timeout: 120_000 },
+  async () => {
+    const uri = await database.uri();
+    const dice = createDice(SEED);
+    const history = createHistory();
+    const start = (): Promise<LocalCollector> => startCollectorOn(uri, { shutdownGraceMs: 500 });
+    const running = [await start(), await start()] as const;
+    const collectors: LocalCollector[] = [...running];
+    // A client is not told when a collector stops: it runs into it, and comes again.
+    const load = startLoad({
+      history,
+      dice,
+      pickUrl: () => collectors[dice() < 0.5 ? 0 : 1]?.url,
+      atOnce: 1,
+      restMs: 50,
+    });
 
-  for (let restart = 0; restart < RESTARTS; restart += 1) {
-    await untilAcknowledged(history, 5);
-    const which = restart % 2;
-    await collectors[which]?.close();
-    collectors[which] = await start();
-  }
-  await load.finish();
+    for (let restart = 0; restart < RESTARTS; restart += 1) {
+      await untilAcknowledged(history, 5);
+      const which = restart % 2;
+      await collectors[which]?.close();
+      collectors[which] = await start();
+    }
+    await load.finish();
 
-  const stored = await storedIds();
-  expect(history.violations(stored)).toStrictEqual([]);
-  expect({ acknowledged: history.counts.acknowledged, stored: stored.length }).toStrictEqual({ acknowledged: history.counts.reports, stored: history.counts.reports });
-  await Promise.all(collectors.map((collector) => collector.close()));
-});
+    const stored = await storedIds();
+    expect(history.violations(stored)).toStrictEqual([]);
+    expect({ acknowledged: history.counts.acknowledged, stored: stored.length }).toStrictEqual({
+      acknowledged: history.counts.reports,
+      stored: history.counts.reports,
+    });
+    await Promise.all(collectors.map((collector) => collector.close()));
+  },
+);
 
-test(`${PROGRAM_RESTARTS} rolling restarts of two programs: nothing is lost, nothing stored twice, each ends with 0 in time ${TITLE}`, { timeout: 30_000 + PROGRAM_RESTARTS * 10_000 }, async () => {
-  const uri = await database.uri();
-  const dice = createDice(SEED);
-  const history = createHistory();
-  const running: ReadyCollector[] = [];
-  const urls: string[] = [];
-  const begin = async (which: number): Promise<void> => {
-    const collector = prepareCollector([`--database=${uri}`]);
-    collector.go();
-    urls[which] = await collector.url();
-    running[which] = collector;
-  };
-  await Promise.all([begin(0), begin(1)]);
-  const load = startLoad({ history, dice, pickUrl: () => urls[dice() < 0.5 ? 0 : 1] });
+test(
+  `${PROGRAM_RESTARTS} rolling restarts of two programs: nothing is lost, nothing stored twice, each ends with 0 in time ${TITLE}`,
+  { timeout: 30_000 + PROGRAM_RESTARTS * 10_000 },
+  async () => {
+    const uri = await database.uri();
+    const dice = createDice(SEED);
+    const history = createHistory();
+    const running: ReadyCollector[] = [];
+    const urls: string[] = [];
+    const begin = async (which: number): Promise<void> => {
+      const collector = prepareCollector([`--database=${uri}`]);
+      collector.go();
+      urls[which] = await collector.url();
+      running[which] = collector;
+    };
+    await Promise.all([begin(0), begin(1)]);
+    const load = startLoad({ history, dice, pickUrl: () => urls[dice() < 0.5 ? 0 : 1] });
 
-  for (let restart = 0; restart < PROGRAM_RESTARTS; restart += 1) {
-    await untilAcknowledged(history, 20);
-    const which = restart % 2;
-    const started = performance.now();
-    await expect(running[which]?.end('SIGTERM')).resolves.toBe(0);
-    expect(performance.now() - started).toBeLessThan(STOP_WITHIN_MS);
-    await begin(which);
-  }
-  await load.finish();
+    for (let restart = 0; restart < PROGRAM_RESTARTS; restart += 1) {
+      await untilAcknowledged(history, 20);
+      const which = restart % 2;
+      const started = performance.now();
+      await expect(running[which]?.end('SIGTERM')).resolves.toBe(0);
+      expect(performance.now() - started).toBeLessThan(STOP_WITHIN_MS);
+      await begin(which);
+    }
+    await load.finish();
 
-  const stored = await storedIds();
-  expect(history.violations(stored)).toStrictEqual([]);
-  expect({ acknowledged: history.counts.acknowledged, stored: stored.length }).toStrictEqual({ acknowledged: history.counts.reports, stored: history.counts.reports });
-});
+    const stored = await storedIds();
+    expect(history.violations(stored)).toStrictEqual([]);
+    expect({ acknowledged: history.counts.acknowledged, stored: stored.length }).toStrictEqual({
+      acknowledged: history.counts.reports,
+      stored: history.counts.reports,
+    });
+  },
+);

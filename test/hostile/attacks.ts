@@ -1,10 +1,25 @@
 import http2 from 'node:http2';
-
-import { connectHttp2, connectRaw, FLAG, FRAME, frame, headerBlock, type RawConnection, setting, uint32 } from '../support/raw-http2.ts';
+import {
+  connectHttp2,
+  connectRaw,
+  FLAG,
+  FRAME,
+  frame,
+  headerBlock,
+  type RawConnection,
+  setting,
+  uint32,
+} from '../support/raw-http2.ts';
 
 const SUBMIT = '/spartakus.collector.v1.CollectorService/SubmitReport';
 const STREAM = '/spartakus.collector.v1.CollectorService/StreamReports';
-const GRPC = { ':method': 'POST', ':scheme': 'http', ':authority': 'x', 'content-type': 'application/grpc', te: 'trailers' };
+const GRPC = {
+  ':method': 'POST',
+  ':scheme': 'http',
+  ':authority': 'x',
+  'content-type': 'application/grpc',
+  te: 'trailers',
+};
 const CALL = headerBlock({ ...GRPC, ':path': SUBMIT });
 const OPEN_STREAM = headerBlock({ ...GRPC, ':path': STREAM });
 
@@ -15,7 +30,11 @@ export interface Attack {
 }
 
 /** Does the same on one connection after the other, for as long as the attack may last, and at most so often. */
-function onConnections(count: number, act: (connection: RawConnection, until: () => boolean) => Promise<void>, settings: readonly Buffer[] = []) {
+function onConnections(
+  count: number,
+  act: (connection: RawConnection, until: () => boolean) => Promise<void>,
+  settings: readonly Buffer[] = [],
+) {
   return async (port: number, until: () => boolean): Promise<void> => {
     for (let index = 0; index < count && !until(); index += 1) {
       const connection = await connectHttp2(port, settings);
@@ -38,7 +57,9 @@ function flood(piece: (index: number) => Buffer, pieces: number, perSend: number
 /** Opens many connections, sends each some bytes, and leaves them so until the time is up. */
 function holdOpen(count: number, begin: (connection: RawConnection) => Promise<unknown>, version: 1 | 2 = 2) {
   return async (port: number, until: () => boolean): Promise<void> => {
-    const connections = await Promise.all(Array.from({ length: count }, () => (version === 2 ? connectHttp2(port) : connectRaw(port))));
+    const connections = await Promise.all(
+      Array.from({ length: count }, () => (version === 2 ? connectHttp2(port) : connectRaw(port))),
+    );
     await Promise.all(connections.map(begin));
     while (!until()) await new Promise((resolve) => setTimeout(resolve, 50));
     for (const connection of connections) connection.destroy();
@@ -47,7 +68,9 @@ function holdOpen(count: number, begin: (connection: RawConnection) => Promise<u
 
 const streamId = (index: number): number => 1 + 2 * index;
 const JSON_HEAD = (length: number): Buffer =>
-  Buffer.from(`POST /api/v1 HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: ${length}\r\n\r\n`);
+  Buffer.from(
+    `POST /api/v1 HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: ${length}\r\n\r\n`,
+  );
 
 /** Sends one body by HTTP/1.1 after the other. */
 function postJson(body: Buffer, times: number) {
@@ -55,7 +78,8 @@ function postJson(body: Buffer, times: number) {
     for (let time = 0; time < times && !until(); time += 1) {
       const connection = await connectRaw(port);
       await connection.send(JSON_HEAD(body.length), body);
-      while (connection.heard() === '' && !connection.isClosed && !until()) await new Promise((resolve) => setTimeout(resolve, 10));
+      while (connection.heard() === '' && !connection.isClosed && !until())
+        await new Promise((resolve) => setTimeout(resolve, 10));
       connection.destroy();
     }
   };
@@ -66,38 +90,105 @@ const MIB = 2 ** 20;
 export const ATTACKS: readonly Attack[] = [
   {
     name: 'rapid reset: streams that are reset as soon as they are opened',
-    run: onConnections(20, flood((index) => Buffer.concat([frame(FRAME.headers, FLAG.endHeaders, streamId(index), CALL), frame(FRAME.reset, 0, streamId(index), uint32(8))]), 20_000, 100)),
+    run: onConnections(
+      20,
+      flood(
+        (index) =>
+          Buffer.concat([
+            frame(FRAME.headers, FLAG.endHeaders, streamId(index), CALL),
+            frame(FRAME.reset, 0, streamId(index), uint32(8)),
+          ]),
+        20_000,
+        100,
+      ),
+    ),
   },
   {
     name: 'headers that go on for ever in CONTINUATION frames',
     run: onConnections(20, async (connection, until) => {
       await connection.send(frame(FRAME.headers, 0, 1, CALL));
-      await flood((index) => frame(FRAME.continuation, 0, 1, headerBlock({ [`x-${index}`]: 'y'.repeat(100) })), 100_000, 100)(connection, until);
+      await flood(
+        (index) => frame(FRAME.continuation, 0, 1, headerBlock({ [`x-${index}`]: 'y'.repeat(100) })),
+        100_000,
+        100,
+      )(connection, until);
     }),
   },
-  { name: 'pings without end', run: onConnections(20, flood((index) => frame(FRAME.ping, 0, 0, Buffer.concat([uint32(0), uint32(index)])), 200_000, 500)) },
-  { name: 'settings without end', run: onConnections(20, flood((index) => frame(FRAME.settings, 0, 0, setting(4, 65_535 + (index % 100))), 100_000, 500)) },
+  {
+    name: 'pings without end',
+    run: onConnections(
+      20,
+      flood((index) => frame(FRAME.ping, 0, 0, Buffer.concat([uint32(0), uint32(index)])), 200_000, 500),
+    ),
+  },
+  {
+    name: 'settings without end',
+    run: onConnections(
+      20,
+      flood((index) => frame(FRAME.settings, 0, 0, setting(4, 65_535 + (index % 100))), 100_000, 500),
+    ),
+  },
   {
     name: 'settings that allow no answer: a window of nothing, a table of nothing',
     run: onConnections(
       50,
       async (connection) => {
         for (let index = 0; index < 90; index += 1) {
-          await connection.send(frame(FRAME.headers, FLAG.endHeaders | FLAG.endStream, streamId(index), headerBlock({ ...GRPC, ':path': '/version', ':method': 'GET' })));
+          await connection.send(
+            frame(
+              FRAME.headers,
+              FLAG.endHeaders | FLAG.endStream,
+              streamId(index),
+              headerBlock({ ...GRPC, ':path': '/version', ':method': 'GET' }),
+            ),
+          );
         }
       },
       [setting(4, 0), setting(1, 0)],
     ),
   },
-  { name: 'window updates of nothing', run: onConnections(50, flood(() => frame(FRAME.windowUpdate, 0, 0, uint32(0)), 1_000, 100)) },
-  { name: 'window updates that run over', run: onConnections(50, flood(() => frame(FRAME.windowUpdate, 0, 0, uint32(2 ** 31 - 1)), 1_000, 100)) },
-  { name: 'window updates of one byte without end', run: onConnections(20, flood(() => frame(FRAME.windowUpdate, 0, 0, uint32(1)), 200_000, 500)) },
-  { name: 'frames of kinds that there are not', run: onConnections(20, flood((index) => frame(0x20 + (index % 100), index % 256, index % 50, Buffer.alloc(100)), 50_000, 200)) },
-  { name: 'priorities without end', run: onConnections(20, flood((index) => frame(FRAME.priority, 0, streamId(index % 1000), Buffer.alloc(5)), 100_000, 500)) },
-  { name: 'empty data frames without end', run: onConnections(10, async (connection, until) => {
-    await connection.send(frame(FRAME.headers, FLAG.endHeaders, 1, CALL));
-    await flood(() => frame(FRAME.data, 0, 1), 200_000, 500)(connection, until);
-  }) },
+  {
+    name: 'window updates of nothing',
+    run: onConnections(
+      50,
+      flood(() => frame(FRAME.windowUpdate, 0, 0, uint32(0)), 1_000, 100),
+    ),
+  },
+  {
+    name: 'window updates that run over',
+    run: onConnections(
+      50,
+      flood(() => frame(FRAME.windowUpdate, 0, 0, uint32(2 ** 31 - 1)), 1_000, 100),
+    ),
+  },
+  {
+    name: 'window updates of one byte without end',
+    run: onConnections(
+      20,
+      flood(() => frame(FRAME.windowUpdate, 0, 0, uint32(1)), 200_000, 500),
+    ),
+  },
+  {
+    name: 'frames of kinds that there are not',
+    run: onConnections(
+      20,
+      flood((index) => frame(0x20 + (index % 100), index % 256, index % 50, Buffer.alloc(100)), 50_000, 200),
+    ),
+  },
+  {
+    name: 'priorities without end',
+    run: onConnections(
+      20,
+      flood((index) => frame(FRAME.priority, 0, streamId(index % 1000), Buffer.alloc(5)), 100_000, 500),
+    ),
+  },
+  {
+    name: 'empty data frames without end',
+    run: onConnections(10, async (connection, until) => {
+      await connection.send(frame(FRAME.headers, FLAG.endHeaders, 1, CALL));
+      await flood(() => frame(FRAME.data, 0, 1), 200_000, 500)(connection, until);
+    }),
+  },
   {
     name: 'connections that say half a preface',
     run: holdOpen(150, (connection) => connection.send(Buffer.from('PRI * HTTP/2')), 1),
@@ -115,7 +206,10 @@ export const ATTACKS: readonly Attack[] = [
     run: holdOpen(40, async (connection) => {
       for (let index = 0; index < 100; index += 1) {
         const path = index % 2 === 0 ? CALL : OPEN_STREAM;
-        await connection.send(frame(FRAME.headers, FLAG.endHeaders, streamId(index), path), frame(FRAME.data, 0, streamId(index), Buffer.from([0, 0, 0, 1, 0, 1])));
+        await connection.send(
+          frame(FRAME.headers, FLAG.endHeaders, streamId(index), path),
+          frame(FRAME.data, 0, streamId(index), Buffer.from([0, 0, 0, 1, 0, 1])),
+        );
       }
     }),
   },
@@ -123,7 +217,10 @@ export const ATTACKS: readonly Attack[] = [
     name: 'messages that say that they are long',
     run: onConnections(100, async (connection) => {
       for (let index = 0; index < 50; index += 1) {
-        await connection.send(frame(FRAME.headers, FLAG.endHeaders, streamId(index), CALL), frame(FRAME.data, FLAG.endStream, streamId(index), Buffer.from([0, 0xff, 0xff, 0xff, 0xff, 1])));
+        await connection.send(
+          frame(FRAME.headers, FLAG.endHeaders, streamId(index), CALL),
+          frame(FRAME.data, FLAG.endStream, streamId(index), Buffer.from([0, 0xff, 0xff, 0xff, 0xff, 1])),
+        );
       }
     }),
   },
@@ -140,7 +237,10 @@ export const ATTACKS: readonly Attack[] = [
   { name: 'JSON of opening brackets', run: postJson(Buffer.alloc(8 * MIB, '['), 50) },
   { name: 'JSON of objects in objects', run: postJson(Buffer.from('{"a":'.repeat(MIB)), 50) },
   { name: 'JSON of many empty objects', run: postJson(Buffer.from(`{"nodes":[${'{},'.repeat(MIB)}{}]}`), 10) },
-  { name: 'JSON of many empty lists where there should be none', run: postJson(Buffer.from(`{"x":[${'[],'.repeat(MIB)}[]]}`), 10) },
+  {
+    name: 'JSON of many empty lists where there should be none',
+    run: postJson(Buffer.from(`{"x":[${'[],'.repeat(MIB)}[]]}`), 10),
+  },
   { name: 'JSON of many numbers', run: postJson(Buffer.from(`{"x":[${'1,'.repeat(4 * MIB)}1]}`), 10) },
   {
     name: 'protobuf of empty nodes, two bytes each',
@@ -152,7 +252,12 @@ export const ATTACKS: readonly Attack[] = [
       const session = http2.connect(`http://127.0.0.1:${port}`);
       session.on('error', () => undefined);
       for (let time = 0; time < 10 && !until(); time += 1) {
-        const stream = session.request({ ':method': 'POST', ':path': SUBMIT, 'content-type': 'application/grpc', te: 'trailers' });
+        const stream = session.request({
+          ':method': 'POST',
+          ':path': SUBMIT,
+          'content-type': 'application/grpc',
+          te: 'trailers',
+        });
         stream.on('error', () => undefined);
         stream.resume();
         stream.end(body);

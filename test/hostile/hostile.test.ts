@@ -2,14 +2,12 @@ import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
 import http2 from 'node:http2';
 import { Worker } from 'node:worker_threads';
-
 import { create, toBinary } from '@bufbuild/protobuf';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-
 import { SubmitReportRequestSchema } from '../../gen/spartakus/collector/v1/collector_service_pb.js';
 import { encodeGrpcFrame } from '../../src/collector/serve/rpc/grpc-frames.ts';
-import { makeReport } from '../contract/report-sink.ts';
 import { sendLegacy } from '../contract/protocols.ts';
+import { makeReport } from '../contract/report-sink.ts';
 import { type Program, startProgram } from '../support/program.ts';
 import { connectRaw } from '../support/raw-http2.ts';
 import { ATTACKS, SMUGGLED } from './attacks.ts';
@@ -31,7 +29,14 @@ let quietP99: number;
 
 beforeAll(async () => {
   // As it is by default, but for what would refuse the good client of the same address.
-  const flags = ['--host=127.0.0.1', '--port=0', '--console-listen=off', '--max-address-rate=0', '--max-new-clusters=0', '--max-address-connections=0'];
+  const flags = [
+    '--host=127.0.0.1',
+    '--port=0',
+    '--console-listen=off',
+    '--max-address-rate=0',
+    '--max-new-clusters=0',
+    '--max-address-connections=0',
+  ];
   program = startProgram(['collector', '--database=stdout', ...flags]);
   url = (await program.says(/"url":"(http:[^"]+)"/))[1] ?? '';
   port = Number(new URL(url).port);
@@ -59,7 +64,9 @@ function sendGrpc(session: http2.ClientHttp2Session): Promise<string> {
     stream.on('trailers', onHeaders);
     stream.on('error', reject);
     stream.resume();
-    stream.end(encodeGrpcFrame(toBinary(SubmitReportRequestSchema, create(SubmitReportRequestSchema, { report: makeReport() }))));
+    stream.end(
+      encodeGrpcFrame(toBinary(SubmitReportRequestSchema, create(SubmitReportRequestSchema, { report: makeReport() }))),
+    );
   });
 }
 
@@ -83,7 +90,9 @@ async function goodClient(meanwhile: () => Promise<unknown>): Promise<number> {
 
 /** In a thread of its own, so that what it costs is not taken for what the collector costs. */
 async function attack(name: string): Promise<void> {
-  const worker = new Worker(new URL('attacker.ts', import.meta.url), { workerData: { name, port, durationMs: ATTACK_MS } });
+  const worker = new Worker(new URL('attacker.ts', import.meta.url), {
+    workerData: { name, port, durationMs: ATTACK_MS },
+  });
   await once(worker, 'exit');
 }
 
@@ -92,26 +101,31 @@ async function residentMiB(): Promise<number> {
   return Number(/VmRSS:\s+(\d+) kB/.exec(status)?.[1]) / 1024;
 }
 
-describe.runIf(process.platform === 'linux')('while it is attacked, the collector hardly grows, and a good client hardly waits', () => {
-  // Again where the machine was busy with something else: these are times.
-  test.each(ATTACKS)('$name', { retry: 2 }, async ({ name }) => {
-    const before = await residentMiB();
-    let most = before;
-    const endsAt = performance.now() + ATTACK_MS;
-    const until = (): boolean => performance.now() >= endsAt;
-    const p99 = await goodClient(async () => {
-      const watch = setInterval(() => void residentMiB().then((now) => (most = Math.max(most, now))), 20);
-      await attack(name);
-      while (!until()) await new Promise((resolve) => setTimeout(resolve, 20));
-      clearInterval(watch);
-    });
+describe.runIf(process.platform === 'linux')(
+  'while it is attacked, the collector hardly grows, and a good client hardly waits',
+  () => {
+    // Again where the machine was busy with something else: these are times.
+    test.each(ATTACKS)('$name', { retry: 2 }, async ({ name }) => {
+      const before = await residentMiB();
+      let most = before;
+      const endsAt = performance.now() + ATTACK_MS;
+      const until = (): boolean => performance.now() >= endsAt;
+      const p99 = await goodClient(async () => {
+        const watch = setInterval(() => void residentMiB().then((now) => (most = Math.max(most, now))), 20);
+        await attack(name);
+        while (!until()) await new Promise((resolve) => setTimeout(resolve, 20));
+        clearInterval(watch);
+      });
 
-    process.stdout.write(`hostile: ${name}: +${(most - before).toFixed(0)} MiB, p99 ${quietP99.toFixed(0)} -> ${p99.toFixed(0)} ms\n`);
-    expect(most - before).toBeLessThan(MAX_GROWTH_MIB);
-    expect(p99).toBeLessThan(Math.max(2 * quietP99, P99_FLOOR_MS));
-    await expect(sendLegacy(url, makeReport())).resolves.toMatchObject({ status: 204 });
-  });
-});
+      process.stdout.write(
+        `hostile: ${name}: +${(most - before).toFixed(0)} MiB, p99 ${quietP99.toFixed(0)} -> ${p99.toFixed(0)} ms\n`,
+      );
+      expect(most - before).toBeLessThan(MAX_GROWTH_MIB);
+      expect(p99).toBeLessThan(Math.max(2 * quietP99, P99_FLOOR_MS));
+      await expect(sendLegacy(url, makeReport())).resolves.toMatchObject({ status: 204 });
+    });
+  },
+);
 
 test.each(SMUGGLED)('a request that two servers would understand differently is refused: %j', async (request) => {
   const connection = await connectRaw(port);
@@ -123,8 +137,14 @@ test.each(SMUGGLED)('a request that two servers would understand differently is 
 });
 
 test.each([
-  ['HTTP/1.1', 'POST /spartakus.collector.v1.CollectorService/SubmitReport HTTP/1.1\r\nHost: [::x\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}'],
-  ['HTTP/1.0', 'POST /spartakus.collector.v1.CollectorService/SubmitReport HTTP/1.0\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}'],
+  [
+    'HTTP/1.1',
+    'POST /spartakus.collector.v1.CollectorService/SubmitReport HTTP/1.1\r\nHost: [::x\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}',
+  ],
+  [
+    'HTTP/1.0',
+    'POST /spartakus.collector.v1.CollectorService/SubmitReport HTTP/1.0\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}',
+  ],
 ])('a Host that is none is answered 400 and costs nobody anything, over %s', async (_version, request) => {
   const connection = await connectRaw(port);
   await connection.send(Buffer.from(request));

@@ -1,5 +1,4 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
-
 import { startTestCollector, type TestCollector } from '../support/collector.ts';
 
 let collector: TestCollector;
@@ -28,26 +27,38 @@ const ROADS = [
 
 const ODD_NAMES = ['$where', '$ne', '__proto__', 'constructor', 'a.b', '\0', 'toString'];
 
-test.each(ROADS)('names that mean something to a database or to JavaScript are plain texts, by %s', async (path, wrap) => {
-  const extensions = JSON.stringify(ODD_NAMES.map((name) => ({ name, value: '{"$gt": ""}' })));
+test.each(ROADS)(
+  'names that mean something to a database or to JavaScript are plain texts, by %s',
+  async (path, wrap) => {
+    const extensions = JSON.stringify(ODD_NAMES.map((name) => ({ name, value: '{"$gt": ""}' })));
 
-  await expect(post(path, wrap(`{"clusterID": "$cluster", "masterVersion": "$$ROOT", "extensions": ${extensions}}`))).resolves.toMatchObject({ ok: true });
+    await expect(
+      post(path, wrap(`{"clusterID": "$cluster", "masterVersion": "$$ROOT", "extensions": ${extensions}}`)),
+    ).resolves.toMatchObject({ ok: true });
 
-  const document = await collector.reports.findOne({ clusterID: '$cluster' });
-  expect(document).toMatchObject({ masterVersion: '$$ROOT', extensions: JSON.parse(extensions) as unknown });
-  const counted = await collector.reports.aggregate([{ $group: { _id: '$masterVersion', reports: { $sum: 1 } } }]).toArray();
-  expect(counted).toStrictEqual([{ _id: '$$ROOT', reports: 1 }]);
-});
+    const document = await collector.reports.findOne({ clusterID: '$cluster' });
+    expect(document).toMatchObject({ masterVersion: '$$ROOT', extensions: JSON.parse(extensions) as unknown });
+    const counted = await collector.reports
+      .aggregate([{ $group: { _id: '$masterVersion', reports: { $sum: 1 } } }])
+      .toArray();
+    expect(counted).toStrictEqual([{ _id: '$$ROOT', reports: 1 }]);
+  },
+);
 
 test.each(ROADS)('an operator in the place of a text is refused, by %s', async (path, wrap) => {
-  for (const wrong of ['{"clusterID": {"$ne": ""}}', '{"clusterID": "c", "masterVersion": {"$gt": ""}}', '{"clusterID": "c", "nodes": {"$each": []}}']) {
+  for (const wrong of [
+    '{"clusterID": {"$ne": ""}}',
+    '{"clusterID": "c", "masterVersion": {"$gt": ""}}',
+    '{"clusterID": "c", "nodes": {"$each": []}}',
+  ]) {
     await expect(post(path, wrap(wrong))).resolves.toMatchObject({ status: 400 });
   }
   await expect(collector.reports.countDocuments()).resolves.toBe(0);
 });
 
 test.each(ROADS)('keys that would be prototypes change nothing and are not stored, by %s', async (path, wrap) => {
-  const body = '{"clusterID": "c", "__proto__": {"polluted": true}, "constructor": {"prototype": {"polluted": true}}, "$set": {"x": 1}, "a.b": 1}';
+  const body =
+    '{"clusterID": "c", "__proto__": {"polluted": true}, "constructor": {"prototype": {"polluted": true}}, "$set": {"x": 1}, "a.b": 1}';
 
   await expect(post(path, wrap(body))).resolves.toMatchObject({ ok: true });
 

@@ -1,7 +1,6 @@
 import { toBinary, toJsonString } from '@bufbuild/protobuf';
 import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
-
 import { type Record as KubermaticRecord, RecordSchema } from '../../gen/spartakus/kubermatic/v1/record_pb.js';
 import { gatherKubermaticRecord } from '../../src/kubermatic/gather/gather-kubermatic.ts';
 import { createKubeClient } from '../../src/kubernetes/client.ts';
@@ -30,13 +29,16 @@ type Place = readonly (string | number)[];
 function placesOf(value: unknown, place: Place = []): Place[] {
   if (typeof value === 'string') return [place];
   if (typeof value !== 'object' || value === null) return [];
-  return Object.entries(value).flatMap(([key, member]) => placesOf(member, [...place, Array.isArray(value) ? Number(key) : key]));
+  return Object.entries(value).flatMap(([key, member]) =>
+    placesOf(member, [...place, Array.isArray(value) ? Number(key) : key]),
+  );
 }
 
 /** A copy with another text at a place; also where nothing was. */
 function plant(value: unknown, [first, ...rest]: Place, text: string): unknown {
   if (first === undefined) return text;
-  if (Array.isArray(value)) return value.map((member: unknown, index) => (index === first ? plant(member, rest, text) : member));
+  if (Array.isArray(value))
+    return value.map((member: unknown, index) => (index === first ? plant(member, rest, text) : member));
   const object = (value ?? {}) as Readonly<Record<string, unknown>>;
   return { ...object, [first]: plant(object[String(first)], rest, text) };
 }
@@ -73,17 +75,25 @@ const MORE_PLACES: readonly Place[] = [
 /** Names by which the double finds an object; what becomes of them is planted in names of its own. */
 const KEPT = /^(?:metadata\.name|metadata\.namespace|spec\.kubeconfig\..*|status\.namespaceName|kind|apiVersion)$/;
 
-const marks = fc.uniqueArray(fc.integer({ min: 0x10000000, max: 0x7fffffff }).map((number) => number.toString(16)), { minLength: 40, maxLength: 80 });
+const marks = fc.uniqueArray(
+  fc.integer({ min: 0x10000000, max: 0x7fffffff }).map((number) => number.toString(16)),
+  { minLength: 40, maxLength: 80 },
+);
 
 /** Plants each mark into some place of some object. */
-function plantAll<Item extends object>(objects: readonly Item[], drawn: readonly string[], dice: (below: number) => number): readonly Item[] {
+function plantAll<Item extends object>(
+  objects: readonly Item[],
+  drawn: readonly string[],
+  dice: (below: number) => number,
+): readonly Item[] {
   const planted: Item[] = [...objects];
   if (objects.length === 0) return planted;
   for (const [index, mark] of drawn.entries()) {
     const at = dice(objects.length);
     const places = [...placesOf(planted[at]), ...MORE_PLACES].filter((place) => !KEPT.test(place.join('.')));
     const place = places[dice(places.length)];
-    if (place !== undefined) planted[at] = plant(planted[at], place, (FORMS[index % FORMS.length] ?? FORMS[0])(mark)) as Item;
+    if (place !== undefined)
+      planted[at] = plant(planted[at], place, (FORMS[index % FORMS.length] ?? FORMS[0])(mark)) as Item;
   }
   return planted;
 }
@@ -102,53 +112,114 @@ const encodingsOf = (record: KubermaticRecord): readonly string[] => [
 ];
 
 test('whatever stands in any field of any custom resource: names, addresses, keys, IPs and tokens never occur in a record', async () => {
-  const NAMES = ['acme-eu-west', 'acme-lab', 'acme-us-east', 'acme-hetzner-fsn1', 'acme-vsphere-lab', 'qxw7k2m9pz', 't4xk9zq7wp', 'key-6kx2mzq8vt'];
+  const NAMES = [
+    'acme-eu-west',
+    'acme-lab',
+    'acme-us-east',
+    'acme-hetzner-fsn1',
+    'acme-vsphere-lab',
+    'qxw7k2m9pz',
+    't4xk9zq7wp',
+    'key-6kx2mzq8vt',
+  ];
   await fc.assert(
-    fc.asyncProperty(marks, fc.infiniteStream(fc.nat()), fc.constantFrom('hmac' as const, 'md5' as const), async (drawn, numbers, uuid) => {
-      const dice = (below: number): number => (numbers.next().value ?? 0) % below;
-      const names = new Map(NAMES.flatMap((name, index) => ['', 'cluster-'].map((prefix) => [prefix + name, `${prefix}n-${drawn[index]}`] as const)));
-      const renamed = (name: string): string => names.get(name) ?? name;
-      const make = <Item extends object>(objects: readonly Item[]): readonly Item[] => rename(plantAll(objects, drawn, dice), names);
-      const objects = {
-        configurations: make(SAMPLES.configurations),
-        seeds: make<SeedObject>(SAMPLES.seeds),
-        projects: make(SAMPLES.projects),
-        users: make(SAMPLES.users),
-        sshKeys: make(SAMPLES.sshKeys),
-        clusters: Object.fromEntries(Object.entries(SAMPLES.clusters).map(([name, list]) => [renamed(name), make(list)])),
-        machineDeployments: Object.fromEntries(Object.entries(SAMPLES.machineDeployments).map(([name, list]) => [renamed(name), make(list)])),
-      };
-      const log = createKeptLog();
-      const installation = await startInstallation(objects);
-      const access = { server: installation.master.url, headers: { authorization: 'Bearer test-token' }, options: { rejectUnauthorized: false } };
-      const kube = createKubeClient({ credentials: () => Promise.resolve(access) }, { clock: HASTY });
-      try {
-        const record = await gatherKubermaticRecord(
-          { uuid, machineDeployments: true },
-          { kube, now: NOW, random: new Uint8Array(16), logger: log.logger, clock: HASTY, signal: new AbortController().signal },
+    fc.asyncProperty(
+      marks,
+      fc.infiniteStream(fc.nat()),
+      fc.constantFrom('hmac' as const, 'md5' as const),
+      async (drawn, numbers, uuid) => {
+        const dice = (below: number): number => (numbers.next().value ?? 0) % below;
+        const names = new Map(
+          NAMES.flatMap((name, index) =>
+            ['', 'cluster-'].map((prefix) => [prefix + name, `${prefix}n-${drawn[index]}`] as const),
+          ),
         );
+        const renamed = (name: string): string => names.get(name) ?? name;
+        const make = <Item extends object>(objects: readonly Item[]): readonly Item[] =>
+          rename(plantAll(objects, drawn, dice), names);
+        const objects = {
+          configurations: make(SAMPLES.configurations),
+          seeds: make<SeedObject>(SAMPLES.seeds),
+          projects: make(SAMPLES.projects),
+          users: make(SAMPLES.users),
+          sshKeys: make(SAMPLES.sshKeys),
+          clusters: Object.fromEntries(
+            Object.entries(SAMPLES.clusters).map(([name, list]) => [renamed(name), make(list)]),
+          ),
+          machineDeployments: Object.fromEntries(
+            Object.entries(SAMPLES.machineDeployments).map(([name, list]) => [renamed(name), make(list)]),
+          ),
+        };
+        const log = createKeptLog();
+        const installation = await startInstallation(objects);
+        const access = {
+          server: installation.master.url,
+          headers: { authorization: 'Bearer test-token' },
+          options: { rejectUnauthorized: false },
+        };
+        const kube = createKubeClient({ credentials: () => Promise.resolve(access) }, { clock: HASTY });
+        try {
+          const record = await gatherKubermaticRecord(
+            { uuid, machineDeployments: true },
+            {
+              kube,
+              now: NOW,
+              random: new Uint8Array(16),
+              logger: log.logger,
+              clock: HASTY,
+              signal: new AbortController().signal,
+            },
+          );
 
-        const encodings = encodingsOf(record);
-        const fixed = ['must-not-leave', 'example.com', 'acme-', 'AAAAFAKE', 'token-', 'user-cluster-token', installation.master.url, ...Object.values(installation.seeds).map(({ url }) => url)];
-        expect([...drawn, ...names.values(), ...fixed].filter((secret) => encodings.some((text) => text.toLowerCase().includes(secret.toLowerCase())))).toStrictEqual([]);
-        // Whatever was planted, the installation was really read.
-        expect([record.seeds.length, record.clusters.length, record.users.length, record.projects.length, record.sshKeys.length]).toStrictEqual([3, 4, 3, 3, 3]);
-        expect(record.machineDeployments).toHaveLength(7);
-        // The log names objects to whoever runs the agent, and never what a Secret holds.
-        const said = JSON.stringify(log.lines);
-        expect(['token-', 'user-cluster-token', ...Object.values(installation.seeds).map(({ url }) => url)].filter((secret) => said.includes(secret))).toStrictEqual([]);
-      } finally {
-        kube.close();
-        await installation.close();
-      }
-    }),
+          const encodings = encodingsOf(record);
+          const fixed = [
+            'must-not-leave',
+            'example.com',
+            'acme-',
+            'AAAAFAKE',
+            'token-',
+            'user-cluster-token',
+            installation.master.url,
+            ...Object.values(installation.seeds).map(({ url }) => url),
+          ];
+          expect(
+            [...drawn, ...names.values(), ...fixed].filter((secret) =>
+              encodings.some((text) => text.toLowerCase().includes(secret.toLowerCase())),
+            ),
+          ).toStrictEqual([]);
+          // Whatever was planted, the installation was really read.
+          expect([
+            record.seeds.length,
+            record.clusters.length,
+            record.users.length,
+            record.projects.length,
+            record.sshKeys.length,
+          ]).toStrictEqual([3, 4, 3, 3, 3]);
+          expect(record.machineDeployments).toHaveLength(7);
+          // The log names objects to whoever runs the agent, and never what a Secret holds.
+          const said = JSON.stringify(log.lines);
+          expect(
+            ['token-', 'user-cluster-token', ...Object.values(installation.seeds).map(({ url }) => url)].filter(
+              (secret) => said.includes(secret),
+            ),
+          ).toStrictEqual([]);
+        } finally {
+          kube.close();
+          await installation.close();
+        }
+      },
+    ),
     { numRuns: 20, seed: seedOfRun, endOnFailure: true },
   );
 });
 
 test('the double lets in whom it should: a wrong token is refused', async () => {
   const api = await startKubeApi({ token: 'right' });
-  const access = { server: api.url, headers: { authorization: 'Bearer wrong' }, options: { rejectUnauthorized: false } };
+  const access = {
+    server: api.url,
+    headers: { authorization: 'Bearer wrong' },
+    options: { rejectUnauthorized: false },
+  };
   const kube = createKubeClient({ credentials: () => Promise.resolve(access) }, { clock: HASTY });
 
   await expect(kube.get('/version', 'application/json')).resolves.toMatchObject({ status: 401 });

@@ -1,17 +1,20 @@
 import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
-import http from 'node:http';
+import type http from 'node:http';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { PassThrough } from 'node:stream';
-import { buffer, text } from 'node:stream/consumers';
-
+import { text } from 'node:stream/consumers';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-
-import { type ReporterConfig, type ReporterEnd, type ReporterOptions, startReporter } from '../../src/kubermatic/reporter.ts';
+import {
+  type ReporterConfig,
+  type ReporterEnd,
+  type ReporterOptions,
+  startReporter,
+} from '../../src/kubermatic/reporter.ts';
 import { startTestCollector, type TestCollector } from '../support/collector.ts';
-import { createKeptLog, type KeptLog } from '../support/log.ts';
+import { startServer, type TestServer } from '../support/http-server.ts';
 import { readFixture } from '../support/kube-api.ts';
-import { listen, shut } from '../support/listen.ts';
+import { createKeptLog, type KeptLog } from '../support/log.ts';
 import { createMortalFiles } from '../support/mortal-files.ts';
 
 const CLIENT_UUID = '7c0f3c52-5b1e-4d0a-9b0e-3f4f2a9d6e11';
@@ -34,7 +37,14 @@ const clock = {
 
 beforeAll(async () => {
   collector = await startTestCollector({
-    limits: { maxJsonBytes: MAX_BYTES, maxProtobufBytes: MAX_BYTES, maxBodyBytes: 4 * MAX_BYTES, maxPendingBytes: 4 * MAX_BYTES, reportsPerHourPerCluster: 0, requestsPerSecondPerAddress: 0 },
+    limits: {
+      maxJsonBytes: MAX_BYTES,
+      maxProtobufBytes: MAX_BYTES,
+      maxBodyBytes: 4 * MAX_BYTES,
+      maxPendingBytes: 4 * MAX_BYTES,
+      reportsPerHourPerCluster: 0,
+      requestsPerSecondPerAddress: 0,
+    },
   });
 });
 
@@ -52,7 +62,8 @@ async function forget(): Promise<void> {
   await Promise.all([collector.reports.deleteMany({}), collector.kubermaticRecords.deleteMany({})]);
 }
 
-const urlOf = (road: string): string => (road === 'grpc' ? `grpc://127.0.0.1:${collector.port}` : `${collector.url}/api/kubermatic/v1`);
+const urlOf = (road: string): string =>
+  road === 'grpc' ? `grpc://127.0.0.1:${collector.port}` : `${collector.url}/api/kubermatic/v1`;
 
 async function run(config: Partial<ReporterConfig> = {}, options: Partial<ReporterOptions> = {}): Promise<ReporterEnd> {
   const { road = 'http' } = config;
@@ -65,19 +76,30 @@ async function run(config: Partial<ReporterConfig> = {}, options: Partial<Report
 
 /** What the agents of both projects write: with an id, without one, and without even a time. */
 const RECORDS: Readonly<Record<string, object>> = {
-  'record-1.json': { kind: 'kubermatic', version: 'v2', time: TIME, report_id: '018f4b33-53b7-74a9-9a51-253240f0db5d', users: [{ uuid: 'a' }] },
+  'record-1.json': {
+    kind: 'kubermatic',
+    version: 'v2',
+    time: TIME,
+    report_id: '018f4b33-53b7-74a9-9a51-253240f0db5d',
+    users: [{ uuid: 'a' }],
+  },
   'record-2.json': { kind: 'kubermatic', version: 'v2', time: TIME, users: [{ uuid: 'b' }] },
   'record-3.json': { kind: 'kubernetes', version: 'v2', time: TIME, kubernetes_version: 'v1.28.7', nodes: [] },
   'record-4.json': { kind: 'kubermatic', users: [{ uuid: 'c' }] },
 };
 
 async function fill(records: Readonly<Record<string, unknown>> = RECORDS): Promise<void> {
-  for (const [name, record] of Object.entries(records)) await writeFile(path.join(dir, name), typeof record === 'string' ? record : JSON.stringify(record));
+  for (const [name, record] of Object.entries(records))
+    await writeFile(path.join(dir, name), typeof record === 'string' ? record : JSON.stringify(record));
 }
 
 /** What is there of records and of a report that was begun. */
-const left = async (): Promise<readonly string[]> => (await readdir(dir)).filter((name) => !name.endsWith('.unfinished')).toSorted();
-const storedUsers = async (): Promise<unknown> => (await collector.kubermaticRecords.find().toArray()).flatMap(({ users }) => (users as { uuid: string }[]).map(({ uuid }) => uuid)).toSorted();
+const left = async (): Promise<readonly string[]> =>
+  (await readdir(dir)).filter((name) => !name.endsWith('.unfinished')).toSorted();
+const storedUsers = async (): Promise<unknown> =>
+  (await collector.kubermaticRecords.find().toArray())
+    .flatMap(({ users }) => (users as { uuid: string }[]).map(({ uuid }) => uuid))
+    .toSorted();
 
 describe('stopped between any two steps, and run again: nothing is lost, nothing doubled', () => {
   test.each(ROADS)('over %s', async (road) => {
@@ -91,13 +113,17 @@ describe('stopped between any two steps, and run again: nothing is lost, nothing
       const again = await run({ road });
 
       died = files.isDead();
-      expect({ moments, stopped: stopped.status, again: again.status }).toStrictEqual({ moments, stopped: died ? 'failed' : 'done', again: 'done' });
-      expect({ moments, left: await left(), users: await storedUsers(), reports: await collector.reports.countDocuments() }).toStrictEqual({
+      expect({ moments, stopped: stopped.status, again: again.status }).toStrictEqual({
         moments,
-        left: [],
-        users: ['a', 'b', 'c'],
-        reports: 1,
+        stopped: died ? 'failed' : 'done',
+        again: 'done',
       });
+      expect({
+        moments,
+        left: await left(),
+        users: await storedUsers(),
+        reports: await collector.reports.countDocuments(),
+      }).toStrictEqual({ moments, left: [], users: ['a', 'b', 'c'], reports: 1 });
     }
     // Reading what was begun, listing, four records, three steps of beginning, four removals, and the end of it.
     expect(moments).toBeGreaterThan(14);
@@ -112,7 +138,12 @@ describe('stopped between any two steps, and run again: nothing is lost, nothing
         await run({}, { files: createMortalFiles(second) });
         await run();
 
-        expect({ first, second, left: await left(), users: await storedUsers() }).toStrictEqual({ first, second, left: [], users: ['a', 'b', 'c'] });
+        expect({ first, second, left: await left(), users: await storedUsers() }).toStrictEqual({
+          first,
+          second,
+          left: [],
+          users: ['a', 'b', 'c'],
+        });
       }
     }
   });
@@ -128,7 +159,11 @@ describe('stopped between any two steps, and run again: nothing is lost, nothing
 
     expect([lost.status, stored, again.status]).toStrictEqual(['failed', ['a', 'b', 'c'], 'done']);
     expect(kept).toStrictEqual(['.report.pending', ...Object.keys(RECORDS)]);
-    expect([await left(), await storedUsers(), await collector.reports.countDocuments()]).toStrictEqual([[], ['a', 'b', 'c'], 1]);
+    expect([await left(), await storedUsers(), await collector.reports.countDocuments()]).toStrictEqual([
+      [],
+      ['a', 'b', 'c'],
+      1,
+    ]);
     await lossy.close();
   });
 
@@ -142,14 +177,20 @@ describe('stopped between any two steps, and run again: nothing is lost, nothing
 
     expect(proxy.bodies).toHaveLength(2);
     expect(proxy.bodies[0]).toBe(lossy.bodies[0]);
-    expect(JSON.parse(proxy.bodies[1] ?? '')).toMatchObject({ client_uuid: 'another', records: [{ users: [{ uuid: 'd' }] }] });
+    expect(JSON.parse(proxy.bodies[1] ?? '')).toMatchObject({
+      client_uuid: 'another',
+      records: [{ users: [{ uuid: 'd' }] }],
+    });
     await Promise.all([lossy.close(), proxy.close()]);
   });
 });
 
 describe('what is removed, and what stays', () => {
   test.each(ROADS)('over %s a record that the collector cannot take stays, and the others are stored', async (road) => {
-    await fill({ ...RECORDS, 'record-0.json': { kind: 'kubermatic', time: TIME, kubermatic_version: 'x'.repeat(17 * 2 ** 20) } });
+    await fill({
+      ...RECORDS,
+      'record-0.json': { kind: 'kubermatic', time: TIME, kubermatic_version: 'x'.repeat(17 * 2 ** 20) },
+    });
 
     const end = await run({ road, timeoutMs: 15_000 });
 
@@ -159,19 +200,25 @@ describe('what is removed, and what stays', () => {
   });
 
   test('a report that is refused whole is tried record by record, since nobody says which was to blame', async () => {
-    const picky = await startProxy((status, response, body) => response.writeHead(body.includes('"b"') ? 400 : status).end());
+    const picky = await startProxy((status, response, body) =>
+      response.writeHead(body.includes('"b"') ? 400 : status).end(),
+    );
     await fill();
 
     const end = await run({ url: picky.url });
 
     expect(end).toMatchObject({ status: 'failed', error: { kind: 'invalid' } });
     expect(await left()).toStrictEqual(['record-2.json']);
-    expect(picky.bodies.map((body) => (JSON.parse(body) as { records: unknown[] }).records.length)).toStrictEqual([4, 1, 1, 1, 1]);
+    expect(picky.bodies.map((body) => (JSON.parse(body) as { records: unknown[] }).records.length)).toStrictEqual([
+      4, 1, 1, 1, 1,
+    ]);
     await picky.close();
   });
 
   test.each([301, 302, 400, 401, 403, 404, 405, 413, 500, 503])('status %i is no acknowledgement', async (status) => {
-    const other = await startServer((_request, response) => response.writeHead(status, { location: '/elsewhere' }).end('no'));
+    const other = await startServer((_request, response) =>
+      response.writeHead(status, { location: '/elsewhere' }).end('no'),
+    );
     await fill();
 
     const end = await run({ url: other.url });
@@ -202,13 +249,22 @@ describe('what is removed, and what stays', () => {
   });
 
   test('what is no record stays, is told, and stops nothing', async () => {
-    await fill({ ...RECORDS, 'broken.json': '{"kind": ', 'other.json': { kind: 'k3s' }, 'notes.txt': 'hello', '.hidden.json': '{}' });
+    await fill({
+      ...RECORDS,
+      'broken.json': '{"kind": ',
+      'other.json': { kind: 'k3s' },
+      'notes.txt': 'hello',
+      '.hidden.json': '{}',
+    });
 
     const end = await run();
 
     expect(end).toStrictEqual({ status: 'done', records: 4 });
     expect(await left()).toStrictEqual(['.hidden.json', 'broken.json', 'notes.txt', 'other.json']);
-    expect(log.messages('warn')).toStrictEqual([expect.stringContaining('it is not JSON'), expect.stringContaining('expected "kubernetes" or "kubermatic"')]);
+    expect(log.messages('warn')).toStrictEqual([
+      expect.stringContaining('it is not JSON'),
+      expect.stringContaining('expected "kubernetes" or "kubermatic"'),
+    ]);
   });
 
   test.each([
@@ -216,7 +272,10 @@ describe('what is removed, and what stays', () => {
     ['another thing', '[]'],
     ['no report', JSON.stringify({ files: ['record-1.json'], report: { records: 'x' } })],
     ['fewer records than files', JSON.stringify({ files: ['record-1.json'], report: { records: [] } })],
-    ['a file elsewhere', JSON.stringify({ files: ['../record-1.json'], report: { records: [{ kind: 'kubermatic' }] } })],
+    [
+      'a file elsewhere',
+      JSON.stringify({ files: ['../record-1.json'], report: { records: [{ kind: 'kubermatic' }] } }),
+    ],
   ])('a begun report that is damaged (%s) is made anew', async (_name, pending) => {
     await fill({ ...RECORDS, '.report.pending': pending });
 
@@ -226,10 +285,19 @@ describe('what is removed, and what stays', () => {
 
   test('hundreds of records make several reports, in the order of their names', async () => {
     const proxy = await startProxy((status, response) => response.writeHead(status).end());
-    await fill(Object.fromEntries(Array.from({ length: 250 }, (_, index) => [`record-${String(index).padStart(3, '0')}.json`, { kind: 'kubermatic', time: TIME, users: [{ uuid: `u${index}` }] }])));
+    await fill(
+      Object.fromEntries(
+        Array.from({ length: 250 }, (_, index) => [
+          `record-${String(index).padStart(3, '0')}.json`,
+          { kind: 'kubermatic', time: TIME, users: [{ uuid: `u${index}` }] },
+        ]),
+      ),
+    );
 
     await expect(run({ url: proxy.url })).resolves.toStrictEqual({ status: 'done', records: 250 });
-    expect(proxy.bodies.map((body) => (JSON.parse(body) as { records: unknown[] }).records.length)).toStrictEqual([100, 100, 50]);
+    expect(proxy.bodies.map((body) => (JSON.parse(body) as { records: unknown[] }).records.length)).toStrictEqual([
+      100, 100, 50,
+    ]);
     expect(JSON.parse(proxy.bodies[0] ?? '')).toMatchObject({ records: { 1: { users: [{ uuid: 'u1' }] } } });
     await proxy.close();
   });
@@ -238,7 +306,10 @@ describe('what is removed, and what stays', () => {
     const server = await startServer((_request, response) => response.writeHead(500).end());
 
     await expect(run({ url: server.url })).resolves.toStrictEqual({ status: 'done', records: 0 });
-    await expect(run({ url: server.url, recordDir: path.join(dir, 'none') })).resolves.toMatchObject({ status: 'failed', error: { field: '--record-dir' } });
+    await expect(run({ url: server.url, recordDir: path.join(dir, 'none') })).resolves.toMatchObject({
+      status: 'failed',
+      error: { field: '--record-dir' },
+    });
     expect(server.bodies).toStrictEqual([]);
     await server.close();
   });
@@ -253,9 +324,18 @@ describe('what a report says', () => {
     await run({ url: server.url });
 
     const body = JSON.parse(server.bodies[0] ?? '') as { records: { time: string }[] };
-    expect(body).toMatchObject({ version: 'v2', client_uuid: CLIENT_UUID, records: [{ kind: 'kubernetes' }, { kind: 'kubermatic', ssh_keys: [{ owner_project_uuid: [expect.any(String)] }, {}, {}] }] });
+    expect(body).toMatchObject({
+      version: 'v2',
+      client_uuid: CLIENT_UUID,
+      records: [
+        { kind: 'kubernetes' },
+        { kind: 'kubermatic', ssh_keys: [{ owner_project_uuid: [expect.any(String)] }, {}, {}] },
+      ],
+    });
     expect(server.bodies[0]).not.toMatch(/external_ip|192\.0\.2|location|Frankfurt|Basement/);
-    expect(body.records.map(({ time }) => time)).toStrictEqual(sample.records.map((record) => (record as { time: string }).time));
+    expect(body.records.map(({ time }) => time)).toStrictEqual(
+      sample.records.map((record) => (record as { time: string }).time),
+    );
     await server.close();
   });
 
@@ -265,7 +345,11 @@ describe('what a report says', () => {
 
     await expect(run({ road: 'stdout' }, { stdout })).resolves.toStrictEqual({ status: 'done', records: 4 });
     stdout.end();
-    expect(JSON.parse(await text(stdout))).toMatchObject({ version: 'v2', client_uuid: CLIENT_UUID, records: { length: 4 } });
+    expect(JSON.parse(await text(stdout))).toMatchObject({
+      version: 'v2',
+      client_uuid: CLIENT_UUID,
+      records: { length: 4 },
+    });
     expect(await left()).toStrictEqual(Object.keys(RECORDS));
   });
 });
@@ -284,31 +368,16 @@ test('closed in the middle, it ends, and what has no acknowledgement stays', asy
 
   await expect(reporter.done).resolves.toMatchObject({ status: 'failed' });
   expect(await left()).toStrictEqual(['.report.pending', ...Object.keys(RECORDS)]);
-  expect(JSON.parse(await readFile(path.join(dir, '.report.pending'), 'utf8'))).toMatchObject({ files: Object.keys(RECORDS) });
+  expect(JSON.parse(await readFile(path.join(dir, '.report.pending'), 'utf8'))).toMatchObject({
+    files: Object.keys(RECORDS),
+  });
   await silent.close();
 });
 
-interface TestServer {
-  readonly url: string;
-  /** Of each request that came, in order. */
-  readonly bodies: readonly string[];
-  close(): Promise<void>;
-}
-
-async function startServer(answer: (body: string, response: http.ServerResponse) => unknown): Promise<TestServer> {
-  const bodies: string[] = [];
-  const server = http.createServer((request, response) => {
-    void buffer(request).then((bytes) => {
-      bodies.push(bytes.toString());
-      answer(bytes.toString(), response);
-    });
-  });
-  const port = await listen(server);
-  return { url: `http://127.0.0.1:${port}/api/v1`, bodies, close: () => shut(server) };
-}
-
 /** In front of the collector: hears every request, and decides what becomes of the answer. */
-function startProxy(onAnswer: (status: number, response: http.ServerResponse, body: string) => unknown): Promise<TestServer> {
+function startProxy(
+  onAnswer: (status: number, response: http.ServerResponse, body: string) => unknown,
+): Promise<TestServer> {
   return startServer((body, response) => {
     const forward = fetch(urlOf('http'), { method: 'POST', headers: { 'content-type': 'application/json' }, body });
     void forward.then(({ status }) => onAnswer(status, response, body));

@@ -1,16 +1,16 @@
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { JSON_TYPE, PROTOBUF_TYPE, readJson } from '../../src/kubernetes/response.ts';
 import { openKubeClient } from '../../src/kubernetes/client.ts';
 import type { KubeClient, KubeOptions } from '../../src/kubernetes/client.ts';
 import { inClusterAccess } from '../../src/kubernetes/in-cluster.ts';
+import { JSON_TYPE, PROTOBUF_TYPE, readJson } from '../../src/kubernetes/response.ts';
+import { createNodeIdentifier } from '../../src/report/ids.ts';
 import { readClusterKey } from '../../src/volunteer/gather/cluster-key.ts';
 import { listNodes } from '../../src/volunteer/gather/nodes.ts';
 import { readVersion } from '../../src/volunteer/gather/version.ts';
-import { createNodeIdentifier } from '../../src/report/ids.ts';
 import { failureOf } from '../support/failure.ts';
+import { createJumpingClock } from '../support/jumping-clock.ts';
 import { FIXTURE_PAGE_SIZE, openServiceAccount, startKubeApi } from '../support/kube-api.ts';
 import type { Answer, KubeApi, KubeApiOptions, ServiceAccount } from '../support/kube-api.ts';
-import { createJumpingClock } from '../support/jumping-clock.ts';
 import { createManualClock } from '../support/manual-clock.ts';
 
 const closers: (() => void | Promise<void>)[] = [];
@@ -134,7 +134,9 @@ test('a cluster that does not show the uid of kube-system gets a clear error tha
   const error = await failureOf(readClusterKey(kube));
 
   expect(error.kind).toBe('forbidden');
-  expect(error.message).toContain('{apiGroups: [""], resources: [namespaces], resourceNames: [kube-system], verbs: [get]}');
+  expect(error.message).toContain(
+    '{apiGroups: [""], resources: [namespaces], resourceNames: [kube-system], verbs: [get]}',
+  );
   expect(error.message).toContain('makes ids anonymous');
 });
 
@@ -167,15 +169,23 @@ async function startUnwell(times: number, answer: Answer) {
   return { api, clock, kube: await open(api, { clock }) };
 }
 
-const OVERLOADED = { status: 429, contentType: JSON_TYPE, body: '{"reason":"TooManyRequests"}', headers: { 'retry-after': '7' } };
+const OVERLOADED = {
+  status: 429,
+  contentType: JSON_TYPE,
+  body: '{"reason":"TooManyRequests"}',
+  headers: { 'retry-after': '7' },
+};
 
-test.each([429, 500, 502, 503, 504])('a server that answers %i is asked again, later each time, and the report goes on', async (status) => {
-  const { clock, kube } = await startUnwell(3, { ...OVERLOADED, status, headers: {} });
+test.each([429, 500, 502, 503, 504])(
+  'a server that answers %i is asked again, later each time, and the report goes on',
+  async (status) => {
+    const { clock, kube } = await startUnwell(3, { ...OVERLOADED, status, headers: {} });
 
-  await expect(readVersion(kube)).resolves.toContain('master');
+    await expect(readVersion(kube)).resolves.toContain('master');
 
-  expect(clock.sleeps).toStrictEqual([1000, 2000, 4000]);
-});
+    expect(clock.sleeps).toStrictEqual([1000, 2000, 4000]);
+  },
+);
 
 test('a server that says when to come again is not asked before', async () => {
   const { clock, kube } = await startUnwell(1, OVERLOADED);
@@ -262,7 +272,10 @@ test('a body over the limit is not read to its end', async () => {
 
   const error = await failureOf(readVersion(kube));
 
-  expect(error).toMatchObject({ kind: 'too-large', message: 'The answer of the Kubernetes API to GET /version is longer than 100000 bytes.' });
+  expect(error).toMatchObject({
+    kind: 'too-large',
+    message: 'The answer of the Kubernetes API to GET /version is longer than 100000 bytes.',
+  });
 });
 
 test('a server that does not answer in time is given up', async () => {

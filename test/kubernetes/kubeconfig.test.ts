@@ -25,7 +25,12 @@ async function kubeconfig(user: object, over: object = {}): Promise<string> {
   return JSON.stringify({
     apiVersion: 'v1',
     kind: 'Config',
-    clusters: [{ name: 'test', cluster: { server: api.url, 'certificate-authority-data': base64(await readFixture('tls/ca.crt')) } }],
+    clusters: [
+      {
+        name: 'test',
+        cluster: { server: api.url, 'certificate-authority-data': base64(await readFixture('tls/ca.crt')) },
+      },
+    ],
     users: [{ name: 'someone', user }],
     contexts: [{ name: 'here', context: { cluster: 'test', user: 'someone' } }],
     'current-context': 'here',
@@ -34,7 +39,10 @@ async function kubeconfig(user: object, over: object = {}): Promise<string> {
 }
 
 /** Reads the version with the kubeconfig in `dir`. */
-async function versionWith(config: { kubeconfig?: string; context?: string }, env: NodeJS.ProcessEnv = {}): Promise<string> {
+async function versionWith(
+  config: { kubeconfig?: string; context?: string },
+  env: NodeJS.ProcessEnv = {},
+): Promise<string> {
   const kube = await openKubeClient(config, { env, serviceAccountDir: '/nonexistent' });
   try {
     return await readVersion(kube);
@@ -95,7 +103,10 @@ test('a token file that ends in a newline works', async () => {
 test('--kubeconfig wins over the pod that the program runs in', async () => {
   const account = await openServiceAccount('no-such-token');
   await withFiles({ config: await kubeconfig({ token: 'kubeconfig-token' }) }, async (dir) => {
-    const kube = await openKubeClient({ kubeconfig: path.join(dir, 'config') }, { env: api.env, serviceAccountDir: account.dir });
+    const kube = await openKubeClient(
+      { kubeconfig: path.join(dir, 'config') },
+      { env: api.env, serviceAccountDir: account.dir },
+    );
 
     await expect(readVersion(kube)).resolves.toBe(VERSION);
 
@@ -143,7 +154,9 @@ test('a kubeconfig that changed is read again', async () => {
 });
 
 test('plain HTTP, as kubectl proxy speaks it, works where the kubeconfig says that it may', async () => {
-  const server = http.createServer((_, response) => response.setHeader('content-type', 'application/json').end('{"gitVersion":"v1.31.4"}'));
+  const server = http.createServer((_, response) =>
+    response.setHeader('content-type', 'application/json').end('{"gitVersion":"v1.31.4"}'),
+  );
   const port = await listen(server);
   const cluster = (insecure: boolean) => ({ server: `http://127.0.0.1:${port}`, 'insecure-skip-tls-verify': insecure });
   const files = {
@@ -152,7 +165,9 @@ test('plain HTTP, as kubectl proxy speaks it, works where the kubeconfig says th
   };
   await withFiles(files, async (dir) => {
     await expect(versionWith({ kubeconfig: path.join(dir, 'allowed') })).resolves.toBe('v1.31.4');
-    await expect(failureOf(versionWith({ kubeconfig: path.join(dir, 'not') }))).resolves.toMatchObject({ kind: 'unavailable' });
+    await expect(failureOf(versionWith({ kubeconfig: path.join(dir, 'not') }))).resolves.toMatchObject({
+      kind: 'unavailable',
+    });
   });
   await shut(server);
 });
@@ -186,9 +201,17 @@ test.each([
   ['broken YAML', 'users:\n  - token: hunter2\n bad: [', /it is not YAML, line \d+\.$/],
   ['a text', 'hunter2', /it is not a kubeconfig|no current-context is set/],
   ['an empty file', '', /it is not YAML/],
-  ['a cluster without a server', '{"clusters":[{"name":"a","cluster":{}}]}', /clusters\[0\]\.cluster\.server is missing\.$/],
+  [
+    'a cluster without a server',
+    '{"clusters":[{"name":"a","cluster":{}}]}',
+    /clusters\[0\]\.cluster\.server is missing\.$/,
+  ],
   ['no current context', '{"clusters":[],"users":[],"contexts":[]}', /no current-context is set/],
-  ['a current context that is not there', '{"current-context":"x"}', /its current-context "x" is not among its contexts/],
+  [
+    'a current context that is not there',
+    '{"current-context":"x"}',
+    /its current-context "x" is not among its contexts/,
+  ],
   [
     'a context without its cluster',
     '{"current-context":"x","contexts":[{"name":"x","context":{"cluster":"c","user":"u"}}]}',

@@ -41,12 +41,17 @@ function plain(value: unknown): unknown {
   if (value instanceof Uint8Array) return Buffer.from(value).toString('hex');
   if (Array.isArray(value)) return value.map(plain);
   if (typeof value !== 'object' || value === null) return value;
-  return new Map(Object.entries(value).filter(([, each]) => each !== undefined).map(([name, each]) => [name, plain(each)]));
+  return new Map(
+    Object.entries(value)
+      .filter(([, each]) => each !== undefined)
+      .map(([name, each]) => [name, plain(each)]),
+  );
 }
 
 const ours = (schema: DescMessage, bytes: Uint8Array): unknown => madeOf(() => readMessage(schema, bytes));
 
-const theirs = (schema: DescMessage, bytes: Uint8Array): unknown => madeOf(() => fromBinary(schema, bytes, { readUnknownFields: false }));
+const theirs = (schema: DescMessage, bytes: Uint8Array): unknown =>
+  madeOf(() => fromBinary(schema, bytes, { readUnknownFields: false }));
 
 async function captured(name: string): Promise<Uint8Array> {
   const body = await readFixture(`kubernetes/${name}.pb`);
@@ -61,8 +66,16 @@ const wireMessage = fc.letrec<{ message: Uint8Array }>((tie) => ({
         fc.oneof({ weight: 6, arbitrary: fc.integer({ min: 1, max: 11 }) }, fc.constantFrom(16, 2047, 2 ** 29 - 1)),
         fc.oneof(
           { depthSize: 'small', withCrossShrink: true },
-          fc.tuple(fc.constant('bytes' as const), fc.string({ unit: 'binary', maxLength: 80 }).map((text) => new TextEncoder().encode(text))),
-          fc.tuple(fc.constant('bytes' as const), fc.constantFrom('cpu', 'memory', '__proto__', '1', 'toString').map((text) => new TextEncoder().encode(text))),
+          fc.tuple(
+            fc.constant('bytes' as const),
+            fc.string({ unit: 'binary', maxLength: 80 }).map((text) => new TextEncoder().encode(text)),
+          ),
+          fc.tuple(
+            fc.constant('bytes' as const),
+            fc
+              .constantFrom('cpu', 'memory', '__proto__', '1', 'toString')
+              .map((text) => new TextEncoder().encode(text)),
+          ),
           fc.tuple(fc.constant('bytes' as const), fc.uint8Array({ maxLength: 80 })),
           fc.tuple(fc.constant('varint' as const), fc.bigInt({ min: 0n, max: 2n ** 64n - 1n })),
           fc.tuple(fc.constantFrom('fixed' as const, 'double' as const), fc.constant(7)),
@@ -85,7 +98,8 @@ const wireMessage = fc.letrec<{ message: Uint8Array }>((tie) => ({
 })).message;
 
 test('what can be read of Kubernetes can be read here', () => {
-  for (const schema of file_spartakus_kubernetes_v1_kubernetes.messages) expect(readMessage(schema, new Uint8Array())).toMatchObject({ $typeName: schema.typeName });
+  for (const schema of file_spartakus_kubernetes_v1_kubernetes.messages)
+    expect(readMessage(schema, new Uint8Array())).toMatchObject({ $typeName: schema.typeName });
 });
 
 test.each(CAPTURED)('the captured %s is read as protobuf-es reads it', async (name, schema) => {
@@ -99,7 +113,10 @@ test('a text outside ASCII, an unusual key and a field that comes twice are read
   const texts = ['é', 'Ã', '\uFEFFbom', '', 'a'.repeat(1000), '__proto__', '1', '😀'];
   const capacity = Object.fromEntries(texts.map((text) => [text, { string: text }]));
   Object.defineProperty(capacity, '__proto__', { value: { string: 'own' }, enumerable: true });
-  const once = toBinary(NodeStatusSchema, create(NodeStatusSchema, { capacity, nodeInfo: { osImage: 'é', architecture: 'arm64' } }));
+  const once = toBinary(
+    NodeStatusSchema,
+    create(NodeStatusSchema, { capacity, nodeInfo: { osImage: 'é', architecture: 'arm64' } }),
+  );
   const twice = toBinary(NodeStatusSchema, create(NodeStatusSchema, { nodeInfo: { osImage: 'Ã' } }));
 
   const bytes = Buffer.concat([once, twice]);
@@ -115,7 +132,12 @@ test('a message with other fields than Kubernetes has is a mistake in the progra
 
 describe(`broken bytes (seed ${SEED}; SPARTAKUS_TEST_SEED repeats it)`, () => {
   test('messages of random fields are read, or refused, as by protobuf-es', () => {
-    const schemas = fc.constantFrom<DescMessage>(NodeListSchema, NodeStatusSchema, PartialObjectMetadataListSchema, UnknownSchema);
+    const schemas = fc.constantFrom<DescMessage>(
+      NodeListSchema,
+      NodeStatusSchema,
+      PartialObjectMetadataListSchema,
+      UnknownSchema,
+    );
     fc.assert(
       fc.property(schemas, wireMessage, (schema, bytes) => {
         expect(ours(schema, bytes)).toStrictEqual(theirs(schema, bytes));
@@ -124,18 +146,24 @@ describe(`broken bytes (seed ${SEED}; SPARTAKUS_TEST_SEED repeats it)`, () => {
     );
   });
 
-  test.each(CAPTURED)('%s is read, or refused, as by protobuf-es, wherever it ends too early and whichever bits are wrong', async (name, schema) => {
-    const bytes = await captured(name);
-    const at = fc.nat(bytes.length - 1);
-    const harm = fc.tuple(fc.array(fc.tuple(at, fc.integer({ min: 1, max: 255 })), { maxLength: 4 }), fc.option(at, { nil: bytes.length }));
-    fc.assert(
-      fc.property(harm, ([flips, end]) => {
-        const broken = bytes.slice();
-        for (const [place, bits] of flips) broken[place] = (broken[place] ?? 0) ^ bits;
-        const cut = broken.subarray(0, end);
-        expect(ours(schema, cut)).toStrictEqual(theirs(schema, cut));
-      }),
-      { seed: SEED, numRuns: 400 },
-    );
-  });
+  test.each(CAPTURED)(
+    '%s is read, or refused, as by protobuf-es, wherever it ends too early and whichever bits are wrong',
+    async (name, schema) => {
+      const bytes = await captured(name);
+      const at = fc.nat(bytes.length - 1);
+      const harm = fc.tuple(
+        fc.array(fc.tuple(at, fc.integer({ min: 1, max: 255 })), { maxLength: 4 }),
+        fc.option(at, { nil: bytes.length }),
+      );
+      fc.assert(
+        fc.property(harm, ([flips, end]) => {
+          const broken = bytes.slice();
+          for (const [place, bits] of flips) broken[place] = (broken[place] ?? 0) ^ bits;
+          const cut = broken.subarray(0, end);
+          expect(ours(schema, cut)).toStrictEqual(theirs(schema, cut));
+        }),
+        { seed: SEED, numRuns: 400 },
+      );
+    },
+  );
 });

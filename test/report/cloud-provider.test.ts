@@ -30,9 +30,18 @@ test('every name on the list says which file of which repository it is from', ()
   }
 });
 
-test.each(['', 'aws', 'aws:', 'aws:/x', '://x', 'AWS://x', 'acme://x', 'aws://x://y', ' aws://x', 'constructor://x', 'ocid1.instance.oc1'])(
-  'of %j nothing is let through',
-  (providerId) => {
-    expect(cloudProviderOf(providerId)).toBe('unknown');
-  },
-);
+test.each([
+  '',
+  'aws',
+  'aws:',
+  'aws:/x',
+  '://x',
+  'AWS://x',
+  'acme://x',
+  'aws://x://y',
+  ' aws://x',
+  'constructor://x',
+  'ocid1.instance.oc1',
+])('of %j nothing is let through', (providerId) => {
+  expect(cloudProviderOf(providerId)).toBe('unknown');
+});

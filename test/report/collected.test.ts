@@ -1,14 +1,26 @@
 import { create } from '@bufbuild/protobuf';
 import { expect, test } from 'vitest';
+import { FIELD_DOCS } from '../../gen/field-docs.ts';
 import { RecordSchema } from '../../gen/spartakus/kubermatic/v1/record_pb.js';
-import { Origin, Privacy, PrivacySchema, RbacRuleSchema, Statistic, StatisticSchema } from '../../gen/spartakus/options/v1/options_pb.js';
-import { renderClusterRole, renderCollectedPage, renderFields, renderTreatments } from '../../src/report/collected-page.ts';
+import {
+  Origin,
+  Privacy,
+  PrivacySchema,
+  RbacRuleSchema,
+  Statistic,
+  StatisticSchema,
+} from '../../gen/spartakus/options/v1/options_pb.js';
+import {
+  renderClusterRole,
+  renderCollectedPage,
+  renderFields,
+  renderTreatments,
+} from '../../src/report/collected-page.ts';
 import { listCollected, listRules } from '../../src/report/collected.ts';
 import type { PolicyRule } from '../../src/report/collected.ts';
+import { COLLECTABLE } from '../../src/report/selection.ts';
 import { selectFields } from '../../src/volunteer/gather/gather.ts';
 import { listRights } from '../../src/volunteer/gather/rights.ts';
-import { COLLECTABLE } from '../../src/report/selection.ts';
-import { FIELD_DOCS } from '../../gen/field-docs.ts';
 
 const intro = `<!-- Generated from the field options of proto/spartakus/report/v1/report.proto by \`npm run docs\`. Do not edit. -->
 
@@ -28,7 +40,10 @@ test('every field and treatment that a report can hold has a comment in the sche
 });
 
 test('docs/what-is-collected.md is what the schema says (else: npm run docs)', async () => {
-  const [least, most] = [{ clusterId: 'c' }, everything].map((config) => listRights(config, selectFields(config))) as [PolicyRule[], PolicyRule[]];
+  const [least, most] = [{ clusterId: 'c' }, everything].map((config) => listRights(config, selectFields(config))) as [
+    PolicyRule[],
+    PolicyRule[],
+  ];
   const page = renderCollectedPage({
     intro,
     fields: selectFields(everything).fields,
@@ -70,7 +85,9 @@ test('a page without a comment for a field is refused', () => {
 test('everything in a report is listed once, under its JSON path', () => {
   const paths = listCollected().map(({ path }) => path);
   expect(new Set(paths).size).toBe(paths.length);
-  expect(paths).toEqual(expect.arrayContaining(['clusterID', 'nodes[]', 'nodes[].capacity[].resource', 'extensions[].value', 'observedAt']));
+  expect(paths).toEqual(
+    expect.arrayContaining(['clusterID', 'nodes[]', 'nodes[].capacity[].resource', 'extensions[].value', 'observedAt']),
+  );
 });
 
 test('a field carries what the options say of it', () => {
@@ -104,8 +121,14 @@ test('the rules for a report are the fewest that it takes', () => {
 
 test('verbs of one resource are merged, other groups and names are not', () => {
   const jobs = { resource: 'jobs', apiGroup: 'batch' };
-  const rbac = [{ ...jobs, verbs: ['list'] }, { ...jobs, verbs: ['get', 'list'] }, { ...jobs, resourceName: 'one', verbs: ['get'] }];
-  const fields = listCollected().slice(0, 1).map((field) => ({ ...field, rbac: rbac.map((rule) => create(RbacRuleSchema, rule)) }));
+  const rbac = [
+    { ...jobs, verbs: ['list'] },
+    { ...jobs, verbs: ['get', 'list'] },
+    { ...jobs, resourceName: 'one', verbs: ['get'] },
+  ];
+  const fields = listCollected()
+    .slice(0, 1)
+    .map((field) => ({ ...field, rbac: rbac.map((rule) => create(RbacRuleSchema, rule)) }));
   const rules = listRules(fields);
   expect(renderClusterRole(rules).split('\n').slice(4)).toEqual([
     'rules:',

@@ -17,18 +17,22 @@ test('a node id is the first 16 bytes of the documented HMAC, in hexadecimal', (
 test(`keys and names of every length give the HMAC that Node.js gives (seed ${SEED}; SPARTAKUS_TEST_SEED repeats it)`, () => {
   const text = fc.string({ unit: 'grapheme', maxLength: 300 });
   fc.assert(
-    fc.property(fc.oneof(fc.uint8Array({ maxLength: 200 }), text), fc.array(fc.record({ name: text, machineId: text, systemUuid: text }), { maxLength: 4 }), (key, nodes) => {
-      const identify = createNodeIdentifier(key);
-      for (const { name, machineId, systemUuid } of nodes) {
-        const hmac = createHmac('sha256', key);
-        for (const field of ['spartakus node id v1', name, machineId, systemUuid]) {
-          const length = Buffer.alloc(4);
-          length.writeUInt32BE(Buffer.byteLength(field));
-          hmac.update(length).update(field);
+    fc.property(
+      fc.oneof(fc.uint8Array({ maxLength: 200 }), text),
+      fc.array(fc.record({ name: text, machineId: text, systemUuid: text }), { maxLength: 4 }),
+      (key, nodes) => {
+        const identify = createNodeIdentifier(key);
+        for (const { name, machineId, systemUuid } of nodes) {
+          const hmac = createHmac('sha256', key);
+          for (const field of ['spartakus node id v1', name, machineId, systemUuid]) {
+            const length = Buffer.alloc(4);
+            length.writeUInt32BE(Buffer.byteLength(field));
+            hmac.update(length).update(field);
+          }
+          expect(identify({ name, machineId, systemUuid })).toBe(hmac.digest('hex').slice(0, 32));
         }
-        expect(identify({ name, machineId, systemUuid })).toBe(hmac.digest('hex').slice(0, 32));
-      }
-    }),
+      },
+    ),
     { seed: SEED },
   );
 });
@@ -58,7 +62,9 @@ test('lengths count bytes, so a name outside ASCII is hashed as its UTF-8', () =
 
 test('a key may be any bytes', () => {
   expect(createNodeIdentifier(Buffer.from(KEY))(NODE)).toBe(createNodeIdentifier(KEY)(NODE));
-  expect(createNodeIdentifier(new Uint8Array([0xff, 0xfe]))(NODE)).not.toBe(createNodeIdentifier(new Uint8Array([0xff, 0xfd]))(NODE));
+  expect(createNodeIdentifier(new Uint8Array([0xff, 0xfe]))(NODE)).not.toBe(
+    createNodeIdentifier(new Uint8Array([0xff, 0xfd]))(NODE),
+  );
 });
 
 test("the original's id is the MD5 of name, machine id and system UUID", () => {
@@ -75,6 +81,10 @@ test('a cluster id is a UUIDv8 of the documented HMAC, and tells nothing of node
 
   const hex = id.replaceAll('-', '');
   expect(id).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-8[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/);
-  expect([hex.slice(0, 12), hex.slice(13, 16), hex.slice(17)]).toStrictEqual([hmac.slice(0, 12), hmac.slice(13, 16), hmac.slice(17, 32)]);
+  expect([hex.slice(0, 12), hex.slice(13, 16), hex.slice(17)]).toStrictEqual([
+    hmac.slice(0, 12),
+    hmac.slice(13, 16),
+    hmac.slice(17, 32),
+  ]);
   expect(createClusterId('another cluster')).not.toBe(id);
 });

@@ -21,18 +21,26 @@ test.each([
 });
 
 test('every field that a report can do without can be left out by its path', () => {
-  const paths = listCollected().filter(({ required }) => !required).map(({ path }) => path);
+  const paths = listCollected()
+    .filter(({ required }) => !required)
+    .map(({ path }) => path);
 
   expect(paths.length).toBeGreaterThan(20);
   expect(paths.map((path) => resolveOmission(path).path)).toStrictEqual(paths);
 });
 
-test.each(['clusterID', 'version', 'timestamp', 'reportID', 'observedAt', 'sequence', 'capacity.resource', 'missing.what'])(
-  '%s cannot be left out, and the error says so',
-  (text) => {
-    expect(() => resolveOmission(text)).toThrow(/^"[^"]+" cannot be left out: without /);
-  },
-);
+test.each([
+  'clusterID',
+  'version',
+  'timestamp',
+  'reportID',
+  'observedAt',
+  'sequence',
+  'capacity.resource',
+  'missing.what',
+])('%s cannot be left out, and the error says so', (text) => {
+  expect(() => resolveOmission(text)).toThrow(/^"[^"]+" cannot be left out: without /);
+});
 
 test.each([
   ['osimage', '"osimage" is no field of a report: did you mean nodes[].osImage?'],
@@ -45,6 +53,9 @@ test.each([
 });
 
 test('a list of paths is read one by one, spaces aside', () => {
-  expect(parseOmissions('osImage, capacity.memory')).toStrictEqual([{ path: 'nodes[].osImage' }, { path: 'nodes[].capacity[]', entry: 'memory' }]);
+  expect(parseOmissions('osImage, capacity.memory')).toStrictEqual([
+    { path: 'nodes[].osImage' },
+    { path: 'nodes[].capacity[]', entry: 'memory' },
+  ]);
   expect(() => parseOmissions('osImage,,kernelVersion')).toThrow('"" is no field');
 });

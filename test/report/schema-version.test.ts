@@ -2,7 +2,13 @@ import { create, toJson } from '@bufbuild/protobuf';
 import { timestampFromMs } from '@bufbuild/protobuf/wkt';
 import { expect, test } from 'vitest';
 import { ReportSchema } from '../../gen/spartakus/report/v1/report_pb.js';
-import { chooseSchemaVersion, CURRENT_SCHEMA_VERSION, LEGACY_SCHEMA_VERSION, parseSchemaVersion, reportJson } from '../../src/report/schema-version.ts';
+import {
+  chooseSchemaVersion,
+  CURRENT_SCHEMA_VERSION,
+  LEGACY_SCHEMA_VERSION,
+  parseSchemaVersion,
+  reportJson,
+} from '../../src/report/schema-version.ts';
 
 const REPORT = create(ReportSchema, {
   version: 'v2.0.0',
@@ -41,9 +47,15 @@ test('a version that was kept by a newer release, which was taken back, is the n
   expect(chooseSchemaVersion(undefined, CURRENT_SCHEMA_VERSION + 1)).toBe(CURRENT_SCHEMA_VERSION);
 });
 
-test.each([['1', 1], ['12', 12], ['0', undefined], ['', undefined], ['1.5', undefined], ['-1', undefined], ['one', undefined], ['1e3', undefined]])(
-  'the text %j is the version %j',
-  (text, version) => {
-    expect(parseSchemaVersion(text)).toBe(version);
-  },
-);
+test.each([
+  ['1', 1],
+  ['12', 12],
+  ['0', undefined],
+  ['', undefined],
+  ['1.5', undefined],
+  ['-1', undefined],
+  ['one', undefined],
+  ['1e3', undefined],
+])('the text %j is the version %j', (text, version) => {
+  expect(parseSchemaVersion(text)).toBe(version);
+});

@@ -12,7 +12,17 @@ const REPORT = create(ReportSchema, {
   timestamp: '1',
   clusterId: 'c',
   masterVersion: 'v1',
-  nodes: [{ id: 'n', osImage: 'os', capacity: [{ resource: 'cpu', value: '4' }, { resource: 'memory', value: '1Ki' }] }, { id: 'm', osImage: '' }],
+  nodes: [
+    {
+      id: 'n',
+      osImage: 'os',
+      capacity: [
+        { resource: 'cpu', value: '4' },
+        { resource: 'memory', value: '1Ki' },
+      ],
+    },
+    { id: 'm', osImage: '' },
+  ],
   extensions: [{ name: 'a', value: 'b' }],
   reportId: '0199a000-0000-7000-8000-000000000000',
   observedAt: { seconds: 1n },
@@ -54,7 +64,10 @@ test('a field that is left out is in no node, and an entry that is left out in n
 });
 
 test('of a message of which every field is left out nothing remains', () => {
-  const all = 'pods,services,deployments,statefulsets,daemonsets,jobs'.split(',').map((kind) => `workloads.${kind}`).join(',');
+  const all = 'pods,services,deployments,statefulsets,daemonsets,jobs'
+    .split(',')
+    .map((kind) => `workloads.${kind}`)
+    .join(',');
 
   expect(trimmed(omitting(all))).not.toHaveProperty('workloads');
 });
@@ -69,11 +82,14 @@ test('with an older version, only what that version has is sent, and only the id
     sequence,
   });
   expect(createSelection({ collect: COLLECTABLE, schemaVersion: LEGACY_SCHEMA_VERSION }).has('reportID')).toBe(false);
-  expect(trimmed({ collect: COLLECTABLE, schemaVersion: CURRENT_SCHEMA_VERSION })).toStrictEqual(toJson(ReportSchema, REPORT));
+  expect(trimmed({ collect: COLLECTABLE, schemaVersion: CURRENT_SCHEMA_VERSION })).toStrictEqual(
+    toJson(ReportSchema, REPORT),
+  );
 });
 
 test('a right that only left-out fields take is not among the rules', () => {
-  const rules = (paths: string) => JSON.stringify(listRules(createSelection({ collect: ['nodes'], omit: parseOmissions(paths) }).fields));
+  const rules = (paths: string) =>
+    JSON.stringify(listRules(createSelection({ collect: ['nodes'], omit: parseOmissions(paths) }).fields));
 
   expect(rules('osImage')).toContain('kube-system');
   expect(rules('id')).not.toContain('kube-system');
@@ -82,5 +98,7 @@ test('a right that only left-out fields take is not among the rules', () => {
 
 test('a name that is nothing to collect is an error that lists what is', () => {
   expect(parseCollect('nodes, workloads')).toStrictEqual(['nodes', 'workloads']);
-  expect(() => parseCollect('nodes,pods')).toThrow('"pods" is nothing that can be collected: use nodes, extensions, namespaces, workloads, lifetimes');
+  expect(() => parseCollect('nodes,pods')).toThrow(
+    '"pods" is nothing that can be collected: use nodes, extensions, namespaces, workloads, lifetimes',
+  );
 });

@@ -1,7 +1,6 @@
 import { create, type DescMessage, fromJson, type JsonObject, ScalarType, toJson } from '@bufbuild/protobuf';
 import { timestampFromDate } from '@bufbuild/protobuf/wkt';
 import { expect, test } from 'vitest';
-
 import { ReportSchema } from '../../gen/spartakus/report/v1/report_pb.js';
 import { toDocument } from '../../src/report/stored-document.ts';
 
@@ -42,13 +41,20 @@ test('a field that the report does not have is absent from the document, as it i
     clusterID: 'c',
     nodes: [{ id: 'n', osImage: '' }],
   });
-  expect(toJson(ReportSchema, report)).toStrictEqual({ reportID: 'id', clusterID: 'c', nodes: [{ id: 'n', osImage: '' }] });
+  expect(toJson(ReportSchema, report)).toStrictEqual({
+    reportID: 'id',
+    clusterID: 'c',
+    nodes: [{ id: 'n', osImage: '' }],
+  });
 });
 
 test('a moment is kept to the millisecond', () => {
   const observedAt = new Date('1999-12-31T23:59:59.999Z');
 
-  const document = toDocument(create(ReportSchema, { reportId: 'id', observedAt: timestampFromDate(observedAt) }), RECEIVED_AT);
+  const document = toDocument(
+    create(ReportSchema, { reportId: 'id', observedAt: timestampFromDate(observedAt) }),
+    RECEIVED_AT,
+  );
 
   expect(document['observedAt']).toStrictEqual(observedAt);
 });

@@ -1,9 +1,8 @@
 import { create, type MessageInitShape } from '@bufbuild/protobuf';
 import { expect, test } from 'vitest';
-
 import { ReportSchema } from '../../gen/spartakus/report/v1/report_pb.js';
-import { SpartakusError } from '../../src/runtime/errors.ts';
 import { validateReport } from '../../src/report/validate.ts';
+import { SpartakusError } from '../../src/runtime/errors.ts';
 
 type ReportInit = MessageInitShape<typeof ReportSchema>;
 

@@ -4,7 +4,10 @@ import { maskUrl } from '../../src/runtime/mask.ts';
 
 test.each([
   ['mongodb://user:secret@host/db', 'mongodb://user:***@host/db'],
-  ['mongodb://user:secret@a:27017,b:27018,[::1]:27019/db?replicaSet=rs0', 'mongodb://user:***@a:27017,b:27018,[::1]:27019/db?replicaSet=rs0'],
+  [
+    'mongodb://user:secret@a:27017,b:27018,[::1]:27019/db?replicaSet=rs0',
+    'mongodb://user:***@a:27017,b:27018,[::1]:27019/db?replicaSet=rs0',
+  ],
   ['mongodb+srv://user:secret@cluster.example.com', 'mongodb+srv://user:***@cluster.example.com'],
   ['https://user:secret@host:8080/path', 'https://user:***@host:8080/path'],
   ['mongodb://user:se:cr@et@host', 'mongodb://user:***@host'],
@@ -13,7 +16,10 @@ test.each([
   ['mongodb://user:s@c/r@t@host/db', 'mongodb://user:***@host/db'],
   ['mongodb://user:secret', 'mongodb://user:***'],
   ['mongodb://h/?tlsCertificateKeyFilePassword=secret&w=1', 'mongodb://h/?tlsCertificateKeyFilePassword=***&w=1'],
-  ['mongodb://h/?authMechanismProperties=AWS_SESSION_TOKEN:secret', 'mongodb://h/?authMechanismProperties=AWS_SESSION_TOKEN:***'],
+  [
+    'mongodb://h/?authMechanismProperties=AWS_SESSION_TOKEN:secret',
+    'mongodb://h/?authMechanismProperties=AWS_SESSION_TOKEN:***',
+  ],
 ])('the secret in %s is masked', (url, masked) => {
   expect(maskUrl(url)).toBe(masked);
 });
@@ -33,9 +39,12 @@ test.each([
 
 test('no password survives, whatever characters it has', () => {
   fc.assert(
-    fc.property(fc.string({ minLength: 1, maxLength: 12, unit: fc.constantFrom('@', '/', ':', '?', '#', ',', '%', 'Z') }), (noise) => {
-      expect(maskUrl(`mongodb://user:${noise}SECRET${noise}@host:27017/db`)).not.toContain('SECRET');
-    }),
+    fc.property(
+      fc.string({ minLength: 1, maxLength: 12, unit: fc.constantFrom('@', '/', ':', '?', '#', ',', '%', 'Z') }),
+      (noise) => {
+        expect(maskUrl(`mongodb://user:${noise}SECRET${noise}@host:27017/db`)).not.toContain('SECRET');
+      },
+    ),
     { verbose: true },
   );
 });

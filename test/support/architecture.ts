@@ -24,7 +24,15 @@ export const ALLOWED_IMPORTS: Readonly<Record<string, readonly string[]>> = {
   // Runs in a browser, so it uses nothing of Node.js' and nothing imports it.
   'src/collector/dashboard': ['gen'],
   'src/collector': [...SHARED, 'src/delivery', ...COLLECTOR_PARTS],
-  'src/cli': [...SHARED, 'src/kubernetes', 'src/delivery', 'src/volunteer', 'src/kubermatic', ...COLLECTOR_PARTS, 'src/collector'],
+  'src/cli': [
+    ...SHARED,
+    'src/kubernetes',
+    'src/delivery',
+    'src/volunteer',
+    'src/kubermatic',
+    ...COLLECTOR_PARTS,
+    'src/collector',
+  ],
   'src/main.ts': ['src/runtime', 'src/cli'],
 };
 
@@ -59,7 +67,8 @@ function violationsOf(path: string, source: Source): string[] {
   if (source.isBarrel) violations.push(`${path} is a barrel`);
   if (!path.startsWith('src/')) return violations;
 
-  if (source.callsProcessExit && path !== 'src/main.ts') violations.push(`${path} calls process.exit, which only src/main.ts may`);
+  if (source.callsProcessExit && path !== 'src/main.ts')
+    violations.push(`${path} calls process.exit, which only src/main.ts may`);
   if (source.imports.includes(KUBERNETES_CLIENT) && path !== KUBERNETES_CLIENT_IMPORTER)
     violations.push(`${path} imports ${KUBERNETES_CLIENT}, which only ${KUBERNETES_CLIENT_IMPORTER} may`);
 
@@ -101,7 +110,11 @@ function findCycles(sources: ReadonlyMap<string, Source>): string[] {
       return;
     }
     if (done.has(path)) return;
-    const targets = sources.get(path)?.imports.filter(isRelative).map((specifier) => resolve(path, specifier)) ?? [];
+    const targets =
+      sources
+        .get(path)
+        ?.imports.filter(isRelative)
+        .map((specifier) => resolve(path, specifier)) ?? [];
     for (const target of new Set(targets)) visit(target, [...way, path]);
     done.add(path);
   };
@@ -120,7 +133,9 @@ function readSource(path: string, text: string): Source {
     ImportDeclaration: (node) => {
       imports.push(node.source.value);
       if (/^(node:)?process$/.test(node.source.value))
-        callsProcessExit ||= node.specifiers.some((each) => each.type === 'ImportSpecifier' && 'name' in each.imported && each.imported.name === 'exit');
+        callsProcessExit ||= node.specifiers.some(
+          (each) => each.type === 'ImportSpecifier' && 'name' in each.imported && each.imported.name === 'exit',
+        );
     },
     ExportNamedDeclaration: (node) => {
       if (node.source !== null) imports.push(node.source.value);
@@ -142,17 +157,27 @@ function readSource(path: string, text: string): Source {
       imports.push(node.source.value);
     },
     MemberExpression: (node) => {
-      callsProcessExit ||= node.object.type === 'Identifier' && node.object.name === 'process' && 'name' in node.property && node.property.name === 'exit';
+      callsProcessExit ||=
+        node.object.type === 'Identifier' &&
+        node.object.name === 'process' &&
+        'name' in node.property &&
+        node.property.name === 'exit';
     },
   }).visit(program);
   const onlyPassesOn =
     program.body.length > 0 &&
-    program.body.every((node) => node.type === 'ImportDeclaration' || (node.type === 'ExportNamedDeclaration' && node.declaration === null));
+    program.body.every(
+      (node) =>
+        node.type === 'ImportDeclaration' || (node.type === 'ExportNamedDeclaration' && node.declaration === null),
+    );
   return {
     lines: text.split('\n').length - (text.endsWith('\n') ? 1 : 0),
     imports,
     callsProcessExit,
     hasDefaultExport,
-    isBarrel: hasStarExport || posix.basename(path) === 'index.ts' || (onlyPassesOn && program.body.some(({ type }) => type === 'ExportNamedDeclaration')),
+    isBarrel:
+      hasStarExport ||
+      posix.basename(path) === 'index.ts' ||
+      (onlyPassesOn && program.body.some(({ type }) => type === 'ExportNamedDeclaration')),
   };
 }

@@ -3,7 +3,24 @@ import * as fc from 'fast-check';
 type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json };
 
 /** Values that programs stumble over. */
-const NASTY: readonly Json[] = [null, true, 0, -1, 1e308, '', '\0', '$where', '\ud800', '__proto__', [], {}, [[]], [null], { $gt: '' }, { a: { b: {} } }];
+const NASTY: readonly Json[] = [
+  null,
+  true,
+  0,
+  -1,
+  1e308,
+  '',
+  '\0',
+  '$where',
+  '\ud800',
+  '__proto__',
+  [],
+  {},
+  [[]],
+  [null],
+  { $gt: '' },
+  { a: { b: {} } },
+];
 
 /** A JSON value in which one value somewhere is another one, or a key is gone, doubled in another case, or renamed. */
 function mutateJson(json: Json): fc.Arbitrary<Json> {
@@ -20,11 +37,17 @@ function mutateJson(json: Json): fc.Arbitrary<Json> {
     if (entries.length === 0) return here;
     const inside = fc.nat(entries.length - 1).chain((index) => {
       const [key = '', value = null] = entries[index] ?? [];
-      const replaced = (next: readonly (readonly [string, Json])[]): Json => Object.fromEntries(entries.toSpliced(index, 1, ...(next as [string, Json][])));
+      const replaced = (next: readonly (readonly [string, Json])[]): Json =>
+        Object.fromEntries(entries.toSpliced(index, 1, ...(next as [string, Json][])));
       return fc.oneof(
         { weight: 6, arbitrary: mutateJson(value).map((item) => replaced([[key, item]])) },
         fc.constant(replaced([])),
-        mutateJson(value).map((item) => replaced([[key, value], [key.toUpperCase(), item]])),
+        mutateJson(value).map((item) =>
+          replaced([
+            [key, value],
+            [key.toUpperCase(), item],
+          ]),
+        ),
         fc.constantFrom('__proto__', '$set', 'a.b', 'constructor', '').map((name) => replaced([[name, value]])),
       );
     });

@@ -1,15 +1,18 @@
 import { randomBytes } from 'node:crypto';
 import { PassThrough } from 'node:stream';
-
 import type { Collection } from 'mongodb';
-
 import { type FlagValues, parseFlags } from '../../src/cli/flags.ts';
 import { LIMIT_FLAGS, limitsOf } from '../../src/cli/limit-flags.ts';
-import { systemClock } from '../../src/runtime/clock.ts';
-import { type Collector, type CollectorConfig, type CollectorOptions, startCollector } from '../../src/collector/collector.ts';
-import type { ReportDocument, StoredDocument } from '../../src/report/stored-document.ts';
-import type { Logger } from '../../src/runtime/logger.ts';
+import {
+  type Collector,
+  type CollectorConfig,
+  type CollectorOptions,
+  startCollector,
+} from '../../src/collector/collector.ts';
 import type { Limits } from '../../src/collector/serve/admission/limits.ts';
+import type { ReportDocument, StoredDocument } from '../../src/report/stored-document.ts';
+import { systemClock } from '../../src/runtime/clock.ts';
+import type { Logger } from '../../src/runtime/logger.ts';
 import { makeTestDatabase } from './database.ts';
 
 /** A collector in this process, on a free port of 127.0.0.1. */

@@ -22,10 +22,13 @@ export async function startConnectProxy(targetPort: number): Promise<ConnectProx
     asked.push(`${request.method ?? ''} ${request.url ?? ''}`);
     authorizations.push(request.headers['proxy-authorization']);
     const { pathname } = new URL(request.url ?? '');
-    const onward = http.request({ port: targetPort, host: '127.0.0.1', method: request.method, path: pathname, headers: request.headers }, (answer) => {
-      response.writeHead(answer.statusCode ?? 500);
-      answer.pipe(response);
-    });
+    const onward = http.request(
+      { port: targetPort, host: '127.0.0.1', method: request.method, path: pathname, headers: request.headers },
+      (answer) => {
+        response.writeHead(answer.statusCode ?? 500);
+        answer.pipe(response);
+      },
+    );
     request.pipe(onward);
   });
   server.on('connection', (socket) => sockets.add(socket));

@@ -2,11 +2,9 @@ import { randomBytes } from 'node:crypto';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-
 import { type Collection, MongoClient } from 'mongodb';
-
-import type { ReportDocument } from '../../src/report/stored-document.ts';
 import { URI_FILE } from '../../src/collector/store/embedded.ts';
+import type { ReportDocument } from '../../src/report/stored-document.ts';
 
 /** A database of a test's own. */
 export interface TestDatabase {

@@ -1,6 +1,5 @@
 import { once } from 'node:events';
 import net, { type AddressInfo } from 'node:net';
-
 import { BSON } from 'mongodb';
 
 /** A command that a driver sent, as far as it matters here. */
@@ -102,7 +101,10 @@ export async function openDbProxy(serverUri: string): Promise<DbProxy> {
       if (mute === 'reset') client.resetAndDestroy();
       else if (mute === undefined) deliver(client, chunk);
     });
-    for (const [socket, other] of [[client, upstream], [upstream, client]] as const) {
+    for (const [socket, other] of [
+      [client, upstream],
+      [upstream, client],
+    ] as const) {
       socket.on('error', () => socket.destroy());
       socket.on('close', () => {
         pipes.delete(pipe);
@@ -154,12 +156,13 @@ function readCommand(message: Buffer): WireCommand | undefined {
   if (message.readInt32LE(12) !== OP_MSG) return undefined;
   let name = '';
   let documents = 0;
-  for (let at = HEADER_BYTES + 4; at + 5 <= message.length; ) {
+  for (let at = HEADER_BYTES + 4; at + 5 <= message.length;) {
     const kind = message[at];
     const bytes = message.readInt32LE(at + 1);
     const section = message.subarray(at + 1, at + 1 + bytes);
     if (kind === 0) name = Object.keys(BSON.deserialize(section))[0] ?? '';
-    else for (let in_ = section.indexOf(0, 4) + 1; in_ < section.length; in_ += section.readInt32LE(in_)) documents += 1;
+    else
+      for (let in_ = section.indexOf(0, 4) + 1; in_ < section.length; in_ += section.readInt32LE(in_)) documents += 1;
     at += 1 + bytes;
   }
   return { name, documents };

@@ -3,7 +3,10 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 
 /** Writes files, by name and content, into a folder of their own, hands it over, and takes it away again. */
-export async function withFiles(files: Readonly<Record<string, string>>, use: (dir: string) => Promise<void>): Promise<void> {
+export async function withFiles(
+  files: Readonly<Record<string, string>>,
+  use: (dir: string) => Promise<void>,
+): Promise<void> {
   const dir = await mkdtemp(path.join(tmpdir(), 'spartakus-test-'));
   try {
     for (const [name, content] of Object.entries(files)) {

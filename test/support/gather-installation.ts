@@ -13,14 +13,24 @@ export const NOW = new Date('2024-05-06T00:00:14.208Z');
 export const HASTY: Clock = { now: () => NOW, sleep: () => Promise.resolve() };
 
 /** Gathers a record as the agent does, and what it logged. */
-export async function gatherFrom(installation: Installation, config: Partial<KubermaticGatherConfig> = {}): Promise<{ record: KubermaticRecord; log: KeptLog }> {
+export async function gatherFrom(
+  installation: Installation,
+  config: Partial<KubermaticGatherConfig> = {},
+): Promise<{ record: KubermaticRecord; log: KeptLog }> {
   const account = await openServiceAccount();
   const log = createKeptLog();
   const kube = await openKubeClient({}, { env: installation.master.env, serviceAccountDir: account.dir, clock: HASTY });
   try {
     const record = await gatherKubermaticRecord(
       { uuid: 'hmac', machineDeployments: false, ...config },
-      { kube, now: NOW, random: new Uint8Array(16), logger: log.logger, clock: HASTY, signal: new AbortController().signal },
+      {
+        kube,
+        now: NOW,
+        random: new Uint8Array(16),
+        logger: log.logger,
+        clock: HASTY,
+        signal: new AbortController().signal,
+      },
     );
     return { record, log };
   } finally {

@@ -9,7 +9,10 @@ import {
   StreamReportsRequestSchema,
   StreamReportsResponseSchema,
 } from '../../gen/spartakus/collector/v1/collector_service_pb.js';
-import type { StreamReportsRequest, StreamReportsResponse } from '../../gen/spartakus/collector/v1/collector_service_pb.js';
+import type {
+  StreamReportsRequest,
+  StreamReportsResponse,
+} from '../../gen/spartakus/collector/v1/collector_service_pb.js';
 import type { Report } from '../../gen/spartakus/report/v1/report_pb.js';
 
 type Stream = ServerDuplexStream<StreamReportsRequest, StreamReportsResponse>;
@@ -35,12 +38,16 @@ function answerInReverse(stream: Stream, receiptOf: (report: Report) => ReceiptI
     if (report !== undefined) reports.push(report);
   });
   stream.on('end', () => {
-    for (const report of reports.toReversed()) stream.write(create(StreamReportsResponseSchema, { receipt: receiptOf(report) }));
+    for (const report of reports.toReversed())
+      stream.write(create(StreamReportsResponseSchema, { receipt: receiptOf(report) }));
     stream.end();
   });
 }
 
-export async function startGrpcCollector(credentials = ServerCredentials.createInsecure(), fixedPort = 0): Promise<GrpcCollector> {
+export async function startGrpcCollector(
+  credentials = ServerCredentials.createInsecure(),
+  fixedPort = 0,
+): Promise<GrpcCollector> {
   const stored = new Map<string, Report>();
   const server = new Server();
   const collector: GrpcCollector = {
@@ -64,14 +71,19 @@ export async function startGrpcCollector(credentials = ServerCredentials.createI
     responseSerialize: (message: StreamReportsResponse) => Buffer.from(toBinary(StreamReportsResponseSchema, message)),
     responseDeserialize: (bytes: Buffer) => fromBinary(StreamReportsResponseSchema, bytes),
   };
-  server.addService({ streamReports: method }, {
-    streamReports: (stream: Stream) => {
-      collector.authorizations.push(stream.metadata.get('authorization')[0]?.toString());
-      collector.serve(stream);
+  server.addService(
+    { streamReports: method },
+    {
+      streamReports: (stream: Stream) => {
+        collector.authorizations.push(stream.metadata.get('authorization')[0]?.toString());
+        collector.serve(stream);
+      },
     },
-  });
+  );
   const port = await new Promise<number>((resolve, reject) => {
-    server.bindAsync(`127.0.0.1:${fixedPort}`, credentials, (error, bound) => (error === null ? resolve(bound) : reject(error)));
+    server.bindAsync(`127.0.0.1:${fixedPort}`, credentials, (error, bound) =>
+      error === null ? resolve(bound) : reject(error),
+    );
   });
   return Object.assign(collector, { port });
 }

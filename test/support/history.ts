@@ -27,12 +27,17 @@ export function createHistory(): History {
       reports.set(reportId, report);
       attempts += 1;
       return (how) => {
-        if (how === 'stored' && (before > 0 || heard.includes('stored'))) wrong.push(`${reportId} was stored again: ${heard.join(', ')}`);
+        if (how === 'stored' && (before > 0 || heard.includes('stored')))
+          wrong.push(`${reportId} was stored again: ${heard.join(', ')}`);
         heard.push(how);
       };
     },
     get counts() {
-      return { reports: reports.size, acknowledged: [...reports.values()].filter(({ heard }) => heard.length > 0).length, attempts };
+      return {
+        reports: reports.size,
+        acknowledged: [...reports.values()].filter(({ heard }) => heard.length > 0).length,
+        attempts,
+      };
     },
     violations: (stored) => {
       const ids = new Set(stored.map(({ _id }) => _id));

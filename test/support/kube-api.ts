@@ -1,6 +1,6 @@
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import https from 'node:https';
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import https from 'node:https';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { TLSSocket } from 'node:tls';
@@ -85,9 +85,21 @@ export function readFixture(name: string): Promise<Buffer> {
 }
 
 export async function startKubeApi(options: KubeApiOptions = {}): Promise<KubeApi> {
-  const answers = { ...(await fixtureAnswers()), ...(await madeAnswers()), ...(await podPages(options.pagedPods ?? [])) };
-  const unauthorized: Answer = { status: 401, contentType: 'application/json', body: await readFixture('kubernetes/unauthorized.json') };
-  const forbidden: Answer = { status: 403, contentType: PROTOBUF, body: await readFixture('kubernetes/pods-forbidden.pb') };
+  const answers = {
+    ...(await fixtureAnswers()),
+    ...(await madeAnswers()),
+    ...(await podPages(options.pagedPods ?? [])),
+  };
+  const unauthorized: Answer = {
+    status: 401,
+    contentType: 'application/json',
+    body: await readFixture('kubernetes/unauthorized.json'),
+  };
+  const forbidden: Answer = {
+    status: 403,
+    contentType: PROTOBUF,
+    body: await readFixture('kubernetes/pods-forbidden.pb'),
+  };
   const asked: Asked[] = [];
   let token = options.token ?? 'test-token';
   let expirations = options.expirations ?? 0;
@@ -108,10 +120,16 @@ export async function startKubeApi(options: KubeApiOptions = {}): Promise<KubeAp
     if (options.forbidden?.includes(pathOf(target)) === true) return forbidden;
     if (target.includes('&continue=') && expirations > 0) {
       expirations -= 1;
-      return { status: 410, contentType: PROTOBUF, body: wrap(StatusSchema, create(StatusSchema, { reason: 'Expired' })) };
+      return {
+        status: 410,
+        contentType: PROTOBUF,
+        body: wrap(StatusSchema, create(StatusSchema, { reason: 'Expired' })),
+      };
     }
     // An API server may answer fewer objects than the limit allows: these pages are three nodes long, whatever is asked. Or more, to who asks for one.
-    const captured = target.replace(/(\/nodes\?limit=)\d+/, `$1${FIXTURE_PAGE_SIZE}`).replace(/\?limit=1$/, '?limit=500');
+    const captured = target
+      .replace(/(\/nodes\?limit=)\d+/, `$1${FIXTURE_PAGE_SIZE}`)
+      .replace(/\?limit=1$/, '?limit=500');
     const objects = options.lists?.[pathOf(target)];
     if (objects !== undefined) return listAnswer(objects, target, accept);
     return options.answers?.[target] ?? answers[`${accept} ${captured}`] ?? notFound(target);
@@ -208,7 +226,10 @@ async function podPages(lengths: readonly number[]): Promise<Record<string, Answ
     const metadata = { continueToken: number + 1 < lengths.length ? String(number + 1) : '' };
     const page = create(PartialObjectMetadataListSchema, { metadata, items: items.splice(0, length) });
     const more = number === 0 ? '' : `&continue=${number}`;
-    return [`${METADATA_LIST} /api/v1/pods?limit=2${more}`, { status: 200, contentType: PROTOBUF, body: wrap(PartialObjectMetadataListSchema, page) }] as const;
+    return [
+      `${METADATA_LIST} /api/v1/pods?limit=2${more}`,
+      { status: 200, contentType: PROTOBUF, body: wrap(PartialObjectMetadataListSchema, page) },
+    ] as const;
   });
   return Object.fromEntries(pages);
 }
@@ -219,7 +240,9 @@ function unwrap<Desc extends DescMessage>(schema: Desc, body: Uint8Array): Messa
 
 function hasClientCertificate(request: IncomingMessage): boolean {
   const { socket } = request;
-  return socket instanceof TLSSocket && socket.authorized && socket.getPeerCertificate().subject.CN === 'spartakus-test';
+  return (
+    socket instanceof TLSSocket && socket.authorized && socket.getPeerCertificate().subject.CN === 'spartakus-test'
+  );
 }
 
 function pathOf(target: string): string {
@@ -227,7 +250,14 @@ function pathOf(target: string): string {
 }
 
 function notFound(target: string): Answer {
-  const status = { kind: 'Status', apiVersion: 'v1', status: 'Failure', message: `${target} is not there`, reason: 'NotFound', code: 404 };
+  const status = {
+    kind: 'Status',
+    apiVersion: 'v1',
+    status: 'Failure',
+    message: `${target} is not there`,
+    reason: 'NotFound',
+    code: 404,
+  };
   return { status: 404, contentType: 'application/json', body: JSON.stringify(status) };
 }
 

@@ -15,7 +15,9 @@ export interface InstallationObjects {
 
 export interface SeedObject {
   readonly metadata: { readonly name: string; readonly namespace: string };
-  readonly spec: { readonly kubeconfig: { readonly name: string; readonly namespace?: string; readonly fieldPath?: string } };
+  readonly spec: {
+    readonly kubeconfig: { readonly name: string; readonly namespace?: string; readonly fieldPath?: string };
+  };
 }
 
 export interface ClusterObject {
@@ -53,14 +55,19 @@ const KUBERMATIC = '/apis/kubermatic.k8c.io/v1';
 
 /** A list of a file of test/fixtures/kubermatic. */
 export async function readObjects<Item extends object = object>(name: string): Promise<readonly Item[]> {
-  return (JSON.parse((await readFixture(`kubermatic/${name}.json`)).toString()) as { readonly items: readonly Item[] }).items;
+  return (JSON.parse((await readFixture(`kubermatic/${name}.json`)).toString()) as { readonly items: readonly Item[] })
+    .items;
 }
 
 /** The installation of test/fixtures/kubermatic. */
 export async function readSampleObjects(): Promise<InstallationObjects> {
   const seeds = await readObjects<SeedObject>('seeds');
   const clusters = Object.fromEntries(
-    await Promise.all(seeds.map(async ({ metadata: { name } }) => [name, await readObjects<ClusterObject>(`clusters-${name}`)] as const)),
+    await Promise.all(
+      seeds.map(
+        async ({ metadata: { name } }) => [name, await readObjects<ClusterObject>(`clusters-${name}`)] as const,
+      ),
+    ),
   );
   const names = Object.values(clusters).flatMap((list) => list.map(({ metadata: { name } }) => name));
   return {
@@ -70,11 +77,16 @@ export async function readSampleObjects(): Promise<InstallationObjects> {
     users: await readObjects('users'),
     sshKeys: await readObjects('usersshkeys'),
     clusters,
-    machineDeployments: Object.fromEntries(await Promise.all(names.map(async (name) => [name, await readObjects(`machinedeployments-${name}`)] as const))),
+    machineDeployments: Object.fromEntries(
+      await Promise.all(names.map(async (name) => [name, await readObjects(`machinedeployments-${name}`)] as const)),
+    ),
   };
 }
 
-export async function startInstallation(objects: InstallationObjects, options: InstallationOptions = {}): Promise<Installation> {
+export async function startInstallation(
+  objects: InstallationObjects,
+  options: InstallationOptions = {},
+): Promise<Installation> {
   const { home, kubeconfigOf = (_seed, kubeconfig) => kubeconfig } = options;
   const authority = (await readFixture('tls/ca.crt')).toString('base64');
   const leadTo = (server: string, token: string): Kubeconfig => ({
@@ -84,7 +96,8 @@ export async function startInstallation(objects: InstallationObjects, options: I
     'current-context': 'x',
   });
   const machineLists = Object.entries(objects.machineDeployments).map(
-    ([name, list]) => [`/${name}/apis/cluster.k8s.io/v1alpha1/namespaces/kube-system/machinedeployments`, list] as const,
+    ([name, list]) =>
+      [`/${name}/apis/cluster.k8s.io/v1alpha1/namespaces/kube-system/machinedeployments`, list] as const,
   );
   const userClusters = await startKubeApi({ token: 'user-cluster-token', lists: Object.fromEntries(machineLists) });
   const adminSecrets = (seed: string): Record<string, Answer> =>
@@ -99,10 +112,17 @@ export async function startInstallation(objects: InstallationObjects, options: I
   for (const { metadata, spec } of objects.seeds) {
     const { name } = metadata;
     if (name === home) continue;
-    const seed = await startKubeApi({ token: `token-${name}`, lists: { [`${KUBERMATIC}/clusters`]: objects.clusters[name] ?? [] }, answers: adminSecrets(name) });
+    const seed = await startKubeApi({
+      token: `token-${name}`,
+      lists: { [`${KUBERMATIC}/clusters`]: objects.clusters[name] ?? [] },
+      answers: adminSecrets(name),
+    });
     seeds[name] = seed;
     const secret = `/api/v1/namespaces/${spec.kubeconfig.namespace ?? metadata.namespace}/secrets/${spec.kubeconfig.name}`;
-    kubeconfigs[secret] = secretAnswer(spec.kubeconfig.fieldPath ?? 'kubeconfig', kubeconfigOf(name, leadTo(seed.url, `token-${name}`)));
+    kubeconfigs[secret] = secretAnswer(
+      spec.kubeconfig.fieldPath ?? 'kubeconfig',
+      kubeconfigOf(name, leadTo(seed.url, `token-${name}`)),
+    );
   }
   const master = await startKubeApi({
     ...options.master,
@@ -129,6 +149,11 @@ export async function startInstallation(objects: InstallationObjects, options: I
 
 function secretAnswer(key: string, kubeconfig: unknown): Answer {
   const text = typeof kubeconfig === 'string' ? kubeconfig : JSON.stringify(kubeconfig);
-  const secret = { kind: 'Secret', apiVersion: 'v1', metadata: {}, data: { [key]: Buffer.from(text).toString('base64') } };
+  const secret = {
+    kind: 'Secret',
+    apiVersion: 'v1',
+    metadata: {},
+    data: { [key]: Buffer.from(text).toString('base64') },
+  };
   return { status: 200, contentType: 'application/json', body: JSON.stringify(secret) };
 }

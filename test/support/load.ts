@@ -1,8 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-
 import type { Report } from '../../gen/spartakus/report/v1/report_pb.js';
-import { makeReport } from '../contract/report-sink.ts';
 import { type Client, sendLegacy, WAYS_IN } from '../contract/protocols.ts';
+import { makeReport } from '../contract/report-sink.ts';
 import type { Acknowledgement, History } from './history.ts';
 
 /** Clients of every protocol that report without a break, and send again what was not acknowledged. */
@@ -75,7 +74,10 @@ export function startLoad({ history, dice, pickUrl, atOnce = 4, restMs = 0 }: Lo
   const attempt = async (sender: Sender, url: string, report: Report): Promise<boolean> => {
     const hear = history.send(report);
     const guard = new AbortController();
-    const how = await Promise.race([sender.send(url, report), sleep(ANSWER_TIMEOUT_MS, undefined, { signal: guard.signal }).catch(() => undefined)]);
+    const how = await Promise.race([
+      sender.send(url, report),
+      sleep(ANSWER_TIMEOUT_MS, undefined, { signal: guard.signal }).catch(() => undefined),
+    ]);
     guard.abort();
     if (how !== undefined) hear(how);
     return how !== undefined;
@@ -85,7 +87,10 @@ export function startLoad({ history, dice, pickUrl, atOnce = 4, restMs = 0 }: Lo
     const report = unheard.shift() ?? (making ? makeReport() : undefined);
     if (report === undefined) return;
     const twice = dice() < 0.1;
-    const heard = await Promise.all([attempt(sender, url, report), ...(twice ? [attempt(another(sender), url, report)] : [])]);
+    const heard = await Promise.all([
+      attempt(sender, url, report),
+      ...(twice ? [attempt(another(sender), url, report)] : []),
+    ]);
     if (!heard.includes(true)) {
       unheard.push(report);
       await sleep(PAUSE_MS);

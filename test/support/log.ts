@@ -16,11 +16,14 @@ export interface KeptLog {
 
 export function createKeptLog(): KeptLog {
   const lines: Line[] = [];
-  const write = (level: Line['level']) => (fields: object, message: string) => void lines.push({ level, fields, message });
+  const write = (level: Line['level']) => (fields: object, message: string) =>
+    void lines.push({ level, fields, message });
   return {
     logger: { debug: write('debug'), info: write('info'), warn: write('warn'), error: write('error') },
     lines,
     messages: (...levels) =>
-      lines.filter(({ level }) => (levels.length === 0 ? level !== 'debug' : levels.includes(level))).map(({ message }) => message),
+      lines
+        .filter(({ level }) => (levels.length === 0 ? level !== 'debug' : levels.includes(level)))
+        .map(({ message }) => message),
   };
 }

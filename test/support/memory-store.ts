@@ -1,7 +1,7 @@
+import type { Outcome, ReportStore, StoreEntry } from '../../src/report/ports.ts';
 import { entryDocument, type StoredDocument } from '../../src/report/stored-document.ts';
 import { SpartakusError } from '../../src/runtime/errors.ts';
 import { createPending } from '../../src/runtime/pending.ts';
-import type { Outcome, ReportStore, StoreEntry } from '../../src/report/ports.ts';
 
 /** A store in memory that behaves as a test says. */
 export interface MemoryStore extends ReportStore {
@@ -38,7 +38,10 @@ export function createMemoryStore(): MemoryStore {
   return {
     documents,
     put: (entries) => pending.add(put(entries)),
-    knows: (owner) => Promise.resolve([...documents.values()].some(({ clusterID, quarantined }) => clusterID === owner && quarantined === undefined)),
+    knows: (owner) =>
+      Promise.resolve(
+        [...documents.values()].some(({ clusterID, quarantined }) => clusterID === owner && quarantined === undefined),
+      ),
     check: () => Promise.resolve(),
     close: () => pending.settled(),
     hold: () => (gate ??= Promise.withResolvers()),

@@ -50,7 +50,9 @@ export function startProgram(args: readonly string[], env: NodeJS.ProcessEnv = {
         child.stdout.on('data', look);
         child.stderr.on('data', look);
         look();
-        void ended.then(({ code }) => reject(new Error(`the program ended with ${code} before it said ${String(pattern)}:\n${stdout}\n${stderr}`)));
+        void ended.then(({ code }) =>
+          reject(new Error(`the program ended with ${code} before it said ${String(pattern)}:\n${stdout}\n${stderr}`)),
+        );
       }),
   };
 }

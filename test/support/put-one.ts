@@ -1,5 +1,5 @@
-import type { SpartakusError } from '../../src/runtime/errors.ts';
 import type { Outcome, ReportSink } from '../../src/report/ports.ts';
+import type { SpartakusError } from '../../src/runtime/errors.ts';
 import { makeReport } from '../contract/report-sink.ts';
 
 /** What became of one report. */

@@ -1,7 +1,18 @@
 import net from 'node:net';
 
 /** Frames of HTTP/2 by hand (RFC 9113 section 4), for what no client library would send. */
-export const FRAME = { data: 0, headers: 1, priority: 2, reset: 3, settings: 4, push: 5, ping: 6, goaway: 7, windowUpdate: 8, continuation: 9 } as const;
+export const FRAME = {
+  data: 0,
+  headers: 1,
+  priority: 2,
+  reset: 3,
+  settings: 4,
+  push: 5,
+  ping: 6,
+  goaway: 7,
+  windowUpdate: 8,
+  continuation: 9,
+} as const;
 export const FLAG = { endStream: 0x1, ack: 0x1, endHeaders: 0x4 } as const;
 
 export const PREFACE = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n');
@@ -32,7 +43,9 @@ export function uint32(value: number): Buffer {
 /** Headers as HPACK has them without compression: literals that are not indexed (RFC 7541 section 6.2.2), each shorter than 127 bytes. */
 export function headerBlock(headers: Readonly<Record<string, string>>): Buffer {
   const text = (value: string): Buffer => Buffer.concat([Buffer.from([value.length]), Buffer.from(value, 'latin1')]);
-  return Buffer.concat(Object.entries(headers).map(([name, value]) => Buffer.concat([Buffer.from([0]), text(name), text(value)])));
+  return Buffer.concat(
+    Object.entries(headers).map(([name, value]) => Buffer.concat([Buffer.from([0]), text(name), text(value)])),
+  );
 }
 
 /** A connection that sends whatever it is told to. */
@@ -77,6 +90,10 @@ export function connectRaw(port: number): Promise<RawConnection> {
 /** A connection that has said that it speaks HTTP/2, with these settings. */
 export async function connectHttp2(port: number, settings: readonly Buffer[] = []): Promise<RawConnection> {
   const connection = await connectRaw(port);
-  await connection.send(PREFACE, frame(FRAME.settings, 0, 0, Buffer.concat(settings)), frame(FRAME.settings, FLAG.ack, 0));
+  await connection.send(
+    PREFACE,
+    frame(FRAME.settings, 0, 0, Buffer.concat(settings)),
+    frame(FRAME.settings, FLAG.ack, 0),
+  );
   return connection;
 }

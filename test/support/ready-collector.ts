@@ -1,7 +1,5 @@
 import { fileURLToPath } from 'node:url';
-
 import { onTestFinished } from 'vitest';
-
 import { type Program, startProgram } from './program.ts';
 
 const START_WHEN_TOLD = fileURLToPath(new URL('start-when-told.ts', import.meta.url));
@@ -18,11 +16,20 @@ export interface ReadyCollector {
 }
 
 /** Every client of a test has the same address, which may do what it likes. */
-const NO_LIMITS = ['--console-listen=off', '--max-address-rate=0', '--max-address-connections=0', '--max-new-clusters=0'];
+const NO_LIMITS = [
+  '--console-listen=off',
+  '--max-address-rate=0',
+  '--max-address-connections=0',
+  '--max-new-clusters=0',
+];
 
 /** It ends with the test at the latest. */
 export function prepareCollector(args: readonly string[], env: NodeJS.ProcessEnv = {}): ReadyCollector {
-  const program = startProgram(['collector', '--port=0', '--host=127.0.0.1', ...NO_LIMITS, ...args], env, ['--import', START_WHEN_TOLD, 'src/main.ts']);
+  const program = startProgram(['collector', '--port=0', '--host=127.0.0.1', ...NO_LIMITS, ...args], env, [
+    '--import',
+    START_WHEN_TOLD,
+    'src/main.ts',
+  ]);
   onTestFinished(() => void program.process.kill('SIGKILL'));
   return {
     program,

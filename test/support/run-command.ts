@@ -10,10 +10,19 @@ export interface Said {
 }
 
 /** Runs a command in this process, in an environment of its own, to its end. */
-export async function runCommand(command: Command, argv: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<Said> {
+export async function runCommand(
+  command: Command,
+  argv: readonly string[],
+  env: NodeJS.ProcessEnv = {},
+): Promise<Said> {
   const [stdout, stderr] = [new PassThrough(), new PassThrough()];
   const said = Promise.all([text(stdout), text(stderr)]);
-  const code = await command.run(argv, { env: { HOME: '/nonexistent', ...env }, stdout, stderr, stop: new AbortController().signal });
+  const code = await command.run(argv, {
+    env: { HOME: '/nonexistent', ...env },
+    stdout,
+    stderr,
+    stop: new AbortController().signal,
+  });
   stdout.end();
   stderr.end();
   const [out, err] = await said;

@@ -5,9 +5,12 @@ import path from 'node:path';
 import { PassThrough } from 'node:stream';
 import { create } from '@bufbuild/protobuf';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import type { Report } from '../../gen/spartakus/report/v1/report_pb.js';
-import { Outcome as ReceiptOutcome, StreamReportsResponseSchema } from '../../gen/spartakus/collector/v1/collector_service_pb.js';
+import {
+  Outcome as ReceiptOutcome,
+  StreamReportsResponseSchema,
+} from '../../gen/spartakus/collector/v1/collector_service_pb.js';
 import type { StreamReportsRequest } from '../../gen/spartakus/collector/v1/collector_service_pb.js';
+import type { Report } from '../../gen/spartakus/report/v1/report_pb.js';
 import { startVolunteer } from '../../src/volunteer/volunteer.ts';
 import type { Volunteer, VolunteerConfig, VolunteerOptions } from '../../src/volunteer/volunteer.ts';
 import { createDice } from '../support/dice.ts';
@@ -33,7 +36,11 @@ let arrived: Report[];
 const closers: (() => void | Promise<void>)[] = [];
 
 beforeEach(async () => {
-  [account, collector, spoolDir] = await Promise.all([openServiceAccount(), startGrpcCollector(), mkdtemp(path.join(tmpdir(), 'spartakus-spool-'))]);
+  [account, collector, spoolDir] = await Promise.all([
+    openServiceAccount(),
+    startGrpcCollector(),
+    mkdtemp(path.join(tmpdir(), 'spartakus-spool-')),
+  ]);
   clock = createManualClock(START);
   log = createKeptLog();
   arrived = [];
@@ -45,11 +52,16 @@ beforeEach(async () => {
   // In the order in which they came, and not the other way round as this collector likes it.
   collector.serve = (stream) => {
     stream.on('data', ({ report }: StreamReportsRequest) => {
-      if (report !== undefined) stream.write(create(StreamReportsResponseSchema, { receipt: collector.receiptOf(report) }));
+      if (report !== undefined)
+        stream.write(create(StreamReportsResponseSchema, { receipt: collector.receiptOf(report) }));
     });
     stream.on('end', () => stream.end());
   };
-  closers.push(() => account.close(), () => collector.close(), () => rm(spoolDir, { recursive: true, force: true }));
+  closers.push(
+    () => account.close(),
+    () => collector.close(),
+    () => rm(spoolDir, { recursive: true, force: true }),
+  );
   await startApi();
 });
 
@@ -62,7 +74,10 @@ async function startApi(options: KubeApiOptions = {}): Promise<void> {
   closers.push(() => api.close());
 }
 
-async function start(config: Partial<VolunteerConfig> = {}, options: Partial<VolunteerOptions> = {}): Promise<Volunteer> {
+async function start(
+  config: Partial<VolunteerConfig> = {},
+  options: Partial<VolunteerOptions> = {},
+): Promise<Volunteer> {
   const volunteer = await startVolunteer(
     { clusterId: 'c', periodMs: HOUR_MS, database: `grpc://127.0.0.1:${collector.port}`, spoolDir, ...config },
     {
@@ -121,12 +136,18 @@ test('72 hours with nobody to take reports: gathering goes on, nothing is lost, 
   const [tries, waiting] = [attempts, (await spooled()).length];
   away = false;
   clock.advance(5 * 60_000);
-  await vi.waitFor(() => expect(log.messages('info').at(-1)).toMatch(/^Reports are delivered again, after 3 d.*; 7\d reports waited\.$/), { interval: 5 });
+  await vi.waitFor(
+    () =>
+      expect(log.messages('info').at(-1)).toMatch(/^Reports are delivered again, after 3 d.*; 7\d reports waited\.$/),
+    { interval: 5 },
+  );
 
   expect(waiting).toBeGreaterThanOrEqual(71);
   expect(waiting).toBeLessThanOrEqual(75);
   expect(texts.length).toBeGreaterThanOrEqual(waiting);
-  expect(texts.map((text) => /"sequence": (\d+)/.exec(text)?.[1])).toStrictEqual(texts.map((_, index) => String(index + 1)));
+  expect(texts.map((text) => /"sequence": (\d+)/.exec(text)?.[1])).toStrictEqual(
+    texts.map((_, index) => String(index + 1)),
+  );
   expect(tries).toBeLessThan(MOST_TRIES);
   expect(log.messages('warn').map((message) => message.slice(0, 31))).toStrictEqual([
     'No report can be delivered: The',
@@ -171,7 +192,15 @@ test('without a spool directory, what is lost at the end is said', async () => {
   goAway();
   const volunteer = await startVolunteer(
     { clusterId: 'c', periodMs: HOUR_MS, database: `grpc://127.0.0.1:${collector.port}` },
-    { version: 'v2.0.0', clock, randomBytes, logger: log.logger, stdout: new PassThrough(), env: api.env, serviceAccountDir: account.dir },
+    {
+      version: 'v2.0.0',
+      clock,
+      randomBytes,
+      logger: log.logger,
+      stdout: new PassThrough(),
+      env: api.env,
+      serviceAccountDir: account.dir,
+    },
   );
   await clock.pass(1, 2);
 
@@ -209,7 +238,11 @@ test('a one-shot tries more than once', async () => {
 
 test('a report that is refused for good is set aside with its reason, and the next one is sent all the same', async () => {
   const { receiptOf } = collector;
-  collector.receiptOf = ({ reportId }) => ({ reportId, outcome: ReceiptOutcome.REFUSED, refusal: { code: 3, reason: 'bad node', field: 'nodes[0].id' } });
+  collector.receiptOf = ({ reportId }) => ({
+    reportId,
+    outcome: ReceiptOutcome.REFUSED,
+    refusal: { code: 3, reason: 'bad node', field: 'nodes[0].id' },
+  });
   await start();
   await vi.waitFor(() => expect(log.messages('error')).toHaveLength(1), { interval: 5 });
   collector.receiptOf = receiptOf;
@@ -264,7 +297,9 @@ test('a cluster that cannot be read is tried again soon, and logs once when it b
 test('its health is live from the start, ready once it has gathered, and not live when a loop hangs', async () => {
   const volunteer = await start({ healthPort: 0, initialDelayMs: 60_000 });
   const ask = async (): Promise<readonly number[]> =>
-    Promise.all(['livez', 'readyz'].map(async (name) => (await fetch(`http://127.0.0.1:${volunteer.healthPort}/${name}`)).status));
+    Promise.all(
+      ['livez', 'readyz'].map(async (name) => (await fetch(`http://127.0.0.1:${volunteer.healthPort}/${name}`)).status),
+    );
 
   await expect(ask()).resolves.toStrictEqual([200, 503]);
   await clock.asleep();
@@ -272,7 +307,9 @@ test('its health is live from the start, ready once it has gathered, and not liv
   await hasArrived(1);
   await clock.asleep();
   await expect(ask()).resolves.toStrictEqual([200, 200]);
-  await expect((await fetch(`http://127.0.0.1:${volunteer.healthPort}/metrics`)).text()).resolves.toContain('spartakus_volunteer_reports_made_total 1\n');
+  await expect((await fetch(`http://127.0.0.1:${volunteer.healthPort}/metrics`)).text()).resolves.toContain(
+    'spartakus_volunteer_reports_made_total 1\n',
+  );
   const hangs = Promise.withResolvers<void>();
   collector.serve = () => hangs.resolve();
   clock.advance(HOUR_MS);

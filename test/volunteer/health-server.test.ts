@@ -35,7 +35,9 @@ test('what is not there is 404, and what is not for reading 405', async () => {
   const head = await get('/livez', { method: 'HEAD' });
   const post = await get('/livez', { method: 'POST', body: 'x' });
 
-  expect([(await get('/')).status, (await get('/metrics/')).status, head.status, post.status]).toStrictEqual([404, 404, 200, 405]);
+  expect([(await get('/')).status, (await get('/metrics/')).status, head.status, post.status]).toStrictEqual([
+    404, 404, 200, 405,
+  ]);
   expect(post.headers.get('allow')).toBe('GET, HEAD');
 });
 
@@ -69,7 +71,13 @@ test('the metrics tell of the last success, the spool, the reports, and failures
 });
 
 test('a port that is taken is refused with the flag', async () => {
-  const options = { port: 0, isLive: () => true, isReady: () => true, ledger, spoolSize: () => ({ reports: 0, bytes: 0, inMemory: 0 }) };
+  const options = {
+    port: 0,
+    isLive: () => true,
+    isReady: () => true,
+    ledger,
+    spoolSize: () => ({ reports: 0, bytes: 0, inMemory: 0 }),
+  };
   const wildcard = await openVolunteerHealth(options);
 
   const error = await failureOf(openVolunteerHealth({ ...options, port: wildcard.port }));

@@ -4,18 +4,19 @@ import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { PartialObjectMetadataSchema, UnknownSchema } from '../../gen/spartakus/kubernetes/v1/kubernetes_pb.js';
 import { ReportSchema } from '../../gen/spartakus/report/v1/report_pb.js';
-import { gatherReport } from '../../src/volunteer/gather/gather.ts';
+import type { KubeClient } from '../../src/kubernetes/client.ts';
 import { JSON_TYPE, PROTOBUF_TYPE } from '../../src/kubernetes/response.ts';
 import type { KubeAnswer } from '../../src/kubernetes/response.ts';
-import type { KubeClient } from '../../src/kubernetes/client.ts';
-import { COLLECTABLE } from '../../src/report/selection.ts';
 import { LEGACY_SCHEMA_VERSION, reportJson } from '../../src/report/schema-version.ts';
+import { COLLECTABLE } from '../../src/report/selection.ts';
+import { gatherReport } from '../../src/volunteer/gather/gather.ts';
 import { wrap } from '../support/kube-api.ts';
 
 // The bytes of a whole v1 Node, under the field numbers of staging/src/k8s.io/api/core/v1/generated.proto: what the schema of
 // this project declares is only a part of it, and the rest is what must not be read.
 
-const text = (field: number, value: string) => new BinaryWriter().tag(field, WireType.LengthDelimited).string(value).finish();
+const text = (field: number, value: string) =>
+  new BinaryWriter().tag(field, WireType.LengthDelimited).string(value).finish();
 const message = (field: number, ...parts: Uint8Array[]) =>
   new BinaryWriter().tag(field, WireType.LengthDelimited).bytes(Buffer.concat(parts)).finish();
 const entry = (field: number, key: string, value: string) => message(field, text(1, key), text(2, value));
@@ -72,7 +73,13 @@ function nodeBytes(secrets: Planted, providerOf: (account: string) => string): U
     entry(12, secrets.annotation, secrets.annotation),
   );
   const taint = message(5, text(1, secrets.taint), text(2, secrets.taint));
-  const spec = message(2, text(1, secrets.podCidr), text(2, secrets.account), text(3, providerOf(secrets.account)), taint);
+  const spec = message(
+    2,
+    text(1, secrets.podCidr),
+    text(2, secrets.account),
+    text(3, providerOf(secrets.account)),
+    taint,
+  );
   const nodeInfo = message(
     7,
     text(1, secrets.machineId),
@@ -101,8 +108,20 @@ function nodeBytes(secrets: Planted, providerOf: (account: string) => string): U
 
 /** The metadata of any object, with everything that ObjectMeta of apimachinery/pkg/apis/meta/v1/generated.proto can hold. */
 function metadataBytes(secrets: Planted): Uint8Array {
-  const owner = message(13, text(1, secrets.ownerName), text(3, secrets.ownerName), text(4, secrets.uid), text(5, secrets.ownerName));
-  const managed = message(17, text(1, secrets.manager), text(2, secrets.manager), message(7, text(1, secrets.manager)), text(8, secrets.manager));
+  const owner = message(
+    13,
+    text(1, secrets.ownerName),
+    text(3, secrets.ownerName),
+    text(4, secrets.uid),
+    text(5, secrets.ownerName),
+  );
+  const managed = message(
+    17,
+    text(1, secrets.manager),
+    text(2, secrets.manager),
+    message(7, text(1, secrets.manager)),
+    text(8, secrets.manager),
+  );
   const created = message(8, new BinaryWriter().tag(1, WireType.Varint).int64(-1_000_000).finish());
   return message(
     1,
@@ -131,7 +150,10 @@ function clusterOf(nodes: readonly Uint8Array[], objects: readonly Uint8Array[],
     }
     // What a server says of its list, a continue token aside, which would ask for more.
     const listed = path === '/api/v1/nodes' ? nodes : objects;
-    const raw = Buffer.concat([message(1, text(1, clusterUid), text(2, clusterUid)), ...listed.map((item) => message(2, item))]);
+    const raw = Buffer.concat([
+      message(1, text(1, clusterUid), text(2, clusterUid)),
+      ...listed.map((item) => message(2, item)),
+    ]);
     const unknown = toBinary(UnknownSchema, create(UnknownSchema, { raw }));
     return { contentType: PROTOBUF_TYPE, body: Buffer.concat([Buffer.from('k8s\0'), unknown]) };
   };
@@ -179,13 +201,19 @@ test('names, labels, addresses, images, accounts and keys never occur in a repor
       ];
       const secrets = drawn.flatMap(([values]) => Object.values<string>(values));
       expect(secrets.filter((value) => encodings.some((encoding) => encoding.includes(value)))).toStrictEqual([]);
-      expect(report).toMatchObject({ namespaces: drawn.length, workloads: { jobs: [{}] }, lifetimes: { podsSeconds: 1_000_000 } });
+      expect(report).toMatchObject({
+        namespaces: drawn.length,
+        workloads: { jobs: [{}] },
+        lifetimes: { podsSeconds: 1_000_000 },
+      });
       expect(report.missing).toMatchObject([{ what: 'extensions[]', reason: 'unreadable file' }]);
       // The log names the administrator's own file, and nothing of the cluster.
       expect(said).toHaveLength(1);
       const clusterSecrets = secrets.filter((value) => value !== first?.[0].extensionFile);
       expect(clusterSecrets.filter((value) => said.some((line) => line.includes(value)))).toStrictEqual([]);
-      expect(report.nodes.map(({ osImage }) => osImage)).toStrictEqual(drawn.map(() => 'Debian GNU/Linux 12 (bookworm)'));
+      expect(report.nodes.map(({ osImage }) => osImage)).toStrictEqual(
+        drawn.map(() => 'Debian GNU/Linux 12 (bookworm)'),
+      );
     }),
   );
 });

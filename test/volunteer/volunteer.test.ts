@@ -33,7 +33,10 @@ beforeEach(async () => {
   collector = await startGrpcCollector();
   clock = createManualClock(START);
   lines = [];
-  closers.push(() => account.close(), () => collector.close());
+  closers.push(
+    () => account.close(),
+    () => collector.close(),
+  );
   await startApi();
 });
 
@@ -50,7 +53,10 @@ const write = (level: string) => (fields: object, message: string) => {
   lines.push({ level, fields, message });
 };
 
-async function start(config: Partial<VolunteerConfig> = {}, options: Partial<VolunteerOptions> = {}): Promise<Volunteer> {
+async function start(
+  config: Partial<VolunteerConfig> = {},
+  options: Partial<VolunteerOptions> = {},
+): Promise<Volunteer> {
   const volunteer = await startVolunteer(
     { clusterId: 'c', periodMs: 24 * HOUR_MS, database: `grpc://127.0.0.1:${collector.port}`, ...config },
     {
@@ -78,7 +84,8 @@ function askForAReportAfter(ms: number): void {
 }
 
 /** Resolves once the volunteer has the receipt of its first report. */
-const firstStored = () => vi.waitFor(() => expect(lines.map(({ message }) => message)).toContain('The report is stored.'), { interval: 5 });
+const firstStored = () =>
+  vi.waitFor(() => expect(lines.map(({ message }) => message)).toContain('The report is stored.'), { interval: 5 });
 
 const stored = () => [...collector.stored.values()];
 const errors = () => lines.filter(({ level }) => level === 'error');
@@ -87,11 +94,17 @@ test('a one-shot volunteer delivers one report and ends', async () => {
   const volunteer = await start({ periodMs: 0 });
 
   await expect(volunteer.done).resolves.toStrictEqual({ status: 'stored' });
-  expect(stored().map(({ clusterId, sequence, nodes }) => [clusterId, sequence, nodes.length])).toStrictEqual([['c', 1, 6]]);
+  expect(stored().map(({ clusterId, sequence, nodes }) => [clusterId, sequence, nodes.length])).toStrictEqual([
+    ['c', 1, 6],
+  ]);
 });
 
 test('a one-shot volunteer whose report is refused ends with the error', async () => {
-  collector.receiptOf = ({ reportId }) => ({ reportId, outcome: ReceiptOutcome.REFUSED, refusal: { code: 3, reason: 'no' } });
+  collector.receiptOf = ({ reportId }) => ({
+    reportId,
+    outcome: ReceiptOutcome.REFUSED,
+    refusal: { code: 3, reason: 'no' },
+  });
 
   const volunteer = await start({ periodMs: 0 });
 
@@ -115,7 +128,9 @@ test('a right that is not granted is a warning that names the rule, and the rest
   const volunteer = await start({ periodMs: 0 });
 
   await expect(volunteer.done).resolves.toStrictEqual({ status: 'stored' });
-  expect(stored().map(({ missing }) => missing.map(({ what, reason }) => `${what}: ${reason}`))).toStrictEqual([['nodes[]: not permitted']]);
+  expect(stored().map(({ missing }) => missing.map(({ what, reason }) => `${what}: ${reason}`))).toStrictEqual([
+    ['nodes[]: not permitted'],
+  ]);
   expect(lines.filter(({ level }) => level === 'warn').map(({ message }) => message)).toStrictEqual([
     expect.stringContaining('Grant the rule {apiGroups: [""], resources: [nodes], verbs: [list]}'),
   ]);

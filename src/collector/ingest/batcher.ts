@@ -1,5 +1,5 @@
-import { SpartakusError } from '../../runtime/errors.ts';
 import type { Clock } from '../../runtime/clock.ts';
+import { SpartakusError } from '../../runtime/errors.ts';
 
 /** How a batcher groups items, and how much it takes. */
 export interface BatcherOptions<Item, Result> {
@@ -67,9 +67,22 @@ interface Waiting<Item, Result> {
  * it writes.
  */
 export function createBatcher<Item, Result>(options: BatcherOptions<Item, Result>): Batcher<Item, Result> {
-  const { write, maxItems, maxBytes, sizeOf, maxInFlight, maxPendingItems, maxPendingBytes, maxWaitMs, onWrite, clock } = options;
+  const {
+    write,
+    maxItems,
+    maxBytes,
+    sizeOf,
+    maxInFlight,
+    maxPendingItems,
+    maxPendingBytes,
+    maxWaitMs,
+    onWrite,
+    clock,
+  } = options;
   // Made once, and thrown to everybody: under a flood, even the making of an error counts.
-  const full = new SpartakusError('overloaded', 'more comes in than can be written: send it again later', { retryAfterMs: RETRY_AFTER_MS });
+  const full = new SpartakusError('overloaded', 'more comes in than can be written: send it again later', {
+    retryAfterMs: RETRY_AFTER_MS,
+  });
   let waiting: Waiting<Item, Result>[] = [];
   let waitingBytes = 0;
   let inFlight = 0;
@@ -106,7 +119,10 @@ export function createBatcher<Item, Result>(options: BatcherOptions<Item, Result
   };
 
   const writeBatch = async (batch: readonly Waiting<Item, Result>[]): Promise<void> => {
-    const onWritten = onWrite?.({ items: batch.length, bytes: batch.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0) });
+    const onWritten = onWrite?.({
+      items: batch.length,
+      bytes: batch.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0),
+    });
     try {
       const results = await write(batch.map(({ item }) => item));
       if (results.length !== batch.length) {
@@ -122,7 +138,8 @@ export function createBatcher<Item, Result>(options: BatcherOptions<Item, Result
     }
   };
 
-  const roomFor = (): number => (pendingBytes >= ROOM * maxPendingBytes ? 0 : Math.max(0, Math.ceil(ROOM * maxPendingItems) - pendingItems));
+  const roomFor = (): number =>
+    pendingBytes >= ROOM * maxPendingBytes ? 0 : Math.max(0, Math.ceil(ROOM * maxPendingItems) - pendingItems);
 
   const wake = (): void => {
     // Nothing pending means that nothing will end, and so nobody else would wake those who are left.
@@ -166,7 +183,9 @@ export function createBatcher<Item, Result>(options: BatcherOptions<Item, Result
       const inTime = waiting.findIndex(({ expiresAtMs }) => expiresAtMs > nowMs);
       const late = take(inTime === -1 ? waiting.length : inTime);
       settle(late);
-      const error = new SpartakusError('unavailable', `nothing could be written for ${maxWaitMs} ms: send it again`, { retryAfterMs: RETRY_AFTER_MS });
+      const error = new SpartakusError('unavailable', `nothing could be written for ${maxWaitMs} ms: send it again`, {
+        retryAfterMs: RETRY_AFTER_MS,
+      });
       for (const { reject } of late) reject(error);
       wake();
     }

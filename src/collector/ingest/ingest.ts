@@ -1,14 +1,12 @@
 import { hash } from 'node:crypto';
-
 import { type Message, toBinary } from '@bufbuild/protobuf';
-
 import { type Record as KubermaticRecord, RecordSchema } from '../../../gen/spartakus/kubermatic/v1/record_pb.js';
 import type { Report } from '../../../gen/spartakus/report/v1/report_pb.js';
-import { SpartakusError } from '../../runtime/errors.ts';
 import type { Arrival, Outcome, ReportStore, Sender, StoreEntry } from '../../report/ports.ts';
-import type { Clock } from '../../runtime/clock.ts';
 import { createReportId } from '../../report/report-id.ts';
 import { validateKubermaticRecord, validateReport, type ValidateOptions } from '../../report/validate.ts';
+import type { Clock } from '../../runtime/clock.ts';
+import { SpartakusError } from '../../runtime/errors.ts';
 import { createBatcher } from './batcher.ts';
 import type { IngestHooks, Via } from './hooks.ts';
 import { createQuarantine } from './quarantine.ts';
@@ -92,7 +90,10 @@ export function createIngest({ sink, clock, randomBytes, limits, hooks }: Ingest
     maxItems: MAX_BATCH_REPORTS,
     maxBytes: MAX_BATCH_BYTES,
     sizeOf: (entry) =>
-      Math.min('report' in entry ? estimateBytes(entry.report) : estimateKubermaticBytes(entry.kubermaticRecord), MAX_DOCUMENT_BYTES),
+      Math.min(
+        'report' in entry ? estimateBytes(entry.report) : estimateKubermaticBytes(entry.kubermaticRecord),
+        MAX_DOCUMENT_BYTES,
+      ),
     maxInFlight: MAX_WRITES_IN_FLIGHT,
     maxPendingItems: limits.maxPendingReports,
     maxPendingBytes: limits.maxPendingBytes,
@@ -117,7 +118,10 @@ export function createIngest({ sink, clock, randomBytes, limits, hooks }: Ingest
     const receivedAt = clock.now();
     const key = keyOf(owner);
     const waitMs = owner === '' ? 0 : (rate?.take(key) ?? 0);
-    if (waitMs > 0) throw new SpartakusError('overloaded', `a cluster may send ${count} reports an hour: send it again later`, { retryAfterMs: waitMs });
+    if (waitMs > 0)
+      throw new SpartakusError('overloaded', `a cluster may send ${count} reports an hour: send it again later`, {
+        retryAfterMs: waitMs,
+      });
     const quarantined = await quarantine.holds({ clusterId: owner, key, source });
     if (holder.reportId === '') holder.reportId = createReportId(receivedAt, randomBytes(16));
     const outcome = await batcher.put(wrap({ receivedAt, ...sender, ...(quarantined ? { quarantined } : {}) }));
@@ -143,7 +147,10 @@ export function createIngest({ sink, clock, randomBytes, limits, hooks }: Ingest
     acceptKubermatic: (kubermaticRecord, { via, ...peer }) =>
       counted(via, () => {
         validateKubermaticRecord(kubermaticRecord);
-        return store(kubermaticRecord, kubermaticRecord.clientUuid, peer, (arrival) => ({ kubermaticRecord, ...arrival }));
+        return store(kubermaticRecord, kubermaticRecord.clientUuid, peer, (arrival) => ({
+          kubermaticRecord,
+          ...arrival,
+        }));
       }),
     pending: () => batcher.pending(),
     requireRoom: () => batcher.requireRoom(),
@@ -159,7 +166,10 @@ function keyOf(owner: string): string {
 
 /** About how large a report is in the database, without encoding it: enough to keep a batch within bounds. */
 function estimateBytes(report: Report): number {
-  const nodes = report.nodes.reduce((sum, node) => sum + 200 + textBytes(node) + node.capacity.reduce((all, each) => all + 40 + textBytes(each), 0), 0);
+  const nodes = report.nodes.reduce(
+    (sum, node) => sum + 200 + textBytes(node) + node.capacity.reduce((all, each) => all + 40 + textBytes(each), 0),
+    0,
+  );
   const extensions = report.extensions.reduce((sum, extension) => sum + 60 + textBytes(extension), 0);
   return 400 + textBytes(report) + nodes + extensions;
 }

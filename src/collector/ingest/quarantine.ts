@@ -33,7 +33,12 @@ const HOUR_MS = 3_600_000;
  */
 export function createQuarantine({ newClustersPerHour, isKnown, clock }: QuarantineOptions): Quarantine {
   if (newClustersPerHour === 0) return { holds: () => Promise.resolve(false) };
-  const rate = createRate({ count: newClustersPerHour, perMs: HOUR_MS, burst: newClustersPerHour, now: () => clock.now() });
+  const rate = createRate({
+    count: newClustersPerHour,
+    perMs: HOUR_MS,
+    burst: newClustersPerHour,
+    now: () => clock.now(),
+  });
   const known = new Set<string>();
   const remember = (key: string): void => {
     known.add(key);

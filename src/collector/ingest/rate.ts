@@ -24,7 +24,8 @@ const MAX_KEYS = 100_000;
 export function createRate({ count, perMs, burst, now }: RateOptions): Rate {
   const intervalMs = perMs / count;
   const fullAtMs = new Map<string, number>();
-  const waitMs = (key: string, nowMs: number): number => Math.max(0, (fullAtMs.get(key) ?? nowMs) + intervalMs - burst * intervalMs - nowMs);
+  const waitMs = (key: string, nowMs: number): number =>
+    Math.max(0, (fullAtMs.get(key) ?? nowMs) + intervalMs - burst * intervalMs - nowMs);
   const spend = (key: string, nowMs: number): void => {
     const next = Math.max(fullAtMs.get(key) ?? nowMs, nowMs) + intervalMs;
     // Deleted first, so that the map is in the order of use.

@@ -1,6 +1,9 @@
 import { create, type JsonValue } from '@bufbuild/protobuf';
-
-import { type CoreosNode, type CoreosNodeInfo, CoreosReportSchema } from '../../../gen/spartakus/legacy/v1/coreos_pb.js';
+import {
+  type CoreosNode,
+  type CoreosNodeInfo,
+  CoreosReportSchema,
+} from '../../../gen/spartakus/legacy/v1/coreos_pb.js';
 import { type Node, NodeSchema, type Report, ReportSchema } from '../../../gen/spartakus/report/v1/report_pb.js';
 import { foldKey, isObject, readGoJson } from '../../report/go-json.ts';
 

@@ -1,15 +1,19 @@
 import { createHash } from 'node:crypto';
-
 import { create, type JsonValue, toBinary } from '@bufbuild/protobuf';
 import { type Timestamp, timestampMs } from '@bufbuild/protobuf/wkt';
-
 import { type Envelope, EnvelopeSchema } from '../../../gen/spartakus/kubermatic/v1/envelope_pb.js';
 import { type Record as KubermaticRecord, RecordSchema } from '../../../gen/spartakus/kubermatic/v1/record_pb.js';
 import { type Report, ReportSchema } from '../../../gen/spartakus/report/v1/report_pb.js';
+import { foldKey, isObject, readGoJson, wrong } from '../../report/go-json.ts';
+import {
+  checkRecord,
+  checkVersion,
+  readTime,
+  RECORD_JSON_OPTIONS,
+  RECORD_KINDS,
+} from '../../report/kubermatic-record.ts';
 import { countryOf } from '../../report/kubermatic-words.ts';
 import { createReportId } from '../../report/report-id.ts';
-import { foldKey, isObject, readGoJson, wrong } from '../../report/go-json.ts';
-import { checkRecord, checkVersion, readTime, RECORD_JSON_OPTIONS, RECORD_KINDS } from '../../report/kubermatic-record.ts';
 
 export interface KubermaticOptions {
   /** Whether the countries that a client sends are kept, as two letters; nothing else of a location ever is. */
@@ -40,7 +44,11 @@ export function isKubermaticReport(json: JsonValue): boolean {
   const body = new Map(Object.entries(json).map(([key, value]) => [foldKey(key).replaceAll('_', ''), value]));
   if (body.has('clusterid')) return false;
   const kind = body.get('kind');
-  return typeof body.get('clientuuid') === 'string' || Array.isArray(body.get('records')) || (typeof kind === 'string' && RECORD_KINDS.has(kind));
+  return (
+    typeof body.get('clientuuid') === 'string' ||
+    Array.isArray(body.get('records')) ||
+    (typeof kind === 'string' && RECORD_KINDS.has(kind))
+  );
 }
 
 /**
@@ -70,7 +78,8 @@ export function readEnvelope(
   pathOf = (index: number): string => `records[${index}].`,
 ): KubermaticSubmission {
   checkVersion(envelope.version, 'version');
-  if (envelope.records.length > MAX_RECORDS) throw wrong('records', `expected at most ${MAX_RECORDS}, got ${envelope.records.length}`);
+  if (envelope.records.length > MAX_RECORDS)
+    throw wrong('records', `expected at most ${MAX_RECORDS}, got ${envelope.records.length}`);
   const envelopeTime = readTime(envelope.time, 'time');
   const reports: Report[] = [];
   const records: KubermaticRecord[] = [];
@@ -88,7 +97,10 @@ export function readEnvelope(
 }
 
 /** The envelope, or a bare record in one; and what the path of a record's field starts with. */
-function readJsonEnvelope(json: JsonValue): { readonly envelope: Envelope; readonly pathOf: (index: number) => string } {
+function readJsonEnvelope(json: JsonValue): {
+  readonly envelope: Envelope;
+  readonly pathOf: (index: number) => string;
+} {
   const keys = new Set(isObject(json) ? Object.keys(json).map(foldKey) : []);
   if (keys.has('kind') && !keys.has('records')) {
     const record = readGoJson(RecordSchema, json, RECORD_JSON_OPTIONS);
@@ -110,7 +122,8 @@ function toReport(record: KubermaticRecord): Report {
     report.observedAt = time;
   }
   if (kubernetesVersion !== undefined) report.masterVersion = kubernetesVersion;
-  report.reportId = record.reportId === '' ? deriveId(record.kind, time, toBinary(ReportSchema, report)) : record.reportId;
+  report.reportId =
+    record.reportId === '' ? deriveId(record.kind, time, toBinary(ReportSchema, report)) : record.reportId;
   return report;
 }
 

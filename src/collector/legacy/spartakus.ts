@@ -1,5 +1,4 @@
 import type { JsonValue } from '@bufbuild/protobuf';
-
 import { type Report, ReportSchema } from '../../../gen/spartakus/report/v1/report_pb.js';
 import { readGoJson } from '../../report/go-json.ts';
 

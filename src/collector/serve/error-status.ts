@@ -1,7 +1,6 @@
 import { create } from '@bufbuild/protobuf';
 import { durationFromMs } from '@bufbuild/protobuf/wkt';
 import { Code, ConnectError } from '@connectrpc/connect';
-
 import { BadRequestSchema, RetryInfoSchema } from '../../../gen/google/rpc/error_details_pb.js';
 import { type Refusal, RefusalSchema } from '../../../gen/spartakus/collector/v1/collector_service_pb.js';
 import type { ErrorKind, SpartakusError } from '../../runtime/errors.ts';
@@ -37,7 +36,10 @@ export function toConnectError(error: SpartakusError): ConnectError {
     });
   }
   if (error.retryAfterMs !== undefined) {
-    details.push({ desc: RetryInfoSchema, value: create(RetryInfoSchema, { retryDelay: durationFromMs(error.retryAfterMs) }) });
+    details.push({
+      desc: RetryInfoSchema,
+      value: create(RetryInfoSchema, { retryDelay: durationFromMs(error.retryAfterMs) }),
+    });
   }
   return new ConnectError(error.message, STATUS[error.kind].code, challengeOf(error), details, error);
 }

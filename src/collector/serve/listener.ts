@@ -3,11 +3,10 @@ import http, { type IncomingMessage, type ServerResponse } from 'node:http';
 import http2, { type ServerHttp2Session, type ServerHttp2Stream } from 'node:http2';
 import net, { type AddressInfo, type Socket } from 'node:net';
 import { type Server as TlsServer, TLSSocket } from 'node:tls';
-
 import type { Logger } from '../../runtime/logger.ts';
 import { createConnectionGate } from './admission/connection-limiter.ts';
-import type { ConnectionCounts } from './connection-counts.ts';
 import type { Limits } from './admission/limits.ts';
+import type { ConnectionCounts } from './connection-counts.ts';
 import type { Routes } from './routes.ts';
 import { guardSession } from './session-guard.ts';
 import { stopSending } from './stop-sending.ts';
@@ -153,10 +152,7 @@ export async function openListener(options: ListenerOptions): Promise<Listener> 
     clearTimeout(deadline);
   };
   let closing: Promise<void> | undefined;
-  return {
-    address: server.address() as AddressInfo,
-    close: (graceMs) => (closing ??= closeGracefully(graceMs)),
-  };
+  return { address: server.address() as AddressInfo, close: (graceMs) => (closing ??= closeGracefully(graceMs)) };
 }
 
 /**

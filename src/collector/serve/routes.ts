@@ -1,29 +1,27 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { ServerHttp2Stream } from 'node:http2';
-
 import type { ConnectRouter } from '@connectrpc/connect';
-
 import { Health } from '../../../gen/grpc/health/v1/health_pb.js';
-import { CollectorService } from '../../../gen/spartakus/collector/v1/collector_service_pb.js';
 import * as reflectionV1 from '../../../gen/grpc/reflection/v1/reflection_pb.js';
 import * as reflectionV1alpha from '../../../gen/grpc/reflection/v1alpha/reflection_pb.js';
+import { CollectorService } from '../../../gen/spartakus/collector/v1/collector_service_pb.js';
+import type { Clock } from '../../runtime/clock.ts';
+import { SpartakusError } from '../../runtime/errors.ts';
+import type { Logger } from '../../runtime/logger.ts';
 import type { Ingest } from '../ingest/ingest.ts';
 import { createRate } from '../ingest/rate.ts';
-import { SpartakusError } from '../../runtime/errors.ts';
-import type { Clock } from '../../runtime/clock.ts';
-import type { Logger } from '../../runtime/logger.ts';
+import type { Gate } from './admission/authenticator.ts';
+import type { Limits } from './admission/limits.ts';
 import { createBodyBudget } from './admission/memory-limiter.ts';
+import type { Peer, PeerFinder } from './admission/request-origin.ts';
+import type { OnRefusal } from './console/rejections.ts';
+import { createHttpHandler, createHttpRoutes, type ServerReply, type ServerRequest } from './http/http.ts';
 import { createConnectRoad } from './rpc/connect-handler.ts';
 import { createGrpcRoad } from './rpc/grpc-handler.ts';
 import { createHealthService, type HealthState } from './rpc/health-service.ts';
-import { createHttpHandler, createHttpRoutes, type ServerReply, type ServerRequest } from './http/http.ts';
-import type { Limits } from './admission/limits.ts';
-import type { Peer, PeerFinder } from './admission/request-origin.ts';
 import { createReflectionService } from './rpc/reflection-service.ts';
-import type { OnRefusal } from './console/rejections.ts';
 import { createReportReceiver } from './rpc/report-receiver.ts';
 import { createReportService } from './rpc/report-service.ts';
-import type { Gate } from './admission/authenticator.ts';
 
 export interface RoutesOptions {
   readonly ingest: Ingest;
@@ -59,10 +57,14 @@ const BURST_SECONDS = 5;
 export function createRoutes(options: RoutesOptions): Routes {
   const { ingest, health, version, limits, keepCountry, findPeer, gate, stopping, clock, onRefusal, logger } = options;
   const count = limits.requestsPerSecondPerAddress;
-  const rate = count === 0 ? undefined : createRate({ count, perMs: 1_000, burst: count * BURST_SECONDS, now: () => clock.now() });
+  const rate =
+    count === 0 ? undefined : createRate({ count, perMs: 1_000, burst: count * BURST_SECONDS, now: () => clock.now() });
   const admitRequest = ({ source }: Peer): void => {
     const waitMs = source === undefined ? 0 : (rate?.take(source) ?? 0);
-    if (waitMs > 0) throw new SpartakusError('overloaded', `an address may send ${count} requests a second: send it again later`, { retryAfterMs: waitMs });
+    if (waitMs > 0)
+      throw new SpartakusError('overloaded', `an address may send ${count} requests a second: send it again later`, {
+        retryAfterMs: waitMs,
+      });
   };
   const admitReport = (headers: IncomingHttpHeaders, peer: Peer): void => {
     admitRequest(peer);
@@ -79,7 +81,11 @@ export function createRoutes(options: RoutesOptions): Routes {
   const services = [CollectorService, Health];
   const register = [
     createReportService(receiver),
-    createHealthService(health, services.map(({ typeName }) => typeName), stopping),
+    createHealthService(
+      health,
+      services.map(({ typeName }) => typeName),
+      stopping,
+    ),
     createReflectionService([
       ...services.map(({ file }) => file),
       reflectionV1.file_grpc_reflection_v1_reflection,
@@ -106,7 +112,14 @@ export function createRoutes(options: RoutesOptions): Routes {
     admit: admitReport,
     onRefusal,
   });
-  const httpRoutes = createHttpRoutes({ ingest, admit: admitReport, version, maxJsonBytes: limits.maxJsonBytes, keepCountry, isReady: () => health.serving });
+  const httpRoutes = createHttpRoutes({
+    ingest,
+    admit: admitReport,
+    version,
+    maxJsonBytes: limits.maxJsonBytes,
+    keepCountry,
+    isReady: () => health.serving,
+  });
   const answerHttp = createHttpHandler(httpRoutes, { budget, bodyTimeoutMs: limits.bodyTimeoutMs, onRefusal });
   return {
     request(req, res) {

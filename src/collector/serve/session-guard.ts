@@ -1,8 +1,10 @@
 import http2, { type ServerHttp2Session, type ServerHttp2Stream } from 'node:http2';
-
 import type { Limits } from './admission/limits.ts';
 
-export interface SessionGuardOptions extends Pick<Limits, 'idleTimeoutMs' | 'keepaliveMinMs' | 'maxConnectionAgeMs' | 'bodyTimeoutMs'> {
+export interface SessionGuardOptions extends Pick<
+  Limits,
+  'idleTimeoutMs' | 'keepaliveMinMs' | 'maxConnectionAgeMs' | 'bodyTimeoutMs'
+> {
   /** A number from 0 to less than 1. */
   readonly random: () => number;
 }

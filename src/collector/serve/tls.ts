@@ -1,8 +1,7 @@
 import tls from 'node:tls';
-
-import { findCaProblem, findPairProblem } from '../../runtime/pem.ts';
 import type { Clock } from '../../runtime/clock.ts';
 import type { Logger } from '../../runtime/logger.ts';
+import { findCaProblem, findPairProblem } from '../../runtime/pem.ts';
 import { watchFiles, wrongFile } from '../../runtime/reload-files.ts';
 
 export interface TlsConfig {
@@ -34,7 +33,10 @@ const HANDSHAKE_TIMEOUT_MS = 10_000;
  *
  * @throws SpartakusError of kind `invalid` that names the flag whose file is of no use
  */
-export async function openTls({ certFile, keyFile, clientCaFile }: TlsConfig, { clock, logger, quietLogger, stop }: TlsOptions): Promise<tls.Server> {
+export async function openTls(
+  { certFile, keyFile, clientCaFile }: TlsConfig,
+  { clock, logger, quietLogger, stop }: TlsOptions,
+): Promise<tls.Server> {
   const named = {
     cert: { flag: '--tls-cert', file: certFile },
     key: { flag: '--tls-key', file: keyFile },
@@ -47,7 +49,9 @@ export async function openTls({ certFile, keyFile, clientCaFile }: TlsConfig, { 
     rejectUnauthorized: true,
   });
   // Node.js closes the connection.
-  server.on('tlsClientError', (error: NodeJS.ErrnoException) => quietLogger.info({ code: error.code }, 'a TLS handshake failed'));
+  server.on('tlsClientError', (error: NodeJS.ErrnoException) =>
+    quietLogger.info({ code: error.code }, 'a TLS handshake failed'),
+  );
   const use = ([cert = Buffer.alloc(0), key = Buffer.alloc(0), clientCa]: readonly Buffer[]): void => {
     const wrong = findPairProblem(cert, key);
     if (wrong?.of === 'pair') throw wrongFile(named.key, `is not the key of --tls-cert ${certFile}`);

@@ -1,6 +1,6 @@
-import { SpartakusError } from '../../runtime/errors.ts';
 import type { Outcome, ReportStore } from '../../report/ports.ts';
 import type { Clock } from '../../runtime/clock.ts';
+import { SpartakusError } from '../../runtime/errors.ts';
 import type { Logger } from '../../runtime/logger.ts';
 
 export interface WatchOptions {
@@ -25,13 +25,19 @@ const INTERVAL_MS = 1_000;
  * Looks after a store, which is there at first. While it is away, whatever is put is refused at once, so that nobody waits for a time
  * limit that others have waited for already. A report that could not be stored is followed by a look.
  */
-export function watchStore(store: Pick<ReportStore, 'put' | 'knows' | 'check'>, { clock, logger, onChange }: WatchOptions): WatchedStore {
+export function watchStore(
+  store: Pick<ReportStore, 'put' | 'knows' | 'check'>,
+  { clock, logger, onChange }: WatchOptions,
+): WatchedStore {
   let absence: SpartakusError | undefined;
   let stopped = false;
   let wake = new AbortController();
 
   const look = async (): Promise<void> => {
-    const found = await store.check().then(() => undefined, (error: unknown) => SpartakusError.from(error));
+    const found = await store.check().then(
+      () => undefined,
+      (error: unknown) => SpartakusError.from(error),
+    );
     const changed = (found === undefined) !== (absence === undefined);
     if (stopped) return;
     absence = found;

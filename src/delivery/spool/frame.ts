@@ -3,8 +3,8 @@ import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
 import { BinaryReader } from '@bufbuild/protobuf/wire';
 import { ReportSchema } from '../../../gen/spartakus/report/v1/report_pb.js';
 import type { Report } from '../../../gen/spartakus/report/v1/report_pb.js';
-import { SpartakusError } from '../../runtime/errors.ts';
 import type { EncodedReport, ReportEntry } from '../../report/ports.ts';
+import { SpartakusError } from '../../runtime/errors.ts';
 
 /** The first bytes of a spooled report: what it is, and the version of this layout. */
 const MAGIC = Buffer.from('spool/1\n', 'latin1');
@@ -44,7 +44,8 @@ function* encodeParts(report: Report): Generator<Uint8Array> {
 /** The report of a frame. Anything but exactly what {@link encodeFrame} made is a SpartakusError `invalid` that says what is wrong. */
 export function decodeFrame(frame: Uint8Array): SpooledReport {
   const buffer = Buffer.from(frame.buffer, frame.byteOffset, frame.byteLength);
-  if (buffer.length < HEADER_BYTES) throw damaged(`it is ${buffer.length} bytes long, and so ends before its report begins`);
+  if (buffer.length < HEADER_BYTES)
+    throw damaged(`it is ${buffer.length} bytes long, and so ends before its report begins`);
   if (!buffer.subarray(0, MAGIC.length).equals(MAGIC)) throw damaged('it does not begin as a spooled report does');
   const bytes = buffer.subarray(HEADER_BYTES);
   const length = buffer.readUInt32BE(MAGIC.length);

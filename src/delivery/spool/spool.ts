@@ -1,7 +1,7 @@
 import { stat } from 'node:fs/promises';
 import type { Report } from '../../../gen/spartakus/report/v1/report_pb.js';
-import { messageOf, SpartakusError } from '../../runtime/errors.ts';
 import type { Clock } from '../../runtime/clock.ts';
+import { messageOf, SpartakusError } from '../../runtime/errors.ts';
 import type { Logger } from '../../runtime/logger.ts';
 import type { Ledger } from '../counters.ts';
 import { decodeFrame, encodeFrame } from './frame.ts';
@@ -140,7 +140,10 @@ export async function openSpool({ dir, maxBytes }: SpoolConfig, options: SpoolOp
   const setAsideDamaged = async (on: Volume, id: string, what: string): Promise<void> => {
     slots.delete(id);
     ledger.add('damaged');
-    logger.warn({ reportId: id, dir: on.dir }, `A report in the spool is damaged (${what}) and goes to the folder "damaged" there; it is not sent.`);
+    logger.warn(
+      { reportId: id, dir: on.dir },
+      `A report in the spool is damaged (${what}) and goes to the folder "damaged" there; it is not sent.`,
+    );
     await status.attempt(undefined, () => on.setAside(id, 'damaged', `This report was not sent: ${what}.`));
   };
 
@@ -162,9 +165,17 @@ export async function openSpool({ dir, maxBytes }: SpoolConfig, options: SpoolOp
   const close = async (): Promise<void> => {
     await moveToVolume();
     const lost = countInMemory();
-    if (lost > 0) logger.warn({ lost }, `${count(lost)} not delivered, and lost: kept in memory only. A --spool-dir that can be written keeps reports.`);
+    if (lost > 0)
+      logger.warn(
+        { lost },
+        `${count(lost)} not delivered, and lost: kept in memory only. A --spool-dir that can be written keeps reports.`,
+      );
     const kept = slots.size - lost;
-    if (kept > 0 && volume !== undefined) logger.info({ kept, dir: volume.dir }, `${count(kept)} not delivered yet, and kept in the spool for the next run.`);
+    if (kept > 0 && volume !== undefined)
+      logger.info(
+        { kept, dir: volume.dir },
+        `${count(kept)} not delivered yet, and kept in the spool for the next run.`,
+      );
   };
   let closed: Promise<void> | undefined;
 
@@ -195,11 +206,7 @@ export async function openSpool({ dir, maxBytes }: SpoolConfig, options: SpoolOp
       const why = `${clock.now().toISOString()} ${error.kind}${error.field === undefined ? '' : ` ${error.field}`}: ${error.message}`;
       await status.attempt(undefined, (on) => on.setAside(id, 'refused', why));
     },
-    size: () => ({
-      reports: slots.size,
-      bytes: total(),
-      inMemory: countInMemory(),
-    }),
+    size: () => ({ reports: slots.size, bytes: total(), inMemory: countInMemory() }),
     close: () => (closed ??= close()),
   };
 }

@@ -29,19 +29,30 @@ const OPTIONS: ChannelOptions = {
 };
 
 /** A client that connects with its first call, through the proxy where there is one. */
-export function openRpcClient({ host, authority, tls }: GrpcTarget, { ca, cert, key }: Access, proxy: URL | undefined): Client {
+export function openRpcClient(
+  { host, authority, tls }: GrpcTarget,
+  { ca, cert, key }: Access,
+  proxy: URL | undefined,
+): Client {
   // It writes to standard error what it tells as a status too, at each attempt.
   setLogVerbosity(logVerbosity.NONE);
   // dns: takes names and addresses alike, where grpc-js would read a bare IPv6 address as a scheme.
   const target = `dns:${authority}`;
   const address = proxy === undefined ? target : `dns:${proxy.hostname}:${proxy.port || '80'}`;
-  const options = { ...OPTIONS, ...(proxy === undefined ? {} : { 'grpc.http_connect_target': target, ...credentialsOf(proxy), 'grpc.default_authority': authority }) };
+  const options = {
+    ...OPTIONS,
+    ...(proxy === undefined
+      ? {}
+      : { 'grpc.http_connect_target': target, ...credentialsOf(proxy), 'grpc.default_authority': authority }),
+  };
   if (!tls) return new Client(address, credentials.createInsecure(), options);
   const [roots, privateKey, chain] = [ca ?? null, key ?? null, cert ?? null];
   if (isIP(host) === 0) return new Client(address, credentials.createSsl(roots, privateKey, chain), options);
   // grpc-js sends the host as the TLS server name, and Node.js refuses to send an address as one (RFC 6066 section 3; its deprecation
   // DEP0123 has become an error). So a name that means nothing is sent, and the certificate is checked against the address all the same.
-  const identity = { checkServerIdentity: (_: string, certificate: PeerCertificate) => checkServerIdentity(host, certificate) };
+  const identity = {
+    checkServerIdentity: (_: string, certificate: PeerCertificate) => checkServerIdentity(host, certificate),
+  };
   return new Client(address, credentials.createSsl(roots, privateKey, chain, identity), {
     ...options,
     'grpc.ssl_target_name_override': 'collector.invalid',
@@ -49,5 +60,7 @@ export function openRpcClient({ host, authority, tls }: GrpcTarget, { ca, cert, 
 }
 
 function credentialsOf({ username, password }: URL): ChannelOptions {
-  return username === '' ? {} : { 'grpc.http_connect_creds': `${decodeURIComponent(username)}:${decodeURIComponent(password)}` };
+  return username === ''
+    ? {}
+    : { 'grpc.http_connect_creds': `${decodeURIComponent(username)}:${decodeURIComponent(password)}` };
 }

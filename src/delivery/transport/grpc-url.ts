@@ -21,17 +21,26 @@ const DEFAULT_PORT = { 'grpc:': '8080', 'grpcs:': '443' } as const;
  */
 export function parseGrpcUrl(text: string, flag = '--database'): GrpcTarget {
   const fail = (problem: string): never => {
-    throw new SpartakusError('invalid', `${flag} ${maskUrl(text)}: ${problem}, such as grpc://collector.example.com:8080.`, {
-      field: flag,
-    });
+    throw new SpartakusError(
+      'invalid',
+      `${flag} ${maskUrl(text)}: ${problem}, such as grpc://collector.example.com:8080.`,
+      { field: flag },
+    );
   };
   const url = URL.parse(text);
-  if (url === null || (url.protocol !== 'grpc:' && url.protocol !== 'grpcs:')) return fail('is not grpc:// or grpcs:// with a host and port');
+  if (url === null || (url.protocol !== 'grpc:' && url.protocol !== 'grpcs:'))
+    return fail('is not grpc:// or grpcs:// with a host and port');
   if (url.hostname === '') return fail('has no host');
-  if (url.username !== '' || url.password !== '') return fail('has a user or password, which gRPC does not take: write a host and port only');
-  if (!['', '/'].includes(url.pathname) || url.search !== '' || url.hash !== '') return fail('has more than a host and port');
+  if (url.username !== '' || url.password !== '')
+    return fail('has a user or password, which gRPC does not take: write a host and port only');
+  if (!['', '/'].includes(url.pathname) || url.search !== '' || url.hash !== '')
+    return fail('has more than a host and port');
   const host = url.hostname.replace(/^\[(.*)\]$/, '$1');
-  return { host, authority: `${url.hostname}:${url.port || DEFAULT_PORT[url.protocol]}`, tls: url.protocol === 'grpcs:' };
+  return {
+    host,
+    authority: `${url.hostname}:${url.port || DEFAULT_PORT[url.protocol]}`,
+    tls: url.protocol === 'grpcs:',
+  };
 }
 
 /** The port of an authority as a target has it. */

@@ -12,16 +12,16 @@ import {
 } from '../../../gen/spartakus/collector/v1/collector_service_pb.js';
 import type { Receipt, StreamReportsResponse } from '../../../gen/spartakus/collector/v1/collector_service_pb.js';
 import { ReportSchema } from '../../../gen/spartakus/report/v1/report_pb.js';
-import { messageOf, SpartakusError } from '../../runtime/errors.ts';
 import type { Outcome, ReportEntry, ReportSink } from '../../report/ports.ts';
+import { messageOf, SpartakusError } from '../../runtime/errors.ts';
 import { createPending } from '../../runtime/pending.ts';
 import { NO_ACCESS } from '../client-credentials.ts';
 import type { Access } from '../client-credentials.ts';
 import { excerpt } from './excerpt.ts';
+import { openRpcClient } from './grpc-client.ts';
 import { parseGrpcUrl, portOf } from './grpc-url.ts';
 import { placeBehind, proxyFor } from './proxy.ts';
 import { retryInfoMs } from './retry-info.ts';
-import { openRpcClient } from './grpc-client.ts';
 import { kindOfGrpcCode, kindOfRefusal } from './status.ts';
 
 const METHOD = `/${CollectorService.typeName}/${CollectorService.method.streamReports.name}`;
@@ -82,7 +82,8 @@ export function openRpcSink({ url }: RpcConfig, options: RpcOptions = {}): Repor
   const put = async (entries: readonly ReportEntry[]): Promise<readonly Outcome[]> => {
     if (entries.length === 0) return [];
     const failAll = (error: SpartakusError): readonly Outcome[] => entries.map(() => ({ status: 'failed', error }));
-    if (closed) return failAll(new SpartakusError('unavailable', `The connection to the collector at ${place} is closed.`));
+    if (closed)
+      return failAll(new SpartakusError('unavailable', `The connection to the collector at ${place} is closed.`));
     let authorization: string | undefined;
     try {
       authorization = await access.authorization();
@@ -124,7 +125,9 @@ function exchange(call: Call, entries: readonly ReportEntry[], place: string): P
     if (left === 0) finish();
   };
   const finish = (): void => {
-    const error = failure ?? new SpartakusError('internal', `The collector at ${place} ended the stream without a receipt for the report.`);
+    const error =
+      failure ??
+      new SpartakusError('internal', `The collector at ${place} ended the stream without a receipt for the report.`);
     resolve(outcomes.map((outcome) => outcome ?? { status: 'failed', error }));
   };
 
@@ -185,7 +188,13 @@ export function outcomeOf(receipt: Receipt, place: string): Outcome {
       return { status: 'failed', error: refusalOf(receipt, place) };
     case ReceiptOutcome.UNSPECIFIED:
     default:
-      return { status: 'failed', error: new SpartakusError('internal', `The receipt of the collector at ${place} does not say what became of the report.`) };
+      return {
+        status: 'failed',
+        error: new SpartakusError(
+          'internal',
+          `The receipt of the collector at ${place} does not say what became of the report.`,
+        ),
+      };
   }
 }
 

@@ -7,9 +7,11 @@ const API_PATH = '/api/v1';
 export function apiUrl(text: string): URL {
   const url = URL.parse(text);
   if (url === null || (url.protocol !== 'http:' && url.protocol !== 'https:')) {
-    throw new SpartakusError('invalid', `--database ${maskUrl(text)}: is not a URL, such as https://collector.example.com.`, {
-      field: '--database',
-    });
+    throw new SpartakusError(
+      'invalid',
+      `--database ${maskUrl(text)}: is not a URL, such as https://collector.example.com.`,
+      { field: '--database' },
+    );
   }
   const path = url.pathname.replace(/\/+$/, '');
   url.pathname = path.endsWith(API_PATH) ? path : path + API_PATH;

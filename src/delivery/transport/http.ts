@@ -1,10 +1,10 @@
 import http from 'node:http';
 import type { IncomingMessage } from 'node:http';
 import https from 'node:https';
-import { messageOf, SpartakusError } from '../../runtime/errors.ts';
-import { maskUrl } from '../../runtime/mask.ts';
 import type { Outcome, ReportEntry, ReportSink } from '../../report/ports.ts';
 import { LEGACY_SCHEMA_VERSION, reportJson } from '../../report/schema-version.ts';
+import { messageOf, SpartakusError } from '../../runtime/errors.ts';
+import { maskUrl } from '../../runtime/mask.ts';
 import { createPending } from '../../runtime/pending.ts';
 import { NO_ACCESS } from '../client-credentials.ts';
 import type { Access } from '../client-credentials.ts';
@@ -58,10 +58,14 @@ export function openHttpSink(config: HttpConfig, options: HttpOptions = {}): Rep
       const limit = signal === undefined ? deadline : AbortSignal.any([deadline, signal]);
       const answer = await send({ url, agent, body, authorization, signal: limit });
       const text = await readText(answer);
-      const outcome: Outcome = answer.statusCode === 204 ? { status: 'stored' } : { status: 'failed', error: refusalOf(place, answer, text) };
+      const outcome: Outcome =
+        answer.statusCode === 204 ? { status: 'stored' } : { status: 'failed', error: refusalOf(place, answer, text) };
       return { outcome, isAnswered: true };
     } catch (error) {
-      return { outcome: fail(deadline.aborted ? `no answer within ${timeoutMs / 1000} s` : messageOf(error)), isAnswered: false };
+      return {
+        outcome: fail(deadline.aborted ? `no answer within ${timeoutMs / 1000} s` : messageOf(error)),
+        isAnswered: false,
+      };
     }
   };
   const postAll = async (entries: readonly ReportEntry[]): Promise<readonly Outcome[]> => {
@@ -98,7 +102,10 @@ function legacyBody(entry: ReportEntry): unknown {
 
 /** The connections to a collector, through the proxy where there is one. */
 export function openAgent(url: URL, { ca, cert, key }: Access, proxy: string | undefined): http.Agent {
-  const options = { ...AGENT_OPTIONS, ...(proxy === undefined ? {} : { proxyEnv: { http_proxy: proxy, https_proxy: proxy } }) };
+  const options = {
+    ...AGENT_OPTIONS,
+    ...(proxy === undefined ? {} : { proxyEnv: { http_proxy: proxy, https_proxy: proxy } }),
+  };
   return url.protocol === 'http:' ? new http.Agent(options) : new https.Agent({ ...options, ca, cert, key });
 }
 

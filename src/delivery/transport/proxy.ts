@@ -49,14 +49,18 @@ const NO_PROXY_VARIABLES: Readonly<Record<ProxyKind, readonly string[]>> = {
 export function proxyFor(target: ProxyTarget, env: NodeJS.ProcessEnv): Proxy | undefined {
   const found = lookUp(VARIABLES[target.kind], env);
   if (found === undefined || isLoopback(target.host)) return undefined;
-  const exceptions = (lookUp(NO_PROXY_VARIABLES[target.kind], env)?.value ?? '').split(/[\s,]+/).filter((entry) => entry !== '');
+  const exceptions = (lookUp(NO_PROXY_VARIABLES[target.kind], env)?.value ?? '')
+    .split(/[\s,]+/)
+    .filter((entry) => entry !== '');
   if (exceptions.some((entry) => covers(entry.toLowerCase(), target))) return undefined;
   return { url: parseProxyUrl(found, target.kind), variable: found.variable };
 }
 
 /** A place for a message, with the proxy on the way to it. */
 export function placeBehind(proxy: Proxy | undefined, place: string): string {
-  return proxy === undefined ? place : `${place} (through the proxy ${maskUrl(proxy.url.origin)} of $${proxy.variable})`;
+  return proxy === undefined
+    ? place
+    : `${place} (through the proxy ${maskUrl(proxy.url.origin)} of $${proxy.variable})`;
 }
 
 interface Variable {
@@ -73,9 +77,11 @@ function parseProxyUrl({ variable, value }: Variable, kind: ProxyKind): URL {
   const url = URL.parse(value.includes('://') ? value : `http://${value}`);
   const schemes = kind === 'grpc' ? ['http:'] : ['http:', 'https:'];
   if (url !== null && schemes.includes(url.protocol) && url.hostname !== '') return url;
-  throw new SpartakusError('invalid', `$${variable} ${maskUrl(value)}: is not the URL of a proxy, such as http://proxy.example.com:3128.`, {
-    field: variable,
-  });
+  throw new SpartakusError(
+    'invalid',
+    `$${variable} ${maskUrl(value)}: is not the URL of a proxy, such as http://proxy.example.com:3128.`,
+    { field: variable },
+  );
 }
 
 function covers(entry: string, { host, port }: ProxyTarget): boolean {

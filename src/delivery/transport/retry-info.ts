@@ -1,6 +1,6 @@
 import { fromBinary } from '@bufbuild/protobuf';
-import { anyUnpack, AnySchema, durationMs } from '@bufbuild/protobuf/wkt';
 import { BinaryReader, WireType } from '@bufbuild/protobuf/wire';
+import { anyUnpack, AnySchema, durationMs } from '@bufbuild/protobuf/wkt';
 import { RetryInfoSchema } from '../../../gen/google/rpc/error_details_pb.js';
 
 /** The field `details` of google.rpc.Status: any number of google.protobuf.Any. */

@@ -1,8 +1,8 @@
 import type { Writable } from 'node:stream';
 import { toJsonString } from '@bufbuild/protobuf';
 import { ReportSchema } from '../../../gen/spartakus/report/v1/report_pb.js';
-import { messageOf, SpartakusError } from '../../runtime/errors.ts';
 import type { Outcome, ReportEntry, ReportSink } from '../../report/ports.ts';
+import { messageOf, SpartakusError } from '../../runtime/errors.ts';
 import { createPending } from '../../runtime/pending.ts';
 
 /** As the original printed it. */
@@ -21,13 +21,13 @@ export function openStdoutSink(stream: Writable): ReportSink {
       await write(stream, `${toJsonString(ReportSchema, entry.report, { prettySpaces: INDENT_SPACES })}\n`);
       return { status: 'stored' };
     } catch (error) {
-      return { status: 'failed', error: new SpartakusError('unavailable', `The report cannot be printed: ${messageOf(error)}.`) };
+      return {
+        status: 'failed',
+        error: new SpartakusError('unavailable', `The report cannot be printed: ${messageOf(error)}.`),
+      };
     }
   };
-  return {
-    put: (entries) => pending.add(Promise.all(entries.map(print))),
-    close: () => pending.settled(),
-  };
+  return { put: (entries) => pending.add(Promise.all(entries.map(print))), close: () => pending.settled() };
 }
 
 /** Resolves once the text is written, so that a slow reader slows the writer. */

@@ -1,6 +1,6 @@
-import { JSON_TYPE } from '../../kubernetes/response.ts';
 import type { KubeClient } from '../../kubernetes/client.ts';
 import { listPages, readJsonPage } from '../../kubernetes/pages.ts';
+import { JSON_TYPE } from '../../kubernetes/response.ts';
 
 /** Where Kubermatic's custom resources are; Kubermatic 2.20 and newer serve this version alone. */
 export const KUBERMATIC_API = '/apis/kubermatic.k8c.io/v1';

@@ -1,15 +1,16 @@
 import type { MachineDeployment, Record as KubermaticRecord } from '../../../gen/spartakus/kubermatic/v1/record_pb.js';
+import type { KubeClient } from '../../kubernetes/client.ts';
 import type { UuidMaker } from '../../report/ids.ts';
 import { SpartakusError } from '../../runtime/errors.ts';
+import { createMissingRecord } from '../../volunteer/gather/missing.ts';
+import type { MissingRecord } from '../../volunteer/gather/missing.ts';
+import { readVersion } from '../../volunteer/gather/version.ts';
 import { mapConcurrently } from './concurrent.ts';
 import { beginRecord } from './gather-record.ts';
 import type { RecordOptions } from './gather-record.ts';
 import { listConfigurations } from './kubermatic-configuration.ts';
 import type { KubermaticConfiguration } from './kubermatic-configuration.ts';
-import type { KubeClient } from '../../kubernetes/client.ts';
 import { listMachineDeployments } from './machine-deployments.ts';
-import { createMissingRecord } from '../../volunteer/gather/missing.ts';
-import type { MissingRecord } from '../../volunteer/gather/missing.ts';
 import { listProjects } from './projects.ts';
 import { createIdentifiers } from './record-identifiers.ts';
 import type { RecordKeyConfig } from './record-identifiers.ts';
@@ -20,7 +21,6 @@ import { listSshKeys } from './ssh-keys.ts';
 import { listUserClusters } from './user-clusters.ts';
 import type { FoundCluster } from './user-clusters.ts';
 import { listUsers } from './users.ts';
-import { readVersion } from '../../volunteer/gather/version.ts';
 
 export interface KubermaticGatherConfig extends RecordKeyConfig {
   /** --machine-deployments: whether each user cluster is asked for its machines. */
@@ -56,7 +56,10 @@ interface Gathered {
  * the rest goes on. Rejects with a SpartakusError where ids cannot be made anonymous, where this cluster does not know who asks, and
  * where nothing of Kubermatic can be read.
  */
-export async function gatherKubermaticRecord(config: KubermaticGatherConfig, options: RecordOptions): Promise<KubermaticRecord> {
+export async function gatherKubermaticRecord(
+  config: KubermaticGatherConfig,
+  options: RecordOptions,
+): Promise<KubermaticRecord> {
   const { kube, logger } = options;
   const record = beginRecord('kubermatic', options);
   const missing = createMissingRecord(kube, logger);
@@ -64,7 +67,10 @@ export async function gatherKubermaticRecord(config: KubermaticGatherConfig, opt
   const run = { options, missing, uuidOf, machineDeployments: config.machineDeployments };
 
   const configuration = await readConfiguration(run);
-  const seeds = (await missing.attempt('seeds[]', 'little', () => listSeeds(kube, { uuidOf, exposeStrategy: configuration?.exposeStrategy }))) ?? [];
+  const seeds =
+    (await missing.attempt('seeds[]', 'little', () =>
+      listSeeds(kube, { uuidOf, exposeStrategy: configuration?.exposeStrategy }),
+    )) ?? [];
   const gathered = await gatherClusters(run, seeds);
   const users = await missing.attempt('users[]', 'little', () => listUsers(kube, uuidOf));
   const projects = await missing.attempt('projects[]', 'little', () => listProjects(kube, uuidOf));
@@ -97,7 +103,11 @@ async function readConfiguration({ options: { kube }, missing }: Run): Promise<K
     if (found.length === 1) [configuration] = found;
     else {
       const reason = found.length === 0 ? 'not installed' : 'ambiguous';
-      missing.add(what, reason, `The record goes without ${what}: there are ${found.length} KubermaticConfigurations in the namespace kubermatic, and Kubermatic has one.`);
+      missing.add(
+        what,
+        reason,
+        `The record goes without ${what}: there are ${found.length} KubermaticConfigurations in the namespace kubermatic, and Kubermatic has one.`,
+      );
     }
   }
   return configuration;
@@ -111,7 +121,8 @@ async function gatherClusters(run: Run, seeds: readonly FoundSeed[]): Promise<re
   const { kube } = run.options;
   const { missing, uuidOf } = run;
   const here = (await missing.attempt('clusters[]', 'little', () => listUserClusters(kube, uuidOf))) ?? [];
-  const seedOf = ({ datacenter }: FoundCluster): FoundSeed | undefined => seeds.find(({ datacenters }) => datacenters.has(datacenter ?? ''));
+  const seedOf = ({ datacenter }: FoundCluster): FoundSeed | undefined =>
+    seeds.find(({ datacenters }) => datacenters.has(datacenter ?? ''));
   const seedsHere = new Set(here.flatMap((cluster) => seedOf(cluster) ?? []));
   // Datacenters can be gone: where there is one seed in all, it is that one.
   const [first] = seeds;
@@ -130,7 +141,8 @@ async function gatherClusters(run: Run, seeds: readonly FoundSeed[]): Promise<re
 async function gatherSeed(run: Run, seed: FoundSeed): Promise<readonly Gathered[]> {
   const { options, missing, uuidOf } = run;
   const gathered = await missing.attempt('clusters[]', 'nothing', async () => {
-    if (seed.kubeconfig === undefined) throw new SpartakusError('invalid', 'A Seed names no Secret with its kubeconfig (.spec.kubeconfig).');
+    if (seed.kubeconfig === undefined)
+      throw new SpartakusError('invalid', 'A Seed names no Secret with its kubeconfig (.spec.kubeconfig).');
     return await withSecretCluster(options.kube, seed.kubeconfig, options, async (cluster) => {
       const clusters = await listUserClusters(cluster, uuidOf);
       for (const each of clusters) assign(each, seed);
@@ -142,17 +154,24 @@ async function gatherSeed(run: Run, seed: FoundSeed): Promise<readonly Gathered[
 
 function assign({ message }: FoundCluster, { message: { uuid }, kubermaticVersion }: FoundSeed): void {
   message.seedUuid = uuid;
-  if (message.kubermaticVersion === undefined && kubermaticVersion !== undefined) message.kubermaticVersion = kubermaticVersion;
+  if (message.kubermaticVersion === undefined && kubermaticVersion !== undefined)
+    message.kubermaticVersion = kubermaticVersion;
 }
 
 /** The machines of each cluster of a seed, where they were asked for. */
-async function withMachines(run: Run, seed: KubeClient, clusters: readonly FoundCluster[]): Promise<readonly Gathered[]> {
+async function withMachines(
+  run: Run,
+  seed: KubeClient,
+  clusters: readonly FoundCluster[],
+): Promise<readonly Gathered[]> {
   const { options, missing, machineDeployments } = run;
   if (!machineDeployments) return clusters.map((cluster) => ({ cluster, machines: [] }));
   return await mapConcurrently(clusters, USER_CLUSTERS_AT_ONCE, async (cluster) => {
     const secret = { ...ADMIN_KUBECONFIG, namespace: cluster.namespace };
     const limits = { ...options, timeoutMs: USER_CLUSTER_TIMEOUT_MS };
-    const machines = await missing.attempt('machineDeployments[]', 'nothing', () => withSecretCluster(seed, secret, limits, listMachineDeployments));
+    const machines = await missing.attempt('machineDeployments[]', 'nothing', () =>
+      withSecretCluster(seed, secret, limits, listMachineDeployments),
+    );
     return { cluster, machines: machines ?? [] };
   });
 }

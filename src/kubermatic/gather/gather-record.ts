@@ -2,15 +2,15 @@ import { create } from '@bufbuild/protobuf';
 import { timestampFromDate } from '@bufbuild/protobuf/wkt';
 import { RecordSchema } from '../../../gen/spartakus/kubermatic/v1/record_pb.js';
 import type { Record as KubermaticRecord } from '../../../gen/spartakus/kubermatic/v1/record_pb.js';
+import type { KubeClient } from '../../kubernetes/client.ts';
+import { createReportId } from '../../report/report-id.ts';
 import type { Clock } from '../../runtime/clock.ts';
 import type { Logger } from '../../runtime/logger.ts';
-import { createReportId } from '../../report/report-id.ts';
-import type { KubeClient } from '../../kubernetes/client.ts';
 import { createMissingRecord } from '../../volunteer/gather/missing.ts';
 import { listNodes } from '../../volunteer/gather/nodes.ts';
+import { readVersion } from '../../volunteer/gather/version.ts';
 import { createIdentifiers } from './record-identifiers.ts';
 import type { RecordKeyConfig } from './record-identifiers.ts';
-import { readVersion } from '../../volunteer/gather/version.ts';
 
 /** The record that Kubermatic's agents have made since v0.3.0, to which this project's add fields. */
 const RECORD_VERSION = 'v2';
@@ -30,8 +30,16 @@ export interface RecordOptions {
 }
 
 /** A record of one kind without its content. */
-export function beginRecord(kind: 'kubernetes' | 'kubermatic', { now, random }: Pick<RecordOptions, 'now' | 'random'>): KubermaticRecord {
-  return create(RecordSchema, { kind, version: RECORD_VERSION, time: timestampFromDate(now), reportId: createReportId(now, random) });
+export function beginRecord(
+  kind: 'kubernetes' | 'kubermatic',
+  { now, random }: Pick<RecordOptions, 'now' | 'random'>,
+): KubermaticRecord {
+  return create(RecordSchema, {
+    kind,
+    version: RECORD_VERSION,
+    time: timestampFromDate(now),
+    reportId: createReportId(now, random),
+  });
 }
 
 /**
@@ -40,7 +48,10 @@ export function beginRecord(kind: 'kubernetes' | 'kubermatic', { now, random }: 
  * What may not be read is recorded. Rejects with a SpartakusError where ids cannot be made anonymous, where anything else goes wrong, and
  * where nothing may be read.
  */
-export async function gatherKubernetesRecord(config: RecordKeyConfig, options: RecordOptions): Promise<KubermaticRecord> {
+export async function gatherKubernetesRecord(
+  config: RecordKeyConfig,
+  options: RecordOptions,
+): Promise<KubermaticRecord> {
   const { kube, logger } = options;
   const record = beginRecord('kubernetes', options);
   const missing = createMissingRecord(kube, logger);

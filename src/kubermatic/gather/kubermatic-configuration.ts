@@ -1,7 +1,7 @@
+import type { KubeClient } from '../../kubernetes/client.ts';
+import { textAt } from '../../kubernetes/json.ts';
 import { wordOf, versionOf } from '../../report/kubermatic-words.ts';
 import { KUBERMATIC_API, listCustomResources } from './custom-resources.ts';
-import { textAt } from '../../kubernetes/json.ts';
-import type { KubeClient } from '../../kubernetes/client.ts';
 
 /** The namespace in which Kubermatic keeps its one configuration. */
 const NAMESPACE = 'kubermatic';

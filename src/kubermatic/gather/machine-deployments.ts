@@ -1,10 +1,10 @@
 import { create } from '@bufbuild/protobuf';
 import { MachineDeploymentSchema } from '../../../gen/spartakus/kubermatic/v1/record_pb.js';
 import type { MachineDeployment } from '../../../gen/spartakus/kubermatic/v1/record_pb.js';
+import type { KubeClient } from '../../kubernetes/client.ts';
+import { countAt, pick, textAt } from '../../kubernetes/json.ts';
 import { versionOf, wordOf } from '../../report/kubermatic-words.ts';
 import { listCustomResources } from './custom-resources.ts';
-import { countAt, pick, textAt } from '../../kubernetes/json.ts';
-import type { KubeClient } from '../../kubernetes/client.ts';
 
 /** Where Kubermatic keeps them, in each user cluster. */
 const PATH = '/apis/cluster.k8s.io/v1alpha1/namespaces/kube-system/machinedeployments';

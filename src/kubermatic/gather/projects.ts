@@ -1,10 +1,10 @@
 import { create } from '@bufbuild/protobuf';
 import { ProjectSchema } from '../../../gen/spartakus/kubermatic/v1/record_pb.js';
 import type { Project } from '../../../gen/spartakus/kubermatic/v1/record_pb.js';
+import type { KubeClient } from '../../kubernetes/client.ts';
+import { textAt } from '../../kubernetes/json.ts';
 import type { UuidMaker } from '../../report/ids.ts';
 import { KUBERMATIC_API, listCustomResources, METADATA_JSON_TYPE } from './custom-resources.ts';
-import { textAt } from '../../kubernetes/json.ts';
-import type { KubeClient } from '../../kubernetes/client.ts';
 
 /** The projects, of which no more is asked for than their metadata. */
 export function listProjects(kube: KubeClient, uuidOf: UuidMaker): Promise<readonly Project[]> {

@@ -1,7 +1,12 @@
-import { createKubermaticUuids, createLegacyKubermaticUuid, createLegacyNodeId, createNodeIdentifier } from '../../report/ids.ts';
+import type { KubeClient } from '../../kubernetes/client.ts';
+import {
+  createKubermaticUuids,
+  createLegacyKubermaticUuid,
+  createLegacyNodeId,
+  createNodeIdentifier,
+} from '../../report/ids.ts';
 import type { NodeIdentifier, UuidMaker } from '../../report/ids.ts';
 import { readKey } from '../../volunteer/gather/cluster-key.ts';
-import type { KubeClient } from '../../kubernetes/client.ts';
 
 /** How the ids in a record are made. */
 export interface RecordKeyConfig {
@@ -12,8 +17,15 @@ export interface RecordKeyConfig {
 }
 
 /** What makes ids, with a key that is read now and never leaves the cluster. Rejects with a SpartakusError as readKey does. */
-export async function createIdentifiers(kube: KubeClient, config: RecordKeyConfig): Promise<{ readonly uuidOf: UuidMaker; readonly nodeIdOf: NodeIdentifier }> {
-  if (config.uuid === 'md5') return { uuidOf: (_kind, name) => createLegacyKubermaticUuid(name), nodeIdOf: createLegacyNodeId };
-  const key = await readKey(kube, { clusterId: '', ...(config.idKeyFile === undefined ? {} : { idKeyFile: config.idKeyFile }) });
+export async function createIdentifiers(
+  kube: KubeClient,
+  config: RecordKeyConfig,
+): Promise<{ readonly uuidOf: UuidMaker; readonly nodeIdOf: NodeIdentifier }> {
+  if (config.uuid === 'md5')
+    return { uuidOf: (_kind, name) => createLegacyKubermaticUuid(name), nodeIdOf: createLegacyNodeId };
+  const key = await readKey(kube, {
+    clusterId: '',
+    ...(config.idKeyFile === undefined ? {} : { idKeyFile: config.idKeyFile }),
+  });
   return { uuidOf: createKubermaticUuids(key), nodeIdOf: createNodeIdentifier(key) };
 }

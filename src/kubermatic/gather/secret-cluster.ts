@@ -1,6 +1,6 @@
-import type { Clock } from '../../runtime/clock.ts';
 import { createKubeClient } from '../../kubernetes/client.ts';
 import type { KubeClient } from '../../kubernetes/client.ts';
+import type { Clock } from '../../runtime/clock.ts';
 import { readSecretKubeconfig } from './secret-kubeconfig.ts';
 import type { SecretKey } from './secret-kubeconfig.ts';
 

@@ -1,10 +1,10 @@
 import https from 'node:https';
 import type { RequestOptions } from 'node:https';
-import { SpartakusError } from '../../runtime/errors.ts';
+import type { KubeClient } from '../../kubernetes/client.ts';
+import type { KubeAccess, KubeCredentials } from '../../kubernetes/credentials.ts';
 import { flagAt, listAt, pick, textAt } from '../../kubernetes/json.ts';
 import { JSON_TYPE, readJson } from '../../kubernetes/response.ts';
-import type { KubeAccess, KubeCredentials } from '../../kubernetes/credentials.ts';
-import type { KubeClient } from '../../kubernetes/client.ts';
+import { SpartakusError } from '../../runtime/errors.ts';
 
 /** Where a kubeconfig stands in a Secret. */
 export interface SecretKey {
@@ -40,8 +40,13 @@ const NOT_FOLLOWED: readonly { readonly of: 'user' | 'cluster'; readonly name: s
  */
 export async function readSecretKubeconfig(kube: KubeClient, secret: SecretKey): Promise<KubeAccess> {
   const { namespace, name, key } = secret;
-  if (!NAME.test(namespace) || !NAME.test(name)) throw new SpartakusError('invalid', 'The reference to a Secret with a kubeconfig holds no name of a Secret.');
-  const data = textAt(readJson(await kube.get(`/api/v1/namespaces/${namespace}/secrets/${name}`, JSON_TYPE)), 'data', key);
+  if (!NAME.test(namespace) || !NAME.test(name))
+    throw new SpartakusError('invalid', 'The reference to a Secret with a kubeconfig holds no name of a Secret.');
+  const data = textAt(
+    readJson(await kube.get(`/api/v1/namespaces/${namespace}/secrets/${name}`, JSON_TYPE)),
+    'data',
+    key,
+  );
   if (data === undefined) throw unusable(secret, 'is not there');
   const credentials = await parse(Buffer.from(data, 'base64').toString('utf8'), secret);
   return { credentials: () => Promise.resolve(credentials) };
@@ -59,25 +64,42 @@ async function parse(text: string, secret: SecretKey): Promise<KubeCredentials> 
   const context = named(config, 'contexts', 'context', textAt(config, 'current-context'));
   const cluster = named(config, 'clusters', 'cluster', textAt(context, 'cluster'));
   const user = named(config, 'users', 'user', textAt(context, 'user'));
-  if (cluster === undefined || user === undefined) throw unusable(secret, 'is no kubeconfig with a current-context, and the cluster and user that it names');
+  if (cluster === undefined || user === undefined)
+    throw unusable(secret, 'is no kubeconfig with a current-context, and the cluster and user that it names');
   const refused = NOT_FOLLOWED.find(
-    ({ of, name, unless }) => pick(of === 'user' ? user : cluster, name) !== undefined && (unless === undefined || textAt(of === 'user' ? user : cluster, unless) === undefined),
+    ({ of, name, unless }) =>
+      pick(of === 'user' ? user : cluster, name) !== undefined &&
+      (unless === undefined || textAt(of === 'user' ? user : cluster, unless) === undefined),
   );
   if (refused !== undefined) {
-    throw unusable(secret, `has "${refused.name}", which is not followed: what logs in must stand in the kubeconfig itself, as a token or as data`);
+    throw unusable(
+      secret,
+      `has "${refused.name}", which is not followed: what logs in must stand in the kubeconfig itself, as a token or as data`,
+    );
   }
   const alias = `the cluster of the Secret ${secret.namespace}/${secret.name}`;
-  return { server: serverOf(cluster, secret), alias, headers: headersOf(user, secret), options: tlsOf(cluster, user, secret) };
+  return {
+    server: serverOf(cluster, secret),
+    alias,
+    headers: headersOf(user, secret),
+    options: tlsOf(cluster, user, secret),
+  };
 }
 
 /** What stands in a list of a kubeconfig under a name: of two with one name, the first, as with kubectl. */
 function named(config: unknown, list: string, member: string, name: string | undefined): unknown {
-  return name === undefined ? undefined : pick(listAt(config, list).find((entry) => textAt(entry, 'name') === name), member) ?? undefined;
+  return name === undefined
+    ? undefined
+    : (pick(
+        listAt(config, list).find((entry) => textAt(entry, 'name') === name),
+        member,
+      ) ?? undefined);
 }
 
 function serverOf(cluster: unknown, secret: SecretKey): string {
   const url = URL.parse(textAt(cluster, 'server') ?? '');
-  if (url?.protocol !== 'https:' || url.username !== '' || url.password !== '') throw unusable(secret, 'names no server with https://');
+  if (url?.protocol !== 'https:' || url.username !== '' || url.password !== '')
+    throw unusable(secret, 'names no server with https://');
   return url.href;
 }
 
@@ -101,7 +123,9 @@ function tlsOf(cluster: unknown, user: unknown, secret: SecretKey): RequestOptio
   });
   const serverName = textAt(cluster, 'tls-server-name');
   return {
-    ...Object.fromEntries(material.flatMap(([name, data]) => (data === undefined ? [] : [[name, Buffer.from(data, 'base64')]]))),
+    ...Object.fromEntries(
+      material.flatMap(([name, data]) => (data === undefined ? [] : [[name, Buffer.from(data, 'base64')]])),
+    ),
     ...(serverName === undefined ? {} : { servername: serverName }),
     // Kubermatic reaches the cluster with the same kubeconfig: whoever runs it has chosen so.
     rejectUnauthorized: flagAt(cluster, 'insecure-skip-tls-verify') !== true,
@@ -111,10 +135,14 @@ function tlsOf(cluster: unknown, user: unknown, secret: SecretKey): RequestOptio
 
 function proxyAgent(proxy: string, secret: SecretKey): https.Agent {
   const url = URL.parse(proxy);
-  if (url === null || !['http:', 'https:'].includes(url.protocol)) throw unusable(secret, 'names a proxy that is none with http:// or https://');
+  if (url === null || !['http:', 'https:'].includes(url.protocol))
+    throw unusable(secret, 'names a proxy that is none with http:// or https://');
   return new https.Agent({ proxyEnv: { https_proxy: url.href } });
 }
 
 function unusable({ namespace, name, key }: SecretKey, problem: string): SpartakusError {
-  return new SpartakusError('invalid', `The kubeconfig under "${NAME.test(key) ? key : '…'}" of the Secret ${namespace}/${name} ${problem}.`);
+  return new SpartakusError(
+    'invalid',
+    `The kubeconfig under "${NAME.test(key) ? key : '…'}" of the Secret ${namespace}/${name} ${problem}.`,
+  );
 }

@@ -1,11 +1,11 @@
 import { create } from '@bufbuild/protobuf';
 import { DatacenterSchema, SeedSchema } from '../../../gen/spartakus/kubermatic/v1/record_pb.js';
 import type { Datacenter, Seed } from '../../../gen/spartakus/kubermatic/v1/record_pb.js';
+import type { KubeClient } from '../../kubernetes/client.ts';
+import { flagAt, pick, textAt } from '../../kubernetes/json.ts';
 import type { UuidMaker } from '../../report/ids.ts';
 import { countryOf, providerOf, regionKeyOf, regionOf, versionOf, wordOf } from '../../report/kubermatic-words.ts';
 import { KUBERMATIC_API, listCustomResources } from './custom-resources.ts';
-import { flagAt, pick, textAt } from '../../kubernetes/json.ts';
-import type { KubeClient } from '../../kubernetes/client.ts';
 import type { SecretKey } from './secret-kubeconfig.ts';
 
 /** What Kubermatic means where neither a seed nor the configuration says how clusters are reached. */
@@ -31,7 +31,10 @@ export interface SeedsOptions {
 }
 
 /** The seeds, of all namespaces, in the order of the Kubernetes API. */
-export function listSeeds(kube: KubeClient, { uuidOf, exposeStrategy = DEFAULT_EXPOSE_STRATEGY }: SeedsOptions): Promise<readonly FoundSeed[]> {
+export function listSeeds(
+  kube: KubeClient,
+  { uuidOf, exposeStrategy = DEFAULT_EXPOSE_STRATEGY }: SeedsOptions,
+): Promise<readonly FoundSeed[]> {
   return listCustomResources(kube, `${KUBERMATIC_API}/seeds`, (object): FoundSeed | undefined => {
     const name = textAt(object, 'metadata', 'name');
     if (name === undefined) return undefined;
@@ -59,7 +62,10 @@ function convertDatacenter(name: string, datacenter: unknown, uuidOf: UuidMaker)
   const spec = pick(datacenter, 'spec');
   const provider = providerOf(keysOf(spec));
   const regionKey = provider === undefined ? undefined : regionKeyOf(provider);
-  const region = provider === undefined || regionKey === undefined ? undefined : regionOf(provider, textAt(spec, provider, regionKey));
+  const region =
+    provider === undefined || regionKey === undefined
+      ? undefined
+      : regionOf(provider, textAt(spec, provider, regionKey));
   const country = countryOf(textAt(datacenter, 'country'));
   return create(DatacenterSchema, {
     uuid: uuidOf('datacenter', name),

@@ -1,11 +1,17 @@
 import { create } from '@bufbuild/protobuf';
-import { CloudSchema, ClusterNetworkSchema, ClusterSchema, CNIPluginSchema, MLASettingsSchema } from '../../../gen/spartakus/kubermatic/v1/record_pb.js';
+import {
+  CloudSchema,
+  ClusterNetworkSchema,
+  ClusterSchema,
+  CNIPluginSchema,
+  MLASettingsSchema,
+} from '../../../gen/spartakus/kubermatic/v1/record_pb.js';
 import type { Cluster } from '../../../gen/spartakus/kubermatic/v1/record_pb.js';
+import type { KubeClient } from '../../kubernetes/client.ts';
+import { countAt, flagAt, pick, textAt } from '../../kubernetes/json.ts';
 import type { UuidMaker } from '../../report/ids.ts';
 import { plainVersionOf, providerOf, versionOf, wordOf } from '../../report/kubermatic-words.ts';
 import { KUBERMATIC_API, listCustomResources } from './custom-resources.ts';
-import { countAt, flagAt, pick, textAt } from '../../kubernetes/json.ts';
-import type { KubeClient } from '../../kubernetes/client.ts';
 import { keysOf } from './seeds.ts';
 
 /** Which KKP last worked on a cluster, in the words of KKP. */

@@ -10,15 +10,15 @@ import {
   HealthCheckResponseSchema,
 } from '../../../gen/grpc/health/v1/health_pb.js';
 import type { HealthCheckResponse } from '../../../gen/grpc/health/v1/health_pb.js';
-import type { Check } from './check.ts';
-import { fail, ok, warn } from './check.ts';
-import { messageOf } from '../../runtime/errors.ts';
-import { maskUrl } from '../../runtime/mask.ts';
 import type { Access } from '../../delivery/client-credentials.ts';
 import { excerpt } from '../../delivery/transport/excerpt.ts';
 import { parseGrpcUrl } from '../../delivery/transport/grpc-url.ts';
 import { apiUrl } from '../../delivery/transport/http-url.ts';
 import { httpTarget, type Proxy, proxyFor } from '../../delivery/transport/proxy.ts';
+import { messageOf } from '../../runtime/errors.ts';
+import { maskUrl } from '../../runtime/mask.ts';
+import type { Check } from './check.ts';
+import { fail, ok, warn } from './check.ts';
 
 export interface CheckCollectorOptions {
   readonly env: NodeJS.ProcessEnv;
@@ -75,7 +75,13 @@ function targetOf(spec: string): Target {
   }
   const url = apiUrl(spec);
   const isTls = url.protocol === 'https:';
-  return { url: url.href, isGrpc: false, host: url.hostname.replace(/^\[(.*)\]$/, '$1'), port: Number(url.port) || (isTls ? 443 : 80), isTls };
+  return {
+    url: url.href,
+    isGrpc: false,
+    host: url.hostname.replace(/^\[(.*)\]$/, '$1'),
+    port: Number(url.port) || (isTls ? 443 : 80),
+    isTls,
+  };
 }
 
 async function checkDns(host: string): Promise<Check> {
@@ -84,30 +90,53 @@ async function checkDns(host: string): Promise<Check> {
     const addresses = await lookup(host, { all: true });
     return ok('DNS', `${host} is ${addresses.map(({ address }) => address).join(', ')}`);
   } catch (error) {
-    return fail('DNS', `${host} has no address: ${messageOf(error)}. Is the name right, and does this machine ask the right DNS server?`);
+    return fail(
+      'DNS',
+      `${host} has no address: ${messageOf(error)}. Is the name right, and does this machine ask the right DNS server?`,
+    );
   }
 }
 
-function checkTls({ host, port, isGrpc }: Target, { access: { ca, cert, key }, timeoutMs = 10_000 }: CheckCollectorOptions): Promise<Check> {
+function checkTls(
+  { host, port, isGrpc }: Target,
+  { access: { ca, cert, key }, timeoutMs = 10_000 }: CheckCollectorOptions,
+): Promise<Check> {
   const { promise, resolve } = Promise.withResolvers<Check>();
   const name = isIP(host) === 0 ? { servername: host } : {};
   const socket = connect({ host, port, ...name, ca, cert, key, ALPNProtocols: [isGrpc ? 'h2' : 'http/1.1'] });
   socket.setTimeout(timeoutMs, () => socket.destroy(new Error(`no answer within ${timeoutMs / 1000} s`)));
   socket.once('error', (error) => {
-    resolve(fail('TLS', `${host}:${port}: ${messageOf(error)}. Is this the collector's address, and its certificate signed by a CA that is known here?`));
+    resolve(
+      fail(
+        'TLS',
+        `${host}:${port}: ${messageOf(error)}. Is this the collector's address, and its certificate signed by a CA that is known here?`,
+      ),
+    );
   });
   socket.once('secureConnect', () => {
     const { valid_to: validTo } = socket.getPeerCertificate();
     const leftMs = Date.parse(validTo) - Date.now();
-    resolve((leftMs < SOON_MS ? warn : ok)('TLS', `${socket.getProtocol() ?? 'TLS'}; the certificate is good until ${validTo}`));
+    resolve(
+      (leftMs < SOON_MS ? warn : ok)(
+        'TLS',
+        `${socket.getProtocol() ?? 'TLS'}; the certificate is good until ${validTo}`,
+      ),
+    );
     socket.destroy();
   });
   return promise;
 }
 
-async function checkGrpcHealth(target: Target, proxy: Proxy | undefined, { access, timeoutMs = 10_000 }: CheckCollectorOptions): Promise<Check> {
+async function checkGrpcHealth(
+  target: Target,
+  proxy: Proxy | undefined,
+  { access, timeoutMs = 10_000 }: CheckCollectorOptions,
+): Promise<Check> {
   // As in open.ts: gRPC only comes into memory where it is used.
-  const [{ openRpcClient }, { status: Code }] = await Promise.all([import('../../delivery/transport/grpc-client.ts'), import('@grpc/grpc-js')]);
+  const [{ openRpcClient }, { status: Code }] = await Promise.all([
+    import('../../delivery/transport/grpc-client.ts'),
+    import('@grpc/grpc-js'),
+  ]);
   const client = openRpcClient(parseGrpcUrl(target.url), access, proxy?.url);
   try {
     const { status } = await askHealth(client, timeoutMs);
@@ -115,8 +144,12 @@ async function checkGrpcHealth(target: Target, proxy: Proxy | undefined, { acces
     return fail('collector', `${target.url} says that it does not serve now: is its database reachable?`);
   } catch (error) {
     const { code = Code.UNKNOWN, details = messageOf(error) } = error as Partial<ServiceError>;
-    if (code === Code.UNIMPLEMENTED) return warn('collector', `${target.url} answers, but does not tell its health: is it a collector?`);
-    return fail('collector', `${target.url}: ${excerpt(details)} (gRPC code ${code}). Is a collector running there, and does nothing stand in between?`);
+    if (code === Code.UNIMPLEMENTED)
+      return warn('collector', `${target.url} answers, but does not tell its health: is it a collector?`);
+    return fail(
+      'collector',
+      `${target.url}: ${excerpt(details)} (gRPC code ${code}). Is a collector running there, and does nothing stand in between?`,
+    );
   } finally {
     client.close();
   }
@@ -130,7 +163,8 @@ function askHealth(client: Client, timeoutMs: number): Promise<HealthCheckRespon
       (bytes) => fromBinary(HealthCheckResponseSchema, bytes),
       question,
       { deadline: Date.now() + timeoutMs },
-      (error, response) => (error === null && response !== undefined ? resolve(response) : reject(error ?? new Error('no answer'))),
+      (error, response) =>
+        error === null && response !== undefined ? resolve(response) : reject(error ?? new Error('no answer')),
     );
   });
 }
@@ -143,7 +177,10 @@ async function checkHttpHealth(
   proxy: Proxy | undefined,
   { access, timeoutMs = 10_000 }: CheckCollectorOptions,
 ): Promise<Check> {
-  const [{ request }, { openAgent }] = await Promise.all([isTls ? import('node:https') : import('node:http'), import('../../delivery/transport/http.ts')]);
+  const [{ request }, { openAgent }] = await Promise.all([
+    isTls ? import('node:https') : import('node:http'),
+    import('../../delivery/transport/http.ts'),
+  ]);
   const health = new URL(url.replace(/\/api\/v1$/, '/healthz'));
   const shown = maskUrl(health.href);
   const { promise, resolve } = Promise.withResolvers<Check>();
@@ -155,10 +192,15 @@ async function checkHttpHealth(
     resolve(
       statusCode === 200
         ? ok('collector', `${shown} answers 200`)
-        : fail('collector', `${shown} answers ${statusCode} where only 200 is healthy: is this a collector, and its database reachable?`),
+        : fail(
+            'collector',
+            `${shown} answers ${statusCode} where only 200 is healthy: is this a collector, and its database reachable?`,
+          ),
     );
   });
-  outgoing.on('error', (error) => resolve(fail('collector', `${shown}: ${excerpt(messageOf(error))}. Is a collector running there?`)));
+  outgoing.on('error', (error) =>
+    resolve(fail('collector', `${shown}: ${excerpt(messageOf(error))}. Is a collector running there?`)),
+  );
   outgoing.end();
   return await promise.finally(() => agent.destroy());
 }

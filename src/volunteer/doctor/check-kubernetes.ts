@@ -1,16 +1,16 @@
 import { StatusSchema } from '../../../gen/spartakus/kubernetes/v1/kubernetes_pb.js';
-import type { Check } from './check.ts';
-import { fail, ok, warn } from './check.ts';
+import type { KubeClient } from '../../kubernetes/client.ts';
+import { JSON_TYPE, PROTOBUF_TYPE, readJson, readProtobuf } from '../../kubernetes/response.ts';
+import type { KubeAnswer } from '../../kubernetes/response.ts';
 import type { PolicyRule } from '../../report/collected.ts';
 import { messageOf } from '../../runtime/errors.ts';
 import { KEY_PATH, KEY_TYPE } from '../gather/cluster-key.ts';
 import { selectFields } from '../gather/gather.ts';
 import type { GatherConfig } from '../gather/gather.ts';
-import { JSON_TYPE, PROTOBUF_TYPE, readJson, readProtobuf } from '../../kubernetes/response.ts';
-import type { KubeAnswer } from '../../kubernetes/response.ts';
-import type { KubeClient } from '../../kubernetes/client.ts';
 import { listRights } from '../gather/rights.ts';
 import { METADATA_LIST_TYPE } from '../gather/summaries.ts';
+import type { Check } from './check.ts';
+import { fail, ok, warn } from './check.ts';
 
 /** The request by which a right is tried. */
 interface Probe {
@@ -48,7 +48,8 @@ export async function* checkKubernetes(kube: KubeClient, config: GatherConfig): 
     else if (probe.isVital || answer.status !== 403) yield (probe.isVital ? fail : warn)(probe.name, refusalOf(answer));
     else yield warn(probe.name, `${refusalOf(answer)} Without it the report says "not permitted" there.`);
   }
-  if (probes.length > 0 && !isAllowed.includes(true)) yield fail('Kubernetes rights', 'nothing can be read of the cluster, so there is no report');
+  if (probes.length > 0 && !isAllowed.includes(true))
+    yield fail('Kubernetes rights', 'nothing can be read of the cluster, so there is no report');
 }
 
 function probeOf(rule: PolicyRule): Probe {
@@ -58,7 +59,8 @@ function probeOf(rule: PolicyRule): Probe {
   }
   const [group] = rule.apiGroups;
   const resource = rule.resources.join();
-  if (rule.resourceNames !== undefined) return { name: `get ${resource} ${rule.resourceNames.join()}`, target: KEY_PATH, accept: KEY_TYPE, isVital: true };
+  if (rule.resourceNames !== undefined)
+    return { name: `get ${resource} ${rule.resourceNames.join()}`, target: KEY_PATH, accept: KEY_TYPE, isVital: true };
   return {
     name: `list ${resource}`,
     target: `${group === '' ? '/api/v1' : `/apis/${group}/v1`}/${resource}?limit=1`,

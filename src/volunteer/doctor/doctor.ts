@@ -2,17 +2,17 @@ import { mkdir, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { openAccess } from '../../delivery/client-credentials.ts';
 import type { Access, AccessConfig } from '../../delivery/client-credentials.ts';
-import { checkCollector } from './check-collector.ts';
+import { openKubeClient } from '../../kubernetes/client.ts';
+import type { KubeClient, KubeConfig } from '../../kubernetes/client.ts';
+import { messageOf } from '../../runtime/errors.ts';
 import { readAgreedVersion } from '../gather/agreed-version.ts';
-import { checkKubernetes } from './check-kubernetes.ts';
 import { readKeyFile } from '../gather/cluster-key.ts';
 import { checkExtensions, readExtensions } from '../gather/extensions.ts';
 import type { GatherConfig } from '../gather/gather.ts';
-import { openKubeClient } from '../../kubernetes/client.ts';
-import type { KubeClient, KubeConfig } from '../../kubernetes/client.ts';
+import { checkCollector } from './check-collector.ts';
+import { checkKubernetes } from './check-kubernetes.ts';
 import type { Check } from './check.ts';
 import { fail, ok, warn } from './check.ts';
-import { messageOf } from '../../runtime/errors.ts';
 
 export interface DoctorConfig extends GatherConfig, KubeConfig, AccessConfig {
   /** --database */
@@ -59,7 +59,10 @@ async function checkSpool(spoolDir: string | undefined): Promise<Check> {
     await writeFile(file, '');
     await rm(file);
   } catch (error) {
-    return warn('spool', `--spool-dir ${spoolDir}: ${messageOf(error)}. Reports wait in memory then: is the volume mounted, not full, and writable for this user?`);
+    return warn(
+      'spool',
+      `--spool-dir ${spoolDir}: ${messageOf(error)}. Reports wait in memory then: is the volume mounted, not full, and writable for this user?`,
+    );
   }
   return readAgreedVersion(undefined, spoolDir, { keep: false }).then(
     (version) => ok('spool', `${spoolDir} can be written; schema version ${version}`),
@@ -86,7 +89,10 @@ async function* checkFiles({ extensions, idKeyFile }: DoctorConfig): AsyncGenera
   for (const { message } of problems) yield warn('extensions', `${message} The report goes without it.`);
 }
 
-async function* checkCluster(config: DoctorConfig, { env, serviceAccountDir, timeoutMs, signal }: DoctorOptions): AsyncGenerator<Check> {
+async function* checkCluster(
+  config: DoctorConfig,
+  { env, serviceAccountDir, timeoutMs, signal }: DoctorOptions,
+): AsyncGenerator<Check> {
   let kube: KubeClient;
   try {
     kube = await openKubeClient(config, {

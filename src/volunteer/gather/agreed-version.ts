@@ -1,7 +1,7 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { messageOf, SpartakusError } from '../../runtime/errors.ts';
 import { chooseSchemaVersion, parseSchemaVersion } from '../../report/schema-version.ts';
+import { messageOf, SpartakusError } from '../../runtime/errors.ts';
 import type { Logger } from '../../runtime/logger.ts';
 
 /** The file beside the spool that keeps the version of the release that was installed first. */
@@ -32,15 +32,18 @@ export async function readAgreedVersion(
 
 async function readKept(file: string): Promise<number | undefined> {
   const fail = (problem: string): never => {
-    throw new SpartakusError('invalid', `${file}: ${problem}. Say which fields may be sent with --schema-version, or correct the file.`, {
-      field: '--schema-version',
-    });
+    throw new SpartakusError(
+      'invalid',
+      `${file}: ${problem}. Say which fields may be sent with --schema-version, or correct the file.`,
+      { field: '--schema-version' },
+    );
   };
   let text: string;
   try {
     text = await readFile(file, 'utf8');
   } catch (error) {
-    if (error instanceof Error && 'code' in error && (error.code === 'ENOENT' || error.code === 'ENOTDIR')) return undefined;
+    if (error instanceof Error && 'code' in error && (error.code === 'ENOENT' || error.code === 'ENOTDIR'))
+      return undefined;
     return fail(`cannot be read: ${messageOf(error)}`);
   }
   return parseSchemaVersion(text.trim()) ?? fail(`${JSON.stringify(text.slice(0, 20))} is not a schema version`);
@@ -52,6 +55,9 @@ async function write(file: string, version: number, logger: Logger | undefined):
     // Never over a file that another start has written in between.
     await writeFile(file, `${version}\n`, { flag: 'wx' });
   } catch (error) {
-    logger?.warn({ file }, `The schema version ${version} cannot be kept, so a later release would send its newer fields: ${messageOf(error)}`);
+    logger?.warn(
+      { file },
+      `The schema version ${version} cannot be kept, so a later release would send its newer fields: ${messageOf(error)}`,
+    );
   }
 }

@@ -1,9 +1,9 @@
 import { readFile } from 'node:fs/promises';
 import { PartialObjectMetadataSchema } from '../../../gen/spartakus/kubernetes/v1/kubernetes_pb.js';
-import { messageOf, SpartakusError } from '../../runtime/errors.ts';
-import type { Selection } from '../../report/selection.ts';
-import { PROTOBUF_TYPE, readProtobuf, ruleFor } from '../../kubernetes/response.ts';
 import type { KubeClient } from '../../kubernetes/client.ts';
+import { PROTOBUF_TYPE, readProtobuf, ruleFor } from '../../kubernetes/response.ts';
+import type { Selection } from '../../report/selection.ts';
+import { messageOf, SpartakusError } from '../../runtime/errors.ts';
 
 /** Where the uid of kube-system is read. */
 export const KEY_PATH = '/api/v1/namespaces/kube-system';
@@ -57,7 +57,9 @@ export async function readKeyFile(file: string): Promise<Uint8Array> {
   const lineBreak = /\r?\n$/.exec(bytes.toString('latin1'))?.[0].length ?? 0;
   const key = bytes.subarray(0, bytes.length - lineBreak);
   if (key.length < MIN_KEY_BYTES) {
-    fail(`is a key of ${key.length} bytes, and fewer than ${MIN_KEY_BYTES} can be guessed: make one with "openssl rand -hex 32"`);
+    fail(
+      `is a key of ${key.length} bytes, and fewer than ${MIN_KEY_BYTES} can be guessed: make one with "openssl rand -hex 32"`,
+    );
   }
   return key;
 }
@@ -79,6 +81,7 @@ export async function readClusterKey(kube: KubeClient): Promise<string> {
     );
   }
   const uid = readProtobuf(answer, PartialObjectMetadataSchema).metadata?.uid ?? '';
-  if (uid === '') throw new SpartakusError('internal', `The answer of the Kubernetes API to GET ${KEY_PATH} holds no uid.`);
+  if (uid === '')
+    throw new SpartakusError('internal', `The answer of the Kubernetes API to GET ${KEY_PATH} holds no uid.`);
   return uid;
 }

@@ -1,8 +1,8 @@
 import { readdir, readFile, realpath, stat } from 'node:fs/promises';
 import path from 'node:path';
 import type { ExtensionFacts } from '../../report/assemble.ts';
-import { messageOf, SpartakusError } from '../../runtime/errors.ts';
 import { qualifiedNameProblem } from '../../report/qualified-name.ts';
+import { messageOf, SpartakusError } from '../../runtime/errors.ts';
 import type { MissingReason } from './missing.ts';
 
 /** Something in --extensions that cannot be used. */
@@ -106,8 +106,13 @@ function parse(file: string, text: string): Extensions {
   if (text.trim() === '') return { extensions, problems };
   for (const [name, value] of Object.entries(parseObject(file, text))) {
     const problem = qualifiedNameProblem(name);
-    if (problem === undefined) extensions.push({ name, value: typeof value === 'string' ? value : JSON.stringify(value) });
-    else problems.push({ reason: 'not a qualified name', message: `--extensions ${file}: the key ${JSON.stringify(name)} ${problem}.` });
+    if (problem === undefined)
+      extensions.push({ name, value: typeof value === 'string' ? value : JSON.stringify(value) });
+    else
+      problems.push({
+        reason: 'not a qualified name',
+        message: `--extensions ${file}: the key ${JSON.stringify(name)} ${problem}.`,
+      });
   }
   return { extensions, problems };
 }

@@ -1,18 +1,18 @@
 import { create } from '@bufbuild/protobuf';
 import { LifetimesSchema, WorkloadsSchema } from '../../../gen/spartakus/report/v1/report_pb.js';
 import type { Lifetimes, Report, Workloads } from '../../../gen/spartakus/report/v1/report_pb.js';
-import { createClusterId, createLegacyNodeId, createNodeIdentifier } from '../../report/ids.ts';
-import type { NodeIdentifier } from '../../report/ids.ts';
+import type { KubeClient } from '../../kubernetes/client.ts';
 import { assembleReport } from '../../report/assemble.ts';
 import type { ExtensionFacts } from '../../report/assemble.ts';
+import { createClusterId, createLegacyNodeId, createNodeIdentifier } from '../../report/ids.ts';
+import type { NodeIdentifier } from '../../report/ids.ts';
 import type { Omission } from '../../report/omission.ts';
-import type { Logger } from '../../runtime/logger.ts';
 import { createSelection } from '../../report/selection.ts';
 import type { Collectable, Selection } from '../../report/selection.ts';
+import type { Logger } from '../../runtime/logger.ts';
 import { AUTO_CLUSTER_ID, needsKey, readKey } from './cluster-key.ts';
 import type { KeyConfig } from './cluster-key.ts';
 import { readExtensions } from './extensions.ts';
-import type { KubeClient } from '../../kubernetes/client.ts';
 import { averageLifetimeSeconds, LIFETIMES } from './lifetimes.ts';
 import { createMissingRecord } from './missing.ts';
 import type { MissingRecord } from './missing.ts';
@@ -72,14 +72,23 @@ export async function gatherReport(config: GatherConfig, options: GatherOptions)
   const record = createMissingRecord(kube, logger);
   const summaries = createSummaries(kube, now);
 
-  const extensions = config.extensions === undefined || !selection.has('extensions[]') ? [] : await gatherExtensions(config.extensions, record);
-  const masterVersion = selection.has('masterVersion') ? await record.attempt('masterVersion', 'anything', () => readVersion(kube)) : undefined;
+  const extensions =
+    config.extensions === undefined || !selection.has('extensions[]')
+      ? []
+      : await gatherExtensions(config.extensions, record);
+  const masterVersion = selection.has('masterVersion')
+    ? await record.attempt('masterVersion', 'anything', () => readVersion(kube))
+    : undefined;
   const key = needsKey(config, selection) ? await readKey(kube, config) : undefined;
   const identify = identifier(config, selection, key);
   const nodes = selection.has('nodes[]')
-    ? await record.attempt('nodes[]', 'anything', () => listNodes(kube, { identify, ...(pageSize === undefined ? {} : { pageSize }) }))
+    ? await record.attempt('nodes[]', 'anything', () =>
+        listNodes(kube, { identify, ...(pageSize === undefined ? {} : { pageSize }) }),
+      )
     : undefined;
-  const namespaces = selection.has('namespaces') ? await record.attempt('namespaces', 'little', () => countNamespaces(summaries)) : undefined;
+  const namespaces = selection.has('namespaces')
+    ? await record.attempt('namespaces', 'little', () => countNamespaces(summaries))
+    : undefined;
   const workloads = await gatherWorkloads(selection, record, summaries);
   const lifetimes = await gatherLifetimes(selection, record, summaries);
 
@@ -116,12 +125,18 @@ async function gatherExtensions(extensionsPath: string, record: MissingRecord): 
   return extensions;
 }
 
-async function gatherWorkloads(selection: Selection, record: MissingRecord, summaries: Summaries): Promise<Workloads | undefined> {
+async function gatherWorkloads(
+  selection: Selection,
+  record: MissingRecord,
+  summaries: Summaries,
+): Promise<Workloads | undefined> {
   const workloads = create(WorkloadsSchema);
   let known = false;
   for (const workload of WORKLOADS) {
     const path = `workloads.${workload}[]`;
-    const buckets = selection.has(path) ? await record.attempt(path, 'little', () => countWorkloads(summaries, workload)) : undefined;
+    const buckets = selection.has(path)
+      ? await record.attempt(path, 'little', () => countWorkloads(summaries, workload))
+      : undefined;
     if (buckets === undefined) continue;
     workloads[workload] = buckets;
     known = true;
@@ -129,12 +144,18 @@ async function gatherWorkloads(selection: Selection, record: MissingRecord, summ
   return known ? workloads : undefined;
 }
 
-async function gatherLifetimes(selection: Selection, record: MissingRecord, summaries: Summaries): Promise<Lifetimes | undefined> {
+async function gatherLifetimes(
+  selection: Selection,
+  record: MissingRecord,
+  summaries: Summaries,
+): Promise<Lifetimes | undefined> {
   const lifetimes = create(LifetimesSchema);
   let known = false;
   for (const lifetime of LIFETIMES) {
     const path = `lifetimes.${lifetime}Seconds`;
-    const seconds = selection.has(path) ? await record.attempt(path, 'little', () => averageLifetimeSeconds(summaries, lifetime)) : undefined;
+    const seconds = selection.has(path)
+      ? await record.attempt(path, 'little', () => averageLifetimeSeconds(summaries, lifetime))
+      : undefined;
     if (seconds === undefined) continue;
     lifetimes[`${lifetime}Seconds`] = seconds;
     known = true;

@@ -1,12 +1,19 @@
 import { create } from '@bufbuild/protobuf';
 import { MissingSchema } from '../../../gen/spartakus/report/v1/report_pb.js';
 import type { Missing } from '../../../gen/spartakus/report/v1/report_pb.js';
+import type { KubeClient } from '../../kubernetes/client.ts';
 import { SpartakusError } from '../../runtime/errors.ts';
 import type { Logger } from '../../runtime/logger.ts';
-import type { KubeClient } from '../../kubernetes/client.ts';
 
 /** Why something is missing; nothing else is ever said of it in a report. */
-export type MissingReason = 'not permitted' | 'not installed' | 'failed' | 'unreadable file' | 'not a JSON object' | 'not a qualified name' | 'ambiguous';
+export type MissingReason =
+  | 'not permitted'
+  | 'not installed'
+  | 'failed'
+  | 'unreadable file'
+  | 'not a JSON object'
+  | 'not a qualified name'
+  | 'ambiguous';
 
 /**
  * What costs the whole report: `anything` that is not a missing right; only what concerns every request; or `nothing`, where another cluster
@@ -37,7 +44,8 @@ export function createMissingRecord(kube: KubeClient, logger: Logger | undefined
   let worked = 0;
 
   const record = (what: string, reason: MissingReason): void => {
-    if (!missing.some((entry) => entry.what === what && entry.reason === reason)) missing.push(create(MissingSchema, { what, reason }));
+    if (!missing.some((entry) => entry.what === what && entry.reason === reason))
+      missing.push(create(MissingSchema, { what, reason }));
   };
 
   return {
@@ -53,7 +61,10 @@ export function createMissingRecord(kube: KubeClient, logger: Logger | undefined
         return value;
       } catch (thrown) {
         const error = SpartakusError.from(thrown);
-        const isBearable = error.kind === 'forbidden' || costly === 'nothing' || (costly === 'little' && error.kind !== 'unauthenticated');
+        const isBearable =
+          error.kind === 'forbidden' ||
+          costly === 'nothing' ||
+          (costly === 'little' && error.kind !== 'unauthenticated');
         if (kube.isClosed() || !isBearable) throw error;
         const reason = reasonOf(error);
         record(what, reason);

@@ -1,11 +1,11 @@
 import { NodeListSchema } from '../../../gen/spartakus/kubernetes/v1/kubernetes_pb.js';
 import type { Node as KubeNode } from '../../../gen/spartakus/kubernetes/v1/kubernetes_pb.js';
 import type { Node } from '../../../gen/spartakus/report/v1/report_pb.js';
-import type { NodeIdentifier } from '../../report/ids.ts';
-import { assembleNode } from '../../report/assemble.ts';
-import { PROTOBUF_TYPE } from '../../kubernetes/response.ts';
 import type { KubeClient } from '../../kubernetes/client.ts';
 import { listPages, protobufPages } from '../../kubernetes/pages.ts';
+import { PROTOBUF_TYPE } from '../../kubernetes/response.ts';
+import { assembleNode } from '../../report/assemble.ts';
+import type { NodeIdentifier } from '../../report/ids.ts';
 
 /** Enough that round trips cost little, and few enough that a page of large nodes stays small in memory. */
 const PAGE_SIZE = 100;
@@ -18,7 +18,10 @@ export interface NodesOptions {
 }
 
 /** The nodes of the cluster, anonymous, in the order of the Kubernetes API. */
-export function listNodes(kube: KubeClient, { identify, pageSize = PAGE_SIZE }: NodesOptions): Promise<readonly Node[]> {
+export function listNodes(
+  kube: KubeClient,
+  { identify, pageSize = PAGE_SIZE }: NodesOptions,
+): Promise<readonly Node[]> {
   return listPages(
     kube,
     { path: '/api/v1/nodes', accept: PROTOBUF_TYPE, read: protobufPages(NodeListSchema), pageSize },
@@ -40,6 +43,8 @@ function convert(identify: NodeIdentifier, node: KubeNode): Node {
     containerRuntimeVersion: info?.containerRuntimeVersion ?? '',
     kubeletVersion: info?.kubeletVersion ?? '',
     providerId: node.spec?.providerId ?? '',
-    capacity: Object.entries(node.status?.capacity ?? {}).map(([resource, amount]) => [resource, amount.string] as const),
+    capacity: Object.entries(node.status?.capacity ?? {}).map(
+      ([resource, amount]) => [resource, amount.string] as const,
+    ),
   });
 }

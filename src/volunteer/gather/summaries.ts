@@ -1,8 +1,8 @@
 import { PartialObjectMetadataListSchema } from '../../../gen/spartakus/kubernetes/v1/kubernetes_pb.js';
 import type { ObjectMeta } from '../../../gen/spartakus/kubernetes/v1/kubernetes_pb.js';
-import { PROTOBUF_TYPE } from '../../kubernetes/response.ts';
 import type { KubeClient } from '../../kubernetes/client.ts';
 import { listPages, protobufPages } from '../../kubernetes/pages.ts';
+import { PROTOBUF_TYPE } from '../../kubernetes/response.ts';
 
 /** The lists that are summarised, by the resource's name. */
 const LISTED_PATHS = {

@@ -1,6 +1,6 @@
-import { SpartakusError } from '../../runtime/errors.ts';
-import { JSON_TYPE, readJson } from '../../kubernetes/response.ts';
 import type { KubeClient } from '../../kubernetes/client.ts';
+import { JSON_TYPE, readJson } from '../../kubernetes/response.ts';
+import { SpartakusError } from '../../runtime/errors.ts';
 
 /**
  * The version of the control plane, such as "v1.31.4": `gitVersion` of GET /version. Empty where it says none.

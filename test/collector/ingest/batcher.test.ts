@@ -1,5 +1,4 @@
 import { expect, test } from 'vitest';
-
 import { type BatcherOptions, createBatcher } from '../../../src/collector/ingest/batcher.ts';
 import { createManualClock } from '../../support/manual-clock.ts';
 
@@ -122,21 +121,24 @@ test('draining waits for everything that was put, and for nothing when there is 
 test.each([
   ['items', { maxPendingItems: 3 }],
   ['bytes', { maxPendingBytes: 3 }],
-])('one more than may be pending, in %s, is refused at once, and there is room again when a write ends', async (_what, limits) => {
-  const { batcher, writes } = makeBatcher(limits);
-  const first = ['a', 'b', 'c'].map((item) => batcher.put(item));
+])(
+  'one more than may be pending, in %s, is refused at once, and there is room again when a write ends',
+  async (_what, limits) => {
+    const { batcher, writes } = makeBatcher(limits);
+    const first = ['a', 'b', 'c'].map((item) => batcher.put(item));
 
-  expect(() => batcher.requireRoom()).toThrow('more comes in than can be written');
-  await expect(batcher.put('d')).rejects.toMatchObject({ kind: 'overloaded', retryAfterMs: 1_000 });
-  await writes[0]?.succeed();
-  expect(() => batcher.requireRoom()).not.toThrow();
-  const later = batcher.put('e');
-  await writes[1]?.succeed();
-  await writes[2]?.succeed();
+    expect(() => batcher.requireRoom()).toThrow('more comes in than can be written');
+    await expect(batcher.put('d')).rejects.toMatchObject({ kind: 'overloaded', retryAfterMs: 1_000 });
+    await writes[0]?.succeed();
+    expect(() => batcher.requireRoom()).not.toThrow();
+    const later = batcher.put('e');
+    await writes[1]?.succeed();
+    await writes[2]?.succeed();
 
-  await expect(Promise.all([...first, later])).resolves.toStrictEqual(['a!', 'b!', 'c!', 'e!']);
-  expect(batcher.pending()).toStrictEqual({ items: 0, bytes: 0 });
-});
+    await expect(Promise.all([...first, later])).resolves.toStrictEqual(['a!', 'b!', 'c!', 'e!']);
+    expect(batcher.pending()).toStrictEqual({ items: 0, bytes: 0 });
+  },
+);
 
 test('an item over what may be pending is taken when it is alone', async () => {
   const { batcher, writes } = makeBatcher({ maxPendingBytes: 3 });

@@ -1,20 +1,27 @@
 import { create } from '@bufbuild/protobuf';
 import { expect, test } from 'vitest';
-
 import { RecordSchema } from '../../../gen/spartakus/kubermatic/v1/record_pb.js';
 import { ReportSchema } from '../../../gen/spartakus/report/v1/report_pb.js';
 import { createIngest, type IngestLimits } from '../../../src/collector/ingest/ingest.ts';
-import { SpartakusError } from '../../../src/runtime/errors.ts';
 import type { Outcome, StoreEntry } from '../../../src/report/ports.ts';
+import { SpartakusError } from '../../../src/runtime/errors.ts';
 import { createManualClock } from '../../support/manual-clock.ts';
 
 const NOW = new Date('2026-11-21T10:00:00Z');
 const VIA = { protocol: 'grpc', dialect: 'report' } as const;
 const REQUIRE = { requireClusterId: true, via: VIA };
-const LIMITS: IngestLimits = { maxPendingReports: 100, maxPendingBytes: 1_000_000, reportsPerHourPerCluster: 0, newClustersPerHourPerAddress: 0 };
+const LIMITS: IngestLimits = {
+  maxPendingReports: 100,
+  maxPendingBytes: 1_000_000,
+  reportsPerHourPerCluster: 0,
+  newClustersPerHourPerAddress: 0,
+};
 
 /** An ingest before a sink that answers as the test says, and keeps what it was given. */
-function makeIngest(answer: (entry: StoreEntry) => Outcome = () => ({ status: 'stored' }), limits: Partial<IngestLimits> = {}) {
+function makeIngest(
+  answer: (entry: StoreEntry) => Outcome = () => ({ status: 'stored' }),
+  limits: Partial<IngestLimits> = {},
+) {
   const entries: StoreEntry[] = [];
   const clock = createManualClock(NOW);
   const asked: string[] = [];
@@ -26,7 +33,11 @@ function makeIngest(answer: (entry: StoreEntry) => Outcome = () => ({ status: 's
       // As a database does, which knows what is stored outside of quarantine.
       knows: (owner) => {
         asked.push(owner);
-        return Promise.resolve(entries.some((entry) => 'report' in entry && entry.report.clusterId === owner && entry.quarantined === undefined));
+        return Promise.resolve(
+          entries.some(
+            (entry) => 'report' in entry && entry.report.clusterId === owner && entry.quarantined === undefined,
+          ),
+        );
       },
       put: (batch) => {
         entries.push(...batch);
@@ -61,15 +72,22 @@ test('a report with an id keeps it', async () => {
 test('a report that breaks a rule does not reach the sink', async () => {
   const { ingest, entries } = makeIngest();
 
-  await expect(ingest.accept(create(ReportSchema, {}), REQUIRE)).rejects.toMatchObject({ kind: 'invalid', field: 'clusterID' });
+  await expect(ingest.accept(create(ReportSchema, {}), REQUIRE)).rejects.toMatchObject({
+    kind: 'invalid',
+    field: 'clusterID',
+  });
   expect(entries).toStrictEqual([]);
 });
 
 test("a report that the sink could not store is told so with the sink's own error, and the others are not", async () => {
   const full = new SpartakusError('unavailable', 'the disk is full');
-  const { ingest } = makeIngest((entry) => ('report' in entry && entry.report.clusterId === 'b' ? { status: 'failed', error: full } : { status: 'stored' }));
+  const { ingest } = makeIngest((entry) =>
+    'report' in entry && entry.report.clusterId === 'b' ? { status: 'failed', error: full } : { status: 'stored' },
+  );
 
-  const settled = await Promise.allSettled(['a', 'b', 'c'].map((clusterId) => ingest.accept(create(ReportSchema, { clusterId }), REQUIRE)));
+  const settled = await Promise.allSettled(
+    ['a', 'b', 'c'].map((clusterId) => ingest.accept(create(ReportSchema, { clusterId }), REQUIRE)),
+  );
 
   expect(settled.map(({ status }) => status)).toStrictEqual(['fulfilled', 'rejected', 'fulfilled']);
   expect(settled[1]).toMatchObject({ reason: full });
@@ -79,7 +97,10 @@ test("a record of Kubermatic's takes the same way: an id, the rules, the sink, a
   const { ingest, entries } = makeIngest();
   const record = create(RecordSchema, { kind: 'kubermatic' });
 
-  const accepted = await ingest.acceptKubermatic(record, { country: 'DE', via: { protocol: 'http', dialect: 'kubermatic' } });
+  const accepted = await ingest.acceptKubermatic(record, {
+    country: 'DE',
+    via: { protocol: 'http', dialect: 'kubermatic' },
+  });
   const refused = ingest.acceptKubermatic(create(RecordSchema, { reportId: 'x' }), { via: VIA });
 
   await expect(refused).rejects.toMatchObject({ kind: 'invalid', field: 'reportID' });
@@ -103,7 +124,8 @@ test('a cluster that sends more reports an hour than it may is told when to come
 
 test('reports that do not say their cluster are not taken for one cluster', async () => {
   const { ingest } = makeIngest(undefined, { reportsPerHourPerCluster: 1, newClustersPerHourPerAddress: 1 });
-  const send = () => ingest.accept(create(ReportSchema, {}), { requireClusterId: false, via: VIA, source: '192.0.2.1' });
+  const send = () =>
+    ingest.accept(create(ReportSchema, {}), { requireClusterId: false, via: VIA, source: '192.0.2.1' });
 
   await expect(Promise.all([send(), send(), send()])).resolves.toHaveLength(3);
 });

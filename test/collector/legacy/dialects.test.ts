@@ -1,21 +1,28 @@
 import { readFile } from 'node:fs/promises';
-
 import { type JsonValue, toJson } from '@bufbuild/protobuf';
 import { describe, expect, test } from 'vitest';
-
 import { type Report, ReportSchema } from '../../../gen/spartakus/report/v1/report_pb.js';
 import { isCoreosReport, readCoreosReport } from '../../../src/collector/legacy/coreos.ts';
-import { parseJson } from '../../../src/report/go-json.ts';
 import { readSpartakusReport } from '../../../src/collector/legacy/spartakus.ts';
+import { parseJson } from '../../../src/report/go-json.ts';
 import { toDocument } from '../../../src/report/stored-document.ts';
 
-const spartakus = (text: string): JsonValue => toJson(ReportSchema, readSpartakusReport(parseJson(Buffer.from(text, 'latin1'))));
+const spartakus = (text: string): JsonValue =>
+  toJson(ReportSchema, readSpartakusReport(parseJson(Buffer.from(text, 'latin1'))));
 const coreos = (text: string): JsonValue => toJson(ReportSchema, readCoreosReport(parseJson(Buffer.from(text))));
 
 describe('Spartakus JSON, as Go read it', () => {
   test.each<[string, string, JsonValue]>([
-    ['keys in any case', '{"ClusterId": "c", "NODES": [{"ID": "n", "OsImage": "x"}]}', { clusterID: 'c', nodes: [{ id: 'n', osImage: 'x' }] }],
-    ['keys with letters that Go folds', String.raw`{"cluster\u017fID": "c", "masterVer\u017fion": "v"}`, { masterVersion: 'v' }],
+    [
+      'keys in any case',
+      '{"ClusterId": "c", "NODES": [{"ID": "n", "OsImage": "x"}]}',
+      { clusterID: 'c', nodes: [{ id: 'n', osImage: 'x' }] },
+    ],
+    [
+      'keys with letters that Go folds',
+      String.raw`{"cluster\u017fID": "c", "masterVer\u017fion": "v"}`,
+      { masterVersion: 'v' },
+    ],
     ['null for an absent text', '{"clusterID": null, "masterVersion": null}', {}],
     ['null for an absent list', '{"nodes": null, "extensions": null}', {}],
     ['null for an empty node', '{"nodes": [null, {"capacity": [null]}]}', { nodes: [{}, { capacity: [{}] }] }],
@@ -24,8 +31,16 @@ describe('Spartakus JSON, as Go read it', () => {
     ['duplicate keys: the last wins', '{"clusterID": "a", "clusterID": "b"}', { clusterID: 'b' }],
     ['duplicate keys in two cases: the last wins', '{"clusterID": "a", "CLUSTERID": "b"}', { clusterID: 'b' }],
     ['a duplicate that is null: it leaves what was there', '{"clusterID": "a", "CLUSTERID": null}', { clusterID: 'a' }],
-    ['unknown fields', '{"clusterID": "c", "x": {"y": [1]}, "nodes": [{"id": "n", "z": 1}]}', { clusterID: 'c', nodes: [{ id: 'n' }] }],
-    ['empty texts where a text is optional', '{"masterVersion": "", "nodes": [{"osImage": ""}]}', { masterVersion: '', nodes: [{ osImage: '' }] }],
+    [
+      'unknown fields',
+      '{"clusterID": "c", "x": {"y": [1]}, "nodes": [{"id": "n", "z": 1}]}',
+      { clusterID: 'c', nodes: [{ id: 'n' }] },
+    ],
+    [
+      'empty texts where a text is optional',
+      '{"masterVersion": "", "nodes": [{"osImage": ""}]}',
+      { masterVersion: '', nodes: [{ osImage: '' }] },
+    ],
     ['bytes that are no UTF-8', '{"clusterID": "a\xffb"}', { clusterID: 'a\ufffdb' }],
     ['half a surrogate pair', String.raw`{"clusterID": "a\ud800b"}`, { clusterID: 'a\ufffdb' }],
     ['names of objects in JavaScript', '{"__proto__": {"clusterID": "x"}, "constructor": 1, "toString": 2}', {}],
@@ -36,14 +51,30 @@ describe('Spartakus JSON, as Go read it', () => {
 
   test.each([
     ['a number for a text', '{"clusterID": 7}', 'clusterID: expected a text, got a number'],
-    ['a boolean for a text', '{"nodes": [{"id": "n"}, {"osImage": true}]}', 'nodes[1].osImage: expected a text, got a boolean'],
+    [
+      'a boolean for a text',
+      '{"nodes": [{"id": "n"}, {"osImage": true}]}',
+      'nodes[1].osImage: expected a text, got a boolean',
+    ],
     ['a list for a text', '{"masterVersion": ["v1"]}', 'masterVersion: expected a text, got a list'],
     ['an object for a list', '{"nodes": {}}', 'nodes: expected a list, got an object'],
     ['a list for an object', '{"nodes": [[]]}', 'nodes[0]: expected an object, got a list'],
     ['a text for an object', '{"nodes": ["n"]}', 'nodes[0]: expected an object, got a text'],
-    ['a map for capacity', '{"nodes": [{"capacity": {"cpu": "4"}}]}', 'nodes[0].capacity: expected a list, got an object'],
-    ['a number deep inside', '{"nodes": [{"capacity": [{"resource": "cpu", "value": 4}]}]}', 'nodes[0].capacity[0].value: expected a text, got a number'],
-    ['an object for an extension', '{"extensions": [{"name": "a", "value": {}}]}', 'extensions[0].value: expected a text, got an object'],
+    [
+      'a map for capacity',
+      '{"nodes": [{"capacity": {"cpu": "4"}}]}',
+      'nodes[0].capacity: expected a list, got an object',
+    ],
+    [
+      'a number deep inside',
+      '{"nodes": [{"capacity": [{"resource": "cpu", "value": 4}]}]}',
+      'nodes[0].capacity[0].value: expected a text, got a number',
+    ],
+    [
+      'an object for an extension',
+      '{"extensions": [{"name": "a", "value": {}}]}',
+      'extensions[0].value: expected a text, got an object',
+    ],
     ['a list for a report', '[]', 'expected an object, got a list'],
     ['a text for a report', '"{}"', 'expected an object, got a text'],
     ['no JSON', '{"clusterID"', 'the body is not JSON'],
@@ -54,7 +85,9 @@ describe('Spartakus JSON, as Go read it', () => {
     ['a sequence number that is none', '{"sequence": -1}', 'sequence: '],
     ['a date that is none', '{"observedAt": "yesterday"}', 'RFC 3339'],
   ])('%s is refused, and the field named', (_name, text, message) => {
-    expect(() => spartakus(text)).toThrow(expect.objectContaining({ kind: 'invalid', message: expect.stringContaining(message) as string }));
+    expect(() => spartakus(text)).toThrow(
+      expect.objectContaining({ kind: 'invalid', message: expect.stringContaining(message) as string }),
+    );
   });
 });
 
@@ -63,8 +96,16 @@ describe('the envelope of CoreOS', () => {
     ['a timestamp as a text', '{"metadata": {"timestamp": "1437174715"}, "payload": {}}', { timestamp: '1437174715' }],
     ['a timestamp as a number', '{"metadata": {"timestamp": 1437174715}, "payload": {}}', { timestamp: '1437174715' }],
     ['no timestamp', '{"payload": {"clusterID": "c"}}', { clusterID: 'c' }],
-    ['keys in any case', '{"Payload": {"ClusterID": "c", "Nodes": [{"Status": {"NodeInfo": {"OSImage": "x"}}}]}}', { clusterID: 'c', nodes: [{ osImage: 'x' }] }],
-    ['what the collector of old added is its own', '{"metadata": {"received_from": "192.0.2.1", "received_at": "1"}, "payload": {}}', {}],
+    [
+      'keys in any case',
+      '{"Payload": {"ClusterID": "c", "Nodes": [{"Status": {"NodeInfo": {"OSImage": "x"}}}]}}',
+      { clusterID: 'c', nodes: [{ osImage: 'x' }] },
+    ],
+    [
+      'what the collector of old added is its own',
+      '{"metadata": {"received_from": "192.0.2.1", "received_at": "1"}, "payload": {}}',
+      {},
+    ],
     [
       'capacity becomes a list in the order of the names, numbers become texts',
       '{"payload": {"nodes": [{"status": {"capacity": {"pods": 40, "cpu": "1", "memory": "505020Ki"}}}]}}',
@@ -85,7 +126,11 @@ describe('the envelope of CoreOS', () => {
       '{"payload": {"nodes": [{"metadata": {"name": "secret"}, "status": {"addresses": ["secret"], "nodeInfo": {"machineID": "secret", "systemUUID": "secret", "bootID": "secret", "architecture": "amd64"}}}]}}',
       { nodes: [{ architecture: 'amd64' }] },
     ],
-    ['nodes without a status are counted', '{"payload": {"nodes": [{}, null, {"status": null}]}}', { nodes: [{}, {}, {}] }],
+    [
+      'nodes without a status are counted',
+      '{"payload": {"nodes": [{}, null, {"status": null}]}}',
+      { nodes: [{}, {}, {}] },
+    ],
   ])('%s', (_name, text, expected) => {
     expect(isCoreosReport(parseJson(Buffer.from(text)))).toBe(true);
     expect(coreos(text)).toStrictEqual(expected);
@@ -95,16 +140,33 @@ describe('the envelope of CoreOS', () => {
     ['a list for the payload', '{"payload": []}', 'payload: expected an object, got a list'],
     ['a number for the cluster', '{"payload": {"clusterID": 1}}', 'payload.clusterID: expected a text, got a number'],
     ['an object for the nodes', '{"payload": {"nodes": {}}}', 'payload.nodes: expected a list, got an object'],
-    ['a list for capacity', '{"payload": {"nodes": [{"status": {"capacity": []}}]}}', 'payload.nodes[0].status.capacity: expected an object, got a list'],
-    ['a list for a quantity', '{"payload": {"nodes": [{"status": {"capacity": {"cpu": []}}}]}}', 'payload.nodes[0].status.capacity["cpu"]: expected a text, got a list'],
-    ['a boolean for the timestamp', '{"metadata": {"timestamp": true}, "payload": {}}', 'metadata.timestamp: expected a text, got a boolean'],
+    [
+      'a list for capacity',
+      '{"payload": {"nodes": [{"status": {"capacity": []}}]}}',
+      'payload.nodes[0].status.capacity: expected an object, got a list',
+    ],
+    [
+      'a list for a quantity',
+      '{"payload": {"nodes": [{"status": {"capacity": {"cpu": []}}}]}}',
+      'payload.nodes[0].status.capacity["cpu"]: expected a text, got a list',
+    ],
+    [
+      'a boolean for the timestamp',
+      '{"metadata": {"timestamp": true}, "payload": {}}',
+      'metadata.timestamp: expected a text, got a boolean',
+    ],
   ])('%s is refused, and the field named', (_name, text, message) => {
-    expect(() => coreos(text)).toThrow(expect.objectContaining({ kind: 'invalid', message: expect.stringContaining(message) as string }));
+    expect(() => coreos(text)).toThrow(
+      expect.objectContaining({ kind: 'invalid', message: expect.stringContaining(message) as string }),
+    );
   });
 
-  test.each(['{}', '{"clusterID": "c"}', '{"payload": "x"}', '{"payload": null}', '[]', 'null', '"payload"'])('%s is not one by its shape', (text) => {
-    expect(isCoreosReport(parseJson(Buffer.from(text)))).toBe(false);
-  });
+  test.each(['{}', '{"clusterID": "c"}', '{"payload": "x"}', '{"payload": null}', '[]', 'null', '"payload"'])(
+    '%s is not one by its shape',
+    (text) => {
+      expect(isCoreosReport(parseJson(Buffer.from(text)))).toBe(false);
+    },
+  );
 });
 
 describe('golden files: the body beside the report that it becomes and the document that is stored', () => {
@@ -118,6 +180,8 @@ describe('golden files: the body beside the report that it becomes and the docum
     report.reportId = '01890a5d-ac96-774b-bcce-b302099a8057';
     const document = toDocument(report, new Date('2026-11-21T10:00:00Z'));
 
-    await expect(`${JSON.stringify({ body, report: asReport, document }, null, 2)}\n`).toMatchFileSnapshot(`../../golden/legacy/${name}.json`);
+    await expect(`${JSON.stringify({ body, report: asReport, document }, null, 2)}\n`).toMatchFileSnapshot(
+      `../../golden/legacy/${name}.json`,
+    );
   });
 });

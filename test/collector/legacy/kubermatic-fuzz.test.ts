@@ -1,14 +1,12 @@
 import { readFile } from 'node:fs/promises';
-
 import type { JsonValue } from '@bufbuild/protobuf';
 import * as fc from 'fast-check';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-
-import { foldKey, parseJson } from '../../../src/report/go-json.ts';
 import { readKubermaticReport } from '../../../src/collector/legacy/kubermatic.ts';
+import { foldKey, parseJson } from '../../../src/report/go-json.ts';
 import { toDocument, toKubermaticDocument } from '../../../src/report/stored-document.ts';
-import { SpartakusError } from '../../../src/runtime/errors.ts';
 import { validateKubermaticRecord, validateReport } from '../../../src/report/validate.ts';
+import { SpartakusError } from '../../../src/runtime/errors.ts';
 import { brokenBodies } from '../../support/broken-bodies.ts';
 import { startTestCollector, type TestCollector } from '../../support/collector.ts';
 
@@ -59,7 +57,9 @@ function expected(body: Buffer): Stored | undefined {
 
 /** Whether a mark stands where it may be taken for something else, as where bytes between two texts were cut out. */
 function isMarkElsewhere(body: Buffer): boolean {
-  const withoutPlaces = JSON.parse(body.toString(), (key, value: unknown) => (isPrivate(key) ? undefined : value)) as JsonValue;
+  const withoutPlaces = JSON.parse(body.toString(), (key, value: unknown) =>
+    isPrivate(key) ? undefined : value,
+  ) as JsonValue;
   return JSON.stringify(withoutPlaces).includes(MARK);
 }
 
@@ -71,7 +71,9 @@ describe.each(['report-v1', 'report-v1-location', 'report-v2', 'record-kubermati
 
       const outcomes = bodies.map((body) => ({ body, stored: expected(body) }));
 
-      const leaks = outcomes.filter(({ body, stored }) => stored !== undefined && JSON.stringify(stored).includes(MARK) && !isMarkElsewhere(body));
+      const leaks = outcomes.filter(
+        ({ body, stored }) => stored !== undefined && JSON.stringify(stored).includes(MARK) && !isMarkElsewhere(body),
+      );
       expect(leaks.map(({ body }) => body.toString())).toStrictEqual([]);
       expect(new Set(outcomes.map(({ stored }) => stored === undefined)).size).toBe(2);
     });
@@ -100,19 +102,31 @@ describe('over HTTP', () => {
       for (let start = 0; start < bodies.length; start += AT_ONCE) {
         const sent = bodies.slice(start, start + AT_ONCE).map(async (body) => {
           const headers = { 'content-type': 'application/json' };
-          const response = await fetch(`${collector.url}/api/kubermatic/v1`, { method: 'POST', headers, body: new Uint8Array(body) });
+          const response = await fetch(`${collector.url}/api/kubermatic/v1`, {
+            method: 'POST',
+            headers,
+            body: new Uint8Array(body),
+          });
           return { status: response.status, text: await response.text() };
         });
         answers.push(...(await Promise.all(sent)));
       }
 
       const should = bodies.map(expected);
-      expect(answers.map(({ status }) => status)).toStrictEqual(should.map((stored) => (stored === undefined ? 400 : 204)));
-      expect(answers.filter(({ status, text }) => status === 400 && !/^Error: .{10,}\n$/s.test(text))).toStrictEqual([]);
+      expect(answers.map(({ status }) => status)).toStrictEqual(
+        should.map((stored) => (stored === undefined ? 400 : 204)),
+      );
+      expect(answers.filter(({ status, text }) => status === 400 && !/^Error: .{10,}\n$/s.test(text))).toStrictEqual(
+        [],
+      );
       const storedReports = await collector.reports.find().toArray();
       const storedRecords = await collector.kubermaticRecords.find().toArray();
-      expect(new Set(storedReports.map(content))).toStrictEqual(new Set(should.flatMap((stored) => stored?.reports ?? []).map(content)));
-      expect(new Set(storedRecords.map(content))).toStrictEqual(new Set(should.flatMap((stored) => stored?.records ?? []).map(content)));
+      expect(new Set(storedReports.map(content))).toStrictEqual(
+        new Set(should.flatMap((stored) => stored?.reports ?? []).map(content)),
+      );
+      expect(new Set(storedRecords.map(content))).toStrictEqual(
+        new Set(should.flatMap((stored) => stored?.records ?? []).map(content)),
+      );
       expect(collector.complaints).toStrictEqual([]);
     },
   );

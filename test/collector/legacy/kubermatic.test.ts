@@ -1,22 +1,20 @@
 import { readFile } from 'node:fs/promises';
-
-import { type JsonValue, toJson } from '@bufbuild/protobuf';
+import { type JsonObject, type JsonValue, toJson } from '@bufbuild/protobuf';
 import { describe, expect, test } from 'vitest';
-
 import { RecordSchema } from '../../../gen/spartakus/kubermatic/v1/record_pb.js';
 import { ReportSchema } from '../../../gen/spartakus/report/v1/report_pb.js';
+import { type KubermaticSubmission, readKubermaticReport } from '../../../src/collector/legacy/kubermatic.ts';
 import { parseJson } from '../../../src/report/go-json.ts';
-import { isKubermaticReport, type KubermaticSubmission, readKubermaticReport } from '../../../src/collector/legacy/kubermatic.ts';
-import { toDocument, toKubermaticDocument } from '../../../src/report/stored-document.ts';
 import { isReportId } from '../../../src/report/report-id.ts';
+import { toDocument, toKubermaticDocument } from '../../../src/report/stored-document.ts';
 
 const TIME = '2024-05-06T00:00:06.071255038Z';
-const SAMPLES = ['report-v1', 'report-v1-location', 'report-v2', 'record-kubermatic-v2', 'record-kubermatic-proposal'] as const;
 const PLANTED = 'planted-mark';
 
 const sample = async (name: string): Promise<JsonValue> =>
   parseJson(await readFile(new URL(`../../fixtures/kubermatic/${name}.json`, import.meta.url)));
-const read = (json: JsonValue, keepCountry = false): KubermaticSubmission => readKubermaticReport(json, { keepCountry });
+const read = (json: JsonValue, keepCountry = false): KubermaticSubmission =>
+  readKubermaticReport(json, { keepCountry });
 
 /** The JSON of the records that an envelope of these becomes, without their ids, which have tests of their own. */
 function records(...bare: readonly JsonValue[]): readonly JsonValue[] {
@@ -31,52 +29,151 @@ const kubermatic = (fields: object) => ({ kind: 'kubermatic', ...fields });
 
 describe('both spellings, and what lies between', () => {
   test.each<[string, object, object]>([
-    ['released: a cluster', { clusters: [{ seed_uuid: 's', project_uuid: 'p' }] }, { clusters: [{ seedUUID: 's', projectUUID: 'p' }] }],
-    ['proposal: a cluster', { clusters: [{ seedUUID: 's', projectUUID: 'p' }] }, { clusters: [{ seedUUID: 's', projectUUID: 'p' }] }],
-    ['neither: a cluster', { clusters: [{ seedUuid: 's', PROJECT_uuid: 'p' }] }, { clusters: [{ seedUUID: 's', projectUUID: 'p' }] }],
-    ['released: a cloud', { clusters: [{ cloud: { provider_name: 'aws', datacenter_uuid: 'd' } }] }, { clusters: [{ cloud: { provider: 'aws', dcUUID: 'd' } }] }],
-    ['proposal: a cloud', { clusters: [{ cloud: { provider: 'aws', dcUUID: 'd' } }] }, { clusters: [{ cloud: { provider: 'aws', dcUUID: 'd' } }] }],
-    ['neither: a cloud', { clusters: [{ cloud: { providerName: 'aws', datacenterUUID: 'd' } }] }, { clusters: [{ cloud: { provider: 'aws', dcUUID: 'd' } }] }],
-    ['released: the key agent', { clusters: [{ user_ssh_key_agent_enabled: true }] }, { clusters: [{ enableUserSSHKeyAgent: true }] }],
-    ['proposal: the key agent', { clusters: [{ enableUserSSHKeyAgent: true }] }, { clusters: [{ enableUserSSHKeyAgent: true }] }],
-    ['released: keys, one owner', { ssh_keys: [{ owner_project_uuid: 'p', cluster_uuids: ['c'] }] }, { sshKeys: [{ ownerProjectUUID: ['p'], clusterUUIDs: ['c'] }] }],
-    ['proposal: keys, a list of owners', { sshKeys: [{ ownerProjectUUID: ['p', 'q'] }] }, { sshKeys: [{ ownerProjectUUID: ['p', 'q'] }] }],
+    [
+      'released: a cluster',
+      { clusters: [{ seed_uuid: 's', project_uuid: 'p' }] },
+      { clusters: [{ seedUUID: 's', projectUUID: 'p' }] },
+    ],
+    [
+      'proposal: a cluster',
+      { clusters: [{ seedUUID: 's', projectUUID: 'p' }] },
+      { clusters: [{ seedUUID: 's', projectUUID: 'p' }] },
+    ],
+    [
+      'neither: a cluster',
+      { clusters: [{ seedUuid: 's', PROJECT_uuid: 'p' }] },
+      { clusters: [{ seedUUID: 's', projectUUID: 'p' }] },
+    ],
+    [
+      'released: a cloud',
+      { clusters: [{ cloud: { provider_name: 'aws', datacenter_uuid: 'd' } }] },
+      { clusters: [{ cloud: { provider: 'aws', dcUUID: 'd' } }] },
+    ],
+    [
+      'proposal: a cloud',
+      { clusters: [{ cloud: { provider: 'aws', dcUUID: 'd' } }] },
+      { clusters: [{ cloud: { provider: 'aws', dcUUID: 'd' } }] },
+    ],
+    [
+      'neither: a cloud',
+      { clusters: [{ cloud: { providerName: 'aws', datacenterUUID: 'd' } }] },
+      { clusters: [{ cloud: { provider: 'aws', dcUUID: 'd' } }] },
+    ],
+    [
+      'released: the key agent',
+      { clusters: [{ user_ssh_key_agent_enabled: true }] },
+      { clusters: [{ enableUserSSHKeyAgent: true }] },
+    ],
+    [
+      'proposal: the key agent',
+      { clusters: [{ enableUserSSHKeyAgent: true }] },
+      { clusters: [{ enableUserSSHKeyAgent: true }] },
+    ],
+    [
+      'released: keys, one owner',
+      { ssh_keys: [{ owner_project_uuid: 'p', cluster_uuids: ['c'] }] },
+      { sshKeys: [{ ownerProjectUUID: ['p'], clusterUUIDs: ['c'] }] },
+    ],
+    [
+      'proposal: keys, a list of owners',
+      { sshKeys: [{ ownerProjectUUID: ['p', 'q'] }] },
+      { sshKeys: [{ ownerProjectUUID: ['p', 'q'] }] },
+    ],
     ['proposal, its other section: sshkeys', { sshkeys: [{ uuid: 'k' }] }, { sshKeys: [{ uuid: 'k' }] }],
-    ['a list in the released spelling', { ssh_keys: [{ owner_project_uuid: ['p'] }] }, { sshKeys: [{ ownerProjectUUID: ['p'] }] }],
-    ['a text in the proposal spelling', { sshKeys: [{ ownerProjectUUID: 'p' }] }, { sshKeys: [{ ownerProjectUUID: ['p'] }] }],
+    [
+      'a list in the released spelling',
+      { ssh_keys: [{ owner_project_uuid: ['p'] }] },
+      { sshKeys: [{ ownerProjectUUID: ['p'] }] },
+    ],
+    [
+      'a text in the proposal spelling',
+      { sshKeys: [{ ownerProjectUUID: 'p' }] },
+      { sshKeys: [{ ownerProjectUUID: ['p'] }] },
+    ],
     ['an empty owner is none', { ssh_keys: [{ uuid: 'k', owner_project_uuid: '' }] }, { sshKeys: [{ uuid: 'k' }] }],
-    ['released: networks', { clusters: [{ cluster_network: { ip_family: 'IPv4' }, cni_plugin: { type: '', version: '' } }] }, { clusters: [{ clusterNetwork: { ipFamily: 'IPv4' }, cniPlugin: { type: '', version: '' } }] }],
-    ['empty objects stay', { clusters: [{ cloud: {}, mla: {}, cluster_network: {}, cni_plugin: {} }] }, { clusters: [{ cloud: {}, mla: {}, clusterNetwork: {}, cniPlugin: {} }] }],
-    ['false and zero stay, absent stays absent', { users: [{ is_admin: false }, {}], clusters: [{ etcd_cluster_size: 0 }] }, { users: [{ isAdmin: false }, {}], clusters: [{ etcdClusterSize: 0 }] }],
-    ['released: MLA', { clusters: [{ mla: { monitoring_enabled: true, logging_enabled: false } }] }, { clusters: [{ mla: { monitoringEnabled: true, loggingEnabled: false } }] }],
-    ['proposal: MLA of a seed', { seeds: [{ userClusterMlaEnabled: false }] }, { seeds: [{ userClusterMlaEnabled: false }] }],
-    ['proposal: machines', { machineDeployments: [{ os: 'ubuntu', kubeletVersion: 'v1', numberOfReplicas: 3 }] }, { machineDeployments: [{ os: 'ubuntu', kubeletVersion: 'v1', numberOfReplicas: 3 }] }],
-    ['edition and version', { kubermatic_edition: 'EE', kubermatic_version: '' }, { kubermaticEdition: 'EE', kubermaticVersion: '' }],
-    ['null for anything absent', { seeds: null, clusters: [{ cloud: null, etcd_cluster_size: null }] }, { clusters: [{}] }],
-    ['unknown fields, and nodes, which are of the other kind', { x: { y: 1 }, nodes: [{ id: 'n' }], clusters: [{ z: [] }] }, { clusters: [{}] }],
+    [
+      'released: networks',
+      { clusters: [{ cluster_network: { ip_family: 'IPv4' }, cni_plugin: { type: '', version: '' } }] },
+      { clusters: [{ clusterNetwork: { ipFamily: 'IPv4' }, cniPlugin: { type: '', version: '' } }] },
+    ],
+    [
+      'empty objects stay',
+      { clusters: [{ cloud: {}, mla: {}, cluster_network: {}, cni_plugin: {} }] },
+      { clusters: [{ cloud: {}, mla: {}, clusterNetwork: {}, cniPlugin: {} }] },
+    ],
+    [
+      'false and zero stay, absent stays absent',
+      { users: [{ is_admin: false }, {}], clusters: [{ etcd_cluster_size: 0 }] },
+      { users: [{ isAdmin: false }, {}], clusters: [{ etcdClusterSize: 0 }] },
+    ],
+    [
+      'released: MLA',
+      { clusters: [{ mla: { monitoring_enabled: true, logging_enabled: false } }] },
+      { clusters: [{ mla: { monitoringEnabled: true, loggingEnabled: false } }] },
+    ],
+    [
+      'proposal: MLA of a seed',
+      { seeds: [{ userClusterMlaEnabled: false }] },
+      { seeds: [{ userClusterMlaEnabled: false }] },
+    ],
+    [
+      'proposal: machines',
+      { machineDeployments: [{ os: 'ubuntu', kubeletVersion: 'v1', numberOfReplicas: 3 }] },
+      { machineDeployments: [{ os: 'ubuntu', kubeletVersion: 'v1', numberOfReplicas: 3 }] },
+    ],
+    [
+      'edition and version',
+      { kubermatic_edition: 'EE', kubermatic_version: '' },
+      { kubermaticEdition: 'EE', kubermaticVersion: '' },
+    ],
+    [
+      'null for anything absent',
+      { seeds: null, clusters: [{ cloud: null, etcd_cluster_size: null }] },
+      { clusters: [{}] },
+    ],
+    [
+      'unknown fields, and nodes, which are of the other kind',
+      { x: { y: 1 }, nodes: [{ id: 'n' }], clusters: [{ z: [] }] },
+      { clusters: [{}] },
+    ],
     ['names of objects in JavaScript', { ['__proto__']: { kind: 'x' }, constructor: 1 }, {}],
     ["Go's zero time is none", { time: '0001-01-01T00:00:00Z' }, {}],
     ['the versions that there are', { version: 'v2' }, { version: 'v2' }],
   ])('%s', (_name, sent, kept) => {
-    expect(records(kubermatic(sent) as unknown as JsonValue)).toStrictEqual([{ kind: 'kubermatic', clientUUID: 'u', ...kept }]);
+    expect(records(kubermatic(sent) as unknown as JsonValue)).toStrictEqual([
+      { kind: 'kubermatic', clientUUID: 'u', ...kept },
+    ]);
   });
 
   test('the two samples of one installation say the same in what both have', async () => {
-    const [released, proposed] = await Promise.all(['record-kubermatic-v2', 'record-kubermatic-proposal'].map(async (name) => read(await sample(name)).records[0]));
+    const [released, proposed] = await Promise.all(
+      ['record-kubermatic-v2', 'record-kubermatic-proposal'].map(async (name) => read(await sample(name)).records[0]),
+    );
 
     expect(proposed?.users).toStrictEqual(released?.users);
     expect(proposed?.projects).toStrictEqual(released?.projects);
     expect(proposed?.clusters.map(({ cloud, mla, seedUuid }) => ({ cloud, mla, seedUuid }))).toStrictEqual(
       released?.clusters.map(({ cloud, mla, seedUuid }) => ({ cloud, mla, seedUuid })),
     );
-    expect(proposed?.sshKeys.map(({ ownerProjectUuid }) => ownerProjectUuid)).toStrictEqual(released?.sshKeys.map(({ ownerProjectUuid }) => ownerProjectUuid));
+    expect(proposed?.sshKeys.map(({ ownerProjectUuid }) => ownerProjectUuid)).toStrictEqual(
+      released?.sshKeys.map(({ ownerProjectUuid }) => ownerProjectUuid),
+    );
   });
 });
 
 describe('a record of kind kubernetes', () => {
   test('becomes an ordinary report of the cluster that the client UUID names, without external IPs', () => {
-    const node = { id: 'n', os_image: 'Ubuntu', cloud_provider: 'hcloud', external_ip: PLANTED, capacity: [{ resource: 'cpu', value: '4' }] };
-    const { reports } = read({ client_uuid: 'u', records: [{ kind: 'kubernetes', time: TIME, kubernetes_version: 'v1.28.7', nodes: [node, {}] }] });
+    const node = {
+      id: 'n',
+      os_image: 'Ubuntu',
+      cloud_provider: 'hcloud',
+      external_ip: PLANTED,
+      capacity: [{ resource: 'cpu', value: '4' }],
+    };
+    const { reports } = read({
+      client_uuid: 'u',
+      records: [{ kind: 'kubernetes', time: TIME, kubernetes_version: 'v1.28.7', nodes: [node, {}] }],
+    });
 
     expect(reports.map((report) => toJson(ReportSchema, report))).toStrictEqual([
       {
@@ -84,14 +181,18 @@ describe('a record of kind kubernetes', () => {
         timestamp: '1714953606',
         observedAt: TIME,
         masterVersion: 'v1.28.7',
-        nodes: [{ id: 'n', osImage: 'Ubuntu', cloudProvider: 'hcloud', capacity: [{ resource: 'cpu', value: '4' }] }, {}],
+        nodes: [
+          { id: 'n', osImage: 'Ubuntu', cloudProvider: 'hcloud', capacity: [{ resource: 'cpu', value: '4' }] },
+          {},
+        ],
         reportID: reports[0]?.reportId,
       },
     ]);
   });
 
   test("takes the envelope's time where it has none, and no time where neither has one", () => {
-    const times = [{ time: TIME }, { time: '0001-01-01T00:00:00Z' }, {}].map(
+    const envelopes: JsonObject[] = [{ time: TIME }, { time: '0001-01-01T00:00:00Z' }, {}];
+    const times = envelopes.map(
       (envelope) => read({ client_uuid: 'u', ...envelope, records: [{ kind: 'kubernetes' }] }).reports[0],
     );
 
@@ -101,7 +202,10 @@ describe('a record of kind kubernetes', () => {
 
 describe('the id of a record', () => {
   const idOf = (record: object, client_uuid = 'u', envelope: object = {}): string | undefined => {
-    const { reports, records: [record0] } = read({ client_uuid, ...envelope, records: [record as JsonValue] });
+    const {
+      reports,
+      records: [record0],
+    } = read({ client_uuid, ...envelope, records: [record as JsonValue] });
     return reports[0]?.reportId ?? record0?.reportId;
   };
   const record = { kind: 'kubermatic', time: TIME, users: [{ uuid: 'a' }] };
@@ -111,7 +215,12 @@ describe('the id of a record', () => {
 
     expect(isReportId(id ?? '')).toBe(true);
     expect(Number.parseInt((id ?? '').replaceAll('-', '').slice(0, 12), 16)).toBe(Date.parse(TIME));
-    expect(idOf({ users: [{ uuid: 'a' }], time: TIME, kind: 'kubermatic' }, 'u', { version: 'v2', time: '2024-05-07T00:00:00Z' })).toBe(id);
+    expect(
+      idOf({ users: [{ uuid: 'a' }], time: TIME, kind: 'kubermatic' }, 'u', {
+        version: 'v2',
+        time: '2024-05-07T00:00:00Z',
+      }),
+    ).toBe(id);
   });
 
   test('does not change from release to release: a retry across an update is still a retry', () => {
@@ -147,8 +256,17 @@ describe('the id of a record', () => {
 });
 
 describe('locations', () => {
-  const place = { city: PLANTED, country: 'Planted-mark', country_code: 'de', ip: PLANTED, latitude: 52.5, longitude: 13.4, region: PLANTED, zip: PLANTED };
-  const body = {
+  const place = {
+    city: PLANTED,
+    country: 'Planted-mark',
+    country_code: 'de',
+    ip: PLANTED,
+    latitude: 52.5,
+    longitude: 13.4,
+    region: PLANTED,
+    zip: PLANTED,
+  };
+  const body: JsonObject = {
     client_uuid: 'u',
     client_location: place,
     location: place,
@@ -160,7 +278,9 @@ describe('locations', () => {
         time: TIME,
         location: PLANTED,
         country: 'DE',
-        seeds: [{ country: 'nl', location: PLANTED, datacenters: [{ country: PLANTED, location: PLANTED, region: 'r' }] }],
+        seeds: [
+          { country: 'nl', location: PLANTED, datacenters: [{ country: PLANTED, location: PLANTED, region: 'r' }] },
+        ],
       },
     ],
   };
@@ -179,7 +299,10 @@ describe('locations', () => {
   test('leave the country where the operator keeps it, as two letters', () => {
     const stored = documents(read(body, true));
 
-    expect(stored).toMatchObject([{ country: 'DE' }, { country: 'DE', seeds: [{ country: 'NL', datacenters: [{ region: 'r' }] }] }]);
+    expect(stored).toMatchObject([
+      { country: 'DE' },
+      { country: 'DE', seeds: [{ country: 'NL', datacenters: [{ region: 'r' }] }] },
+    ]);
     expect(JSON.stringify(stored)).not.toMatch(/planted|52\.5|13\.4/i);
   });
 
@@ -190,70 +313,5 @@ describe('locations', () => {
     ['the empty one of released clients', { client_location: { country: '' }, master_location: {} }, undefined],
   ])('%s', (_name, envelope, country) => {
     expect(read({ client_uuid: 'u', ...envelope }, true).country).toBe(country);
-  });
-});
-
-describe('a body that is wrong is refused, and the field named', () => {
-  test.each<[string, JsonValue, string]>([
-    ['a list', [], 'expected an object, got a list'],
-    ['nothing of an envelope', {}, 'it has neither client_uuid and records, as an envelope, nor a kind, as a record'],
-    ['a report of Spartakus', { clusterID: 'c' }, 'it has neither'],
-    ['a number for the client', { client_uuid: 1 }, 'clientUUID: expected a text, got a number'],
-    ['an object for the records', { client_uuid: 'u', records: {} }, 'records: expected a list, got an object'],
-    ['a text for a record', { client_uuid: 'u', records: ['x'] }, 'records[0]: expected an object, got a text'],
-    ['more records than anybody has', { records: Array.from({ length: 1001 }, () => ({ kind: 'kubermatic' })) }, 'records: expected at most 1000, got 1001'],
-    ['a text for a location', { client_uuid: 'u', location: 'Berlin' }, 'location: expected an object, got a text'],
-    ['an envelope of another version', { client_uuid: 'u', version: 'v3' }, 'version: expected "v1" or "v2"'],
-    ['a record without a kind', { client_uuid: 'u', records: [{}] }, 'records[0].kind: expected "kubernetes" or "kubermatic"'],
-    ['a record that is null', { client_uuid: 'u', records: [null] }, 'records[0].kind: '],
-    ['a record of another kind', { records: [{ kind: 'kubernetes' }, { kind: 'k3s' }] }, 'records[1].kind: expected "kubernetes" or "kubermatic"'],
-    ['a bare record of another kind', { kind: 'k3s' }, 'kind: expected "kubernetes" or "kubermatic"'],
-    ['a record of another version', { records: [{ kind: 'kubermatic', version: '2' }] }, 'records[0].version: expected "v1" or "v2"'],
-    ['a date that is none', { records: [{ kind: 'kubermatic', time: 'yesterday' }] }, 'records[0].time: '],
-    ['a date before 1970', { records: [{ kind: 'kubermatic', time: '1969-12-31T23:59:59Z' }] }, 'records[0].time: expected a date from 1970 to 9999'],
-    ['an id that is no UUIDv7', { records: [{ kind: 'kubermatic', reportID: 'x' }] }, 'records[0].reportID: expected a UUIDv7'],
-    ['a text for a boolean', { kind: 'kubermatic', users: [{ is_admin: 'yes' }] }, 'users[0].isAdmin: expected a boolean, got a text'],
-    ['a text for a number', { kind: 'kubermatic', clusters: [{}, { etcd_cluster_size: '3' }] }, 'clusters[1].etcdClusterSize: expected a whole number'],
-    ['a fraction', { kind: 'kubermatic', clusters: [{ etcdClusterSize: 2.5 }] }, 'clusters[0].etcdClusterSize: expected a whole number from 0 to 4294967295, got 2.5'],
-    ['a negative number', { kind: 'kubermatic', machineDeployments: [{ numberOfReplicas: -1 }] }, 'machineDeployments[0].numberOfReplicas: '],
-    ['a number for an owner', { kind: 'kubermatic', ssh_keys: [{ owner_project_uuid: 7 }] }, 'sshKeys[0].ownerProjectUUID: expected a list, got a number'],
-    ['a list for a cloud', { kind: 'kubermatic', clusters: [{ cloud: [] }] }, 'clusters[0].cloud: expected an object, got a list'],
-    ['a number deep inside', { records: [{ kind: 'kubernetes', nodes: [{ capacity: [{ value: 4 }] }] }] }, 'records[0].nodes[0].capacity[0].value: expected a text, got a number'],
-  ])('%s', (_name, body, message) => {
-    expect(() => read(body)).toThrow(expect.objectContaining({ kind: 'invalid', message: expect.stringContaining(message) as string }));
-  });
-});
-
-describe('by its shape', () => {
-  test.each(SAMPLES)('%s is of Kubermatic', async (name) => {
-    expect(isKubermaticReport(await sample(name))).toBe(true);
-  });
-
-  test.each<JsonValue>([{}, null, [], 'records', { clusterID: 'c', records: [] }, { clusterId: 'c', client_uuid: 'u' }, { kind: 'List' }, { records: {} }, { client_uuid: 1 }])(
-    '%j is not',
-    (json) => {
-      expect(isKubermaticReport(json)).toBe(false);
-    },
-  );
-
-  test.each(['spartakus-volunteer-report', 'coreos-report'])('nor is %s', async (name) => {
-    expect(isKubermaticReport(parseJson(await readFile(new URL(`../../fixtures/legacy/${name}.json`, import.meta.url))))).toBe(false);
-  });
-});
-
-describe('golden files: the body beside the reports and records that it becomes and the documents that are stored', () => {
-  test.each(SAMPLES)('%s', async (name) => {
-    const body = await sample(name);
-    const { reports, records: kept } = read(body);
-    const receivedAt = new Date('2026-11-21T10:00:00Z');
-    const golden = {
-      body,
-      reports: reports.map((report) => ({ report: toJson(ReportSchema, report), document: toDocument(report, receivedAt) })),
-      records: kept.map((record) => ({ record: toJson(RecordSchema, record), document: toKubermaticDocument(record, receivedAt) })),
-    };
-
-    // Addresses and places of the samples.
-    expect(JSON.stringify([golden.reports, golden.records])).not.toMatch(/192\.0\.2|external|location|country|Frankfurt|Ashburn,|Basement/i);
-    await expect(`${JSON.stringify(golden, null, 2)}\n`).toMatchFileSnapshot(`../../golden/kubermatic/${name}.json`);
   });
 });

@@ -2,13 +2,11 @@ import { once } from 'node:events';
 import http from 'node:http';
 import http2 from 'node:http2';
 import net from 'node:net';
-
 import * as grpc from '@grpc/grpc-js';
 import { afterEach, expect, test } from 'vitest';
-
 import type { Limits } from '../../../src/collector/serve/admission/limits.ts';
-import { makeReport } from '../../contract/report-sink.ts';
 import { WAYS_IN } from '../../contract/protocols.ts';
+import { makeReport } from '../../contract/report-sink.ts';
 import { type LocalCollector, startCollectorOn } from '../../support/collector.ts';
 import { createMemoryStore, type MemoryStore } from '../../support/memory-store.ts';
 
@@ -21,7 +19,11 @@ let store: MemoryStore;
 
 async function start(limits: Partial<Limits>): Promise<LocalCollector> {
   store = createMemoryStore();
-  const collector = await startCollectorOn('memory', { limits, shutdownGraceMs: 100 }, { openStore: () => Promise.resolve(store) });
+  const collector = await startCollectorOn(
+    'memory',
+    { limits, shutdownGraceMs: 100 },
+    { openStore: () => Promise.resolve(store) },
+  );
   closers.push(() => collector.close());
   return collector;
 }
@@ -32,7 +34,13 @@ function untilClosed(stream: net.Socket | http2.ClientHttp2Stream): Promise<void
 }
 
 /** A connection, and what becomes of it. */
-async function connect({ port }: LocalCollector): Promise<{ readonly socket: net.Socket; readonly closed: Promise<unknown>; readonly heard: () => string }> {
+async function connect({
+  port,
+}: LocalCollector): Promise<{
+  readonly socket: net.Socket;
+  readonly closed: Promise<unknown>;
+  readonly heard: () => string;
+}> {
   const socket = net.connect(port, '127.0.0.1');
   closers.push(() => void socket.destroy());
   let heard = '';
@@ -55,7 +63,9 @@ const SUBMIT = '/spartakus.collector.v1.CollectorService/SubmitReport';
 const STREAM = '/spartakus.collector.v1.CollectorService/StreamReports';
 
 /** The headers and trailers of an answer, or the code with which the stream was reset. */
-async function answerOf(stream: http2.ClientHttp2Stream): Promise<http2.IncomingHttpHeaders & { readonly reset?: number | undefined }> {
+async function answerOf(
+  stream: http2.ClientHttp2Stream,
+): Promise<http2.IncomingHttpHeaders & { readonly reset?: number | undefined }> {
   const heard: http2.IncomingHttpHeaders = {};
   stream.on('response', (headers) => Object.assign(heard, headers));
   stream.on('trailers', (headers: http2.IncomingHttpHeaders) => Object.assign(heard, headers));
@@ -65,22 +75,28 @@ async function answerOf(stream: http2.ClientHttp2Stream): Promise<http2.Incoming
   return Object.assign(heard, { reset: stream.rstCode });
 }
 
-const isAlive = async (collector: LocalCollector): Promise<boolean> => (await fetch(`${collector.url}/healthz`)).status === 200;
+const isAlive = async (collector: LocalCollector): Promise<boolean> =>
+  (await fetch(`${collector.url}/healthz`)).status === 200;
 
 test.each<[string, Partial<Limits>]>([
   ['altogether', { maxConnections: 2 }],
   ['of one address', { maxConnectionsPerAddress: 2 }],
-])('a connection more than allowed %s is closed at once, and there is room again when another ends', async (_what, limits) => {
-  const collector = await start(limits);
-  const first = await connect(collector);
-  await connect(collector);
+])(
+  'a connection more than allowed %s is closed at once, and there is room again when another ends',
+  async (_what, limits) => {
+    const collector = await start(limits);
+    const first = await connect(collector);
+    await connect(collector);
 
-  await (await connect(collector)).closed;
-  first.socket.end();
-  await first.closed;
+    await (
+      await connect(collector)
+    ).closed;
+    first.socket.end();
+    await first.closed;
 
-  await expect.poll(() => isAlive(collector).catch(() => false)).toBe(true);
-});
+    await expect.poll(() => isAlive(collector).catch(() => false)).toBe(true);
+  },
+);
 
 test('a proxy that is trusted is no address: it may have as many connections as it likes', async () => {
   store = createMemoryStore();
@@ -251,7 +267,10 @@ test('headers that are too many or too large are refused, over either version of
   });
   expect(large).toBe(431);
   const session = openSession(collector);
-  const stream = session.request({ ':path': '/healthz', ...Object.fromEntries(Array.from({ length: 500 }, (_, index) => [`x-${index}`, 'y'])) });
+  const stream = session.request({
+    ':path': '/healthz',
+    ...Object.fromEntries(Array.from({ length: 500 }, (_, index) => [`x-${index}`, 'y'])),
+  });
   const answer = await answerOf(stream);
   expect(answer[':status']).not.toBe(200);
 

@@ -1,9 +1,7 @@
 import http from 'node:http';
 import http2 from 'node:http2';
 import net from 'node:net';
-
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-
 import { startTestCollector, TEST_LIMITS, type TestCollector } from '../../support/collector.ts';
 
 const SUBMIT = '/spartakus.collector.v1.CollectorService/SubmitReport';
@@ -27,16 +25,36 @@ const BAD_BODIES = [
     contentType,
     body: framed(TOO_MANY_BYTES),
   })),
-  { what: 'too large, POST /api/v1', path: '/api/v1', contentType: 'application/json', body: Buffer.alloc(TOO_MANY_BYTES, ' ') },
-  { what: 'not JSON, POST /api/v1', path: '/api/v1', contentType: 'application/json', body: Buffer.from('{"clusterID": ') },
+  {
+    what: 'too large, POST /api/v1',
+    path: '/api/v1',
+    contentType: 'application/json',
+    body: Buffer.alloc(TOO_MANY_BYTES, ' '),
+  },
+  {
+    what: 'not JSON, POST /api/v1',
+    path: '/api/v1',
+    contentType: 'application/json',
+    body: Buffer.from('{"clusterID": '),
+  },
   { what: 'not JSON, Connect', path: SUBMIT, contentType: 'application/json', body: Buffer.from('{"report": ') },
-  { what: 'not protobuf, Connect', path: SUBMIT, contentType: 'application/proto', body: Buffer.from('\u0007not protobuf') },
+  {
+    what: 'not protobuf, Connect',
+    path: SUBMIT,
+    contentType: 'application/proto',
+    body: Buffer.from('\u0007not protobuf'),
+  },
   { what: 'not protobuf, gRPC', path: SUBMIT, contentType: 'application/grpc', body: framed(20) },
   { what: 'not protobuf, gRPC-Web', path: SUBMIT, contentType: 'application/grpc-web+proto', body: framed(20) },
   { what: 'not protobuf, gRPC stream', path: STREAM, contentType: 'application/grpc', body: framed(20) },
   { what: 'not JSON, gRPC', path: SUBMIT, contentType: 'application/grpc+json', body: framed(20) },
   { what: 'not JSON by its type', path: '/api/v1', contentType: 'text/plain', body: Buffer.alloc(TOO_MANY_BYTES, ' ') },
-  { what: 'for an unknown path', path: '/nowhere', contentType: 'application/json', body: Buffer.alloc(TOO_MANY_BYTES, ' ') },
+  {
+    what: 'for an unknown path',
+    path: '/nowhere',
+    contentType: 'application/json',
+    body: Buffer.alloc(TOO_MANY_BYTES, ' '),
+  },
 ];
 
 /** A gRPC message that says truly how long it is, and holds spaces: no protobuf, no JSON. */
@@ -60,7 +78,11 @@ function isRefusal({ status, grpcStatus, text }: Answer): boolean {
 }
 
 describe('over HTTP/2', () => {
-  const exchange = (session: http2.ClientHttp2Session, headers: http2.OutgoingHttpHeaders, body?: Buffer): Promise<Answer> =>
+  const exchange = (
+    session: http2.ClientHttp2Session,
+    headers: http2.OutgoingHttpHeaders,
+    body?: Buffer,
+  ): Promise<Answer> =>
     new Promise((resolve, reject) => {
       const stream = session.request({ ':method': 'POST', te: 'trailers', ...headers });
       let status: number | undefined;
@@ -77,28 +99,42 @@ describe('over HTTP/2', () => {
       stream.end(body);
     });
 
-  test.each(BAD_BODIES)('a body that is $what is refused, and its connection lives on', async ({ path, contentType, body }) => {
-    const session = http2.connect(collector.url);
-    try {
-      const refusal = await exchange(session, { ':path': path, 'content-type': contentType }, body);
-      const version = await exchange(session, { ':method': 'GET', ':path': '/version' });
+  test.each(BAD_BODIES)(
+    'a body that is $what is refused, and its connection lives on',
+    async ({ path, contentType, body }) => {
+      const session = http2.connect(collector.url);
+      try {
+        const refusal = await exchange(session, { ':path': path, 'content-type': contentType }, body);
+        const version = await exchange(session, { ':method': 'GET', ':path': '/version' });
 
-      expect(refusal).toSatisfy(isRefusal);
-      expect(version).toMatchObject({ status: 200, text: 'v9.9.9' });
-    } finally {
-      session.close();
-    }
-  });
+        expect(refusal).toSatisfy(isRefusal);
+        expect(version).toMatchObject({ status: 200, text: 'v9.9.9' });
+      } finally {
+        session.close();
+      }
+    },
+  );
 });
 
 describe('over HTTP/1.1', () => {
-  const exchange = (agent: http.Agent, method: string, path: string, headers: http.OutgoingHttpHeaders, body?: Buffer) =>
+  const exchange = (
+    agent: http.Agent,
+    method: string,
+    path: string,
+    headers: http.OutgoingHttpHeaders,
+    body?: Buffer,
+  ) =>
     new Promise<Answer & { reused: boolean }>((resolve, reject) => {
       const request = http.request(collector.url, { agent, method, path, headers }, (response) => {
         let text = '';
         response.on('data', (chunk: Buffer) => (text += chunk.toString('latin1')));
         response.on('end', () =>
-          resolve({ status: response.statusCode, grpcStatus: response.headers['grpc-status']?.toString(), text, reused: request.reusedSocket }),
+          resolve({
+            status: response.statusCode,
+            grpcStatus: response.headers['grpc-status']?.toString(),
+            text,
+            reused: request.reusedSocket,
+          }),
         );
       });
       request.on('error', reject);
@@ -111,7 +147,13 @@ describe('over HTTP/1.1', () => {
     async ({ path, contentType, body }) => {
       const agent = new http.Agent({ keepAlive: true, maxSockets: 1 });
       try {
-        const refusal = await exchange(agent, 'POST', path, { 'content-type': contentType, 'content-length': body.length }, body);
+        const refusal = await exchange(
+          agent,
+          'POST',
+          path,
+          { 'content-type': contentType, 'content-length': body.length },
+          body,
+        );
         const version = await exchange(agent, 'GET', '/version', {});
 
         expect(refusal).toSatisfy(isRefusal);
@@ -149,9 +191,14 @@ describe('the first bytes tell the version of HTTP', () => {
     expect(answer.charCodeAt(3)).toBe(4);
   });
 
-  test.each(['POST', 'PUT', 'PROPFIND'])('a request with %s, which starts like the preface, that comes byte by byte is HTTP/1.1', async (method) => {
-    await expect(talk([...method.split(''), ' /healthz HTTP/1.1\r\nHost: x\r\n\r\n'])).resolves.toMatch(/^HTTP\/1\.1 405 /);
-  });
+  test.each(['POST', 'PUT', 'PROPFIND'])(
+    'a request with %s, which starts like the preface, that comes byte by byte is HTTP/1.1',
+    async (method) => {
+      await expect(talk([...method.split(''), ' /healthz HTTP/1.1\r\nHost: x\r\n\r\n'])).resolves.toMatch(
+        /^HTTP\/1\.1 405 /,
+      );
+    },
+  );
 
   test('nonsense is answered with 400, and the collector lives on', async () => {
     await expect(talk(['\u0016\u0003\u0001 is no HTTP\r\n\r\n'])).resolves.toMatch(/^HTTP\/1\.1 400 /);

@@ -1,7 +1,5 @@
 import http2 from 'node:http2';
-
 import { expect, test } from 'vitest';
-
 import { openListener } from '../../../src/collector/serve/listener.ts';
 import { TEST_LIMITS } from '../../support/collector.ts';
 import { createKeptLog } from '../../support/log.ts';

@@ -1,14 +1,12 @@
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
-
 import { create } from '@bufbuild/protobuf';
 import { Code } from '@connectrpc/connect';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-
 import { ExtensionSchema } from '../../../gen/spartakus/report/v1/report_pb.js';
 import { toDocument } from '../../../src/report/stored-document.ts';
-import { makeReport } from '../../contract/report-sink.ts';
 import { type Client, type ClientAccess, WAYS_IN } from '../../contract/protocols.ts';
+import { makeReport } from '../../contract/report-sink.ts';
 import { startTestCollector, TEST_LIMITS, type TestCollector } from '../../support/collector.ts';
 
 const TLS_DIR = path.join(import.meta.dirname, '../../fixtures/tls');
@@ -22,7 +20,9 @@ const startWithout = async (): Promise<void> => {
   access = {};
 };
 const startWithTls = async (): Promise<void> => {
-  collector = await startTestCollector({ tls: { certFile: path.join(TLS_DIR, 'server.crt'), keyFile: path.join(TLS_DIR, 'server.key') } });
+  collector = await startTestCollector({
+    tls: { certFile: path.join(TLS_DIR, 'server.crt'), keyFile: path.join(TLS_DIR, 'server.key') },
+  });
   access = { tls: { ca: CA } };
 };
 

@@ -1,5 +1,4 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-
 import { startTestCollector, type TestCollector } from '../../support/collector.ts';
 
 let collector: TestCollector;
@@ -16,7 +15,10 @@ test('of a crowd of new clusters from one address, by whatever road, the first a
   const send = async (clusterID: string, path: string, forwardedFor?: string): Promise<unknown> => {
     const response = await fetch(collector.url + path, {
       method: 'POST',
-      headers: { 'content-type': 'application/json', ...(forwardedFor === undefined ? {} : { 'x-forwarded-for': forwardedFor }) },
+      headers: {
+        'content-type': 'application/json',
+        ...(forwardedFor === undefined ? {} : { 'x-forwarded-for': forwardedFor }),
+      },
       body: JSON.stringify(path === SUBMIT ? { report: { clusterID } } : { clusterID }),
     });
     expect(response.ok).toBe(true);

@@ -1,18 +1,16 @@
 import { PassThrough } from 'node:stream';
 import { text } from 'node:stream/consumers';
-
 import { create, type DescMessage, fromBinary, toBinary } from '@bufbuild/protobuf';
 import { BinaryReader, BinaryWriter, WireType } from '@bufbuild/protobuf/wire';
 import { Binary } from 'mongodb';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-
 import { CollectorService } from '../../../gen/spartakus/collector/v1/collector_service_pb.js';
 import { RecordSchema } from '../../../gen/spartakus/kubermatic/v1/record_pb.js';
 import { type Node, NodeSchema, type Report, ReportSchema } from '../../../gen/spartakus/report/v1/report_pb.js';
-import { UNKNOWN_FIELDS } from '../../../src/report/stored-document.ts';
 import { createStdoutStore } from '../../../src/collector/store/stdout.ts';
-import { makeReport } from '../../contract/report-sink.ts';
+import { UNKNOWN_FIELDS } from '../../../src/report/stored-document.ts';
 import { sendLegacy, WAYS_IN } from '../../contract/protocols.ts';
+import { makeReport } from '../../contract/report-sink.ts';
 import { startTestCollector, type TestCollector } from '../../support/collector.ts';
 
 let collector: TestCollector;
@@ -29,9 +27,12 @@ afterAll(() => collector.close());
 
 /** Fields of a schema that is newer than this one: a text, a number, and a message with a text in it. */
 const FUTURE = new BinaryWriter()
-  .tag(200, WireType.LengthDelimited).string('a field of tomorrow')
-  .tag(201, WireType.Varint).uint32(42)
-  .tag(5000, WireType.LengthDelimited).bytes(new BinaryWriter().tag(1, WireType.LengthDelimited).string('nested').finish())
+  .tag(200, WireType.LengthDelimited)
+  .string('a field of tomorrow')
+  .tag(201, WireType.Varint)
+  .uint32(42)
+  .tag(5000, WireType.LengthDelimited)
+  .bytes(new BinaryWriter().tag(1, WireType.LengthDelimited).string('nested').finish())
   .finish();
 
 /** A report as a newer client has it: with such fields in itself, in its node, and in that node's capacity. */
@@ -39,7 +40,8 @@ function makeFutureReport(): Report {
   const report = fromBinary(ReportSchema, Buffer.concat([toBinary(ReportSchema, makeReport()), FUTURE]));
   const [node] = report.nodes;
   const later = fromBinary(NodeSchema, Buffer.concat([toBinary(NodeSchema, node as Node), FUTURE]));
-  for (const resource of later.capacity) resource.$unknown = [{ no: 77, wireType: WireType.Varint, data: Uint8Array.of(1) }];
+  for (const resource of later.capacity)
+    resource.$unknown = [{ no: 77, wireType: WireType.Varint, data: Uint8Array.of(1) }];
   report.nodes = [later];
   return report;
 }
@@ -54,7 +56,13 @@ describe.each(WAYS_IN.filter(({ json }) => !json))('a newer client over $name', 
     await expect(collector.reports.findOne()).resolves.toMatchObject({
       _id: report.reportId,
       clusterID: report.clusterId,
-      nodes: [{ id: 'n', capacity: [{ resource: 'cpu', value: '4', unknownFields: new Binary(Uint8Array.of(0xe8, 0x04, 1)) }], unknownFields: new Binary(FUTURE) }],
+      nodes: [
+        {
+          id: 'n',
+          capacity: [{ resource: 'cpu', value: '4', unknownFields: new Binary(Uint8Array.of(0xe8, 0x04, 1)) }],
+          unknownFields: new Binary(FUTURE),
+        },
+      ],
       unknownFields: new Binary(FUTURE),
     });
   });
@@ -85,16 +93,27 @@ test('no field of the schema has the name under which unknown ones are kept', ()
   const namesOf = (schema: DescMessage): string[] => {
     if (seen.has(schema.typeName)) return [];
     seen.add(schema.typeName);
-    return schema.fields.flatMap((field) => [field.jsonName, ...(field.message === undefined ? [] : namesOf(field.message))]);
+    return schema.fields.flatMap((field) => [
+      field.jsonName,
+      ...(field.message === undefined ? [] : namesOf(field.message)),
+    ]);
   };
 
   expect([...namesOf(ReportSchema), ...namesOf(RecordSchema)]).not.toContain(UNKNOWN_FIELDS);
 });
 
 describe('a newer client that sends JSON', () => {
-  const FUTURE_JSON = { clusterID: 'c', tomorrow: { a: [1] }, nodes: [{ id: 'n', tomorrow: 1, capacity: [{ resource: 'cpu', value: '4', tomorrow: null }] }] };
+  const FUTURE_JSON = {
+    clusterID: 'c',
+    tomorrow: { a: [1] },
+    nodes: [{ id: 'n', tomorrow: 1, capacity: [{ resource: 'cpu', value: '4', tomorrow: null }] }],
+  };
   const post = (path: string, body: unknown): Promise<Response> =>
-    fetch(collector.url + path, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) });
+    fetch(collector.url + path, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify(body),
+    });
 
   test.each([
     ['plain HTTP', '/api/v1', FUTURE_JSON, 204],
@@ -102,7 +121,11 @@ describe('a newer client that sends JSON', () => {
   ])('over %s is stored with what this collector knows, and nothing else', async (_name, path, body, status) => {
     await expect(post(path, body)).resolves.toMatchObject({ status });
 
-    const { _id, receivedAt: _receivedAt, ...rest } = (await collector.reports.findOne()) ?? { _id: undefined, receivedAt: undefined };
+    const {
+      _id,
+      receivedAt: _receivedAt,
+      ...rest
+    } = (await collector.reports.findOne()) ?? { _id: undefined, receivedAt: undefined };
     expect(_id).toMatch(/^[0-9a-f-]{36}$/);
     expect(rest).toStrictEqual({ clusterID: 'c', nodes: [{ id: 'n', capacity: [{ resource: 'cpu', value: '4' }] }] });
   });

@@ -6,16 +6,14 @@ import net from 'node:net';
 import path from 'node:path';
 import { text } from 'node:stream/consumers';
 import tls from 'node:tls';
-
 import { afterEach, describe, expect, test } from 'vitest';
-
 import { openListener } from '../../../src/collector/serve/listener.ts';
 import { openTls, type TlsConfig } from '../../../src/collector/serve/tls.ts';
-import { withFiles } from '../../support/files.ts';
 import { TEST_LIMITS } from '../../support/collector.ts';
+import { failureOf } from '../../support/failure.ts';
+import { withFiles } from '../../support/files.ts';
 import { createKeptLog } from '../../support/log.ts';
 import { createManualClock } from '../../support/manual-clock.ts';
-import { failureOf } from '../../support/failure.ts';
 
 const FIXTURES = path.join(import.meta.dirname, '../../fixtures/tls');
 const fixture = (name: string): string => path.join(FIXTURES, name);
@@ -37,7 +35,12 @@ async function open(config: TlsConfig) {
   const clock = createManualClock(new Date(0));
   const log = createKeptLog();
   const stop = new AbortController();
-  const server = await openTls(config, { clock, logger: log.logger, quietLogger: createKeptLog().logger, stop: stop.signal });
+  const server = await openTls(config, {
+    clock,
+    logger: log.logger,
+    quietLogger: createKeptLog().logger,
+    stop: stop.signal,
+  });
   await clock.asleep();
   const listener = await openListener({
     port: 0,
@@ -72,7 +75,14 @@ interface Dialled {
 
 /** Shakes hands, and sends a request over HTTP/1.1, for a client learns only then that it is refused. Rejects where it is. */
 async function dial(port: number, options: tls.ConnectionOptions = {}): Promise<Dialled> {
-  const socket = tls.connect({ port, host: '127.0.0.1', servername: 'localhost', ca: CA, checkServerIdentity: () => undefined, ...options });
+  const socket = tls.connect({
+    port,
+    host: '127.0.0.1',
+    servername: 'localhost',
+    ca: CA,
+    checkServerIdentity: () => undefined,
+    ...options,
+  });
   let session: Buffer | undefined;
   socket.on('session', (ticket) => (session = ticket));
   const failed = once(socket, 'close').then(() => {
@@ -176,12 +186,15 @@ describe('one port', () => {
 });
 
 describe('with --tls-client-ca', () => {
-  test.each(['TLSv1.2', 'TLSv1.3'] as const)('whoever shows a certificate of it is let in, and nobody else: %s', async (maxVersion) => {
-    const { port } = await open({ ...PAIR, clientCaFile: fixture('ca.crt') });
+  test.each(['TLSv1.2', 'TLSv1.3'] as const)(
+    'whoever shows a certificate of it is let in, and nobody else: %s',
+    async (maxVersion) => {
+      const { port } = await open({ ...PAIR, clientCaFile: fixture('ca.crt') });
 
-    await expect(dial(port, { ...CLIENT, maxVersion })).resolves.toMatchObject({ protocol: maxVersion });
-    await expect(dial(port, { maxVersion })).rejects.toThrow(REFUSED);
-  });
+      await expect(dial(port, { ...CLIENT, maxVersion })).resolves.toMatchObject({ protocol: maxVersion });
+      await expect(dial(port, { maxVersion })).rejects.toThrow(REFUSED);
+    },
+  );
 
   test('a certificate of another CA is refused', async () => {
     const { port } = await open({ ...PAIR, clientCaFile: fixture('other-ca.crt') });
@@ -189,24 +202,28 @@ describe('with --tls-client-ca', () => {
     await expect(dial(port, CLIENT)).rejects.toThrow(REFUSED);
   });
 
-  test.each(['TLSv1.2', 'TLSv1.3'] as const)('once the CA is exchanged, a session of before it lets nobody in: %s', async (maxVersion) => {
-    await withFiles({ 'ca.crt': CA.toString() }, async (dir) => {
-      const { port, look } = await open({ ...PAIR, clientCaFile: `${dir}/ca.crt` });
-      const { session } = await dial(port, { ...CLIENT, maxVersion });
-      await expect(dial(port, { ...CLIENT, maxVersion, session })).resolves.toMatchObject({ resumed: true });
+  test.each(['TLSv1.2', 'TLSv1.3'] as const)(
+    'once the CA is exchanged, a session of before it lets nobody in: %s',
+    async (maxVersion) => {
+      await withFiles({ 'ca.crt': CA.toString() }, async (dir) => {
+        const { port, look } = await open({ ...PAIR, clientCaFile: `${dir}/ca.crt` });
+        const { session } = await dial(port, { ...CLIENT, maxVersion });
+        await expect(dial(port, { ...CLIENT, maxVersion, session })).resolves.toMatchObject({ resumed: true });
 
-      await copyFile(fixture('other-ca.crt'), `${dir}/ca.crt`);
-      await look(2);
+        await copyFile(fixture('other-ca.crt'), `${dir}/ca.crt`);
+        await look(2);
 
-      await expect(dial(port, { ...CLIENT, maxVersion, session })).rejects.toThrow(REFUSED);
-    });
-  });
+        await expect(dial(port, { ...CLIENT, maxVersion, session })).rejects.toThrow(REFUSED);
+      });
+    },
+  );
 });
 
 describe('when the files change', () => {
   const names = ['cert', 'key'] as const;
   const write = async (dir: string, name: string): Promise<void> => {
-    for (const [index, file] of names.entries()) await copyFile(fixture(`${name}.${['crt', 'key'][index]}`), `${dir}/${file}`);
+    for (const [index, file] of names.entries())
+      await copyFile(fixture(`${name}.${['crt', 'key'][index]}`), `${dir}/${file}`);
   };
   const config = (dir: string): TlsConfig => ({ certFile: `${dir}/cert`, keyFile: `${dir}/key` });
   const OLD = { name: expect.stringContaining('kubernetes.default.svc') as string };
@@ -253,7 +270,9 @@ describe('when the files change', () => {
       await copyFile(fixture('elsewhere.crt'), `${dir}/cert`);
       await look(4);
       await expect(dial(port)).resolves.toMatchObject(OLD);
-      expect(log.messages()).toStrictEqual([`--tls-key ${dir}/key: is not the key of --tls-cert ${dir}/cert. What was read before stays in use.`]);
+      expect(log.messages()).toStrictEqual([
+        `--tls-key ${dir}/key: is not the key of --tls-cert ${dir}/cert. What was read before stays in use.`,
+      ]);
       await write(dir, 'elsewhere');
       await look(2);
 
@@ -276,22 +295,43 @@ describe('when the files change', () => {
 });
 
 test.each([
-  ['a certificate that is missing', { certFile: '/nonexistent/a', keyFile: PAIR.keyFile }, '--tls-cert /nonexistent/a: cannot be read (ENOENT'],
-  ['a certificate that is none', { certFile: PAIR.keyFile, keyFile: PAIR.keyFile }, `--tls-cert ${PAIR.keyFile}: holds no certificate in PEM`],
-  ['a key that is none', { certFile: PAIR.certFile, keyFile: PAIR.certFile }, `--tls-key ${PAIR.certFile}: holds no key in PEM`],
-  ['a key of another certificate', { ...PAIR, keyFile: fixture('client.key') }, `--tls-key ${fixture('client.key')}: is not the key of --tls-cert ${PAIR.certFile}.`],
-  ['a CA that is none', { ...PAIR, clientCaFile: PAIR.keyFile }, `--tls-client-ca ${PAIR.keyFile}: holds no certificate in PEM`],
+  [
+    'a certificate that is missing',
+    { certFile: '/nonexistent/a', keyFile: PAIR.keyFile },
+    '--tls-cert /nonexistent/a: cannot be read (ENOENT',
+  ],
+  [
+    'a certificate that is none',
+    { certFile: PAIR.keyFile, keyFile: PAIR.keyFile },
+    `--tls-cert ${PAIR.keyFile}: holds no certificate in PEM`,
+  ],
+  [
+    'a key that is none',
+    { certFile: PAIR.certFile, keyFile: PAIR.certFile },
+    `--tls-key ${PAIR.certFile}: holds no key in PEM`,
+  ],
+  [
+    'a key of another certificate',
+    { ...PAIR, keyFile: fixture('client.key') },
+    `--tls-key ${fixture('client.key')}: is not the key of --tls-cert ${PAIR.certFile}.`,
+  ],
+  [
+    'a CA that is none',
+    { ...PAIR, clientCaFile: PAIR.keyFile },
+    `--tls-client-ca ${PAIR.keyFile}: holds no certificate in PEM`,
+  ],
 ])('%s is told at the start, by its flag', async (_, config, message) => {
   const failure = await failureOf(open(config));
 
   expect(failure.message).toContain(message);
 });
 
-
 test('what a CA file holds must be certificates that can be read', async () => {
   await withFiles({ ca: '' }, async (dir) => {
     await writeFile(`${dir}/ca`, '-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n');
 
-    await expect(open({ ...PAIR, clientCaFile: `${dir}/ca` })).rejects.toThrow(`--tls-client-ca ${dir}/ca: holds a certificate that cannot be read`);
+    await expect(open({ ...PAIR, clientCaFile: `${dir}/ca` })).rejects.toThrow(
+      `--tls-client-ca ${dir}/ca: holds a certificate that cannot be read`,
+    );
   });
 });

@@ -1,8 +1,7 @@
 import { expect, test } from 'vitest';
-
-import { SpartakusError } from '../../../src/runtime/errors.ts';
-import type { Outcome } from '../../../src/report/ports.ts';
 import { watchStore } from '../../../src/collector/store/availability.ts';
+import type { Outcome } from '../../../src/report/ports.ts';
+import { SpartakusError } from '../../../src/runtime/errors.ts';
 import { makeReport } from '../../contract/report-sink.ts';
 import { createKeptLog } from '../../support/log.ts';
 import { createManualClock } from '../../support/manual-clock.ts';
@@ -27,12 +26,15 @@ function makeWatched() {
       knows: () => Promise.resolve(true),
       put: (entries) => {
         under.puts += 1;
-        return Promise.resolve(entries.map((): Outcome => (under.takesReports ? { status: 'stored' } : { status: 'failed', error: away })));
+        return Promise.resolve(
+          entries.map((): Outcome => (under.takesReports ? { status: 'stored' } : { status: 'failed', error: away })),
+        );
       },
     },
     { clock, logger: log.logger, onChange: (isThere) => changes.push(isThere) },
   );
-  const putOne = async (): Promise<string> => (await watched.put([{ report: makeReport() }])).map(({ status }) => status).join();
+  const putOne = async (): Promise<string> =>
+    (await watched.put([{ report: makeReport() }])).map(({ status }) => status).join();
   return { clock, log, changes, under, watched, putOne };
 }
 

@@ -1,16 +1,14 @@
 import { PassThrough } from 'node:stream';
 import { text } from 'node:stream/consumers';
-
 import { create } from '@bufbuild/protobuf';
 import { timestampFromDate } from '@bufbuild/protobuf/wkt';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-
 import { type Record as KubermaticRecord, RecordSchema } from '../../../gen/spartakus/kubermatic/v1/record_pb.js';
-import { toDocument, toKubermaticDocument } from '../../../src/report/stored-document.ts';
-import type { ReportStore } from '../../../src/report/ports.ts';
-import { createReportId } from '../../../src/report/report-id.ts';
 import { openStore } from '../../../src/collector/store/open.ts';
 import { createStdoutStore } from '../../../src/collector/store/stdout.ts';
+import type { ReportStore } from '../../../src/report/ports.ts';
+import { createReportId } from '../../../src/report/report-id.ts';
+import { toDocument, toKubermaticDocument } from '../../../src/report/stored-document.ts';
 import { makeReport } from '../../contract/report-sink.ts';
 import { makeTestDatabase, type TestDatabase } from '../../support/database.ts';
 
@@ -85,5 +83,9 @@ test('stdout prints both kinds, a line each', async () => {
   output.end();
 
   const lines = (await text(output)).trimEnd().split('\n');
-  expect(lines).toStrictEqual([toKubermaticDocument(record, RECEIVED_AT), toDocument(report, RECEIVED_AT)].map((document) => JSON.stringify(document)));
+  expect(lines).toStrictEqual(
+    [toKubermaticDocument(record, RECEIVED_AT), toDocument(report, RECEIVED_AT)].map((document) =>
+      JSON.stringify(document),
+    ),
+  );
 });

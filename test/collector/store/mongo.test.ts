@@ -1,10 +1,9 @@
 import { BSON, MongoClient } from 'mongodb';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-
-import { toDocument } from '../../../src/report/stored-document.ts';
-import type { ReportSink } from '../../../src/report/ports.ts';
 import { openMongoStore } from '../../../src/collector/store/mongo.ts';
 import { openStore } from '../../../src/collector/store/open.ts';
+import type { ReportSink } from '../../../src/report/ports.ts';
+import { toDocument } from '../../../src/report/stored-document.ts';
 import { makeReport, reportSinkContract } from '../../contract/report-sink.ts';
 import { makeTestDatabase, type TestDatabase } from '../../support/database.ts';
 import { openTap } from '../../support/tap.ts';
@@ -34,9 +33,12 @@ reportSinkContract(
     return {
       sink,
       refuse: (report) => {
-        report.extensions = [{ $typeName: 'spartakus.report.v1.Extension', name: 'large', value: 'x'.repeat(17 * 1024 * 1024) }];
+        report.extensions = [
+          { $typeName: 'spartakus.report.v1.Extension', name: 'large', value: 'x'.repeat(17 * 1024 * 1024) },
+        ];
       },
-      storedClusterIds: async () => (await (await database.reports()).find().toArray()).map((document) => String(document['clusterID'])),
+      storedClusterIds: async () =>
+        (await (await database.reports()).find().toArray()).map((document) => String(document['clusterID'])),
       close: () => sink.close(),
     };
   },
@@ -55,21 +57,28 @@ describe('the MongoDB store', () => {
   test('makes the indexes that its queries need', async () => {
     const indexes = await (await database.reports()).indexes();
 
-    expect(indexes.map(({ key }) => key as unknown)).toStrictEqual([{ _id: 1 }, { clusterID: 1, receivedAt: -1 }, { receivedAt: -1 }]);
+    expect(indexes.map(({ key }) => key as unknown)).toStrictEqual([
+      { _id: 1 },
+      { clusterID: 1, receivedAt: -1 },
+      { receivedAt: -1 },
+    ]);
   });
 
-  test.each(['w=0', 'w=1&journal=false', 'w=1'])('asks for majority and journal, although the address says %s', async (concern) => {
-    const tap = await openTap(await database.uri());
-    const sink = await openMongoStore({ ...OPTIONS, uri: tap.uri(concern) });
+  test.each(['w=0', 'w=1&journal=false', 'w=1'])(
+    'asks for majority and journal, although the address says %s',
+    async (concern) => {
+      const tap = await openTap(await database.uri());
+      const sink = await openMongoStore({ ...OPTIONS, uri: tap.uri(concern) });
 
-    await sink.put([{ report: makeReport(), receivedAt: RECEIVED_AT }]);
-    await sink.close();
-    const insert = tap.sent().subarray(tap.sent().lastIndexOf('insert\0'));
-    await tap.close();
+      await sink.put([{ report: makeReport(), receivedAt: RECEIVED_AT }]);
+      await sink.close();
+      const insert = tap.sent().subarray(tap.sent().lastIndexOf('insert\0'));
+      await tap.close();
 
-    // Inside the command, where the document's own length and end are cut off.
-    expect(insert.includes(BSON.serialize({ writeConcern: { w: 'majority', j: true } }).subarray(4, -1))).toBe(true);
-  });
+      // Inside the command, where the document's own length and end are cut off.
+      expect(insert.includes(BSON.serialize({ writeConcern: { w: 'majority', j: true } }).subarray(4, -1))).toBe(true);
+    },
+  );
 
   test('names its database after the path of the address, and spartakus without one', async () => {
     const uri = await database.uri();
@@ -88,31 +97,40 @@ describe('the MongoDB store', () => {
 
   test('a report that is too large for a document is refused by its size, and the others are stored', async () => {
     const large = makeReport();
-    large.extensions = [{ $typeName: 'spartakus.report.v1.Extension', name: 'large', value: 'x'.repeat(16 * 1024 * 1024) }];
+    large.extensions = [
+      { $typeName: 'spartakus.report.v1.Extension', name: 'large', value: 'x'.repeat(16 * 1024 * 1024) },
+    ];
 
-    const outcomes = await holder.put([makeReport(), large, makeReport()].map((report) => ({ report, receivedAt: RECEIVED_AT })));
+    const outcomes = await holder.put(
+      [makeReport(), large, makeReport()].map((report) => ({ report, receivedAt: RECEIVED_AT })),
+    );
 
     expect(outcomes.map(({ status }) => status)).toStrictEqual(['stored', 'failed', 'stored']);
-    expect(outcomes[1]).toMatchObject({ error: { kind: 'too-large', message: expect.stringContaining('16777216') as string } });
+    expect(outcomes[1]).toMatchObject({
+      error: { kind: 'too-large', message: expect.stringContaining('16777216') as string },
+    });
   });
 
   test('a server that cannot be reached is a clear error without the password', async () => {
     const opening = openMongoStore({ ...OPTIONS, connectTimeoutMs: 200, uri: 'mongodb://admin:hunter2@127.0.0.1:1/x' });
 
     await expect(opening).rejects.toMatchObject({ kind: 'unavailable' });
-    await expect(opening).rejects.toThrow(/mongodb:\/\/admin:\*\*\*@127\.0\.0\.1:1\/x: .*ECONNREFUSED.*Is the server running/);
+    await expect(opening).rejects.toThrow(
+      /mongodb:\/\/admin:\*\*\*@127\.0\.0\.1:1\/x: .*ECONNREFUSED.*Is the server running/,
+    );
     await expect(opening).rejects.not.toThrow(/hunter2/);
   });
 
-  test.each(['mongodb://admin:hunter2@', 'mongodb://admin:hunter2@host:notaport/x', 'mongodb://admin:hunter2@host/?w=0&nonsense=1'])(
-    'an address that cannot be read (%s) is a clear error without the password',
-    async (uri) => {
-      const opening = openMongoStore({ ...OPTIONS, uri });
+  test.each([
+    'mongodb://admin:hunter2@',
+    'mongodb://admin:hunter2@host:notaport/x',
+    'mongodb://admin:hunter2@host/?w=0&nonsense=1',
+  ])('an address that cannot be read (%s) is a clear error without the password', async (uri) => {
+    const opening = openMongoStore({ ...OPTIONS, uri });
 
-      await expect(opening).rejects.toMatchObject({ kind: 'invalid' });
-      await expect(opening).rejects.not.toThrow(/hunter2/);
-    },
-  );
+    await expect(opening).rejects.toMatchObject({ kind: 'invalid' });
+    await expect(opening).rejects.not.toThrow(/hunter2/);
+  });
 
   test('after the engine is gone, a put fails as retryable, and does not throw', async () => {
     const sink = await openMongoStore({ ...OPTIONS, uri: await database.uri() });

@@ -1,10 +1,9 @@
 import type { BSON } from 'mongodb';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-
 import type { Report } from '../../../gen/spartakus/report/v1/report_pb.js';
-import type { Outcome, ReportStore } from '../../../src/report/ports.ts';
 import { openMongoStore } from '../../../src/collector/store/mongo.ts';
 import { openStore } from '../../../src/collector/store/open.ts';
+import type { Outcome, ReportStore } from '../../../src/report/ports.ts';
 import { makeReport } from '../../contract/report-sink.ts';
 import { makeTestDatabase, type TestDatabase } from '../../support/database.ts';
 import { type DbProxy, type Fate, openDbProxy } from '../../support/db-proxy.ts';
@@ -43,7 +42,9 @@ const writesMeet = (fate: Fate | ((documents: number) => Fate)) => () =>
     if (name !== 'insert' && name !== 'update') return 'pass';
     return typeof fate === 'function' ? fate(documents) : fate;
   });
-const fails = (code: number, codeName: string): Fate => ({ answer: { ok: 0, code, codeName, errmsg: `${codeName} at db-7.internal:27017` } });
+const fails = (code: number, codeName: string): Fate => ({
+  answer: { ok: 0, code, codeName, errmsg: `${codeName} at db-7.internal:27017` },
+});
 const each = (documents: number, code: number): BSON.Document[] =>
   Array.from({ length: documents }, (_, index) => ({ index, code, errmsg: 'no space left on /var/lib/db' }));
 
@@ -64,12 +65,23 @@ const FAULTS: readonly { readonly name: string; readonly begin: () => void; read
   },
   {
     name: 'a majority does not confirm in time',
-    begin: writesMeet((documents) => ({ answer: { ok: 1, n: documents, writeConcernError: { code: 64, codeName: 'WriteConcernFailed', errmsg: 'waiting timed out' } } })),
+    begin: writesMeet((documents) => ({
+      answer: {
+        ok: 1,
+        n: documents,
+        writeConcernError: { code: 64, codeName: 'WriteConcernFailed', errmsg: 'waiting timed out' },
+      },
+    })),
   },
   {
     name: 'a majority does not confirm duplicates in time',
     begin: writesMeet((documents) => ({
-      answer: { ok: 1, n: 0, writeErrors: each(documents, 11_000), writeConcernError: { code: 64, codeName: 'WriteConcernFailed', errmsg: 'waiting timed out' } },
+      answer: {
+        ok: 1,
+        n: 0,
+        writeErrors: each(documents, 11_000),
+        writeConcernError: { code: 64, codeName: 'WriteConcernFailed', errmsg: 'waiting timed out' },
+      },
     })),
   },
 ];
@@ -88,12 +100,25 @@ describe.each(FAULTS)('while $name', ({ begin, held }) => {
 
     expect(failures.map(({ status }) => status)).toStrictEqual(['failed', 'failed', 'failed']);
     for (const failure of failures) {
-      expect(failure).toMatchObject({ error: { kind: 'unavailable', message: 'the database is away. Send it again later.', retryAfterMs: 5_000 } });
+      expect(failure).toMatchObject({
+        error: { kind: 'unavailable', message: 'the database is away. Send it again later.', retryAfterMs: 5_000 },
+      });
     }
     await expect(store.check()).rejects.toMatchObject({ kind: 'unavailable' });
     await proxy.heal(held);
-    await expect.poll(() => store.check().then(() => 'there', () => 'away'), { timeout: 10_000 }).toBe('there');
-    await expect.poll(async () => (await put(reports)).filter(({ status }) => status === 'failed'), { timeout: 10_000 }).toStrictEqual([]);
+    await expect
+      .poll(
+        () =>
+          store.check().then(
+            () => 'there',
+            () => 'away',
+          ),
+        { timeout: 10_000 },
+      )
+      .toBe('there');
+    await expect
+      .poll(async () => (await put(reports)).filter(({ status }) => status === 'failed'), { timeout: 10_000 })
+      .toStrictEqual([]);
     await expect(countOf(reports)).resolves.toBe(3);
   });
 });
@@ -121,11 +146,19 @@ test('of some reports that are there already and some that are new, each is told
 
 test('a report that breaks a rule of the collection is refused alone, without the words of the server', async () => {
   proxy.onCommand(({ name }) =>
-    name === 'insert' ? { answer: { ok: 1, n: 1, writeErrors: [{ index: 0, code: 121, errmsg: 'Document failed validation at db-7' }] } } : 'pass');
+    name === 'insert'
+      ? {
+          answer: { ok: 1, n: 1, writeErrors: [{ index: 0, code: 121, errmsg: 'Document failed validation at db-7' }] },
+        }
+      : 'pass',
+  );
 
   const outcomes = await put([makeReport(), makeReport()]);
 
-  expect(outcomes).toMatchObject([{ status: 'failed', error: { kind: 'internal', message: 'the database refused the report (code 121)' } }, { status: 'stored' }]);
+  expect(outcomes).toMatchObject([
+    { status: 'failed', error: { kind: 'internal', message: 'the database refused the report (code 121)' } },
+    { status: 'stored' },
+  ]);
 });
 
 test('reports of which the server confirms fewer than it was sent do not count as stored', async () => {
@@ -134,26 +167,34 @@ test('reports of which the server confirms fewer than it was sent do not count a
   expect((await put([makeReport(), makeReport()])).map(({ status }) => status)).toStrictEqual(['failed', 'failed']);
 });
 
-test.skipIf(ON_SERVER)('reports that the embedded engine has not brought to the disk do not count as stored, nor as duplicates', async () => {
-  const report = makeReport();
-  await put([report]);
-  proxy.onCommand(({ name }) => (name === 'fsync' ? { answer: { ok: 0, code: 8, errmsg: 'no' } } : 'pass'));
+test.skipIf(ON_SERVER)(
+  'reports that the embedded engine has not brought to the disk do not count as stored, nor as duplicates',
+  async () => {
+    const report = makeReport();
+    await put([report]);
+    proxy.onCommand(({ name }) => (name === 'fsync' ? { answer: { ok: 0, code: 8, errmsg: 'no' } } : 'pass'));
 
-  expect((await put([makeReport(), report])).map(({ status }) => status)).toStrictEqual(['failed', 'failed']);
-});
+    expect((await put([makeReport(), report])).map(({ status }) => status)).toStrictEqual(['failed', 'failed']);
+  },
+);
 
-test.skipIf(ON_SERVER)('every write to the embedded engine is followed by a write to the disk that began after it', async () => {
-  const commands: string[] = [];
-  proxy.onCommand(({ name }) => (commands.push(name), 'pass'));
+test.skipIf(ON_SERVER)(
+  'every write to the embedded engine is followed by a write to the disk that began after it',
+  async () => {
+    const commands: string[] = [];
+    proxy.onCommand(({ name }) => (commands.push(name), 'pass'));
 
-  await Promise.all(Array.from({ length: 20 }, () => put([makeReport()])));
+    await Promise.all(Array.from({ length: 20 }, () => put([makeReport()])));
 
-  expect(commands.lastIndexOf('fsync')).toBeGreaterThan(commands.lastIndexOf('insert'));
-  expect(commands.filter((name) => name === 'fsync').length).toBeLessThanOrEqual(20);
-});
+    expect(commands.lastIndexOf('fsync')).toBeGreaterThan(commands.lastIndexOf('insert'));
+    expect(commands.filter((name) => name === 'fsync').length).toBeLessThanOrEqual(20);
+  },
+);
 
 test('a database that takes no writes is a clear error at the start', async () => {
   writesMeet(fails(10_107, 'NotWritablePrimary'))();
 
-  await expect(openMongoStore({ ...OPTIONS, uri: proxy.uri })).rejects.toThrow(/NotWritablePrimary.*may this user write/);
+  await expect(openMongoStore({ ...OPTIONS, uri: proxy.uri })).rejects.toThrow(
+    /NotWritablePrimary.*may this user write/,
+  );
 });

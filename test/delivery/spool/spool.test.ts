@@ -8,10 +8,10 @@ import type { Report } from '../../../gen/spartakus/report/v1/report_pb.js';
 import { createLedger } from '../../../src/delivery/counters.ts';
 import type { Ledger } from '../../../src/delivery/counters.ts';
 import { decodeFrame, encodeFrame } from '../../../src/delivery/spool/frame.ts';
-import { createVolume, KEPT_ASIDE } from '../../../src/delivery/spool/volume.ts';
-import type { Volume } from '../../../src/delivery/spool/volume.ts';
 import { openSpool } from '../../../src/delivery/spool/spool.ts';
 import type { Spool, SpoolOptions } from '../../../src/delivery/spool/spool.ts';
+import { createVolume, KEPT_ASIDE } from '../../../src/delivery/spool/volume.ts';
+import type { Volume } from '../../../src/delivery/spool/volume.ts';
 import { SpartakusError } from '../../../src/runtime/errors.ts';
 import { makeReport } from '../../contract/report-sink.ts';
 import { ALL, decoded, idsOf, spoolContract } from '../../contract/spool.ts';
@@ -32,7 +32,9 @@ beforeEach(async () => {
 afterEach(() => rm(dir, { recursive: true, force: true }));
 
 spoolContract('a spool in memory', (maxBytes, options) => openSpool({ maxBytes }, options));
-spoolContract('a spool in a directory', (maxBytes, options) => openSpool({ maxBytes, dir: path.join(dir, crypto.randomUUID(), 'spool') }, options));
+spoolContract('a spool in a directory', (maxBytes, options) =>
+  openSpool({ maxBytes, dir: path.join(dir, crypto.randomUUID(), 'spool') }, options),
+);
 
 const clock = { now: () => new Date() };
 const open = (options: Partial<SpoolOptions> = {}): Promise<Spool> =>
@@ -70,7 +72,7 @@ test('a report is one file that is named by its id, for its owner alone', async 
   expect((await stat(fileOf(reports[0] as Report))).mode & 0o777).toBe(0o600);
 });
 
-test('files that are nobody\'s reports are left alone', async () => {
+test("files that are nobody's reports are left alone", async () => {
   await writeFile(path.join(dir, 'notes.txt'), 'hello');
   await mkdir(path.join(dir, 'lost+found'));
 
@@ -97,7 +99,11 @@ test('a path that is no directory is refused, with the flag', async () => {
 
   const error = await failureOf(openSpool({ dir: file, maxBytes: 1 }, { clock, logger: log.logger, ledger }));
 
-  expect(error).toMatchObject({ kind: 'invalid', field: '--spool-dir', message: `--spool-dir ${file}: is not a directory.` });
+  expect(error).toMatchObject({
+    kind: 'invalid',
+    field: '--spool-dir',
+    message: `--spool-dir ${file}: is not a directory.`,
+  });
 });
 
 /** Damages the second of three reports as told, and gives what the spool then hands out and keeps aside. */
@@ -108,16 +114,23 @@ async function damageSecond(damage: (bytes: Buffer) => Buffer): Promise<void> {
   const spool = await open();
 
   expect(idsOf(await spool.oldest(ALL))).toStrictEqual([first.reportId, third.reportId]);
-  await expect(readdir(path.join(dir, 'damaged'))).resolves.toStrictEqual([`${second.reportId}.report`, `${second.reportId}.txt`]);
+  await expect(readdir(path.join(dir, 'damaged'))).resolves.toStrictEqual([
+    `${second.reportId}.report`,
+    `${second.reportId}.txt`,
+  ]);
 }
 
 test('a damaged report is set aside with the reason, said once, and the others go out', async () => {
   await damageSecond((bytes) => bytes.subarray(0, -1));
 
-  expect(log.messages('warn')).toStrictEqual([expect.stringMatching(/^A report in the spool is damaged \(its report is \d+ bytes long where \d+ were written\)/)]);
+  expect(log.messages('warn')).toStrictEqual([
+    expect.stringMatching(/^A report in the spool is damaged \(its report is \d+ bytes long where \d+ were written\)/),
+  ]);
   expect(ledger.count('damaged')).toBe(1);
   const names = await readdir(path.join(dir, 'damaged'));
-  await expect(readFile(path.join(dir, 'damaged', names[1] ?? ''), 'utf8')).resolves.toMatch(/^This report was not sent: its report is /);
+  await expect(readFile(path.join(dir, 'damaged', names[1] ?? ''), 'utf8')).resolves.toMatch(
+    /^This report was not sent: its report is /,
+  );
   await open();
   expect(log.messages('warn')).toHaveLength(1);
 });
@@ -166,7 +179,9 @@ test('whatever the length at which a spool file was cut off, or the byte in whic
   const [before, victim, after] = Array.from({ length: 3 }, makeReport) as [Report, Report, Report];
   const whole = encodeFrame(victim);
   const cut = Array.from({ length: whole.length }, (_, length) => whole.subarray(0, length));
-  const flipped = Array.from(whole, (byte, offset) => Buffer.concat([whole.subarray(0, offset), Buffer.of(byte ^ 1), whole.subarray(offset + 1)]));
+  const flipped = Array.from(whole, (byte, offset) =>
+    Buffer.concat([whole.subarray(0, offset), Buffer.of(byte ^ 1), whole.subarray(offset + 1)]),
+  );
   // In memory but for the directory: a thousand times on a disk would test the disk.
   const files = new Map<string, Uint8Array>();
   const aside: string[] = [];
@@ -194,7 +209,10 @@ test('a report that is refused is set aside, with the reason in a readable file'
   const spool = await open();
   const [report] = (await addTo(spool, 1)) as [Report];
 
-  await spool.refuse(report.reportId, new SpartakusError('invalid', 'The collector refused the report: bad id', { field: 'nodes[3].id' }));
+  await spool.refuse(
+    report.reportId,
+    new SpartakusError('invalid', 'The collector refused the report: bad id', { field: 'nodes[3].id' }),
+  );
 
   const aside = path.join(dir, 'refused');
   await expect(readFile(path.join(aside, `${report.reportId}.txt`), 'utf8')).resolves.toMatch(
@@ -244,18 +262,21 @@ function brokenVolume(code: string): { failing: boolean; readonly volume: Volume
   return state;
 }
 
-test.each(['ENOSPC', 'EROFS', 'EACCES'])('on a volume that answers %s reports wait in memory, and that is said once', async (code) => {
-  const { volume } = brokenVolume(code);
-  const spool = await open({ volume });
+test.each(['ENOSPC', 'EROFS', 'EACCES'])(
+  'on a volume that answers %s reports wait in memory, and that is said once',
+  async (code) => {
+    const { volume } = brokenVolume(code);
+    const spool = await open({ volume });
 
-  const reports = await addTo(spool, 3);
+    const reports = await addTo(spool, 3);
 
-  await expect(decoded(spool.oldest(ALL))).resolves.toStrictEqual(reports);
-  expect(spool.size()).toMatchObject({ reports: 3, inMemory: 3 });
-  expect(log.messages()).toStrictEqual([
-    `The spool directory cannot be used: ${code}: it is broken. Until it can, reports wait in memory, and are lost where the volunteer ends first.`,
-  ]);
-});
+    await expect(decoded(spool.oldest(ALL))).resolves.toStrictEqual(reports);
+    expect(spool.size()).toMatchObject({ reports: 3, inMemory: 3 });
+    expect(log.messages()).toStrictEqual([
+      `The spool directory cannot be used: ${code}: it is broken. Until it can, reports wait in memory, and are lost where the volunteer ends first.`,
+    ]);
+  },
+);
 
 test('once a volume can be written again, it gets what waited in memory', async () => {
   const broken = brokenVolume('ENOSPC');
@@ -300,7 +321,10 @@ test('on a volume that became read-only reports are still delivered, each once',
 
 test('a real directory that cannot be made is said, and reports wait in memory', async () => {
   await writeFile(path.join(dir, 'file'), '');
-  const spool = await openSpool({ dir: path.join(dir, 'file', 'spool'), maxBytes: 1_000_000 }, { clock, logger: log.logger, ledger });
+  const spool = await openSpool(
+    { dir: path.join(dir, 'file', 'spool'), maxBytes: 1_000_000 },
+    { clock, logger: log.logger, ledger },
+  );
 
   const reports = await addTo(spool, 1);
 
@@ -333,7 +357,11 @@ test('two volunteers on one directory take nothing from each other but what is d
   const [one, other] = await Promise.all([open(), open()]);
   await expect(decoded(other.oldest(ALL))).resolves.toStrictEqual(mine);
 
-  await Promise.all(mine.map(({ reportId }, index) => (index % 2 === 0 ? one.remove(reportId) : other.refuse(reportId, new SpartakusError('invalid', 'no')))));
+  await Promise.all(
+    mine.map(({ reportId }, index) =>
+      index % 2 === 0 ? one.remove(reportId) : other.refuse(reportId, new SpartakusError('invalid', 'no')),
+    ),
+  );
 
   await expect(one.oldest(ALL)).resolves.toStrictEqual([]);
   await expect(other.oldest(ALL)).resolves.toStrictEqual([]);

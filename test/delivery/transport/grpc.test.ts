@@ -2,20 +2,23 @@ import { create, toBinary } from '@bufbuild/protobuf';
 import { durationFromMs } from '@bufbuild/protobuf/wkt';
 import { Metadata, ServerCredentials, status as Code } from '@grpc/grpc-js';
 import { afterEach, expect, test, vi } from 'vitest';
-import { Outcome as ReceiptOutcome, StreamReportsResponseSchema } from '../../../gen/spartakus/collector/v1/collector_service_pb.js';
+import {
+  Outcome as ReceiptOutcome,
+  StreamReportsResponseSchema,
+} from '../../../gen/spartakus/collector/v1/collector_service_pb.js';
 import { ReportSchema } from '../../../gen/spartakus/report/v1/report_pb.js';
 import type { Report } from '../../../gen/spartakus/report/v1/report_pb.js';
 import { NO_ACCESS } from '../../../src/delivery/client-credentials.ts';
-import { retryInfoMs } from '../../../src/delivery/transport/retry-info.ts';
 import { openRpcSink } from '../../../src/delivery/transport/grpc.ts';
 import type { RpcOptions } from '../../../src/delivery/transport/grpc.ts';
+import { retryInfoMs } from '../../../src/delivery/transport/retry-info.ts';
 import type { ReportSink } from '../../../src/report/ports.ts';
 import { makeReport, reportSinkContract } from '../../contract/report-sink.ts';
 import type { Refusal } from '../../contract/report-sink.ts';
 import { startGrpcCollector } from '../../support/grpc-collector.ts';
-import { failOne, putOne } from '../../support/put-one.ts';
 import type { GrpcCollector } from '../../support/grpc-collector.ts';
 import { readFixture } from '../../support/kube-api.ts';
+import { failOne, putOne } from '../../support/put-one.ts';
 
 const REFUSAL = {
   permanent: { code: Code.INVALID_ARGUMENT, reason: 'no' },
@@ -57,7 +60,10 @@ async function start(options: RpcOptions = {}): Promise<{ collector: GrpcCollect
   const collector = await startGrpcCollector();
   const url = `grpc://127.0.0.1:${collector.port}`;
   const sink = openRpcSink({ url }, options);
-  closers.push(() => collector.close(), () => sink.close());
+  closers.push(
+    () => collector.close(),
+    () => sink.close(),
+  );
   return { collector, sink, url };
 }
 
@@ -104,7 +110,12 @@ test('a refusal says why, which field, and when to come again', async () => {
   collector.receiptOf = ({ reportId }) => ({
     reportId,
     outcome: ReceiptOutcome.REFUSED,
-    refusal: { code: Code.RESOURCE_EXHAUSTED, reason: 'too many at once', field: 'nodes[3].id', retryAfter: durationFromMs(1500) },
+    refusal: {
+      code: Code.RESOURCE_EXHAUSTED,
+      reason: 'too many at once',
+      field: 'nodes[3].id',
+      retryAfter: durationFromMs(1500),
+    },
   });
 
   const error = await failOne(sink);
@@ -240,7 +251,10 @@ test('a collector that comes back is reached at the next attempt but one, not on
   const second = await startGrpcCollector(ServerCredentials.createInsecure(), first.port);
   closers.push(() => second.close());
 
-  await vi.waitFor(async () => expect(await putOne(sink)).toStrictEqual({ status: 'stored' }), { timeout: 5000, interval: 50 });
+  await vi.waitFor(async () => expect(await putOne(sink)).toStrictEqual({ status: 'stored' }), {
+    timeout: 5000,
+    interval: 50,
+  });
   expect(second.stored.size).toBe(1);
 });
 
@@ -287,25 +301,34 @@ test('a collector on this machine is reached without the proxy of the environmen
 });
 
 async function startTls(certificate: string): Promise<GrpcCollector> {
-  const pair = { cert_chain: await readFixture(`tls/${certificate}.crt`), private_key: await readFixture(`tls/${certificate}.key`) };
+  const pair = {
+    cert_chain: await readFixture(`tls/${certificate}.crt`),
+    private_key: await readFixture(`tls/${certificate}.key`),
+  };
   const collector = await startGrpcCollector(ServerCredentials.createSsl(null, [pair]));
   closers.push(() => collector.close());
   return collector;
 }
 
 async function trust(collector: GrpcCollector, host: string, ca: string): Promise<ReportSink> {
-  const sink = openRpcSink({ url: `grpcs://${host}:${collector.port}` }, { access: { ...NO_ACCESS, ca: await readFixture(`tls/${ca}.crt`) } });
+  const sink = openRpcSink(
+    { url: `grpcs://${host}:${collector.port}` },
+    { access: { ...NO_ACCESS, ca: await readFixture(`tls/${ca}.crt`) } },
+  );
   closers.push(() => sink.close());
   return sink;
 }
 
-test.each(['localhost', '127.0.0.1'])('grpcs://%s takes a certificate of a CA that is trusted, and no other', async (host) => {
-  const collector = await startTls('server');
+test.each(['localhost', '127.0.0.1'])(
+  'grpcs://%s takes a certificate of a CA that is trusted, and no other',
+  async (host) => {
+    const collector = await startTls('server');
 
-  await expect(putOne(await trust(collector, host, 'ca'))).resolves.toMatchObject({ status: 'stored' });
-  await expect(failOne(await trust(collector, host, 'other-ca'))).resolves.toMatchObject({ kind: 'unavailable' });
-  expect(collector.stored.size).toBe(1);
-});
+    await expect(putOne(await trust(collector, host, 'ca'))).resolves.toMatchObject({ status: 'stored' });
+    await expect(failOne(await trust(collector, host, 'other-ca'))).resolves.toMatchObject({ kind: 'unavailable' });
+    expect(collector.stored.size).toBe(1);
+  },
+);
 
 test.each(['localhost', '127.0.0.1'])('grpcs://%s refuses a certificate that is for somebody else', async (host) => {
   const collector = await startTls('elsewhere');

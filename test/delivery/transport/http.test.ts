@@ -86,7 +86,10 @@ afterEach(async () => {
 async function start(options: HttpOptions = {}): Promise<{ collector: LegacyCollector; sink: ReportSink }> {
   const collector = await startLegacyCollector();
   const sink = openHttpSink({ url: collector.url }, options);
-  closers.push(() => collector.close(), () => sink.close());
+  closers.push(
+    () => collector.close(),
+    () => sink.close(),
+  );
   return { collector, sink };
 }
 
@@ -97,7 +100,11 @@ test('what is sent is what the original sent: POST /api/v1, JSON, and its fields
   await putOne(sink, report);
 
   expect(collector.got).toHaveLength(1);
-  expect(collector.got[0]).toMatchObject({ method: 'POST', url: '/api/v1', headers: { 'content-type': 'application/json' } });
+  expect(collector.got[0]).toMatchObject({
+    method: 'POST',
+    url: '/api/v1',
+    headers: { 'content-type': 'application/json' },
+  });
   expect(collector.got[0]?.body).toBe(
     `{"version":"v2.0.0","timestamp":"${report.timestamp}","clusterID":"${report.clusterId}",` +
       '"nodes":[{"id":"n","operatingSystem":"linux","capacity":[{"resource":"cpu","value":"4"}]}]}',
@@ -166,7 +173,9 @@ test('a redirect is not followed, and said', async () => {
 test('what the collector said is shown in one short line, without passwords', async () => {
   const { collector, sink } = await start();
   collector.answer = (response) =>
-    response.writeHead(500).end(`no\r\n\u001b[31mconnection to mongodb://user:hunter2@db:27017/x ${'z'.repeat(100_000)}`);
+    response
+      .writeHead(500)
+      .end(`no\r\n\u001b[31mconnection to mongodb://user:hunter2@db:27017/x ${'z'.repeat(100_000)}`);
 
   const error = await failOne(sink);
 

@@ -3,9 +3,9 @@ import https from 'node:https';
 import { ServerCredentials } from '@grpc/grpc-js';
 import { afterEach, describe, expect, test } from 'vitest';
 import { NO_ACCESS } from '../../../src/delivery/client-credentials.ts';
+import { openRpcSink } from '../../../src/delivery/transport/grpc.ts';
 import { openHttpSink } from '../../../src/delivery/transport/http.ts';
 import { proxyFor } from '../../../src/delivery/transport/proxy.ts';
-import { openRpcSink } from '../../../src/delivery/transport/grpc.ts';
 import type { ReportSink } from '../../../src/report/ports.ts';
 import { makeReport } from '../../contract/report-sink.ts';
 import { startConnectProxy } from '../../support/connect-proxy.ts';
@@ -32,7 +32,10 @@ async function put(sink: ReportSink): Promise<unknown> {
 }
 
 const trusted = async () => ({ ...NO_ACCESS, ca: await readFixture('tls/ca.crt') });
-const pair = async () => ({ cert: await readFixture('tls/elsewhere.crt'), key: await readFixture('tls/elsewhere.key') });
+const pair = async () => ({
+  cert: await readFixture('tls/elsewhere.crt'),
+  key: await readFixture('tls/elsewhere.key'),
+});
 
 /** A legacy collector, with TLS or without, that answers 204. */
 async function startLegacy(tls: boolean): Promise<number> {
@@ -47,19 +50,28 @@ async function startLegacy(tls: boolean): Promise<number> {
 
 // The proxy alone knows where elsewhere.example.com is, so that a report which arrives has gone through it.
 describe('HTTPS_PROXY is honoured', () => {
-  test.each(['HTTPS_PROXY', 'https_proxy', 'grpc_proxy', 'HTTP_PROXY'])('over gRPC with TLS, as %s, and the certificate is checked through it', async (variable) => {
-    const { cert, key } = await pair();
-    const collector = await startGrpcCollector(ServerCredentials.createSsl(null, [{ cert_chain: cert, private_key: key }]));
-    closers.push(() => collector.close());
-    const proxy = await startProxy(collector.port);
-    const access = await trusted();
-    const env = { [variable]: proxy.url };
+  test.each(['HTTPS_PROXY', 'https_proxy', 'grpc_proxy', 'HTTP_PROXY'])(
+    'over gRPC with TLS, as %s, and the certificate is checked through it',
+    async (variable) => {
+      const { cert, key } = await pair();
+      const collector = await startGrpcCollector(
+        ServerCredentials.createSsl(null, [{ cert_chain: cert, private_key: key }]),
+      );
+      closers.push(() => collector.close());
+      const proxy = await startProxy(collector.port);
+      const access = await trusted();
+      const env = { [variable]: proxy.url };
 
-    await expect(put(openRpcSink({ url: 'grpcs://elsewhere.example.com' }, { env, access }))).resolves.toStrictEqual({ status: 'stored' });
-    await expect(put(openRpcSink({ url: 'grpcs://other.example.com' }, { env, access }))).resolves.toMatchObject({ status: 'failed' });
-    expect(proxy.asked[0]).toBe('CONNECT elsewhere.example.com:443');
-    expect(collector.stored.size).toBe(1);
-  });
+      await expect(put(openRpcSink({ url: 'grpcs://elsewhere.example.com' }, { env, access }))).resolves.toStrictEqual({
+        status: 'stored',
+      });
+      await expect(put(openRpcSink({ url: 'grpcs://other.example.com' }, { env, access }))).resolves.toMatchObject({
+        status: 'failed',
+      });
+      expect(proxy.asked[0]).toBe('CONNECT elsewhere.example.com:443');
+      expect(collector.stored.size).toBe(1);
+    },
+  );
 
   test('over gRPC without TLS, with a user and password for the proxy', async () => {
     const collector = await startGrpcCollector();
@@ -67,26 +79,37 @@ describe('HTTPS_PROXY is honoured', () => {
     const proxy = await startProxy(collector.port);
     const env = { HTTPS_PROXY: proxy.url.replace('//', '//user:p%40ss@') };
 
-    await expect(put(openRpcSink({ url: 'grpc://collector.example.com' }, { env }))).resolves.toStrictEqual({ status: 'stored' });
+    await expect(put(openRpcSink({ url: 'grpc://collector.example.com' }, { env }))).resolves.toStrictEqual({
+      status: 'stored',
+    });
     expect(proxy.asked).toStrictEqual(['CONNECT collector.example.com:8080']);
     expect(proxy.authorizations).toStrictEqual([`Basic ${Buffer.from('user:p@ss').toString('base64')}`]);
   });
 
-  test.each(['HTTPS_PROXY', 'https_proxy'])('over HTTPS, as %s, and the certificate is checked through it', async (variable) => {
-    const proxy = await startProxy(await startLegacy(true));
-    const access = await trusted();
-    const env = { [variable]: proxy.url };
+  test.each(['HTTPS_PROXY', 'https_proxy'])(
+    'over HTTPS, as %s, and the certificate is checked through it',
+    async (variable) => {
+      const proxy = await startProxy(await startLegacy(true));
+      const access = await trusted();
+      const env = { [variable]: proxy.url };
 
-    await expect(put(openHttpSink({ url: 'https://elsewhere.example.com' }, { env, access }))).resolves.toStrictEqual({ status: 'stored' });
-    await expect(put(openHttpSink({ url: 'https://other.example.com' }, { env, access }))).resolves.toMatchObject({ status: 'failed' });
-    expect(proxy.asked[0]).toBe('CONNECT elsewhere.example.com:443');
-  });
+      await expect(put(openHttpSink({ url: 'https://elsewhere.example.com' }, { env, access }))).resolves.toStrictEqual(
+        { status: 'stored' },
+      );
+      await expect(put(openHttpSink({ url: 'https://other.example.com' }, { env, access }))).resolves.toMatchObject({
+        status: 'failed',
+      });
+      expect(proxy.asked[0]).toBe('CONNECT elsewhere.example.com:443');
+    },
+  );
 
   test('over HTTP, as HTTP_PROXY, with a user and password for the proxy', async () => {
     const proxy = await startProxy(await startLegacy(false));
     const env = { HTTP_PROXY: proxy.url.replace('//', '//user:p%40ss@') };
 
-    await expect(put(openHttpSink({ url: 'http://collector.example.com' }, { env }))).resolves.toStrictEqual({ status: 'stored' });
+    await expect(put(openHttpSink({ url: 'http://collector.example.com' }, { env }))).resolves.toStrictEqual({
+      status: 'stored',
+    });
     expect(proxy.asked).toStrictEqual(['POST http://collector.example.com/api/v1']);
     expect(proxy.authorizations).toStrictEqual([`Basic ${Buffer.from('user:p@ss').toString('base64')}`]);
   });
@@ -99,7 +122,9 @@ describe('HTTPS_PROXY is honoured', () => {
     const options = { env: { http_proxy: proxy.url, https_proxy: proxy.url } };
     const url = `${scheme}://127.0.0.1:${port}`;
 
-    await expect(put(scheme === 'grpc' ? openRpcSink({ url }, options) : openHttpSink({ url }, options))).resolves.toStrictEqual({ status: 'stored' });
+    await expect(
+      put(scheme === 'grpc' ? openRpcSink({ url }, options) : openHttpSink({ url }, options)),
+    ).resolves.toStrictEqual({ status: 'stored' });
     expect(proxy.asked).toStrictEqual([]);
   });
 });
@@ -111,7 +136,12 @@ test.each(['grpcs', 'https'])('a proxy that is not there is named, without its p
   const outcome = await put(scheme === 'grpcs' ? openRpcSink({ url }, { env }) : openHttpSink({ url }, { env }));
 
   expect(outcome).toMatchObject({
-    error: { kind: 'unavailable', message: expect.stringContaining('(through the proxy http://127.0.0.1:9 of $HTTPS_PROXY) did not take the report') as string },
+    error: {
+      kind: 'unavailable',
+      message: expect.stringContaining(
+        '(through the proxy http://127.0.0.1:9 of $HTTPS_PROXY) did not take the report',
+      ) as string,
+    },
   });
   expect(JSON.stringify(outcome)).not.toContain('hunter2');
 });
@@ -146,7 +176,12 @@ test.each([
 });
 
 test('gRPC has variables of its own, which count first', () => {
-  const env = { grpc_proxy: 'http://own:1', https_proxy: 'http://other:2', no_grpc_proxy: 'a.example.com', no_proxy: '*' };
+  const env = {
+    grpc_proxy: 'http://own:1',
+    https_proxy: 'http://other:2',
+    no_grpc_proxy: 'a.example.com',
+    no_proxy: '*',
+  };
   const grpc = (host: string) => proxyFor({ kind: 'grpc', host, port: 8080 }, env)?.url.host;
 
   expect([grpc('b.example.com'), grpc('a.example.com')]).toStrictEqual(['own:1', undefined]);
@@ -158,7 +193,9 @@ test('HTTPS does not go through HTTP_PROXY, nor HTTP through HTTPS_PROXY', () =>
 });
 
 test('a proxy may be written without a scheme', () => {
-  expect(proxyFor(target('a'), { https_proxy: 'proxy.example.com:3128' })?.url.href).toBe('http://proxy.example.com:3128/');
+  expect(proxyFor(target('a'), { https_proxy: 'proxy.example.com:3128' })?.url.href).toBe(
+    'http://proxy.example.com:3128/',
+  );
 });
 
 test.each([

@@ -17,7 +17,8 @@ reportSinkContract(
     return Promise.resolve({
       sink,
       refuse: () => undefined,
-      storedClusterIds: () => Promise.resolve([...printed.matchAll(/"clusterID": "([^"]*)"/g)].map(([, id = '']) => id)),
+      storedClusterIds: () =>
+        Promise.resolve([...printed.matchAll(/"clusterID": "([^"]*)"/g)].map(([, id = '']) => id)),
       close: () => sink.close(),
     });
   },
@@ -40,9 +41,11 @@ test('a report counts as stored only when it is written', async () => {
   const writes: (() => void)[] = [];
   const slow = new Writable({ write: (_chunk, _encoding, done) => void writes.push(done) });
   let settled = false;
-  const answer = openStdoutSink(slow).put([{ report: makeReport() }]).finally(() => {
-    settled = true;
-  });
+  const answer = openStdoutSink(slow)
+    .put([{ report: makeReport() }])
+    .finally(() => {
+      settled = true;
+    });
   await new Promise(setImmediate);
   const before = settled;
 
@@ -57,5 +60,8 @@ test('a pipe that was closed is a failure, and not the end of the program', asyn
 
   const [outcome] = await openStdoutSink(closed).put([{ report: makeReport() }]);
 
-  expect(outcome).toMatchObject({ status: 'failed', error: { kind: 'unavailable', message: 'The report cannot be printed: write EPIPE.' } });
+  expect(outcome).toMatchObject({
+    status: 'failed',
+    error: { kind: 'unavailable', message: 'The report cannot be printed: write EPIPE.' },
+  });
 });

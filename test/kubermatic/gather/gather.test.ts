@@ -1,6 +1,5 @@
 import { fromJson, type JsonValue, toJson } from '@bufbuild/protobuf';
 import { afterEach, describe, expect, test } from 'vitest';
-
 import { RecordSchema } from '../../../gen/spartakus/kubermatic/v1/record_pb.js';
 import { readKubermaticReport } from '../../../src/collector/legacy/kubermatic.ts';
 import { cloudRegionOf } from '../../../src/report/cloud-region.ts';
@@ -23,20 +22,25 @@ afterEach(async () => {
   installation = undefined;
 });
 
-async function start(options: InstallationOptions = {}, over: Partial<InstallationObjects> = {}): Promise<Installation> {
+async function start(
+  options: InstallationOptions = {},
+  over: Partial<InstallationObjects> = {},
+): Promise<Installation> {
   installation = await startInstallation({ ...(await readSampleObjects()), ...over }, options);
   return installation;
 }
 
 const KUBERMATIC = '/apis/kubermatic.k8c.io/v1';
-const sample = async (name: string): Promise<JsonValue> => JSON.parse((await readFixture(`kubermatic/${name}.json`)).toString()) as JsonValue;
+const sample = async (name: string): Promise<JsonValue> =>
+  JSON.parse((await readFixture(`kubermatic/${name}.json`)).toString()) as JsonValue;
 
 /** A sample of Kubermatic's record, as a record of this project's agent has the same facts. */
 async function expected(name: string) {
   const [record] = readKubermaticReport(await sample(name), { keepCountry: true }).records;
   if (record === undefined) throw new Error('The sample holds no record.');
   for (const datacenter of record.seeds.flatMap(({ datacenters }) => datacenters)) {
-    if (datacenter.region !== undefined) datacenter.region = cloudRegionOf(datacenter.provider ?? '', datacenter.region);
+    if (datacenter.region !== undefined)
+      datacenter.region = cloudRegionOf(datacenter.provider ?? '', datacenter.region);
   }
   return record;
 }
@@ -46,18 +50,35 @@ describe("with --uuid md5 a record says what Kubermatic's own agent says of the 
     const { record } = await gatherFrom(await start(), { uuid: 'md5' });
     const released = await expected('record-kubermatic-v2');
 
-    expect(record).toMatchObject({ kind: 'kubermatic', version: 'v2', kubermaticEdition: 'EE', kubermaticVersion: 'v2.25.0', missing: [] });
-    expect(record.seeds.map(({ userClusterMlaEnabled: _new, ...seed }) => seed)).toStrictEqual(released.seeds.map(({ userClusterMlaEnabled: _new, ...seed }) => seed));
+    expect(record).toMatchObject({
+      kind: 'kubermatic',
+      version: 'v2',
+      kubermaticEdition: 'EE',
+      kubermaticVersion: 'v2.25.0',
+      missing: [],
+    });
+    expect(record.seeds.map(({ userClusterMlaEnabled: _new, ...seed }) => seed)).toStrictEqual(
+      released.seeds.map(({ userClusterMlaEnabled: _new, ...seed }) => seed),
+    );
     expect(record.users).toStrictEqual(released.users);
     expect(record.projects).toStrictEqual(released.projects);
     const NO_PROJECT = '4ae71336-e44b-39bf-b9d2-752e234818a5';
     const comparable = ({ clusters }: typeof record) =>
-      clusters.map(({ kubermaticVersion: _version, containerRuntime: _runtime, userSshKeyAgentEnabled: _agent, projectUuid, clusterNetwork, ...cluster }) => ({
-        ...cluster,
-        // The released agent leaves false out.
-        clusterNetwork: { ...clusterNetwork, konnectivityEnabled: clusterNetwork?.konnectivityEnabled ?? false },
-        projectUuid: projectUuid === NO_PROJECT ? '' : projectUuid,
-      }));
+      clusters.map(
+        ({
+          kubermaticVersion: _version,
+          containerRuntime: _runtime,
+          userSshKeyAgentEnabled: _agent,
+          projectUuid,
+          clusterNetwork,
+          ...cluster
+        }) => ({
+          ...cluster,
+          // The released agent leaves false out.
+          clusterNetwork: { ...clusterNetwork, konnectivityEnabled: clusterNetwork?.konnectivityEnabled ?? false },
+          projectUuid: projectUuid === NO_PROJECT ? '' : projectUuid,
+        }),
+      );
     expect(comparable(record)).toStrictEqual(comparable(released));
     expect(record.clusters.map((cluster) => cluster.userSshKeyAgentEnabled)).toStrictEqual([true, false, true, true]);
     // The third key of the sample has no owner reference yet, and says itself whose it is.
@@ -70,10 +91,19 @@ describe("with --uuid md5 a record says what Kubermatic's own agent says of the 
     const proposed = await expected('record-kubermatic-proposal');
 
     expect(record.seeds).toStrictEqual(proposed.seeds);
-    const facts = ({ clusters }: typeof record) => clusters.map(({ uuid, kubermaticVersion, containerRuntime, mla, cloud }) => ({ uuid, kubermaticVersion, containerRuntime, mla, cloud }));
+    const facts = ({ clusters }: typeof record) =>
+      clusters.map(({ uuid, kubermaticVersion, containerRuntime, mla, cloud }) => ({
+        uuid,
+        kubermaticVersion,
+        containerRuntime,
+        mla,
+        cloud,
+      }));
     expect(facts(record)).toStrictEqual(facts(proposed));
     // The proposal leaves 0 out.
-    expect(record.machineDeployments.map((each) => ({ ...each, numberOfReplicas: each.numberOfReplicas ?? 0 }))).toStrictEqual(
+    expect(
+      record.machineDeployments.map((each) => ({ ...each, numberOfReplicas: each.numberOfReplicas ?? 0 })),
+    ).toStrictEqual(
       proposed.machineDeployments.map((each) => ({ ...each, numberOfReplicas: each.numberOfReplicas ?? 0 })),
     );
     expect(record.kubernetesVersion).toMatch(/^v\d/);
@@ -85,17 +115,37 @@ describe('with a key', () => {
     const { record } = await gatherFrom(await start());
     const uuids = (list: readonly { uuid: string }[]): readonly string[] => list.map(({ uuid }) => uuid);
     const datacenters = uuids(record.seeds.flatMap((seed) => seed.datacenters));
-    const all = [...uuids(record.seeds), ...datacenters, ...uuids(record.clusters), ...uuids(record.users), ...uuids(record.projects), ...uuids(record.sshKeys)];
+    const all = [
+      ...uuids(record.seeds),
+      ...datacenters,
+      ...uuids(record.clusters),
+      ...uuids(record.users),
+      ...uuids(record.projects),
+      ...uuids(record.sshKeys),
+    ];
 
     expect(new Set(all).size).toBe(all.length);
-    expect(all.filter((uuid) => !/^[0-9a-f]{8}-[0-9a-f]{4}-8[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/.test(uuid))).toStrictEqual([]);
+    expect(
+      all.filter((uuid) => !/^[0-9a-f]{8}-[0-9a-f]{4}-8[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/.test(uuid)),
+    ).toStrictEqual([]);
     const { clusters, sshKeys } = record;
     expect(clusters.map(({ seedUuid }) => uuids(record.seeds).indexOf(seedUuid))).toStrictEqual([0, 0, 2, 2]);
     expect(clusters.every(({ cloud }) => datacenters.includes(cloud?.datacenterUuid ?? ''))).toBe(true);
-    expect(clusters.map(({ projectUuid }) => uuids(record.projects).includes(projectUuid))).toStrictEqual([true, true, true, false]);
+    expect(clusters.map(({ projectUuid }) => uuids(record.projects).includes(projectUuid))).toStrictEqual([
+      true,
+      true,
+      true,
+      false,
+    ]);
     expect(clusters[3]?.projectUuid).toBe('');
-    expect(sshKeys.flatMap(({ clusterUuids }) => clusterUuids).every((uuid) => uuids(clusters).includes(uuid))).toBe(true);
-    expect(sshKeys.flatMap(({ ownerProjectUuid }) => ownerProjectUuid).every((uuid) => uuids(record.projects).includes(uuid))).toBe(true);
+    expect(sshKeys.flatMap(({ clusterUuids }) => clusterUuids).every((uuid) => uuids(clusters).includes(uuid))).toBe(
+      true,
+    );
+    expect(
+      sshKeys
+        .flatMap(({ ownerProjectUuid }) => ownerProjectUuid)
+        .every((uuid) => uuids(record.projects).includes(uuid)),
+    ).toBe(true);
   });
 
   test('they are the same at each reading, and others than without a key', async () => {
@@ -103,7 +153,9 @@ describe('with a key', () => {
     const [first, again, md5] = [await gatherFrom(api), await gatherFrom(api), await gatherFrom(api, { uuid: 'md5' })];
 
     expect(again.record).toStrictEqual(first.record);
-    expect(md5.record.users.map(({ uuid }) => uuid).filter((uuid) => first.record.users.some((user) => user.uuid === uuid))).toStrictEqual([]);
+    expect(
+      md5.record.users.map(({ uuid }) => uuid).filter((uuid) => first.record.users.some((user) => user.uuid === uuid)),
+    ).toStrictEqual([]);
   });
 });
 
@@ -112,17 +164,32 @@ describe('a seed in the master cluster itself', () => {
     const { record } = await gatherFrom(await start({ home: 'acme-us-east' }));
 
     expect(record.missing).toStrictEqual([]);
-    expect(record.clusters.map(({ seedUuid }) => record.seeds.findIndex(({ uuid }) => uuid === seedUuid))).toStrictEqual([2, 2, 0, 0]);
-    expect(installation?.master.asked.map(({ target }) => target).filter((target) => target.includes('secrets/kubeconfig-acme-us-east'))).toStrictEqual([]);
+    expect(
+      record.clusters.map(({ seedUuid }) => record.seeds.findIndex(({ uuid }) => uuid === seedUuid)),
+    ).toStrictEqual([2, 2, 0, 0]);
+    expect(
+      installation?.master.asked
+        .map(({ target }) => target)
+        .filter((target) => target.includes('secrets/kubeconfig-acme-us-east')),
+    ).toStrictEqual([]);
   });
 
   test('a cluster there whose datacenter is gone is of the only seed that it can be of', async () => {
-    const clusters = await readObjects<{ metadata: { name: string }; spec: { cloud: object } }>('clusters-acme-us-east');
-    const moved = clusters.map((cluster, index) => (index === 0 ? { ...cluster, spec: { ...cluster.spec, cloud: { dc: 'gone' } } } : cluster));
+    const clusters = await readObjects<{ metadata: { name: string }; spec: { cloud: object } }>(
+      'clusters-acme-us-east',
+    );
+    const moved = clusters.map((cluster, index) =>
+      index === 0 ? { ...cluster, spec: { ...cluster.spec, cloud: { dc: 'gone' } } } : cluster,
+    );
     const { clusters: all } = await readSampleObjects();
-    const { record } = await gatherFrom(await start({ home: 'acme-us-east' }, { clusters: { ...all, 'acme-us-east': moved } }));
+    const { record } = await gatherFrom(
+      await start({ home: 'acme-us-east' }, { clusters: { ...all, 'acme-us-east': moved } }),
+    );
 
-    expect(record.clusters.slice(0, 2).map(({ seedUuid }) => seedUuid)).toStrictEqual([record.seeds[2]?.uuid, record.seeds[2]?.uuid]);
+    expect(record.clusters.slice(0, 2).map(({ seedUuid }) => seedUuid)).toStrictEqual([
+      record.seeds[2]?.uuid,
+      record.seeds[2]?.uuid,
+    ]);
   });
 
   test('with its machines', async () => {
@@ -148,14 +215,25 @@ describe('what is missing is recorded, and the rest goes on', () => {
     const { record, log, missing } = await missingOf({ master: { forbidden: [`${KUBERMATIC}/${resource}`] } });
 
     expect(missing).toStrictEqual([`${what} not permitted`]);
-    expect(log.messages('warn')).toStrictEqual([expect.stringContaining(`{apiGroups: ["kubermatic.k8c.io"], resources: [${resource}], verbs: [list]}`)]);
+    expect(log.messages('warn')).toStrictEqual([
+      expect.stringContaining(`{apiGroups: ["kubermatic.k8c.io"], resources: [${resource}], verbs: [list]}`),
+    ]);
     expect(record.kubermaticEdition).toBe('EE');
     expect(record.users.length + record.projects.length).toBeGreaterThan(0);
   });
 
   test('kinds that are not installed', async () => {
     const { record, missing } = await missingOf({
-      master: { answers: { [`${KUBERMATIC}/usersshkeys?limit=200`]: { status: 404, contentType: 'text/plain', body: '404 page not found' } }, lists: { [`${KUBERMATIC}/usersshkeys`]: undefined as never } },
+      master: {
+        answers: {
+          [`${KUBERMATIC}/usersshkeys?limit=200`]: {
+            status: 404,
+            contentType: 'text/plain',
+            body: '404 page not found',
+          },
+        },
+        lists: { [`${KUBERMATIC}/usersshkeys`]: undefined as never },
+      },
     });
 
     expect(missing).toStrictEqual(['sshKeys[] not installed']);
@@ -163,34 +241,72 @@ describe('what is missing is recorded, and the rest goes on', () => {
   });
 
   test('a second configuration: which of them counts cannot be known', async () => {
-    const { record, missing } = await missingOf({}, { configurations: await readObjects('kubermaticconfigurations-ambiguous') });
+    const { record, missing } = await missingOf(
+      {},
+      { configurations: await readObjects('kubermaticconfigurations-ambiguous') },
+    );
 
     expect(missing).toStrictEqual(['kubermaticEdition ambiguous', 'kubermaticVersion ambiguous']);
     expect([record.kubermaticEdition, record.kubermaticVersion]).toStrictEqual([undefined, undefined]);
-    expect(record.seeds.map(({ exposeStrategy }) => exposeStrategy)).toStrictEqual(['Tunneling', 'LoadBalancer', 'NodePort']);
+    expect(record.seeds.map(({ exposeStrategy }) => exposeStrategy)).toStrictEqual([
+      'Tunneling',
+      'LoadBalancer',
+      'NodePort',
+    ]);
     expect(record.clusters).toHaveLength(4);
   });
 
   test('no configuration', async () => {
-    await expect(missingOf({}, { configurations: [] })).resolves.toMatchObject({ missing: ['kubermaticEdition not installed', 'kubermaticVersion not installed'] });
+    await expect(missingOf({}, { configurations: [] })).resolves.toMatchObject({
+      missing: ['kubermaticEdition not installed', 'kubermaticVersion not installed'],
+    });
   });
 
   test.each<[string, string, InstallationOptions]>([
-    ['whose Secret may not be read', 'not permitted', { master: { forbidden: ['/api/v1/namespaces/kubermatic/secrets/kubeconfig-acme-eu-west'] } }],
-    ['whose kubeconfig is none', 'failed', { kubeconfigOf: (seed, config) => (seed === 'acme-eu-west' ? 'hello: [' : config) }],
-    ['that does not answer', 'failed', { kubeconfigOf: (seed, config) => (seed === 'acme-eu-west' ? { ...config, clusters: [{ name: 'c', cluster: { server: 'https://127.0.0.1:1' } }] } : config) }],
-    ['that does not know who asks', 'failed', { kubeconfigOf: (seed, config) => (seed === 'acme-eu-west' ? { ...config, users: [{ name: 'u', user: { token: 'wrong' } }] } : config) }],
+    [
+      'whose Secret may not be read',
+      'not permitted',
+      { master: { forbidden: ['/api/v1/namespaces/kubermatic/secrets/kubeconfig-acme-eu-west'] } },
+    ],
+    [
+      'whose kubeconfig is none',
+      'failed',
+      { kubeconfigOf: (seed, config) => (seed === 'acme-eu-west' ? 'hello: [' : config) },
+    ],
+    [
+      'that does not answer',
+      'failed',
+      {
+        kubeconfigOf: (seed, config) =>
+          seed === 'acme-eu-west'
+            ? { ...config, clusters: [{ name: 'c', cluster: { server: 'https://127.0.0.1:1' } }] }
+            : config,
+      },
+    ],
+    [
+      'that does not know who asks',
+      'failed',
+      {
+        kubeconfigOf: (seed, config) =>
+          seed === 'acme-eu-west' ? { ...config, users: [{ name: 'u', user: { token: 'wrong' } }] } : config,
+      },
+    ],
   ])('a seed %s: the clusters of the others are there', async (_name, reason, options) => {
     const { record, missing, log } = await missingOf(options);
 
     expect(missing).toStrictEqual([`clusters[] ${reason}`]);
     expect(record.seeds).toHaveLength(3);
-    expect(record.clusters.map(({ seedUuid }) => seedUuid)).toStrictEqual([record.seeds[2]?.uuid, record.seeds[2]?.uuid]);
+    expect(record.clusters.map(({ seedUuid }) => seedUuid)).toStrictEqual([
+      record.seeds[2]?.uuid,
+      record.seeds[2]?.uuid,
+    ]);
     expect(log.messages('warn')).toHaveLength(1);
   });
 
   test('a user cluster that cannot be reached: the machines of the others are there', async () => {
-    const { machineDeployments: { hb6z5r9lkf: _gone, ...others } } = await readSampleObjects();
+    const {
+      machineDeployments: { hb6z5r9lkf: _gone, ...others },
+    } = await readSampleObjects();
     const { record, missing } = await missingOf({}, { machineDeployments: others }, { machineDeployments: true });
 
     expect(missing).toStrictEqual(['machineDeployments[] not installed']);
@@ -199,11 +315,16 @@ describe('what is missing is recorded, and the rest goes on', () => {
 
   test('a server from nowhere, of everything: there is no record', async () => {
     const lists = Object.fromEntries(
-      ['namespaces/kubermatic/kubermaticconfigurations', 'seeds', 'clusters', 'projects', 'users', 'usersshkeys'].map((path) => [`${KUBERMATIC}/${path}`, undefined as never]),
+      ['namespaces/kubermatic/kubermaticconfigurations', 'seeds', 'clusters', 'projects', 'users', 'usersshkeys'].map(
+        (path) => [`${KUBERMATIC}/${path}`, undefined as never],
+      ),
     );
     const api = await start({ master: { lists } });
 
-    await expect(failureOf(gatherFrom(api))).resolves.toMatchObject({ kind: 'not-found', message: expect.stringContaining('404') as string });
+    await expect(failureOf(gatherFrom(api))).resolves.toMatchObject({
+      kind: 'not-found',
+      message: expect.stringContaining('404') as string,
+    });
   });
 
   test('the key of ids, without which there is no record', async () => {
@@ -216,28 +337,35 @@ describe('what is missing is recorded, and the rest goes on', () => {
 
 test('two seeds in one cluster do not double its clusters', async () => {
   const objects = await readSampleObjects();
-  const { record } = await gatherFrom(await start({}, { clusters: { ...objects.clusters, 'acme-lab': objects.clusters['acme-eu-west'] ?? [] } }));
+  const { record } = await gatherFrom(
+    await start({}, { clusters: { ...objects.clusters, 'acme-lab': objects.clusters['acme-eu-west'] ?? [] } }),
+  );
 
   expect(record.clusters).toHaveLength(4);
 });
 
 test('long lists are read in pages', async () => {
-  const users = Array.from({ length: 450 }, (_, index) => ({ metadata: { name: `user-${index}` }, spec: { admin: index === 449 } }));
+  const users = Array.from({ length: 450 }, (_, index) => ({
+    metadata: { name: `user-${index}` },
+    spec: { admin: index === 449 },
+  }));
   const { record } = await gatherFrom(await start({}, { users }));
 
   expect(record.users).toHaveLength(450);
   expect(record.users[449]?.isAdmin).toBe(true);
-  expect(installation?.master.asked.filter(({ target }) => target.includes('/users?')).map(({ target }) => target.split('?')[1])).toStrictEqual([
-    'limit=200',
-    'limit=200&continue=200',
-    'limit=200&continue=400',
-  ]);
+  expect(
+    installation?.master.asked
+      .filter(({ target }) => target.includes('/users?'))
+      .map(({ target }) => target.split('?')[1]),
+  ).toStrictEqual(['limit=200', 'limit=200&continue=200', 'limit=200&continue=400']);
 });
 
 test('of projects no more is asked for than their metadata', async () => {
   await gatherFrom(await start());
 
-  expect(installation?.master.asked.find(({ target }) => target.includes('/projects'))?.accept).toBe('application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1');
+  expect(installation?.master.asked.find(({ target }) => target.includes('/projects'))?.accept).toBe(
+    'application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1',
+  );
 });
 
 test('a record is JSON of the schema in both spellings', async () => {
@@ -247,5 +375,7 @@ test('a record is JSON of the schema in both spellings', async () => {
     expect(fromJson(RecordSchema, toJson(RecordSchema, record, { useProtoFieldName }))).toStrictEqual(record);
   }
   const released = toJson(RecordSchema, record, { useProtoFieldName: true }) as Record<string, JsonValue>;
-  expect(Object.keys(released)).toEqual(expect.arrayContaining(Object.keys((await sample('record-kubermatic-v2')) as object)));
+  expect(Object.keys(released)).toEqual(
+    expect.arrayContaining(Object.keys((await sample('record-kubermatic-v2')) as object)),
+  );
 });

@@ -1,8 +1,8 @@
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { expect, test } from 'vitest';
-import { readAgreedVersion, SCHEMA_VERSION_FILE } from '../../../src/volunteer/gather/agreed-version.ts';
 import { CURRENT_SCHEMA_VERSION } from '../../../src/report/schema-version.ts';
+import { readAgreedVersion, SCHEMA_VERSION_FILE } from '../../../src/volunteer/gather/agreed-version.ts';
 import { failureOf } from '../../support/failure.ts';
 import { withFiles } from '../../support/files.ts';
 
@@ -42,23 +42,33 @@ test('without a directory it is the newest', async () => {
   await expect(readAgreedVersion(undefined, undefined, { keep: true })).resolves.toBe(CURRENT_SCHEMA_VERSION);
 });
 
-test.each(['', 'two', '0', '2 3'])('a file that holds %j is an error that names it, and nothing is guessed', async (content) => {
-  await withFiles({ [SCHEMA_VERSION_FILE]: content }, async (dir) => {
-    const error = await failureOf(readAgreedVersion(undefined, dir, { keep: true }));
+test.each(['', 'two', '0', '2 3'])(
+  'a file that holds %j is an error that names it, and nothing is guessed',
+  async (content) => {
+    await withFiles({ [SCHEMA_VERSION_FILE]: content }, async (dir) => {
+      const error = await failureOf(readAgreedVersion(undefined, dir, { keep: true }));
 
-    expect(error).toMatchObject({ kind: 'invalid', field: '--schema-version' });
-    expect(error.message).toContain(`${path.join(dir, SCHEMA_VERSION_FILE)}: `);
-  });
-});
+      expect(error).toMatchObject({ kind: 'invalid', field: '--schema-version' });
+      expect(error.message).toContain(`${path.join(dir, SCHEMA_VERSION_FILE)}: `);
+    });
+  },
+);
 
 test('a directory that cannot be written is a warning', async () => {
   await withFiles({ file: '' }, async (dir) => {
     const warnings: string[] = [];
     const say = () => undefined;
-    const logger = { debug: say, info: say, error: say, warn: (_: object, message: string) => void warnings.push(message) };
+    const logger = {
+      debug: say,
+      info: say,
+      error: say,
+      warn: (_: object, message: string) => void warnings.push(message),
+    };
 
     // A file stands where the directory should be made.
-    await expect(readAgreedVersion(undefined, path.join(dir, 'file', 'spool'), { keep: true, logger })).resolves.toBe(CURRENT_SCHEMA_VERSION);
+    await expect(readAgreedVersion(undefined, path.join(dir, 'file', 'spool'), { keep: true, logger })).resolves.toBe(
+      CURRENT_SCHEMA_VERSION,
+    );
 
     expect(warnings).toStrictEqual([expect.stringContaining('cannot be kept')]);
   });

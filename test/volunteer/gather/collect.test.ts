@@ -1,18 +1,18 @@
 import { toJson } from '@bufbuild/protobuf';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { ReportSchema } from '../../../gen/spartakus/report/v1/report_pb.js';
-import { gatherReport } from '../../../src/volunteer/gather/gather.ts';
-import type { GatherConfig } from '../../../src/volunteer/gather/gather.ts';
 import { openKubeClient } from '../../../src/kubernetes/client.ts';
-import { createSummaries } from '../../../src/volunteer/gather/summaries.ts';
 import { parseOmissions } from '../../../src/report/omission.ts';
 import { COLLECTABLE } from '../../../src/report/selection.ts';
+import { gatherReport } from '../../../src/volunteer/gather/gather.ts';
+import type { GatherConfig } from '../../../src/volunteer/gather/gather.ts';
+import { createSummaries } from '../../../src/volunteer/gather/summaries.ts';
 import legacyReport from '../../fixtures/legacy/spartakus-volunteer-report.json' with { type: 'json' };
 import { failureOf } from '../../support/failure.ts';
 import { withFiles } from '../../support/files.ts';
+import { createJumpingClock } from '../../support/jumping-clock.ts';
 import { FIXTURE_PAGE_SIZE, METADATA_LIST, openServiceAccount, startKubeApi } from '../../support/kube-api.ts';
 import type { KubeApi, KubeApiOptions, ServiceAccount } from '../../support/kube-api.ts';
-import { createJumpingClock } from '../../support/jumping-clock.ts';
 
 const NOW = new Date('2026-11-21T00:26:49.000Z');
 const closers: (() => void | Promise<void>)[] = [];
@@ -36,7 +36,10 @@ async function start(options: KubeApiOptions = {}): Promise<KubeApi> {
 }
 
 async function open(api: KubeApi) {
-  const kube = await openKubeClient({}, { env: api.env, serviceAccountDir: account.dir, clock: createJumpingClock(NOW) });
+  const kube = await openKubeClient(
+    {},
+    { env: api.env, serviceAccountDir: account.dir, clock: createJumpingClock(NOW) },
+  );
   closers.push(() => kube.close());
   return kube;
 }
@@ -66,7 +69,8 @@ test('everything that can be collected is: how many namespaces, and histograms a
 
   const report = await gather(api, { collect: COLLECTABLE });
 
-  const histogram = (...buckets: [number, number][]) => buckets.map(([atLeast, namespaces]) => ({ atLeast, namespaces }));
+  const histogram = (...buckets: [number, number][]) =>
+    buckets.map(([atLeast, namespaces]) => ({ atLeast, namespaces }));
   expect(report).toMatchObject({ nodes: expect.objectContaining({ length: 6 }) as unknown });
   expect({ ...report, nodes: undefined }).toMatchObject({
     namespaces: 16,
@@ -78,7 +82,11 @@ test('everything that can be collected is: how many namespaces, and histograms a
       daemonsets: histogram([1, 6]),
       jobs: histogram([1, 4], [2, 4]),
     },
-    lifetimes: { namespacesSeconds: expect.any(Number) as number, podsSeconds: expect.any(Number) as number, servicesSeconds: expect.any(Number) as number },
+    lifetimes: {
+      namespacesSeconds: expect.any(Number) as number,
+      podsSeconds: expect.any(Number) as number,
+      servicesSeconds: expect.any(Number) as number,
+    },
   });
   const { namespacesSeconds, podsSeconds } = report['lifetimes'] as Record<string, number>;
   // Four namespaces of a cluster of 15 minutes, and twelve of 39 seconds; pods of 38 or 39 seconds.
@@ -138,7 +146,16 @@ test('with an older schema version, nothing that it does not have is asked for o
   const report = await gather(api, { collect: COLLECTABLE, schemaVersion: 1 });
 
   expect(paths(api)).toStrictEqual(['/version', '/api/v1/namespaces/kube-system', '/api/v1/nodes']);
-  expect(Object.keys(report)).toStrictEqual(['version', 'timestamp', 'clusterID', 'masterVersion', 'nodes', 'reportID', 'observedAt', 'sequence']);
+  expect(Object.keys(report)).toStrictEqual([
+    'version',
+    'timestamp',
+    'clusterID',
+    'masterVersion',
+    'nodes',
+    'reportID',
+    'observedAt',
+    'sequence',
+  ]);
 });
 
 test('a right that is not granted costs only what it is for, and the report says so', async () => {
@@ -151,7 +168,12 @@ test('a right that is not granted costs only what it is for, and the report says
     { what: 'workloads.jobs[]', reason: 'not permitted' },
     { what: 'lifetimes.podsSeconds', reason: 'not permitted' },
   ]);
-  expect(Object.keys(report['workloads'] as object)).toStrictEqual(['services', 'deployments', 'statefulsets', 'daemonsets']);
+  expect(Object.keys(report['workloads'] as object)).toStrictEqual([
+    'services',
+    'deployments',
+    'statefulsets',
+    'daemonsets',
+  ]);
   expect(Object.keys(report['lifetimes'] as object)).toStrictEqual(['namespacesSeconds', 'servicesSeconds']);
   expect(warnings.map(({ message }) => message)).toStrictEqual([
     expect.stringContaining('{apiGroups: [""], resources: [pods], verbs: [list]}'),
@@ -187,7 +209,9 @@ test('a program that stops makes no report of what is missing', async () => {
   const api = await start({ silent: ['/api/v1/namespaces'] });
   const kube = await open(api);
   const options = { kube, version: 'v2.0.0', now: NOW, random: new Uint8Array(16), sequence: 1 };
-  const failure = failureOf(gatherReport({ clusterId: 'c', collect: ['namespaces'], omit: parseOmissions('masterVersion') }, options));
+  const failure = failureOf(
+    gatherReport({ clusterId: 'c', collect: ['namespaces'], omit: parseOmissions('masterVersion') }, options),
+  );
   await api.firstRequest();
 
   kube.close();
@@ -197,20 +221,26 @@ test('a program that stops makes no report of what is missing', async () => {
 
 test('a bad extension, which used to cost the report, is logged by name, recorded without it, and costs nothing else', async () => {
   const api = await start();
-  await withFiles({ 'good.json': '{"a":"1"}', 'secret-project.json': 'not JSON', 'keys.json': '{"-bad":"1","b":"2"}' }, async (dir) => {
-    const report = await gather(api, { extensions: dir });
+  await withFiles(
+    { 'good.json': '{"a":"1"}', 'secret-project.json': 'not JSON', 'keys.json': '{"-bad":"1","b":"2"}' },
+    async (dir) => {
+      const report = await gather(api, { extensions: dir });
 
-    expect(report['extensions']).toStrictEqual([
-      { name: 'a', value: '1' },
-      { name: 'b', value: '2' },
-    ]);
-    expect(report['missing']).toStrictEqual([
-      { what: 'extensions[]', reason: 'not a qualified name' },
-      { what: 'extensions[]', reason: 'not a JSON object' },
-    ]);
-    expect(JSON.stringify(report)).not.toMatch(/secret-project|-bad/);
-    expect(warnings.map(({ message }) => message)).toStrictEqual([expect.stringContaining('"-bad"'), expect.stringContaining('secret-project.json')]);
-  });
+      expect(report['extensions']).toStrictEqual([
+        { name: 'a', value: '1' },
+        { name: 'b', value: '2' },
+      ]);
+      expect(report['missing']).toStrictEqual([
+        { what: 'extensions[]', reason: 'not a qualified name' },
+        { what: 'extensions[]', reason: 'not a JSON object' },
+      ]);
+      expect(JSON.stringify(report)).not.toMatch(/secret-project|-bad/);
+      expect(warnings.map(({ message }) => message)).toStrictEqual([
+        expect.stringContaining('"-bad"'),
+        expect.stringContaining('secret-project.json'),
+      ]);
+    },
+  );
 });
 
 test('with --node-id md5, node ids are those that the original sent, and no key is read', async () => {
@@ -234,20 +264,26 @@ test('with a key file, the uid of kube-system is not read', async () => {
 });
 
 test('the complaint "a new cluster id at every restart": one that is asked for is a UUID, the same at every start', async () => {
-  const [first, second] = [await gather(await start(), { clusterId: 'auto' }), await gather(await start(), { clusterId: 'auto', nodeId: 'md5' })];
+  const [first, second] = [
+    await gather(await start(), { clusterId: 'auto' }),
+    await gather(await start(), { clusterId: 'auto', nodeId: 'md5' }),
+  ];
 
   expect(first['clusterID']).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-8[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/);
   expect(second['clusterID']).toBe(first['clusterID']);
 });
 
-test.each([{}, { clusterId: 'auto', nodeId: 'md5' as const }])('without a key there is a clear error and no weak id: %j', async (config) => {
-  const api = await start({ forbidden: ['/api/v1/namespaces/kube-system'] });
+test.each([{}, { clusterId: 'auto', nodeId: 'md5' as const }])(
+  'without a key there is a clear error and no weak id: %j',
+  async (config) => {
+    const api = await start({ forbidden: ['/api/v1/namespaces/kube-system'] });
 
-  const error = await failureOf(gather(api, config));
+    const error = await failureOf(gather(api, config));
 
-  expect(error.kind).toBe('forbidden');
-  expect(error.message).toMatch(/Grant the rule .*kube-system.*--id-key-file/);
-});
+    expect(error.kind).toBe('forbidden');
+    expect(error.message).toMatch(/Grant the rule .*kube-system.*--id-key-file/);
+  },
+);
 
 test('a list of metadata is read in pages', async () => {
   const api = await start({ pagedPods: [2, 1] });
@@ -255,5 +291,10 @@ test('a list of metadata is read in pages', async () => {
   const { count, countByNamespace } = await createSummaries(await open(api), NOW, 2)('pods');
 
   expect(count).toBe(3);
-  expect(countByNamespace).toStrictEqual(new Map([['team-01', 1], ['team-02', 2]]));
+  expect(countByNamespace).toStrictEqual(
+    new Map([
+      ['team-01', 1],
+      ['team-02', 2],
+    ]),
+  );
 });

@@ -27,7 +27,15 @@ test('a text is taken as it is, and any other value as compact JSON', async () =
 });
 
 test('a directory is all its files and those of its sub-directories in the order of their names, without what begins with a dot', async () => {
-  const files = { 'b/c.json': '{"b/c":"2"}', 'b/a.json': '{"b/a":"1"}', 'c.json': '{"c":"3"}', a: '{"a":"0"}', '.hidden': 'not JSON', '.git/x': '[]', empty: '\n' };
+  const files = {
+    'b/c.json': '{"b/c":"2"}',
+    'b/a.json': '{"b/a":"1"}',
+    'c.json': '{"c":"3"}',
+    a: '{"a":"0"}',
+    '.hidden': 'not JSON',
+    '.git/x': '[]',
+    empty: '\n',
+  };
   await withFiles(files, async (dir) => {
     await expect(read(dir)).resolves.toStrictEqual([
       { name: 'a', value: '0' },
@@ -103,7 +111,12 @@ test.each([
 
     expect(extensions.map(({ name }) => name)).toStrictEqual(['before', 'behind']);
     expect(problems).toStrictEqual([
-      { reason: 'not a qualified name', message: expect.stringContaining(`--extensions ${path.join(dir, 'e')}: the key ${JSON.stringify(key)} ${problem}`) as string },
+      {
+        reason: 'not a qualified name',
+        message: expect.stringContaining(
+          `--extensions ${path.join(dir, 'e')}: the key ${JSON.stringify(key)} ${problem}`,
+        ) as string,
+      },
     ]);
     expect(problems[0]?.message).not.toContain('hunter2');
   });
@@ -116,16 +129,19 @@ const BROKEN_FILES = [
   ['null', 'null', 'is not a JSON object'],
 ] as const;
 
-test.each(BROKEN_FILES)('%s is a problem by its name, its content is not repeated, and it costs no other file', async (_, content, problem) => {
-  await withFiles({ a: '{"a":"1"}', e: content, f: '{"f":"2"}' }, async (dir) => {
-    const { extensions, problems } = await readExtensions(dir);
+test.each(BROKEN_FILES)(
+  '%s is a problem by its name, its content is not repeated, and it costs no other file',
+  async (_, content, problem) => {
+    await withFiles({ a: '{"a":"1"}', e: content, f: '{"f":"2"}' }, async (dir) => {
+      const { extensions, problems } = await readExtensions(dir);
 
-    expect(extensions.map(({ name }) => name)).toStrictEqual(['a', 'f']);
-    expect(problems.map(({ reason }) => reason)).toStrictEqual(['not a JSON object']);
-    expect(problems[0]?.message).toContain(`--extensions ${path.join(dir, 'e')}: ${problem}`);
-    expect(problems[0]?.message).not.toContain('hunter2');
-  });
-});
+      expect(extensions.map(({ name }) => name)).toStrictEqual(['a', 'f']);
+      expect(problems.map(({ reason }) => reason)).toStrictEqual(['not a JSON object']);
+      expect(problems[0]?.message).toContain(`--extensions ${path.join(dir, 'e')}: ${problem}`);
+      expect(problems[0]?.message).not.toContain('hunter2');
+    });
+  },
+);
 
 test.each(BROKEN_FILES)('%s as all there is is refused at the start', async (_, content, problem) => {
   await withFiles({ e: content }, async (dir) => {
@@ -150,7 +166,12 @@ test('a link that leads nowhere is a problem, and costs no other file', async ()
     const { extensions, problems } = await readExtensions(dir);
 
     expect(extensions).toHaveLength(1);
-    expect(problems).toStrictEqual([{ reason: 'unreadable file', message: expect.stringContaining(`${path.join(dir, 'b')}: cannot be read: ENOENT`) as string }]);
+    expect(problems).toStrictEqual([
+      {
+        reason: 'unreadable file',
+        message: expect.stringContaining(`${path.join(dir, 'b')}: cannot be read: ENOENT`) as string,
+      },
+    ]);
   });
 });
 

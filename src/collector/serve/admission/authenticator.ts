@@ -1,7 +1,6 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
-
-import { SpartakusError } from '../../../runtime/errors.ts';
 import type { Clock } from '../../../runtime/clock.ts';
+import { SpartakusError } from '../../../runtime/errors.ts';
 import type { Logger } from '../../../runtime/logger.ts';
 import { type NamedFile, watchFiles, wrongFile } from '../../../runtime/reload-files.ts';
 
@@ -33,8 +32,14 @@ const TOKEN = /^[\x21-\x7e]{1,8192}$/;
  */
 export async function openTokenGate(named: NamedFile, { clock, logger, stop }: TokenGateOptions): Promise<Gate> {
   // Made once, and thrown to everybody: under a flood, even the making of an error counts.
-  const missing = new SpartakusError('unauthenticated', 'a bearer token is needed: send it in the header Authorization, as "Bearer …"');
-  const unknown = new SpartakusError('unauthenticated', 'the bearer token is unknown here: ask whoever runs this collector for one');
+  const missing = new SpartakusError(
+    'unauthenticated',
+    'a bearer token is needed: send it in the header Authorization, as "Bearer …"',
+  );
+  const unknown = new SpartakusError(
+    'unauthenticated',
+    'the bearer token is unknown here: ask whoever runs this collector for one',
+  );
   let hashes: readonly Buffer[] = [];
   const use = ([content = Buffer.alloc(0)]: readonly Buffer[]): void => {
     hashes = readTokens(named, content).map(hashOf);
@@ -55,7 +60,8 @@ function readTokens(named: NamedFile, content: Buffer): readonly string[] {
   for (const [index, line] of content.toString('latin1').split('\n').entries()) {
     const text = line.trim();
     if (text === '' || text.startsWith('#')) continue;
-    if (!TOKEN.test(text)) throw wrongFile(named, `line ${index + 1} is no token of printable characters without spaces`);
+    if (!TOKEN.test(text))
+      throw wrongFile(named, `line ${index + 1} is no token of printable characters without spaces`);
     tokens.push(text);
   }
   if (tokens.length === 0) throw wrongFile(named, 'holds no token');

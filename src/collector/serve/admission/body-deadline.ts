@@ -17,7 +17,12 @@ const RETRY_AFTER_MS = 1_000;
 export function startBodyDeadline(ms: number, onLate: (error: SpartakusError) => void): BodyDeadline {
   let waiting = true;
   const timer = setTimeout(() => {
-    if (waiting) onLate(new SpartakusError('unavailable', `the body did not come within ${ms} ms: send it again`, { retryAfterMs: RETRY_AFTER_MS }));
+    if (waiting)
+      onLate(
+        new SpartakusError('unavailable', `the body did not come within ${ms} ms: send it again`, {
+          retryAfterMs: RETRY_AFTER_MS,
+        }),
+      );
     else timer.refresh();
   }, ms);
   return {

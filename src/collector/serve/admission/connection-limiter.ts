@@ -15,13 +15,17 @@ export interface ConnectionGateOptions {
   readonly maxConnectionsPerAddress: number;
 }
 
-export function createConnectionGate({ maxConnections, maxConnectionsPerAddress }: ConnectionGateOptions): ConnectionGate {
+export function createConnectionGate({
+  maxConnections,
+  maxConnectionsPerAddress,
+}: ConnectionGateOptions): ConnectionGate {
   let open = 0;
   const openBySource = new Map<string, number>();
   return {
     enter(source) {
       const ofSource = source === undefined ? 0 : (openBySource.get(source) ?? 0);
-      if (open >= maxConnections || (maxConnectionsPerAddress > 0 && ofSource >= maxConnectionsPerAddress)) return undefined;
+      if (open >= maxConnections || (maxConnectionsPerAddress > 0 && ofSource >= maxConnectionsPerAddress))
+        return undefined;
       open += 1;
       if (source !== undefined) openBySource.set(source, ofSource + 1);
       return () => {

@@ -67,14 +67,19 @@ export function createJsonBounds(): JsonBounds {
           values += 1;
           const count = (counts[depth] ?? 0) + 1;
           counts[depth] = count;
-          if (count >= MAX_KEYS && isObject[depth] === 1) throw new SpartakusError('invalid', `the JSON has an object of more than ${MAX_KEYS} keys`);
+          if (count >= MAX_KEYS && isObject[depth] === 1)
+            throw new SpartakusError('invalid', `the JSON has an object of more than ${MAX_KEYS} keys`);
         }
       }
       seenBytes += bytes.length;
       if (containers > Math.min(MAX_CONTAINERS, FREE_CONTAINERS + seenBytes / MIN_BYTES_EACH)) {
-        throw new SpartakusError('invalid', `the JSON has ${containers} objects and lists in ${seenBytes} bytes: no report has so many`);
+        throw new SpartakusError(
+          'invalid',
+          `the JSON has ${containers} objects and lists in ${seenBytes} bytes: no report has so many`,
+        );
       }
-      if (values > MAX_VALUES) throw new SpartakusError('invalid', `the JSON has more than ${MAX_VALUES} values: no report has so many`);
+      if (values > MAX_VALUES)
+        throw new SpartakusError('invalid', `the JSON has more than ${MAX_VALUES} values: no report has so many`);
     },
   };
 }

@@ -41,7 +41,9 @@ export function createBodyBudget(maxBytes: number): BodyBudget {
         take(bytes) {
           if (ended) return;
           if (takenBytes + bytes > maxBytes) {
-            throw new SpartakusError('overloaded', 'too many bodies are being read: send it again later', { retryAfterMs: RETRY_AFTER_MS });
+            throw new SpartakusError('overloaded', 'too many bodies are being read: send it again later', {
+              retryAfterMs: RETRY_AFTER_MS,
+            });
           }
           heldBytes += bytes;
           takenBytes += bytes;

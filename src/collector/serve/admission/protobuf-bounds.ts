@@ -1,6 +1,5 @@
 import { type DescField, type DescMessage, ScalarType } from '@bufbuild/protobuf';
 import { BinaryReader } from '@bufbuild/protobuf/wire';
-
 import { SpartakusError } from '../../../runtime/errors.ts';
 
 /** What is shorter cannot become much. */
@@ -52,11 +51,17 @@ export function checkProtobufBounds(schema: DescMessage, bytes: Uint8Array): voi
       const wireType: number = type;
       const field = fields.get(number);
       if (wireType === START_GROUP || wireType === END_GROUP || field?.wireTypes.includes(wireType) === false) {
-        throw new SpartakusError('invalid', `the message has a field of the wire type ${wireType} where that cannot be`);
+        throw new SpartakusError(
+          'invalid',
+          `the message has a field of the wire type ${wireType} where that cannot be`,
+        );
       }
       if (field === undefined || field.isCounted) count += 1;
       if (count > most) {
-        throw new SpartakusError('invalid', `the message has more than ${Math.floor(most)} parts in ${bytes.length} bytes: no report has so many`);
+        throw new SpartakusError(
+          'invalid',
+          `the message has more than ${Math.floor(most)} parts in ${bytes.length} bytes: no report has so many`,
+        );
       }
       if (field?.message === undefined) {
         reader.skip(type, number);

@@ -1,7 +1,6 @@
 import { createHmac } from 'node:crypto';
 import type { IncomingHttpHeaders } from 'node:http';
 import { BlockList, isIP, isIPv4 } from 'node:net';
-
 import { SpartakusError } from '../../../runtime/errors.ts';
 
 /** What of a client's address stands in the database: nothing, a keyed hash, or the address. An address is personal data. */
@@ -57,12 +56,17 @@ export function createPeerFinder({ record, trustedProxies, randomBytes }: PeerOp
     if (!isTrusted(nearest)) return { receivedFrom: nameOf(nearest, remotePort), source: sourceOf(nearest) };
     const forwarded = forwardedAddress([headers['x-forwarded-for'] ?? ''].flat().join(','), isTrusted);
     if (forwarded === undefined) return { receivedFrom: nameOf(nearest, remotePort) };
-    return { receivedFrom: nameOf(forwarded, undefined), source: isTrusted(forwarded) ? undefined : sourceOf(forwarded) };
+    return {
+      receivedFrom: nameOf(forwarded, undefined),
+      source: isTrusted(forwarded) ? undefined : sourceOf(forwarded),
+    };
   };
 }
 
 /** The source of a connection by its address alone; undefined where it is a trusted proxy's, or has gone already. */
-export function createSourceFinder(trustedProxies: readonly string[]): (remoteAddress: string | undefined) => string | undefined {
+export function createSourceFinder(
+  trustedProxies: readonly string[],
+): (remoteAddress: string | undefined) => string | undefined {
   const isTrusted = createNetworks(trustedProxies);
   return (remoteAddress) => {
     const address = plainAddress(remoteAddress ?? '');
@@ -98,7 +102,8 @@ function forwardedAddress(list: string, isTrusted: (address: string) => boolean)
 
 /** An IP address without brackets, port, zone, or IPv4 in IPv6's clothes; undefined for anything else. */
 function plainAddress(text: string): string | undefined {
-  const bare = /^\[([^\]]+)\](?::\d+)?$/.exec(text)?.[1] ?? (/^[\d.]+:\d+$/.test(text) ? text.slice(0, text.indexOf(':')) : text);
+  const bare =
+    /^\[([^\]]+)\](?::\d+)?$/.exec(text)?.[1] ?? (/^[\d.]+:\d+$/.test(text) ? text.slice(0, text.indexOf(':')) : text);
   const address = bare.replace(/%.*$/, '').replace(/^::ffff:(?=\d+\.)/i, '');
   return isIP(address) === 0 ? undefined : address.toLowerCase();
 }
@@ -109,8 +114,16 @@ function createNetworks(networks: readonly string[]): (address: string) => boole
     const [address = '', prefix, ...rest] = network.split('/');
     const family = isIP(address) === 4 ? 'ipv4' : 'ipv6';
     const bits = prefix === undefined ? (family === 'ipv4' ? 32 : 128) : Number(prefix);
-    if (isIP(address) === 0 || rest.length > 0 || !/^\d+$/.test(prefix ?? '0') || bits > (family === 'ipv4' ? 32 : 128)) {
-      throw new SpartakusError('invalid', `--trusted-proxies ${JSON.stringify(network)} is no address or network: use one like 10.0.0.0/8`);
+    if (
+      isIP(address) === 0 ||
+      rest.length > 0 ||
+      !/^\d+$/.test(prefix ?? '0') ||
+      bits > (family === 'ipv4' ? 32 : 128)
+    ) {
+      throw new SpartakusError(
+        'invalid',
+        `--trusted-proxies ${JSON.stringify(network)} is no address or network: use one like 10.0.0.0/8`,
+      );
     }
     list.addSubnet(address, bits, family);
   }

@@ -1,17 +1,16 @@
 import type { IncomingHttpHeaders } from 'node:http';
-
-import { messageOf, SpartakusError } from '../../../runtime/errors.ts';
-import { isLoopback } from '../../../runtime/loopback.ts';
 import type { Clock } from '../../../runtime/clock.ts';
+import { messageOf, SpartakusError } from '../../../runtime/errors.ts';
 import type { Logger } from '../../../runtime/logger.ts';
+import { isLoopback } from '../../../runtime/loopback.ts';
+import { type Gate, openTokenGate } from '../admission/authenticator.ts';
+import type { Limits } from '../admission/limits.ts';
 import { createBodyBudget } from '../admission/memory-limiter.ts';
 import { createHttpHandler, type HttpRoute } from '../http/http.ts';
-import type { Limits } from '../admission/limits.ts';
 import { openListener } from '../listener.ts';
+import { openTls, type TlsConfig } from '../tls.ts';
 import type { Metrics } from './metrics.ts';
 import type { OnRefusal } from './rejections.ts';
-import { openTls, type TlsConfig } from '../tls.ts';
-import { type Gate, openTokenGate } from '../admission/authenticator.ts';
 
 /** Where the console listens. */
 export interface ListenAddress {
@@ -80,7 +79,12 @@ export function findConsoleProblem({ listen, tokenFile, isPublic }: ConsoleConfi
 function consoleRoutes({ metrics }: ConsoleOptions): readonly ConsoleRoute[] {
   return [
     { method: 'GET', path: '/healthz', access: 'anyone', handle: () => ({ status: 200 }) },
-    { method: 'GET', path: '/metrics', access: 'operator', handle: async () => ({ status: 200, ...(await metrics.render()) }) },
+    {
+      method: 'GET',
+      path: '/metrics',
+      access: 'operator',
+      handle: async () => ({ status: 200, ...(await metrics.render()) }),
+    },
   ];
 }
 
@@ -97,9 +101,12 @@ export async function openConsole(config: ConsoleConfig, options: ConsoleOptions
   const problem = findConsoleProblem(config);
   if (problem !== undefined) throw new SpartakusError('invalid', problem, { field: '--console-listen' });
   const watch = { clock, logger, quietLogger, stop };
-  const gate = tokenFile === undefined ? undefined : await openTokenGate({ flag: '--console-token-file', file: tokenFile }, watch);
+  const gate =
+    tokenFile === undefined ? undefined : await openTokenGate({ flag: '--console-token-file', file: tokenFile }, watch);
   const withTls = options.tls !== undefined && !isLocal(listen);
-  const tls = withTls ? await openTls({ certFile: options.tls.certFile, keyFile: options.tls.keyFile }, watch) : undefined;
+  const tls = withTls
+    ? await openTls({ certFile: options.tls.certFile, keyFile: options.tls.keyFile }, watch)
+    : undefined;
   const guard = createConsoleGuard(config, gate);
   const routes = consoleRoutes(options).map((route): HttpRoute => ({
     ...route,
@@ -108,7 +115,11 @@ export async function openConsole(config: ConsoleConfig, options: ConsoleOptions
       return route.handle(request);
     },
   }));
-  const answer = createHttpHandler(routes, { budget: createBodyBudget(MAX_BODY_BYTES), bodyTimeoutMs: limits.bodyTimeoutMs, onRefusal });
+  const answer = createHttpHandler(routes, {
+    budget: createBodyBudget(MAX_BODY_BYTES),
+    bodyTimeoutMs: limits.bodyTimeoutMs,
+    onRefusal,
+  });
   const listener = await openListener({
     port: listen.port,
     ...(listen.host === undefined ? {} : { host: listen.host }),
@@ -125,7 +136,8 @@ export async function openConsole(config: ConsoleConfig, options: ConsoleOptions
       { cause: error },
     );
   });
-  const host = listen.host === undefined || listen.host === '0.0.0.0' || listen.host === '::' ? '127.0.0.1' : listen.host;
+  const host =
+    listen.host === undefined || listen.host === '0.0.0.0' || listen.host === '::' ? '127.0.0.1' : listen.host;
   return {
     url: `${withTls ? 'https' : 'http'}://${shown({ host, port: listener.address.port })}`,
     close: () => listener.close(CLOSE_GRACE_MS),
@@ -141,22 +153,34 @@ export type ConsoleGuard = (access: ConsoleAccess, headers: IncomingHttpHeaders)
  *
  * @param gate asks for a token; absent where there is none
  */
-export function createConsoleGuard({ listen, isPublic }: Pick<ConsoleConfig, 'listen' | 'isPublic'>, gate: Gate | undefined): ConsoleGuard {
+export function createConsoleGuard(
+  { listen, isPublic }: Pick<ConsoleConfig, 'listen' | 'isPublic'>,
+  gate: Gate | undefined,
+): ConsoleGuard {
   const local = isLocal(listen);
   return (access, headers) => {
     if (gate === undefined && local && !isLoopback(hostOf(headers))) {
-      throw new SpartakusError('forbidden', 'the host that is asked for is not this machine: use http://127.0.0.1, or start the collector with --console-token-file');
+      throw new SpartakusError(
+        'forbidden',
+        'the host that is asked for is not this machine: use http://127.0.0.1, or start the collector with --console-token-file',
+      );
     }
     if (access === 'anyone' || (access === 'public' && isPublic)) return;
     if (gate !== undefined) gate(headers);
-    else if (!local) throw new SpartakusError('forbidden', 'this is for operators: start the collector with --console-token-file');
+    else if (!local)
+      throw new SpartakusError('forbidden', 'this is for operators: start the collector with --console-token-file');
   };
 }
 
 /** The host that a request asks for, without port and brackets; empty where it says none. */
 function hostOf(headers: IncomingHttpHeaders): string {
   const authority = [headers[':authority'] ?? headers.host ?? ''].flat().join(',').toLowerCase();
-  return /^(?:\[([^\]]+)\]|([^:[\]]+))(?::\d+)?$/.exec(authority)?.slice(1).find((host) => host !== undefined) ?? '';
+  return (
+    /^(?:\[([^\]]+)\]|([^:[\]]+))(?::\d+)?$/
+      .exec(authority)
+      ?.slice(1)
+      .find((host) => host !== undefined) ?? ''
+  );
 }
 
 function isLocal({ host }: ListenAddress): boolean {

@@ -1,7 +1,6 @@
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from '@prometheus-io/client';
-
-import { type Dialect, type IngestHooks, PROTOCOLS, type Protocol } from '../../ingest/hooks.ts';
 import type { ErrorKind } from '../../../runtime/errors.ts';
+import { type Dialect, type IngestHooks, PROTOCOLS, type Protocol } from '../../ingest/hooks.ts';
 import type { ConnectionStats } from '../connection-counts.ts';
 
 export interface MetricsOptions {
@@ -69,7 +68,11 @@ export function createMetrics({ version, pending, connections, isDatabaseThere }
    * A counter by labels, whose values are given in one text, with a space in between. At an event nothing but a map is touched: the
    * library takes ten times as long, which would be a tenth of what a report in a stream takes.
    */
-  const tally = (name: string, help: string, labelNames: readonly string[]): ((values: string, by?: number) => void) => {
+  const tally = (
+    name: string,
+    help: string,
+    labelNames: readonly string[],
+  ): ((values: string, by?: number) => void) => {
     const counts = new Map<string, number>();
     void new Counter({
       name: PREFIX + name,
@@ -93,19 +96,47 @@ export function createMetrics({ version, pending, connections, isDatabaseThere }
   );
   // A rate can be told of a series only that was there before.
   for (const protocol of PROTOCOLS) {
-    for (const dialect of DIALECTS[protocol]) for (const outcome of ['stored', 'duplicate']) countReport(`${protocol} ${dialect} ${outcome}`, 0);
+    for (const dialect of DIALECTS[protocol])
+      for (const outcome of ['stored', 'duplicate']) countReport(`${protocol} ${dialect} ${outcome}`, 0);
   }
-  const countRefusal = tally('refusals_total', 'Requests, and reports of streams, that were answered no, by protocol and reason.', ['protocol', 'reason']);
-  const batchReports = new Histogram({ name: `${PREFIX}batch_reports`, help: 'How many reports a write held.', buckets: BATCH_REPORTS, registers });
-  const batchBytes = new Histogram({ name: `${PREFIX}batch_bytes`, help: 'About how large a write was in the database.', buckets: BATCH_BYTES, registers });
-  const commitSeconds = new Histogram({ name: `${PREFIX}commit_seconds`, help: 'How long a write took until it was durable, or had failed.', buckets: COMMIT_SECONDS, registers });
+  const countRefusal = tally(
+    'refusals_total',
+    'Requests, and reports of streams, that were answered no, by protocol and reason.',
+    ['protocol', 'reason'],
+  );
+  const batchReports = new Histogram({
+    name: `${PREFIX}batch_reports`,
+    help: 'How many reports a write held.',
+    buckets: BATCH_REPORTS,
+    registers,
+  });
+  const batchBytes = new Histogram({
+    name: `${PREFIX}batch_bytes`,
+    help: 'About how large a write was in the database.',
+    buckets: BATCH_BYTES,
+    registers,
+  });
+  const commitSeconds = new Histogram({
+    name: `${PREFIX}commit_seconds`,
+    help: 'How long a write took until it was durable, or had failed.',
+    buckets: COMMIT_SECONDS,
+    registers,
+  });
 
   gauge('pending_reports', 'Reports that wait for the database or are being written.', () => pending().items);
   gauge('pending_bytes', 'The same in bytes, about as the database has them.', () => pending().bytes);
   gauge('database_up', 'Whether the database is there: 1 or 0.', () => (isDatabaseThere() ? 1 : 0));
   counted('connections_opened_total', 'Connections that were opened.', () => connections().opened);
-  counted('connections_refused_total', 'Connections that were refused because there were too many.', () => connections().refused);
-  counted('received_bytes_total', 'Bytes that came over connections, TLS and framing included.', () => connections().receivedBytes);
+  counted(
+    'connections_refused_total',
+    'Connections that were refused because there were too many.',
+    () => connections().refused,
+  );
+  counted(
+    'received_bytes_total',
+    'Bytes that came over connections, TLS and framing included.',
+    () => connections().receivedBytes,
+  );
   void new Gauge({
     name: `${PREFIX}connections`,
     help: 'Connections that are open, by version of HTTP; "new" are those that have not said it yet.',
@@ -115,7 +146,12 @@ export function createMetrics({ version, pending, connections, isDatabaseThere }
       for (const [kind, count] of Object.entries(connections().open)) this.set({ kind }, count);
     },
   });
-  new Gauge({ name: `${PREFIX}build_info`, help: 'The version of the program; always 1.', labelNames: ['version'] as const, registers }).set({ version }, 1);
+  new Gauge({
+    name: `${PREFIX}build_info`,
+    help: 'The version of the program; always 1.',
+    labelNames: ['version'] as const,
+    registers,
+  }).set({ version }, 1);
 
   return {
     ingestHooks: {

@@ -36,7 +36,11 @@ export function createQuietLogger({ logger, clock, verbose, stop }: QuietLoggerO
     counts = new Map();
     lastLineMs = clock.now().getTime();
     if (more === 0) logger[level](fields, message);
-    else logger[level]({ ...fields, inTheLastSecond: leftOut }, `${message}, and ${more.toLocaleString('en')} more in the last second`);
+    else
+      logger[level](
+        { ...fields, inTheLastSecond: leftOut },
+        `${message}, and ${more.toLocaleString('en')} more in the last second`,
+      );
   };
 
   const write = (level: Level, fields: object, message: string): void => {

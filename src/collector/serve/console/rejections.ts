@@ -1,8 +1,7 @@
 import { Code, ConnectError } from '@connectrpc/connect';
-
-import type { Protocol } from '../../ingest/hooks.ts';
 import { type ErrorKind, messageOf, SpartakusError } from '../../../runtime/errors.ts';
 import type { Logger } from '../../../runtime/logger.ts';
+import type { Protocol } from '../../ingest/hooks.ts';
 
 /** Told of each answer that is a no: over which protocol, and what was thrown. */
 export type OnRefusal = (protocol: Protocol, thrown: unknown) => void;

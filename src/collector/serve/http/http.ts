@@ -1,18 +1,16 @@
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http';
 import type { Http2ServerRequest, Http2ServerResponse } from 'node:http2';
-
 import type { JsonValue } from '@bufbuild/protobuf';
-
+import { parseJson } from '../../../report/go-json.ts';
+import { SpartakusError } from '../../../runtime/errors.ts';
 import type { Dialect } from '../../ingest/hooks.ts';
 import type { Ingest } from '../../ingest/ingest.ts';
 import { isCoreosReport, readCoreosReport } from '../../legacy/coreos.ts';
-import { parseJson } from '../../../report/go-json.ts';
 import { isKubermaticReport, type KubermaticSubmission, readKubermaticReport } from '../../legacy/kubermatic.ts';
 import { readSpartakusReport } from '../../legacy/spartakus.ts';
-import { SpartakusError } from '../../../runtime/errors.ts';
+import { startBodyDeadline } from '../admission/body-deadline.ts';
 import { createJsonBounds } from '../admission/json-bounds.ts';
 import type { BodyBudget, BodyShare } from '../admission/memory-limiter.ts';
-import { startBodyDeadline } from '../admission/body-deadline.ts';
 import type { Peer } from '../admission/request-origin.ts';
 import type { OnRefusal } from '../console/rejections.ts';
 import { challengeOf, STATUS } from '../error-status.ts';
@@ -72,7 +70,14 @@ type Submission = Pick<KubermaticSubmission, 'reports'> & Partial<KubermaticSubm
  * A body whose every report is stored is answered 204 without a body, and nothing else: old volunteers take anything else for a
  * failure. No dialect asks for a cluster id.
  */
-export function createHttpRoutes({ ingest, admit, version, maxJsonBytes, keepCountry, isReady }: HttpRouteOptions): readonly HttpRoute[] {
+export function createHttpRoutes({
+  ingest,
+  admit,
+  version,
+  maxJsonBytes,
+  keepCountry,
+  isReady,
+}: HttpRouteOptions): readonly HttpRoute[] {
   const post = (path: string, read: (json: JsonValue) => Submission): HttpRoute => ({
     method: 'POST',
     path,
@@ -90,9 +95,15 @@ export function createHttpRoutes({ ingest, admit, version, maxJsonBytes, keepCou
       return { status: 204 };
     },
   });
-  const readSpartakus = (json: JsonValue): Submission => ({ dialect: 'spartakus', reports: [readSpartakusReport(json)] });
+  const readSpartakus = (json: JsonValue): Submission => ({
+    dialect: 'spartakus',
+    reports: [readSpartakusReport(json)],
+  });
   const readCoreos = (json: JsonValue): Submission => ({ dialect: 'coreos', reports: [readCoreosReport(json)] });
-  const readKubermatic = (json: JsonValue): Submission => ({ dialect: 'kubermatic', ...readKubermaticReport(json, { keepCountry }) });
+  const readKubermatic = (json: JsonValue): Submission => ({
+    dialect: 'kubermatic',
+    ...readKubermaticReport(json, { keepCountry }),
+  });
   return [
     post('/api/v1', (json) => {
       if (isCoreosReport(json)) return readCoreos(json);
@@ -108,10 +119,16 @@ export function createHttpRoutes({ ingest, admit, version, maxJsonBytes, keepCou
       path: '/readyz',
       handle() {
         if (isReady()) return { status: 200 };
-        throw new SpartakusError('unavailable', 'the database is away, or the collector is stopping', { retryAfterMs: 5_000 });
+        throw new SpartakusError('unavailable', 'the database is away, or the collector is stopping', {
+          retryAfterMs: 5_000,
+        });
       },
     },
-    { method: 'GET', path: '/version', handle: () => ({ status: 200, contentType: 'text/plain; charset=utf-8', body: version }) },
+    {
+      method: 'GET',
+      path: '/version',
+      handle: () => ({ status: 200, contentType: 'text/plain; charset=utf-8', body: version }),
+    },
   ];
 }
 
@@ -126,7 +143,10 @@ function requireJson(headers: IncomingHttpHeaders): void {
   }
   const encoding = headers['content-encoding'];
   if (encoding !== undefined && encoding.toLowerCase() !== 'identity') {
-    throw new SpartakusError('unsupported-media-type', `the content encoding is ${JSON.stringify(encoding)}: send the JSON as it is`);
+    throw new SpartakusError(
+      'unsupported-media-type',
+      `the content encoding is ${JSON.stringify(encoding)}: send the JSON as it is`,
+    );
   }
 }
 
@@ -141,16 +161,27 @@ export interface HttpHandlerOptions {
 export type HttpHandler = (req: ServerRequest, res: ServerReply, peer: Peer) => void;
 
 /** Answers requests by the table: 404 for an unknown path, 405 with Allow for an unknown method, HEAD as GET without a body. */
-export function createHttpHandler(routes: readonly HttpRoute[], { budget, bodyTimeoutMs, onRefusal }: HttpHandlerOptions): HttpHandler {
+export function createHttpHandler(
+  routes: readonly HttpRoute[],
+  { budget, bodyTimeoutMs, onRefusal }: HttpHandlerOptions,
+): HttpHandler {
   return (req, res, peer) => {
     const share = budget.open();
     res.once('close', () => share.end());
-    const read: HttpRequest['readBody'] = (maxBytes, look) => readBody(req, { maxBytes, look, share, timeoutMs: bodyTimeoutMs });
-    void answer(routes, req, { headers: req.headers, peer, readBody: read }, onRefusal).then((response) => send(req, res, response));
+    const read: HttpRequest['readBody'] = (maxBytes, look) =>
+      readBody(req, { maxBytes, look, share, timeoutMs: bodyTimeoutMs });
+    void answer(routes, req, { headers: req.headers, peer, readBody: read }, onRefusal).then((response) =>
+      send(req, res, response),
+    );
   };
 }
 
-async function answer(routes: readonly HttpRoute[], req: ServerRequest, request: HttpRequest, onRefusal: OnRefusal): Promise<HttpResponse> {
+async function answer(
+  routes: readonly HttpRoute[],
+  req: ServerRequest,
+  request: HttpRequest,
+  onRefusal: OnRefusal,
+): Promise<HttpResponse> {
   const path = (req.url ?? '/').split('?', 1)[0];
   const atPath = routes.filter((route) => route.path === path);
   if (atPath.length === 0) {
@@ -194,7 +225,8 @@ interface ReadOptions {
 /** Reads by events: leaving a `for await` early would destroy the request, and its connection with it. */
 function readBody(req: ServerRequest, { maxBytes, look, share, timeoutMs }: ReadOptions): Promise<Uint8Array> {
   return new Promise((resolve, reject) => {
-    const tooLarge = (): SpartakusError => new SpartakusError('too-large', `the body is over the limit of ${maxBytes} bytes`);
+    const tooLarge = (): SpartakusError =>
+      new SpartakusError('too-large', `the body is over the limit of ${maxBytes} bytes`);
     if (Number(req.headers['content-length'] ?? 0) > maxBytes) {
       reject(tooLarge());
       return;

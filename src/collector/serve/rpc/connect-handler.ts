@@ -1,24 +1,30 @@
 import type { IncomingHttpHeaders } from 'node:http';
-
 import type { DescMessage } from '@bufbuild/protobuf';
-import { Code, ConnectError, type ConnectRouter, createConnectRouter, createContextKey, createContextValues, type HandlerContext } from '@connectrpc/connect';
-import type { Compression, UniversalHandler } from '@connectrpc/connect/protocol';
+import {
+  Code,
+  ConnectError,
+  type ConnectRouter,
+  createConnectRouter,
+  createContextKey,
+  createContextValues,
+  type HandlerContext,
+} from '@connectrpc/connect';
 import { universalRequestFromNodeRequest, universalResponseToNodeResponse } from '@connectrpc/connect-node';
-
-import type { Protocol } from '../../ingest/hooks.ts';
+import type { Compression, UniversalHandler } from '@connectrpc/connect/protocol';
 import { SpartakusError } from '../../../runtime/errors.ts';
-import { checkJsonBounds } from '../admission/json-bounds.ts';
-import { checkProtobufBounds } from '../admission/protobuf-bounds.ts';
 import type { Logger } from '../../../runtime/logger.ts';
-import type { BodyBudget, BodyShare } from '../admission/memory-limiter.ts';
+import type { Protocol } from '../../ingest/hooks.ts';
 import { type BodyDeadline, startBodyDeadline } from '../admission/body-deadline.ts';
-import { COMPRESSIONS } from './compression.ts';
-import { createGrpcFrameReader, tooLarge } from './grpc-frames.ts';
-import type { ServerReply, ServerRequest } from '../http/http.ts';
+import { checkJsonBounds } from '../admission/json-bounds.ts';
+import type { BodyBudget, BodyShare } from '../admission/memory-limiter.ts';
+import { checkProtobufBounds } from '../admission/protobuf-bounds.ts';
 import type { Peer } from '../admission/request-origin.ts';
 import type { OnRefusal } from '../console/rejections.ts';
-import { PEER } from './report-service.ts';
 import { toConnectError } from '../error-status.ts';
+import type { ServerReply, ServerRequest } from '../http/http.ts';
+import { COMPRESSIONS } from './compression.ts';
+import { createGrpcFrameReader, tooLarge } from './grpc-frames.ts';
+import { PEER } from './report-service.ts';
 
 export interface ConnectRoadOptions {
   /** Registers the services. */
@@ -60,7 +66,12 @@ export function createConnectRoad(options: ConnectRoadOptions): ConnectRoad {
   const onProtobuf = createHandlers(options, maxProtobufBytes, checkProtobufBounds);
   const onJson = createHandlers(options, maxJsonBytes, (_schema, bytes) => checkJsonBounds(bytes));
 
-  const answer = async ({ handler, check }: Handler, req: ServerRequest, res: ServerReply, peer: Peer): Promise<void> => {
+  const answer = async (
+    { handler, check }: Handler,
+    req: ServerRequest,
+    res: ServerReply,
+    peer: Peer,
+  ): Promise<void> => {
     const values = createContextValues()
       .set(PEER, peer)
       .set(ADMIT, () => admit(handler.requestPath, req.headers, peer));
@@ -79,7 +90,9 @@ export function createConnectRoad(options: ConnectRoadOptions): ConnectRoad {
     });
     res.once('close', () => deadline.end());
     const metered = readMetered(request.body as AsyncIterable<Uint8Array>, { share, isStream, maxBytes, deadline });
-    const checked = UNFRAMED.test(req.headers['content-type'] ?? '') ? checkWhole(metered, req.headers, maxBytes, check) : checkFrames(metered, maxBytes, check);
+    const checked = UNFRAMED.test(req.headers['content-type'] ?? '')
+      ? checkWhole(metered, req.headers, maxBytes, check)
+      : checkFrames(metered, maxBytes, check);
     const body = translateErrors(checked, () => late);
     const response = await handler({ ...request, body });
     const unread = UNREAD[response.status];
@@ -141,7 +154,9 @@ function createHandlers(
   return new Map(
     createAll(COMPRESSIONS).map(({ requestPath, method }) => {
       const check: Check = (bytes) => checkFor(method.input, bytes);
-      const handler = createAll(COMPRESSIONS.map((compression) => withCheck(compression, check))).find((each) => each.requestPath === requestPath);
+      const handler = createAll(COMPRESSIONS.map((compression) => withCheck(compression, check))).find(
+        (each) => each.requestPath === requestPath,
+      );
       return [requestPath, { handler: handler as UniversalHandler, check }];
     }),
   );
@@ -156,7 +171,8 @@ function followErrors({ signal, protocolName }: HandlerContext, readMaxBytes: nu
   const onAbort = (): void => {
     const error: unknown = signal.reason;
     if (!(error instanceof ConnectError)) return;
-    if (error.code === Code.Internal && error.rawMessage.startsWith('parse binary: ')) Object.assign(error, { code: Code.InvalidArgument });
+    if (error.code === Code.Internal && error.rawMessage.startsWith('parse binary: '))
+      Object.assign(error, { code: Code.InvalidArgument });
     if (error.rawMessage.includes('readMaxBytes')) {
       const { message, rawMessage } = tooLarge(readMaxBytes);
       Object.assign(error, { message, rawMessage });
@@ -171,7 +187,10 @@ function followErrors({ signal, protocolName }: HandlerContext, readMaxBytes: nu
  * Counts a body against the budget while it is read. Of a stream, no more than one message is counted: that is what is kept of it
  * at a time.
  */
-async function* readMetered(body: AsyncIterable<Uint8Array>, { share, isStream, maxBytes, deadline }: Meters): AsyncGenerator<Uint8Array> {
+async function* readMetered(
+  body: AsyncIterable<Uint8Array>,
+  { share, isStream, maxBytes, deadline }: Meters,
+): AsyncGenerator<Uint8Array> {
   let countedBytes = 0;
   for await (const chunk of body) {
     const bytes = isStream ? Math.min(chunk.length, maxBytes - countedBytes) : chunk.length;
@@ -196,7 +215,12 @@ interface Meters {
 const UNFRAMED = /^application\/(?:json|proto)\b/i;
 
 /** Hands a body on once it is whole, and looked at; one that is compressed is looked at once it is not. */
-async function* checkWhole(body: AsyncIterable<Uint8Array>, headers: IncomingHttpHeaders, maxBytes: number, check: Check): AsyncGenerator<Uint8Array> {
+async function* checkWhole(
+  body: AsyncIterable<Uint8Array>,
+  headers: IncomingHttpHeaders,
+  maxBytes: number,
+  check: Check,
+): AsyncGenerator<Uint8Array> {
   const chunks: Uint8Array[] = [];
   let bytes = 0;
   for await (const chunk of body) {
@@ -211,7 +235,11 @@ async function* checkWhole(body: AsyncIterable<Uint8Array>, headers: IncomingHtt
 }
 
 /** Hands a body on as it comes, the end of each message once that is looked at. */
-async function* checkFrames(body: AsyncIterable<Uint8Array>, maxBytes: number, check: Check): AsyncGenerator<Uint8Array> {
+async function* checkFrames(
+  body: AsyncIterable<Uint8Array>,
+  maxBytes: number,
+  check: Check,
+): AsyncGenerator<Uint8Array> {
   const reader = createGrpcFrameReader(maxBytes);
   for await (const chunk of body) {
     for (const { compressed, bytes } of reader.push(chunk)) if (!compressed) check(bytes);
@@ -220,7 +248,10 @@ async function* checkFrames(body: AsyncIterable<Uint8Array>, maxBytes: number, c
 }
 
 /** @param whyBroken why the body was broken off on this side, where it was */
-async function* translateErrors(body: AsyncIterable<Uint8Array>, whyBroken: () => SpartakusError | undefined): AsyncGenerator<Uint8Array> {
+async function* translateErrors(
+  body: AsyncIterable<Uint8Array>,
+  whyBroken: () => SpartakusError | undefined,
+): AsyncGenerator<Uint8Array> {
   try {
     yield* body;
   } catch (error) {

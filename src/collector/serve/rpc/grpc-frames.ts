@@ -30,7 +30,10 @@ export function createGrpcFrameReader(maxBytes: number): GrpcFrameReader {
 
   const takeHeld = (): Buffer<ArrayBuffer> => {
     const [only] = held;
-    const all = held.length === 1 && only !== undefined ? Buffer.from(only.buffer as ArrayBuffer, only.byteOffset, only.length) : Buffer.concat(held, heldBytes);
+    const all =
+      held.length === 1 && only !== undefined
+        ? Buffer.from(only.buffer as ArrayBuffer, only.byteOffset, only.length)
+        : Buffer.concat(held, heldBytes);
     held = [];
     heldBytes = 0;
     return all;
@@ -48,7 +51,8 @@ export function createGrpcFrameReader(maxBytes: number): GrpcFrameReader {
       while (bytes.length - start >= HEADER_BYTES) {
         const flags = bytes.readUInt8(start);
         const length = bytes.readUInt32BE(start + 1);
-        if (flags > COMPRESSED) throw new ConnectError(`a message has the flags ${flags}: gRPC knows 0 and 1`, Code.InvalidArgument);
+        if (flags > COMPRESSED)
+          throw new ConnectError(`a message has the flags ${flags}: gRPC knows 0 and 1`, Code.InvalidArgument);
         if (length > maxBytes) throw tooLarge(maxBytes);
         if (bytes.length - start < HEADER_BYTES + length) {
           wantedBytes = HEADER_BYTES + length;
@@ -56,7 +60,10 @@ export function createGrpcFrameReader(maxBytes: number): GrpcFrameReader {
         }
         const from = start + HEADER_BYTES;
         // A plain Uint8Array: the decoder cuts it up very often, which costs a Buffer several times as much.
-        frames.push({ compressed: flags === COMPRESSED, bytes: new Uint8Array(bytes.buffer, bytes.byteOffset + from, length) });
+        frames.push({
+          compressed: flags === COMPRESSED,
+          bytes: new Uint8Array(bytes.buffer, bytes.byteOffset + from, length),
+        });
         start = from + length;
       }
       if (start < bytes.length) {

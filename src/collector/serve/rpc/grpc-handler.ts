@@ -1,9 +1,7 @@
 import type { IncomingHttpHeaders, OutgoingHttpHeaders, ServerHttp2Stream } from 'node:http2';
-
 import { create, type DescMessage, fromBinary, type MessageShape, toBinary } from '@bufbuild/protobuf';
 import { Code, ConnectError } from '@connectrpc/connect';
 import { setTrailerStatus } from '@connectrpc/connect/protocol-grpc';
-
 import {
   CollectorService,
   StreamReportsRequestSchema,
@@ -12,17 +10,17 @@ import {
   SubmitReportResponseSchema,
 } from '../../../../gen/spartakus/collector/v1/collector_service_pb.js';
 import { SpartakusError } from '../../../runtime/errors.ts';
-import { checkProtobufBounds } from '../admission/protobuf-bounds.ts';
-import type { BodyBudget, BodyShare } from '../admission/memory-limiter.ts';
 import { startBodyDeadline } from '../admission/body-deadline.ts';
+import type { BodyBudget, BodyShare } from '../admission/memory-limiter.ts';
+import { checkProtobufBounds } from '../admission/protobuf-bounds.ts';
+import type { Peer } from '../admission/request-origin.ts';
+import type { OnRefusal } from '../console/rejections.ts';
+import { toConnectError } from '../error-status.ts';
+import { stopSending } from '../stop-sending.ts';
 import { createChunkReader } from './chunk-reader.ts';
 import { GZIP } from './compression.ts';
 import { createGrpcFrameReader, encodeGrpcFrame, type GrpcFrame } from './grpc-frames.ts';
-import type { Peer } from '../admission/request-origin.ts';
-import type { OnRefusal } from '../console/rejections.ts';
 import type { Caller, ReportReceiver } from './report-receiver.ts';
-import { toConnectError } from '../error-status.ts';
-import { stopSending } from '../stop-sending.ts';
 
 export interface GrpcRoadOptions {
   readonly receiver: ReportReceiver;
@@ -53,10 +51,14 @@ const GONE = 'the stream is closed';
  */
 export function createGrpcRoad(options: GrpcRoadOptions): GrpcRoad {
   const { admit, budget, onRefusal } = options;
-  const calls: Readonly<Record<string, Answer>> = { [`${PATH}SubmitReport`]: answerSubmit, [`${PATH}StreamReports`]: answerStream };
+  const calls: Readonly<Record<string, Answer>> = {
+    [`${PATH}SubmitReport`]: answerSubmit,
+    [`${PATH}StreamReports`]: answerStream,
+  };
   return (stream, headers, peer) => {
     const answer = calls[String(headers[':path'])];
-    if (answer === undefined || headers[':method'] !== 'POST' || !CONTENT_TYPES.has(headers['content-type'])) return false;
+    if (answer === undefined || headers[':method'] !== 'POST' || !CONTENT_TYPES.has(headers['content-type']))
+      return false;
     // A client that goes away is no event; that the stream is closed says it.
     stream.on('error', () => undefined);
     const encoding = headers['grpc-encoding'] ?? 'identity';
@@ -64,7 +66,10 @@ export function createGrpcRoad(options: GrpcRoadOptions): GrpcRoad {
       // First of all: under a flood, what is refused must cost next to nothing.
       admit(headers, peer);
       if (encoding !== 'identity' && encoding !== 'gzip') {
-        throw new ConnectError(`the encoding is ${JSON.stringify(encoding)}: use one of ${ENCODINGS}`, Code.Unimplemented);
+        throw new ConnectError(
+          `the encoding is ${JSON.stringify(encoding)}: use one of ${ENCODINGS}`,
+          Code.Unimplemented,
+        );
       }
     } catch (error) {
       onRefusal('grpc', error);
@@ -77,7 +82,15 @@ export function createGrpcRoad(options: GrpcRoadOptions): GrpcRoad {
       share.end();
       gone.abort(GONE);
     });
-    const call: Call = { ...options, stream, caller: { ...peer, protocol: 'grpc' }, share, gone: gone.signal, encoding, trailers: { 'grpc-status': '0' } };
+    const call: Call = {
+      ...options,
+      stream,
+      caller: { ...peer, protocol: 'grpc' },
+      share,
+      gone: gone.signal,
+      encoding,
+      trailers: { 'grpc-status': '0' },
+    };
     void answer(call).catch((error: unknown) => fail(call, error));
     return true;
   };
@@ -105,7 +118,9 @@ async function answerSubmit(call: Call): Promise<void> {
   if (request === undefined) throw new ConnectError('the call has no message', Code.InvalidArgument);
   const receipt = await call.receiver.submit(request.report, call.caller);
   begin(call);
-  call.stream.end(encodeGrpcFrame(toBinary(SubmitReportResponseSchema, create(SubmitReportResponseSchema, { receipt }))));
+  call.stream.end(
+    encodeGrpcFrame(toBinary(SubmitReportResponseSchema, create(SubmitReportResponseSchema, { receipt }))),
+  );
 }
 
 async function answerStream(call: Call): Promise<void> {
@@ -115,7 +130,9 @@ async function answerStream(call: Call): Promise<void> {
   const requests = readMessages(call, StreamReportsRequestSchema);
   for await (const receipt of call.receiver.stream(requests, call.caller, gone)) {
     if (gone.aborted) return;
-    const frame = encodeGrpcFrame(toBinary(StreamReportsResponseSchema, create(StreamReportsResponseSchema, { receipt })));
+    const frame = encodeGrpcFrame(
+      toBinary(StreamReportsResponseSchema, create(StreamReportsResponseSchema, { receipt })),
+    );
     if (!stream.write(frame)) await drained(stream);
   }
   stream.end();
@@ -144,9 +161,13 @@ async function* readMessages<Desc extends DescMessage>(call: Call, schema: Desc)
   if (reader.isTorn) throw new ConnectError('the body ends in the middle of a message', Code.InvalidArgument);
 }
 
-async function decompressed({ encoding, maxMessageBytes }: Call, { compressed, bytes }: GrpcFrame): Promise<Uint8Array> {
+async function decompressed(
+  { encoding, maxMessageBytes }: Call,
+  { compressed, bytes }: GrpcFrame,
+): Promise<Uint8Array> {
   if (!compressed) return bytes;
-  if (encoding === 'identity') throw new ConnectError('a message is compressed, and no grpc-encoding says how', Code.InvalidArgument);
+  if (encoding === 'identity')
+    throw new ConnectError('a message is compressed, and no grpc-encoding says how', Code.InvalidArgument);
   return await GZIP.decompress(bytes, maxMessageBytes);
 }
 
@@ -155,7 +176,13 @@ function decode<Desc extends DescMessage>(schema: Desc, bytes: Uint8Array): Mess
   try {
     return fromBinary(schema, bytes);
   } catch (error) {
-    throw new ConnectError(`the message is no protobuf of ${schema.typeName}`, Code.InvalidArgument, undefined, undefined, error);
+    throw new ConnectError(
+      `the message is no protobuf of ${schema.typeName}`,
+      Code.InvalidArgument,
+      undefined,
+      undefined,
+      error,
+    );
   }
 }
 
@@ -170,7 +197,11 @@ function begin(call: Call): void {
   stream.respond(HEADERS, { waitForTrailers: true });
 }
 
-const HEADERS: OutgoingHttpHeaders = { ':status': 200, 'content-type': 'application/grpc+proto', 'grpc-accept-encoding': ENCODINGS };
+const HEADERS: OutgoingHttpHeaders = {
+  ':status': 200,
+  'content-type': 'application/grpc+proto',
+  'grpc-accept-encoding': ENCODINGS,
+};
 
 function fail(call: Call, thrown: unknown): void {
   const { stream } = call;

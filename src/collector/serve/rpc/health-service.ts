@@ -1,6 +1,8 @@
 import { Code, ConnectError, type ConnectRouter } from '@connectrpc/connect';
-
-import { Health, HealthCheckResponse_ServingStatus as ServingStatus } from '../../../../gen/grpc/health/v1/health_pb.js';
+import {
+  Health,
+  HealthCheckResponse_ServingStatus as ServingStatus,
+} from '../../../../gen/grpc/health/v1/health_pb.js';
 
 /** Whether the collector serves, and who wants to be told. */
 export interface HealthState {
@@ -51,10 +53,13 @@ export function createHealthService(
   return (router) =>
     router.service(Health, {
       check({ service }) {
-        if (!known.has(service)) throw new ConnectError(`there is no service ${JSON.stringify(service)} here`, Code.NotFound);
+        if (!known.has(service))
+          throw new ConnectError(`there is no service ${JSON.stringify(service)} here`, Code.NotFound);
         return { status: statusOf(service) };
       },
-      list: () => ({ statuses: Object.fromEntries([...known].map((service) => [service, { status: statusOf(service) }])) }),
+      list: () => ({
+        statuses: Object.fromEntries([...known].map((service) => [service, { status: statusOf(service) }])),
+      }),
       async *watch({ service }, { signal }) {
         const ended = AbortSignal.any([signal, stopping]);
         let bell = Promise.withResolvers<void>();

@@ -1,8 +1,8 @@
 import type { Envelope } from '../../../../gen/spartakus/kubermatic/v1/envelope_pb.js';
+import { SpartakusError } from '../../../runtime/errors.ts';
 import type { Protocol } from '../../ingest/hooks.ts';
 import type { Accepted, Ingest } from '../../ingest/ingest.ts';
 import { readEnvelope } from '../../legacy/kubermatic.ts';
-import { SpartakusError } from '../../../runtime/errors.ts';
 import type { Peer } from '../admission/request-origin.ts';
 
 export interface EnvelopeOptions {
@@ -20,19 +20,31 @@ export type RecordOutcome = Accepted | { readonly reportId: string; readonly err
  *
  * @throws SpartakusError of kind `invalid` with the field that is wrong; nothing is stored then
  */
-export async function acceptEnvelope(envelope: Envelope | undefined, options: EnvelopeOptions): Promise<readonly RecordOutcome[]> {
+export async function acceptEnvelope(
+  envelope: Envelope | undefined,
+  options: EnvelopeOptions,
+): Promise<readonly RecordOutcome[]> {
   const { ingest, keepCountry, caller } = options;
   if (envelope === undefined) throw new SpartakusError('invalid', 'envelope is required', { field: 'envelope' });
   if (envelope.clientUuid.trim() === '') {
-    throw new SpartakusError('invalid', 'envelope.clientUUID is required: a text that tells this installation from others, such as a random UUID', {
-      field: 'envelope.clientUUID',
-    });
+    throw new SpartakusError(
+      'invalid',
+      'envelope.clientUUID is required: a text that tells this installation from others, such as a random UUID',
+      { field: 'envelope.clientUUID' },
+    );
   }
-  const { reports, records, country } = readEnvelope(envelope, { keepCountry }, (index) => `envelope.records[${index}].`);
+  const { reports, records, country } = readEnvelope(
+    envelope,
+    { keepCountry },
+    (index) => `envelope.records[${index}].`,
+  );
   const [nextReport, nextRecord] = [reports.values(), records.values()];
   const { protocol, ...peer } = caller;
   const sender = { ...peer, country, via: { protocol, dialect: 'kubermatic' } as const };
-  const settle = async (holder: { readonly reportId: string }, accepting: Promise<Accepted>): Promise<RecordOutcome> => {
+  const settle = async (
+    holder: { readonly reportId: string },
+    accepting: Promise<Accepted>,
+  ): Promise<RecordOutcome> => {
     try {
       return await accepting;
     } catch (error) {

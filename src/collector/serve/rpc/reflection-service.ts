@@ -11,7 +11,6 @@ import {
 import { nestedTypes } from '@bufbuild/protobuf/reflect';
 import { FileDescriptorProtoSchema } from '@bufbuild/protobuf/wkt';
 import { Code, type ConnectRouter } from '@connectrpc/connect';
-
 import * as v1 from '../../../../gen/grpc/reflection/v1/reflection_pb.js';
 import * as v1alpha from '../../../../gen/grpc/reflection/v1alpha/reflection_pb.js';
 
@@ -29,17 +28,24 @@ export function createReflectionService(files: readonly DescFile[]): (router: Co
   const serviceNames = files.flatMap(({ services }) => services.map(({ typeName }) => typeName));
 
   const fileAnswer = (file: DescFile | undefined, asked: string): Answer =>
-    file === undefined ? notFound(asked) : { case: 'fileDescriptorResponse', value: { fileDescriptorProto: withImports([file]).map(encode) } };
+    file === undefined
+      ? notFound(asked)
+      : { case: 'fileDescriptorResponse', value: { fileDescriptorProto: withImports([file]).map(encode) } };
   const message = (typeName: string): DescMessage | undefined => registry.getMessage(typeName);
   const extensionsOf = (typeName: string): number[] =>
-    [...registry].flatMap((desc) => (desc.kind === 'extension' && desc.extendee.typeName === typeName ? [desc.number] : []));
+    [...registry].flatMap((desc) =>
+      desc.kind === 'extension' && desc.extendee.typeName === typeName ? [desc.number] : [],
+    );
 
   const answer = ({ messageRequest: request }: v1.ServerReflectionRequest): Answer => {
     switch (request.case) {
       case 'listServices':
         return { case: 'listServicesResponse', value: { service: serviceNames.map((name) => ({ name })) } };
       case 'fileByFilename':
-        return fileAnswer(all.find(({ proto }) => proto.name === request.value), request.value);
+        return fileAnswer(
+          all.find(({ proto }) => proto.name === request.value),
+          request.value,
+        );
       case 'fileContainingSymbol':
         return fileAnswer(findSymbol(all, request.value), request.value);
       case 'fileContainingExtension': {
@@ -51,9 +57,15 @@ export function createReflectionService(files: readonly DescFile[]): (router: Co
       case 'allExtensionNumbersOfType':
         return message(request.value) === undefined
           ? notFound(request.value)
-          : { case: 'allExtensionNumbersResponse', value: { baseTypeName: request.value, extensionNumber: extensionsOf(request.value) } };
+          : {
+              case: 'allExtensionNumbersResponse',
+              value: { baseTypeName: request.value, extensionNumber: extensionsOf(request.value) },
+            };
       case undefined:
-        return { case: 'errorResponse', value: { errorCode: Code.InvalidArgument, errorMessage: 'the request asks for nothing' } };
+        return {
+          case: 'errorResponse',
+          value: { errorCode: Code.InvalidArgument, errorMessage: 'the request asks for nothing' },
+        };
     }
   };
 
@@ -110,10 +122,17 @@ function encode(file: DescFile): Uint8Array {
 }
 
 function notFound(asked: string): Answer {
-  return { case: 'errorResponse', value: { errorCode: Code.NotFound, errorMessage: `there is no ${JSON.stringify(asked)} here` } };
+  return {
+    case: 'errorResponse',
+    value: { errorCode: Code.NotFound, errorMessage: `there is no ${JSON.stringify(asked)} here` },
+  };
 }
 
 /** v1 and v1alpha are the same bytes under two names. */
-function convert<From extends DescMessage, To extends DescMessage>(from: From, to: To, message: MessageInitShape<From>): MessageShape<To> {
+function convert<From extends DescMessage, To extends DescMessage>(
+  from: From,
+  to: To,
+  message: MessageInitShape<From>,
+): MessageShape<To> {
   return fromBinary(to, toBinary(from, create(from, message)));
 }

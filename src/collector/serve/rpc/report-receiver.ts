@@ -1,6 +1,5 @@
 import { create } from '@bufbuild/protobuf';
 import { durationFromMs } from '@bufbuild/protobuf/wkt';
-
 import {
   Outcome,
   type Policy,
@@ -8,15 +7,15 @@ import {
   type Receipt,
   ReceiptSchema,
 } from '../../../../gen/spartakus/collector/v1/collector_service_pb.js';
-import type { Report } from '../../../../gen/spartakus/report/v1/report_pb.js';
-import type { Protocol } from '../../ingest/hooks.ts';
 import type { Envelope } from '../../../../gen/spartakus/kubermatic/v1/envelope_pb.js';
-import type { Accepted, Ingest } from '../../ingest/ingest.ts';
+import type { Report } from '../../../../gen/spartakus/report/v1/report_pb.js';
 import { SpartakusError } from '../../../runtime/errors.ts';
-import { toRefusal } from '../error-status.ts';
-import type { OnRefusal } from '../console/rejections.ts';
-import { acceptEnvelope } from './kubermatic-envelope.ts';
+import type { Protocol } from '../../ingest/hooks.ts';
+import type { Accepted, Ingest } from '../../ingest/ingest.ts';
 import type { Peer } from '../admission/request-origin.ts';
+import type { OnRefusal } from '../console/rejections.ts';
+import { toRefusal } from '../error-status.ts';
+import { acceptEnvelope } from './kubermatic-envelope.ts';
 
 export interface ReportReceiverOptions {
   readonly ingest: Ingest;
@@ -55,7 +54,11 @@ export interface ReportReceiver {
    * @throws what the requests throw; SpartakusError `unavailable`, once everything that was read is answered, where the collector
    * stops before the client is done
    */
-  stream(requests: AsyncIterable<{ readonly report?: Report | undefined }>, caller: Caller, signal: AbortSignal): AsyncGenerator<Receipt>;
+  stream(
+    requests: AsyncIterable<{ readonly report?: Report | undefined }>,
+    caller: Caller,
+    signal: AbortSignal,
+  ): AsyncGenerator<Receipt>;
 }
 
 /**
@@ -63,12 +66,25 @@ export interface ReportReceiver {
  */
 const MAX_PENDING_PER_STREAM = 256;
 
-export function createReportReceiver({ ingest, keepCountry, nextReportAfterMs, pace, onRefusal, stopping }: ReportReceiverOptions): ReportReceiver {
-  const policy = create(PolicySchema, nextReportAfterMs === undefined ? {} : { nextReportAfter: durationFromMs(nextReportAfterMs) });
+export function createReportReceiver({
+  ingest,
+  keepCountry,
+  nextReportAfterMs,
+  pace,
+  onRefusal,
+  stopping,
+}: ReportReceiverOptions): ReportReceiver {
+  const policy = create(
+    PolicySchema,
+    nextReportAfterMs === undefined ? {} : { nextReportAfter: durationFromMs(nextReportAfterMs) },
+  );
 
   const submit = async (report: Report | undefined, { protocol, ...peer }: Caller): Promise<Receipt> => {
     const via = { protocol, dialect: 'report' } as const;
-    return acceptedReceipt(await ingest.accept(requireReport(report), { requireClusterId: true, via, ...peer }), policy);
+    return acceptedReceipt(
+      await ingest.accept(requireReport(report), { requireClusterId: true, via, ...peer }),
+      policy,
+    );
   };
 
   const answer = async (report: Report | undefined, caller: Caller): Promise<Receipt> => {
@@ -112,7 +128,8 @@ export function createReportReceiver({ ingest, keepCountry, nextReportAfterMs, p
       if (reading) failure = { reason };
       endReading();
     };
-    const stop = (): void => failReading(new SpartakusError('unavailable', 'the collector is stopping: send what has no receipt again'));
+    const stop = (): void =>
+      failReading(new SpartakusError('unavailable', 'the collector is stopping: send what has no receipt again'));
 
     const accept = async (report: Report | undefined): Promise<void> => {
       receipts.push(await answer(report, caller));
@@ -155,8 +172,17 @@ export function createReportReceiver({ ingest, keepCountry, nextReportAfterMs, p
   return { submit, submitEnvelope, stream };
 }
 
-function refusedReceipt(report: { readonly reportId: string } | undefined, error: SpartakusError, policy: Policy): Receipt {
-  return create(ReceiptSchema, { reportId: report?.reportId ?? '', outcome: Outcome.REFUSED, refusal: toRefusal(error), policy });
+function refusedReceipt(
+  report: { readonly reportId: string } | undefined,
+  error: SpartakusError,
+  policy: Policy,
+): Receipt {
+  return create(ReceiptSchema, {
+    reportId: report?.reportId ?? '',
+    outcome: Outcome.REFUSED,
+    refusal: toRefusal(error),
+    policy,
+  });
 }
 
 function acceptedReceipt({ reportId, status }: Accepted, policy: Policy): Receipt {

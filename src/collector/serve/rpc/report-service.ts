@@ -1,11 +1,10 @@
 import { ConnectError, type ConnectRouter, createContextKey, type HandlerContext } from '@connectrpc/connect';
-
 import { CollectorService } from '../../../../gen/spartakus/collector/v1/collector_service_pb.js';
-import type { Protocol } from '../../ingest/hooks.ts';
 import { SpartakusError } from '../../../runtime/errors.ts';
-import type { Caller, ReportReceiver } from './report-receiver.ts';
-import { toConnectError } from '../error-status.ts';
+import type { Protocol } from '../../ingest/hooks.ts';
 import type { Peer } from '../admission/request-origin.ts';
+import { toConnectError } from '../error-status.ts';
+import type { Caller, ReportReceiver } from './report-receiver.ts';
 
 /** Whom a call is from. */
 export const PEER = createContextKey<Peer>({});
@@ -13,7 +12,10 @@ export const PEER = createContextKey<Peer>({});
 /** CollectorService over Connect, gRPC-Web, and gRPC with JSON. gRPC with protobuf takes the straight road: see grpc-road.ts. */
 export function createReportService(receiver: ReportReceiver): (router: ConnectRouter) => void {
   // Connect has these three, and no other.
-  const callerOf = ({ values, protocolName }: HandlerContext): Caller => ({ ...values.get(PEER), protocol: protocolName as Protocol });
+  const callerOf = ({ values, protocolName }: HandlerContext): Caller => ({
+    ...values.get(PEER),
+    protocol: protocolName as Protocol,
+  });
   return (router) =>
     router.service(CollectorService, {
       async submitReport({ report }, context) {

@@ -2,15 +2,13 @@ import { once } from 'node:events';
 import { rm, writeFile } from 'node:fs/promises';
 import http, { type IncomingMessage } from 'node:http';
 import http2 from 'node:http2';
-
 import { Code, createClient } from '@connectrpc/connect';
 import { createGrpcTransport } from '@connectrpc/connect-node';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-
 import { Health } from '../../../../gen/grpc/health/v1/health_pb.js';
 import { ServerReflection } from '../../../../gen/grpc/reflection/v1/reflection_pb.js';
-import { SpartakusError } from '../../../../src/runtime/errors.ts';
 import { type Gate, openTokenGate } from '../../../../src/collector/serve/admission/authenticator.ts';
+import { SpartakusError } from '../../../../src/runtime/errors.ts';
 import { legacyJson, WAYS_IN } from '../../../contract/protocols.ts';
 import { makeReport } from '../../../contract/report-sink.ts';
 import { startTestCollector, type TestCollector } from '../../../support/collector.ts';
@@ -33,12 +31,17 @@ function letsIn(gate: Gate, authorization?: string): boolean {
 }
 
 /** Opens a gate on a file that a test may exchange. */
-async function withGate(use: (parts: { gate: Gate; file: string; log: KeptLog; look: () => Promise<void> }) => Promise<void>): Promise<void> {
+async function withGate(
+  use: (parts: { gate: Gate; file: string; log: KeptLog; look: () => Promise<void> }) => Promise<void>,
+): Promise<void> {
   await withFiles({ tokens: TOKENS }, async (dir) => {
     const clock = createManualClock(new Date(0));
     const log = createKeptLog();
     const stop = new AbortController();
-    const gate = await openTokenGate({ flag: '--tokens', file: `${dir}/tokens` }, { clock, logger: log.logger, stop: stop.signal });
+    const gate = await openTokenGate(
+      { flag: '--tokens', file: `${dir}/tokens` },
+      { clock, logger: log.logger, stop: stop.signal },
+    );
     await clock.asleep();
     const look = async (): Promise<void> => {
       for (let time = 0; time < 2; time += 1) {
@@ -54,8 +57,28 @@ async function withGate(use: (parts: { gate: Gate; file: string; log: KeptLog; l
 describe('the gate', () => {
   test('lets in each token of the file, and nothing else', async () => {
     await withGate(({ gate }) => {
-      for (const token of ['Bearer first-token', 'bearer first-token', 'Bearer  first-token ', 'Bearer second+token/1~==']) expect(letsIn(gate, token)).toBe(true);
-      for (const other of [undefined, '', 'Bearer', 'Bearer ', 'first-token', 'Basic first-token', 'Bearer first-toke', 'Bearer first-token2', 'Bearer #third-token', 'Bearer third-token', 'Bearer first-token second+token/1~==', 'Bearer #', 'Bearer FIRST-TOKEN']) {
+      for (const token of [
+        'Bearer first-token',
+        'bearer first-token',
+        'Bearer  first-token ',
+        'Bearer second+token/1~==',
+      ])
+        expect(letsIn(gate, token)).toBe(true);
+      for (const other of [
+        undefined,
+        '',
+        'Bearer',
+        'Bearer ',
+        'first-token',
+        'Basic first-token',
+        'Bearer first-toke',
+        'Bearer first-token2',
+        'Bearer #third-token',
+        'Bearer third-token',
+        'Bearer first-token second+token/1~==',
+        'Bearer #',
+        'Bearer FIRST-TOKEN',
+      ]) {
         expect(letsIn(gate, other)).toBe(false);
       }
       return Promise.resolve();
@@ -74,7 +97,11 @@ describe('the gate', () => {
 
   test.each([
     ['is empty', (file: string) => writeFile(file, '# none\n'), 'holds no token'],
-    ['holds no tokens', (file: string) => writeFile(file, 'good-token\nbad token\n'), 'line 2 is no token of printable characters without spaces'],
+    [
+      'holds no tokens',
+      (file: string) => writeFile(file, 'good-token\nbad token\n'),
+      'line 2 is no token of printable characters without spaces',
+    ],
     ['is gone', (file: string) => rm(file), 'cannot be read'],
   ])('keeps its tokens where the file %s, and says so without quoting it', async (_, spoil, problem) => {
     await withGate(async ({ gate, file, log, look }) => {
@@ -96,7 +123,10 @@ describe('the gate', () => {
   ])('does not open on a file with %j', async (content, problem) => {
     await withFiles({ tokens: content }, async (dir) => {
       const stop = AbortSignal.abort();
-      const opened = openTokenGate({ flag: '--tokens', file: `${dir}/tokens` }, { clock: createManualClock(new Date(0)), logger: createKeptLog().logger, stop });
+      const opened = openTokenGate(
+        { flag: '--tokens', file: `${dir}/tokens` },
+        { clock: createManualClock(new Date(0)), logger: createKeptLog().logger, stop },
+      );
 
       const { kind, message } = await failureOf(opened);
 
@@ -124,48 +154,67 @@ describe('a collector with --ingest-tokens-file', () => {
     closeFiles();
   });
 
-  test.each(WAYS_IN)('over $name a report with the token is stored, and without it or with another it is refused', async ({ open }) => {
-    const [known, unknown, nobody] = [open(collector.url, { token: 'the-token' }), open(collector.url, { token: 'another' }), open(collector.url)];
-    const report = makeReport();
+  test.each(WAYS_IN)(
+    'over $name a report with the token is stored, and without it or with another it is refused',
+    async ({ open }) => {
+      const [known, unknown, nobody] = [
+        open(collector.url, { token: 'the-token' }),
+        open(collector.url, { token: 'another' }),
+        open(collector.url),
+      ];
+      const report = makeReport();
 
-    const refusals = [await unknown.send(report), await nobody.send(report)];
-    const stored = await known.send(report);
+      const refusals = [await unknown.send(report), await nobody.send(report)];
+      const stored = await known.send(report);
 
-    expect(refusals).toMatchObject([
-      { outcome: 'refused', code: Code.Unauthenticated, message: expect.stringContaining('unknown') as string },
-      { outcome: 'refused', code: Code.Unauthenticated, message: expect.stringContaining('Authorization') as string },
-    ]);
-    expect(stored).toMatchObject({ outcome: 'stored' });
-    for (const client of [known, unknown, nobody]) client.close();
-  });
+      expect(refusals).toMatchObject([
+        { outcome: 'refused', code: Code.Unauthenticated, message: expect.stringContaining('unknown') as string },
+        { outcome: 'refused', code: Code.Unauthenticated, message: expect.stringContaining('Authorization') as string },
+      ]);
+      expect(stored).toMatchObject({ outcome: 'stored' });
+      for (const client of [known, unknown, nobody]) client.close();
+    },
+  );
 
-  test.each(['/api/v1', '/api/coreos/v1', '/api/kubermatic/v1'])('POST %s without the token is 401 with a challenge', async (path) => {
-    const response = await fetch(collector.url + path, { method: 'POST', headers: { 'content-type': 'application/json' }, body: '{}' });
+  test.each(['/api/v1', '/api/coreos/v1', '/api/kubermatic/v1'])(
+    'POST %s without the token is 401 with a challenge',
+    async (path) => {
+      const response = await fetch(collector.url + path, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: '{}',
+      });
 
-    expect(response.status).toBe(401);
-    expect(response.headers.get('www-authenticate')).toBe('Bearer');
-  });
+      expect(response.status).toBe(401);
+      expect(response.headers.get('www-authenticate')).toBe('Bearer');
+    },
+  );
 
   test('POST /api/v1 with the token is stored', async () => {
     const headers = { 'content-type': 'application/json', authorization: 'Bearer the-token' };
 
-    await expect(fetch(`${collector.url}/api/v1`, { method: 'POST', headers, body: legacyJson(makeReport()) })).resolves.toMatchObject({ status: 204 });
+    await expect(
+      fetch(`${collector.url}/api/v1`, { method: 'POST', headers, body: legacyJson(makeReport()) }),
+    ).resolves.toMatchObject({ status: 204 });
   });
 
-  test.each(['/spartakus.collector.v1.CollectorService/SubmitReport', '/api/v1'])('%s is refused before the body comes, over both versions of HTTP', async (path) => {
-    const headers = { 'content-type': 'application/json', 'content-length': 10 };
-    const request = http.request(collector.url + path, { method: 'POST', headers });
-    request.flushHeaders();
-    const [response] = (await once(request, 'response')) as [IncomingMessage];
-    const session = http2.connect(collector.url);
-    const stream = session.request({ ':method': 'POST', ':path': path, ...headers });
-    const [answer] = (await once(stream, 'response')) as [http2.IncomingHttpHeaders & http2.IncomingHttpStatusHeader];
+  test.each(['/spartakus.collector.v1.CollectorService/SubmitReport', '/api/v1'])(
+    '%s is refused before the body comes, over both versions of HTTP',
+    async (path) => {
+      const headers = { 'content-type': 'application/json', 'content-length': 10 };
+      const request = http.request(collector.url + path, { method: 'POST', headers });
+      request.flushHeaders();
+      const [response] = (await once(request, 'response')) as [IncomingMessage];
+      const session = http2.connect(collector.url);
+      const stream = session.request({ ':method': 'POST', ':path': path, ...headers });
+      const [answer] = (await once(stream, 'response')) as [http2.IncomingHttpHeaders & http2.IncomingHttpStatusHeader];
 
-    expect([response.statusCode, response.headers['www-authenticate']]).toStrictEqual([401, 'Bearer']);
-    expect([answer[':status'], answer['www-authenticate']]).toStrictEqual([401, 'Bearer']);
-    request.on('error', () => undefined).destroy();
-    session.destroy();
-  });
+      expect([response.statusCode, response.headers['www-authenticate']]).toStrictEqual([401, 'Bearer']);
+      expect([answer[':status'], answer['www-authenticate']]).toStrictEqual([401, 'Bearer']);
+      request.on('error', () => undefined).destroy();
+      session.destroy();
+    },
+  );
 
   test.each(['/', '/healthz', '/readyz', '/version'])('GET %s is for everybody', async (path) => {
     await expect(fetch(collector.url + path)).resolves.toMatchObject({ status: 200 });

@@ -1,7 +1,6 @@
 import { create, toBinary, toJsonString } from '@bufbuild/protobuf';
 import { BinaryWriter, WireType } from '@bufbuild/protobuf/wire';
 import { expect, test } from 'vitest';
-
 import { SubmitReportRequestSchema } from '../../../../gen/spartakus/collector/v1/collector_service_pb.js';
 import { type Report, ReportSchema } from '../../../../gen/spartakus/report/v1/report_pb.js';
 import { checkJsonBounds, createJsonBounds } from '../../../../src/collector/serve/admission/json-bounds.ts';
@@ -16,7 +15,11 @@ function terseReport(nodes: number): Report {
   report.nodes = Array.from({ length: nodes }, (_, index) => ({
     $typeName: 'spartakus.report.v1.Node',
     id: String(index),
-    capacity: ['cpu', 'memory', 'pods', 'gpu'].map((resource) => ({ $typeName: 'spartakus.report.v1.Resource', resource, value: '1' })),
+    capacity: ['cpu', 'memory', 'pods', 'gpu'].map((resource) => ({
+      $typeName: 'spartakus.report.v1.Resource',
+      resource,
+      value: '1',
+    })),
   }));
   return report;
 }
@@ -24,7 +27,12 @@ function terseReport(nodes: number): Report {
 test('a report of thousands of nodes that say next to nothing is within bounds, in protobuf and in JSON', () => {
   const report = terseReport(30_000);
 
-  expect(() => checkProtobufBounds(SubmitReportRequestSchema, toBinary(SubmitReportRequestSchema, create(SubmitReportRequestSchema, { report })))).not.toThrow();
+  expect(() =>
+    checkProtobufBounds(
+      SubmitReportRequestSchema,
+      toBinary(SubmitReportRequestSchema, create(SubmitReportRequestSchema, { report })),
+    ),
+  ).not.toThrow();
   expect(() => checkJsonBounds(utf8(toJsonString(ReportSchema, report)))).not.toThrow();
 });
 
@@ -34,14 +42,19 @@ test.each([
   ['objects side by side', `[${'{},'.repeat(2_000)}{}]`],
   ['lists side by side', `[${'[],'.repeat(2_000)}[]]`],
   ['more values than a report has', `[${'1,'.repeat(1_000_001)}1]`],
-  ['more keys in one object than there are', `[[],{"a":{${Array.from({ length: 10_001 }, (_, index) => `"${index}":0`).join(',')}}}]`],
+  [
+    'more keys in one object than there are',
+    `[[],{"a":{${Array.from({ length: 10_001 }, (_, index) => `"${index}":0`).join(',')}}}]`,
+  ],
   ['more objects than a report has, each of some length', `[${'{"id":"12345678"},'.repeat(200_001)}{}]`],
 ])('JSON of %s is refused', (_what, text) => {
   expect(() => checkJsonBounds(utf8(text))).toThrow(/^the JSON /);
 });
 
 test('brackets within texts, behind quotes that are escaped too, are no brackets', () => {
-  expect(() => checkJsonBounds(utf8(JSON.stringify({ a: `${'['.repeat(500)}"${'{'.repeat(500)}\\`, b: '['.repeat(500) })))).not.toThrow();
+  expect(() =>
+    checkJsonBounds(utf8(JSON.stringify({ a: `${'['.repeat(500)}"${'{'.repeat(500)}\\`, b: '['.repeat(500) }))),
+  ).not.toThrow();
 });
 
 test('JSON is followed from one chunk to the next', () => {
@@ -54,10 +67,15 @@ test('JSON is followed from one chunk to the next', () => {
 });
 
 test('protobuf of messages that take two bytes each is refused, wherever they are nested', () => {
-  const nodes = toBinary(SubmitReportRequestSchema, create(SubmitReportRequestSchema, { report: { nodes: Array.from({ length: 10_000 }, () => ({})) } }));
+  const nodes = toBinary(
+    SubmitReportRequestSchema,
+    create(SubmitReportRequestSchema, { report: { nodes: Array.from({ length: 10_000 }, () => ({})) } }),
+  );
   const capacity = toBinary(
     SubmitReportRequestSchema,
-    create(SubmitReportRequestSchema, { report: { nodes: [{ capacity: Array.from({ length: 10_000 }, () => ({})) }] } }),
+    create(SubmitReportRequestSchema, {
+      report: { nodes: [{ capacity: Array.from({ length: 10_000 }, () => ({})) }] },
+    }),
   );
 
   expect(() => checkProtobufBounds(SubmitReportRequestSchema, nodes)).toThrow(/^the message has more than /);
@@ -67,7 +85,10 @@ test('protobuf of messages that take two bytes each is refused, wherever they ar
 test('protobuf of fields that nobody knows, two bytes each, is refused, and some of them are not', () => {
   const report = (count: number): Uint8Array => {
     const fields = new Uint8Array(count * 3).map((_, index) => [0xa8, 0x3e, 0x01][index % 3] ?? 0);
-    const message = toBinary(SubmitReportRequestSchema, create(SubmitReportRequestSchema, { report: { extensions: [{ name: 'x', value: 'y'.repeat(20_000) }] } }));
+    const message = toBinary(
+      SubmitReportRequestSchema,
+      create(SubmitReportRequestSchema, { report: { extensions: [{ name: 'x', value: 'y'.repeat(20_000) }] } }),
+    );
     return Buffer.concat([message, fields]);
   };
 
@@ -76,9 +97,18 @@ test('protobuf of fields that nobody knows, two bytes each, is refused, and some
 });
 
 test.each([
-  ['nodes that say that they are numbers, which the decoder takes for nodes', (report: BinaryWriter) => report.tag(5, WireType.Varint).raw(Buffer.from([0]))],
-  ['texts that say that they are words of 64 bits', (report: BinaryWriter) => report.tag(3, WireType.Bit64).raw(Buffer.from([0]))],
-  ['texts that say that a group ends', (report: BinaryWriter) => report.tag(1, WireType.EndGroup).raw(Buffer.from([0]))],
+  [
+    'nodes that say that they are numbers, which the decoder takes for nodes',
+    (report: BinaryWriter) => report.tag(5, WireType.Varint).raw(Buffer.from([0])),
+  ],
+  [
+    'texts that say that they are words of 64 bits',
+    (report: BinaryWriter) => report.tag(3, WireType.Bit64).raw(Buffer.from([0])),
+  ],
+  [
+    'texts that say that a group ends',
+    (report: BinaryWriter) => report.tag(1, WireType.EndGroup).raw(Buffer.from([0])),
+  ],
   ['groups', (report: BinaryWriter) => report.tag(99, WireType.StartGroup).tag(99, WireType.EndGroup)],
 ])('protobuf of %s is refused', (_what, write) => {
   const report = new BinaryWriter();

@@ -1,10 +1,10 @@
+import { afterAll, beforeAll } from 'vitest';
 import { openStore } from '../../../../src/collector/store/open.ts';
 import { limitsContract } from '../../../contract/limits.ts';
 import { startCollectorOn } from '../../../support/collector.ts';
 import { makeTestDatabase } from '../../../support/database.ts';
 import { openDbProxy } from '../../../support/db-proxy.ts';
 import { createMemoryStore } from '../../../support/memory-store.ts';
-import { afterAll, beforeAll } from 'vitest';
 
 limitsContract('a store in memory', async (limits) => {
   const store = createMemoryStore();
@@ -22,7 +22,11 @@ let closeEngine: () => Promise<void>;
 
 beforeAll(async () => {
   database = await makeTestDatabase();
-  const engine = await openStore(database.spec, { appName: 'spartakus-test', storeTimeoutMs: 10_000, stdout: process.stdout });
+  const engine = await openStore(database.spec, {
+    appName: 'spartakus-test',
+    storeTimeoutMs: 10_000,
+    stdout: process.stdout,
+  });
   closeEngine = () => engine.close();
 });
 

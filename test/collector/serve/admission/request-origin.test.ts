@@ -1,9 +1,12 @@
 import { describe, expect, test } from 'vitest';
-
 import { createPeerFinder, type PeerOptions } from '../../../../src/collector/serve/admission/request-origin.ts';
 import { startTestCollector } from '../../../support/collector.ts';
 
-const OPTIONS: PeerOptions = { record: 'address', trustedProxies: ['10.0.0.0/8', '2001:db8::/32'], randomBytes: (count) => new Uint8Array(count).fill(7) };
+const OPTIONS: PeerOptions = {
+  record: 'address',
+  trustedProxies: ['10.0.0.0/8', '2001:db8::/32'],
+  randomBytes: (count) => new Uint8Array(count).fill(7),
+};
 const request = (remoteAddress: string, forwardedFor?: string) => ({
   headers: forwardedFor === undefined ? {} : { 'x-forwarded-for': forwardedFor },
   socket: { remoteAddress, remotePort: 4711 },
@@ -17,7 +20,12 @@ describe('the address of a client', () => {
     ['is not what a stranger forwards', '192.0.2.1', '198.51.100.9', '192.0.2.1:4711'],
     ['is what a trusted proxy forwards', '10.1.2.3', '198.51.100.9', '198.51.100.9'],
     ['is what a trusted proxy forwards, with a port', '10.1.2.3', '198.51.100.9:99', '198.51.100.9'],
-    ['is the last that is no trusted proxy: what a client writes itself stands before', '10.1.2.3', '1.1.1.1, 198.51.100.9, 10.9.9.9', '198.51.100.9'],
+    [
+      'is the last that is no trusted proxy: what a client writes itself stands before',
+      '10.1.2.3',
+      '1.1.1.1, 198.51.100.9, 10.9.9.9',
+      '198.51.100.9',
+    ],
     ['is the first of trusted ones only', '10.1.2.3', '10.4.4.4, 10.9.9.9', '10.4.4.4'],
     ['is that of the proxy where it forwards nonsense', '10.1.2.3', 'unknown', '10.1.2.3:4711'],
     ['is IPv6 through a trusted IPv6 proxy', '2001:db8::5', '[2001:db9::1]:99', '2001:db9::1'],
@@ -31,19 +39,30 @@ describe('the address of a client', () => {
 
   test('is a hash that is equal for one client, and another one after a restart', () => {
     const find = createPeerFinder({ ...OPTIONS, record: 'hash' });
-    const findLater = createPeerFinder({ ...OPTIONS, record: 'hash', randomBytes: (count) => new Uint8Array(count).fill(8) });
+    const findLater = createPeerFinder({
+      ...OPTIONS,
+      record: 'hash',
+      randomBytes: (count) => new Uint8Array(count).fill(8),
+    });
     const name = (from: ReturnType<typeof request>) => find(from).receivedFrom;
     const restarted = (from: ReturnType<typeof request>) => findLater(from).receivedFrom;
 
     expect(name(request('192.0.2.1'))).toMatch(/^[0-9a-f]{16}$/);
-    expect(name({ ...request('192.0.2.1'), socket: { remoteAddress: '192.0.2.1', remotePort: 5 } })).toBe(name(request('192.0.2.1')));
+    expect(name({ ...request('192.0.2.1'), socket: { remoteAddress: '192.0.2.1', remotePort: 5 } })).toBe(
+      name(request('192.0.2.1')),
+    );
     expect(name(request('192.0.2.2'))).not.toBe(name(request('192.0.2.1')));
     expect(restarted(request('192.0.2.1'))).not.toBe(name(request('192.0.2.1')));
   });
 
-  test.each(['x', '10.0.0.0/33', '::/129', '10.0.0.0/8/8', '10.0.0.0/', '10.0.0.0/-1'])('a trusted proxy that is none is refused: %s', (network) => {
-    expect(() => createPeerFinder({ ...OPTIONS, trustedProxies: [network] })).toThrow(`--trusted-proxies "${network}" is no address or network`);
-  });
+  test.each(['x', '10.0.0.0/33', '::/129', '10.0.0.0/8/8', '10.0.0.0/', '10.0.0.0/-1'])(
+    'a trusted proxy that is none is refused: %s',
+    (network) => {
+      expect(() => createPeerFinder({ ...OPTIONS, trustedProxies: [network] })).toThrow(
+        `--trusted-proxies "${network}" is no address or network`,
+      );
+    },
+  );
 });
 
 describe('the source that limits know a client by', () => {
@@ -57,7 +76,9 @@ describe('the source that limits know a client by', () => {
     ['is unknown where only trusted proxies are named', '10.1.2.3', '10.4.4.4', undefined],
     ['is not what a stranger forwards', '192.0.2.1', '198.51.100.9', '192.0.2.1'],
   ])('%s', (_name, remoteAddress, forwardedFor, expected) => {
-    expect(createPeerFinder({ ...OPTIONS, record: 'none' })(request(remoteAddress, forwardedFor)).source).toBe(expected);
+    expect(createPeerFinder({ ...OPTIONS, record: 'none' })(request(remoteAddress, forwardedFor)).source).toBe(
+      expected,
+    );
   });
 });
 
@@ -72,7 +93,11 @@ test.each([
       ['/api/v1', '{}'],
       ['/spartakus.collector.v1.CollectorService/SubmitReport', '{"report": {"clusterID": "c"}}'],
     ] as const) {
-      const response = await fetch(collector.url + path, { method: 'POST', headers: { 'content-type': 'application/json' }, body });
+      const response = await fetch(collector.url + path, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body,
+      });
       expect(response.ok).toBe(true);
     }
     const stored = (await collector.reports.find().toArray()).map(({ receivedFrom }) => String(receivedFrom));

@@ -3,14 +3,16 @@ import http, { type IncomingMessage } from 'node:http';
 import http2 from 'node:http2';
 import path from 'node:path';
 import { text } from 'node:stream/consumers';
-
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-
-import { type ConsoleConfig, createConsoleGuard, findConsoleProblem } from '../../../../src/collector/serve/console/console.ts';
+import {
+  type ConsoleConfig,
+  createConsoleGuard,
+  findConsoleProblem,
+} from '../../../../src/collector/serve/console/console.ts';
 import { SpartakusError } from '../../../../src/runtime/errors.ts';
 import { type LocalCollector, startCollectorOn } from '../../../support/collector.ts';
-import { withFiles } from '../../../support/files.ts';
 import { failureOf } from '../../../support/failure.ts';
+import { withFiles } from '../../../support/files.ts';
 import { listen, shut } from '../../../support/listen.ts';
 
 const FIXTURES = path.join(import.meta.dirname, '../../../fixtures/tls');
@@ -50,28 +52,48 @@ describe('on this machine alone', () => {
   test('metrics are on the console, and not on the port for reports', async () => {
     const response = await fetch(`${consoleUrl}/metrics`);
 
-    expect([response.status, response.headers.get('content-type')]).toStrictEqual([200, 'text/plain; version=0.0.4; charset=utf-8']);
+    expect([response.status, response.headers.get('content-type')]).toStrictEqual([
+      200,
+      'text/plain; version=0.0.4; charset=utf-8',
+    ]);
     await expect(response.text()).resolves.toContain('spartakus_collector_build_info{version="v9.9.9"} 1');
     await expect(get(`${collector.url}/metrics`)).resolves.toBe(404);
   });
 
   test('reports are not taken on the console', async () => {
-    const send = (at: string) => fetch(consoleUrl + at, { method: 'POST', headers: { 'content-type': 'application/json' }, body: '{}' });
+    const send = (at: string) =>
+      fetch(consoleUrl + at, { method: 'POST', headers: { 'content-type': 'application/json' }, body: '{}' });
 
     await expect(send('/api/v1')).resolves.toMatchObject({ status: 404 });
     await expect(send('/spartakus.collector.v1.CollectorService/SubmitReport')).resolves.toMatchObject({ status: 404 });
   });
 
-  test.each(['localhost', 'localhost:8081', '127.0.0.1', '127.0.0.1:1', '127.1.2.3', '[::1]', '[::1]:8081', 'LOCALHOST'])('a request for the host %s is answered', async (host) => {
+  test.each([
+    'localhost',
+    'localhost:8081',
+    '127.0.0.1',
+    '127.0.0.1:1',
+    '127.1.2.3',
+    '[::1]',
+    '[::1]:8081',
+    'LOCALHOST',
+  ])('a request for the host %s is answered', async (host) => {
     await expect(get(`${consoleUrl}/metrics`, { host })).resolves.toBe(200);
   });
 
-  test.each(['evil.example', 'evil.example:8081', '127.0.0.1.evil.example', 'localhost.evil.example', '192.0.2.1', '127.0.0.1:80:80', 'localhost@evil.example', '[::1', '::1'])(
-    'a request for the host %j is refused: a page in a browser may have sent it',
-    async (host) => {
-      await expect(get(`${consoleUrl}/metrics`, { host })).resolves.toBe(403);
-    },
-  );
+  test.each([
+    'evil.example',
+    'evil.example:8081',
+    '127.0.0.1.evil.example',
+    'localhost.evil.example',
+    '192.0.2.1',
+    '127.0.0.1:80:80',
+    'localhost@evil.example',
+    '[::1',
+    '::1',
+  ])('a request for the host %j is refused: a page in a browser may have sent it', async (host) => {
+    await expect(get(`${consoleUrl}/metrics`, { host })).resolves.toBe(403);
+  });
 
   test('so is one over HTTP/2', async () => {
     const session = http2.connect(consoleUrl);
@@ -105,16 +127,18 @@ describe('on this machine alone', () => {
 describe('where other machines reach it', () => {
   const EVERYWHERE = { listen: { host: '0.0.0.0', port: 0 } };
 
-  test.each([{ port: 8081 }, { host: '0.0.0.0', port: 8081 }, { host: '::', port: 8081 }, { host: '192.0.2.1', port: 8081 }])(
-    'it does not start on %j without a token file',
-    (address) => {
-      const config = { listen: address, isPublic: false };
+  test.each([
+    { port: 8081 },
+    { host: '0.0.0.0', port: 8081 },
+    { host: '::', port: 8081 },
+    { host: '192.0.2.1', port: 8081 },
+  ])('it does not start on %j without a token file', (address) => {
+    const config = { listen: address, isPublic: false };
 
-      expect(findConsoleProblem(config)).toMatch(/^--console-listen .*:8081: .*--console-token-file/);
-      expect(findConsoleProblem({ ...config, tokenFile: 'tokens' })).toBeUndefined();
-      expect(findConsoleProblem({ ...config, isPublic: true })).toBeUndefined();
-    },
-  );
+    expect(findConsoleProblem(config)).toMatch(/^--console-listen .*:8081: .*--console-token-file/);
+    expect(findConsoleProblem({ ...config, tokenFile: 'tokens' })).toBeUndefined();
+    expect(findConsoleProblem({ ...config, isPublic: true })).toBeUndefined();
+  });
 
   test('a collector that is told to all the same does not start', async () => {
     const failure = await failureOf(startCollectorOn('stdout', { console: { ...LOCAL, ...EVERYWHERE } }));
@@ -181,8 +205,12 @@ test('a port that is taken is an error that names the flag, and nothing stays op
   const holder = http.createServer();
   const port = await listen(holder);
 
-  const failure = await failureOf(startCollectorOn('stdout', { console: { listen: { host: '127.0.0.1', port }, isPublic: false } }));
+  const failure = await failureOf(
+    startCollectorOn('stdout', { console: { listen: { host: '127.0.0.1', port }, isPublic: false } }),
+  );
 
-  expect(failure.message).toMatch(new RegExp(`^--console-listen 127\\.0\\.0\\.1:${port} cannot be had: .*EADDRINUSE.*"off"`));
+  expect(failure.message).toMatch(
+    new RegExp(`^--console-listen 127\\.0\\.0\\.1:${port} cannot be had: .*EADDRINUSE.*"off"`),
+  );
   await shut(holder);
 });

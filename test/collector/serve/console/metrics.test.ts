@@ -4,14 +4,12 @@ import http from 'node:http';
 import http2 from 'node:http2';
 import net from 'node:net';
 import path from 'node:path';
-
 import { create } from '@bufbuild/protobuf';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-
 import { ExtensionSchema } from '../../../../gen/spartakus/report/v1/report_pb.js';
 import { createMetrics } from '../../../../src/collector/serve/console/metrics.ts';
-import { makeReport } from '../../../contract/report-sink.ts';
 import { WAYS_IN } from '../../../contract/protocols.ts';
+import { makeReport } from '../../../contract/report-sink.ts';
 import { startTestCollector, TEST_LIMITS, type TestCollector } from '../../../support/collector.ts';
 import { createDice } from '../../../support/dice.ts';
 
@@ -56,14 +54,20 @@ describe('reports are counted by protocol, dialect and outcome', () => {
     const client = open(collector.url);
     const [good, bad, large] = [makeReport(), makeReport(), makeReport()];
     bad.clusterId = '';
-    large.extensions = [create(ExtensionSchema, { name: 'large', value: 'x'.repeat(json ? TEST_LIMITS.maxJsonBytes : TEST_LIMITS.maxProtobufBytes) })];
+    large.extensions = [
+      create(ExtensionSchema, {
+        name: 'large',
+        value: 'x'.repeat(json ? TEST_LIMITS.maxJsonBytes : TEST_LIMITS.maxProtobufBytes),
+      }),
+    ];
 
     const grown = await growth(async () => {
       for (const report of [good, good, bad, large]) await client.send(report);
     });
 
     client.close();
-    const series = (labels: string): string => `reports_total{protocol="${protocol}",dialect="report",outcome="${labels}"}`;
+    const series = (labels: string): string =>
+      `reports_total{protocol="${protocol}",dialect="report",outcome="${labels}"}`;
     expect(grown).toMatchObject({
       [series('stored')]: 1,
       [series('duplicate')]: 1,
@@ -74,7 +78,9 @@ describe('reports are counted by protocol, dialect and outcome', () => {
       batch_reports_sum: 2,
       commit_seconds_count: 2,
     });
-    expect(Object.keys(grown).filter((name_) => name_.startsWith('re') && name_ !== 'received_bytes_total')).toHaveLength(5);
+    expect(
+      Object.keys(grown).filter((name_) => name_.startsWith('re') && name_ !== 'received_bytes_total'),
+    ).toHaveLength(5);
   });
 
   test.each([
@@ -86,7 +92,9 @@ describe('reports are counted by protocol, dialect and outcome', () => {
   ])('POST %s of %s', async (at, dialect, file) => {
     const body = await readFile(new URL(`../../../fixtures/${file}`, import.meta.url), 'utf8');
 
-    const grown = await growth(() => fetch(collector.url + at, { method: 'POST', headers: { 'content-type': 'application/json' }, body }));
+    const grown = await growth(() =>
+      fetch(collector.url + at, { method: 'POST', headers: { 'content-type': 'application/json' }, body }),
+    );
 
     // Some of these tell the same: where an id is made of what is told, that is a duplicate.
     const counted = Object.keys(grown).filter((series) => series.startsWith('reports_total'));
@@ -102,13 +110,18 @@ test.each([
   ['POST', '/spartakus.collector.v1.CollectorService/NoSuchCall', 'application/json', 'http', 'not-found'],
   ['PUT', '/api/v1', 'application/json', 'http', 'not-found'],
   ['POST', '/api/v1', 'text/plain', 'http', 'unsupported-media-type'],
-])('a request that is none is counted once, by its reason: %s %s of %s', async (method, at, contentType, protocol, reason) => {
-  const grown = await growth(() => fetch(collector.url + at, { method, headers: { 'content-type': contentType }, body: '{}' }));
+])(
+  'a request that is none is counted once, by its reason: %s %s of %s',
+  async (method, at, contentType, protocol, reason) => {
+    const grown = await growth(() =>
+      fetch(collector.url + at, { method, headers: { 'content-type': contentType }, body: '{}' }),
+    );
 
-  expect(Object.entries(grown).filter(([series]) => /^re(ports|fusals)/.test(series))).toStrictEqual([
-    [`refusals_total{protocol="${protocol}",reason="${reason}"}`, 1],
-  ]);
-});
+    expect(Object.entries(grown).filter(([series]) => /^re(ports|fusals)/.test(series))).toStrictEqual([
+      [`refusals_total{protocol="${protocol}",reason="${reason}"}`, 1],
+    ]);
+  },
+);
 
 test('connections, and what comes over them, are counted', async () => {
   const before = await scrape();
@@ -134,7 +147,9 @@ test('connections, and what comes over them, are counted', async () => {
   agent.destroy();
   silent.destroy();
   await expect.poll(async () => (await scrape()).get('connections{kind="new"}')).toBe(0);
-  await expect.poll(async () => (await scrape()).get('connections{kind="http2"}')).toBe(before.get('connections{kind="http2"}'));
+  await expect
+    .poll(async () => (await scrape()).get('connections{kind="http2"}'))
+    .toBe(before.get('connections{kind="http2"}'));
   // What came over connections that are closed still counts.
   expect((await scrape()).get('received_bytes_total')).toBeGreaterThanOrEqual(during.get('received_bytes_total') ?? 0);
 });
@@ -156,13 +171,33 @@ test('whatever clients send, no series is of their making', async () => {
   const TEXTS = ['{}', '{"clusterID":"planted-cluster"}', '\0', '[', '{"a":"\u{1F600}"}', 'x'.repeat(200_000)];
   const flood = async (): Promise<void> => {
     const headers = {
-      'content-type': pick(['application/json', 'application/proto', 'application/grpc-web+proto', 'application/connect+json', 'text/plain', 'planted/type']),
+      'content-type': pick([
+        'application/json',
+        'application/proto',
+        'application/grpc-web+proto',
+        'application/connect+json',
+        'text/plain',
+        'planted/type',
+      ]),
       authorization: `Bearer planted-${text()}`,
       'x-forwarded-for': `192.0.2.${pick([1, 2, 3])}`,
       'user-agent': `planted-${text()}`,
     };
-    const at = pick(['/api/v1', '/api/coreos/v1', '/api/kubermatic/v1', '/metrics', `/planted-${text()}`, '/spartakus.collector.v1.CollectorService/SubmitReport', '/grpc.health.v1.Health/Check', `/planted.Service/${text()}`]);
-    const response = await fetch(collector.url + at, { method: pick(['POST', 'POST', 'PUT', 'DELETE', 'OPTIONS']), headers, body: pick(TEXTS) });
+    const at = pick([
+      '/api/v1',
+      '/api/coreos/v1',
+      '/api/kubermatic/v1',
+      '/metrics',
+      `/planted-${text()}`,
+      '/spartakus.collector.v1.CollectorService/SubmitReport',
+      '/grpc.health.v1.Health/Check',
+      `/planted.Service/${text()}`,
+    ]);
+    const response = await fetch(collector.url + at, {
+      method: pick(['POST', 'POST', 'PUT', 'DELETE', 'OPTIONS']),
+      headers,
+      body: pick(TEXTS),
+    });
     await response.arrayBuffer();
   };
   for (let round = 0; round < 30; round += 1) await Promise.all(Array.from({ length: 20 }, flood));
@@ -171,19 +206,37 @@ test('whatever clients send, no series is of their making', async () => {
 
   const own = series.filter((name) => !/^(nodejs|process)_/.test(name));
   expect(own.length, `SPARTAKUS_TEST_SEED=${seed}`).toBeLessThan(200);
-  expect(own.filter((name) => /planted|192\.0\.2|127\.0\.0/.test(name)), `SPARTAKUS_TEST_SEED=${seed}`).toStrictEqual([]);
-  const labels = new Set(own.flatMap((name) => [...name.matchAll(/(\w+)="([^"]*)"/g)].filter(([, label]) => label !== 'le').map(([, label, value]) => `${label}=${value}`)));
-  expect([...labels].toSorted(), `SPARTAKUS_TEST_SEED=${seed}`).toStrictEqual([...labels].filter((label) => KNOWN_LABELS.has(label)).toSorted());
+  expect(
+    own.filter((name) => /planted|192\.0\.2|127\.0\.0/.test(name)),
+    `SPARTAKUS_TEST_SEED=${seed}`,
+  ).toStrictEqual([]);
+  const labels = new Set(
+    own.flatMap((name) =>
+      [...name.matchAll(/(\w+)="([^"]*)"/g)]
+        .filter(([, label]) => label !== 'le')
+        .map(([, label, value]) => `${label}=${value}`),
+    ),
+  );
+  expect([...labels].toSorted(), `SPARTAKUS_TEST_SEED=${seed}`).toStrictEqual(
+    [...labels].filter((label) => KNOWN_LABELS.has(label)).toSorted(),
+  );
 });
 
 /** Every value that a label may have. */
 const KNOWN_LABELS: ReadonlySet<string> = new Set([
   ...['connect', 'grpc', 'grpc-web', 'http'].map((value) => `protocol=${value}`),
   ...['report', 'spartakus', 'coreos', 'kubermatic'].map((value) => `dialect=${value}`),
-  ...['invalid', 'too-large', 'unsupported-media-type', 'unauthenticated', 'forbidden', 'not-found', 'overloaded', 'unavailable', 'internal'].flatMap((kind) => [
-    `outcome=${kind}`,
-    `reason=${kind}`,
-  ]),
+  ...[
+    'invalid',
+    'too-large',
+    'unsupported-media-type',
+    'unauthenticated',
+    'forbidden',
+    'not-found',
+    'overloaded',
+    'unavailable',
+    'internal',
+  ].flatMap((kind) => [`outcome=${kind}`, `reason=${kind}`]),
   'outcome=stored',
   'outcome=duplicate',
   'kind=http1',
@@ -194,13 +247,22 @@ const KNOWN_LABELS: ReadonlySet<string> = new Set([
 
 test('docs/operations.md lists every metric of the collector with its type', async () => {
   const page = await readFile(path.join(import.meta.dirname, '../../../../docs/operations.md'), 'utf8');
-  const listed = [...page.matchAll(/^\| `(spartakus_collector_\w+)`(?:[^|]*) \| (\w+) \|/gm)].map(([, name, type]) => `${name} ${type}`);
+  const listed = [...page.matchAll(/^\| `(spartakus_collector_\w+)`(?:[^|]*) \| (\w+) \|/gm)].map(
+    ([, name, type]) => `${name} ${type}`,
+  );
   const stats = { opened: 0, refused: 0, receivedBytes: 0, open: { http1: 0, http2: 0, new: 0 } };
-  const metrics = createMetrics({ version: 'v0', pending: () => ({ items: 0, bytes: 0 }), connections: () => stats, isDatabaseThere: () => false });
+  const metrics = createMetrics({
+    version: 'v0',
+    pending: () => ({ items: 0, bytes: 0 }),
+    connections: () => stats,
+    isDatabaseThere: () => false,
+  });
 
   const { body } = await metrics.render();
 
-  const exposed = [...body.matchAll(/^# TYPE (spartakus_collector_\w+) (\w+)$/gm)].map(([, name, type]) => `${name} ${type}`);
+  const exposed = [...body.matchAll(/^# TYPE (spartakus_collector_\w+) (\w+)$/gm)].map(
+    ([, name, type]) => `${name} ${type}`,
+  );
   expect(listed.toSorted()).toStrictEqual(exposed.toSorted());
   expect(body).toContain('spartakus_collector_database_up 0');
 });

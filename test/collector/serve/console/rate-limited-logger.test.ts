@@ -1,5 +1,4 @@
 import { expect, test } from 'vitest';
-
 import { createQuietLogger } from '../../../../src/collector/serve/console/rate-limited-logger.ts';
 import { createKeptLog } from '../../../support/log.ts';
 import { createManualClock } from '../../../support/manual-clock.ts';
@@ -27,7 +26,8 @@ test('of a flood there is a line a second, which says how many more there were',
   const seconds = 10;
 
   for (let tick = 0; tick < seconds * 100; tick += 1) {
-    for (let event = 0; event < 50; event += 1) quiet.info({ tick }, event % 5 === 0 ? 'refused: invalid' : 'refused: too-large');
+    for (let event = 0; event < 50; event += 1)
+      quiet.info({ tick }, event % 5 === 0 ? 'refused: invalid' : 'refused: too-large');
     clock.advance(10);
     await settle();
   }
@@ -40,7 +40,9 @@ test('of a flood there is a line a second, which says how many more there were',
     message: 'refused: too-large, and 4,998 more in the last second',
   });
   // Nothing is lost: the first line, and all that were summed up.
-  const summed = log.lines.slice(1).flatMap(({ fields }) => Object.values((fields as { inTheLastSecond: Record<string, number> }).inTheLastSecond));
+  const summed = log.lines
+    .slice(1)
+    .flatMap(({ fields }) => Object.values((fields as { inTheLastSecond: Record<string, number> }).inTheLastSecond));
   expect(summed.reduce((sum, count) => sum + count, 1)).toBe(seconds * 5_000);
 });
 
@@ -54,7 +56,11 @@ test('the line is of the worst that was left out', async () => {
   clock.advance(1_000);
   await settle();
 
-  expect(log.lines[1]).toMatchObject({ level: 'error', fields: { err: 'x' }, message: 'a request failed, and 2 more in the last second' });
+  expect(log.lines[1]).toMatchObject({
+    level: 'error',
+    fields: { err: 'x' },
+    message: 'a request failed, and 2 more in the last second',
+  });
 });
 
 test('one more alone is written as it is, a second after the line before', async () => {

@@ -1,11 +1,9 @@
 import { readFile } from 'node:fs/promises';
 import http from 'node:http';
-
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-
-import { SpartakusError } from '../../../../src/runtime/errors.ts';
 import { createBodyBudget } from '../../../../src/collector/serve/admission/memory-limiter.ts';
 import { createHttpHandler, createHttpRoutes } from '../../../../src/collector/serve/http/http.ts';
+import { SpartakusError } from '../../../../src/runtime/errors.ts';
 import { legacyJson } from '../../../contract/protocols.ts';
 import { makeReport } from '../../../contract/report-sink.ts';
 import { startTestCollector, TEST_LIMITS, type TestCollector } from '../../../support/collector.ts';
@@ -28,7 +26,10 @@ const post = (body: string | Uint8Array<ArrayBuffer>, contentType = 'application
 
 describe('POST /api/v1', () => {
   test("the original volunteer's report is answered 204 without a body, and stored with every field it has", async () => {
-    const text = await readFile(new URL('../../../fixtures/legacy/spartakus-volunteer-report.json', import.meta.url), 'utf8');
+    const text = await readFile(
+      new URL('../../../fixtures/legacy/spartakus-volunteer-report.json', import.meta.url),
+      'utf8',
+    );
 
     const response = await post(text);
 
@@ -55,23 +56,39 @@ describe('POST /api/v1', () => {
     await expect(collector.reports.findOne()).resolves.not.toHaveProperty('clusterID');
   });
 
-  test.each(['application/json', 'application/json; charset=utf-8', 'Application/JSON;a=b'])('takes the media type %s', async (contentType) => {
-    await expect(post('{}', contentType)).resolves.toMatchObject({ status: 204 });
-  });
+  test.each(['application/json', 'application/json; charset=utf-8', 'Application/JSON;a=b'])(
+    'takes the media type %s',
+    async (contentType) => {
+      await expect(post('{}', contentType)).resolves.toMatchObject({ status: 204 });
+    },
+  );
 
-  test.each(['text/plain', 'application/jsonx', 'application/x-www-form-urlencoded'])('answers 415 to the media type %s', async (contentType) => {
-    const response = await post('{}', contentType);
+  test.each(['text/plain', 'application/jsonx', 'application/x-www-form-urlencoded'])(
+    'answers 415 to the media type %s',
+    async (contentType) => {
+      const response = await post('{}', contentType);
 
-    expect(response.status).toBe(415);
-    await expect(response.text()).resolves.toBe(`Error: the content type is "${contentType}": send application/json\n`);
-  });
+      expect(response.status).toBe(415);
+      await expect(response.text()).resolves.toBe(
+        `Error: the content type is "${contentType}": send application/json\n`,
+      );
+    },
+  );
 
   test.each([
     ['no JSON', '{"clusterID":', 'Error: the body is not JSON: '],
     ['nothing', '', 'Error: the body is not JSON: '],
     ['a list', '[]', 'Error: the body is no report: '],
-    ['a number for a text', '{"clusterID": 7}', 'Error: the body is no report: clusterID: expected a text, got a number'],
-    ['an object for a list', '{"nodes": [{"id": "n", "capacity": {}}]}', 'Error: the body is no report: nodes[0].capacity: expected a list, got an object'],
+    [
+      'a number for a text',
+      '{"clusterID": 7}',
+      'Error: the body is no report: clusterID: expected a text, got a number',
+    ],
+    [
+      'an object for a list',
+      '{"nodes": [{"id": "n", "capacity": {}}]}',
+      'Error: the body is no report: nodes[0].capacity: expected a list, got an object',
+    ],
     ['an id that is no UUIDv7', '{"reportID": "x"}', 'Error: reportID must be a UUIDv7'],
     ['a date that is none', '{"observedAt": "yesterday"}', 'Error: the body is no report: '],
   ])('answers 400 to %s, and says what is wrong', async (_name, body, message) => {
@@ -108,8 +125,19 @@ describe('when a report cannot be stored', () => {
       pending: () => ({ items: 0, bytes: 0 }),
       drain: () => Promise.resolve(),
     };
-    const routes = createHttpRoutes({ ingest, admit: () => undefined, version: 'v9', maxJsonBytes: 1000, keepCountry: false, isReady: () => false });
-    const handler = createHttpHandler(routes, { budget: createBodyBudget(1_000_000), bodyTimeoutMs: 1000, onRefusal: () => undefined });
+    const routes = createHttpRoutes({
+      ingest,
+      admit: () => undefined,
+      version: 'v9',
+      maxJsonBytes: 1000,
+      keepCountry: false,
+      isReady: () => false,
+    });
+    const handler = createHttpHandler(routes, {
+      budget: createBodyBudget(1_000_000),
+      bodyTimeoutMs: 1000,
+      onRefusal: () => undefined,
+    });
     const server = http.createServer((req, res) => handler(req, res, {}));
     try {
       const url = `http://127.0.0.1:${await listen(server)}${path}`;
@@ -125,7 +153,9 @@ describe('when a report cannot be stored', () => {
     ['the database is away', 'unavailable', 503, '3'],
     ['there are too many', 'overloaded', 429, '3'],
   ] as const)('because %s, it says so with %s: %i', async (message, kind, status, retryAfter) => {
-    const response = await answerTo(new SpartakusError(kind, message, kind === 'internal' ? {} : { retryAfterMs: 2_500 }));
+    const response = await answerTo(
+      new SpartakusError(kind, message, kind === 'internal' ? {} : { retryAfterMs: 2_500 }),
+    );
 
     expect(response.status).toBe(status);
     expect(response.headers.get('retry-after')).toBe(retryAfter);

@@ -1,7 +1,5 @@
 import { readFile } from 'node:fs/promises';
-
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-
 import { startTestCollector, type TestCollector } from '../../../support/collector.ts';
 
 const PATHS = ['/api/kubermatic/v1', '/api/v1'] as const;
@@ -34,8 +32,10 @@ const post = (body: object, path: string = PATHS[0], url = collector.url): Promi
   fetch(url + path, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) });
 
 /** As a golden file has it: in JSON, and without the time of receipt. */
-const asJson = (documents: readonly object[]): unknown => JSON.parse(JSON.stringify(documents.map((document) => ({ ...document, receivedAt: '' }))));
-const countAll = async (): Promise<readonly number[]> => Promise.all([collector.reports.countDocuments(), collector.kubermaticRecords.countDocuments()]);
+const asJson = (documents: readonly object[]): unknown =>
+  JSON.parse(JSON.stringify(documents.map((document) => ({ ...document, receivedAt: '' }))));
+const countAll = async (): Promise<readonly number[]> =>
+  Promise.all([collector.reports.countDocuments(), collector.kubermaticRecords.countDocuments()]);
 
 describe.each(PATHS)('POST %s', (path) => {
   test.each(['report-v1', 'report-v1-location', 'report-v2', 'record-kubermatic-v2', 'record-kubermatic-proposal'])(
@@ -47,8 +47,12 @@ describe.each(PATHS)('POST %s', (path) => {
 
       expect(response.status).toBe(204);
       await expect(response.text()).resolves.toBe('');
-      expect(asJson(await collector.reports.find().toArray())).toStrictEqual(asJson(reports.map(({ document }) => document)));
-      expect(asJson(await collector.kubermaticRecords.find().toArray())).toStrictEqual(asJson(records.map(({ document }) => document)));
+      expect(asJson(await collector.reports.find().toArray())).toStrictEqual(
+        asJson(reports.map(({ document }) => document)),
+      );
+      expect(asJson(await collector.kubermaticRecords.find().toArray())).toStrictEqual(
+        asJson(records.map(({ document }) => document)),
+      );
     },
   );
 
@@ -58,7 +62,9 @@ describe.each(PATHS)('POST %s', (path) => {
     const response = await post({ ...body, records: [...body.records, { kind: 'k3s' }] }, path);
 
     expect(response.status).toBe(400);
-    await expect(response.text()).resolves.toBe('Error: the body is no report: records[2].kind: expected "kubernetes" or "kubermatic"\n');
+    await expect(response.text()).resolves.toBe(
+      'Error: the body is no report: records[2].kind: expected "kubernetes" or "kubermatic"\n',
+    );
     await expect(countAll()).resolves.toStrictEqual([0, 0]);
   });
 });
@@ -81,7 +87,11 @@ test('a record is stored with types: dates, numbers and booleans', async () => {
 
 test('the same files in a later envelope are stored once, and what is new among them as well', async () => {
   const { body } = await golden('report-v2');
-  const later = { ...body, time: '2024-05-07T00:00:19Z', records: [...body.records, { kind: 'kubermatic', version: 'v2', time: '2024-05-07T00:00:14Z' }] };
+  const later = {
+    ...body,
+    time: '2024-05-07T00:00:19Z',
+    records: [...body.records, { kind: 'kubermatic', version: 'v2', time: '2024-05-07T00:00:14Z' }],
+  };
 
   const statuses = [(await post(body)).status, (await post(body)).status, (await post(later)).status];
 
@@ -124,5 +134,9 @@ test('a report of Spartakus on the path of Kubermatic is answered 400, and says 
 test('the indexes of records are those of reports, by client', async () => {
   const indexes = await collector.kubermaticRecords.indexes();
 
-  expect(indexes.map(({ key }) => key as unknown)).toStrictEqual([{ _id: 1 }, { clientUUID: 1, receivedAt: -1 }, { receivedAt: -1 }]);
+  expect(indexes.map(({ key }) => key as unknown)).toStrictEqual([
+    { _id: 1 },
+    { clientUUID: 1, receivedAt: -1 },
+    { receivedAt: -1 },
+  ]);
 });

@@ -1,9 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import http2 from 'node:http2';
 import net from 'node:net';
-
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-
 import { startTestCollector, type TestCollector } from '../../../support/collector.ts';
 
 const MAX_JSON_BYTES = 16 * 1024 * 1024;
@@ -20,7 +18,8 @@ beforeEach(async () => {
 
 afterAll(() => collector.close());
 
-const fixture = (name: string): Promise<Buffer> => readFile(new URL(`../../../fixtures/legacy/${name}`, import.meta.url));
+const fixture = (name: string): Promise<Buffer> =>
+  readFile(new URL(`../../../fixtures/legacy/${name}`, import.meta.url));
 
 interface Sent {
   readonly method: string;
@@ -46,7 +45,11 @@ async function overHttp1({ method, path, contentType, body }: Sent): Promise<Ans
 function overHttp2({ method, path, contentType, body }: Sent): Promise<Answered> {
   const session = http2.connect(collector.url);
   return new Promise((resolve, reject) => {
-    const stream = session.request({ ':method': method, ':path': path, ...(contentType === undefined ? {} : { 'content-type': contentType }) });
+    const stream = session.request({
+      ':method': method,
+      ':path': path,
+      ...(contentType === undefined ? {} : { 'content-type': contentType }),
+    });
     let status = 0;
     let allow: string | null = null;
     let text = '';
@@ -82,17 +85,52 @@ describe.each([
     ['a media type with parameters', post('/api/v1', '{}', 'application/json; charset=utf-8'), 204, ''],
     ['the envelope of CoreOS on /api/v1', post('/api/v1', '{"payload": {}}', JSON_TYPE), 204, ''],
     ['the envelope of CoreOS on its own path', post('/api/coreos/v1', '{"payload": {}}', JSON_TYPE), 204, ''],
-    ['an envelope of Kubermatic on /api/v1', post('/api/v1', '{"client_uuid": "u", "records": [{"kind": "kubermatic"}]}', JSON_TYPE), 204, ''],
-    ['an envelope of Kubermatic on its own path', post('/api/kubermatic/v1', '{"client_uuid": "u"}', JSON_TYPE), 204, ''],
+    [
+      'an envelope of Kubermatic on /api/v1',
+      post('/api/v1', '{"client_uuid": "u", "records": [{"kind": "kubermatic"}]}', JSON_TYPE),
+      204,
+      '',
+    ],
+    [
+      'an envelope of Kubermatic on its own path',
+      post('/api/kubermatic/v1', '{"client_uuid": "u"}', JSON_TYPE),
+      204,
+      '',
+    ],
     ['a record of Kubermatic', post('/api/v1', '{"kind": "kubernetes"}', JSON_TYPE), 204, ''],
-    ['no record of Kubermatic', post('/api/kubermatic/v1', '{}', JSON_TYPE), 400, /^Error: the body is no report: it has neither client_uuid/],
-    ['a wrong type in a record', post('/api/v1', '{"records": [{"kind": 1}]}', JSON_TYPE), 400, 'Error: the body is no report: records[0].kind: expected a text, got a number\n'],
-    ['another media type for Kubermatic', post('/api/kubermatic/v1', '{}', 'text/plain'), 415, /^Error: the content type/],
+    [
+      'no record of Kubermatic',
+      post('/api/kubermatic/v1', '{}', JSON_TYPE),
+      400,
+      /^Error: the body is no report: it has neither client_uuid/,
+    ],
+    [
+      'a wrong type in a record',
+      post('/api/v1', '{"records": [{"kind": 1}]}', JSON_TYPE),
+      400,
+      'Error: the body is no report: records[0].kind: expected a text, got a number\n',
+    ],
+    [
+      'another media type for Kubermatic',
+      post('/api/kubermatic/v1', '{}', 'text/plain'),
+      415,
+      /^Error: the content type/,
+    ],
     ['another media type', post('/api/v1', '{}', 'text/plain'), 415, /^Error: the content type is "text\/plain"/],
     ['no media type', post('/api/v1', Buffer.from('{}')), 415, /^Error: the content type is missing/],
     ['no JSON', post('/api/v1', '{', JSON_TYPE), 400, /^Error: the body is not JSON/],
-    ['a wrong type', post('/api/v1', '{"clusterID": 1}', JSON_TYPE), 400, 'Error: the body is no report: clusterID: expected a text, got a number\n'],
-    ['a body over the limit', post('/api/v1', Buffer.alloc(MAX_JSON_BYTES + 1, ' '), JSON_TYPE), 413, /^Error: the body is over the limit/],
+    [
+      'a wrong type',
+      post('/api/v1', '{"clusterID": 1}', JSON_TYPE),
+      400,
+      'Error: the body is no report: clusterID: expected a text, got a number\n',
+    ],
+    [
+      'a body over the limit',
+      post('/api/v1', Buffer.alloc(MAX_JSON_BYTES + 1, ' '), JSON_TYPE),
+      413,
+      /^Error: the body is over the limit/,
+    ],
     ['GET /', { method: 'GET', path: '/' }, 200, ''],
     ['GET /healthz', { method: 'GET', path: '/healthz' }, 200, ''],
     ['GET /readyz', { method: 'GET', path: '/readyz' }, 200, ''],
@@ -101,7 +139,10 @@ describe.each([
   ])('%s', async (_name, sent, status, body) => {
     const answered = await send(sent);
 
-    expect(answered).toMatchObject({ status, body: expect.stringMatching(typeof body === 'string' ? new RegExp(`^${escape(body)}$`) : body) as string });
+    expect(answered).toMatchObject({
+      status,
+      body: expect.stringMatching(typeof body === 'string' ? new RegExp(`^${escape(body)}$`) : body) as string,
+    });
   });
 
   test.each([
@@ -157,7 +198,8 @@ test('the captured request of the original volunteer, replayed byte by byte: 204
     socket.once('error', reject);
   });
   for (let index = 0; index < request.length; index += 1) {
-    if (!socket.write(request.subarray(index, index + 1))) await new Promise((resolve) => void socket.once('drain', resolve));
+    if (!socket.write(request.subarray(index, index + 1)))
+      await new Promise((resolve) => void socket.once('drain', resolve));
   }
 
   await expect(answer).resolves.toMatch(/^HTTP\/1\.1 204 No Content\r\n(?:(?!content-length)[^\r]+\r\n)*\r\n$/i);

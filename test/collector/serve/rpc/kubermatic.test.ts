@@ -2,7 +2,6 @@ import { fromJson, type JsonValue } from '@bufbuild/protobuf';
 import { Code, ConnectError, createClient } from '@connectrpc/connect';
 import { createConnectTransport, createGrpcTransport } from '@connectrpc/connect-node';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
-
 import { CollectorService, Outcome } from '../../../../gen/spartakus/collector/v1/collector_service_pb.js';
 import { type Envelope, EnvelopeSchema } from '../../../../gen/spartakus/kubermatic/v1/envelope_pb.js';
 import { isReportId } from '../../../../src/report/report-id.ts';
@@ -28,8 +27,10 @@ const TIME = '2024-05-06T00:00:06.071255038Z';
 const envelope = (json: JsonValue): Envelope => fromJson(EnvelopeSchema, json);
 const submit = (message?: Envelope, transport = createGrpcTransport({ baseUrl: collector.url })) =>
   createClient(CollectorService, transport).submitKubermaticReport(message === undefined ? {} : { envelope: message });
-const failure = async (message?: Envelope): Promise<ConnectError> => ConnectError.from(await submit(message).catch((error: unknown) => error));
-const countAll = async (): Promise<readonly number[]> => Promise.all([collector.reports.countDocuments(), collector.kubermaticRecords.countDocuments()]);
+const failure = async (message?: Envelope): Promise<ConnectError> =>
+  ConnectError.from(await submit(message).catch((error: unknown) => error));
+const countAll = async (): Promise<readonly number[]> =>
+  Promise.all([collector.reports.countDocuments(), collector.kubermaticRecords.countDocuments()]);
 
 const two = (): Envelope =>
   envelope({
@@ -52,12 +53,17 @@ test('each record is answered by a receipt in its place, and the same envelope a
   await expect(collector.kubermaticRecords.find().toArray()).resolves.toMatchObject([
     { _id: receipts[0]?.reportId, clientUUID: 'u', users: [{ uuid: 'a', isAdmin: false }] },
   ]);
-  await expect(collector.reports.find().toArray()).resolves.toMatchObject([{ _id: receipts[1]?.reportId, clusterID: 'u', masterVersion: 'v1.28.7' }]);
+  await expect(collector.reports.find().toArray()).resolves.toMatchObject([
+    { _id: receipts[1]?.reportId, clusterID: 'u', masterVersion: 'v1.28.7' },
+  ]);
 });
 
 test('by the other road the same records are the same documents', async () => {
   await submit(two());
-  const body = { client_uuid: 'u', records: [{ kind: 'kubermatic', version: 'v2', time: TIME, users: [{ uuid: 'a', is_admin: false }] }] };
+  const body = {
+    client_uuid: 'u',
+    records: [{ kind: 'kubermatic', version: 'v2', time: TIME, users: [{ uuid: 'a', is_admin: false }] }],
+  };
 
   const { status } = await fetch(`${collector.url}/api/kubermatic/v1`, {
     method: 'POST',
@@ -72,15 +78,29 @@ test('by the other road the same records are the same documents', async () => {
 test('it is there for JSON over Connect too', async () => {
   const transport = createConnectTransport({ baseUrl: collector.url, httpVersion: '1.1', useBinaryFormat: false });
 
-  await expect(submit(two(), transport)).resolves.toMatchObject({ receipts: [{ outcome: Outcome.STORED }, { outcome: Outcome.STORED }] });
+  await expect(submit(two(), transport)).resolves.toMatchObject({
+    receipts: [{ outcome: Outcome.STORED }, { outcome: Outcome.STORED }],
+  });
 });
 
 test.each<[string, Envelope | undefined, string]>([
   ['no envelope', undefined, 'envelope is required'],
   ['no client', envelope({ records: [{ kind: 'kubermatic' }] }), 'envelope.clientUUID is required'],
-  ['a kind that is none', envelope({ client_uuid: 'u', records: [{ kind: 'kubermatic' }, { kind: 'k3s' }] }), 'envelope.records[1].kind'],
-  ['an id that is none', envelope({ client_uuid: 'u', records: [{ kind: 'kubermatic', reportID: 'x' }] }), 'envelope.records[0].reportID'],
-  ['a date that cannot be stored', envelope({ client_uuid: 'u', records: [{ kind: 'kubermatic', time: '1969-12-31T23:59:59Z' }] }), 'envelope.records[0].time'],
+  [
+    'a kind that is none',
+    envelope({ client_uuid: 'u', records: [{ kind: 'kubermatic' }, { kind: 'k3s' }] }),
+    'envelope.records[1].kind',
+  ],
+  [
+    'an id that is none',
+    envelope({ client_uuid: 'u', records: [{ kind: 'kubermatic', reportID: 'x' }] }),
+    'envelope.records[0].reportID',
+  ],
+  [
+    'a date that cannot be stored',
+    envelope({ client_uuid: 'u', records: [{ kind: 'kubermatic', time: '1969-12-31T23:59:59Z' }] }),
+    'envelope.records[0].time',
+  ],
 ])('%s is INVALID_ARGUMENT, and nothing is stored', async (_name, message, said) => {
   const error = await failure(message);
 
@@ -95,13 +115,20 @@ test('a record that the database cannot take is refused by itself, and the other
 
   const { receipts } = await submit(message, createGrpcTransport({ baseUrl: collector.url, writeMaxBytes: MAX_BYTES }));
 
-  expect(receipts).toMatchObject([{ outcome: Outcome.REFUSED, refusal: { code: Code.ResourceExhausted } }, { outcome: Outcome.STORED }]);
+  expect(receipts).toMatchObject([
+    { outcome: Outcome.REFUSED, refusal: { code: Code.ResourceExhausted } },
+    { outcome: Outcome.STORED },
+  ]);
   await expect(countAll()).resolves.toStrictEqual([1, 0]);
 });
 
 test('countries are kept where the operator keeps them, and nothing else of a place', async () => {
   const record = { kind: 'kubermatic', time: TIME, seeds: [{ uuid: 's', country: 'de' }] };
-  const message = envelope({ client_uuid: 'u', client_location: { country: 'Sweden', country_code: 'SE' }, records: [record] });
+  const message = envelope({
+    client_uuid: 'u',
+    client_location: { country: 'Sweden', country_code: 'SE' },
+    records: [record],
+  });
   await submit(message);
   const dropped = await collector.kubermaticRecords.find().toArray();
   await collector.close();

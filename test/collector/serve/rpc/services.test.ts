@@ -1,14 +1,20 @@
 import { fromBinary, createFileRegistry } from '@bufbuild/protobuf';
-import { FileDescriptorProtoSchema, FileDescriptorSetSchema, type FileDescriptorProto } from '@bufbuild/protobuf/wkt';
 import { create } from '@bufbuild/protobuf';
+import { FileDescriptorProtoSchema, FileDescriptorSetSchema, type FileDescriptorProto } from '@bufbuild/protobuf/wkt';
 import { Code, createClient } from '@connectrpc/connect';
 import { createGrpcTransport } from '@connectrpc/connect-node';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-
-import { Health, HealthCheckResponse_ServingStatus as ServingStatus } from '../../../../gen/grpc/health/v1/health_pb.js';
+import {
+  Health,
+  HealthCheckResponse_ServingStatus as ServingStatus,
+} from '../../../../gen/grpc/health/v1/health_pb.js';
 import * as v1 from '../../../../gen/grpc/reflection/v1/reflection_pb.js';
 import * as v1alpha from '../../../../gen/grpc/reflection/v1alpha/reflection_pb.js';
-import { CollectorService, Outcome, type StreamReportsResponse } from '../../../../gen/spartakus/collector/v1/collector_service_pb.js';
+import {
+  CollectorService,
+  Outcome,
+  type StreamReportsResponse,
+} from '../../../../gen/spartakus/collector/v1/collector_service_pb.js';
 import type { Report } from '../../../../gen/spartakus/report/v1/report_pb.js';
 import { makeReport } from '../../../contract/report-sink.ts';
 import { type LocalCollector, startCollectorOn } from '../../../support/collector.ts';
@@ -29,12 +35,19 @@ beforeEach(async () => {
 afterEach(close);
 
 describe('grpc.health.v1', () => {
-  test.each(['', 'spartakus.collector.v1.CollectorService', 'grpc.health.v1.Health'])('Check says that "%s" serves', async (service) => {
-    await expect(createClient(Health, transport()).check({ service })).resolves.toMatchObject({ status: ServingStatus.SERVING });
-  });
+  test.each(['', 'spartakus.collector.v1.CollectorService', 'grpc.health.v1.Health'])(
+    'Check says that "%s" serves',
+    async (service) => {
+      await expect(createClient(Health, transport()).check({ service })).resolves.toMatchObject({
+        status: ServingStatus.SERVING,
+      });
+    },
+  );
 
   test('Check knows no other service', async () => {
-    await expect(createClient(Health, transport()).check({ service: 'x' })).rejects.toMatchObject({ code: Code.NotFound });
+    await expect(createClient(Health, transport()).check({ service: 'x' })).rejects.toMatchObject({
+      code: Code.NotFound,
+    });
   });
 
   test('Watch tells the status now, and the change when the collector stops', async () => {
@@ -58,8 +71,15 @@ describe.each([
   ['v1', v1],
   ['v1alpha', v1alpha],
 ] as const)('reflection %s', (_name, { ServerReflection }) => {
-  type Ask = { case: 'listServices' | 'fileByFilename' | 'fileContainingSymbol' | 'allExtensionNumbersOfType'; value: string };
-  const ask = async (messageRequest: Ask | { case: 'fileContainingExtension'; value: { containingType: string; extensionNumber: number } }) => {
+  type Ask = {
+    case: 'listServices' | 'fileByFilename' | 'fileContainingSymbol' | 'allExtensionNumbersOfType';
+    value: string;
+  };
+  const ask = async (
+    messageRequest:
+      | Ask
+      | { case: 'fileContainingExtension'; value: { containingType: string; extensionNumber: number } },
+  ) => {
     const client = createClient(ServerReflection as typeof v1.ServerReflection, transport());
     const requests = async function* () {
       yield await Promise.resolve({ messageRequest });
@@ -68,7 +88,9 @@ describe.each([
     throw new Error('no answer');
   };
   const filesOf = (answer: Awaited<ReturnType<typeof ask>>): FileDescriptorProto[] =>
-    answer.case === 'fileDescriptorResponse' ? answer.value.fileDescriptorProto.map((bytes) => fromBinary(FileDescriptorProtoSchema, bytes)) : [];
+    answer.case === 'fileDescriptorResponse'
+      ? answer.value.fileDescriptorProto.map((bytes) => fromBinary(FileDescriptorProtoSchema, bytes))
+      : [];
 
   test('lists every service', async () => {
     await expect(ask({ case: 'listServices', value: '' })).resolves.toMatchObject({
@@ -101,14 +123,17 @@ describe.each([
   test('answers a file by its name, and an extension by its number', async () => {
     const byName = filesOf(await ask({ case: 'fileByFilename', value: 'spartakus/report/v1/report.proto' }));
     const byNumber = filesOf(
-      await ask({ case: 'fileContainingExtension', value: { containingType: 'google.protobuf.FieldOptions', extensionNumber: 50_701 } }),
+      await ask({
+        case: 'fileContainingExtension',
+        value: { containingType: 'google.protobuf.FieldOptions', extensionNumber: 50_701 },
+      }),
     );
 
     expect(byName.at(-1)?.name).toBe('spartakus/report/v1/report.proto');
     expect(byNumber.at(-1)?.name).toBe('spartakus/options/v1/options.proto');
-    await expect(ask({ case: 'allExtensionNumbersOfType', value: 'google.protobuf.FieldOptions' })).resolves.toMatchObject({
-      value: { extensionNumber: [50_701] },
-    });
+    await expect(
+      ask({ case: 'allExtensionNumbersOfType', value: 'google.protobuf.FieldOptions' }),
+    ).resolves.toMatchObject({ value: { extensionNumber: [50_701] } });
   });
 
   test.each<Ask>([
@@ -144,7 +169,8 @@ describe('StreamReports', () => {
   };
   const collect = async (answers: AsyncIterator<StreamReportsResponse>) => {
     const receipts = [];
-    for (let next = await answers.next(); next.done !== true; next = await answers.next()) receipts.push(next.value.receipt);
+    for (let next = await answers.next(); next.done !== true; next = await answers.next())
+      receipts.push(next.value.receipt);
     return receipts;
   };
 
@@ -157,7 +183,9 @@ describe('StreamReports', () => {
     const receipts = await collect(stream.answers);
 
     expect(receipts).toHaveLength(1000);
-    expect(new Set(receipts.map((receipt) => receipt?.reportId))).toStrictEqual(new Set(reports.map(({ reportId }) => reportId)));
+    expect(new Set(receipts.map((receipt) => receipt?.reportId))).toStrictEqual(
+      new Set(reports.map(({ reportId }) => reportId)),
+    );
     expect(new Set(receipts.map((receipt) => receipt?.outcome))).toStrictEqual(new Set([Outcome.STORED]));
     expect(store.documents.size).toBe(1000);
   });
@@ -167,7 +195,9 @@ describe('StreamReports', () => {
     const [first, second] = [makeReport(), makeReport()];
 
     stream.send(first);
-    await expect(stream.answers.next()).resolves.toMatchObject({ value: { receipt: { reportId: first.reportId, outcome: Outcome.STORED } } });
+    await expect(stream.answers.next()).resolves.toMatchObject({
+      value: { receipt: { reportId: first.reportId, outcome: Outcome.STORED } },
+    });
     stream.send(second);
     await expect(stream.answers.next()).resolves.toMatchObject({ value: { receipt: { reportId: second.reportId } } });
     stream.end();
@@ -184,7 +214,9 @@ describe('StreamReports', () => {
 
     const receipts = await collect(stream.answers);
 
-    expect(new Set(receipts.map((receipt) => receipt?.outcome))).toStrictEqual(new Set([Outcome.STORED, Outcome.REFUSED]));
+    expect(new Set(receipts.map((receipt) => receipt?.outcome))).toStrictEqual(
+      new Set([Outcome.STORED, Outcome.REFUSED]),
+    );
     expect(receipts.find((receipt) => receipt?.outcome === Outcome.REFUSED)).toMatchObject({
       reportId: bad.reportId,
       refusal: { code: Code.InvalidArgument, field: 'clusterID' },
