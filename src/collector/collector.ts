@@ -1,4 +1,5 @@
 import type { Writable } from 'node:stream';
+import { formatHostPort } from '../runtime/addresses.ts';
 import type { Clock } from '../runtime/clock.ts';
 import { messageOf, SpartakusError } from '../runtime/errors.ts';
 import type { Logger } from '../runtime/logger.ts';
@@ -200,14 +201,14 @@ async function openParts(
     stopping.abort();
   });
   return {
-    url: `${tls === undefined ? 'http' : 'https'}://${urlHost(host)}:${listener.address.port}`,
+    url: `${tls === undefined ? 'http' : 'https'}://${formatHostPort(reachableHost(host), listener.address.port)}`,
     port: listener.address.port,
     ...(openedConsole === undefined ? {} : { consoleUrl: openedConsole.url }),
   };
 }
 
 /** An address that a client on this machine can use. */
-function urlHost(host: string | undefined): string {
+function reachableHost(host: string | undefined): string {
   if (host === undefined || host === '0.0.0.0' || host === '::') return '127.0.0.1';
-  return host.includes(':') ? `[${host}]` : host;
+  return host;
 }

@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
+import { isLoopback, stripBrackets } from '../runtime/addresses.ts';
+import { isBearerToken } from '../runtime/bearer-token.ts';
 import { messageOf, SpartakusError } from '../runtime/errors.ts';
-import { isLoopback } from '../runtime/loopback.ts';
 import { findCaProblem, findPairProblem } from '../runtime/pem.ts';
 
 /** Which files hold what it takes to trust the collector and to be trusted by it. */
@@ -25,9 +26,6 @@ export interface Access {
 
 /** What it takes where nothing is given. */
 export const NO_ACCESS: Access = { authorization: () => Promise.resolve(undefined) };
-
-/** What RFC 6750 allows in a token, and no more than a header may hold. */
-const TOKEN = /^[\x21-\x7e]{1,8192}$/;
 
 /** A file of a flag. */
 interface Named {
@@ -80,7 +78,7 @@ function checkMeaning(
   const forTls = ca ?? cert;
   if (forTls !== undefined)
     throw wrong(forTls, `is of no use without TLS: write ${flag} ${secure}… in place of ${plain}…`);
-  if (token !== undefined && !isLoopback(url.hostname.replace(/^\[(.*)\]$/, '$1'))) {
+  if (token !== undefined && !isLoopback(stripBrackets(url.hostname))) {
     throw wrong(
       token,
       `is not sent without TLS, where anybody on the way could read it: write ${flag} ${secure}… in place of ${plain}…`,
@@ -105,7 +103,7 @@ async function readPair(certFile: Named, keyFile: Named): Promise<{ readonly cer
 
 async function readToken(source: Named, kind: 'invalid' | 'unavailable'): Promise<string> {
   const token = (await read(source, kind)).toString('latin1').trim();
-  if (!TOKEN.test(token))
+  if (!isBearerToken(token))
     throw wrong(source, token === '' ? 'is empty' : 'holds more than one token of printable characters', kind);
   return token;
 }

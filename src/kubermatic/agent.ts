@@ -1,12 +1,10 @@
 import { toJson } from '@bufbuild/protobuf';
 import { type Record as KubermaticRecord, RecordSchema } from '../../gen/spartakus/kubermatic/v1/record_pb.js';
-import { openKubeClient } from '../kubernetes/client.ts';
-import type { KubeConfig } from '../kubernetes/client.ts';
+import { type KubeConfig, openKubeClient } from '../kubernetes/client.ts';
 import type { Clock } from '../runtime/clock.ts';
 import { SpartakusError } from '../runtime/errors.ts';
-import type { Logger } from '../runtime/logger.ts';
-import { gatherKubermaticRecord } from './gather/gather-kubermatic.ts';
-import type { KubermaticGatherConfig } from './gather/gather-kubermatic.ts';
+import { logFailure, type Logger } from '../runtime/logger.ts';
+import { gatherKubermaticRecord, type KubermaticGatherConfig } from './gather/gather-kubermatic.ts';
 import { gatherKubernetesRecord } from './gather/gather-record.ts';
 import { type Files, openRecordDir } from './record-dir.ts';
 
@@ -71,8 +69,7 @@ export async function startAgent(config: AgentConfig, options: AgentOptions): Pr
       return { status: 'written', file };
     } catch (thrown) {
       const error = SpartakusError.from(thrown);
-      const write = stop.signal.aborted ? logger.info.bind(logger) : logger.error.bind(logger);
-      write({ kind: error.kind }, `No record was written: ${error.message}`);
+      logFailure(logger, stop.signal, { kind: error.kind }, `No record was written: ${error.message}`);
       return { status: 'failed', error };
     } finally {
       kube.close();

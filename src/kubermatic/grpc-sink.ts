@@ -1,18 +1,16 @@
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
-import { Metadata } from '@grpc/grpc-js';
-import type { ClientUnaryCall, ServiceError } from '@grpc/grpc-js';
+import { type ClientUnaryCall, Metadata, type ServiceError } from '@grpc/grpc-js';
 import {
   CollectorService,
   SubmitKubermaticReportRequestSchema,
+  type SubmitKubermaticReportResponse,
   SubmitKubermaticReportResponseSchema,
 } from '../../gen/spartakus/collector/v1/collector_service_pb.js';
-import type { SubmitKubermaticReportResponse } from '../../gen/spartakus/collector/v1/collector_service_pb.js';
 import type { Envelope } from '../../gen/spartakus/kubermatic/v1/envelope_pb.js';
 import { NO_ACCESS } from '../delivery/client-credentials.ts';
 import { openRpcClient } from '../delivery/transport/grpc-client.ts';
 import { parseGrpcUrl, portOf } from '../delivery/transport/grpc-url.ts';
-import { errorOf, outcomeOf } from '../delivery/transport/grpc.ts';
-import type { RpcConfig, RpcOptions } from '../delivery/transport/grpc.ts';
+import { errorOf, outcomeOf, type RpcConfig, type RpcOptions } from '../delivery/transport/grpc.ts';
 import { placeBehind, proxyFor } from '../delivery/transport/proxy.ts';
 import type { EnvelopeSink, Outcome } from '../report/ports.ts';
 import { SpartakusError } from '../runtime/errors.ts';

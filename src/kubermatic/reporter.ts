@@ -3,14 +3,13 @@ import { create, fromJson, type JsonValue, toJson } from '@bufbuild/protobuf';
 import { timestampFromDate } from '@bufbuild/protobuf/wkt';
 import { type Envelope, EnvelopeSchema } from '../../gen/spartakus/kubermatic/v1/envelope_pb.js';
 import type { Record as KubermaticRecord } from '../../gen/spartakus/kubermatic/v1/record_pb.js';
-import { openAccess } from '../delivery/client-credentials.ts';
-import type { AccessConfig } from '../delivery/client-credentials.ts';
+import { type AccessConfig, openAccess } from '../delivery/client-credentials.ts';
 import { createBackoff } from '../delivery/retry.ts';
 import { readRecord } from '../report/kubermatic-record.ts';
 import type { EnvelopeSink, Outcome } from '../report/ports.ts';
 import type { Clock } from '../runtime/clock.ts';
 import { type ErrorKind, messageOf, SpartakusError } from '../runtime/errors.ts';
-import type { Logger } from '../runtime/logger.ts';
+import { logFailure, type Logger } from '../runtime/logger.ts';
 import { envelopeJson } from './http-sink.ts';
 import { type Files, openRecordDir, type PendingReport, type RecordDir } from './record-dir.ts';
 
@@ -275,9 +274,10 @@ async function print(job: Job): Promise<ReporterEnd> {
 }
 
 function fail(error: SpartakusError, logger: Logger, stop: AbortSignal): ReporterEnd {
-  const write = stop.aborted ? logger.info.bind(logger) : logger.error.bind(logger);
-  write(
-    { kind: error.kind, ...(error.field === undefined ? {} : { field: error.field }) },
+  logFailure(
+    logger,
+    stop,
+    { kind: error.kind, field: error.field },
     `Not all records were stored; what is left goes with the next run: ${error.message}`,
   );
   return { status: 'failed', error };

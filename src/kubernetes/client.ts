@@ -1,6 +1,5 @@
 import https from 'node:https';
-import { setTimeout as timeout } from 'node:timers/promises';
-import type { Clock } from '../runtime/clock.ts';
+import { type Clock, systemClock } from '../runtime/clock.ts';
 import { SpartakusError } from '../runtime/errors.ts';
 import type { KubeAccess, KubeCredentials } from './credentials.ts';
 import { inClusterAccess, SERVICE_ACCOUNT_DIR } from './in-cluster.ts';
@@ -17,12 +16,6 @@ const RETRY_WAITS_MS = [1000, 2000, 4000, 8000] as const;
 
 /** A server that asks for more patience than this gets none: the next report asks again. */
 const MAX_RETRY_WAIT_MS = 60_000;
-
-/** Without another clock, the machine's. */
-const MACHINE_CLOCK: Clock = {
-  now: () => new Date(),
-  sleep: (ms, signal) => timeout(ms, undefined, signal === undefined ? {} : { signal }).catch(() => undefined),
-};
 
 /** An idle connection is closed before the other side does, so that no later request is sent into a closed one. */
 const AGENT_OPTIONS = { keepAlive: true, timeout: 10_000 };
@@ -79,7 +72,7 @@ export async function openKubeClient(config: KubeConfig, options: KubeOptions): 
 
 /** A client of the cluster that the access leads to. No request is sent yet. */
 export function createKubeClient(access: KubeAccess, options: RequestLimits = {}): KubeClient {
-  const { timeoutMs = 30_000, maxBodyBytes = 64 * 1024 * 1024, clock = MACHINE_CLOCK } = options;
+  const { timeoutMs = 30_000, maxBodyBytes = 64 * 1024 * 1024, clock = systemClock } = options;
   const nowMs = (): number => clock.now().getTime();
   const throttle = createThrottle(clock);
   const stop = new AbortController();

@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
+import { formatHostPort } from '../runtime/addresses.ts';
 import { messageOf, SpartakusError } from '../runtime/errors.ts';
 import type { KubeAccess } from './credentials.ts';
 
@@ -18,7 +19,7 @@ export function inClusterAccess(env: NodeJS.ProcessEnv, serviceAccountDir: strin
   const port = env['KUBERNETES_SERVICE_PORT'];
   const tokenFile = path.join(serviceAccountDir, 'token');
   if (!host || !port || !existsSync(tokenFile)) return undefined;
-  const server = `https://${host.includes(':') ? `[${host}]` : host}:${port}`;
+  const server = `https://${formatHostPort(host, port)}`;
   return {
     credentials: async () => {
       const [token, ca] = await Promise.all([read(tokenFile), read(path.join(serviceAccountDir, 'ca.crt'))]);

@@ -1,5 +1,4 @@
-import { ScalarType } from '@bufbuild/protobuf';
-import type { DescField, DescMessage, MessageShape } from '@bufbuild/protobuf';
+import { type DescField, type DescMessage, type MessageShape, ScalarType } from '@bufbuild/protobuf';
 import { BinaryReader, WireType } from '@bufbuild/protobuf/wire';
 
 /** Texts that are longer are rarely those of another object too. */

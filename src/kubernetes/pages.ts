@@ -4,8 +4,7 @@ import type { ListMeta } from '../../gen/spartakus/kubernetes/v1/kubernetes_pb.j
 import { SpartakusError } from '../runtime/errors.ts';
 import type { KubeClient } from './client.ts';
 import { pick, textAt } from './json.ts';
-import { readJson, readProtobuf } from './response.ts';
-import type { KubeAnswer } from './response.ts';
+import { type KubeAnswer, readJson, readProtobuf } from './response.ts';
 
 /** How often a list is begun anew before it is given up; a list expires when it takes longer than etcd's compaction, 5 minutes. */
 const MAX_STARTS = 3;

@@ -1,7 +1,6 @@
 import type { DescMessage, MessageShape } from '@bufbuild/protobuf';
 import { StatusSchema, UnknownSchema } from '../../gen/spartakus/kubernetes/v1/kubernetes_pb.js';
-import { SpartakusError } from '../runtime/errors.ts';
-import type { ErrorKind } from '../runtime/errors.ts';
+import { type ErrorKind, SpartakusError } from '../runtime/errors.ts';
 import { readMessage } from './message-reader.ts';
 
 export const JSON_TYPE = 'application/json';

@@ -1,7 +1,16 @@
 import { create } from '@bufbuild/protobuf';
 import { timestampFromDate } from '@bufbuild/protobuf/wkt';
-import { ExtensionSchema, NodeSchema, ReportSchema, ResourceSchema } from '../../gen/spartakus/report/v1/report_pb.js';
-import type { Lifetimes, Missing, Node, Report, Workloads } from '../../gen/spartakus/report/v1/report_pb.js';
+import {
+  ExtensionSchema,
+  type Lifetimes,
+  type Missing,
+  type Node,
+  NodeSchema,
+  type Report,
+  ReportSchema,
+  ResourceSchema,
+  type Workloads,
+} from '../../gen/spartakus/report/v1/report_pb.js';
 import { cloudProviderOf } from './cloud-provider.ts';
 import type { NodeIdentifier, NodeIdentity } from './ids.ts';
 import { createReportId } from './report-id.ts';

@@ -1,6 +1,5 @@
 import { SpartakusError } from '../runtime/errors.ts';
-import type { CollectedField } from './collected.ts';
-import { listCollected } from './collected.ts';
+import { type CollectedField, listCollected } from './collected.ts';
 import { qualifiedNameProblem } from './qualified-name.ts';
 
 /** Something that the administrator leaves out of reports. */

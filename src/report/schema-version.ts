@@ -1,8 +1,6 @@
-import { getOption, toJson } from '@bufbuild/protobuf';
-import type { DescMessage, JsonObject, JsonValue } from '@bufbuild/protobuf';
+import { type DescMessage, getOption, type JsonObject, type JsonValue, toJson } from '@bufbuild/protobuf';
 import { field_policy } from '../../gen/spartakus/options/v1/options_pb.js';
-import { ReportSchema } from '../../gen/spartakus/report/v1/report_pb.js';
-import type { Report } from '../../gen/spartakus/report/v1/report_pb.js';
+import { type Report, ReportSchema } from '../../gen/spartakus/report/v1/report_pb.js';
 import { listCollected } from './collected.ts';
 
 /** The schema version of the original's JSON: Spartakus v1.1.0. */

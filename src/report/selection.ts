@@ -1,11 +1,8 @@
-import { clearField } from '@bufbuild/protobuf';
-import type { DescField, DescMessage } from '@bufbuild/protobuf';
+import { clearField, type DescField, type DescMessage } from '@bufbuild/protobuf';
 import { Privacy } from '../../gen/spartakus/options/v1/options_pb.js';
-import { ReportSchema } from '../../gen/spartakus/report/v1/report_pb.js';
-import type { Report } from '../../gen/spartakus/report/v1/report_pb.js';
+import { type Report, ReportSchema } from '../../gen/spartakus/report/v1/report_pb.js';
 import { SpartakusError } from '../runtime/errors.ts';
-import { listCollected } from './collected.ts';
-import type { CollectedField } from './collected.ts';
+import { type CollectedField, listCollected } from './collected.ts';
 import type { Omission } from './omission.ts';
 import { CURRENT_SCHEMA_VERSION } from './schema-version.ts';
 

@@ -1,8 +1,7 @@
 import { once } from 'node:events';
 import http from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { FATES } from '../delivery/counters.ts';
-import type { Ledger } from '../delivery/counters.ts';
+import { FATES, type Ledger } from '../delivery/counters.ts';
 import type { SpoolSize } from '../delivery/spool/spool.ts';
 import { messageOf, SpartakusError } from '../runtime/errors.ts';
 

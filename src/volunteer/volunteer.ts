@@ -1,27 +1,20 @@
 import type { Writable } from 'node:stream';
 import type { Report } from '../../gen/spartakus/report/v1/report_pb.js';
-import { openAccess } from '../delivery/client-credentials.ts';
-import type { AccessConfig } from '../delivery/client-credentials.ts';
-import { createLedger } from '../delivery/counters.ts';
-import type { Ledger } from '../delivery/counters.ts';
-import { startDelivery } from '../delivery/delivery.ts';
-import type { Delivery, DeliveryOptions } from '../delivery/delivery.ts';
+import { type AccessConfig, openAccess } from '../delivery/client-credentials.ts';
+import { createLedger, type Ledger } from '../delivery/counters.ts';
+import { type Delivery, type DeliveryOptions, startDelivery } from '../delivery/delivery.ts';
 import { checkDatabase, openDatabase } from '../delivery/open-sink.ts';
 import { createOutage } from '../delivery/outage-log.ts';
 import { createBackoff } from '../delivery/retry.ts';
-import { openSpool } from '../delivery/spool/spool.ts';
-import type { Spool } from '../delivery/spool/spool.ts';
-import { openKubeClient } from '../kubernetes/client.ts';
-import type { KubeClient } from '../kubernetes/client.ts';
+import { openSpool, type Spool } from '../delivery/spool/spool.ts';
+import { type KubeClient, openKubeClient } from '../kubernetes/client.ts';
 import type { Outcome, ReportSink } from '../report/ports.ts';
 import type { Clock } from '../runtime/clock.ts';
 import { SpartakusError } from '../runtime/errors.ts';
-import { createHeartbeat } from '../runtime/heartbeat.ts';
-import type { Heartbeat } from '../runtime/heartbeat.ts';
-import type { Logger } from '../runtime/logger.ts';
+import { createHeartbeat, type Heartbeat } from '../runtime/heartbeat.ts';
+import { logFailure, type Logger } from '../runtime/logger.ts';
 import { maskUrl } from '../runtime/mask.ts';
-import { gatherReport } from './gather/gather.ts';
-import type { GatherConfig } from './gather/gather.ts';
+import { type GatherConfig, gatherReport } from './gather/gather.ts';
 import type { VolunteerHealth } from './health-server.ts';
 
 export interface VolunteerConfig extends GatherConfig, AccessConfig {
@@ -232,9 +225,7 @@ async function runOnce(run: Run): Promise<VolunteerEnd> {
   const { clock, logger } = options;
   const fail = (error: SpartakusError): VolunteerEnd => {
     const { kind, field, message } = error;
-    // What was broken off on purpose is no error.
-    const write = stop.aborted ? logger.info.bind(logger) : logger.error.bind(logger);
-    write({ kind, ...(field === undefined ? {} : { field }) }, `No report was stored: ${message}`);
+    logFailure(logger, stop, { kind, field }, `No report was stored: ${message}`);
     return { status: 'failed', error };
   };
 

@@ -11,8 +11,14 @@ import { checkCollector } from '../../src/volunteer/doctor/check-collector.ts';
 import { TEST_LIMITS } from '../support/collector.ts';
 import { withFiles } from '../support/files.ts';
 import { startGrpcCollector } from '../support/grpc-collector.ts';
-import { openServiceAccount, readFixture, startKubeApi } from '../support/kube-api.ts';
-import type { KubeApi, KubeApiOptions, ServiceAccount } from '../support/kube-api.ts';
+import {
+  type KubeApi,
+  type KubeApiOptions,
+  openServiceAccount,
+  readFixture,
+  type ServiceAccount,
+  startKubeApi,
+} from '../support/kube-api.ts';
 import { runProgram } from '../support/program.ts';
 import { runCommand } from '../support/run-command.ts';
 

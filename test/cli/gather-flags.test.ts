@@ -4,8 +4,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import { ReportSchema } from '../../gen/spartakus/report/v1/report_pb.js';
 import { volunteerCommand } from '../../src/cli/volunteer.ts';
 import { withFiles } from '../support/files.ts';
-import { openServiceAccount, startKubeApi } from '../support/kube-api.ts';
-import type { KubeApi, ServiceAccount } from '../support/kube-api.ts';
+import { type KubeApi, openServiceAccount, type ServiceAccount, startKubeApi } from '../support/kube-api.ts';
 import { runCommand } from '../support/run-command.ts';
 
 let api: KubeApi;

@@ -1,13 +1,10 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { Report } from '../../gen/spartakus/report/v1/report_pb.js';
-import { createLedger } from '../../src/delivery/counters.ts';
-import type { Ledger } from '../../src/delivery/counters.ts';
-import { encodeFrame } from '../../src/delivery/spool/frame.ts';
-import type { SpooledReport } from '../../src/delivery/spool/frame.ts';
+import { createLedger, type Ledger } from '../../src/delivery/counters.ts';
+import { encodeFrame, type SpooledReport } from '../../src/delivery/spool/frame.ts';
 import type { Spool, SpoolOptions } from '../../src/delivery/spool/spool.ts';
 import { SpartakusError } from '../../src/runtime/errors.ts';
-import { createKeptLog } from '../support/log.ts';
-import type { KeptLog } from '../support/log.ts';
+import { createKeptLog, type KeptLog } from '../support/log.ts';
 import { makeReport } from './report-sink.ts';
 
 /** More than any test here needs. */

@@ -4,14 +4,12 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { ServerCredentials } from '@grpc/grpc-js';
 import { afterEach, describe, expect, test } from 'vitest';
-import { openAccess } from '../../src/delivery/client-credentials.ts';
-import type { AccessConfig } from '../../src/delivery/client-credentials.ts';
+import { type AccessConfig, openAccess } from '../../src/delivery/client-credentials.ts';
 import { openDatabase } from '../../src/delivery/open-sink.ts';
 import { makeReport } from '../contract/report-sink.ts';
 import { failureOf } from '../support/failure.ts';
 import { withFiles } from '../support/files.ts';
-import { startGrpcCollector } from '../support/grpc-collector.ts';
-import type { GrpcCollector } from '../support/grpc-collector.ts';
+import { type GrpcCollector, startGrpcCollector } from '../support/grpc-collector.ts';
 import { readFixture } from '../support/kube-api.ts';
 import { listen, shut } from '../support/listen.ts';
 

@@ -1,20 +1,15 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { Report } from '../../gen/spartakus/report/v1/report_pb.js';
-import { createLedger } from '../../src/delivery/counters.ts';
-import type { Ledger } from '../../src/delivery/counters.ts';
-import { startDelivery } from '../../src/delivery/delivery.ts';
-import type { Delivery } from '../../src/delivery/delivery.ts';
-import { openSpool } from '../../src/delivery/spool/spool.ts';
-import type { Spool } from '../../src/delivery/spool/spool.ts';
+import { createLedger, type Ledger } from '../../src/delivery/counters.ts';
+import { type Delivery, startDelivery } from '../../src/delivery/delivery.ts';
+import { openSpool, type Spool } from '../../src/delivery/spool/spool.ts';
 import type { Outcome, ReportEntry, ReportSink } from '../../src/report/ports.ts';
 import { SpartakusError } from '../../src/runtime/errors.ts';
-import { createHeartbeat } from '../../src/runtime/heartbeat.ts';
-import type { Heartbeat } from '../../src/runtime/heartbeat.ts';
+import { createHeartbeat, type Heartbeat } from '../../src/runtime/heartbeat.ts';
 import { makeReport } from '../contract/report-sink.ts';
 import { ALL, idsOf } from '../contract/spool.ts';
 import { createDice } from '../support/dice.ts';
-import { createKeptLog } from '../support/log.ts';
-import type { KeptLog } from '../support/log.ts';
+import { createKeptLog, type KeptLog } from '../support/log.ts';
 import { createManualClock } from '../support/manual-clock.ts';
 
 const MINUTE_MS = 60_000;

@@ -1,6 +1,5 @@
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { openKubeClient } from '../../src/kubernetes/client.ts';
-import type { KubeClient, KubeOptions } from '../../src/kubernetes/client.ts';
+import { type KubeClient, type KubeOptions, openKubeClient } from '../../src/kubernetes/client.ts';
 import { inClusterAccess } from '../../src/kubernetes/in-cluster.ts';
 import { JSON_TYPE, PROTOBUF_TYPE, readJson } from '../../src/kubernetes/response.ts';
 import { createNodeIdentifier } from '../../src/report/ids.ts';
@@ -9,8 +8,15 @@ import { listNodes } from '../../src/volunteer/gather/nodes.ts';
 import { readVersion } from '../../src/volunteer/gather/version.ts';
 import { failureOf } from '../support/failure.ts';
 import { createJumpingClock } from '../support/jumping-clock.ts';
-import { FIXTURE_PAGE_SIZE, openServiceAccount, startKubeApi } from '../support/kube-api.ts';
-import type { Answer, KubeApi, KubeApiOptions, ServiceAccount } from '../support/kube-api.ts';
+import {
+  type Answer,
+  FIXTURE_PAGE_SIZE,
+  type KubeApi,
+  type KubeApiOptions,
+  openServiceAccount,
+  type ServiceAccount,
+  startKubeApi,
+} from '../support/kube-api.ts';
 import { createManualClock } from '../support/manual-clock.ts';
 
 const closers: (() => void | Promise<void>)[] = [];

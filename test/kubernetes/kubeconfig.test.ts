@@ -6,8 +6,7 @@ import { openKubeClient } from '../../src/kubernetes/client.ts';
 import { readVersion } from '../../src/volunteer/gather/version.ts';
 import { failureOf } from '../support/failure.ts';
 import { withFiles } from '../support/files.ts';
-import { openServiceAccount, readFixture, startKubeApi } from '../support/kube-api.ts';
-import type { KubeApi } from '../support/kube-api.ts';
+import { type KubeApi, openServiceAccount, readFixture, startKubeApi } from '../support/kube-api.ts';
 import { listen, shut } from '../support/listen.ts';
 
 let api: KubeApi;

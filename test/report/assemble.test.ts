@@ -1,8 +1,7 @@
 import { toJson } from '@bufbuild/protobuf';
 import { expect, test } from 'vitest';
 import { NodeSchema, ReportSchema } from '../../gen/spartakus/report/v1/report_pb.js';
-import { assembleNode, assembleReport } from '../../src/report/assemble.ts';
-import type { NodeFacts, ReportFacts } from '../../src/report/assemble.ts';
+import { assembleNode, assembleReport, type NodeFacts, type ReportFacts } from '../../src/report/assemble.ts';
 import { createNodeIdentifier } from '../../src/report/ids.ts';
 import { isReportId } from '../../src/report/report-id.ts';
 

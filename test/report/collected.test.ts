@@ -16,8 +16,7 @@ import {
   renderFields,
   renderTreatments,
 } from '../../src/report/collected-page.ts';
-import { listCollected, listRules } from '../../src/report/collected.ts';
-import type { PolicyRule } from '../../src/report/collected.ts';
+import { listCollected, listRules, type PolicyRule } from '../../src/report/collected.ts';
 import { COLLECTABLE } from '../../src/report/selection.ts';
 import { selectFields } from '../../src/volunteer/gather/gather.ts';
 import { listRights } from '../../src/volunteer/gather/rights.ts';

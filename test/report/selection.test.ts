@@ -1,5 +1,4 @@
-import { clone, create, toJson } from '@bufbuild/protobuf';
-import type { JsonObject } from '@bufbuild/protobuf';
+import { clone, create, type JsonObject, toJson } from '@bufbuild/protobuf';
 import { expect, test } from 'vitest';
 import { ReportSchema } from '../../gen/spartakus/report/v1/report_pb.js';
 import { listRules } from '../../src/report/collected.ts';

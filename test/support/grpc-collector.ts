@@ -1,17 +1,13 @@
-import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
-import type { MessageInitShape } from '@bufbuild/protobuf';
-import { Server, ServerCredentials } from '@grpc/grpc-js';
-import type { ServerDuplexStream } from '@grpc/grpc-js';
+import { create, fromBinary, type MessageInitShape, toBinary } from '@bufbuild/protobuf';
+import { Server, ServerCredentials, type ServerDuplexStream } from '@grpc/grpc-js';
 import {
   CollectorService,
   Outcome,
   ReceiptSchema,
+  type StreamReportsRequest,
   StreamReportsRequestSchema,
+  type StreamReportsResponse,
   StreamReportsResponseSchema,
-} from '../../gen/spartakus/collector/v1/collector_service_pb.js';
-import type {
-  StreamReportsRequest,
-  StreamReportsResponse,
 } from '../../gen/spartakus/collector/v1/collector_service_pb.js';
 import type { Report } from '../../gen/spartakus/report/v1/report_pb.js';
 

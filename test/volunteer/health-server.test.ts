@@ -1,8 +1,6 @@
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { createLedger } from '../../src/delivery/counters.ts';
-import type { Ledger } from '../../src/delivery/counters.ts';
-import { openVolunteerHealth } from '../../src/volunteer/health-server.ts';
-import type { VolunteerHealth } from '../../src/volunteer/health-server.ts';
+import { createLedger, type Ledger } from '../../src/delivery/counters.ts';
+import { openVolunteerHealth, type VolunteerHealth } from '../../src/volunteer/health-server.ts';
 import { failureOf } from '../support/failure.ts';
 
 let ledger: Ledger;

@@ -3,13 +3,22 @@ import { create } from '@bufbuild/protobuf';
 import { durationFromMs } from '@bufbuild/protobuf/wkt';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { Outcome as ReceiptOutcome, PolicySchema } from '../../gen/spartakus/collector/v1/collector_service_pb.js';
-import { startVolunteer } from '../../src/volunteer/volunteer.ts';
-import type { Volunteer, VolunteerConfig, VolunteerOptions } from '../../src/volunteer/volunteer.ts';
+import {
+  startVolunteer,
+  type Volunteer,
+  type VolunteerConfig,
+  type VolunteerOptions,
+} from '../../src/volunteer/volunteer.ts';
 import { failureOf } from '../support/failure.ts';
-import { startGrpcCollector } from '../support/grpc-collector.ts';
-import type { GrpcCollector } from '../support/grpc-collector.ts';
-import { FIXTURE_PAGE_SIZE, openServiceAccount, startKubeApi } from '../support/kube-api.ts';
-import type { KubeApi, KubeApiOptions, ServiceAccount } from '../support/kube-api.ts';
+import { type GrpcCollector, startGrpcCollector } from '../support/grpc-collector.ts';
+import {
+  FIXTURE_PAGE_SIZE,
+  type KubeApi,
+  type KubeApiOptions,
+  openServiceAccount,
+  type ServiceAccount,
+  startKubeApi,
+} from '../support/kube-api.ts';
 import { createManualClock } from '../support/manual-clock.ts';
 
 const HOUR_MS = 3_600_000;

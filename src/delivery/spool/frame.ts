@@ -1,8 +1,7 @@
 import { crc32 } from 'node:zlib';
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
 import { BinaryReader } from '@bufbuild/protobuf/wire';
-import { ReportSchema } from '../../../gen/spartakus/report/v1/report_pb.js';
-import type { Report } from '../../../gen/spartakus/report/v1/report_pb.js';
+import { type Report, ReportSchema } from '../../../gen/spartakus/report/v1/report_pb.js';
 import type { EncodedReport, ReportEntry } from '../../report/ports.ts';
 import { SpartakusError } from '../../runtime/errors.ts';
 

@@ -4,10 +4,8 @@ import type { Clock } from '../../runtime/clock.ts';
 import { messageOf, SpartakusError } from '../../runtime/errors.ts';
 import type { Logger } from '../../runtime/logger.ts';
 import type { Ledger } from '../counters.ts';
-import { decodeFrame, encodeFrame } from './frame.ts';
-import type { SpooledReport } from './frame.ts';
-import { createVolume, isMissing } from './volume.ts';
-import type { Volume } from './volume.ts';
+import { decodeFrame, encodeFrame, type SpooledReport } from './frame.ts';
+import { createVolume, isMissing, type Volume } from './volume.ts';
 
 export interface SpoolConfig {
   /** --spool-dir; reports wait in memory where none is given. */

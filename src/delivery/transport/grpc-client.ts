@@ -1,8 +1,6 @@
 import { isIP } from 'node:net';
-import { checkServerIdentity } from 'node:tls';
-import type { PeerCertificate } from 'node:tls';
-import { Client, credentials, logVerbosity, setLogVerbosity } from '@grpc/grpc-js';
-import type { ChannelOptions } from '@grpc/grpc-js';
+import { checkServerIdentity, type PeerCertificate } from 'node:tls';
+import { type ChannelOptions, Client, credentials, logVerbosity, setLogVerbosity } from '@grpc/grpc-js';
 import type { Access } from '../client-credentials.ts';
 import type { GrpcTarget } from './grpc-url.ts';
 

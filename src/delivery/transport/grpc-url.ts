@@ -1,3 +1,4 @@
+import { stripBrackets } from '../../runtime/addresses.ts';
 import { SpartakusError } from '../../runtime/errors.ts';
 import { maskUrl } from '../../runtime/mask.ts';
 
@@ -35,7 +36,7 @@ export function parseGrpcUrl(text: string, flag = '--database'): GrpcTarget {
     return fail('has a user or password, which gRPC does not take: write a host and port only');
   if (!['', '/'].includes(url.pathname) || url.search !== '' || url.hash !== '')
     return fail('has more than a host and port');
-  const host = url.hostname.replace(/^\[(.*)\]$/, '$1');
+  const host = stripBrackets(url.hostname);
   return {
     host,
     authority: `${url.hostname}:${url.port || DEFAULT_PORT[url.protocol]}`,

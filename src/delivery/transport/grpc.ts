@@ -1,22 +1,20 @@
 import { fromBinary, toBinary } from '@bufbuild/protobuf';
 import { BinaryWriter, WireType } from '@bufbuild/protobuf/wire';
-import { durationMs } from '@bufbuild/protobuf/wkt';
-import type { Duration } from '@bufbuild/protobuf/wkt';
-import { Metadata, status as Code } from '@grpc/grpc-js';
-import type { ClientDuplexStream, StatusObject } from '@grpc/grpc-js';
+import { type Duration, durationMs } from '@bufbuild/protobuf/wkt';
+import { type ClientDuplexStream, Metadata, status as Code, type StatusObject } from '@grpc/grpc-js';
 import {
   CollectorService,
   Outcome as ReceiptOutcome,
+  type Receipt,
   StreamReportsRequestSchema,
+  type StreamReportsResponse,
   StreamReportsResponseSchema,
 } from '../../../gen/spartakus/collector/v1/collector_service_pb.js';
-import type { Receipt, StreamReportsResponse } from '../../../gen/spartakus/collector/v1/collector_service_pb.js';
 import { ReportSchema } from '../../../gen/spartakus/report/v1/report_pb.js';
 import type { Outcome, ReportEntry, ReportSink } from '../../report/ports.ts';
 import { messageOf, SpartakusError } from '../../runtime/errors.ts';
 import { createPending } from '../../runtime/pending.ts';
-import { NO_ACCESS } from '../client-credentials.ts';
-import type { Access } from '../client-credentials.ts';
+import { type Access, NO_ACCESS } from '../client-credentials.ts';
 import { excerpt } from './excerpt.ts';
 import { openRpcClient } from './grpc-client.ts';
 import { parseGrpcUrl, portOf } from './grpc-url.ts';

@@ -6,8 +6,7 @@ import { LEGACY_SCHEMA_VERSION, reportJson } from '../../report/schema-version.t
 import { messageOf, SpartakusError } from '../../runtime/errors.ts';
 import { maskUrl } from '../../runtime/mask.ts';
 import { createPending } from '../../runtime/pending.ts';
-import { NO_ACCESS } from '../client-credentials.ts';
-import type { Access } from '../client-credentials.ts';
+import { type Access, NO_ACCESS } from '../client-credentials.ts';
 import { excerpt } from './excerpt.ts';
 import { apiUrl } from './http-url.ts';
 import { httpTarget, placeBehind, proxyFor } from './proxy.ts';

@@ -1,6 +1,6 @@
-import { BlockList, isIP } from 'node:net';
+import { isIP } from 'node:net';
+import { createNetworks, isLoopback, stripBrackets } from '../../runtime/addresses.ts';
 import { SpartakusError } from '../../runtime/errors.ts';
-import { isLoopback } from '../../runtime/loopback.ts';
 import { maskUrl } from '../../runtime/mask.ts';
 
 /** Which variables count: those for gRPC are the ones that every gRPC library reads, then those for HTTPS and HTTP. */
@@ -17,7 +17,7 @@ export interface ProxyTarget {
 /** What the URL of an HTTP server names. */
 export function httpTarget({ protocol, hostname, port }: URL): ProxyTarget {
   const kind = protocol === 'http:' ? 'http' : 'https';
-  return { kind, host: hostname.replace(/^\[(.*)\]$/, '$1'), port: Number(port) || (kind === 'http' ? 80 : 443) };
+  return { kind, host: stripBrackets(hostname), port: Number(port) || (kind === 'http' ? 80 : 443) };
 }
 
 /** A proxy to go through. */
@@ -96,11 +96,9 @@ function covers(entry: string, { host, port }: ProxyTarget): boolean {
 }
 
 function isInBlock(block: string, host: string): boolean {
-  const [network = '', prefix = ''] = block.split('/');
-  const family = isIP(network);
-  const bits = Number(prefix);
-  if (family === 0 || family !== isIP(host) || !/^\d+$/.test(prefix) || bits > (family === 4 ? 32 : 128)) return false;
-  const list = new BlockList();
-  list.addSubnet(network, bits, family === 4 ? 'ipv4' : 'ipv6');
-  return list.check(host, family === 4 ? 'ipv4' : 'ipv6');
+  try {
+    return createNetworks([block])(host);
+  } catch {
+    return false;
+  }
 }

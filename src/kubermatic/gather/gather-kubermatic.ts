@@ -2,24 +2,18 @@ import type { MachineDeployment, Record as KubermaticRecord } from '../../../gen
 import type { KubeClient } from '../../kubernetes/client.ts';
 import type { UuidMaker } from '../../report/ids.ts';
 import { SpartakusError } from '../../runtime/errors.ts';
-import { createMissingRecord } from '../../volunteer/gather/missing.ts';
-import type { MissingRecord } from '../../volunteer/gather/missing.ts';
+import { createMissingRecord, type MissingRecord } from '../../volunteer/gather/missing.ts';
 import { readVersion } from '../../volunteer/gather/version.ts';
 import { mapConcurrently } from './concurrent.ts';
-import { beginRecord } from './gather-record.ts';
-import type { RecordOptions } from './gather-record.ts';
-import { listConfigurations } from './kubermatic-configuration.ts';
-import type { KubermaticConfiguration } from './kubermatic-configuration.ts';
+import { beginRecord, type RecordOptions } from './gather-record.ts';
+import { type KubermaticConfiguration, listConfigurations } from './kubermatic-configuration.ts';
 import { listMachineDeployments } from './machine-deployments.ts';
 import { listProjects } from './projects.ts';
-import { createIdentifiers } from './record-identifiers.ts';
-import type { RecordKeyConfig } from './record-identifiers.ts';
+import { createIdentifiers, type RecordKeyConfig } from './record-identifiers.ts';
 import { withSecretCluster } from './secret-cluster.ts';
-import { listSeeds } from './seeds.ts';
-import type { FoundSeed } from './seeds.ts';
+import { type FoundSeed, listSeeds } from './seeds.ts';
 import { listSshKeys } from './ssh-keys.ts';
-import { listUserClusters } from './user-clusters.ts';
-import type { FoundCluster } from './user-clusters.ts';
+import { type FoundCluster, listUserClusters } from './user-clusters.ts';
 import { listUsers } from './users.ts';
 
 export interface KubermaticGatherConfig extends RecordKeyConfig {

@@ -1,7 +1,6 @@
 import { create } from '@bufbuild/protobuf';
 import { timestampFromDate } from '@bufbuild/protobuf/wkt';
-import { RecordSchema } from '../../../gen/spartakus/kubermatic/v1/record_pb.js';
-import type { Record as KubermaticRecord } from '../../../gen/spartakus/kubermatic/v1/record_pb.js';
+import { type Record as KubermaticRecord, RecordSchema } from '../../../gen/spartakus/kubermatic/v1/record_pb.js';
 import type { KubeClient } from '../../kubernetes/client.ts';
 import { createReportId } from '../../report/report-id.ts';
 import type { Clock } from '../../runtime/clock.ts';
@@ -9,8 +8,7 @@ import type { Logger } from '../../runtime/logger.ts';
 import { createMissingRecord } from '../../volunteer/gather/missing.ts';
 import { listNodes } from '../../volunteer/gather/nodes.ts';
 import { readVersion } from '../../volunteer/gather/version.ts';
-import { createIdentifiers } from './record-identifiers.ts';
-import type { RecordKeyConfig } from './record-identifiers.ts';
+import { createIdentifiers, type RecordKeyConfig } from './record-identifiers.ts';
 
 /** The record that Kubermatic's agents have made since v0.3.0, to which this project's add fields. */
 const RECORD_VERSION = 'v2';

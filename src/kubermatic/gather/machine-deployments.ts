@@ -1,6 +1,5 @@
 import { create } from '@bufbuild/protobuf';
-import { MachineDeploymentSchema } from '../../../gen/spartakus/kubermatic/v1/record_pb.js';
-import type { MachineDeployment } from '../../../gen/spartakus/kubermatic/v1/record_pb.js';
+import { type MachineDeployment, MachineDeploymentSchema } from '../../../gen/spartakus/kubermatic/v1/record_pb.js';
 import type { KubeClient } from '../../kubernetes/client.ts';
 import { countAt, pick, textAt } from '../../kubernetes/json.ts';
 import { versionOf, wordOf } from '../../report/kubermatic-words.ts';

@@ -1,6 +1,5 @@
 import { create } from '@bufbuild/protobuf';
-import { ProjectSchema } from '../../../gen/spartakus/kubermatic/v1/record_pb.js';
-import type { Project } from '../../../gen/spartakus/kubermatic/v1/record_pb.js';
+import { type Project, ProjectSchema } from '../../../gen/spartakus/kubermatic/v1/record_pb.js';
 import type { KubeClient } from '../../kubernetes/client.ts';
 import { textAt } from '../../kubernetes/json.ts';
 import type { UuidMaker } from '../../report/ids.ts';

@@ -4,8 +4,9 @@ import {
   createLegacyKubermaticUuid,
   createLegacyNodeId,
   createNodeIdentifier,
+  type NodeIdentifier,
+  type UuidMaker,
 } from '../../report/ids.ts';
-import type { NodeIdentifier, UuidMaker } from '../../report/ids.ts';
 import { readKey } from '../../volunteer/gather/cluster-key.ts';
 
 /** How the ids in a record are made. */

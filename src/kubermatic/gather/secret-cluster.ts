@@ -1,8 +1,6 @@
-import { createKubeClient } from '../../kubernetes/client.ts';
-import type { KubeClient } from '../../kubernetes/client.ts';
+import { createKubeClient, type KubeClient } from '../../kubernetes/client.ts';
 import type { Clock } from '../../runtime/clock.ts';
-import { readSecretKubeconfig } from './secret-kubeconfig.ts';
-import type { SecretKey } from './secret-kubeconfig.ts';
+import { readSecretKubeconfig, type SecretKey } from './secret-kubeconfig.ts';
 
 export interface SecretClusterOptions {
   readonly clock?: Clock;

@@ -4,6 +4,7 @@ import type { KubeClient } from '../../kubernetes/client.ts';
 import type { KubeAccess, KubeCredentials } from '../../kubernetes/credentials.ts';
 import { flagAt, listAt, pick, textAt } from '../../kubernetes/json.ts';
 import { JSON_TYPE, readJson } from '../../kubernetes/response.ts';
+import { isBearerToken } from '../../runtime/bearer-token.ts';
 import { SpartakusError } from '../../runtime/errors.ts';
 
 /** Where a kubeconfig stands in a Secret. */
@@ -16,9 +17,6 @@ export interface SecretKey {
 
 /** A name of Kubernetes' (RFC 1123, https://kubernetes.io/docs/concepts/overview/working-with-objects/names/): nothing that leads elsewhere in a path. */
 const NAME = /^[a-z0-9](?:[-a-z0-9.]{0,251}[a-z0-9])?$/;
-
-/** What may stand in a header behind "Bearer". */
-const TOKEN = /^[\x21-\x7e]{1,16384}$/;
 
 /** What runs a program, or reads a file of this machine, which nobody who can write a Secret may have this program do. */
 const NOT_FOLLOWED: readonly { readonly of: 'user' | 'cluster'; readonly name: string; readonly unless?: string }[] = [
@@ -106,7 +104,7 @@ function serverOf(cluster: unknown, secret: SecretKey): string {
 function headersOf(user: unknown, secret: SecretKey): Readonly<Record<string, string>> {
   const token = textAt(user, 'token')?.trim();
   if (token !== undefined) {
-    if (!TOKEN.test(token)) throw unusable(secret, 'holds a token that is none');
+    if (!isBearerToken(token)) throw unusable(secret, 'holds a token that is none');
     return { authorization: `Bearer ${token}` };
   }
   const name = textAt(user, 'username');

@@ -1,6 +1,10 @@
 import { create } from '@bufbuild/protobuf';
-import { DatacenterSchema, SeedSchema } from '../../../gen/spartakus/kubermatic/v1/record_pb.js';
-import type { Datacenter, Seed } from '../../../gen/spartakus/kubermatic/v1/record_pb.js';
+import {
+  type Datacenter,
+  DatacenterSchema,
+  type Seed,
+  SeedSchema,
+} from '../../../gen/spartakus/kubermatic/v1/record_pb.js';
 import type { KubeClient } from '../../kubernetes/client.ts';
 import { flagAt, pick, textAt } from '../../kubernetes/json.ts';
 import type { UuidMaker } from '../../report/ids.ts';

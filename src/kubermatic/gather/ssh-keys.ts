@@ -1,6 +1,5 @@
 import { create } from '@bufbuild/protobuf';
-import { SSHKeySchema } from '../../../gen/spartakus/kubermatic/v1/record_pb.js';
-import type { SSHKey } from '../../../gen/spartakus/kubermatic/v1/record_pb.js';
+import { type SSHKey, SSHKeySchema } from '../../../gen/spartakus/kubermatic/v1/record_pb.js';
 import type { KubeClient } from '../../kubernetes/client.ts';
 import { listAt, textAt } from '../../kubernetes/json.ts';
 import type { UuidMaker } from '../../report/ids.ts';

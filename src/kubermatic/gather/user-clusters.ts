@@ -1,12 +1,12 @@
 import { create } from '@bufbuild/protobuf';
 import {
   CloudSchema,
+  type Cluster,
   ClusterNetworkSchema,
   ClusterSchema,
   CNIPluginSchema,
   MLASettingsSchema,
 } from '../../../gen/spartakus/kubermatic/v1/record_pb.js';
-import type { Cluster } from '../../../gen/spartakus/kubermatic/v1/record_pb.js';
 import type { KubeClient } from '../../kubernetes/client.ts';
 import { countAt, flagAt, pick, textAt } from '../../kubernetes/json.ts';
 import type { UuidMaker } from '../../report/ids.ts';

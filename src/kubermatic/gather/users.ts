@@ -1,6 +1,5 @@
 import { create } from '@bufbuild/protobuf';
-import { UserSchema } from '../../../gen/spartakus/kubermatic/v1/record_pb.js';
-import type { User } from '../../../gen/spartakus/kubermatic/v1/record_pb.js';
+import { type User, UserSchema } from '../../../gen/spartakus/kubermatic/v1/record_pb.js';
 import type { KubeClient } from '../../kubernetes/client.ts';
 import { flagAt, textAt } from '../../kubernetes/json.ts';
 import type { UuidMaker } from '../../report/ids.ts';

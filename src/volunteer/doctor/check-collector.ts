@@ -6,19 +6,19 @@ import type { Client, ServiceError } from '@grpc/grpc-js';
 import {
   Health,
   HealthCheckRequestSchema,
+  type HealthCheckResponse,
   HealthCheckResponse_ServingStatus as ServingStatus,
   HealthCheckResponseSchema,
 } from '../../../gen/grpc/health/v1/health_pb.js';
-import type { HealthCheckResponse } from '../../../gen/grpc/health/v1/health_pb.js';
 import type { Access } from '../../delivery/client-credentials.ts';
 import { excerpt } from '../../delivery/transport/excerpt.ts';
 import { parseGrpcUrl } from '../../delivery/transport/grpc-url.ts';
 import { apiUrl } from '../../delivery/transport/http-url.ts';
 import { httpTarget, type Proxy, proxyFor } from '../../delivery/transport/proxy.ts';
+import { stripBrackets } from '../../runtime/addresses.ts';
 import { messageOf } from '../../runtime/errors.ts';
 import { maskUrl } from '../../runtime/mask.ts';
-import type { Check } from './check.ts';
-import { fail, ok, warn } from './check.ts';
+import { type Check, fail, ok, warn } from './check.ts';
 
 export interface CheckCollectorOptions {
   readonly env: NodeJS.ProcessEnv;
@@ -78,7 +78,7 @@ function targetOf(spec: string): Target {
   return {
     url: url.href,
     isGrpc: false,
-    host: url.hostname.replace(/^\[(.*)\]$/, '$1'),
+    host: stripBrackets(url.hostname),
     port: Number(url.port) || (isTls ? 443 : 80),
     isTls,
   };

@@ -1,16 +1,13 @@
 import { StatusSchema } from '../../../gen/spartakus/kubernetes/v1/kubernetes_pb.js';
 import type { KubeClient } from '../../kubernetes/client.ts';
-import { JSON_TYPE, PROTOBUF_TYPE, readJson, readProtobuf } from '../../kubernetes/response.ts';
-import type { KubeAnswer } from '../../kubernetes/response.ts';
+import { JSON_TYPE, type KubeAnswer, PROTOBUF_TYPE, readJson, readProtobuf } from '../../kubernetes/response.ts';
 import type { PolicyRule } from '../../report/collected.ts';
 import { messageOf } from '../../runtime/errors.ts';
 import { KEY_PATH, KEY_TYPE } from '../gather/cluster-key.ts';
-import { selectFields } from '../gather/gather.ts';
-import type { GatherConfig } from '../gather/gather.ts';
+import { type GatherConfig, selectFields } from '../gather/gather.ts';
 import { listRights } from '../gather/rights.ts';
 import { METADATA_LIST_TYPE } from '../gather/summaries.ts';
-import type { Check } from './check.ts';
-import { fail, ok, warn } from './check.ts';
+import { type Check, fail, ok, warn } from './check.ts';
 
 /** The request by which a right is tried. */
 interface Probe {

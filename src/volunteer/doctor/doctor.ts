@@ -1,9 +1,7 @@
 import { mkdir, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { openAccess } from '../../delivery/client-credentials.ts';
-import type { Access, AccessConfig } from '../../delivery/client-credentials.ts';
-import { openKubeClient } from '../../kubernetes/client.ts';
-import type { KubeClient, KubeConfig } from '../../kubernetes/client.ts';
+import { type Access, type AccessConfig, openAccess } from '../../delivery/client-credentials.ts';
+import { type KubeClient, type KubeConfig, openKubeClient } from '../../kubernetes/client.ts';
 import { messageOf } from '../../runtime/errors.ts';
 import { readAgreedVersion } from '../gather/agreed-version.ts';
 import { readKeyFile } from '../gather/cluster-key.ts';
@@ -11,8 +9,7 @@ import { checkExtensions, readExtensions } from '../gather/extensions.ts';
 import type { GatherConfig } from '../gather/gather.ts';
 import { checkCollector } from './check-collector.ts';
 import { checkKubernetes } from './check-kubernetes.ts';
-import type { Check } from './check.ts';
-import { fail, ok, warn } from './check.ts';
+import { type Check, fail, ok, warn } from './check.ts';
 
 export interface DoctorConfig extends GatherConfig, KubeConfig, AccessConfig {
   /** --database */

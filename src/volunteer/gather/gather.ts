@@ -1,25 +1,24 @@
 import { create } from '@bufbuild/protobuf';
-import { LifetimesSchema, WorkloadsSchema } from '../../../gen/spartakus/report/v1/report_pb.js';
-import type { Lifetimes, Report, Workloads } from '../../../gen/spartakus/report/v1/report_pb.js';
+import {
+  type Lifetimes,
+  LifetimesSchema,
+  type Report,
+  type Workloads,
+  WorkloadsSchema,
+} from '../../../gen/spartakus/report/v1/report_pb.js';
 import type { KubeClient } from '../../kubernetes/client.ts';
-import { assembleReport } from '../../report/assemble.ts';
-import type { ExtensionFacts } from '../../report/assemble.ts';
-import { createClusterId, createLegacyNodeId, createNodeIdentifier } from '../../report/ids.ts';
-import type { NodeIdentifier } from '../../report/ids.ts';
+import { assembleReport, type ExtensionFacts } from '../../report/assemble.ts';
+import { createClusterId, createLegacyNodeId, createNodeIdentifier, type NodeIdentifier } from '../../report/ids.ts';
 import type { Omission } from '../../report/omission.ts';
-import { createSelection } from '../../report/selection.ts';
-import type { Collectable, Selection } from '../../report/selection.ts';
+import { type Collectable, createSelection, type Selection } from '../../report/selection.ts';
 import type { Logger } from '../../runtime/logger.ts';
-import { AUTO_CLUSTER_ID, needsKey, readKey } from './cluster-key.ts';
-import type { KeyConfig } from './cluster-key.ts';
+import { AUTO_CLUSTER_ID, type KeyConfig, needsKey, readKey } from './cluster-key.ts';
 import { readExtensions } from './extensions.ts';
 import { averageLifetimeSeconds, LIFETIMES } from './lifetimes.ts';
-import { createMissingRecord } from './missing.ts';
-import type { MissingRecord } from './missing.ts';
+import { createMissingRecord, type MissingRecord } from './missing.ts';
 import { countNamespaces } from './namespaces.ts';
 import { listNodes } from './nodes.ts';
-import { createSummaries } from './summaries.ts';
-import type { Summaries } from './summaries.ts';
+import { createSummaries, type Summaries } from './summaries.ts';
 import { readVersion } from './version.ts';
 import { countWorkloads, WORKLOADS } from './workloads.ts';
 

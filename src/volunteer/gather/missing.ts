@@ -1,6 +1,5 @@
 import { create } from '@bufbuild/protobuf';
-import { MissingSchema } from '../../../gen/spartakus/report/v1/report_pb.js';
-import type { Missing } from '../../../gen/spartakus/report/v1/report_pb.js';
+import { type Missing, MissingSchema } from '../../../gen/spartakus/report/v1/report_pb.js';
 import type { KubeClient } from '../../kubernetes/client.ts';
 import { SpartakusError } from '../../runtime/errors.ts';
 import type { Logger } from '../../runtime/logger.ts';

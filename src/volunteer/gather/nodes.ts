@@ -1,5 +1,4 @@
-import { NodeListSchema } from '../../../gen/spartakus/kubernetes/v1/kubernetes_pb.js';
-import type { Node as KubeNode } from '../../../gen/spartakus/kubernetes/v1/kubernetes_pb.js';
+import { type Node as KubeNode, NodeListSchema } from '../../../gen/spartakus/kubernetes/v1/kubernetes_pb.js';
 import type { Node } from '../../../gen/spartakus/report/v1/report_pb.js';
 import type { KubeClient } from '../../kubernetes/client.ts';
 import { listPages, protobufPages } from '../../kubernetes/pages.ts';

@@ -1,8 +1,6 @@
-import { listRules } from '../../report/collected.ts';
-import type { CollectedField, PolicyRule } from '../../report/collected.ts';
+import { type CollectedField, listRules, type PolicyRule } from '../../report/collected.ts';
 import type { Selection } from '../../report/selection.ts';
-import { needsClusterKey } from './cluster-key.ts';
-import type { KeyConfig } from './cluster-key.ts';
+import { type KeyConfig, needsClusterKey } from './cluster-key.ts';
 
 /** The right to read the key of ids, which is asked for by the way that ids are made and not only by fields. */
 const KEY_RULE: PolicyRule = {

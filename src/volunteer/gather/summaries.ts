@@ -1,5 +1,7 @@
-import { PartialObjectMetadataListSchema } from '../../../gen/spartakus/kubernetes/v1/kubernetes_pb.js';
-import type { ObjectMeta } from '../../../gen/spartakus/kubernetes/v1/kubernetes_pb.js';
+import {
+  type ObjectMeta,
+  PartialObjectMetadataListSchema,
+} from '../../../gen/spartakus/kubernetes/v1/kubernetes_pb.js';
 import type { KubeClient } from '../../kubernetes/client.ts';
 import { listPages, protobufPages } from '../../kubernetes/pages.ts';
 import { PROTOBUF_TYPE } from '../../kubernetes/response.ts';

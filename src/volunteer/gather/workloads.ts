@@ -1,6 +1,5 @@
 import { create } from '@bufbuild/protobuf';
-import { BucketSchema } from '../../../gen/spartakus/report/v1/report_pb.js';
-import type { Bucket } from '../../../gen/spartakus/report/v1/report_pb.js';
+import { type Bucket, BucketSchema } from '../../../gen/spartakus/report/v1/report_pb.js';
 import type { Summaries } from './summaries.ts';
 
 /** The resources of which there are histograms; fields of the message Workloads have the same names. */

@@ -6,17 +6,13 @@ import {
   Outcome as ReceiptOutcome,
   StreamReportsResponseSchema,
 } from '../../../gen/spartakus/collector/v1/collector_service_pb.js';
-import { ReportSchema } from '../../../gen/spartakus/report/v1/report_pb.js';
-import type { Report } from '../../../gen/spartakus/report/v1/report_pb.js';
+import { type Report, ReportSchema } from '../../../gen/spartakus/report/v1/report_pb.js';
 import { NO_ACCESS } from '../../../src/delivery/client-credentials.ts';
-import { openRpcSink } from '../../../src/delivery/transport/grpc.ts';
-import type { RpcOptions } from '../../../src/delivery/transport/grpc.ts';
+import { openRpcSink, type RpcOptions } from '../../../src/delivery/transport/grpc.ts';
 import { retryInfoMs } from '../../../src/delivery/transport/retry-info.ts';
 import type { ReportSink } from '../../../src/report/ports.ts';
-import { makeReport, reportSinkContract } from '../../contract/report-sink.ts';
-import type { Refusal } from '../../contract/report-sink.ts';
-import { startGrpcCollector } from '../../support/grpc-collector.ts';
-import type { GrpcCollector } from '../../support/grpc-collector.ts';
+import { makeReport, type Refusal, reportSinkContract } from '../../contract/report-sink.ts';
+import { type GrpcCollector, startGrpcCollector } from '../../support/grpc-collector.ts';
 import { readFixture } from '../../support/kube-api.ts';
 import { failOne, putOne } from '../../support/put-one.ts';
 

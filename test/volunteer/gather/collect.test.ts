@@ -4,15 +4,21 @@ import { ReportSchema } from '../../../gen/spartakus/report/v1/report_pb.js';
 import { openKubeClient } from '../../../src/kubernetes/client.ts';
 import { parseOmissions } from '../../../src/report/omission.ts';
 import { COLLECTABLE } from '../../../src/report/selection.ts';
-import { gatherReport } from '../../../src/volunteer/gather/gather.ts';
-import type { GatherConfig } from '../../../src/volunteer/gather/gather.ts';
+import { type GatherConfig, gatherReport } from '../../../src/volunteer/gather/gather.ts';
 import { createSummaries } from '../../../src/volunteer/gather/summaries.ts';
 import legacyReport from '../../fixtures/legacy/spartakus-volunteer-report.json' with { type: 'json' };
 import { failureOf } from '../../support/failure.ts';
 import { withFiles } from '../../support/files.ts';
 import { createJumpingClock } from '../../support/jumping-clock.ts';
-import { FIXTURE_PAGE_SIZE, METADATA_LIST, openServiceAccount, startKubeApi } from '../../support/kube-api.ts';
-import type { KubeApi, KubeApiOptions, ServiceAccount } from '../../support/kube-api.ts';
+import {
+  FIXTURE_PAGE_SIZE,
+  type KubeApi,
+  type KubeApiOptions,
+  METADATA_LIST,
+  openServiceAccount,
+  type ServiceAccount,
+  startKubeApi,
+} from '../../support/kube-api.ts';
 
 const NOW = new Date('2026-11-21T00:26:49.000Z');
 const closers: (() => void | Promise<void>)[] = [];

@@ -1,15 +1,20 @@
 import { toJson, toJsonString } from '@bufbuild/protobuf';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { ReportSchema } from '../../../gen/spartakus/report/v1/report_pb.js';
-import { openKubeClient } from '../../../src/kubernetes/client.ts';
-import type { KubeClient } from '../../../src/kubernetes/client.ts';
+import { type KubeClient, openKubeClient } from '../../../src/kubernetes/client.ts';
 import { createNodeIdentifier } from '../../../src/report/ids.ts';
 import { LEGACY_SCHEMA_VERSION, reportJson } from '../../../src/report/schema-version.ts';
 import { gatherReport } from '../../../src/volunteer/gather/gather.ts';
 import legacyReport from '../../fixtures/legacy/spartakus-volunteer-report.json' with { type: 'json' };
 import { withFiles } from '../../support/files.ts';
-import { FIXTURE_PAGE_SIZE, KUBE_SYSTEM_UID, openServiceAccount, startKubeApi } from '../../support/kube-api.ts';
-import type { KubeApi, ServiceAccount } from '../../support/kube-api.ts';
+import {
+  FIXTURE_PAGE_SIZE,
+  KUBE_SYSTEM_UID,
+  type KubeApi,
+  openServiceAccount,
+  type ServiceAccount,
+  startKubeApi,
+} from '../../support/kube-api.ts';
 
 let api: KubeApi;
 let account: ServiceAccount;

@@ -1,4 +1,5 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
+import { isBearerToken } from '../../../runtime/bearer-token.ts';
 import type { Clock } from '../../../runtime/clock.ts';
 import { SpartakusError } from '../../../runtime/errors.ts';
 import type { Logger } from '../../../runtime/logger.ts';
@@ -20,9 +21,6 @@ export interface TokenGateOptions {
   /** Ends the watch over the file. */
   readonly stop: AbortSignal;
 }
-
-/** What RFC 6750 allows in a token, and no more than a header may hold. */
-const TOKEN = /^[\x21-\x7e]{1,8192}$/;
 
 /**
  * A gate for whoever sends one of the bearer tokens (RFC 6750) of a file: one a line; empty lines, and those that begin with "#", are
@@ -60,7 +58,7 @@ function readTokens(named: NamedFile, content: Buffer): readonly string[] {
   for (const [index, line] of content.toString('latin1').split('\n').entries()) {
     const text = line.trim();
     if (text === '' || text.startsWith('#')) continue;
-    if (!TOKEN.test(text))
+    if (!isBearerToken(text))
       throw wrongFile(named, `line ${index + 1} is no token of printable characters without spaces`);
     tokens.push(text);
   }

@@ -1,7 +1,9 @@
 import { createHmac } from 'node:crypto';
 import type { IncomingHttpHeaders } from 'node:http';
-import { BlockList, isIP, isIPv4 } from 'node:net';
-import { SpartakusError } from '../../../runtime/errors.ts';
+import { isIP, isIPv4 } from 'node:net';
+import ipaddr from 'ipaddr.js';
+import { createNetworks } from '../../../runtime/addresses.ts';
+import { messageOf, SpartakusError } from '../../../runtime/errors.ts';
 
 /** What of a client's address stands in the database: nothing, a keyed hash, or the address. An address is personal data. */
 export const PEER_RECORDS = ['none', 'hash', 'address'] as const;
@@ -42,7 +44,7 @@ export type PeerFinder = (request: PeerRequest) => Peer;
  * @throws SpartakusError of kind `invalid` that names the trusted proxy which is none
  */
 export function createPeerFinder({ record, trustedProxies, randomBytes }: PeerOptions): PeerFinder {
-  const isTrusted = createNetworks(trustedProxies);
+  const isTrusted = parseTrustedProxies(trustedProxies);
   const key = randomBytes(32);
   const nameOf = (host: string, port: number | undefined): string | undefined => {
     if (record === 'none') return undefined;
@@ -67,24 +69,16 @@ export function createPeerFinder({ record, trustedProxies, randomBytes }: PeerOp
 export function createSourceFinder(
   trustedProxies: readonly string[],
 ): (remoteAddress: string | undefined) => string | undefined {
-  const isTrusted = createNetworks(trustedProxies);
+  const isTrusted = parseTrustedProxies(trustedProxies);
   return (remoteAddress) => {
     const address = plainAddress(remoteAddress ?? '');
     return address === undefined || isTrusted(address) ? undefined : sourceOf(address);
   };
 }
 
-/** An address, or of IPv6 its first 64 bits. */
+/** An IPv4 address, or the /64 network of an IPv6 address. */
 function sourceOf(address: string): string {
-  if (isIPv4(address)) return address;
-  const [head = '', tail] = address.split('::');
-  const groups = head === '' ? [] : head.split(':');
-  if (tail !== undefined) {
-    const rest = tail === '' ? [] : tail.split(':');
-    while (groups.length + rest.length < 8) groups.push('0');
-    groups.push(...rest);
-  }
-  return `${groups.slice(0, 4).join(':')}::/64`;
+  return isIPv4(address) ? address : ipaddr.IPv6.networkAddressFromCIDR(`${address}/64`).toString() + '/64';
 }
 
 /** The client's address behind trusted proxies: the last of the list that is no trusted proxy, for each adds whom it saw at the end. */
@@ -108,24 +102,10 @@ function plainAddress(text: string): string | undefined {
   return isIP(address) === 0 ? undefined : address.toLowerCase();
 }
 
-function createNetworks(networks: readonly string[]): (address: string) => boolean {
-  const list = new BlockList();
-  for (const network of networks) {
-    const [address = '', prefix, ...rest] = network.split('/');
-    const family = isIP(address) === 4 ? 'ipv4' : 'ipv6';
-    const bits = prefix === undefined ? (family === 'ipv4' ? 32 : 128) : Number(prefix);
-    if (
-      isIP(address) === 0 ||
-      rest.length > 0 ||
-      !/^\d+$/.test(prefix ?? '0') ||
-      bits > (family === 'ipv4' ? 32 : 128)
-    ) {
-      throw new SpartakusError(
-        'invalid',
-        `--trusted-proxies ${JSON.stringify(network)} is no address or network: use one like 10.0.0.0/8`,
-      );
-    }
-    list.addSubnet(address, bits, family);
+function parseTrustedProxies(networks: readonly string[]): (address: string) => boolean {
+  try {
+    return createNetworks(networks);
+  } catch (error) {
+    throw new SpartakusError('invalid', `--trusted-proxies ${messageOf(error)}`);
   }
-  return (address) => list.check(address, isIPv4(address) ? 'ipv4' : 'ipv6');
 }

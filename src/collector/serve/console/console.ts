@@ -1,8 +1,8 @@
 import type { IncomingHttpHeaders } from 'node:http';
+import { formatHostPort, isLoopback } from '../../../runtime/addresses.ts';
 import type { Clock } from '../../../runtime/clock.ts';
 import { messageOf, SpartakusError } from '../../../runtime/errors.ts';
 import type { Logger } from '../../../runtime/logger.ts';
-import { isLoopback } from '../../../runtime/loopback.ts';
 import { type Gate, openTokenGate } from '../admission/authenticator.ts';
 import type { Limits } from '../admission/limits.ts';
 import { createBodyBudget } from '../admission/memory-limiter.ts';
@@ -188,5 +188,5 @@ function isLocal({ host }: ListenAddress): boolean {
 }
 
 function shown({ host = '', port }: ListenAddress): string {
-  return `${host.includes(':') ? `[${host}]` : host}:${port}`;
+  return formatHostPort(host, port);
 }

@@ -59,7 +59,7 @@ describe('the address of a client', () => {
     'a trusted proxy that is none is refused: %s',
     (network) => {
       expect(() => createPeerFinder({ ...OPTIONS, trustedProxies: [network] })).toThrow(
-        `--trusted-proxies "${network}" is no address or network`,
+        `--trusted-proxies "${network}" is not an IP address or a network`,
       );
     },
   );
@@ -70,7 +70,7 @@ describe('the source that limits know a client by', () => {
     ['is its address', '192.0.2.1', undefined, '192.0.2.1'],
     ['is the same in the clothes of IPv6', '::ffff:192.0.2.1', undefined, '192.0.2.1'],
     ['is the network of 64 bits of IPv6', '2001:db9:1:2:3:4:5:6', undefined, '2001:db9:1:2::/64'],
-    ['is that network where zeros are left out', '2001:db9::6', undefined, '2001:db9:0:0::/64'],
+    ['is that network where zeros are left out', '2001:db9::6', undefined, '2001:db9::/64'],
     ['is what a trusted proxy forwards', '10.1.2.3', '198.51.100.9', '198.51.100.9'],
     ['is unknown where a trusted proxy forwards nothing', '10.1.2.3', undefined, undefined],
     ['is unknown where only trusted proxies are named', '10.1.2.3', '10.4.4.4', undefined],
