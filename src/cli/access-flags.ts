@@ -38,10 +38,5 @@ type AccessFlag = 'ca-file' | 'cert-file' | 'key-file' | 'token-file';
 /** The flags of certificates and token, where they are given. */
 export function pickAccess(values: Partial<Readonly<Record<AccessFlag, string | undefined>>>): AccessConfig {
   const { 'ca-file': caFile, 'cert-file': certFile, 'key-file': keyFile, 'token-file': tokenFile } = values;
-  return {
-    ...(caFile === undefined ? {} : { caFile }),
-    ...(certFile === undefined ? {} : { certFile }),
-    ...(keyFile === undefined ? {} : { keyFile }),
-    ...(tokenFile === undefined ? {} : { tokenFile }),
-  };
+  return { caFile, certFile, keyFile, tokenFile };
 }

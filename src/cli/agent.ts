@@ -61,18 +61,13 @@ export const kubermaticAgentCommand = createCommand({
 
 function pick(values: Values): Pick<AgentConfig, 'recordDir' | 'uuid' | 'idKeyFile' | 'kubeconfig' | 'context'> {
   const { 'record-dir': recordDir, uuid, 'id-key-file': idKeyFile } = values;
-  return { recordDir, uuid, ...(idKeyFile === undefined ? {} : { idKeyFile }), ...pickKubeConfig(values) };
+  return { recordDir, uuid, idKeyFile, ...pickKubeConfig(values) };
 }
 
 async function check(values: Partial<Values>, { env }: Io): Promise<readonly string[]> {
   const { 'id-key-file': idKeyFile, 'service-account-dir': serviceAccountDir } = values;
   const openAndClose = async (): Promise<void> =>
-    (
-      await openKubeClient(pickKubeConfig(values), {
-        env,
-        ...(serviceAccountDir === undefined ? {} : { serviceAccountDir }),
-      })
-    ).close();
+    (await openKubeClient(pickKubeConfig(values), { env, serviceAccountDir })).close();
   return [
     ...(idKeyFile === undefined ? [] : await errorsOf(() => readKeyFile(idKeyFile))),
     ...(await errorsOf(openAndClose)),

@@ -30,5 +30,5 @@ export function pickKubeConfig({
   kubeconfig?: string | undefined;
   context?: string | undefined;
 }): KubeConfig {
-  return { ...(kubeconfig === undefined ? {} : { kubeconfig }), ...(context === undefined ? {} : { context }) };
+  return { kubeconfig, context };
 }

@@ -130,12 +130,12 @@ export const collectorCommand = createCommand({
       const collector = await startCollector(
         {
           port: values.port,
-          ...(values.host === undefined ? {} : { host: values.host }),
+          host: values.host,
           ...pickTls(values),
-          ...(values['ingest-tokens-file'] === undefined ? {} : { ingestTokensFile: values['ingest-tokens-file'] }),
+          ingestTokensFile: values['ingest-tokens-file'],
           ...pickConsole(values),
           database: values.database,
-          ...(values['report-period'] === undefined ? {} : { reportPeriodMs: values['report-period'] }),
+          reportPeriodMs: values['report-period'],
           limits: limitsOf(values),
           recordPeer: values['record-peer'],
           trustedProxies: values['trusted-proxies'],
@@ -153,7 +153,7 @@ export const collectorCommand = createCommand({
         },
       );
       const { url, consoleUrl } = collector;
-      logger.info({ url, ...(consoleUrl === undefined ? {} : { console: consoleUrl }) }, 'the collector listens');
+      logger.info({ url, console: consoleUrl }, 'the collector listens');
       if (values.examples) io.stdout.write(`\n${pasteableExamples({ url, consoleUrl, program: programName() })}\n`);
       await untilAborted(io.stop);
       logger.info({}, 'stopping: answering what was accepted');
@@ -184,7 +184,7 @@ function pickTls({ 'tls-cert': certFile, 'tls-key': keyFile, 'tls-client-ca': cl
   readonly tls?: TlsConfig;
 } {
   if (certFile === undefined || keyFile === undefined) return {};
-  return { tls: { certFile, keyFile, ...(clientCaFile === undefined ? {} : { clientCaFile }) } };
+  return { tls: { certFile, keyFile, clientCaFile } };
 }
 
 interface ConsoleFlags {
@@ -205,7 +205,7 @@ function pickConsole({
   'console-public': isPublic = false,
 }: ConsoleFlags): { readonly console?: ConsoleConfig } {
   if (listen === undefined) return {};
-  return { console: { listen, isPublic, ...(tokenFile === undefined ? {} : { tokenFile }) } };
+  return { console: { listen, isPublic, tokenFile } };
 }
 
 /** How this program is called: in a clone it is run from its sources. */

@@ -33,7 +33,7 @@ export const doctorCommand = createCommand({
       ...(await gatherConfig({ ...values, 'spool-dir': undefined }, { keep: false })),
       database,
       ...pickAccess(values),
-      ...(spoolDir === undefined ? {} : { spoolDir }),
+      spoolDir,
       ...pickKubeConfig(values),
     };
     for await (const { status, name, message } of runDoctor(config, { env, serviceAccountDir, signal: stop })) {

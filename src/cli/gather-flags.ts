@@ -97,11 +97,11 @@ export async function gatherConfig(
   return {
     clusterId: typeof clusterId === 'string' ? clusterId : '',
     schemaVersion: await agreedVersion(values, options),
-    ...(extensions === undefined ? {} : { extensions }),
-    ...(collect === undefined ? {} : { collect }),
-    ...(omit === undefined ? {} : { omit }),
-    ...(nodeId === undefined ? {} : { nodeId }),
-    ...(idKeyFile === undefined ? {} : { idKeyFile }),
+    extensions,
+    collect,
+    omit,
+    nodeId,
+    idKeyFile,
   };
 }
 

@@ -90,11 +90,11 @@ export const volunteerCommand = createCommand({
         database: values.database,
         ...pickKubeConfig(values),
         ...pickAccess(values),
-        ...(values['spool-dir'] === undefined ? {} : { spoolDir: values['spool-dir'] }),
+        spoolDir: values['spool-dir'],
         spoolBytes: values['spool-size'],
         initialDelayMs: values['initial-delay'],
         timeoutMs: values.timeout,
-        ...(values['health-port'] === undefined ? {} : { healthPort: values['health-port'] }),
+        healthPort: values['health-port'],
       },
       {
         version: `v${programVersion()}`,

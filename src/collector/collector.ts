@@ -151,7 +151,7 @@ async function openParts(
     ingest,
     health,
     version,
-    ...(config.reportPeriodMs === undefined ? {} : { nextReportAfterMs: config.reportPeriodMs }),
+    nextReportAfterMs: config.reportPeriodMs,
     limits,
     keepCountry: config.keepCountry,
     findPeer,
@@ -164,20 +164,13 @@ async function openParts(
   const openedConsole =
     config.console === undefined
       ? undefined
-      : await openConsole(config.console, {
-          metrics,
-          ...watch,
-          limits,
-          random,
-          onRefusal,
-          ...(config.tls === undefined ? {} : { tls: config.tls }),
-        });
+      : await openConsole(config.console, { metrics, ...watch, limits, random, onRefusal, tls: config.tls });
   onClose(() => openedConsole?.close() ?? Promise.resolve());
   const { port, host } = config;
   const listener = await openListener({
     port,
-    ...(host === undefined ? {} : { host }),
-    ...(tls === undefined ? {} : { tls }),
+    host,
+    tls,
     routes,
     limits,
     sourceOf: createSourceFinder(config.trustedProxies),

@@ -56,7 +56,7 @@ export async function openAccess(config: AccessConfig, database: string, flag = 
   const pair = cert === undefined || key === undefined ? undefined : await readPair(cert, key);
   if (token !== undefined) await readToken(token, 'invalid');
   return {
-    ...(caPem === undefined ? {} : { ca: caPem }),
+    ca: caPem,
     ...pair,
     authorization: async () => (token === undefined ? undefined : `Bearer ${await readToken(token, 'unavailable')}`),
   };

@@ -174,9 +174,6 @@ function sayRefused(refusals: readonly SpartakusError[], logger: Logger): void {
   for (const [message, same] of Map.groupBy(refusals, (error) => error.message)) {
     const { kind, field } = same[0] ?? NO_OUTCOME.error;
     const what = same.length === 1 ? '1 report was refused for good' : `${same.length} reports were refused for good`;
-    logger.error(
-      { kind, ...(field === undefined ? {} : { field }), reports: same.length },
-      `${what}, and not stored: ${message}`,
-    );
+    logger.error({ kind, field, reports: same.length }, `${what}, and not stored: ${message}`);
   }
 }

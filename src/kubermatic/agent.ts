@@ -51,12 +51,8 @@ const NAME_LETTERS = 'bcdfghjklmnpqrstvwxz2456789';
 export async function startAgent(config: AgentConfig, options: AgentOptions): Promise<Agent> {
   const { clock, randomBytes, logger, env, serviceAccountDir, files } = options;
   const stop = new AbortController();
-  const kube = await openKubeClient(config, {
-    env,
-    clock,
-    ...(serviceAccountDir === undefined ? {} : { serviceAccountDir }),
-  });
-  const dir = openRecordDir(config.recordDir, { now: () => clock.now(), ...(files === undefined ? {} : { files }) });
+  const kube = await openKubeClient(config, { env, clock, serviceAccountDir });
+  const dir = openRecordDir(config.recordDir, { now: () => clock.now(), files });
 
   const run = async (): Promise<AgentEnd> => {
     try {

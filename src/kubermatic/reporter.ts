@@ -73,7 +73,7 @@ const OF_THE_RECORD: ReadonlySet<ErrorKind> = new Set(['invalid', 'too-large']);
 export async function startReporter(config: ReporterConfig, options: ReporterOptions): Promise<Reporter> {
   const { clock, logger, files } = options;
   const stop = new AbortController();
-  const dir = openRecordDir(config.recordDir, { now: () => clock.now(), ...(files === undefined ? {} : { files }) });
+  const dir = openRecordDir(config.recordDir, { now: () => clock.now(), files });
   const sink = config.road === 'stdout' ? undefined : await openSink(config, options, stop.signal);
 
   const run = async (): Promise<ReporterEnd> => {

@@ -48,7 +48,7 @@ export async function sendRequest(request: KubeRequest): Promise<KubeAnswer> {
       status: incoming.statusCode ?? 0,
       contentType: incoming.headers['content-type'] ?? '',
       body,
-      ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
+      retryAfterMs,
     };
   } catch (error) {
     if (error instanceof SpartakusError) throw error;

@@ -71,9 +71,9 @@ export function assembleReport(facts: ReportFacts): Report {
     reportId: createReportId(facts.observedAt, facts.random),
     observedAt: timestampFromDate(facts.observedAt),
     sequence: facts.sequence,
-    ...(namespaces === undefined ? {} : { namespaces }),
-    ...(workloads === undefined ? {} : { workloads }),
-    ...(lifetimes === undefined ? {} : { lifetimes }),
+    namespaces,
+    workloads,
+    lifetimes,
     missing: [...missing],
   });
 }

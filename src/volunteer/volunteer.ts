@@ -100,15 +100,8 @@ export async function startVolunteer(config: VolunteerConfig, options: Volunteer
   checkDatabase(database);
   const access = await openAccess(config, database);
   const ledger = createLedger();
-  const spool = await openSpool(
-    { ...(spoolDir === undefined ? {} : { dir: spoolDir }), maxBytes: spoolBytes },
-    { clock, logger, ledger },
-  );
-  const kube = await openKubeClient(config, {
-    env,
-    clock,
-    ...(serviceAccountDir === undefined ? {} : { serviceAccountDir }),
-  });
+  const spool = await openSpool({ dir: spoolDir, maxBytes: spoolBytes }, { clock, logger, ledger });
+  const kube = await openKubeClient(config, { env, clock, serviceAccountDir });
   const sink = await openDatabase(database, { stdout, timeoutMs, access, env, signal: giveUp.signal });
 
   const state: State = { gathered: false, gathering: createHeartbeat(clock), delivering: createHeartbeat(clock) };
@@ -279,15 +272,7 @@ async function gatherInto(
 
 function gather({ config, options, kube }: Run, sequence: number): Promise<Report> {
   const { version, clock, randomBytes, logger, pageSize } = options;
-  return gatherReport(config, {
-    kube,
-    version,
-    now: clock.now(),
-    random: randomBytes(16),
-    sequence,
-    logger,
-    ...(pageSize === undefined ? {} : { pageSize }),
-  });
+  return gatherReport(config, { kube, version, now: clock.now(), random: randomBytes(16), sequence, logger, pageSize });
 }
 
 function deliver(run: Run, hooks: Pick<DeliveryOptions, 'onSettled' | 'onIdle'> = {}): Delivery {

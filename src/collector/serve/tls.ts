@@ -58,7 +58,7 @@ export async function openTls(
     if (wrong !== undefined) throw wrongFile(named[wrong.of], wrong.problem);
     const caProblem = clientCa === undefined ? undefined : findCaProblem(clientCa);
     if (caProblem !== undefined) throw wrongFile(named.clientCa, caProblem);
-    server.setSecureContext({ cert, key, ...(clientCa === undefined ? {} : { ca: clientCa }), minVersion: 'TLSv1.2' });
+    server.setSecureContext({ cert, key, ca: clientCa, minVersion: 'TLSv1.2' });
   };
   const files = [named.cert, named.key, ...(clientCaFile === undefined ? [] : [named.clientCa])];
   await watchFiles({ files, use, clock, logger, stop });

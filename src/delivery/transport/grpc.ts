@@ -203,7 +203,7 @@ function refusalOf({ refusal }: Receipt, place: string): SpartakusError {
   return new SpartakusError(
     kindOfRefusal(refusal?.code ?? 2, retryAfterMs),
     `The collector at ${place} refused the report${field === '' ? '' : ` for its ${excerpt(field)}`}: ${reason}`,
-    { ...(field === '' ? {} : { field }), ...(retryAfterMs === undefined ? {} : { retryAfterMs }) },
+    { ...(field === '' ? {} : { field }), retryAfterMs },
   );
 }
 

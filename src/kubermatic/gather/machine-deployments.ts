@@ -19,7 +19,7 @@ export function listMachineDeployments(cluster: KubeClient): Promise<readonly Ma
     const kubeletVersion = versionOf(textAt(template, 'versions', 'kubelet'));
     return create(MachineDeploymentSchema, {
       ...(system === undefined ? {} : { os: wordOf('operatingSystem', system) ?? 'unknown' }),
-      ...(kubeletVersion === undefined ? {} : { kubeletVersion }),
+      kubeletVersion,
       numberOfReplicas: countAt(object, 'spec', 'replicas') ?? DEFAULT_REPLICAS,
     });
   });

@@ -24,9 +24,6 @@ export async function createIdentifiers(
 ): Promise<{ readonly uuidOf: UuidMaker; readonly nodeIdOf: NodeIdentifier }> {
   if (config.uuid === 'md5')
     return { uuidOf: (_kind, name) => createLegacyKubermaticUuid(name), nodeIdOf: createLegacyNodeId };
-  const key = await readKey(kube, {
-    clusterId: '',
-    ...(config.idKeyFile === undefined ? {} : { idKeyFile: config.idKeyFile }),
-  });
+  const key = await readKey(kube, { clusterId: '', idKeyFile: config.idKeyFile });
   return { uuidOf: createKubermaticUuids(key), nodeIdOf: createNodeIdentifier(key) };
 }

@@ -124,7 +124,7 @@ function tlsOf(cluster: unknown, user: unknown, secret: SecretKey): RequestOptio
     ...Object.fromEntries(
       material.flatMap(([name, data]) => (data === undefined ? [] : [[name, Buffer.from(data, 'base64')]])),
     ),
-    ...(serverName === undefined ? {} : { servername: serverName }),
+    servername: serverName,
     // Kubermatic reaches the cluster with the same kubeconfig: whoever runs it has chosen so.
     rejectUnauthorized: flagAt(cluster, 'insecure-skip-tls-verify') !== true,
     ...(proxy === undefined ? {} : { agent: proxyAgent(proxy, secret) }),

@@ -50,7 +50,7 @@ export function listSeeds(
       name,
       message: create(SeedSchema, {
         uuid: uuidOf('seed', name),
-        ...(country === undefined ? {} : { country }),
+        country,
         exposeStrategy: wordOf('exposeStrategy', textAt(object, 'spec', 'exposeStrategy')) ?? exposeStrategy,
         datacenters: names.map((key) => convertDatacenter(key, pick(datacenters, key), uuidOf)),
         userClusterMlaEnabled: flagAt(object, 'spec', 'mla', 'userClusterMLAEnabled') ?? false,
@@ -71,12 +71,7 @@ function convertDatacenter(name: string, datacenter: unknown, uuidOf: UuidMaker)
       ? undefined
       : regionOf(provider, textAt(spec, provider, regionKey));
   const country = countryOf(textAt(datacenter, 'country'));
-  return create(DatacenterSchema, {
-    uuid: uuidOf('datacenter', name),
-    ...(country === undefined ? {} : { country }),
-    ...(provider === undefined ? {} : { provider }),
-    ...(region === undefined ? {} : { region }),
-  });
+  return create(DatacenterSchema, { uuid: uuidOf('datacenter', name), country, provider, region });
 }
 
 function kubeconfigOf(object: unknown): SecretKey | undefined {

@@ -57,11 +57,11 @@ function convert(name: string, object: unknown, uuidOf: UuidMaker): Cluster {
       type: wordOf('cniPlugin', textAt(spec, 'cniPlugin', 'type')) ?? '',
       version: versionOf(textAt(spec, 'cniPlugin', 'version')) ?? '',
     }),
-    ...(exposeStrategy === undefined ? {} : { exposeStrategy }),
-    ...(etcdClusterSize === undefined ? {} : { etcdClusterSize }),
-    ...(kubernetesServerVersion === undefined ? {} : { kubernetesServerVersion }),
-    ...(kubermaticVersion === undefined ? {} : { kubermaticVersion }),
-    ...(containerRuntime === undefined ? {} : { containerRuntime }),
+    exposeStrategy,
+    etcdClusterSize,
+    kubernetesServerVersion,
+    kubermaticVersion,
+    containerRuntime,
     cloud: convertCloud(spec, uuidOf),
     opaIntegrationEnabled: flagAt(spec, 'opaIntegration', 'enabled') ?? false,
     clusterNetwork: convertNetwork(spec),
@@ -78,7 +78,7 @@ function convertCloud(spec: unknown, uuidOf: UuidMaker): Cluster['cloud'] {
   const provider = providerOf(keysOf(pick(spec, 'cloud')), textAt(spec, 'cloud', 'providerName'));
   const datacenter = textAt(spec, 'cloud', 'dc');
   return create(CloudSchema, {
-    ...(provider === undefined ? {} : { providerName: provider }),
+    providerName: provider,
     ...(datacenter === undefined ? {} : { datacenterUuid: uuidOf('datacenter', datacenter) }),
   });
 }
@@ -86,8 +86,5 @@ function convertCloud(spec: unknown, uuidOf: UuidMaker): Cluster['cloud'] {
 function convertNetwork(spec: unknown): Cluster['clusterNetwork'] {
   const ipFamily = wordOf('ipFamily', textAt(spec, 'clusterNetwork', 'ipFamily'));
   const konnectivityEnabled = flagAt(spec, 'clusterNetwork', 'konnectivityEnabled');
-  return create(ClusterNetworkSchema, {
-    ...(ipFamily === undefined ? {} : { ipFamily }),
-    ...(konnectivityEnabled === undefined ? {} : { konnectivityEnabled }),
-  });
+  return create(ClusterNetworkSchema, { ipFamily, konnectivityEnabled });
 }

@@ -45,7 +45,7 @@ export async function* runDoctor(config: DoctorConfig, options: DoctorOptions): 
     yield fail('credentials', messageOf(error));
     return;
   }
-  yield* checkCollector(config.database, { env, access, ...(timeoutMs === undefined ? {} : { timeoutMs }) });
+  yield* checkCollector(config.database, { env, access, timeoutMs });
 }
 
 async function checkSpool(spoolDir: string | undefined): Promise<Check> {
@@ -92,11 +92,7 @@ async function* checkCluster(
 ): AsyncGenerator<Check> {
   let kube: KubeClient;
   try {
-    kube = await openKubeClient(config, {
-      env,
-      ...(serviceAccountDir === undefined ? {} : { serviceAccountDir }),
-      ...(timeoutMs === undefined ? {} : { timeoutMs }),
-    });
+    kube = await openKubeClient(config, { env, serviceAccountDir, timeoutMs });
   } catch (error) {
     yield fail('Kubernetes API', messageOf(error));
     return;

@@ -53,8 +53,8 @@ export interface GatherOptions {
 export function selectFields({ collect, extensions, omit, schemaVersion }: GatherConfig): Selection {
   return createSelection({
     collect: collect ?? (extensions === undefined ? ['nodes'] : ['nodes', 'extensions']),
-    ...(omit === undefined ? {} : { omit }),
-    ...(schemaVersion === undefined ? {} : { schemaVersion }),
+    omit,
+    schemaVersion,
   });
 }
 
@@ -81,9 +81,7 @@ export async function gatherReport(config: GatherConfig, options: GatherOptions)
   const key = needsKey(config, selection) ? await readKey(kube, config) : undefined;
   const identify = identifier(config, selection, key);
   const nodes = selection.has('nodes[]')
-    ? await record.attempt('nodes[]', 'anything', () =>
-        listNodes(kube, { identify, ...(pageSize === undefined ? {} : { pageSize }) }),
-      )
+    ? await record.attempt('nodes[]', 'anything', () => listNodes(kube, { identify, pageSize }))
     : undefined;
   const namespaces = selection.has('namespaces')
     ? await record.attempt('namespaces', 'little', () => countNamespaces(summaries))
@@ -102,9 +100,9 @@ export async function gatherReport(config: GatherConfig, options: GatherOptions)
     observedAt: now,
     sequence,
     random,
-    ...(namespaces === undefined ? {} : { namespaces }),
-    ...(workloads === undefined ? {} : { workloads }),
-    ...(lifetimes === undefined ? {} : { lifetimes }),
+    namespaces,
+    workloads,
+    lifetimes,
     missing: record.missing,
   });
   selection.trim(report);

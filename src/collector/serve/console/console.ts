@@ -122,9 +122,9 @@ export async function openConsole(config: ConsoleConfig, options: ConsoleOptions
   });
   const listener = await openListener({
     port: listen.port,
-    ...(listen.host === undefined ? {} : { host: listen.host }),
+    host: listen.host,
     routes: { request: (req, res) => answer(req, res, {}), stream: () => false },
-    ...(tls === undefined ? {} : { tls }),
+    tls,
     limits,
     sourceOf: (remoteAddress) => remoteAddress,
     random,
