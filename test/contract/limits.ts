@@ -3,7 +3,7 @@ import { Code } from '@connectrpc/connect';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { ExtensionSchema, type Report } from '../../gen/spartakus/report/v1/report_pb.js';
 import type { Limits } from '../../src/collector/serve/admission/limits.ts';
-import { type Client, type Heard, sendLegacy, WAYS_IN } from './protocols.ts';
+import { type Client, type Reply, sendLegacy, PROTOCOLS } from './protocols.ts';
 import { makeReport } from './report-sink.ts';
 
 /** A collector with limits, and a database that can be made to stand still. */
@@ -55,7 +55,7 @@ function padded(bytes: number): Report {
   return report;
 }
 
-const WAYS = [...WAYS_IN, LEGACY];
+const WAYS = [...PROTOCOLS, LEGACY];
 
 /** What every limit that a client can see looks like, by every way in. */
 export function limitsContract(name: string, open: (limits: Partial<Limits>) => Promise<LimitedCollector>): void {
@@ -114,7 +114,7 @@ export function limitsContract(name: string, open: (limits: Partial<Limits>) => 
         // More than there is room for: which of them come in is the network's choice.
         const waiting = Array.from({ length: 8 }, () => sendLegacy(collector().url, makeReport()));
         const report = makeReport();
-        let heard: Heard | undefined;
+        let heard: Reply | undefined;
         await expect
           .poll(async () => (heard = await Promise.race([client.send(report), tick()]))?.outcome)
           .toBe('refused');
@@ -165,7 +165,7 @@ function tick(): Promise<undefined> {
 }
 
 /** The first refusal of a client that sends one report after the other. */
-async function untilRefused(client: Client, make: () => Report): Promise<Heard> {
+async function untilRefused(client: Client, make: () => Report): Promise<Reply> {
   for (let sent = 0; sent < 20; sent += 1) {
     const heard = await client.send(make());
     if (heard.outcome === 'refused') return heard;

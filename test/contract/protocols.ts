@@ -6,6 +6,7 @@ import {
   createConnectTransport,
   createGrpcTransport,
   createGrpcWebTransport,
+  Http2SessionManager,
 } from '@connectrpc/connect-node';
 import * as grpc from '@grpc/grpc-js';
 import { RetryInfoSchema } from '../../gen/google/rpc/error_details_pb.js';
@@ -21,100 +22,124 @@ import {
 import { type Report, ReportSchema } from '../../gen/spartakus/report/v1/report_pb.js';
 import { retryInfoMs } from '../../src/delivery/transport/retry-info.ts';
 
-/** What a client hears of a report that it sent. */
-export type Heard =
+/** The collector's answer to a report. */
+export type Reply =
   | { readonly outcome: 'stored' | 'duplicate'; readonly nextReportAfterSeconds?: number }
   /** A code is a number: grpc-js and Connect have an enum each. */
   | { readonly outcome: 'refused'; readonly code: number; readonly message: string; readonly retryAfterMs?: number };
 
-/** A client of the collector, whatever it speaks. */
+/** A client of the collector. */
 export interface Client {
-  send(report: Report): Promise<Heard>;
+  send(report: Report): Promise<Reply>;
+  /** Closes the client's connections. */
   close(): void;
 }
 
-/** What it takes to be let in, where that is anything. */
-export interface ClientAccess {
+export interface ClientCredentials {
   /** Of an https:// address: the CA of the collector's certificate, and the client's own certificate with its key, as PEM. */
   readonly tls?: { readonly ca: Buffer; readonly cert?: Buffer; readonly key?: Buffer };
   /** A bearer token. */
   readonly token?: string;
 }
 
-/** A way into the collector. */
-export interface WayIn {
+/** A protocol that the collector speaks, by one client library. */
+export interface Protocol {
   readonly name: string;
-  /** Whether a report goes as JSON, whose limit of size is another. */
+  /** Whether a report is sent as JSON, which has a size limit of its own. */
   readonly json: boolean;
-  readonly open: (url: string, access?: ClientAccess) => Client;
+  readonly open: (url: string, credentials?: ClientCredentials) => Client;
 }
 
-/** The address, and what Node.js' clients and Connect's interceptors make of the access. */
-function transportOptions(
-  baseUrl: string,
-  { tls, token }: ClientAccess = {},
-): { baseUrl: string; nodeOptions: object; interceptors: Interceptor[] } {
-  const authorize: Interceptor = (next) => (request) => {
-    request.header.set('authorization', `Bearer ${token ?? ''}`);
-    return next(request);
+/**
+ * Connect's manager of HTTP/2 connections, without its uncaught exception: where a request meets a connection that a GOAWAY is closing, it
+ * removes the listener of the connection's error too early (connectrpc/connect-es#1768).
+ */
+class SessionManager extends Http2SessionManager {
+  readonly #guarded = new WeakSet<object>();
+
+  override async request(
+    ...args: Parameters<Http2SessionManager['request']>
+  ): ReturnType<Http2SessionManager['request']> {
+    const stream = await super.request(...args);
+    if (stream.session !== undefined && !this.#guarded.has(stream.session)) {
+      this.#guarded.add(stream.session);
+      stream.session.on('error', () => undefined);
+    }
+    return stream;
+  }
+}
+
+interface ConnectOptions extends Pick<
+  Parameters<typeof createGrpcTransport>[0],
+  'useBinaryFormat' | 'sendCompression' | 'compressMinBytes'
+> {
+  readonly httpVersion?: '1.1' | '2';
+}
+
+type Send = Client['send'];
+
+/** A protocol of Connect's client library. */
+function byConnect(
+  createTransport: (options: never) => Transport,
+  createSend: (transport: Transport) => Send,
+  options: ConnectOptions = {},
+): Protocol['open'] {
+  return (baseUrl, { tls, token } = {}) => {
+    const authorize: Interceptor = (next) => (request) => {
+      request.header.set('authorization', `Bearer ${token ?? ''}`);
+      return next(request);
+    };
+    const sessionManager = new SessionManager(baseUrl, undefined, tls);
+    const transport = createTransport({
+      baseUrl,
+      httpVersion: '2',
+      interceptors: token === undefined ? [] : [authorize],
+      // Over HTTP/1.1 it reads the first, over HTTP/2 the second.
+      nodeOptions: { ...tls },
+      sessionManager,
+      ...options,
+    } as never);
+    return { send: createSend(transport), close: () => sessionManager.abort() };
   };
-  return { baseUrl, nodeOptions: { ...tls }, interceptors: token === undefined ? [] : [authorize] };
 }
-
-const GZIP = { sendCompression: compressionGzip, compressMinBytes: 0 };
 
 /** Every protocol, encoding and version of HTTP that clients use, with the client libraries that they use. */
-export const WAYS_IN: readonly WayIn[] = [
+export const PROTOCOLS: readonly Protocol[] = [
   { name: 'grpc-js, unary', json: false, open: openGrpcUnary },
   { name: 'grpc-js, stream', json: false, open: openGrpcStream },
-  {
-    name: 'gRPC from connect',
-    json: false,
-    open: (url, access) => openUnary(createGrpcTransport({ ...transportOptions(url, access) })),
-  },
+  { name: 'gRPC from connect', json: false, open: byConnect(createGrpcTransport, unary) },
   {
     name: 'gRPC, compressed',
     json: false,
-    open: (url, access) => openUnary(createGrpcTransport({ ...transportOptions(url, access), ...GZIP })),
+    open: byConnect(createGrpcTransport, unary, { sendCompression: compressionGzip, compressMinBytes: 0 }),
   },
-  {
-    name: 'gRPC with JSON',
-    json: true,
-    open: (url, access) => openUnary(createGrpcTransport({ ...transportOptions(url, access), useBinaryFormat: false })),
-  },
-  {
-    name: 'gRPC stream from connect',
-    json: false,
-    open: (url, access) => openStream(createGrpcTransport({ ...transportOptions(url, access) })),
-  },
-  ...(['1.1', '2'] as const).flatMap((httpVersion): WayIn[] => [
+  { name: 'gRPC with JSON', json: true, open: byConnect(createGrpcTransport, unary, { useBinaryFormat: false }) },
+  { name: 'gRPC stream from connect', json: false, open: byConnect(createGrpcTransport, stream) },
+  ...(['1.1', '2'] as const).flatMap((httpVersion): Protocol[] => [
     {
       name: `gRPC-Web over HTTP/${httpVersion}`,
       json: false,
-      open: (url, access) => openUnary(createGrpcWebTransport({ ...transportOptions(url, access), httpVersion })),
+      open: byConnect(createGrpcWebTransport, unary, { httpVersion }),
     },
     {
       name: `Connect with protobuf over HTTP/${httpVersion}`,
       json: false,
-      open: (url, access) =>
-        openUnary(createConnectTransport({ ...transportOptions(url, access), httpVersion, useBinaryFormat: true })),
+      open: byConnect(createConnectTransport, unary, { httpVersion, useBinaryFormat: true }),
     },
     {
       name: `Connect with JSON over HTTP/${httpVersion}`,
       json: true,
-      open: (url, access) =>
-        openUnary(createConnectTransport({ ...transportOptions(url, access), httpVersion, useBinaryFormat: false })),
+      open: byConnect(createConnectTransport, unary, { httpVersion, useBinaryFormat: false }),
     },
   ]),
   {
     name: 'Connect stream over HTTP/2',
     json: false,
-    open: (url, access) =>
-      openStream(createConnectTransport({ ...transportOptions(url, access), httpVersion: '2', useBinaryFormat: true })),
+    open: byConnect(createConnectTransport, stream, { useBinaryFormat: true }),
   },
 ];
 
-function heard(receipt: Receipt | undefined): Heard {
+function replyOf(receipt: Receipt | undefined): Reply {
   const nextReportAfterSeconds = Number(receipt?.policy?.nextReportAfter?.seconds);
   switch (receipt?.outcome) {
     case Outcome.STORED:
@@ -138,48 +163,42 @@ function wait(delay: Duration | undefined): { readonly retryAfterMs?: number } {
   return delay === undefined ? {} : { retryAfterMs: durationMs(delay) };
 }
 
-function refused(thrown: unknown): Heard {
+function refused(thrown: unknown): Reply {
   const error = ConnectError.from(thrown);
   const [info] = error.findDetails(RetryInfoSchema);
   return { outcome: 'refused', code: error.code, message: error.rawMessage, ...wait(info?.retryDelay) };
 }
 
-function openUnary(transport: Transport): Client {
+function unary(transport: Transport): Send {
   const client = createClient(CollectorService, transport);
-  return {
-    send: async (report) => {
-      try {
-        return heard((await client.submitReport({ report })).receipt);
-      } catch (error) {
-        return refused(error);
-      }
-    },
-    close: () => undefined,
+  return async (report) => {
+    try {
+      return replyOf((await client.submitReport({ report })).receipt);
+    } catch (error) {
+      return refused(error);
+    }
   };
 }
 
-function openStream(transport: Transport): Client {
+function stream(transport: Transport): Send {
   const client = createClient(CollectorService, transport);
-  return {
-    send: async (report) => {
-      const requests = async function* () {
-        yield await Promise.resolve({ report });
-      };
-      const receipts: Receipt[] = [];
-      try {
-        for await (const { receipt } of client.streamReports(requests()))
-          if (receipt !== undefined) receipts.push(receipt);
-        return heard(receipts[0]);
-      } catch (error) {
-        // A stream that the collector ended may have brought the receipt before.
-        return receipts[0] === undefined ? refused(error) : heard(receipts[0]);
-      }
-    },
-    close: () => undefined,
+  return async (report) => {
+    const requests = async function* () {
+      yield await Promise.resolve({ report });
+    };
+    const receipts: Receipt[] = [];
+    try {
+      for await (const { receipt } of client.streamReports(requests()))
+        if (receipt !== undefined) receipts.push(receipt);
+      return replyOf(receipts[0]);
+    } catch (error) {
+      // The receipt may have come before the collector ended the stream.
+      return receipts[0] === undefined ? refused(error) : replyOf(receipts[0]);
+    }
   };
 }
 
-function grpcRefusal({ code, details, metadata }: grpc.ServiceError): Heard {
+function grpcRefusal({ code, details, metadata }: grpc.ServiceError): Reply {
   const [status] = metadata.get('grpc-status-details-bin');
   const retryAfterMs = Buffer.isBuffer(status) ? retryInfoMs(status) : undefined;
   return { outcome: 'refused', code, message: details, ...(retryAfterMs === undefined ? {} : { retryAfterMs }) };
@@ -188,22 +207,22 @@ function grpcRefusal({ code, details, metadata }: grpc.ServiceError): Heard {
 const SUBMIT = '/spartakus.collector.v1.CollectorService/SubmitReport';
 const STREAM = '/spartakus.collector.v1.CollectorService/StreamReports';
 
-function openGrpcClient(url: string, { tls }: ClientAccess): grpc.Client {
+function openGrpcClient(url: string, { tls }: ClientCredentials): grpc.Client {
   const { host } = new URL(url);
   if (tls === undefined) return new grpc.Client(host, grpc.credentials.createInsecure());
-  // An address is no name for TLS (RFC 6066 section 3), and grpc-js would send it as one.
+  // An IP address is not a valid TLS server name (RFC 6066 section 3), but grpc-js would send it as one.
   const options = { 'grpc.ssl_target_name_override': 'localhost' };
   return new grpc.Client(host, grpc.credentials.createSsl(tls.ca, tls.key ?? null, tls.cert ?? null), options);
 }
 
-function metadataOf({ token }: ClientAccess): grpc.Metadata {
+function metadataOf({ token }: ClientCredentials): grpc.Metadata {
   const metadata = new grpc.Metadata();
   if (token !== undefined) metadata.set('authorization', `Bearer ${token}`);
   return metadata;
 }
 
-function openGrpcUnary(url: string, access: ClientAccess = {}): Client {
-  const client = openGrpcClient(url, access);
+function openGrpcUnary(url: string, credentials: ClientCredentials = {}): Client {
+  const client = openGrpcClient(url, credentials);
   return {
     send: (report) =>
       new Promise((resolve) => {
@@ -213,16 +232,16 @@ function openGrpcUnary(url: string, access: ClientAccess = {}): Client {
             Buffer.from(toBinary(SubmitReportRequestSchema, create(SubmitReportRequestSchema, { report: request }))),
           (bytes) => fromBinary(SubmitReportResponseSchema, bytes),
           report,
-          metadataOf(access),
-          (error, response) => resolve(error === null ? heard(response?.receipt) : grpcRefusal(error)),
+          metadataOf(credentials),
+          (error, response) => resolve(error === null ? replyOf(response?.receipt) : grpcRefusal(error)),
         );
       }),
     close: () => client.close(),
   };
 }
 
-function openGrpcStream(url: string, access: ClientAccess = {}): Client {
-  const client = openGrpcClient(url, access);
+function openGrpcStream(url: string, credentials: ClientCredentials = {}): Client {
+  const client = openGrpcClient(url, credentials);
   return {
     send: (report) =>
       new Promise((resolve) => {
@@ -231,9 +250,9 @@ function openGrpcStream(url: string, access: ClientAccess = {}): Client {
           (request: Report) =>
             Buffer.from(toBinary(StreamReportsRequestSchema, create(StreamReportsRequestSchema, { report: request }))),
           (bytes) => fromBinary(StreamReportsResponseSchema, bytes),
-          metadataOf(access),
+          metadataOf(credentials),
         );
-        call.on('data', ({ receipt }: { receipt?: Receipt }) => resolve(heard(receipt)));
+        call.on('data', ({ receipt }: { receipt?: Receipt }) => resolve(replyOf(receipt)));
         call.on('error', (error: grpc.ServiceError) => resolve(grpcRefusal(error)));
         call.write(report);
         call.end();

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, test } from 'vitest';
 import { Health, HealthCheckResponse_ServingStatus as ServingStatus } from '../../gen/grpc/health/v1/health_pb.js';
 import { openStore } from '../../src/collector/store/open.ts';
 import type { ReportStore } from '../../src/report/ports.ts';
-import { type Heard, sendLegacy, WAYS_IN } from '../contract/protocols.ts';
+import { type Reply, sendLegacy, PROTOCOLS } from '../contract/protocols.ts';
 import { makeReport } from '../contract/report-sink.ts';
 import { startCollectorOn } from '../support/collector.ts';
 import { makeTestDatabase, type TestDatabase } from '../support/database.ts';
@@ -68,8 +68,8 @@ test.concurrent.for(FAULTS)(
     })().catch(() => undefined);
     await expect.poll(() => watched).toStrictEqual([ServingStatus.SERVING]);
     await expect(readyz()).resolves.toBe(200);
-    const senders = WAYS_IN.map((wayIn) => ({ client: wayIn.open(url), report: makeReport() }));
-    const sendAll = (): Promise<readonly Heard[]> =>
+    const senders = PROTOCOLS.map((wayIn) => ({ client: wayIn.open(url), report: makeReport() }));
+    const sendAll = (): Promise<readonly Reply[]> =>
       Promise.all(senders.map(({ client, report }) => client.send(report)));
     const legacy = makeReport();
 

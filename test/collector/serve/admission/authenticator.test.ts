@@ -9,7 +9,7 @@ import { Health } from '../../../../gen/grpc/health/v1/health_pb.js';
 import { ServerReflection } from '../../../../gen/grpc/reflection/v1/reflection_pb.js';
 import { type Gate, openTokenGate } from '../../../../src/collector/serve/admission/authenticator.ts';
 import { SpartakusError } from '../../../../src/runtime/errors.ts';
-import { legacyJson, WAYS_IN } from '../../../contract/protocols.ts';
+import { legacyJson, PROTOCOLS } from '../../../contract/protocols.ts';
 import { makeReport } from '../../../contract/report-sink.ts';
 import { startTestCollector, type TestCollector } from '../../../support/collector.ts';
 import { failureOf } from '../../../support/failure.ts';
@@ -154,7 +154,7 @@ describe('a collector with --ingest-tokens-file', () => {
     closeFiles();
   });
 
-  test.each(WAYS_IN)(
+  test.each(PROTOCOLS)(
     'over $name a report with the token is stored, and without it or with another it is refused',
     async ({ open }) => {
       const [known, unknown, nobody] = [
