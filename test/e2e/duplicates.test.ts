@@ -1,52 +1,44 @@
-import { createClient } from '@connectrpc/connect';
-import { createGrpcTransport } from '@connectrpc/connect-node';
+import http2 from 'node:http2';
+import { fromBinary } from '@bufbuild/protobuf';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
-import { CollectorService, Outcome } from '../../gen/spartakus/collector/v1/collector_service_pb.js';
+import { Outcome, StreamReportsResponseSchema } from '../../gen/spartakus/collector/v1/collector_service_pb.js';
 import type { Report } from '../../gen/spartakus/report/v1/report_pb.js';
-import { openStore } from '../../src/collector/store/open.ts';
-import type { ReportStore } from '../../src/report/ports.ts';
-import { sendLegacy, PROTOCOLS } from '../contract/protocols.ts';
+import { PROTOCOLS, sendLegacy } from '../contract/protocols.ts';
 import { makeReport } from '../contract/report-sink.ts';
 import { type LocalCollector, startCollectorOn } from '../support/collector.ts';
-import { makeTestDatabase, type TestDatabase } from '../support/database.ts';
+import { openCall, readMessages, STREAM_PATH, streamFrame } from '../support/raw-grpc.ts';
+import { type RunningDatabase, startDatabase } from '../support/running-database.ts';
 
-/** Two collectors on one database, whose engine lives in this process beside them. */
-let database: TestDatabase;
-let engine: ReportStore;
+let database: RunningDatabase;
+/** Two collectors on one database. */
 let collectors: readonly [LocalCollector, LocalCollector];
 
 beforeAll(async () => {
-  database = await makeTestDatabase();
-  engine = await openStore(database.spec, {
-    appName: 'spartakus-test',
-    storeTimeoutMs: 10_000,
-    stdout: process.stdout,
-  });
+  database = await startDatabase();
 });
 
 beforeEach(async () => {
   await (await database.reports()).deleteMany({});
-  const uri = await database.uri();
-  collectors = [await startCollectorOn(uri), await startCollectorOn(uri)];
+  collectors = [await startCollectorOn(database.uri), await startCollectorOn(database.uri)];
 });
 
 afterEach(() => Promise.all(collectors.map((collector) => collector.close())));
 
-afterAll(() => database.remove(() => engine.close()));
+afterAll(() => database.close());
 
 const countStored = async (): Promise<number> => (await database.reports()).countDocuments();
 
-/** Sends a report by every way in at the same moment, and counts what each was told. */
+/** Sends a report by every protocol at the same time, and counts the outcomes. */
 async function sendEverywhere(report: Report, urls: readonly string[]): Promise<Record<string, number>> {
   const clients = urls.flatMap((url) => PROTOCOLS.map(({ open }) => open(url)));
-  const answers = await Promise.all(clients.map((client) => client.send(report)));
+  const replies = await Promise.all(clients.map((client) => client.send(report)));
   for (const client of clients) client.close();
-  const told: Record<string, number> = {};
-  for (const { outcome } of answers) told[outcome] = (told[outcome] ?? 0) + 1;
-  return told;
+  const outcomes: Record<string, number> = {};
+  for (const { outcome } of replies) outcomes[outcome] = (outcomes[outcome] ?? 0) + 1;
+  return outcomes;
 }
 
-test('the same report over every protocol at once is stored once, and one client alone is told so', async () => {
+test('the same report over every protocol at once is stored once, and a single client receives STORED', async () => {
   await expect(sendEverywhere(makeReport(), [collectors[0].url])).resolves.toStrictEqual({
     stored: 1,
     duplicate: PROTOCOLS.length - 1,
@@ -54,7 +46,7 @@ test('the same report over every protocol at once is stored once, and one client
   await expect(countStored()).resolves.toBe(1);
 });
 
-test('the same report to two collectors on one database at once is stored once, and one client alone is told so', async () => {
+test('the same report to two collectors on one database at once is stored once, and a single client receives STORED', async () => {
   const urls = collectors.map(({ url }) => url);
 
   for (let round = 1; round <= 5; round += 1) {
@@ -67,17 +59,13 @@ test('the same report to two collectors on one database at once is stored once, 
 });
 
 test('the same report a hundred times in one stream, and so in the same batches, is stored once', async () => {
-  const report = makeReport();
-  const requests = async function* () {
-    for (let time = 0; time < 100; time += 1) yield await Promise.resolve({ report });
-  };
-  const outcomes: (Outcome | undefined)[] = [];
-  for await (const { receipt } of createClient(
-    CollectorService,
-    createGrpcTransport({ baseUrl: collectors[0].url }),
-  ).streamReports(requests())) {
-    outcomes.push(receipt?.outcome);
-  }
+  const frame = streamFrame(makeReport());
+  const session = http2.connect(collectors[0].url);
+  const stream = openCall(session, STREAM_PATH);
+  stream.end(Buffer.concat(Array.from({ length: 100 }, () => frame)));
+  const messages = await readMessages(stream);
+  session.close();
+  const outcomes = messages.map((bytes) => fromBinary(StreamReportsResponseSchema, bytes).receipt?.outcome);
 
   expect(outcomes.filter((outcome) => outcome === Outcome.STORED)).toHaveLength(1);
   expect(outcomes.filter((outcome) => outcome === Outcome.DUPLICATE)).toHaveLength(99);
@@ -88,14 +76,14 @@ test('a report that was stored before a restart is a duplicate after it', async 
   const report = makeReport();
   await sendEverywhere(report, [collectors[0].url]);
   await collectors[0].close();
-  const again = await startCollectorOn(await database.uri());
+  const again = await startCollectorOn(database.uri);
 
   await expect(sendEverywhere(report, [again.url])).resolves.toStrictEqual({ duplicate: PROTOCOLS.length });
   await expect(countStored()).resolves.toBe(1);
   await again.close();
 });
 
-test('plain JSON with a reportID is stored once however often it comes, and without one each time', async () => {
+test('legacy JSON with a reportID is stored once however often it is sent, and without one each time', async () => {
   const report = makeReport();
   const send = async (): Promise<number> => (await sendLegacy(collectors[0].url, report)).status;
 

@@ -1,77 +1,74 @@
 import { once } from 'node:events';
 import http2 from 'node:http2';
-import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
-import { expect, test } from 'vitest';
-import {
-  Outcome,
-  StreamReportsRequestSchema,
-  StreamReportsResponseSchema,
-} from '../../gen/spartakus/collector/v1/collector_service_pb.js';
+import { create, fromBinary } from '@bufbuild/protobuf';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { Outcome, StreamReportsResponseSchema } from '../../gen/spartakus/collector/v1/collector_service_pb.js';
 import { ExtensionSchema } from '../../gen/spartakus/report/v1/report_pb.js';
-import { createGrpcFrameReader, encodeGrpcFrame } from '../../src/collector/serve/rpc/grpc-frames.ts';
-import { openStore } from '../../src/collector/store/open.ts';
-import { PROTOCOLS } from '../contract/protocols.ts';
 import { makeReport } from '../contract/report-sink.ts';
-import { startCollectorOn } from '../support/collector.ts';
+import { type LocalCollector, startCollectorOn } from '../support/collector.ts';
 import { makeEmbeddedDatabase } from '../support/database.ts';
-import { openDbProxy } from '../support/db-proxy.ts';
+import { type DbProxy, openDbProxy } from '../support/db-proxy.ts';
+import { openCall, readMessages, STREAM_PATH, streamFrame, submit } from '../support/raw-grpc.ts';
+import { type RunningDatabase, startDatabase } from '../support/running-database.ts';
 
 const REPORTS = 1_000;
 const MAX_PENDING = 100;
 const REPORT_BYTES = 8_000;
 
-test('while the database stands still a stream is held by flow control, others still come in, and then all are stored', async () => {
-  const database = await makeEmbeddedDatabase();
-  const store = await openStore(database.spec, {
-    appName: 'spartakus-test',
-    storeTimeoutMs: 10_000,
-    stdout: process.stdout,
-  });
-  const proxy = await openDbProxy(await database.uri());
-  const collector = await startCollectorOn(proxy.uri, { limits: { maxPendingReports: MAX_PENDING } });
-  const session = http2.connect(collector.url);
-  try {
-    proxy.hold();
-    const stream = session.request({
-      ':method': 'POST',
-      ':path': '/spartakus.collector.v1.CollectorService/StreamReports',
-      'content-type': 'application/grpc',
-      te: 'trailers',
-    });
-    const reader = createGrpcFrameReader(1_000_000);
-    const outcomes: Outcome[] = [];
-    stream.on('data', (chunk: Buffer) => {
-      for (const { bytes } of reader.push(chunk)) {
-        outcomes.push(fromBinary(StreamReportsResponseSchema, bytes).receipt?.outcome ?? Outcome.UNSPECIFIED);
-      }
-    });
-    const ended = once(stream, 'end');
-    let sent = 0;
-    for (; sent < REPORTS; sent += 1) {
-      const report = makeReport();
-      report.extensions = [create(ExtensionSchema, { name: 'padding', value: 'x'.repeat(REPORT_BYTES) })];
-      stream.write(
-        encodeGrpcFrame(toBinary(StreamReportsRequestSchema, create(StreamReportsRequestSchema, { report }))),
-      );
-    }
-    stream.end();
-    await new Promise((resolve) => setTimeout(resolve, 500));
+let database: RunningDatabase;
+let proxy: DbProxy;
+let collector: LocalCollector;
 
-    // Eight megabytes were to go out; but for what is pending and what the windows hold, they wait on the client's side.
-    expect(stream.writableLength).toBeGreaterThan((REPORTS / 2) * REPORT_BYTES);
-    const client = PROTOCOLS[0]?.open(collector.url);
-    const single = client?.send(makeReport());
-    await new Promise((resolve) => setTimeout(resolve, 100));
-    await proxy.heal();
-    await expect(single).resolves.toMatchObject({ outcome: 'stored' });
-    client?.close();
-    await ended;
-    expect(outcomes).toStrictEqual(Array(REPORTS).fill(Outcome.STORED));
-    await expect((await database.reports()).countDocuments()).resolves.toBe(REPORTS + 1);
-  } finally {
-    session.close();
-    await collector.close();
-    await proxy.close();
-    await database.remove(() => store.close());
+beforeEach(async () => {
+  database = await startDatabase(makeEmbeddedDatabase);
+  proxy = await openDbProxy(database.uri);
+  collector = await startCollectorOn(proxy.uri, { limits: { maxPendingReports: MAX_PENDING } });
+});
+
+afterEach(async () => {
+  await collector.close();
+  await proxy.close();
+  await database.close();
+});
+
+/** A request and its response: the collector has received what was sent on the connection before. */
+async function roundTrip(session: http2.ClientHttp2Session): Promise<void> {
+  const stream = session.request({ ':path': '/version' });
+  stream.resume();
+  await once(stream, 'close');
+}
+
+/** Resolves once the stream has sent as much as flow control allows: nothing more is sent during twenty round trips. */
+async function untilBlocked(session: http2.ClientHttp2Session, stream: http2.ClientHttp2Stream): Promise<void> {
+  let unsent: number;
+  do {
+    unsent = stream.writableLength;
+    for (let count = 0; count < 20; count += 1) await roundTrip(session);
+  } while (stream.writableLength !== unsent);
+}
+
+test('while the database does not respond a stream is blocked by flow control, other clients are accepted, and all is stored after it', async () => {
+  const [session, other] = [http2.connect(collector.url), http2.connect(collector.url)];
+  proxy.hold();
+  const stream = openCall(session, STREAM_PATH);
+  const messages = readMessages(stream);
+  for (let sent = 0; sent < REPORTS; sent += 1) {
+    const report = makeReport();
+    report.extensions = [create(ExtensionSchema, { name: 'padding', value: 'x'.repeat(REPORT_BYTES) })];
+    stream.write(streamFrame(report));
   }
+  stream.end();
+  await untilBlocked(session, stream);
+
+  // Of eight megabytes all but the pending reports and the window wait in the client.
+  expect(stream.writableLength).toBeGreaterThan((REPORTS / 2) * REPORT_BYTES);
+  const single = submit(other);
+  await roundTrip(other);
+  await proxy.heal();
+  await expect(single).resolves.toMatchObject({ 'grpc-status': '0' });
+  const outcomes = (await messages).map((bytes) => fromBinary(StreamReportsResponseSchema, bytes).receipt?.outcome);
+  expect(outcomes).toStrictEqual(Array(REPORTS).fill(Outcome.STORED));
+  await expect((await database.reports()).countDocuments()).resolves.toBe(REPORTS + 1);
+  session.close();
+  other.close();
 });

@@ -2,48 +2,35 @@ import { Code, createClient } from '@connectrpc/connect';
 import { createGrpcTransport } from '@connectrpc/connect-node';
 import { afterAll, beforeAll, test } from 'vitest';
 import { Health, HealthCheckResponse_ServingStatus as ServingStatus } from '../../gen/grpc/health/v1/health_pb.js';
-import { openStore } from '../../src/collector/store/open.ts';
-import type { ReportStore } from '../../src/report/ports.ts';
 import { type Reply, sendLegacy, PROTOCOLS } from '../contract/protocols.ts';
 import { makeReport } from '../contract/report-sink.ts';
 import { startCollectorOn } from '../support/collector.ts';
-import { makeTestDatabase, type TestDatabase } from '../support/database.ts';
 import { type DbProxy, type Fate, openDbProxy } from '../support/db-proxy.ts';
+import { type RunningDatabase, startDatabase } from '../support/running-database.ts';
 
-/** The engine lives in this process. Each collector has a way of its own to it, which can break in every way. */
-let database: TestDatabase;
-let engine: ReportStore;
+/** Each collector connects to the database by a proxy of its own, which can fail in every way. */
+let database: RunningDatabase;
 
 beforeAll(async () => {
-  database = await makeTestDatabase();
-  engine = await openStore(database.spec, {
-    appName: 'spartakus-test',
-    storeTimeoutMs: 10_000,
-    stdout: process.stdout,
-  });
+  database = await startDatabase();
 });
 
-afterAll(() => database.remove(() => engine.close()));
+afterAll(() => database.close());
 
 const WRITES = new Set(['insert', 'update']);
-const writesMeet = (fate: Fate) => (proxy: DbProxy) =>
-  proxy.onCommand(({ name }) => (WRITES.has(name) ? fate : 'pass'));
+const onWrite = (fate: Fate) => (proxy: DbProxy) => proxy.onCommand(({ name }) => (WRITES.has(name) ? fate : 'pass'));
 const fails = (code: number, codeName: string): Fate => ({
   answer: { ok: 0, code, codeName, errmsg: `${codeName} at db-7.internal` },
 });
 
 const FAULTS: readonly { readonly name: string; readonly begin: (proxy: DbProxy) => void; readonly held?: 'lost' }[] = [
-  { name: 'resets every connection that writes', begin: writesMeet('reset-after') },
-  { name: 'lets nothing through any more', begin: (proxy) => proxy.hold() },
-  {
-    name: 'lets nothing through any more, and has forgotten every connection afterwards',
-    begin: (proxy) => proxy.hold(),
-    held: 'lost',
-  },
+  { name: 'resets every connection that writes', begin: onWrite('reset-after') },
+  { name: 'stops responding', begin: (proxy) => proxy.hold() },
+  { name: 'stops responding, and has lost every connection afterwards', begin: (proxy) => proxy.hold(), held: 'lost' },
   { name: 'takes longer than --store-timeout', begin: (proxy) => proxy.delay(1_500) },
-  { name: 'refuses connections', begin: (proxy) => proxy.refuse() },
-  { name: 'has a full disk', begin: writesMeet(fails(14_031, 'OutOfDiskSpace')) },
-  { name: 'is not the primary any more', begin: writesMeet(fails(10_107, 'NotWritablePrimary')) },
+  { name: 'rejects connections', begin: (proxy) => proxy.refuse() },
+  { name: 'has a full disk', begin: onWrite(fails(14_031, 'OutOfDiskSpace')) },
+  { name: 'is not the primary any more', begin: onWrite(fails(10_107, 'NotWritablePrimary')) },
 ];
 const REFUSED = {
   outcome: 'refused',
@@ -53,10 +40,10 @@ const REFUSED = {
 };
 
 test.concurrent.for(FAULTS)(
-  'a database that $name costs no report: all are refused for now, health says so, and all are stored once when it is back',
+  'a database that $name loses no report: all are rejected as retryable, health is NOT_SERVING, and all are stored once after it',
   { timeout: 60_000 },
   async ({ begin, held }, { expect }) => {
-    const proxy = await openDbProxy(await database.uri());
+    const proxy = await openDbProxy(database.uri);
     const collector = await startCollectorOn(proxy.uri, { storeTimeoutMs: 1_000 });
     const { url } = collector;
     const readyz = async (): Promise<number> => (await fetch(`${url}/readyz`)).status;
@@ -68,17 +55,17 @@ test.concurrent.for(FAULTS)(
     })().catch(() => undefined);
     await expect.poll(() => watched).toStrictEqual([ServingStatus.SERVING]);
     await expect(readyz()).resolves.toBe(200);
-    const senders = PROTOCOLS.map((wayIn) => ({ client: wayIn.open(url), report: makeReport() }));
+    const senders = PROTOCOLS.map((protocol) => ({ client: protocol.open(url), report: makeReport() }));
     const sendAll = (): Promise<readonly Reply[]> =>
       Promise.all(senders.map(({ client, report }) => client.send(report)));
     const legacy = makeReport();
 
     begin(proxy);
-    // What comes first finds it out by the time limit, what comes later is told at once.
-    for (const state of ['nobody knows it yet', 'it is known']) {
-      const [answers, response] = await Promise.all([sendAll(), sendLegacy(url, legacy)]);
+    // The first reports are rejected at the timeout, the later ones at once.
+    for (const state of ['before it is detected', 'after it is detected']) {
+      const [replies, response] = await Promise.all([sendAll(), sendLegacy(url, legacy)]);
 
-      for (const answer of answers) expect(answer, state).toStrictEqual(REFUSED);
+      for (const reply of replies) expect(reply, state).toStrictEqual(REFUSED);
       expect([response.status, response.headers.get('retry-after')], state).toStrictEqual([503, '5']);
       await expect(response.text()).resolves.toBe(`Error: ${REFUSED.message}\n`);
       await expect.poll(readyz, { timeout: 20_000 }).toBe(503);
@@ -92,7 +79,7 @@ test.concurrent.for(FAULTS)(
     await expect
       .poll(() => watched.slice(0, 3))
       .toStrictEqual([ServingStatus.SERVING, ServingStatus.NOT_SERVING, ServingStatus.SERVING]);
-    // As clients do: again, until it is stored.
+    // Clients send again until it is stored.
     await expect
       .poll(async () => (await sendAll()).filter(({ outcome }) => outcome === 'refused'), { timeout: 20_000 })
       .toStrictEqual([]);

@@ -1,4 +1,7 @@
+import { once } from 'node:events';
 import http2 from 'node:http2';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { openCall, STREAM_PATH, SUBMIT_PATH } from '../support/raw-grpc.ts';
 import {
   connectHttp2,
   connectRaw,
@@ -11,8 +14,6 @@ import {
   uint32,
 } from '../support/raw-http2.ts';
 
-const SUBMIT = '/spartakus.collector.v1.CollectorService/SubmitReport';
-const STREAM = '/spartakus.collector.v1.CollectorService/StreamReports';
 const GRPC = {
   ':method': 'POST',
   ':scheme': 'http',
@@ -20,16 +21,16 @@ const GRPC = {
   'content-type': 'application/grpc',
   te: 'trailers',
 };
-const CALL = headerBlock({ ...GRPC, ':path': SUBMIT });
-const OPEN_STREAM = headerBlock({ ...GRPC, ':path': STREAM });
+const CALL = headerBlock({ ...GRPC, ':path': SUBMIT_PATH });
+const OPEN_STREAM = headerBlock({ ...GRPC, ':path': STREAM_PATH });
 
-/** Something that a hostile client does, bounded in count and time. */
+/** An attack on 127.0.0.1, bounded in count and time. */
 export interface Attack {
   readonly name: string;
   readonly run: (port: number, until: () => boolean) => Promise<void>;
 }
 
-/** Does the same on one connection after the other, for as long as the attack may last, and at most so often. */
+/** Runs an attack on one connection after the other until the time is up, on so many at most. */
 function onConnections(
   count: number,
   act: (connection: RawConnection, until: () => boolean) => Promise<void>,
@@ -44,7 +45,7 @@ function onConnections(
   };
 }
 
-/** Sends the same over and over, in pieces, until the connection is closed. */
+/** Sends pieces until the connection is closed, or the time or the pieces are up. */
 function flood(piece: (index: number) => Buffer, pieces: number, perSend: number) {
   return async (connection: RawConnection, until: () => boolean): Promise<void> => {
     for (let index = 0; index < pieces && !until(); index += perSend) {
@@ -54,14 +55,14 @@ function flood(piece: (index: number) => Buffer, pieces: number, perSend: number
   };
 }
 
-/** Opens many connections, sends each some bytes, and leaves them so until the time is up. */
+/** Opens many connections, sends some bytes on each, and leaves them open until the time is up. */
 function holdOpen(count: number, begin: (connection: RawConnection) => Promise<unknown>, version: 1 | 2 = 2) {
   return async (port: number, until: () => boolean): Promise<void> => {
     const connections = await Promise.all(
       Array.from({ length: count }, () => (version === 2 ? connectHttp2(port) : connectRaw(port))),
     );
     await Promise.all(connections.map(begin));
-    while (!until()) await new Promise((resolve) => setTimeout(resolve, 50));
+    while (!until()) await sleep(50);
     for (const connection of connections) connection.destroy();
   };
 }
@@ -72,14 +73,13 @@ const JSON_HEAD = (length: number): Buffer =>
     `POST /api/v1 HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: ${length}\r\n\r\n`,
   );
 
-/** Sends one body by HTTP/1.1 after the other. */
+/** Sends one body after the other over HTTP/1.1. */
 function postJson(body: Buffer, times: number) {
   return async (port: number, until: () => boolean): Promise<void> => {
     for (let time = 0; time < times && !until(); time += 1) {
       const connection = await connectRaw(port);
       await connection.send(JSON_HEAD(body.length), body);
-      while (connection.heard() === '' && !connection.isClosed && !until())
-        await new Promise((resolve) => setTimeout(resolve, 10));
+      await connection.responded;
       connection.destroy();
     }
   };
@@ -89,7 +89,7 @@ const MIB = 2 ** 20;
 
 export const ATTACKS: readonly Attack[] = [
   {
-    name: 'rapid reset: streams that are reset as soon as they are opened',
+    name: 'rapid reset: streams that are reset as soon as they are open',
     run: onConnections(
       20,
       flood(
@@ -104,7 +104,7 @@ export const ATTACKS: readonly Attack[] = [
     ),
   },
   {
-    name: 'headers that go on for ever in CONTINUATION frames',
+    name: 'headers without end in CONTINUATION frames',
     run: onConnections(20, async (connection, until) => {
       await connection.send(frame(FRAME.headers, 0, 1, CALL));
       await flood(
@@ -129,7 +129,7 @@ export const ATTACKS: readonly Attack[] = [
     ),
   },
   {
-    name: 'settings that allow no answer: a window of nothing, a table of nothing',
+    name: 'settings that allow no response: a window of 0, a header table of 0',
     run: onConnections(
       50,
       async (connection) => {
@@ -148,14 +148,14 @@ export const ATTACKS: readonly Attack[] = [
     ),
   },
   {
-    name: 'window updates of nothing',
+    name: 'window updates of 0',
     run: onConnections(
       50,
       flood(() => frame(FRAME.windowUpdate, 0, 0, uint32(0)), 1_000, 100),
     ),
   },
   {
-    name: 'window updates that run over',
+    name: 'window updates that overflow',
     run: onConnections(
       50,
       flood(() => frame(FRAME.windowUpdate, 0, 0, uint32(2 ** 31 - 1)), 1_000, 100),
@@ -169,7 +169,7 @@ export const ATTACKS: readonly Attack[] = [
     ),
   },
   {
-    name: 'frames of kinds that there are not',
+    name: 'frames of unknown types',
     run: onConnections(
       20,
       flood((index) => frame(0x20 + (index % 100), index % 256, index % 50, Buffer.alloc(100)), 50_000, 200),
@@ -190,19 +190,19 @@ export const ATTACKS: readonly Attack[] = [
     }),
   },
   {
-    name: 'connections that say half a preface',
+    name: 'connections that send half a preface',
     run: holdOpen(150, (connection) => connection.send(Buffer.from('PRI * HTTP/2')), 1),
   },
   {
-    name: 'headers that drip, over HTTP/1.1',
+    name: 'incomplete headers, over HTTP/1.1',
     run: holdOpen(150, (connection) => connection.send(Buffer.from('POST /api/v1 HTTP/1.1\r\nHost: x\r\nX-')), 1),
   },
   {
-    name: 'bodies that never end, over HTTP/1.1',
+    name: 'incomplete bodies, over HTTP/1.1',
     run: holdOpen(150, (connection) => connection.send(JSON_HEAD(1000), Buffer.from('{"clusterID": "')), 1),
   },
   {
-    name: 'bodies that never end, on a hundred streams of each connection',
+    name: 'incomplete bodies, on a hundred streams of each connection',
     run: holdOpen(40, async (connection) => {
       for (let index = 0; index < 100; index += 1) {
         const path = index % 2 === 0 ? CALL : OPEN_STREAM;
@@ -214,7 +214,7 @@ export const ATTACKS: readonly Attack[] = [
     }),
   },
   {
-    name: 'messages that say that they are long',
+    name: 'messages with a long length prefix',
     run: onConnections(100, async (connection) => {
       for (let index = 0; index < 50; index += 1) {
         await connection.send(
@@ -225,7 +225,7 @@ export const ATTACKS: readonly Attack[] = [
     }),
   },
   {
-    name: 'requests of HTTP/1.1 that two servers would understand differently',
+    name: 'requests of HTTP/1.1 that two servers would parse differently',
     run: async (port, until) => {
       for (let index = 0; index < 300 && !until(); index += 1) {
         const connection = await connectRaw(port);
@@ -238,7 +238,7 @@ export const ATTACKS: readonly Attack[] = [
   { name: 'JSON of objects in objects', run: postJson(Buffer.from('{"a":'.repeat(MIB)), 50) },
   { name: 'JSON of many empty objects', run: postJson(Buffer.from(`{"nodes":[${'{},'.repeat(MIB)}{}]}`), 10) },
   {
-    name: 'JSON of many empty lists where there should be none',
+    name: 'JSON of many empty lists in an unknown field',
     run: postJson(Buffer.from(`{"x":[${'[],'.repeat(MIB)}[]]}`), 10),
   },
   { name: 'JSON of many numbers', run: postJson(Buffer.from(`{"x":[${'1,'.repeat(4 * MIB)}1]}`), 10) },
@@ -252,16 +252,11 @@ export const ATTACKS: readonly Attack[] = [
       const session = http2.connect(`http://127.0.0.1:${port}`);
       session.on('error', () => undefined);
       for (let time = 0; time < 10 && !until(); time += 1) {
-        const stream = session.request({
-          ':method': 'POST',
-          ':path': SUBMIT,
-          'content-type': 'application/grpc',
-          te: 'trailers',
-        });
+        const stream = openCall(session, SUBMIT_PATH);
         stream.on('error', () => undefined);
         stream.resume();
         stream.end(body);
-        await new Promise((resolve) => stream.once('close', resolve));
+        await once(stream, 'close');
       }
       session.destroy();
     },
@@ -270,7 +265,7 @@ export const ATTACKS: readonly Attack[] = [
 
 const CHUNKED = 'Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n';
 
-/** Shapes by which a request is hidden in another. Every one is refused: see the test. */
+/** Requests that hide another request (HTTP request smuggling). */
 export const SMUGGLED: readonly string[] = [
   `POST /api/v1 HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n${CHUNKED}\r\n0\r\n\r\nGET / HTTP/1.1\r\nHost: x\r\n\r\n`,
   'POST /api/v1 HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\n{} ',

@@ -1,33 +1,35 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Report } from '../../gen/spartakus/report/v1/report_pb.js';
-import { type Client, sendLegacy, PROTOCOLS } from '../contract/protocols.ts';
+import { type Client, PROTOCOLS, sendLegacy } from '../contract/protocols.ts';
 import { makeReport } from '../contract/report-sink.ts';
 import type { Acknowledgement, History } from './history.ts';
 
-/** Clients of every protocol that report without a break, and send again what was not acknowledged. */
+/** Clients of every protocol that report without a break, and send again every report that was not acknowledged. */
 export interface Load {
+  /** Resolves once so many more reports are acknowledged. */
+  acknowledged(count: number): Promise<void>;
   /** Makes no more reports, and resolves once each one is acknowledged. */
   finish(): Promise<void>;
-  /** Stops, whatever is open. */
+  /** Stops at once; reports may stay unacknowledged. */
   stop(): Promise<void>;
 }
 
 export interface LoadOptions {
   readonly history: History;
   readonly dice: () => number;
-  /** Where to send now; undefined while there is nowhere. */
+  /** The collector to send to now; undefined while there is none. */
   readonly pickUrl: () => string | undefined;
   /** How many reports each client sends at a time. */
-  readonly atOnce?: number;
-  /** How long a client rests before it sends again, in milliseconds. */
-  readonly restMs?: number;
+  readonly concurrency?: number;
+  /** How long each client waits between its rounds, in milliseconds. */
+  readonly pauseMs?: number;
 }
 
-/** An answer that does not come by then is none. In milliseconds. */
-const ANSWER_TIMEOUT_MS = 15_000;
-const PAUSE_MS = 5;
+/** A response that takes longer is lost. In milliseconds. */
+const RESPONSE_TIMEOUT_MS = 15_000;
+const RETRY_PAUSE_MS = 5;
 
-/** A client that keeps its connection for as long as the address is the same. */
+/** A client that keeps its connection for as long as the URL is the same. */
 interface Sender {
   send(url: string, report: Report): Promise<Acknowledgement | undefined>;
   close(): void;
@@ -42,7 +44,7 @@ const legacySender = (): Sender => ({
   close: () => undefined,
 });
 
-function wireSender(open: (url: string) => Client): Sender {
+function protocolSender(open: (url: string) => Client): Sender {
   let current: { readonly url: string; readonly client: Client } | undefined;
   const close = (): void => {
     current?.client.close();
@@ -52,71 +54,81 @@ function wireSender(open: (url: string) => Client): Sender {
     send: async (url, report) => {
       if (current?.url !== url) close();
       current ??= { url, client: open(url) };
-      const heard = await current.client.send(report).catch(() => undefined);
-      return heard === undefined || heard.outcome === 'refused' ? undefined : heard.outcome;
+      const reply = await current.client.send(report).catch(() => undefined);
+      return reply === undefined || reply.outcome === 'refused' ? undefined : reply.outcome;
     },
     close,
   };
 }
 
 /**
- * One worker for each way in. A tenth of the reports goes out twice at once, over two protocols, and a tenth again although they were
+ * Starts one worker for each protocol. It sends a tenth of the reports twice at once, by two protocols, and a tenth again after they were
  * acknowledged.
  */
-export function startLoad({ history, dice, pickUrl, atOnce = 4, restMs = 0 }: LoadOptions): Load {
-  const senders = [...PROTOCOLS.map(({ open }) => wireSender(open)), legacySender()];
-  /** What was sent and not acknowledged, with nobody at it. */
-  const unheard: Report[] = [];
-  const known: Report[] = [];
+export function startLoad({ history, dice, pickUrl, concurrency = 4, pauseMs = 0 }: LoadOptions): Load {
+  const senders = [...PROTOCOLS.map(({ open }) => protocolSender(open)), legacySender()];
+  /** Reports that were sent and not acknowledged, and that no worker sends now. */
+  const unacknowledged: Report[] = [];
+  const sendAgain: Report[] = [];
+  let waiters: readonly { readonly goal: number; readonly resolve: () => void }[] = [];
   let making = true;
   let stopped = false;
 
   const attempt = async (sender: Sender, url: string, report: Report): Promise<boolean> => {
-    const hear = history.send(report);
-    const guard = new AbortController();
-    const how = await Promise.race([
+    const acknowledge = history.send(report);
+    const responded = new AbortController();
+    const acknowledgement = await Promise.race([
       sender.send(url, report),
-      sleep(ANSWER_TIMEOUT_MS, undefined, { signal: guard.signal }).catch(() => undefined),
+      sleep(RESPONSE_TIMEOUT_MS, undefined, { signal: responded.signal }).catch(() => undefined),
     ]);
-    guard.abort();
-    if (how !== undefined) hear(how);
-    return how !== undefined;
+    responded.abort();
+    if (acknowledgement === undefined) return false;
+    acknowledge(acknowledgement);
+    for (const { goal, resolve } of waiters) if (history.counts.acknowledged >= goal) resolve();
+    return true;
   };
-  const another = (sender: Sender): Sender => senders[Math.floor(dice() * senders.length)] ?? sender;
+  const anySender = (sender: Sender): Sender => senders[Math.floor(dice() * senders.length)] ?? sender;
   const sendOne = async (sender: Sender, url: string): Promise<void> => {
-    const report = unheard.shift() ?? (making ? makeReport() : undefined);
+    const report = unacknowledged.shift() ?? (making ? makeReport() : undefined);
     if (report === undefined) return;
     const twice = dice() < 0.1;
-    const heard = await Promise.all([
+    const acknowledged = await Promise.all([
       attempt(sender, url, report),
-      ...(twice ? [attempt(another(sender), url, report)] : []),
+      ...(twice ? [attempt(anySender(sender), url, report)] : []),
     ]);
-    if (!heard.includes(true)) {
-      unheard.push(report);
-      await sleep(PAUSE_MS);
+    if (!acknowledged.includes(true)) {
+      unacknowledged.push(report);
+      await sleep(RETRY_PAUSE_MS);
     } else if (dice() < 0.1) {
-      known.push(report);
+      sendAgain.push(report);
     }
   };
   const work = async (sender: Sender): Promise<void> => {
-    while (!stopped && (making || unheard.length > 0 || known.length > 0)) {
+    while (!stopped && (making || unacknowledged.length > 0 || sendAgain.length > 0)) {
       const url = pickUrl();
       if (url === undefined) {
-        await sleep(PAUSE_MS);
+        await sleep(RETRY_PAUSE_MS);
         continue;
       }
-      const again = known.shift();
+      const again = sendAgain.shift();
       await Promise.all([
-        ...Array.from({ length: atOnce }, () => sendOne(sender, url)),
+        ...Array.from({ length: concurrency }, () => sendOne(sender, url)),
         ...(again === undefined ? [] : [attempt(sender, url, again)]),
       ]);
-      if (restMs > 0) await sleep(restMs);
+      if (pauseMs > 0) await sleep(pauseMs);
     }
     sender.close();
   };
   const working = Promise.all(senders.map(work));
 
   return {
+    acknowledged: async (count) => {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      const waiter = { goal: history.counts.acknowledged + count, resolve };
+      waiters = [...waiters, waiter];
+      await promise;
+      waiters = waiters.filter((each) => each !== waiter);
+    },
     finish: async () => {
       making = false;
       await working;

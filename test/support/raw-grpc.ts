@@ -6,7 +6,7 @@ import {
   SubmitReportRequestSchema,
 } from '../../gen/spartakus/collector/v1/collector_service_pb.js';
 import type { Report } from '../../gen/spartakus/report/v1/report_pb.js';
-import { encodeGrpcFrame } from '../../src/collector/serve/rpc/grpc-frames.ts';
+import { createGrpcFrameReader, encodeGrpcFrame } from '../../src/collector/serve/rpc/grpc-frames.ts';
 import { legacyJson } from '../contract/protocols.ts';
 import { makeReport } from '../contract/report-sink.ts';
 
@@ -41,6 +41,14 @@ export function grpcStatus(stream: http2.ClientHttp2Stream): Promise<http2.Incom
     stream.on('error', reject);
     stream.on('close', () => reject(new Error('the stream closed without a grpc-status')));
   });
+}
+
+/** Resolves with the messages of a call's response once the call has ended. */
+export async function readMessages(stream: http2.ClientHttp2Stream): Promise<readonly Uint8Array[]> {
+  const reader = createGrpcFrameReader(1_000_000);
+  const messages: Uint8Array[] = [];
+  for await (const chunk of stream) messages.push(...reader.push(chunk as Buffer).map(({ bytes }) => bytes));
+  return messages;
 }
 
 /** Submits a report in a call of its own, and resolves with its trailers. */

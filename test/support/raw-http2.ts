@@ -1,6 +1,6 @@
 import net from 'node:net';
 
-/** Frames of HTTP/2 by hand (RFC 9113 section 4), for what no client library would send. */
+/** Frames of HTTP/2 (RFC 9113 section 4) that no client library would send. */
 export const FRAME = {
   data: 0,
   headers: 1,
@@ -48,23 +48,25 @@ export function headerBlock(headers: Readonly<Record<string, string>>): Buffer {
   );
 }
 
-/** A connection that sends whatever it is told to. */
+/** A TCP connection that sends any bytes. */
 export interface RawConnection {
-  /** Resolves once the system has taken the bytes, or the connection is closed; false where it is. */
+  /** Resolves once the bytes are written to the socket, or with false once the connection is closed. */
   send(...bytes: readonly Uint8Array[]): Promise<boolean>;
   readonly isClosed: boolean;
   /** Resolves when the connection is closed. */
   readonly closed: Promise<void>;
-  /** Everything that came, as Latin-1. */
-  heard(): string;
+  /** Resolves once the first bytes are received, or the connection is closed. */
+  readonly responded: Promise<unknown>;
+  /** The first 100,000 bytes that were received, as Latin-1. */
+  received(): string;
   destroy(): void;
 }
 
 export function connectRaw(port: number): Promise<RawConnection> {
   const socket = net.connect(port, '127.0.0.1');
-  let heard = '';
+  let received = '';
   socket.on('data', (chunk: Buffer) => {
-    if (heard.length < 100_000) heard += chunk.toString('latin1');
+    if (received.length < 100_000) received += chunk.toString('latin1');
   });
   socket.on('error', () => undefined);
   const closed = new Promise<void>((resolve) => socket.once('close', () => resolve()));
@@ -78,7 +80,8 @@ export function connectRaw(port: number): Promise<RawConnection> {
       return socket.destroyed;
     },
     closed,
-    heard: () => heard,
+    responded: Promise.race([closed, new Promise((resolve) => socket.once('data', resolve))]),
+    received: () => received,
     destroy: () => socket.destroy(),
   };
   return new Promise((resolve) => {
@@ -87,7 +90,7 @@ export function connectRaw(port: number): Promise<RawConnection> {
   });
 }
 
-/** A connection that has said that it speaks HTTP/2, with these settings. */
+/** Opens an HTTP/2 connection with these settings. */
 export async function connectHttp2(port: number, settings: readonly Buffer[] = []): Promise<RawConnection> {
   const connection = await connectRaw(port);
   await connection.send(

@@ -1,0 +1,43 @@
+import { once } from 'node:events';
+import http2 from 'node:http2';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Worker } from 'node:worker_threads';
+import { type CollectorProgram, startCollectorProgram, UNLIMITED_CLIENTS } from './collector-program.ts';
+import { submit } from './raw-grpc.ts';
+
+/** Starts a collector with the defaults, but without the limits that would reject a client on the address of the attacks. */
+export function startAttackedCollector(): Promise<CollectorProgram> {
+  return startCollectorProgram(['--database=stdout', ...UNLIMITED_CLIENTS]);
+}
+
+/** Runs one attack (test/hostile/attacks.ts) for so long, in a thread: its CPU time delays the other clients as little as possible. */
+export async function runAttack(name: string, port: number, durationMs: number): Promise<void> {
+  const worker = new Worker(new URL('../hostile/attacker.ts', import.meta.url), {
+    workerData: { name, port, durationMs },
+  });
+  await once(worker, 'exit');
+}
+
+/**
+ * Submits one report after the other by gRPC until `work` resolves.
+ *
+ * @returns how long each took, in milliseconds
+ * @throws Error where one is not stored
+ */
+export async function submitDuring(url: string, work: () => Promise<unknown>): Promise<readonly number[]> {
+  const session = http2.connect(url);
+  const waits: number[] = [];
+  let running = true;
+  const submitting = (async () => {
+    do {
+      const start = performance.now();
+      const { 'grpc-status': status } = await submit(session);
+      if (status !== '0') throw new Error(`a report was answered with grpc-status ${String(status)}`);
+      waits.push(performance.now() - start);
+      await sleep(5);
+    } while (running);
+  })();
+  await Promise.all([work().finally(() => (running = false)), submitting]);
+  session.close();
+  return waits;
+}
