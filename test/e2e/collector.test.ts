@@ -3,24 +3,18 @@ import http from 'node:http';
 import { expect, test } from 'vitest';
 import { legacyJson } from '../contract/protocols.ts';
 import { makeReport } from '../contract/report-sink.ts';
+import { launchCollector, startCollectorProgram } from '../support/collector-program.ts';
 import { makeEmbeddedDatabase } from '../support/database.ts';
-import { runProgram, startProgram } from '../support/program.ts';
+import { listen } from '../support/listen.ts';
 
 test.each(['SIGTERM', 'SIGINT'] as const)(
-  'on %s a collector answers what it has accepted, and exits with 0',
+  'on %s a collector answers the requests that it has accepted, and exits with 0',
   async (signal) => {
-    const collector = startProgram([
-      'collector',
-      '--port=0',
-      '--console-listen=off',
-      '--host=127.0.0.1',
-      '--database=stdout',
-    ]);
-    const [, url = ''] = await collector.says(/"url":"([^"]+)"/);
+    const collector = await startCollectorProgram(['--database=stdout']);
     const report = makeReport();
     const body = legacyJson(report);
-    // A request that is under way when the signal comes: its body is not all there.
-    const request = http.request(`${url}/api/v1`, {
+    // A request in flight at the signal: its body is incomplete.
+    const request = http.request(`${collector.url}/api/v1`, {
       method: 'POST',
       headers: {
         'content-type': 'application/json',
@@ -34,7 +28,7 @@ test.each(['SIGTERM', 'SIGINT'] as const)(
 
     collector.process.kill(signal);
     await collector.says(/stopping/);
-    // Again, as npm does with a Ctrl-C.
+    // A second time, as npm does at Ctrl-C.
     collector.process.kill(signal);
     request.end(body.slice(10));
     const [response] = (await once(request, 'response')) as [http.IncomingMessage];
@@ -46,44 +40,26 @@ test.each(['SIGTERM', 'SIGINT'] as const)(
   },
 );
 
-test('a client that holds its connection open does not keep a collector from stopping', async () => {
-  const collector = startProgram([
-    'collector',
-    '--port=0',
-    '--console-listen=off',
-    '--host=127.0.0.1',
-    '--database=stdout',
-    '--shutdown-grace=200ms',
-  ]);
-  const [, url = ''] = await collector.says(/"url":"([^"]+)"/);
-  const request = http.request(`${url}/api/v1`, { method: 'POST', headers: { 'content-length': 10 } });
+test('a client that keeps its connection open does not prevent a collector from stopping', async () => {
+  const collector = await startCollectorProgram(['--database=stdout', '--shutdown-grace=200ms']);
+  const request = http.request(`${collector.url}/api/v1`, { method: 'POST', headers: { 'content-length': 10 } });
   request.on('error', () => undefined);
   request.flushHeaders();
   await once(request, 'socket');
-  await fetch(`${url}/healthz`);
+  await fetch(`${collector.url}/healthz`);
 
-  collector.process.kill('SIGTERM');
-
-  await expect(collector.ended).resolves.toMatchObject({ code: 0 });
+  await expect(collector.stop()).resolves.toMatchObject({ code: 0 });
 });
 
-test('two collectors on one embedded database: the second says who holds it, and where it can be reached', async () => {
+test('of two collectors on one embedded database the second fails, and names the file with the URI of the first', async () => {
   const database = await makeEmbeddedDatabase();
-  const first = startProgram(['collector', '--port=0', '--console-listen=off', `--database=${database.spec}`]);
-  await first.says(/"url"/);
+  const first = await startCollectorProgram([`--database=${database.spec}`]);
 
-  const second = await runProgram(['collector', '--port=0', '--console-listen=off', `--database=${database.spec}`]);
+  const second = await launchCollector([`--database=${database.spec}`]).ended;
   expect(second.code).toBe(1);
   expect(second.stderr).toContain('mongodb-uri');
-  const third = startProgram([
-    'collector',
-    '--port=0',
-    '--console-listen=off',
-    '--host=127.0.0.1',
-    `--database=${await database.uri()}`,
-  ]);
-  const [, url = ''] = await third.says(/"url":"([^"]+)"/);
-  const response = await fetch(`${url}/api/v1`, {
+  const third = await startCollectorProgram([`--database=${await database.uri()}`]);
+  const response = await fetch(`${third.url}/api/v1`, {
     method: 'POST',
     headers: { 'content-type': 'application/json' },
     body: '{}',
@@ -91,27 +67,15 @@ test('two collectors on one embedded database: the second says who holds it, and
 
   expect(response.status).toBe(204);
   await expect((await database.reports()).countDocuments()).resolves.toBe(1);
-  third.process.kill('SIGTERM');
-  await third.ended;
-  await database.remove(async () => {
-    first.process.kill('SIGTERM');
-    await first.ended;
-  });
+  await third.stop();
+  await database.remove(async () => void (await first.stop()));
 });
 
-test('a port that is taken is a clear error, and exit code 1', async () => {
+test('a port that is in use is a clear error, and exit code 1', async () => {
   const holder = http.createServer();
-  holder.listen(0, '127.0.0.1');
-  await once(holder, 'listening');
-  const { port } = holder.address() as { port: number };
+  const port = await listen(holder);
 
-  const { code, stderr } = await runProgram([
-    'collector',
-    `--port=${port}`,
-    '--console-listen=off',
-    '--host=127.0.0.1',
-    '--database=stdout',
-  ]);
+  const { code, stderr } = await launchCollector([`--port=${port}`, '--database=stdout']).ended;
 
   expect(code).toBe(1);
   expect(stderr).toMatch(new RegExp(`^spartakus collector: --port ${port} cannot be had: .*EADDRINUSE`));
@@ -119,12 +83,7 @@ test('a port that is taken is a clear error, and exit code 1', async () => {
 });
 
 test('a database that cannot be reached is a clear error without the password, and exit code 1', async () => {
-  const { code, stderr } = await runProgram([
-    'collector',
-    '--port=0',
-    '--console-listen=off',
-    '--database=mongodb://admin:hunter2@127.0.0.1:1/x',
-  ]);
+  const { code, stderr } = await launchCollector(['--database=mongodb://admin:hunter2@127.0.0.1:1/x']).ended;
 
   expect(code).toBe(1);
   expect(stderr).toMatch(/^spartakus collector: --database mongodb:\/\/admin:\*\*\*@127\.0\.0\.1:1\/x: /);
@@ -132,14 +91,7 @@ test('a database that cannot be reached is a clear error without the password, a
 });
 
 test('npm start prints commands that work: curl, gRPC, volunteer, and the metrics', async () => {
-  const collector = startProgram([
-    'collector',
-    '--port=0',
-    '--console-listen=127.0.0.1:0',
-    '--host=127.0.0.1',
-    '--database=stdout',
-    '--examples',
-  ]);
+  const collector = launchCollector(['--console-listen=127.0.0.1:0', '--database=stdout', '--examples']);
   await collector.says(/curl -i[^]*npx buf curl[^]*volunteer --cluster-id/);
   const [, metrics = ''] = await collector.says(/^curl (http:\S+\/metrics)$/m);
   await expect(fetch(metrics)).resolves.toMatchObject({ status: 200 });

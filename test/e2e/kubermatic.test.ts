@@ -11,7 +11,7 @@ import { type Installation, startInstallation } from '../support/kubermatic-inst
 import { HOME_SEED, makeWorld } from '../support/kubermatic-world.ts';
 import { type Ended, runProgram } from '../support/program.ts';
 
-/** Everything real but the clusters: the programs, their files, TLS, HTTP and gRPC, the collector, MongoDB's engine. */
+/** The programs, their files, TLS, HTTP and gRPC, the collector and MongoDB's engine; only the clusters are simulated. */
 const CLIENT_UUID = '7c0f3c52-5b1e-4d0a-9b0e-3f4f2a9d6e11';
 
 let installation: Installation;
@@ -43,12 +43,12 @@ const agent = (kind: string, ...args: string[]): Promise<Ended> =>
     ...installation.master.env,
     RECORD_DIR: dir,
   });
-const report = (road: string, url: string): Promise<Ended> =>
-  runProgram(['reporter', road], { RECORD_DIR: dir, CLIENT_UUID, URL: url });
+const report = (transport: string, url: string): Promise<Ended> =>
+  runProgram(['reporter', transport], { RECORD_DIR: dir, CLIENT_UUID, URL: url });
 const readRecords = async (): Promise<readonly string[]> =>
   Promise.all((await readdir(dir)).toSorted().map((name) => readFile(path.join(dir, name), 'utf8')));
-const urlOf = (road: string): string =>
-  road === 'grpc' ? `grpc://127.0.0.1:${collector.port}` : `${collector.url}/api/kubermatic/v1`;
+const urlOf = (transport: string): string =>
+  transport === 'grpc' ? `grpc://127.0.0.1:${collector.port}` : `${collector.url}/api/kubermatic/v1`;
 
 /** The UUID of the first seed: keyed, or the version 3 of "seed-frankfurt" with the nil namespace. */
 const UUIDS = { hmac: /^[0-9a-f-]{14}8[0-9a-f-]{21}$/, md5: /^1c684fa7-ff0e-3a10-b7b2-65ffede034cd$/ } as const;
@@ -61,7 +61,7 @@ describe('agents -> files -> reporter -> collector -> MongoDB', () => {
     ['md5', 'grpc', 0],
   ] as const)(
     'with --uuid=%s over %s',
-    async (uuid, road, machines) => {
+    async (uuid, transport, machines) => {
       const more = machines > 0 ? ['--machine-deployments'] : [];
       const ran = [await agent('kubernetes', `--uuid=${uuid}`), await agent('kubermatic', `--uuid=${uuid}`, ...more)];
       expect(ran.map(({ code }) => code)).toStrictEqual([0, 0]);
@@ -70,7 +70,7 @@ describe('agents -> files -> reporter -> collector -> MongoDB', () => {
       ).toStrictEqual([]);
       const texts = await readRecords();
 
-      // The files are the schema's JSON: all of it is read, from the released spelling as from the other.
+      // The files are JSON of the schema: every field is parsed, in its original spelling and in its JSON name.
       expect(texts).toHaveLength(2);
       for (const text of texts) {
         const json = JSON.parse(text) as JsonValue;
@@ -80,7 +80,7 @@ describe('agents -> files -> reporter -> collector -> MongoDB', () => {
       }
       expect(texts.join('')).not.toMatch(/planted|example\.com|basement|cluster\d|user\d|project\d|seed-|fra-aws/i);
 
-      const { code, stderr } = await report(road, urlOf(road));
+      const { code, stderr } = await report(transport, urlOf(transport));
       expect({ code, stderr }).toMatchObject({
         code: 0,
         stderr: expect.stringContaining('The records are stored.') as string,
@@ -118,7 +118,7 @@ describe('agents -> files -> reporter -> collector -> MongoDB', () => {
   );
 });
 
-test('reporter stdout prints what would be sent, which is JSON of the schema, and removes nothing', async () => {
+test('reporter stdout prints the envelope as JSON of the schema, and removes no record', async () => {
   await agent('kubernetes');
   const { code, stdout } = await report('stdout', '');
 
@@ -134,7 +134,7 @@ test('reporter stdout prints what would be sent, which is JSON of the schema, an
   await rm(dir, { recursive: true });
 });
 
-test('a reporter that nobody answers keeps the records, exits with 1, and sends them at its next run', async () => {
+test('a reporter without a collector keeps the records, exits with 1, and sends them at its next run', async () => {
   await agent('kubermatic');
   const failed = await runProgram(['reporter', 'http', '--timeout=1s'], {
     RECORD_DIR: dir,

@@ -6,6 +6,7 @@ import { fromJson } from '@bufbuild/protobuf';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { ReportSchema } from '../../gen/spartakus/report/v1/report_pb.js';
 import { PROTOCOLS } from '../contract/protocols.ts';
+import { type CollectorProgram, startCollectorProgram } from '../support/collector-program.ts';
 import { makeTestDatabase, type TestDatabase } from '../support/database.ts';
 import { withFiles } from '../support/files.ts';
 import {
@@ -15,26 +16,19 @@ import {
   type ServiceAccount,
   startKubeApi,
 } from '../support/kube-api.ts';
-import { type Program, runProgram, startProgram } from '../support/program.ts';
+import { runProgram } from '../support/program.ts';
 
-/** Everything real but the cluster: the collector's program on MongoDB's engine, the volunteer's program, TLS, gRPC. */
+/** The programs of the collector and the volunteer, TLS, gRPC and MongoDB's engine; only the Kubernetes API is simulated. */
 let database: TestDatabase;
-let collector: Program;
+let collector: CollectorProgram;
 let host: string;
 let api: KubeApi;
 let account: ServiceAccount;
 
 beforeAll(async () => {
   [database, api, account] = await Promise.all([makeTestDatabase(), startKubeApi(), openServiceAccount()]);
-  collector = startProgram([
-    'collector',
-    '--port=0',
-    '--console-listen=off',
-    '--host=127.0.0.1',
-    `--database=${database.spec}`,
-  ]);
-  const [, url = ''] = await collector.says(/"url":"http:\/\/([^"]+)"/);
-  host = url;
+  collector = await startCollectorProgram([`--database=${database.spec}`]);
+  ({ host } = collector);
 });
 
 beforeEach(async () => {
@@ -42,10 +36,7 @@ beforeEach(async () => {
 });
 
 afterAll(async () => {
-  await database.remove(async () => {
-    collector.process.kill('SIGTERM');
-    await collector.ended;
-  });
+  await database.remove(async () => void (await collector.stop()));
   await Promise.all([api.close(), account.close()]);
 });
 
@@ -56,7 +47,7 @@ const volunteer = (...args: string[]) =>
     { ...api.env },
   );
 
-/** What the original volunteer put on the wire for the same cluster. */
+/** The report of the original volunteer for the same cluster. */
 async function originalReport(): Promise<Record<string, unknown>> {
   return JSON.parse((await readFixture('legacy/spartakus-volunteer-report.json')).toString()) as Record<
     string,
@@ -66,7 +57,7 @@ async function originalReport(): Promise<Record<string, unknown>> {
 
 describe('a volunteer reads a Kubernetes API with its service account and reports to a collector', () => {
   test.each(['grpc', 'http'])(
-    'over %s: the nodes in the database are those that the original volunteer reported, ids aside',
+    'over %s: the stored nodes are those that the original volunteer reported, except for their ids',
     async (scheme) => {
       const { timestamp: _timestamp, nodes, version, ...original } = await originalReport();
       await withFiles(
@@ -95,7 +86,7 @@ describe('a volunteer reads a Kubernetes API with its service account and report
     },
   );
 
-  test('twice: two reports of the same cluster with the same node ids, which tell nothing of the nodes', async () => {
+  test('two reports of a cluster have the same node ids, which are not those of the original volunteer', async () => {
     await volunteer(`--database=grpc://${host}`);
     await volunteer(`--database=grpc://${host}`);
     const documents = await (await database.reports()).find().toArray();
@@ -107,7 +98,7 @@ describe('a volunteer reads a Kubernetes API with its service account and report
     expect(ids[0]).not.toContain(original[0]?.id);
   });
 
-  test('without --database it prints the report, and sends nothing', async () => {
+  test('without --database it prints the report, and sends none', async () => {
     const { code, stdout } = await volunteer();
 
     expect(code).toBe(0);
@@ -122,18 +113,18 @@ describe('a volunteer reads a Kubernetes API with its service account and report
     expect(stderr).toMatch(/No report was stored: .*127\.0\.0\.1:1/);
   });
 
-  test('an API server whose certificate is not from the CA of the service account is not trusted with the token', async () => {
-    const stranger = await openServiceAccount('test-token', 'legacy/coreos-report.json');
+  test('an API server whose certificate is not from the CA of the service account does not receive the token', async () => {
+    const other = await openServiceAccount('test-token', 'legacy/coreos-report.json');
     const asked = api.asked.length;
 
     const { code } = await runProgram(
-      ['volunteer', '--cluster-id=c', '--period=0', `--service-account-dir=${stranger.dir}`],
+      ['volunteer', '--cluster-id=c', '--period=0', `--service-account-dir=${other.dir}`],
       { ...api.env },
     );
 
     expect(code).toBe(1);
     expect(api.asked).toHaveLength(asked);
-    await stranger.close();
+    await other.close();
   });
 });
 

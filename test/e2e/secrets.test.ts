@@ -1,45 +1,42 @@
-import { once } from 'node:events';
-import http, { type IncomingMessage } from 'node:http';
+import http from 'node:http';
 import path from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { collectorCommand } from '../../src/cli/collector.ts';
 import { legacyJson, PROTOCOLS } from '../contract/protocols.ts';
 import { makeReport } from '../contract/report-sink.ts';
+import { startCollectorProgram } from '../support/collector-program.ts';
 import { withFiles } from '../support/files.ts';
-import { startProgram } from '../support/program.ts';
+import { postLegacy } from '../support/raw-grpc.ts';
 import { runCommand } from '../support/run-command.ts';
 
 const SECRET = 'hunter2-planted';
 const fixture = (name: string): string => path.join(import.meta.dirname, '../fixtures/tls', name);
 const TLS = [`--tls-cert=${fixture('server.crt')}`, `--tls-key=${fixture('server.key')}`];
 
-describe('a start that fails does not print what it was trusted with', () => {
+describe('a start that fails prints no secret', () => {
   test.each<{ readonly what: string; readonly args: readonly string[]; readonly env?: NodeJS.ProcessEnv }>([
     {
-      what: 'a password in the environment, for a database that is not there',
+      what: 'a password in the environment, for a database that is not reachable',
       args: [],
       env: { SPARTAKUS_DATABASE: `mongodb://u:${SECRET}@127.0.0.1:1/x` },
     },
-    { what: 'one in an address that cannot be read', args: [`--database=mongodb://u:${SECRET}@[::1/x`] },
-    { what: 'one that is not encoded', args: [`--database=mongodb://u:${SECRET}@/:%@127.0.0.1:1`] },
+    { what: 'a password in an invalid address', args: [`--database=mongodb://u:${SECRET}@[::1/x`] },
+    { what: 'a password that is not encoded', args: [`--database=mongodb://u:${SECRET}@/:%@127.0.0.1:1`] },
     {
-      what: 'one in an option that there is not',
+      what: 'a password beside an unknown option',
       args: [`--database=mongodb://u:${SECRET}@127.0.0.1:1/?noSuchOption=1`],
     },
-    { what: 'one for a kind of database that there is not', args: [`--database=oracle://u:${SECRET}@x`] },
-    { what: 'one without its flag', args: [`mongodb://u:${SECRET}@127.0.0.1/x`] },
+    { what: 'a password for an unknown kind of database', args: [`--database=oracle://u:${SECRET}@x`] },
+    { what: 'a password without its flag', args: [`mongodb://u:${SECRET}@127.0.0.1/x`] },
     {
-      what: 'one for another flag',
+      what: 'a password for another flag',
       args: [`--console-listen=mongodb://u:${SECRET}@127.0.0.1/x`, `--port=mongodb://u:${SECRET}@127.0.0.1/x`],
     },
-    { what: 'a token with a line that is none', args: ['--ingest-tokens-file=DIR/bad-tokens'] },
-    { what: 'a token of an operator with a line that is none', args: ['--console-token-file=DIR/bad-tokens'] },
-    { what: 'a key that cannot be read', args: [`--tls-cert=${fixture('server.crt')}`, '--tls-key=DIR/bad-key'] },
-    {
-      what: 'a certificate that cannot be read',
-      args: ['--tls-cert=DIR/bad-key', `--tls-key=${fixture('server.key')}`],
-    },
-    { what: 'a CA that cannot be read', args: [...TLS, '--tls-client-ca=DIR/bad-ca'] },
+    { what: 'a token file with an invalid line', args: ['--ingest-tokens-file=DIR/bad-tokens'] },
+    { what: 'a token file of the console with an invalid line', args: ['--console-token-file=DIR/bad-tokens'] },
+    { what: 'an invalid key', args: [`--tls-cert=${fixture('server.crt')}`, '--tls-key=DIR/bad-key'] },
+    { what: 'an invalid certificate', args: ['--tls-cert=DIR/bad-key', `--tls-key=${fixture('server.key')}`] },
+    { what: 'an invalid CA', args: [...TLS, '--tls-client-ca=DIR/bad-ca'] },
   ])('$what', async ({ args, env = {} }) => {
     const files = {
       'bad-tokens': `${SECRET}\n${SECRET} and more\n`,
@@ -67,94 +64,83 @@ describe('a start that fails does not print what it was trusted with', () => {
   });
 });
 
-describe('the log of a collector that refuses', () => {
-  /** Where clients come from; the collector itself listens on 127.0.0.1. */
+describe('the log of a collector that rejects requests', () => {
+  /** The address of the clients; the collector listens on 127.0.0.1. */
   const CLIENT_ADDRESS = '127.0.0.2';
+  const TOKEN = 'right-token-planted';
 
-  /** Sends what will be refused, over every way in, and says what the collector logged meanwhile, with how long that took. */
-  async function refuse(
+  /** Sends requests that are rejected, by every protocol, over more than two seconds of the log. */
+  async function sendRejected(
     ...flags: string[]
-  ): Promise<{ readonly stderr: string; readonly refusals: number; readonly seconds: number }> {
-    let result = { stderr: '', refusals: 0, seconds: 0 };
-    await withFiles({ tokens: 'right-token-planted\n' }, async (dir) => {
-      const collector = startProgram([
-        'collector',
-        '--port=0',
-        '--host=127.0.0.1',
-        '--console-listen=off',
+  ): Promise<{ readonly stderr: string; readonly rejections: number; readonly seconds: number }> {
+    let result = { stderr: '', rejections: 0, seconds: 0 };
+    await withFiles({ tokens: `${TOKEN}\n` }, async (dir) => {
+      const collector = await startCollectorProgram([
         '--database=stdout',
         '--max-address-rate=0',
         `--ingest-tokens-file=${dir}/tokens`,
         ...flags,
       ]);
-      const [, url = ''] = await collector.says(/"url":"([^"]+)"/);
-      const began = performance.now();
+      const { url } = collector;
+      const start = performance.now();
       const agent = new http.Agent({ keepAlive: true, localAddress: CLIENT_ADDRESS, maxSockets: 10 });
-      const post = async (authorization: string, body: string): Promise<void> => {
-        const headers = { 'content-type': 'application/json', authorization, 'x-forwarded-for': '192.0.2.77' };
-        const request = http.request(`${url}/api/v1`, { method: 'POST', agent, headers });
-        request.end(body);
-        const [response] = (await once(request, 'response')) as [IncomingMessage];
-        await once(response.resume(), 'end');
-      };
-      const bad = makeReport();
-      bad.clusterId = 'cluster-planted';
-      bad.reportId = 'report-planted';
-      // The first is the one whose line stands alone, and its answer quotes what was asked for.
+      const post = (token: string, body: string): Promise<unknown> =>
+        postLegacy(url, agent, body, { authorization: `Bearer ${token}`, 'x-forwarded-for': '192.0.2.77' });
+      const report = Object.assign(makeReport(), { clusterId: 'cluster-planted', reportId: 'report-planted' });
+      // The first is logged in a line of its own, and the body of its response quotes the path.
       await expect(fetch(`${url}/cluster-planted`)).resolves.toMatchObject({ status: 404 });
-      let refusals = 1;
-      while (performance.now() - began < 2_200) {
+      let rejections = 1;
+      while (performance.now() - start < 2_200) {
         await Promise.all([
-          ...Array.from({ length: 20 }, () => post(`Bearer ${SECRET}`, legacyJson(bad))),
+          ...Array.from({ length: 20 }, () => post(SECRET, legacyJson(report))),
           ...Array.from({ length: 20 }, () =>
-            post('Bearer right-token-planted', '{"clusterID": "cluster-planted", "nodes": "cluster-planted"}'),
+            post(TOKEN, '{"clusterID": "cluster-planted", "nodes": "cluster-planted"}'),
           ),
-          post('Bearer right-token-planted', '{"reportID": "cluster-planted", "clusterID": "cluster-planted"}'),
+          post(TOKEN, '{"reportID": "cluster-planted", "clusterID": "cluster-planted"}'),
         ]);
-        refusals += 41;
+        rejections += 41;
       }
       for (const { open } of PROTOCOLS) {
-        for (const token of [SECRET, 'right-token-planted']) {
+        for (const token of [SECRET, TOKEN]) {
           const client = open(url, { token });
-          await expect(client.send(bad)).resolves.toMatchObject({ outcome: 'refused' });
+          await expect(client.send(report)).resolves.toMatchObject({ outcome: 'refused' });
           client.close();
-          refusals += 1;
+          rejections += 1;
         }
       }
-      const seconds = (performance.now() - began) / 1_000;
+      const seconds = (performance.now() - start) / 1_000;
       agent.destroy();
-      collector.process.kill('SIGTERM');
-      const { stderr } = await collector.ended;
-      result = { stderr, refusals, seconds };
+      const { stderr } = await collector.stop();
+      result = { stderr, rejections, seconds };
     });
     return result;
   }
 
-  test('holds no address, no cluster id and no token, takes a line a second at most, and counts every refusal', async () => {
-    const { stderr, refusals, seconds } = await refuse();
+  test('contains no address, no cluster id and no token, at most one line a second, and the count of all rejections', async () => {
+    const { stderr, rejections, seconds } = await sendRejected();
 
     expect(stderr).not.toMatch(/planted|127\.0\.0\.2|192\.0\.2\.77/);
     const lines = stderr
       .trimEnd()
       .split('\n')
       .map((line) => JSON.parse(line) as { msg: string; inTheLastSecond?: Record<string, number> });
-    const refused = lines.filter(({ msg }) => msg.startsWith('refused: '));
-    // One at once, one at the end of each second, and the last at the stop.
-    expect(refused.length).toBeLessThanOrEqual(seconds + 2);
+    const rejected = lines.filter(({ msg }) => msg.startsWith('refused: '));
+    // The first at once, one at the end of each second, and the last at the stop.
+    expect(rejected.length).toBeLessThanOrEqual(seconds + 2);
     expect(
-      refused
+      rejected
         .map(({ inTheLastSecond }) =>
           inTheLastSecond === undefined ? 1 : Object.values(inTheLastSecond).reduce((sum, count) => sum + count),
         )
         .reduce((sum, count) => sum + count, 0),
-    ).toBe(refusals);
+    ).toBe(rejections);
     expect(lines.map(({ msg }) => msg)).toEqual(
       expect.arrayContaining(['the collector listens', 'stopping: answering what was accepted', 'stopped']),
     );
   });
 
-  test('with -v tells what was wrong, and still no token', async () => {
-    const { stderr } = await refuse('-v');
+  test('with -v contains the reasons, and no token', async () => {
+    const { stderr } = await sendRejected('-v');
 
     expect(stderr).toMatch(/"reason":/);
     expect(stderr).not.toMatch(/hunter2|right-token/);

