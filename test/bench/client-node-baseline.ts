@@ -1,6 +1,6 @@
 import { CoreV1Api, KubeConfig } from '@kubernetes/client-node';
 
-/** What a volunteer does that is written in the usual way: Kubernetes' own client, one list of JSON, and the original's fields of it. */
+/** The baseline of volunteer.ts: Kubernetes' own client, one list of nodes as JSON, and the fields that the original volunteer reports. */
 const config = new KubeConfig();
 config.loadFromDefault();
 const { items } = await config.makeApiClient(CoreV1Api).listNode();

@@ -3,7 +3,7 @@ import { connectNodeAdapter } from '@connectrpc/connect-node';
 import { CollectorService, Outcome } from '../../gen/spartakus/collector/v1/collector_service_pb.js';
 import { listen } from '../support/listen.ts';
 
-/** The same service as Connect's own adapter answers it, storing nothing: what the roads of the collector are measured against. */
+/** The baseline of ingest.ts: the same service by Connect's adapter for Node.js, which stores nothing. */
 const handler = connectNodeAdapter({
   routes: (router) => {
     router.service(CollectorService, {

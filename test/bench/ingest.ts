@@ -7,25 +7,19 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import process from 'node:process';
 import { fileURLToPath } from 'node:url';
-import { create, toBinary } from '@bufbuild/protobuf';
-import {
-  StreamReportsRequestSchema,
-  SubmitReportRequestSchema,
-} from '../../gen/spartakus/collector/v1/collector_service_pb.js';
-import { encodeGrpcFrame } from '../../src/collector/serve/rpc/grpc-frames.ts';
 import { legacyJson } from '../contract/protocols.ts';
 import { makeReport } from '../contract/report-sink.ts';
+import { UNLIMITED_CLIENTS } from '../support/collector-program.ts';
+import { openCall, postLegacy, STREAM_PATH, streamFrame, submit, submitFrame } from '../support/raw-grpc.ts';
 
 /**
- * What a report costs the collector, by the road it takes, beside a baseline in the same run: `npm run bench:ingest`. CPU time is the
- * server's own process's; a report is small (one node), so that it is the road that is measured. Linux alone tells the CPU time.
+ * The CPU time that a report costs the collector by each protocol, beside a baseline in the same run: `npm run bench:ingest`. It is the CPU
+ * time of the server's process, read from /proc (Linux only); a report is small (one node), so that the protocol dominates.
  */
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const REPORTS = Number(process.argv[2] ?? 10_000);
 const CONCURRENCY = 64;
 const CONNECTIONS = 4;
-const PATH = '/spartakus.collector.v1.CollectorService';
-const OPEN = ['--max-address-rate=0', '--max-cluster-rate=0', '--max-new-clusters=0', '--max-address-connections=0'];
 
 interface Server {
   readonly url: string;
@@ -64,7 +58,15 @@ async function startServer(args: readonly string[], pattern: RegExp): Promise<Se
 
 const startCollector = (database: string, ...flags: string[]): Promise<Server> =>
   startServer(
-    ['dist/main.js', 'collector', '--host=127.0.0.1', '--port=0', `--database=${database}`, ...OPEN, ...flags],
+    [
+      'dist/main.js',
+      'collector',
+      '--host=127.0.0.1',
+      '--port=0',
+      `--database=${database}`,
+      ...UNLIMITED_CLIENTS,
+      ...flags,
+    ],
     /"url":"(http:[^"]+)"/,
   );
 
@@ -74,71 +76,45 @@ async function cpuMs(pid: number): Promise<number> {
   return (Number(fields[11]) + Number(fields[12])) * 10;
 }
 
-const requestHeaders = (method: string): http2.OutgoingHttpHeaders => ({
-  ':method': 'POST',
-  ':path': `${PATH}/${method}`,
-  'content-type': 'application/grpc',
-  te: 'trailers',
-});
-
-function unary(session: http2.ClientHttp2Session, body: Buffer): Promise<string> {
-  return new Promise((resolve, reject) => {
-    const stream = session.request(requestHeaders('SubmitReport'));
-    const onHeaders = (headers: http2.IncomingHttpHeaders): void => {
-      if (headers['grpc-status'] !== undefined) resolve(String(headers['grpc-status']));
-    };
-    stream.on('response', onHeaders);
-    stream.on('trailers', onHeaders);
-    stream.on('error', reject);
-    stream.resume();
-    stream.end(body);
-  });
-}
-
-/** Sends so many, `CONCURRENCY` at a time, and answers what each heard. */
+/** Sends `count` reports, `CONCURRENCY` at a time, and returns the number of responses by status. */
 async function sendAll(count: number, send: (index: number) => Promise<string>): Promise<Map<string, number>> {
-  const heard = new Map<string, number>();
+  const statuses = new Map<string, number>();
   let next = 0;
   const loop = async (): Promise<void> => {
     while (next < count) {
       const status = await send(next++);
-      heard.set(status, (heard.get(status) ?? 0) + 1);
+      statuses.set(status, (statuses.get(status) ?? 0) + 1);
     }
   };
   await Promise.all(Array.from({ length: CONCURRENCY }, loop));
-  return heard;
+  return statuses;
 }
 
 type Load = (url: string, count: number) => Promise<Map<string, number>>;
 
 const sendUnary: Load = async (url, count) => {
   const sessions = Array.from({ length: CONNECTIONS }, () => http2.connect(url));
-  const bodies = Array.from({ length: count }, () =>
-    encodeGrpcFrame(toBinary(SubmitReportRequestSchema, create(SubmitReportRequestSchema, { report: makeReport() }))),
-  );
-  const heard = await sendAll(count, (index) =>
-    unary(sessions[index % CONNECTIONS] as http2.ClientHttp2Session, bodies[index] as Buffer),
-  );
+  const frames = Array.from({ length: count }, () => submitFrame());
+  const statuses = await sendAll(count, async (index) => {
+    const trailers = await submit(sessions[index % CONNECTIONS] as http2.ClientHttp2Session, frames[index]);
+    return String(trailers['grpc-status']);
+  });
   for (const session of sessions) session.close();
-  return heard;
+  return statuses;
 };
 
 const sendStream: Load = async (url, count) => {
   const session = http2.connect(url);
-  const stream = session.request(requestHeaders('StreamReports'));
+  const stream = openCall(session, STREAM_PATH);
   let receivedBytes = 0;
   stream.on('data', (chunk: Buffer) => (receivedBytes += chunk.length));
-  const status = once(stream, 'trailers') as Promise<[http2.IncomingHttpHeaders]>;
+  const ended = once(stream, 'trailers') as Promise<[http2.IncomingHttpHeaders]>;
   for (let sent = 0; sent < count; sent += 100) {
-    const frames = Array.from({ length: 100 }, () =>
-      encodeGrpcFrame(
-        toBinary(StreamReportsRequestSchema, create(StreamReportsRequestSchema, { report: makeReport() })),
-      ),
-    );
+    const frames = Array.from({ length: 100 }, () => streamFrame());
     if (!stream.write(Buffer.concat(frames))) await once(stream, 'drain');
   }
   stream.end();
-  const [trailers] = await status;
+  const [trailers] = await ended;
   session.close();
   // A receipt takes some forty bytes.
   return new Map([[receivedBytes > 30 * count ? String(trailers['grpc-status']) : 'too few receipts', count]]);
@@ -147,24 +123,12 @@ const sendStream: Load = async (url, count) => {
 const sendJson: Load = async (url, count) => {
   const agent = new http.Agent({ keepAlive: true, maxSockets: CONCURRENCY });
   const bodies = Array.from({ length: count }, () => legacyJson(makeReport()));
-  const heard = await sendAll(
-    count,
-    (index) =>
-      new Promise((resolve, reject) => {
-        const request = http.request(
-          `${url}/api/v1`,
-          { method: 'POST', agent, headers: { 'content-type': 'application/json' } },
-          (response) => {
-            response.resume();
-            response.on('end', () => resolve(response.statusCode === 204 ? '0' : String(response.statusCode)));
-          },
-        );
-        request.on('error', reject);
-        request.end(bodies[index]);
-      }),
-  );
+  const statuses = await sendAll(count, async (index) => {
+    const { statusCode } = await postLegacy(url, agent, bodies[index]);
+    return statusCode === 204 ? '0' : String(statusCode);
+  });
   agent.destroy();
-  return heard;
+  return statuses;
 };
 
 interface Figures {
@@ -176,15 +140,15 @@ async function measure(server: Server, load: Load, expected: string): Promise<Fi
   await load(server.url, Math.ceil(REPORTS / 5));
   const before = await cpuMs(server.pid);
   const start = performance.now();
-  const heard = await load(server.url, REPORTS);
+  const statuses = await load(server.url, REPORTS);
   const seconds = (performance.now() - start) / 1000;
-  // A token bucket that refuses lets one through a second.
-  if ((heard.get(expected) ?? 0) < 0.99 * REPORTS)
-    throw new Error(`expected ${REPORTS} answers of status ${expected}, heard ${JSON.stringify([...heard])}`);
+  // A token bucket accepts one request a second.
+  if ((statuses.get(expected) ?? 0) < 0.99 * REPORTS)
+    throw new Error(`expected ${REPORTS} responses with status ${expected}, received ${JSON.stringify([...statuses])}`);
   return { cpuMicroseconds: (((await cpuMs(server.pid)) - before) * 1000) / REPORTS, perSecond: REPORTS / seconds };
 }
 
-const say = (name: string, { cpuMicroseconds, perSecond }: Figures, note = ''): void => {
+const print = (name: string, { cpuMicroseconds, perSecond }: Figures, note = ''): void => {
   process.stdout.write(
     `${name.padEnd(52)} ${cpuMicroseconds.toFixed(1).padStart(8)} ${perSecond.toFixed(0).padStart(9)}  ${note}\n`,
   );
@@ -192,35 +156,35 @@ const say = (name: string, { cpuMicroseconds, perSecond }: Figures, note = ''): 
 const ratio = (ours: Figures, theirs: Figures): string =>
   `${(ours.cpuMicroseconds / theirs.cpuMicroseconds).toFixed(2)} of the baseline's CPU`;
 
-process.stdout.write(`${REPORTS} reports a line\n${'road'.padEnd(52)}   CPU us reports/s\n`);
+process.stdout.write(`${REPORTS} reports a line\n${'protocol'.padEnd(52)}   CPU us reports/s\n`);
 const baseline = await startServer(['test/bench/connect-baseline.ts'], /^(\d+)$/m);
 const collector = await startCollector('stdout');
 try {
   const connectUnary = await measure(baseline, sendUnary, '0');
   const connectStream = await measure(baseline, sendStream, '0');
-  say('baseline: gRPC unary by Connect, storing nothing', connectUnary);
+  print('baseline: gRPC unary by Connect, storing nothing', connectUnary);
   const ownUnary = await measure(collector, sendUnary, '0');
-  say('gRPC unary, printed', ownUnary, ratio(ownUnary, connectUnary));
-  say('baseline: gRPC stream by Connect, storing nothing', connectStream);
+  print('gRPC unary, printed', ownUnary, ratio(ownUnary, connectUnary));
+  print('baseline: gRPC stream by Connect, storing nothing', connectStream);
   const ownStream = await measure(collector, sendStream, '0');
-  say('gRPC stream, printed', ownStream, ratio(ownStream, connectStream));
-  say('POST /api/v1, printed', await measure(collector, sendJson, '0'));
+  print('gRPC stream, printed', ownStream, ratio(ownStream, connectStream));
+  print('POST /api/v1, printed', await measure(collector, sendJson, '0'));
 } finally {
   await baseline.close();
   await collector.close();
 }
-const refusing = await startCollector('stdout', '--max-address-rate=1');
+const rejecting = await startCollector('stdout', '--max-address-rate=1');
 try {
-  say('gRPC unary, refused', await measure(refusing, sendUnary, '8'));
+  print('gRPC unary, rejected', await measure(rejecting, sendUnary, '8'));
 } finally {
-  await refusing.close();
+  await rejecting.close();
 }
 const directory = await mkdtemp(path.join(tmpdir(), 'spartakus-bench-'));
 const durable = await startCollector(`embedded:${directory}`);
 try {
-  say('gRPC unary, durable in the embedded engine', await measure(durable, sendUnary, '0'));
-  say('gRPC stream, durable in the embedded engine', await measure(durable, sendStream, '0'));
-  say('POST /api/v1, durable in the embedded engine', await measure(durable, sendJson, '0'));
+  print('gRPC unary, durable in the embedded engine', await measure(durable, sendUnary, '0'));
+  print('gRPC stream, durable in the embedded engine', await measure(durable, sendStream, '0'));
+  print('POST /api/v1, durable in the embedded engine', await measure(durable, sendJson, '0'));
 } finally {
   await durable.close();
   await rm(directory, { recursive: true });

@@ -11,15 +11,15 @@ import {
 } from '../../gen/spartakus/kubernetes/v1/kubernetes_pb.js';
 
 /**
- * A kube-apiserver of as many nodes as the first argument says, in a process of its own: the captured nodes over and over, with every
- * field that they were captured with (12 KB each as JSON, 9.7 KB as protobuf), in pages as protobuf or as JSON. Prints its port.
+ * A simulated kube-apiserver in a process of its own. The first argument is its number of nodes: copies of the captured nodes with all their
+ * fields (12 KB each as JSON, 9.7 KB as protobuf), in pages of protobuf or JSON. Prints its port.
  */
 const count = Number(process.argv[2]);
 const fixture = (name: string): Promise<Buffer> => readFile(new URL(`../fixtures/${name}`, import.meta.url));
 
 const pages = [await fixture('kubernetes/nodes-page1.pb'), await fixture('kubernetes/nodes-page2.pb')];
 const jsonPages = [await fixture('kubernetes/nodes-page1.json'), await fixture('kubernetes/nodes-page2.json')];
-// Fields that the message does not declare are kept as they are, so that a page weighs what it weighs.
+// Fields that the message does not declare are kept, so that a page has its real size.
 const captured = pages.flatMap(
   (body) => fromBinary(NodeListSchema, fromBinary(UnknownSchema, body.subarray(4)).raw).items,
 );
@@ -50,7 +50,7 @@ function jsonPage(start: number, end: number): Buffer {
   return Buffer.from(JSON.stringify({ kind: 'NodeList', apiVersion: 'v1', metadata, items }));
 }
 
-/** Pages are made once, before they are asked for: the server's work is not what is measured. */
+/** Pages are made before they are requested, so that the server's work is not measured. */
 const made = new Map<string, Buffer>();
 function page(kind: 'protobuf' | 'json', start: number, limit: number): Buffer {
   const key = `${kind} ${start} ${limit}`;

@@ -1,4 +1,4 @@
-// Loaded into a measured process (--import): tells its CPU time and peak memory when it ends.
+// Loaded into a measured process (--import): prints its CPU time and peak memory at exit.
 import { writeSync } from 'node:fs';
 import process from 'node:process';
 

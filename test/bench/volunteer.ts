@@ -7,12 +7,12 @@ import process from 'node:process';
 import { fileURLToPath } from 'node:url';
 
 /**
- * How much a one-shot volunteer takes to gather and send, beside a baseline in the same run: `npm run bench`. Peak memory and CPU time
- * are the process's own, from start to end; "sent" is the wall time of the whole process, with the collector's receipt.
+ * The CPU time, memory and time that a one-shot volunteer takes to gather and send, beside a baseline in the same run: `npm run bench`.
+ * All are those of its process, from start to end, with the collector's receipt.
  */
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const RUNS = Number(process.argv[2] ?? 5);
-/** Nodes, and the most that a volunteer should take for them: CPU seconds, peak MiB, seconds until sent. */
+/** The sizes of clusters, and the limits of a volunteer there. */
 const SIZES = [
   { nodes: 5, cpuSeconds: undefined, peakMiB: 70, sentSeconds: 0.2 },
   { nodes: 5_000, cpuSeconds: 0.6, peakMiB: 110, sentSeconds: undefined },

@@ -6,10 +6,10 @@ import type { Limits } from '../../src/collector/serve/admission/limits.ts';
 import { type Client, type Reply, sendLegacy, PROTOCOLS } from './protocols.ts';
 import { makeReport } from './report-sink.ts';
 
-/** A collector with limits, and a database that can be made to stand still. */
+/** A collector with limits, and a database that can stop responding. */
 export interface LimitedCollector {
   readonly url: string;
-  /** From now on nothing is stored, and nothing is refused by the database either. */
+  /** From now on the database does not respond. */
   holdDatabase(): void;
   releaseDatabase(): Promise<void>;
   close(): Promise<void>;
@@ -21,7 +21,7 @@ const CODE_BY_STATUS: Readonly<Record<number, Code>> = {
   503: Code.Unavailable,
 };
 
-/** The road of the ancestors, as a client like the others. */
+/** The legacy JSON API, as a client like the others. */
 const LEGACY = {
   name: 'POST /api/v1',
   json: true,
@@ -42,12 +42,12 @@ const LEGACY = {
 };
 
 const TOO_MUCH = { outcome: 'refused', code: Code.ResourceExhausted } as const;
-/** A polite no: whoever hears it knows when to come again. */
+/** A retryable rejection: it says when to send again. */
 const LATER = { ...TOO_MUCH, retryAfterMs: expect.any(Number) as number };
 
 function padded(bytes: number): Report {
   const report = makeReport();
-  // Noise, so that it is as long when it is compressed.
+  // Random, so that compression does not make it shorter.
   const value = Array.from({ length: bytes / 8 }, () => Math.random().toString(36).slice(2, 10).padEnd(8, '0')).join(
     '',
   );
@@ -57,7 +57,7 @@ function padded(bytes: number): Report {
 
 const WAYS = [...PROTOCOLS, LEGACY];
 
-/** What every limit that a client can see looks like, by every way in. */
+/** How each limit rejects a report, by every protocol. */
 export function limitsContract(name: string, open: (limits: Partial<Limits>) => Promise<LimitedCollector>): void {
   /** A collector with these limits, and a client of each test's own. */
   const describeLimits = (
@@ -88,7 +88,7 @@ export function limitsContract(name: string, open: (limits: Partial<Limits>) => 
 
   describeLimits('a small limit of size', { maxProtobufBytes: 20_000, maxJsonBytes: 20_000 }, (_collector, connect) => {
     test.each(WAYS)(
-      'a message that is larger than allowed once it is decompressed is refused for good, by $name',
+      'a message that is larger than allowed once it is decompressed is rejected as permanent, by $name',
       async (way) => {
         const client = connect(way);
         const bomb = makeReport();
@@ -103,15 +103,15 @@ export function limitsContract(name: string, open: (limits: Partial<Limits>) => 
     );
   });
 
-  describeLimits('room for four reports', { maxPendingReports: 4 }, (collector, connect) => {
+  describeLimits('capacity for four reports', { maxPendingReports: 4 }, (collector, connect) => {
     test.each(WAYS)(
-      'one report more than may wait for the database is refused for now, and those that wait are stored, by $name',
+      'one report more than the capacity is rejected as retryable, and those that wait are stored, by $name',
       async (way) => {
         const client = connect(way);
-        // Behind whatever the test before has left.
+        // Waits for the reports of the test before.
         await client.send(makeReport());
         collector().holdDatabase();
-        // More than there is room for: which of them come in is the network's choice.
+        // More than the capacity: which of them are accepted is not determined.
         const waiting = Array.from({ length: 8 }, () => sendLegacy(collector().url, makeReport()));
         const report = makeReport();
         let heard: Reply | undefined;
@@ -132,14 +132,14 @@ export function limitsContract(name: string, open: (limits: Partial<Limits>) => 
   });
 
   describeLimits('a request a second', { requestsPerSecondPerAddress: 1 }, (_collector, connect) => {
-    test.each(WAYS)('an address that sends more than it may is refused for now, by $name', async (way) => {
+    test.each(WAYS)('an address that exceeds its rate is rejected as retryable, by $name', async (way) => {
       await expect(untilRefused(connect(way), makeReport)).resolves.toMatchObject(LATER);
     });
   });
 
   describeLimits('two reports an hour', { reportsPerHourPerCluster: 2 }, (_collector, connect) => {
     test.each(WAYS)(
-      'a cluster that sends more than it may is refused for now, and others are not, by $name',
+      'a cluster that exceeds its rate is rejected as retryable, and others are not, by $name',
       async (way) => {
         const client = connect(way);
         const sameCluster = (): Report => Object.assign(makeReport(), { clusterId: `same, by ${way.name}` });
@@ -151,7 +151,7 @@ export function limitsContract(name: string, open: (limits: Partial<Limits>) => 
   });
 
   describeLimits('little memory', { maxBodyBytes: 4_000 }, (_collector, connect) => {
-    test.each(WAYS)('a body for which there is no memory now is refused for now, by $name', async (way) => {
+    test.each(WAYS)('a body that exceeds the memory limit is rejected as retryable, by $name', async (way) => {
       const client = connect(way);
 
       await expect(client.send(padded(16_000))).resolves.toMatchObject(LATER);
@@ -164,11 +164,11 @@ function tick(): Promise<undefined> {
   return new Promise((resolve) => setTimeout(() => resolve(undefined), 50));
 }
 
-/** The first refusal of a client that sends one report after the other. */
+/** Sends one report after the other until one is rejected. */
 async function untilRefused(client: Client, make: () => Report): Promise<Reply> {
   for (let sent = 0; sent < 20; sent += 1) {
     const heard = await client.send(make());
     if (heard.outcome === 'refused') return heard;
   }
-  throw new Error('twenty reports were taken');
+  throw new Error('twenty reports were accepted');
 }

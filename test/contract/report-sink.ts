@@ -5,13 +5,13 @@ import { type Report, ReportSchema } from '../../gen/spartakus/report/v1/report_
 import type { Outcome, ReportEntry, ReportSink } from '../../src/report/ports.ts';
 import { createReportId } from '../../src/report/report-id.ts';
 
-/** How the other side of a sink takes a report that it does not store. */
+/** How the other side of a sink rejects a report. */
 export type Refusal = 'permanent' | 'retryable';
 
-/** A sink, and what a test must be able to do with its other side. */
+/** A sink, and the means by which a test controls its other side. */
 export interface SinkUnderTest {
   readonly sink: ReportSink;
-  /** From now on the other side refuses this report. Only called where the kind is among `refusals`. */
+  /** From now on the other side rejects this report. Only called where the kind is among `refusals`. */
   refuse(report: Report, how: Refusal): void;
   /** The clusterID of each report that is stored on the other side, in any order. */
   storedClusterIds(): Promise<readonly string[]>;
@@ -20,15 +20,15 @@ export interface SinkUnderTest {
 }
 
 export interface ContractOptions {
-  /** Whether the other side knows a report id again. */
+  /** Whether the other side detects duplicates by the report id. */
   readonly duplicates: boolean;
-  /** The refusals that the other side can be made to give. */
+  /** The kinds of rejection that the other side can give. */
   readonly refusals: readonly Refusal[];
 }
 
 let made = 0;
 
-/** A report unlike any other. */
+/** A report with a report id and a cluster of its own. */
 export function makeReport(): Report {
   made += 1;
   const now = new Date(Date.UTC(2026, 10, 21) + made);
@@ -45,13 +45,13 @@ export function makeReport(): Report {
 
 const entryOf = (report: Report): ReportEntry => ({ report, receivedAt: new Date(Date.UTC(2026, 10, 21)) });
 
-/** An outcome in a word: what it is, or for a failure whether it may be tried again. */
+/** The status of an outcome, or for a failure whether it is retryable. */
 function wordFor(outcome: Outcome): string {
   if (outcome.status !== 'failed') return outcome.status;
   return outcome.error.retryable ? 'retryable' : 'permanent';
 }
 
-/** What every sink promises (see ReportSink), tried on one implementation. */
+/** The contract of ReportSink, for one implementation. */
 export function reportSinkContract(
   name: string,
   open: () => Promise<SinkUnderTest>,
@@ -76,7 +76,7 @@ export function reportSinkContract(
       await expect(under.storedClusterIds()).resolves.toStrictEqual([report.clusterId]);
     });
 
-    test('answers nothing for nothing', async () => {
+    test('returns no outcomes for no reports', async () => {
       await expect(put()).resolves.toStrictEqual([]);
     });
 
@@ -89,13 +89,13 @@ export function reportSinkContract(
       );
     });
 
-    test('takes several puts at a time', async () => {
+    test('accepts several puts at a time', async () => {
       const answers = await Promise.all([put(makeReport()), put(makeReport(), makeReport()), put(makeReport())]);
 
       expect(answers).toStrictEqual([['stored'], ['stored', 'stored'], ['stored']]);
     });
 
-    test.runIf(duplicates)('stores the same report once, and says so the second time', async () => {
+    test.runIf(duplicates)('stores the same report once, and reports a duplicate the second time', async () => {
       const report = makeReport();
 
       await expect(put(report)).resolves.toStrictEqual(['stored']);
@@ -103,7 +103,7 @@ export function reportSinkContract(
       await expect(under.storedClusterIds()).resolves.toStrictEqual([report.clusterId]);
     });
 
-    test.runIf(duplicates)('stores a report that stands twice in one put once', async () => {
+    test.runIf(duplicates)('stores a report that occurs twice in one put once', async () => {
       const report = makeReport();
 
       const words = await put(report, makeReport(), report);
@@ -113,7 +113,7 @@ export function reportSinkContract(
     });
 
     test.runIf(refusals.includes('permanent'))(
-      'answers a final refusal as a failure that is not to be tried again',
+      'returns a permanent rejection as a failure that is not retryable',
       async () => {
         const report = makeReport();
         under.refuse(report, 'permanent');
@@ -124,7 +124,7 @@ export function reportSinkContract(
     );
 
     test.runIf(refusals.includes('retryable'))(
-      'answers a passing refusal as a failure that may be tried again',
+      'returns a retryable rejection as a failure that is retryable',
       async () => {
         const report = makeReport();
         under.refuse(report, 'retryable');
@@ -133,7 +133,7 @@ export function reportSinkContract(
       },
     );
 
-    test.runIf(refusals.length === 2)('answers each of many reports with its own outcome, in their order', async () => {
+    test.runIf(refusals.length === 2)('returns the outcome of each of many reports, in their order', async () => {
       const reports = Array.from({ length: 30 }, makeReport);
       const words = reports.map(
         (_, index) => (['stored', 'permanent', 'retryable', 'stored'] as const)[index % 4] ?? 'stored',
@@ -155,7 +155,7 @@ export function reportSinkContract(
       await expect(answer).resolves.toStrictEqual(['stored']);
     });
 
-    test('closes a second time as if nothing were', async () => {
+    test('can be closed twice', async () => {
       await under.sink.close();
 
       await expect(under.sink.close()).resolves.toBeUndefined();

@@ -5,7 +5,7 @@ import { runProgram } from '../support/program.ts';
 
 const messages = (stderr: string): string[] => stderr.split('\n').filter((line) => line.startsWith('spartakus '));
 
-describe('a program that is called wrongly says everything that is wrong, shows its usage, and exits with 2', () => {
+describe('a program with wrong arguments prints every error and its usage, and exits with 2', () => {
   test('the collector', async () => {
     const { code, stdout, stderr } = await runProgram(
       [
@@ -58,7 +58,7 @@ describe('a program that is called wrongly says everything that is wrong, shows 
     });
   });
 
-  test('the volunteer, of how it delivers', async () => {
+  test('the volunteer, for the flags of delivery', async () => {
     await withFiles({ file: 'hunter2' }, async (dir) => {
       const file = path.join(dir, 'file');
       const { code, stderr } = await runProgram(
@@ -89,14 +89,14 @@ describe('a program that is called wrongly says everything that is wrong, shows 
     });
   });
 
-  test('a volunteer without a cluster id is told what one is', async () => {
+  test('a volunteer without a cluster id prints what one is', async () => {
     const { code, stderr } = await runProgram(['volunteer']);
 
     expect(code).toBe(2);
     expect(stderr).toContain('--cluster-id is required: a text that is stable');
   });
 
-  test.each([[[]], [['colector']], [['--no-such-flag']]])('no command, or one that there is not: %j', async (args) => {
+  test.each([[[]], [['colector']], [['--no-such-flag']]])('no command, or an unknown one: %j', async (args) => {
     const { code, stderr } = await runProgram(args);
 
     expect(code).toBe(2);
@@ -104,7 +104,7 @@ describe('a program that is called wrongly says everything that is wrong, shows 
   });
 });
 
-describe('a program that is asked for words gives them on standard output', () => {
+describe('help and versions are printed on standard output', () => {
   test.each([
     [['--version'], /^v\d+\.\d+\.\d+\n$/],
     [['--help'], /^usage: spartakus COMMAND/],

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { startTestCollector, type TestCollector } from '../support/collector.ts';
+import { SUBMIT_PATH } from '../support/raw-grpc.ts';
 
 let collector: TestCollector;
 
@@ -13,22 +14,20 @@ beforeEach(async () => {
 
 afterAll(() => collector.close());
 
-const SUBMIT = '/spartakus.collector.v1.CollectorService/SubmitReport';
-
 function post(path: string, body: string | Uint8Array<ArrayBuffer>): Promise<Response> {
   return fetch(collector.url + path, { method: 'POST', headers: { 'content-type': 'application/json' }, body });
 }
 
-/** The same report in the words of either road. */
-const ROADS = [
+/** The paths that accept JSON, and the body of a report for each. */
+const PATHS = [
   ['/api/v1', (report: string) => report],
-  [SUBMIT, (report: string) => `{"report": ${report}}`],
+  [SUBMIT_PATH, (report: string) => `{"report": ${report}}`],
 ] as const;
 
 const ODD_NAMES = ['$where', '$ne', '__proto__', 'constructor', 'a.b', '\0', 'toString'];
 
-test.each(ROADS)(
-  'names that mean something to a database or to JavaScript are plain texts, by %s',
+test.each(PATHS)(
+  'names with a meaning in MongoDB or JavaScript are stored as plain strings, by %s',
   async (path, wrap) => {
     const extensions = JSON.stringify(ODD_NAMES.map((name) => ({ name, value: '{"$gt": ""}' })));
 
@@ -45,7 +44,7 @@ test.each(ROADS)(
   },
 );
 
-test.each(ROADS)('an operator in the place of a text is refused, by %s', async (path, wrap) => {
+test.each(PATHS)('an operator in the place of a string is rejected, by %s', async (path, wrap) => {
   for (const wrong of [
     '{"clusterID": {"$ne": ""}}',
     '{"clusterID": "c", "masterVersion": {"$gt": ""}}',
@@ -56,7 +55,7 @@ test.each(ROADS)('an operator in the place of a text is refused, by %s', async (
   await expect(collector.reports.countDocuments()).resolves.toBe(0);
 });
 
-test.each(ROADS)('keys that would be prototypes change nothing and are not stored, by %s', async (path, wrap) => {
+test.each(PATHS)('keys that name prototypes have no effect and are not stored, by %s', async (path, wrap) => {
   const body =
     '{"clusterID": "c", "__proto__": {"polluted": true}, "constructor": {"prototype": {"polluted": true}}, "$set": {"x": 1}, "a.b": 1}';
 
@@ -67,7 +66,7 @@ test.each(ROADS)('keys that would be prototypes change nothing and are not store
   expect(Object.keys(document ?? {}).toSorted()).toStrictEqual(['_id', 'clusterID', 'receivedAt']);
 });
 
-test('bytes that are no UTF-8 end up as U+FFFD, as they did in Go, or are refused, and never as something else', async () => {
+test('invalid UTF-8 is stored as U+FFFD, as by the original collector', async () => {
   const body = Buffer.concat([Buffer.from('{"clusterID": "c'), Buffer.from([0xff, 0xc3, 0x28]), Buffer.from('"}')]);
 
   await expect(post('/api/v1', body)).resolves.toMatchObject({ status: 204 });

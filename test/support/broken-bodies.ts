@@ -2,7 +2,7 @@ import * as fc from 'fast-check';
 
 type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json };
 
-/** Values that programs stumble over. */
+/** Values that are often handled wrongly. */
 const NASTY: readonly Json[] = [
   null,
   true,
@@ -22,7 +22,7 @@ const NASTY: readonly Json[] = [
   { a: { b: {} } },
 ];
 
-/** A JSON value in which one value somewhere is another one, or a key is gone, doubled in another case, or renamed. */
+/** A JSON value in which one value is replaced, or a key is removed, renamed, or duplicated in upper case. */
 function mutateJson(json: Json): fc.Arbitrary<Json> {
   const here: fc.Arbitrary<Json> = fc.oneof(fc.constantFrom(...NASTY), fc.jsonValue() as fc.Arbitrary<Json>);
   if (Array.isArray(json) && json.length > 0) {
@@ -56,7 +56,7 @@ function mutateJson(json: Json): fc.Arbitrary<Json> {
   return here;
 }
 
-/** Bytes with a piece cut off, cut out, doubled, or overwritten. */
+/** Bytes of which a part is cut off, removed, duplicated or overwritten. */
 function mutateBytes(bytes: Buffer): fc.Arbitrary<Buffer> {
   const position = fc.nat(bytes.length);
   return fc.oneof(
@@ -68,7 +68,7 @@ function mutateBytes(bytes: Buffer): fc.Arbitrary<Buffer> {
   );
 }
 
-/** Bodies that are a sample in all but one or two places: some are still right, most are broken in their values or in their bytes. */
+/** Bodies that differ from a sample in one or two places: some are still valid, most are broken in their values or in their bytes. */
 export function brokenBodies(sample: string): fc.Arbitrary<Buffer> {
   const json = JSON.parse(sample) as Json;
   const values = mutateJson(json)

@@ -17,7 +17,7 @@ import { makeTestDatabase } from './database.ts';
 
 /** A collector in this process, on a free port of 127.0.0.1. */
 export interface LocalCollector extends Collector {
-  /** Everything that was logged at level warn or above. */
+  /** The messages that were logged at level warn or above. */
   readonly complaints: readonly string[];
 }
 
@@ -32,7 +32,7 @@ export const TEST_LIMITS = {
   ...limitsOf(parseFlags(LIMIT_FLAGS, [], {}).values as FlagValues<typeof LIMIT_FLAGS>),
   maxProtobufBytes: 40_000,
   maxJsonBytes: 160_000,
-  // Every client of a test has the same address.
+  // All clients of a test have the same address.
   maxConnectionsPerAddress: 0,
   requestsPerSecondPerAddress: 0,
   newClustersPerHourPerAddress: 0,
@@ -40,7 +40,7 @@ export const TEST_LIMITS = {
 
 type TestConfig = Omit<Partial<CollectorConfig>, 'limits'> & { readonly limits?: Partial<Limits> };
 
-/** Starts a collector on a database that somebody else holds. */
+/** Starts a collector on a database that runs elsewhere. */
 export async function startCollectorOn(
   database: string,
   { limits, ...config }: TestConfig = {},

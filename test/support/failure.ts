@@ -1,7 +1,7 @@
 import { expect } from 'vitest';
 import { SpartakusError } from '../../src/runtime/errors.ts';
 
-/** The error of a call that must fail with one of ours. */
+/** Resolves with the error of a call that must fail with a SpartakusError. */
 export async function failureOf(call: Promise<unknown>): Promise<SpartakusError> {
   const failure = await call.then(
     () => undefined,

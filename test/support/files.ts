@@ -2,7 +2,7 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 
-/** Writes files, by name and content, into a folder of their own, hands it over, and takes it away again. */
+/** Writes files, by name and content, into a temporary folder, calls `use` with it, and removes it. */
 export async function withFiles(
   files: Readonly<Record<string, string>>,
   use: (dir: string) => Promise<void>,

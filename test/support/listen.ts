@@ -1,7 +1,7 @@
 import type { Server } from 'node:http';
 import type { Server as NetServer } from 'node:net';
 
-/** Listens on a free port of 127.0.0.1, and says which. */
+/** Listens on a free port of 127.0.0.1, and resolves with it. */
 export async function listen(server: NetServer): Promise<number> {
   await new Promise<void>((resolve) => {
     server.listen(0, '127.0.0.1', resolve);

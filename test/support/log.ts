@@ -6,11 +6,11 @@ export interface Line {
   readonly message: string;
 }
 
-/** A logger that keeps what it is told. */
+/** A logger that keeps its lines. */
 export interface KeptLog {
   readonly logger: Logger;
   readonly lines: readonly Line[];
-  /** The messages of these levels, in order; of all but debug where none is named. */
+  /** The messages of these levels, in order; of all levels but debug where none is given. */
   messages(...levels: readonly Line['level'][]): readonly string[];
 }
 

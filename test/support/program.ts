@@ -4,10 +4,10 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
-/** What Node.js makes of the sources: a second start takes half the time. */
+/** The compile cache of Node.js: a second start takes half the time. */
 const COMPILE_CACHE = path.join(ROOT, 'node_modules/.cache/compile');
 
-/** How a program ended, and what it said. */
+/** The exit code and the output of a program. */
 export interface Ended {
   readonly code: number | null;
   readonly stdout: string;
@@ -17,15 +17,15 @@ export interface Ended {
 /** A running `spartakus`, as a user would start it. */
 export interface Program {
   readonly process: ChildProcess;
-  /** Resolves with the match once standard output or standard error holds it; rejects where the program ends first. */
+  /** Resolves with the first match in standard output or standard error; rejects where the program ends before it. */
   says(pattern: RegExp): Promise<RegExpExecArray>;
   readonly ended: Promise<Ended>;
 }
 
 /**
- * Starts `spartakus` with arguments, in an environment without the settings of whoever runs the tests.
+ * Starts `spartakus` with arguments, in an environment without the variables of the tests' own process.
  *
- * @param command what to run in place of the sources, such as a program that was installed
+ * @param command Node.js arguments in place of the sources, such as the path of an installed program
  */
 export function startProgram(args: readonly string[], env: NodeJS.ProcessEnv = {}, command = ['src/main.ts']): Program {
   const child = spawn(process.execPath, [...command, ...args], {

@@ -31,7 +31,7 @@ export function openCall(session: http2.ClientHttp2Session, path: string): http2
 }
 
 /** Resolves with the headers or trailers that hold the status of a call; rejects where the stream fails before. */
-export function grpcStatus(stream: http2.ClientHttp2Stream): Promise<http2.IncomingHttpHeaders> {
+function grpcStatus(stream: http2.ClientHttp2Stream): Promise<http2.IncomingHttpHeaders> {
   return new Promise((resolve, reject) => {
     const onHeaders = (headers: http2.IncomingHttpHeaders): void => {
       if (headers['grpc-status'] !== undefined) resolve(headers);

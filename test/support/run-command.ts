@@ -2,7 +2,7 @@ import { PassThrough } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import type { Command } from '../../src/cli/command.ts';
 
-/** How a command ended, and what it said. */
+/** The exit code and the output of a command. */
 export interface Said {
   readonly code: number;
   readonly stdout: string;
