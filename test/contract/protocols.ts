@@ -107,35 +107,35 @@ function byConnect(
 export const PROTOCOLS: readonly Protocol[] = [
   { name: 'grpc-js, unary', json: false, open: openGrpcUnary },
   { name: 'grpc-js, stream', json: false, open: openGrpcStream },
-  { name: 'gRPC from connect', json: false, open: byConnect(createGrpcTransport, unary) },
+  { name: 'gRPC from connect', json: false, open: byConnect(createGrpcTransport, sendUnary) },
   {
     name: 'gRPC, compressed',
     json: false,
-    open: byConnect(createGrpcTransport, unary, { sendCompression: compressionGzip, compressMinBytes: 0 }),
+    open: byConnect(createGrpcTransport, sendUnary, { sendCompression: compressionGzip, compressMinBytes: 0 }),
   },
-  { name: 'gRPC with JSON', json: true, open: byConnect(createGrpcTransport, unary, { useBinaryFormat: false }) },
-  { name: 'gRPC stream from connect', json: false, open: byConnect(createGrpcTransport, stream) },
+  { name: 'gRPC with JSON', json: true, open: byConnect(createGrpcTransport, sendUnary, { useBinaryFormat: false }) },
+  { name: 'gRPC stream from connect', json: false, open: byConnect(createGrpcTransport, sendStream) },
   ...(['1.1', '2'] as const).flatMap((httpVersion): Protocol[] => [
     {
       name: `gRPC-Web over HTTP/${httpVersion}`,
       json: false,
-      open: byConnect(createGrpcWebTransport, unary, { httpVersion }),
+      open: byConnect(createGrpcWebTransport, sendUnary, { httpVersion }),
     },
     {
       name: `Connect with protobuf over HTTP/${httpVersion}`,
       json: false,
-      open: byConnect(createConnectTransport, unary, { httpVersion, useBinaryFormat: true }),
+      open: byConnect(createConnectTransport, sendUnary, { httpVersion, useBinaryFormat: true }),
     },
     {
       name: `Connect with JSON over HTTP/${httpVersion}`,
       json: true,
-      open: byConnect(createConnectTransport, unary, { httpVersion, useBinaryFormat: false }),
+      open: byConnect(createConnectTransport, sendUnary, { httpVersion, useBinaryFormat: false }),
     },
   ]),
   {
     name: 'Connect stream over HTTP/2',
     json: false,
-    open: byConnect(createConnectTransport, stream, { useBinaryFormat: true }),
+    open: byConnect(createConnectTransport, sendStream, { useBinaryFormat: true }),
   },
 ];
 
@@ -169,7 +169,7 @@ function refused(thrown: unknown): Reply {
   return { outcome: 'refused', code: error.code, message: error.rawMessage, ...wait(info?.retryDelay) };
 }
 
-function unary(transport: Transport): Send {
+function sendUnary(transport: Transport): Send {
   const client = createClient(CollectorService, transport);
   return async (report) => {
     try {
@@ -180,7 +180,7 @@ function unary(transport: Transport): Send {
   };
 }
 
-function stream(transport: Transport): Send {
+function sendStream(transport: Transport): Send {
   const client = createClient(CollectorService, transport);
   return async (report) => {
     const requests = async function* () {

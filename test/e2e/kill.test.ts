@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import { makeEmbeddedDatabase } from '../support/database.ts';
 import { createDice } from '../support/dice.ts';
-import { createHistory, type History, type StoredReport } from '../support/history.ts';
+import { checkStoredOnce, createHistory, type History, STORED_ONCE } from '../support/history.ts';
 import { startLoad } from '../support/load.ts';
 import { prepareCollector, type PreparedCollector } from '../support/prepared-collector.ts';
 import { startDatabase } from '../support/running-database.ts';
@@ -30,17 +30,6 @@ function printProgress(kill: number, of: number, history: History, started: numb
     `${kill} of ${of} kills, ${reports} reports, ${attempts} attempts, ${acknowledged} acknowledged, ${seconds} s\n`,
   );
 }
-
-/** The violations, and whether the counts agree, so that a test in which nothing was sent does not pass. */
-function check(history: History, stored: readonly StoredReport[]): unknown {
-  const { reports, acknowledged } = history.counts;
-  return {
-    violations: history.violations(stored),
-    acknowledged: acknowledged === reports,
-    stored: stored.length === reports,
-  };
-}
-const EACH_STORED_ONCE = { violations: [], acknowledged: true, stored: true };
 
 test(
   `a collector that is killed ${KILLS} times with its database in it loses no report that it acknowledged ${TITLE}`,
@@ -77,7 +66,7 @@ test(
     await load.finish();
 
     const stored = await (await database.reports()).find({}, { projection: { clusterID: 1 } }).toArray();
-    expect(check(history, stored)).toStrictEqual(EACH_STORED_ONCE);
+    expect(checkStoredOnce(history, stored)).toStrictEqual(STORED_ONCE);
 
     await database.remove(async () => void (await next.end('SIGTERM')));
     await rm(sockets, { recursive: true, force: true });
@@ -119,7 +108,7 @@ test(
     }
     await load.finish();
 
-    expect(check(history, await database.storedReports())).toStrictEqual(EACH_STORED_ONCE);
+    expect(checkStoredOnce(history, await database.storedReports())).toStrictEqual(STORED_ONCE);
 
     for (const collector of [...running, next]) await collector?.end('SIGKILL');
     await database.close();

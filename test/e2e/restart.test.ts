@@ -5,7 +5,7 @@ import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { Health, HealthCheckResponse_ServingStatus as ServingStatus } from '../../gen/grpc/health/v1/health_pb.js';
 import { type LocalCollector, startCollectorOn } from '../support/collector.ts';
 import { createDice } from '../support/dice.ts';
-import { createHistory, type History } from '../support/history.ts';
+import { checkStoredOnce, createHistory, STORED_ONCE } from '../support/history.ts';
 import { startLoad } from '../support/load.ts';
 import { restartUnderLoad, startLoadedCollector, stopCollector } from '../support/rolling-restarts.ts';
 import { type RunningDatabase, startDatabase } from '../support/running-database.ts';
@@ -27,16 +27,6 @@ beforeEach(async () => {
 });
 
 afterAll(() => database.close());
-
-async function expectEachStoredOnce(history: History): Promise<void> {
-  const stored = await database.storedReports();
-  const { reports } = history.counts;
-  expect(history.violations(stored)).toStrictEqual([]);
-  expect({ acknowledged: history.counts.acknowledged, stored: stored.length }).toStrictEqual({
-    acknowledged: reports,
-    stored: reports,
-  });
-}
 
 test(`on SIGTERM under load every report that is stored is acknowledged, over every protocol ${TITLE}`, async () => {
   const history = createHistory();
@@ -97,7 +87,7 @@ test(
     }
     await load.finish();
 
-    await expectEachStoredOnce(history);
+    expect(checkStoredOnce(history, await database.storedReports())).toStrictEqual(STORED_ONCE);
     await Promise.all(collectors.map((collector) => collector.close()));
   },
 );
@@ -109,6 +99,6 @@ test(
     const { history, stops } = await restartUnderLoad(database.uri, PROGRAM_RESTARTS, SEED);
 
     expect(stops.map(({ code }) => code)).toStrictEqual(Array(PROGRAM_RESTARTS).fill(0));
-    await expectEachStoredOnce(history);
+    expect(checkStoredOnce(history, await database.storedReports())).toStrictEqual(STORED_ONCE);
   },
 );

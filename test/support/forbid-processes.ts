@@ -15,11 +15,11 @@ Object.defineProperty(ChildProcess.prototype, 'spawn', {
   },
 });
 
-// The setup runs before each file, in a process that may have run others.
-const { dlopen } = process;
-if (dlopen.name !== 'dlopenExceptEngine') {
+// The set-up runs before each file, in a process that may have run others.
+if (process.dlopen.name !== 'dlopenExceptEngine') {
+  const dlopen = process.dlopen.bind(process);
   process.dlopen = function dlopenExceptEngine(module: object, filename: string, ...flags: [number?]): void {
     if (filename.includes('embedded-mongodb')) throw new Error(`${filename} is MongoDB's embedded engine; ${HINT}`);
-    Reflect.apply(dlopen, process, [module, filename, ...flags]);
+    dlopen(module, filename, ...flags);
   };
 }

@@ -20,6 +20,19 @@ export interface History {
   violations(stored: readonly StoredReport[]): readonly string[];
 }
 
+/** The result of `checkStoredOnce` without an error. */
+export const STORED_ONCE = { violations: [], acknowledged: true, stored: true };
+
+/** Whether each report of a finished load is acknowledged and stored once; the counts also fail a test in which nothing was sent. */
+export function checkStoredOnce(history: History, stored: readonly StoredReport[]): unknown {
+  const { reports, acknowledged } = history.counts;
+  return {
+    violations: history.violations(stored),
+    acknowledged: reports > 0 && acknowledged === reports,
+    stored: stored.length === reports,
+  };
+}
+
 export function createHistory(): History {
   const reports = new Map<string, { readonly clusterId: string; readonly acknowledgements: Acknowledgement[] }>();
   const storedAgain: string[] = [];

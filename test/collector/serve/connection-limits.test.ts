@@ -242,20 +242,6 @@ test('a connection that is old is replaced by another, and no call of grpc-js fa
   expect([...outcomes]).toStrictEqual(['stored']);
 });
 
-test('connections of one age do not all end at once', async () => {
-  const collector = await start({ maxConnectionAgeMs: 500 });
-  const endings = await Promise.all(
-    Array.from({ length: 20 }, async () => {
-      const session = openSession(collector);
-      const began = performance.now();
-      await once(session, 'goaway');
-      return performance.now() - began;
-    }),
-  );
-
-  expect(Math.max(...endings) - Math.min(...endings)).toBeGreaterThan(20);
-});
-
 test('headers that are too many or too large are refused, over either version of HTTP', async () => {
   const collector = await start({});
   const large = await new Promise<number | undefined>((resolve, reject) => {
