@@ -73,6 +73,9 @@ const JSON_HEAD = (length: number): Buffer =>
     `POST /api/v1 HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: ${length}\r\n\r\n`,
   );
 
+/** Between two requests of one attack, in milliseconds. */
+const REQUEST_PAUSE_MS = 5;
+
 /** Sends one body after the other over HTTP/1.1. */
 function postJson(body: Buffer, times: number) {
   return async (port: number, until: () => boolean): Promise<void> => {
@@ -80,6 +83,7 @@ function postJson(body: Buffer, times: number) {
       const connection = await connectRaw(port);
       await connection.send(JSON_HEAD(body.length), body);
       await connection.responded;
+      await sleep(REQUEST_PAUSE_MS);
       connection.destroy();
     }
   };
