@@ -1,6 +1,9 @@
+import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { create, fromJsonString, hasOption, toJson } from '@bufbuild/protobuf';
+import { basename, join } from 'node:path';
+import { create, fromBinary, fromJsonString, hasOption, toJson } from '@bufbuild/protobuf';
+import { type FileDescriptorProto, FileDescriptorSetSchema } from '@bufbuild/protobuf/wkt';
+import { load } from 'js-yaml';
 import { expect, test } from 'vitest';
 import { RecordSchema } from '../gen/spartakus/kubermatic/v1/record_pb.js';
 import {
@@ -97,4 +100,56 @@ test('a report of version 1 has the fields of the original and no more', () => {
     .filter(({ since, path }) => since === 1 && !path.includes('.'))
     .map(({ descriptor }) => descriptor.jsonName);
   expect(names).toEqual(['version', 'timestamp', 'clusterID', 'masterVersion', 'nodes', 'extensions']);
+});
+
+/** The files of an image that `buf build` makes. */
+function buildFiles(...args: string[]): FileDescriptorProto[] {
+  const root = join(import.meta.dirname, '..');
+  const image = execFileSync(join(root, 'node_modules/.bin/buf'), ['build', '--output', '-', ...args], { cwd: root });
+  return fromBinary(FileDescriptorSetSchema, image).file;
+}
+
+/** The options of a file that decide the names of generated code: they follow from its package and its name. */
+function codeOptions({ name, package: packageName }: FileDescriptorProto) {
+  const parts = packageName.split('.');
+  const words = basename(name, '.proto').split('_');
+  return {
+    goPackage: `github.com/spartakus-telemetry/spartakus/gen/go/${parts.join('/')};${parts.slice(-2).join('')}`,
+    javaMultipleFiles: true,
+    javaOuterClassname: `${words.map((word) => word.charAt(0).toUpperCase() + word.slice(1)).join('')}Proto`,
+    javaPackage: ['io.github.spartakus_telemetry', ...parts.slice(1)].join('.'),
+  };
+}
+
+test('every file names its Go and Java packages, and the names follow from the package', () => {
+  const files = buildFiles('--path', 'proto/spartakus', '--exclude-imports');
+  expect(files.length).toBeGreaterThan(6);
+  expect(files.map(({ options }) => options)).toEqual(
+    files.map((file) => expect.objectContaining(codeOptions(file)) as unknown),
+  );
+});
+
+test('docs/buf.gen.clients.yaml generates all imports that the runtime libraries do not contain', () => {
+  const template = load(readFileSync(join(import.meta.dirname, '../docs/buf.gen.clients.yaml'), 'utf8')) as {
+    inputs: [{ paths: string[] }];
+    plugins: { remote: string; include_imports?: boolean }[];
+  };
+  const paths = template.inputs[0].paths.flatMap((path) => ['--path', path]);
+  const missing = template.plugins.map(({ remote, include_imports: includeImports = false }) => {
+    const files = buildFiles(...paths, ...(includeImports ? [] : ['--exclude-imports']));
+    const generated = new Set(files.map(({ name }) => name));
+    expect(generated).toContain('spartakus/collector/v1/collector_service.proto');
+    const imports = new Set(files.flatMap(({ dependency }) => dependency));
+    return [remote, [...imports].filter((name) => !generated.has(name) && !name.startsWith('google/protobuf/'))];
+  });
+  const google = ['google/api/annotations.proto'];
+  expect(Object.fromEntries(missing)).toEqual({
+    'buf.build/protocolbuffers/go': google,
+    'buf.build/grpc/go': google,
+    'buf.build/protocolbuffers/java': google,
+    'buf.build/grpc/java': google,
+    'buf.build/protocolbuffers/python': [],
+    // Generates only the service; the plugin above generates the messages.
+    'buf.build/grpc/python': google,
+  });
 });
