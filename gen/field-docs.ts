@@ -170,7 +170,7 @@ export const FIELD_DOCS: ReadonlyMap<string, string> = new Map([
   ["field spartakus.collector.v1.Receipt.policy", "Requests of the collector to the client."],
   ["field spartakus.collector.v1.Refusal.code", "The canonical gRPC status code (google.rpc.Code). CollectorService documents which codes are retryable."],
   ["field spartakus.collector.v1.Refusal.reason", "A description of the error: one sentence."],
-  ["field spartakus.collector.v1.Refusal.field", "The field that is invalid, as a JSON path from the report, such as \"nodes[3].id\"; empty if the error concerns no field."],
+  ["field spartakus.collector.v1.Refusal.field", "The invalid field, as in BadRequest: a path of proto field names from the request message, such as \"report.nodes[3].id\"; empty if the error concerns no field."],
   ["field spartakus.collector.v1.Refusal.retry_after", "How long to wait before the same report is repeated; absent if no time is known."],
   ["field spartakus.collector.v1.Policy.next_report_after", "How long to wait, from this report, before the next report is made; absent if the client may choose. A client that reports less often keeps its period."],
   ["enum value spartakus.collector.v1.Outcome.OUTCOME_UNSPECIFIED", "Never sent."],

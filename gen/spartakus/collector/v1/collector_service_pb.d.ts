@@ -198,8 +198,8 @@ export declare type Refusal = Message<"spartakus.collector.v1.Refusal"> & {
   reason: string;
 
   /**
-   * The field that is invalid, as a JSON path from the report, such as "nodes[3].id"; empty if the error concerns no
-   * field.
+   * The invalid field, as in BadRequest: a path of proto field names from the request message, such as
+   * "report.nodes[3].id"; empty if the error concerns no field.
    *
    * @generated from field: string field = 3;
    */
@@ -283,7 +283,7 @@ export declare const OutcomeSchema: GenEnum<Outcome>;
 /**
  * Receives reports and stores them. A report that is acknowledged as stored or duplicate is durable.
  *
- * Retries: repeat a report with the same report id, and wait at least as long as RetryInfo (for a receipt: retry_after)
+ * Retries: repeat a report with the same report id, and wait at least as long as RetryInfo (in a receipt: retry_after)
  * says.
  *
  *   - INVALID_ARGUMENT, NOT_FOUND, ALREADY_EXISTS, PERMISSION_DENIED, FAILED_PRECONDITION, OUT_OF_RANGE, UNIMPLEMENTED

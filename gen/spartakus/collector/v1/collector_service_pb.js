@@ -96,7 +96,7 @@ export const Outcome = /*@__PURE__*/
 /**
  * Receives reports and stores them. A report that is acknowledged as stored or duplicate is durable.
  *
- * Retries: repeat a report with the same report id, and wait at least as long as RetryInfo (for a receipt: retry_after)
+ * Retries: repeat a report with the same report id, and wait at least as long as RetryInfo (in a receipt: retry_after)
  * says.
  *
  *   - INVALID_ARGUMENT, NOT_FOUND, ALREADY_EXISTS, PERMISSION_DENIED, FAILED_PRECONDITION, OUT_OF_RANGE, UNIMPLEMENTED
