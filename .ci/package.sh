@@ -36,7 +36,8 @@ done
 cd "$work"
 spartakus() { "$node" "$work/installed/node_modules/.bin/spartakus" "$@"; }
 spartakus --version
-spartakus volunteer explain | grep -q '^# ' || fail '`volunteer explain` prints no page'
+spartakus volunteer explain >page.md
+grep -q '^# ' page.md || fail '`volunteer explain` prints no page'
 
 cat >kubeconfig <<'YAML'
 apiVersion: v1
