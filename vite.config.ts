@@ -1,5 +1,8 @@
+import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { defineConfig, type Plugin } from 'vite';
+
+const { status, stdout } = spawnSync('git', ['rev-parse', '--short=12', 'HEAD'], { encoding: 'utf8' });
 
 /**
  * `npm run build`: bundles the program and its dependencies into a few files, because loading hundreds of modules costs a volunteer
@@ -10,6 +13,8 @@ import { defineConfig, type Plugin } from 'vite';
  */
 export default defineConfig({
   plugins: [completeLicenses()],
+  // For --version: src/cli/version.ts.
+  define: { SPARTAKUS_COMMIT: JSON.stringify(status === 0 ? stdout.trim() : 'unknown') },
   build: {
     ssr: 'src/main.ts',
     target: 'node24',

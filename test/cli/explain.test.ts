@@ -5,9 +5,9 @@ import { withFiles } from '../support/files.ts';
 import { runProgram } from '../support/program.ts';
 import { runCommand } from '../support/run-command.ts';
 
-/** The page that is printed. */
+/** Standard output, as Markdown unless the arguments name another format. */
 async function explain(...args: string[]): Promise<string> {
-  const { code, stdout, stderr } = await runCommand(explainCommand, args);
+  const { code, stdout, stderr } = await runCommand(explainCommand, ['--format=markdown', ...args]);
   expect([code, stderr]).toStrictEqual([0, '']);
   return stdout;
 }
@@ -106,8 +106,54 @@ test('flags of the volunteer that change nothing here are taken, wrong ones are 
 });
 
 test('as a program: volunteer explain is a command of its own', async () => {
-  const { code, stdout } = await runProgram(['volunteer', 'explain', '--omit', 'osImage']);
+  const { code, stdout } = await runProgram(['volunteer', 'explain', '--format=markdown', '--omit', 'osImage']);
 
   expect(code).toBe(0);
   expect(fieldsOf(stdout)).not.toContain('nodes[].osImage');
+});
+
+test('by default it prints text that fits 80 columns, with every field and rule', async () => {
+  const text = await explain('--format=text', '--node-id=md5', '--collect=nodes,workloads');
+
+  expect(text.split('\n').filter((line) => line.length > 80)).toStrictEqual([]);
+  expect([...text.matchAll(/^ {2}([\w.[\]]+)\n {6}/gm)].map(([, path]) => path)).toStrictEqual(
+    expect.arrayContaining(fieldsOf(await explain('--collect=nodes,workloads'))),
+  );
+  expect(text).toContain('Whoever receives it can try out names.');
+  expect(text).toMatch(/\n {2}get \/version\n {2}list nodes\n {2}list pods\n/);
+  await expect(runCommand(explainCommand, ['--node-id=md5', '--collect=nodes,workloads'])).resolves.toMatchObject({
+    stdout: text,
+  });
+});
+
+test('--format=yaml prints the ClusterRole alone', async () => {
+  await expect(explain('--format=yaml', '--omit=id')).resolves.toBe(`apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRole
+metadata:
+  name: spartakus-volunteer
+rules:
+  - nonResourceURLs: ["/version"]
+    verbs: ["get"]
+  - apiGroups: [""]
+    resources: ["nodes"]
+    verbs: ["list"]
+`);
+});
+
+test('--format=json prints fields and rules for machines', async () => {
+  const json = JSON.parse(await explain('--format=json', '--cluster-id=auto')) as {
+    readonly fields: readonly object[];
+    readonly rules: readonly object[];
+  };
+
+  expect(json).toMatchObject({ schemaVersion: 2, notes: [expect.stringContaining('--cluster-id auto')] });
+  expect(json.fields).toHaveLength(fieldsOf(await explain()).length);
+  expect(json.fields).toContainEqual({
+    path: 'nodes[].id',
+    description: expect.stringMatching(/\w+/) as string,
+    source: expect.stringMatching(/\w+/) as string,
+    treatment: 'keyed hash',
+    since: 1,
+  });
+  expect(json.rules).toContainEqual({ nonResourceURLs: ['/version'], verbs: ['get'] });
 });

@@ -32,7 +32,7 @@ async function printed(...args: string[]) {
   return fromJsonString(ReportSchema, stdout);
 }
 
-/** The errors that are told, without the usage. */
+/** The usage errors, without the line that names --help. */
 async function errors(...args: string[]): Promise<readonly string[]> {
   const { code, stdout, stderr } = await run(...args);
   expect([code, stdout]).toStrictEqual([2, '']);
@@ -83,7 +83,7 @@ test('every flag that is wrong is told at once, and no request is made', async (
       'spartakus volunteer: --collect "pods" is nothing that can be collected: use nodes, extensions, namespaces, workloads, lifetimes',
       'spartakus volunteer: --omit "clusterID" cannot be left out: without clusterID there is no telling what a report is about',
       'spartakus volunteer: --schema-version "99" is no schema version of this release: use 1 to 2',
-      'spartakus volunteer: --node-id "sha1" is neither hmac nor md5',
+      'spartakus volunteer: --node-id "sha1" is none of hmac, md5',
       `spartakus volunteer: --id-key-file ${key}: is a key of 15 bytes, and fewer than 16 can be guessed: make one with "openssl rand -hex 32".`,
     ]);
   });
@@ -95,7 +95,7 @@ test('an unknown path of --omit is an error that says what is meant', async () =
   ]);
 });
 
-test('extensions that are named and not given, or given and not named, are an error', async () => {
+test('--collect extensions without --extensions, and --extensions that --collect does not name, are errors', async () => {
   await withFiles({ e: '{}' }, async (dir) => {
     await expect(errors('--collect=extensions')).resolves.toStrictEqual([
       'spartakus volunteer: --collect extensions needs --extensions PATH',

@@ -140,7 +140,7 @@ test('npm start prints commands that work: curl, gRPC, volunteer, and the metric
     '--database=stdout',
     '--examples',
   ]);
-  await collector.says(/curl -i[^]*npx buf curl[^]*volunteer --cluster-id/);
+  await collector.says(/curl -i[^]*node_modules\/.bin\/buf curl[^]*volunteer --cluster-id auto/);
   const [, metrics = ''] = await collector.says(/^curl (http:\S+\/metrics)$/m);
   await expect(fetch(metrics)).resolves.toMatchObject({ status: 200 });
 

@@ -79,3 +79,19 @@ test.each(['grpcs', 'https'])(
     );
   },
 );
+
+test('on a Node.js that is too old, the program prints one line and exits with 1', async () => {
+  const pretend = `Object.defineProperty(process, 'versions', { value: { ...process.versions, node: '20.20.2' } })`;
+  const program = startProgram(['--version'], {}, [
+    `--import=data:text/javascript,${encodeURIComponent(pretend)}`,
+    'src/main.ts',
+  ]);
+
+  await expect(program.ended).resolves.toStrictEqual({
+    code: 1,
+    stdout: '',
+    stderr: expect.stringMatching(
+      /^spartakus needs Node\.js \S+ or newer, and this is Node\.js 20\.20\.2: [^\n]+\n$/,
+    ) as string,
+  });
+});

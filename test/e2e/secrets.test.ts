@@ -149,7 +149,7 @@ describe('the log of a collector that refuses', () => {
         .reduce((sum, count) => sum + count, 0),
     ).toBe(refusals);
     expect(lines.map(({ msg }) => msg)).toEqual(
-      expect.arrayContaining(['the collector listens', 'stopping: answering what was accepted', 'stopped']),
+      expect.arrayContaining(['The collector listens.', 'The collector is stopping.', 'The collector has stopped.']),
     );
   });
 
