@@ -10,28 +10,12 @@ import { createCommand } from './command.ts';
 import { pasteableExamples } from './examples.ts';
 import { group, type PartialValues } from './flags.ts';
 import { LIMIT_FLAGS } from './limit-flags.ts';
-import {
-  FILE,
-  parseChoice,
-  parseDurationMs,
-  parseListen,
-  parseNetworks,
-  parsePort,
-  parseText,
-  parseTimeoutMs,
-  SWITCH,
-} from './values.ts';
+import { DURATION, FILE, PORT, SWITCH, TIMEOUT, parseChoice, parseListen, parseNetworks, parseText } from './values.ts';
 import { PROGRAM_VERSION } from './version.ts';
 
 const FLAGS = {
   ...group('Listen', {
-    port: {
-      name: 'port',
-      placeholder: 'PORT',
-      default: '8080',
-      help: 'Listen on this port; 0 selects any free port.',
-      parse: parsePort,
-    },
+    port: { name: 'port', ...PORT, default: '8080', help: 'Listen on this port; 0 selects any free port.' },
     host: {
       name: 'host',
       placeholder: 'ADDRESS',
@@ -93,10 +77,9 @@ const FLAGS = {
     },
     storeTimeoutMs: {
       name: 'store-timeout',
-      placeholder: 'DURATION',
+      ...TIMEOUT,
       default: '10s',
       help: 'Maximum duration of a database write. Reports that are not stored in time are rejected, and clients send them again.',
-      parse: parseTimeoutMs,
     },
   }),
   ...group('Privacy', {
@@ -116,19 +99,17 @@ const FLAGS = {
   ...group('Limits', {
     reportPeriodMs: {
       name: 'report-period',
-      placeholder: 'DURATION',
+      ...DURATION,
       help: 'Ask clients to wait this long between two reports. By default, clients decide.',
-      parse: parseDurationMs,
     },
   }),
   limits: LIMIT_FLAGS,
   ...group('Timeouts', {
     shutdownGraceMs: {
       name: 'shutdown-grace',
-      placeholder: 'DURATION',
+      ...DURATION,
       default: '5s',
       help: 'Maximum duration of a graceful shutdown after SIGTERM or SIGINT. Requests have four fifths of it, the database the rest.',
-      parse: parseDurationMs,
     },
   }),
   ...group('General', {

@@ -28,7 +28,7 @@ export function explanationJson({ schemaVersion, fields, rules, notes }: Explana
 
 /** For people: paragraphs that fit the terminal. */
 export function explanationText({ fields, rules }: Explanation, intro: readonly string[], format: Format): string {
-  const { width, bold, dim } = format;
+  const { width, bold, accent, dim } = format;
   const paragraph = (text: string) => wrap(text.replaceAll('`', ''), width, '');
   const describe = (field: CollectedField): string => {
     const facts = `Source: ${sourceOf(field)}. Treatment: ${treatmentOf(field)}. Since schema version ${field.since}.`;
@@ -45,7 +45,9 @@ export function explanationText({ fields, rules }: Explanation, intro: readonly 
     [
       bold('Treatments:'),
       ...treatments.map((privacy) =>
-        [bold(`  ${treatmentOf({ privacy })}`), wrap(docOf(PrivacySchema.value[privacy]), width, '      ')].join('\n'),
+        [`  ${accent(treatmentOf({ privacy }))}`, wrap(docOf(PrivacySchema.value[privacy]), width, '      ')].join(
+          '\n',
+        ),
       ),
     ].join('\n'),
     [bold('RBAC rules of the smallest ClusterRole (--format=yaml prints it):'), ...rules.map(describeRule)].join('\n'),

@@ -10,18 +10,24 @@ export interface Format {
   /** Characters per line. */
   readonly width: number;
   readonly bold: (text: string) => string;
+  readonly accent: (text: string) => string;
   readonly dim: (text: string) => string;
 }
 
 const UNKNOWN_WIDTH = 80;
 const MAX_WIDTH = 110;
 
-/** Bold and dim on a terminal, unless NO_COLOR (https://no-color.org) is set or the terminal is dumb. */
+/** Styled on a terminal, unless NO_COLOR (https://no-color.org) is set or the terminal is dumb. */
 export function formatFor({ isTTY, columns }: Output, env: NodeJS.ProcessEnv): Format {
   const isStyled = isTTY === true && !env['NO_COLOR'] && env['TERM'] !== 'dumb';
-  const style = (name: 'bold' | 'dim') => (text: string) =>
+  const style = (name: 'bold' | 'cyan' | 'dim') => (text: string) =>
     isStyled ? styleText(name, text, { validateStream: false }) : text;
-  return { width: Math.min(columns || UNKNOWN_WIDTH, MAX_WIDTH), bold: style('bold'), dim: style('dim') };
+  return {
+    width: Math.min(columns || UNKNOWN_WIDTH, MAX_WIDTH),
+    bold: style('bold'),
+    accent: style('cyan'),
+    dim: style('dim'),
+  };
 }
 
 /**
@@ -69,14 +75,14 @@ export function describeFlags(flags: readonly Flag<unknown>[], format: Format): 
     .join('\n\n');
 }
 
-function describeFlag(flag: Flag<unknown>, { width, bold, dim }: Format): string {
+function describeFlag(flag: Flag<unknown>, { width, accent, dim }: Format): string {
   const { placeholder, required, help } = flag;
   const notes = [
     ...(required === undefined ? [] : ['[required]']),
     ...(placeholder === undefined || !flag.default ? [] : [`[default: ${flag.default}]`]),
     ...(variablesOf(flag).length === 0 ? [] : [`[env: ${variablesOf(flag).join(', ')}]`]),
   ];
-  return [wrap([bold(syntaxOf(flag)), ...notes.map(dim)], width, ['  ', '      ']), wrap(help, width, '      ')].join(
+  return [wrap([accent(syntaxOf(flag)), ...notes.map(dim)], width, ['  ', '      ']), wrap(help, width, '      ')].join(
     '\n',
   );
 }

@@ -1,12 +1,9 @@
 import type { Limits } from '../collector/serve/admission/limits.ts';
 import { type Flag, group } from './flags.ts';
-import { parseBytes, parseCount, parseDurationMs, parseTimeoutMs } from './values.ts';
+import { BYTES, DURATION, parseCount, TIMEOUT } from './values.ts';
 
-const BYTES = { placeholder: 'BYTES', parse: parseBytes };
 const COUNT = { placeholder: 'COUNT', parse: parseCount };
 const AT_LEAST_ONE = { placeholder: 'COUNT', parse: (text: string) => parseCount(text, 1) };
-const DURATION = { placeholder: 'DURATION', parse: parseDurationMs };
-const TIMEOUT = { placeholder: 'DURATION', parse: parseTimeoutMs };
 
 /** The limits of a collector. */
 export const LIMIT_FLAGS = {

@@ -8,7 +8,7 @@ import { systemClock } from '../runtime/clock.ts';
 import { createCommand, errorsOf, type RunOptions, waitFor } from './command.ts';
 import { group } from './flags.ts';
 import { CREDENTIALS_FLAGS, RECORD_DIR_FLAG } from './shared-flags.ts';
-import { parseText, parseTimeoutMs } from './values.ts';
+import { TIMEOUT, parseText } from './values.ts';
 
 const FLAGS = group('Report', {
   recordDir: RECORD_DIR_FLAG,
@@ -26,10 +26,9 @@ const URL_FLAG = { name: 'url', placeholder: 'URL', variables: ['SPARTAKUS_URL',
 
 const TIMEOUT_FLAG = {
   name: 'timeout',
-  placeholder: 'DURATION',
+  ...TIMEOUT,
   default: '1m',
   help: 'Maximum duration of all delivery attempts together. Records that are not stored by then remain for the next run.',
-  parse: parseTimeoutMs,
 };
 
 /** `spartakus reporter stdout` */

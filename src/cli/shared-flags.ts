@@ -1,7 +1,7 @@
 import { checkDatabase } from '../delivery/open-sink.ts';
 import { SERVICE_ACCOUNT_DIR } from '../kubernetes/in-cluster.ts';
 import { group } from './flags.ts';
-import { FILE, parseText } from './values.ts';
+import { DIRECTORY, FILE, parseText } from './values.ts';
 
 /** The destination of a volunteer's reports. */
 export const DATABASE_FLAG = {
@@ -50,21 +50,19 @@ export const KUBERNETES_FLAGS = group('Kubernetes', {
   },
   serviceAccountDir: {
     name: 'service-account-dir',
-    placeholder: 'DIR',
+    ...DIRECTORY,
     default: SERVICE_ACCOUNT_DIR,
     help: "Directory where the pod's service account is mounted.",
-    parse: parseText,
   },
 });
 
 /** Where agents write and the reporter reads; the variable and the default are those of Kubermatic's own agents. */
 export const RECORD_DIR_FLAG = {
   name: 'record-dir',
-  placeholder: 'DIR',
+  ...DIRECTORY,
   variables: ['SPARTAKUS_RECORD_DIR', 'RECORD_DIR'],
   default: '/records/',
   help: 'Directory for records: agents write them, the reporter sends them.',
-  parse: parseText,
 };
 
 /** The key that makes identifiers anonymous. */

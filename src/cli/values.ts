@@ -1,8 +1,9 @@
 import { isIP } from 'node:net';
 import { createNetworks } from '../runtime/addresses.ts';
 
-/**
- * Parsers of flag values. Each throws an Error whose message completes the sentence "--flag …" and quotes the value.
+/*
+ * Parsers of flag values. Each throws an Error whose message completes the sentence "--flag …" and quotes the value. Below them are the
+ * kinds of flags: a placeholder for the help with its parser.
  */
 
 export function parseText(text: string): string {
@@ -14,10 +15,6 @@ export function parseSwitch(text: string): boolean {
   if (text === 'true' || text === 'false') return text === 'true';
   throw new Error(`${JSON.stringify(text)} is neither true nor false`);
 }
-
-/** The fields that all flags for files have in common, and those of all switches. */
-export const FILE = { placeholder: 'FILE', parse: parseText };
-export const SWITCH = { default: 'false', parse: parseSwitch };
 
 export function parseChoice<Choice extends string>(text: string, choices: readonly Choice[]): Choice {
   const choice = choices.find((candidate) => candidate === text);
@@ -63,12 +60,12 @@ export function parseListen(text: string): { readonly host?: string; readonly po
   return host === '' ? { port } : { host, port };
 }
 
-const BYTES: Readonly<Record<string, number>> = { '': 1, Ki: 2 ** 10, Mi: 2 ** 20, Gi: 2 ** 30 };
+const UNIT_BYTES: Readonly<Record<string, number>> = { '': 1, Ki: 2 ** 10, Mi: 2 ** 20, Gi: 2 ** 30 };
 
 /** A number of bytes in the notation of Kubernetes: 4194304, 4096Ki, 4Mi. At least 1. */
 export function parseBytes(text: string): number {
   const match = /^(\d+)(|Ki|Mi|Gi)$/.exec(text);
-  const bytes = match === null ? Number.NaN : Number(match[1]) * (BYTES[match[2] ?? ''] ?? Number.NaN);
+  const bytes = match === null ? Number.NaN : Number(match[1]) * (UNIT_BYTES[match[2] ?? ''] ?? Number.NaN);
   if (Number.isSafeInteger(bytes) && bytes >= 1) return bytes;
   throw new Error(`${JSON.stringify(text)} is not a size: use one like 4Mi, 512Ki or 1048576`);
 }
@@ -114,3 +111,12 @@ export function parseTimeoutMs(text: string): number {
   if (ms >= 1 && ms <= LONGEST_TIMEOUT_MS) return ms;
   throw new Error(`${JSON.stringify(text)} is not a time to wait: use more than 0 and at most 24h`);
 }
+
+export const SWITCH = { default: 'false', parse: parseSwitch };
+export const TEXT = { placeholder: 'TEXT', parse: parseText };
+export const FILE = { placeholder: 'FILE', parse: parseText };
+export const DIRECTORY = { placeholder: 'DIR', parse: parseText };
+export const PORT = { placeholder: 'PORT', parse: parsePort };
+export const BYTES = { placeholder: 'BYTES', parse: parseBytes };
+export const DURATION = { placeholder: 'DURATION', parse: parseDurationMs };
+export const TIMEOUT = { placeholder: 'DURATION', parse: parseTimeoutMs };

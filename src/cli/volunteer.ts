@@ -10,7 +10,7 @@ import { createCommand, errorsOf, waitFor } from './command.ts';
 import { group } from './flags.ts';
 import { CLUSTER_ID_FLAG, GATHER_FLAGS, validateGathering } from './gather-flags.ts';
 import { CREDENTIALS_FLAGS, DATABASE_FLAG, KUBERNETES_FLAGS } from './shared-flags.ts';
-import { parseBytes, parseDurationMs, parsePort, parseText, parseTimeoutMs } from './values.ts';
+import { BYTES, DIRECTORY, DURATION, PORT, TIMEOUT } from './values.ts';
 import { PROGRAM_VERSION } from './version.ts';
 
 export const VOLUNTEER_FLAGS = {
@@ -18,17 +18,15 @@ export const VOLUNTEER_FLAGS = {
     clusterId: CLUSTER_ID_FLAG,
     periodMs: {
       name: 'period',
-      placeholder: 'DURATION',
+      ...DURATION,
       default: '24h',
       help: 'Time between two reports. 0 sends one report and exits, with code 1 if it was not stored.',
-      parse: parseDurationMs,
     },
     initialDelayMs: {
       name: 'initial-delay',
-      placeholder: 'DURATION',
+      ...DURATION,
       default: '1m',
       help: 'Maximum delay of the first report. The delay is random so that many clusters do not report at once; --period 0 has none.',
-      parse: parseDurationMs,
     },
   }),
   ...GATHER_FLAGS,
@@ -36,23 +34,20 @@ export const VOLUNTEER_FLAGS = {
     database: DATABASE_FLAG,
     timeoutMs: {
       name: 'timeout',
-      placeholder: 'DURATION',
+      ...TIMEOUT,
       default: '1m',
       help: 'Maximum duration of one delivery attempt. Attempts are repeated until one succeeds; with --period 0, all attempts together have this time.',
-      parse: parseTimeoutMs,
     },
     spoolDir: {
       name: 'spool-dir',
-      placeholder: 'DIR',
+      ...DIRECTORY,
       help: 'Directory for reports that are not stored yet, and for rejected ones. By default, reports are kept in memory.',
-      parse: parseText,
     },
     spoolBytes: {
       name: 'spool-size',
-      placeholder: 'BYTES',
+      ...BYTES,
       default: '16Mi',
       help: 'Maximum size of all reports that wait for delivery. When it is exceeded, the oldest reports are dropped.',
-      parse: parseBytes,
     },
   }),
   ...CREDENTIALS_FLAGS,
@@ -60,9 +55,8 @@ export const VOLUNTEER_FLAGS = {
   ...group('Health', {
     healthPort: {
       name: 'health-port',
-      placeholder: 'PORT',
+      ...PORT,
       help: 'Serve /livez, /readyz and /metrics on this port; 0 selects any free port. By default, they are not served.',
-      parse: parsePort,
     },
   }),
 };
