@@ -121,7 +121,9 @@ export function reportUsage(stderr: Output, program: string, errors: readonly st
 
 /** Waits for a task, closes it when the process is asked to stop, and returns the exit code. */
 export async function waitFor(task: Task, stop: AbortSignal): Promise<number> {
-  stop.addEventListener('abort', () => void task.close(), { once: true });
+  const close = () => void task.close();
+  if (stop.aborted) close();
+  else stop.addEventListener('abort', close, { once: true });
   const { status } = await task.done;
   return status === 'failed' ? 1 : 0;
 }
@@ -143,15 +145,12 @@ export async function errorsOf(
 
 function describeCommand({ name, description, flags }: Omit<Command, 'run'>, format: Format): string {
   const subcommands = listSubcommands(name);
-  return [
+  const sections = [
     `${format.bold('Usage:')} spartakus ${name} [flags]`,
     wrap(description, format.width, ''),
     ...(subcommands.length === 0 ? [] : [describeCommands('Subcommands:', subcommands, format)]),
     describeFlags(listFlags(flags), format),
-    wrap('A flag takes precedence over its environment variable.', format.width, ''),
-    '',
-  ]
-    .join('\n\n')
-    .trimEnd()
-    .concat('\n');
+    'A flag takes precedence over its environment variable.',
+  ];
+  return `${sections.join('\n\n')}\n`;
 }

@@ -135,12 +135,17 @@ function readArguments(
     strict: false,
     tokens: true,
   });
+  let unknownAt: number | undefined;
   for (const token of tokens) {
-    if (token.kind === 'positional') errors.push(`unexpected argument ${JSON.stringify(maskUrl(token.value))}`);
+    // The argument after an unknown flag may be its value.
+    if (token.kind === 'positional' && token.index - 1 !== unknownAt)
+      errors.push(`unexpected argument ${JSON.stringify(maskUrl(token.value))}`);
     if (token.kind !== 'option') continue;
     const flag = flags.find(({ name }) => name === token.name);
-    if (flag === undefined) errors.push(unknownFlag(token.rawName, flags));
-    else if (flag.placeholder === undefined) texts.set(flag.name, token.value ?? 'true');
+    if (flag === undefined) {
+      errors.push(unknownFlag(token.rawName, flags));
+      if (token.value === undefined) unknownAt = token.index;
+    } else if (flag.placeholder === undefined) texts.set(flag.name, token.value ?? 'true');
     // In `--a --b` the value of --a is missing; it is not "--b".
     else if (token.value === undefined || (!token.inlineValue && token.value.startsWith('--')))
       errors.push(`${token.rawName} needs a value: ${token.rawName}=${flag.placeholder}`);

@@ -72,23 +72,16 @@ function unknownCommand(word: string, names: readonly string[]): string {
 }
 
 function describeProgram(format: Format): string {
+  const flags = [
+    { name: '-h, --help', summary: 'Print this help, or with a command its flags' },
+    { name: '--version', summary: 'Print the version, the commit and the version of Node.js' },
+  ];
   return [
     `${format.bold('Usage:')} spartakus COMMAND [flags]`,
     'Honest, anonymous usage telemetry for Kubernetes.',
     describeCommands('Commands:', COMMAND_LIST, format),
-    describeCommands(
-      'Flags:',
-      [
-        { name: '-h, --help', summary: 'Print this help, or with a command its flags' },
-        { name: '--version', summary: 'Print the version, the commit and the version of Node.js' },
-      ],
-      format,
-    ),
-    '',
-  ]
-    .join('\n\n')
-    .trimEnd()
-    .concat('\n');
+    `${describeCommands('Flags:', flags, format)}\n`,
+  ].join('\n\n');
 }
 
 function describeGroup(name: string, format: Format): string {

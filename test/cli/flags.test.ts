@@ -97,6 +97,14 @@ test('all errors are reported at once, with the flag or variable that caused the
   ]);
 });
 
+test('the argument after an unknown flag, which may be its value, is not an error of its own', () => {
+  expect(parseFlags(FLAGS, ['--name=x', '--nte', 'y', 'z'], {}).errors).toStrictEqual([
+    'unknown flag --nte; did you mean --note?',
+    'unexpected argument "z"',
+  ]);
+  expect(parseFlags(FLAGS, ['y', '--name=x', '--nte=y', 'z'], {}).errors).toHaveLength(3);
+});
+
 test('the flag after one whose value is missing is not taken as the value', () => {
   expect(parseFlags(FLAGS, ['--name', '--note', 'x'], {}).errors).toContain('--name needs a value: --name=TEXT');
 });
