@@ -23,7 +23,6 @@ const FLAGS = {
   ...KUBERNETES_FLAGS,
 };
 
-/** `spartakus agent kubernetes` */
 export const kubernetesAgentCommand = createCommand({
   name: 'agent kubernetes',
   description:
@@ -34,7 +33,6 @@ export const kubernetesAgentCommand = createCommand({
     runAgent({ kind: 'kubernetes', machineDeployments: false, ...values }, values.serviceAccountDir, options),
 });
 
-/** `spartakus agent kubermatic` */
 export const kubermaticAgentCommand = createCommand({
   name: 'agent kubermatic',
   description:

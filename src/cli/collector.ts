@@ -117,7 +117,6 @@ const FLAGS = {
   }),
 };
 
-/** `spartakus collector` */
 export const collectorCommand = createCommand({
   name: 'collector',
   description:

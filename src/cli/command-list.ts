@@ -1,4 +1,3 @@
-/** The name and summary of every command. */
 export const COMMAND_LIST = [
   { name: 'collector', summary: 'Receive reports and store them' },
   { name: 'volunteer', summary: 'Report on a Kubernetes cluster, once or periodically' },

@@ -16,7 +16,6 @@ export interface Io {
   readonly stop: AbortSignal;
 }
 
-/** One command of the program. */
 export interface Command {
   readonly name: CommandName;
   readonly description: string;
@@ -40,7 +39,6 @@ export interface CommandSpec<F extends Flags> {
     values: PartialValues<F>,
     env: NodeJS.ProcessEnv,
   ) => readonly string[] | Promise<readonly string[]>;
-  /** Resolves with the exit code. */
   readonly run: (values: FlagValues<F> & { readonly verbose: boolean }, options: RunOptions) => Promise<number>;
 }
 
@@ -68,7 +66,6 @@ const DATABASES_FLAG = {
 };
 const HELP_FLAG = { name: 'help', short: 'h', variables: [], ...SWITCH, help: 'Print this help, and exit.' };
 
-/** The exit code of usage errors. */
 export const EXIT_USAGE = 2;
 
 /** A command that parses its flags and environment, reports usage errors, and answers --help. */

@@ -4,7 +4,6 @@ import { createCommand } from './command.ts';
 import { validateCombination } from './gather-flags.ts';
 import { VOLUNTEER_FLAGS } from './volunteer.ts';
 
-/** `spartakus volunteer doctor` */
 export const doctorCommand = createCommand({
   name: 'volunteer doctor',
   description:

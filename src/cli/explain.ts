@@ -16,7 +16,6 @@ import { VOLUNTEER_FLAGS } from './volunteer.ts';
 
 const FORMATS = ['text', 'markdown', 'yaml', 'json'] as const;
 
-/** `spartakus volunteer explain` */
 export const explainCommand = createCommand({
   name: 'volunteer explain',
   description:
@@ -83,7 +82,6 @@ function render(explanation: Explanation, format: (typeof FORMATS)[number], outp
   return renderCollectedPage({ intro: intro.join('\n\n'), fields, roles, docs: FIELD_DOCS });
 }
 
-/** What the flags change in the treatment of fields. */
 function notesOf({ clusterId, nodeId, idKeyFile }: GatherConfig): readonly string[] {
   const notes = [
     nodeId === 'md5' &&

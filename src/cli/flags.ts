@@ -3,7 +3,6 @@ import { messageOf } from '../runtime/errors.ts';
 import { maskUrl } from '../runtime/mask.ts';
 import { suggest } from './suggest.ts';
 
-/** One flag of a command. */
 export interface Flag<Value> {
   /** Without dashes, such as `listen-port`. */
   readonly name: string;

@@ -9,7 +9,6 @@ import { group, type PartialValues } from './flags.ts';
 import { ID_KEY_FLAG } from './shared-flags.ts';
 import { parseChoice, parseText } from './values.ts';
 
-/** The identifier of the cluster. */
 export const CLUSTER_ID_FLAG = {
   name: 'cluster-id',
   placeholder: 'TEXT',
@@ -19,7 +18,6 @@ export const CLUSTER_ID_FLAG = {
   parse: parseText,
 };
 
-/** The contents of reports. */
 export const GATHER_FLAGS = {
   ...group('Contents', {
     collect: {
@@ -67,7 +65,7 @@ export const GATHER_FLAGS = {
 
 type Values = PartialValues<typeof GATHER_FLAGS> & { readonly database?: string; readonly spoolDir?: string };
 
-/** Checks the flags together, and the files that they name. */
+/** Checks the combination of flags, and the files that they name. */
 export async function validateGathering(values: Values): Promise<readonly string[]> {
   const { extensions, idKeyFile, schemaVersion, spoolDir } = values;
   return [
@@ -80,7 +78,6 @@ export async function validateGathering(values: Values): Promise<readonly string
   ];
 }
 
-/** Checks the flags together. */
 export function validateCombination({ extensions, collect, database = '', schemaVersion }: Values): readonly string[] {
   const isNamed = collect?.includes('extensions');
   const problems = [

@@ -5,7 +5,6 @@ import { BYTES, DURATION, parseCount, TIMEOUT } from './values.ts';
 const COUNT = { placeholder: 'COUNT', parse: parseCount };
 const AT_LEAST_ONE = { placeholder: 'COUNT', parse: (text: string) => parseCount(text, 1) };
 
-/** The limits of a collector. */
 export const LIMIT_FLAGS = {
   ...group('Limits', {
     maxProtobufBytes: {

@@ -31,7 +31,6 @@ const TIMEOUT_FLAG = {
   help: 'Maximum duration of all delivery attempts together. Records that are not stored by then remain for the next run.',
 };
 
-/** `spartakus reporter stdout` */
 export const stdoutReporterCommand = createCommand({
   name: 'reporter stdout',
   description:
@@ -41,7 +40,6 @@ export const stdoutReporterCommand = createCommand({
   run: (values, options) => runReporter({ road: 'stdout', timeoutMs: 0, ...values }, options),
 });
 
-/** `spartakus reporter http` */
 export const httpReporterCommand = createCommand({
   name: 'reporter http',
   description:
@@ -67,7 +65,6 @@ export const httpReporterCommand = createCommand({
   run: (values, options) => runReporter({ road: 'http', ...values }, options),
 });
 
-/** `spartakus reporter grpc` */
 export const grpcReporterCommand = createCommand({
   name: 'reporter grpc',
   description:

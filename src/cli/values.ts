@@ -109,7 +109,7 @@ const LONGEST_TIMEOUT_MS = 86_400_000;
 export function parseTimeoutMs(text: string): number {
   const ms = Math.ceil(parseDurationMs(text));
   if (ms >= 1 && ms <= LONGEST_TIMEOUT_MS) return ms;
-  throw new Error(`${JSON.stringify(text)} is not a time to wait: use more than 0 and at most 24h`);
+  throw new Error(`${JSON.stringify(text)} is not a timeout: use more than 0 and at most 24h`);
 }
 
 export const SWITCH = { default: 'false', parse: parseSwitch };

@@ -61,7 +61,6 @@ export const VOLUNTEER_FLAGS = {
   }),
 };
 
-/** `spartakus volunteer` */
 export const volunteerCommand = createCommand({
   name: 'volunteer',
   description:

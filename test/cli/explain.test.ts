@@ -23,7 +23,7 @@ const rulesOf = (page: string) =>
     ),
   ].map(([, what, name, verb]) => [verb, what, ...(name === undefined ? [] : [name])].join(' '));
 
-test('the complaint "not knowing what is sent": without flags, the page lists what the volunteer sends without flags, and the smallest role for it', async () => {
+test('without flags, the page lists the fields that a volunteer without flags sends, and the smallest role for them', async () => {
   const page = await explain();
 
   expect(fieldsOf(page)).toStrictEqual(
@@ -59,7 +59,7 @@ test('--collect and --omit change fields and rights', async () => {
   ]);
 });
 
-test('a key of the own, or ids without a key, take no right to read kube-system; an automatic cluster id does', async () => {
+test('only identifiers with the key of the cluster need the right to read kube-system', async () => {
   await withFiles({ key: 'sixteen bytes or more' }, async (dir) => {
     expect(rulesOf(await explain(`--id-key-file=${dir}/key`))).toStrictEqual(['get /version', 'list nodes']);
     expect(rulesOf(await explain('--node-id=md5'))).toStrictEqual(['get /version', 'list nodes']);
@@ -68,11 +68,11 @@ test('a key of the own, or ids without a key, take no right to read kube-system;
   });
 });
 
-test('ids that can be guessed are said to be', async () => {
+test('the page warns of identifiers that can be guessed', async () => {
   await expect(explain('--node-id=md5')).resolves.toContain('Whoever receives it can try out names');
 });
 
-test('--schema-version and --since tell what an upgrade adds', async () => {
+test('--schema-version and --since show what an upgrade adds', async () => {
   expect(fieldsOf(await explain('--schema-version=1')).every((path) => !/reportID|missing/.test(path ?? ''))).toBe(
     true,
   );
@@ -92,7 +92,7 @@ test('--schema-version and --since tell what an upgrade adds', async () => {
   );
 });
 
-test('flags of the volunteer that change nothing here are taken, wrong ones are told', async () => {
+test('flags of the volunteer without effect here are accepted, invalid ones are reported', async () => {
   await expect(explain('--period=1h', '--database=grpc://x', '--kubeconfig=/nonexistent')).resolves.toContain(
     '# What is collected',
   );
@@ -105,7 +105,7 @@ test('flags of the volunteer that change nothing here are taken, wrong ones are 
   expect(stderr).toContain('spartakus volunteer explain: --since "0" is no schema version');
 });
 
-test('as a program: volunteer explain is a command of its own', async () => {
+test('as a program: volunteer explain is a command', async () => {
   const { code, stdout } = await runProgram(['volunteer', 'explain', '--format=markdown', '--omit', 'osImage']);
 
   expect(code).toBe(0);

@@ -78,7 +78,7 @@ describe('a usage error reports every problem, names the command for help in the
       expect(code).toBe(2);
       expect(messages(stderr)).toStrictEqual([
         'spartakus volunteer: --initial-delay "soon" is not a duration: use one like 24h, 90s, 1h30m, or 0',
-        'spartakus volunteer: --timeout "0" is not a time to wait: use more than 0 and at most 24h',
+        'spartakus volunteer: --timeout "0" is not a timeout: use more than 0 and at most 24h',
         'spartakus volunteer: --spool-size "0" is not a size: use one like 4Mi, 512Ki or 1048576',
         expect.stringMatching(/\$HTTPS_PROXY socks5:\/\/u:\*\*\*@proxy: is not the URL of a proxy/),
         expect.stringContaining(`--token-file ${file}: is not sent without TLS`),
