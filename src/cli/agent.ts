@@ -4,7 +4,7 @@ import { openKubeClient } from '../kubernetes/client.ts';
 import { systemClock } from '../runtime/clock.ts';
 import { readKeyFile } from '../volunteer/gather/cluster-key.ts';
 import { createCommand, errorsOf, type RunOptions, waitFor } from './command.ts';
-import { group, type PartialValues } from './flags.ts';
+import { type FlagsFor, group, type PartialValues } from './flags.ts';
 import { ID_KEY_FLAG, KUBERNETES_FLAGS, RECORD_DIR_FLAG } from './shared-flags.ts';
 import { parseChoice, SWITCH } from './values.ts';
 
@@ -21,7 +21,7 @@ const FLAGS = {
     idKeyFile: ID_KEY_FLAG,
   }),
   ...KUBERNETES_FLAGS,
-};
+} satisfies FlagsFor<Omit<AgentConfig, 'kind' | 'machineDeployments'>>;
 
 export const kubernetesAgentCommand = createCommand({
   name: 'agent kubernetes',

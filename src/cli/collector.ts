@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { startCollector } from '../collector/collector.ts';
+import { type CollectorConfig, startCollector } from '../collector/collector.ts';
 import { PEER_RECORDS } from '../collector/serve/admission/request-origin.ts';
 import { type ConsoleConfig, findConsoleProblem } from '../collector/serve/console/console.ts';
 import type { TlsConfig } from '../collector/serve/tls.ts';
@@ -8,7 +8,7 @@ import { DATABASES, DEFAULT_DATABASE, findDatabase } from '../collector/store/op
 import { systemClock } from '../runtime/clock.ts';
 import { createCommand } from './command.ts';
 import { pasteableExamples } from './examples.ts';
-import { group, type PartialValues } from './flags.ts';
+import { type Flags, type FlagsFor, group, type PartialValues } from './flags.ts';
 import { LIMIT_FLAGS } from './limit-flags.ts';
 import { DURATION, FILE, PORT, SWITCH, TIMEOUT, parseChoice, parseListen, parseNetworks, parseText } from './values.ts';
 import { PROGRAM_VERSION } from './version.ts';
@@ -115,7 +115,7 @@ const FLAGS = {
   ...group('General', {
     examples: { name: 'examples', ...SWITCH, help: 'Print example commands once the collector listens.' },
   }),
-};
+} satisfies FlagsFor<Omit<CollectorConfig, 'console'>> & { readonly console: Flags };
 
 export const collectorCommand = createCommand({
   name: 'collector',

@@ -35,6 +35,11 @@ export interface Flags {
   readonly [field: string]: Flag<unknown> | Flags;
 }
 
+/** A flag for every field of a configuration: `satisfies FlagsFor<Config>` finds those that a command does not set. */
+export type FlagsFor<Config> = {
+  readonly [Field in keyof Config]-?: Flag<Config[Field]> | FlagsFor<NonNullable<Config[Field]>>;
+};
+
 /** The parsed configuration. A flag that is required or has a default always has a value. */
 export type FlagValues<F extends Flags> = {
   readonly [Field in keyof F]: F[Field] extends Flag<infer Value>

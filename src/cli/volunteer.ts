@@ -5,9 +5,9 @@ import { checkSpoolDir } from '../delivery/spool/spool.ts';
 import { openKubeClient } from '../kubernetes/client.ts';
 import { systemClock } from '../runtime/clock.ts';
 import { readAgreedVersion } from '../volunteer/gather/agreed-version.ts';
-import { startVolunteer } from '../volunteer/volunteer.ts';
+import { startVolunteer, type VolunteerConfig } from '../volunteer/volunteer.ts';
 import { createCommand, errorsOf, waitFor } from './command.ts';
-import { group } from './flags.ts';
+import { type FlagsFor, group } from './flags.ts';
 import { CLUSTER_ID_FLAG, GATHER_FLAGS, validateGathering } from './gather-flags.ts';
 import { CREDENTIALS_FLAGS, DATABASE_FLAG, KUBERNETES_FLAGS } from './shared-flags.ts';
 import { BYTES, DIRECTORY, DURATION, PORT, TIMEOUT } from './values.ts';
@@ -59,7 +59,7 @@ export const VOLUNTEER_FLAGS = {
       help: 'Serve /livez, /readyz and /metrics on this port; 0 selects any free port. By default, they are not served.',
     },
   }),
-};
+} satisfies FlagsFor<VolunteerConfig>;
 
 export const volunteerCommand = createCommand({
   name: 'volunteer',
