@@ -36,11 +36,13 @@ function isServicePort(name: string, env: NodeJS.ProcessEnv): boolean {
 
 /** One sentence for each SPARTAKUS_… variable that is not in the list. */
 export function describeUnknownVariables(env: NodeJS.ProcessEnv, known: readonly string[], command: string): string[] {
+  const isOurs = (name: string): boolean => name.startsWith(PREFIX);
+  const suffixes = known.filter(isOurs).map((name) => name.slice(PREFIX.length));
   return Object.keys(env)
-    .filter((name) => name.startsWith(PREFIX) && !known.includes(name))
+    .filter((name) => isOurs(name) && !known.includes(name))
     .map((name) => {
-      const close = suggest(name, known);
-      const hint = close === undefined ? '' : ` Did you mean ${close}?`;
+      const close = suggest(name.slice(PREFIX.length), suffixes);
+      const hint = close === undefined ? '' : ` Did you mean ${PREFIX}${close}?`;
       return `The environment variable ${name} is ignored: spartakus ${command} has no such variable.${hint}`;
     });
 }

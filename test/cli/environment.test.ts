@@ -58,6 +58,7 @@ test('an unknown variable is named in a warning, with the variable that it may m
   const { stderr } = await runCommand(collectorCommand, ['--port=x'], {
     SPARTAKUS_DATABSE: 'mongodb://u:hunter2@x',
     SPARTAKUS_WHATEVER_ELSE: '1',
+    SPARTAKUS_FOO: '1',
     SPARTAKUS_HOST: '127.0.0.1',
     OTHER: '1',
   });
@@ -67,6 +68,7 @@ test('an unknown variable is named in a warning, with the variable that it may m
     [
       'The environment variable SPARTAKUS_DATABSE is ignored: spartakus collector has no such variable. Did you mean SPARTAKUS_DATABASE?',
       'The environment variable SPARTAKUS_WHATEVER_ELSE is ignored: spartakus collector has no such variable.',
+      'The environment variable SPARTAKUS_FOO is ignored: spartakus collector has no such variable.',
     ].map((msg) => ({ level: 'warn', time: expect.any(String) as string, msg })),
   );
   expect(stderr).not.toContain('hunter2');
