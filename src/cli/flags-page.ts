@@ -1,5 +1,5 @@
 import type { Command } from './command.ts';
-import { type Flag, type Flags, listFlags, variablesOf } from './flags.ts';
+import { type Flag, listFlags, variablesOf } from './flags.ts';
 import { syntaxOf, wrap } from './help.ts';
 
 /** Characters per line of a generated page. */
@@ -48,21 +48,4 @@ function renderFlag(flag: Flag<unknown>): string {
   ];
   const heading = facts.map((fact, index) => fact + (index === facts.length - 1 ? ':' : ','));
   return `${wrap(heading, WIDTH, ['- ', '  '])}\n${wrap(flag.help, WIDTH, '  ')}`;
-}
-
-/** A command's flags as a Markdown table. */
-export function flagsTable(flags: Flags): string {
-  const rows = listFlags(flags).map((flag) => {
-    const fallback = flag.placeholder === undefined || flag.default === undefined ? '' : `\`${flag.default}\``;
-    const cells = [
-      `\`${syntaxOf(flag)}\``,
-      variablesOf(flag)
-        .map((variable) => `\`${variable}\``)
-        .join(', '),
-      flag.required === undefined ? fallback : 'required',
-      flag.help,
-    ];
-    return `| ${cells.map((cell) => cell.replaceAll('|', String.raw`\|`)).join(' | ')} |`;
-  });
-  return ['| flag | in the environment | default | what it does |', '|---|---|---|---|', ...rows].join('\n');
 }

@@ -1,5 +1,4 @@
 import { expect, test } from 'vitest';
-import { flagsTable } from '../../src/cli/flags-page.ts';
 import { group, parseFlags } from '../../src/cli/flags.ts';
 import { parsePort, parseText, SWITCH } from '../../src/cli/values.ts';
 
@@ -68,7 +67,6 @@ test('a switch needs no value, and accepts one', () => {
 test('a switch may have a short form', () => {
   expect(parseFlags(FLAGS, ['--name=x', '-l'], {}).values.loud).toBe(true);
   expect(parseFlags(FLAGS, ['--name=x', '-l', '-x'], {}).errors).toStrictEqual(['unknown flag -x']);
-  expect(flagsTable(FLAGS)).toContain('| `-l, --loud` | `SPARTAKUS_LOUD` |');
 });
 
 test('the password of a URL is masked in every error', () => {
@@ -107,14 +105,4 @@ test('the argument after an unknown flag, which may be its value, is not an erro
 
 test('the flag after one whose value is missing is not taken as the value', () => {
   expect(parseFlags(FLAGS, ['--name', '--note', 'x'], {}).errors).toContain('--name needs a value: --name=TEXT');
-});
-
-test('the table has the environment variables, the default, and whether the flag is required', () => {
-  expect(flagsTable(FLAGS).split('\n').slice(2)).toStrictEqual([
-    '| `--listen-port PORT` | `SPARTAKUS_LISTEN_PORT` | `80` | Listen here. |',
-    '| `--name TEXT` | `SPARTAKUS_NAME` | required | Use this name. |',
-    '| `--note TEXT` | `SPARTAKUS_NOTE` |  | Add a note. |',
-    String.raw`| ${'`-l, --loud`'} | ${'`SPARTAKUS_LOUD`'} |  | Log more \| louder. |`,
-    '| `--dir DIR` | `SPARTAKUS_DIR`, `DIR` |  | Read from here. |',
-  ]);
 });
