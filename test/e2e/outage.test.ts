@@ -48,7 +48,7 @@ const FAULTS: readonly { readonly name: string; readonly begin: (proxy: DbProxy)
 const REFUSED = {
   outcome: 'refused',
   code: Code.Unavailable,
-  message: 'the database is away. Send it again later.',
+  message: 'the database is unavailable. Retry later.',
   retryAfterMs: 5_000,
 };
 

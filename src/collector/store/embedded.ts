@@ -2,7 +2,7 @@ import { mkdir, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import type { ReportStore } from '../../report/ports.ts';
 import { messageOf, SpartakusError } from '../../runtime/errors.ts';
-import { type MongoStoreOptions, openMongoStore } from './mongo.ts';
+import { type MongoStoreOptions, openMongoStore } from './mongo-store.ts';
 
 export interface EmbeddedStoreOptions extends Pick<
   MongoStoreOptions,

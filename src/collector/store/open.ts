@@ -3,7 +3,7 @@ import type { ReportStore } from '../../report/ports.ts';
 import { SpartakusError } from '../../runtime/errors.ts';
 import { maskUrl } from '../../runtime/mask.ts';
 import { openEmbeddedStore } from './embedded.ts';
-import { type MongoStoreOptions, openMongoStore } from './mongo.ts';
+import { type MongoStoreOptions, openMongoStore } from './mongo-store.ts';
 import { createStdoutStore } from './stdout.ts';
 
 export interface OpenStoreOptions {

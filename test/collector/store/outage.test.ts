@@ -1,7 +1,7 @@
 import type { BSON } from 'mongodb';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { Report } from '../../../gen/spartakus/report/v1/report_pb.js';
-import { openMongoStore } from '../../../src/collector/store/mongo.ts';
+import { openMongoStore } from '../../../src/collector/store/mongo-store.ts';
 import { openStore } from '../../../src/collector/store/open.ts';
 import type { Outcome, ReportStore } from '../../../src/report/ports.ts';
 import { makeReport } from '../../contract/report-sink.ts';
@@ -101,7 +101,7 @@ describe.each(FAULTS)('while $name', ({ begin, held }) => {
     expect(failures.map(({ status }) => status)).toStrictEqual(['failed', 'failed', 'failed']);
     for (const failure of failures) {
       expect(failure).toMatchObject({
-        error: { kind: 'unavailable', message: 'the database is away. Send it again later.', retryAfterMs: 5_000 },
+        error: { kind: 'unavailable', message: 'the database is unavailable. Retry later.', retryAfterMs: 5_000 },
       });
     }
     await expect(store.check()).rejects.toMatchObject({ kind: 'unavailable' });
@@ -156,7 +156,7 @@ test('a report that breaks a rule of the collection is refused alone, without th
   const outcomes = await put([makeReport(), makeReport()]);
 
   expect(outcomes).toMatchObject([
-    { status: 'failed', error: { kind: 'internal', message: 'the database refused the report (code 121)' } },
+    { status: 'failed', error: { kind: 'internal', message: 'the database rejected the report (code 121)' } },
     { status: 'stored' },
   ]);
 });

@@ -1,6 +1,6 @@
 import { BSON, MongoClient } from 'mongodb';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { openMongoStore } from '../../../src/collector/store/mongo.ts';
+import { openMongoStore } from '../../../src/collector/store/mongo-store.ts';
 import { openStore } from '../../../src/collector/store/open.ts';
 import type { ReportSink } from '../../../src/report/ports.ts';
 import { toDocument } from '../../../src/report/stored-document.ts';
