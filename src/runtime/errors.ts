@@ -63,3 +63,14 @@ export function messageOf(thrown: unknown): string {
   if (thrown instanceof AggregateError && thrown.message === '') return thrown.errors.map(messageOf).join('; ');
   return thrown instanceof Error ? thrown.message : String(thrown);
 }
+
+/** An error, the parts of an AggregateError, and all that caused them, each once. */
+export function causesOf(thrown: unknown): unknown[] {
+  const found = new Set<unknown>([thrown]);
+  // The iteration includes what is added meanwhile.
+  for (const each of found) {
+    if (each instanceof AggregateError) for (const part of each.errors) found.add(part);
+    if (each instanceof Error && each.cause !== undefined) found.add(each.cause);
+  }
+  return [...found];
+}

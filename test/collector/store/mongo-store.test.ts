@@ -80,6 +80,30 @@ describe('the MongoDB store', () => {
     },
   );
 
+  test('is in the database that the connection string names, so that a shell finds the reports', async () => {
+    const report = makeReport();
+    await holder.put([{ report, receivedAt: RECEIVED_AT }]);
+    const client = await new MongoClient(await database.uri()).connect();
+
+    const collections = await client.db().listCollections().toArray();
+    await client.close();
+
+    expect(collections.map(({ name }) => name)).toContain('reports');
+    await expect((await database.db()).collection('reports').distinct('clusterID')).resolves.toStrictEqual([
+      report.clusterId,
+    ]);
+  });
+
+  test('is the same database for a second collector that uses the connection string of the first', async () => {
+    const store = await openStore(await database.uri(), { ...OPTIONS, stdout: process.stdout });
+    const report = makeReport();
+
+    await store.put([{ report, receivedAt: RECEIVED_AT }]);
+    await store.close();
+
+    await expect((await database.reports()).distinct('clusterID')).resolves.toStrictEqual([report.clusterId]);
+  });
+
   test('names its database after the path of the address, and spartakus without one', async () => {
     const uri = await database.uri();
     const named = uri.replace(/\/[^/]*(\?|$)/, '/spartakus_other_name$1');
