@@ -12,14 +12,14 @@ import {
   Statistic,
 } from '../gen/spartakus/options/v1/options_pb.js';
 import { ReportSchema } from '../gen/spartakus/report/v1/report_pb.js';
-import { type CollectedField, listCollected } from '../src/report/collected.ts';
+import { type SchemaField, listFields } from '../src/report/schema-fields.ts';
 
-const collected = listCollected();
+const collected = listFields();
 const OWN_PACKAGES = ['spartakus.report.v1', 'spartakus.kubermatic.v1'];
 
 /** What is missing or wrong in the policy of a field; nothing where it is complete. */
 function problemsOf(
-  { path, since, origin, source, privacy, rbac, statistic, descriptor }: CollectedField,
+  { path, since, origin, source, privacy, rbac, statistic, descriptor }: SchemaField,
   all = collected,
 ): string[] {
   const isOwnMessage = OWN_PACKAGES.includes(descriptor.message?.file.proto.package ?? '');
@@ -59,12 +59,12 @@ test('every field that can be in a report has a complete policy', () => {
 });
 
 test("so has every field that can be in a record of Kubermatic's", () => {
-  const fields = listCollected(RecordSchema);
+  const fields = listFields(RecordSchema);
   expect(fields.length).toBeGreaterThan(60);
   expect(fields.flatMap((field) => problemsOf(field, fields))).toEqual([]);
 });
 
-test.each<[Partial<CollectedField>, string]>([
+test.each<[Partial<SchemaField>, string]>([
   [{ since: 0 }, 'is older than'],
   [{ origin: Origin.UNSPECIFIED, rbac: [] }, 'where it comes from'],
   [{ source: '' }, 'where it comes from'],
@@ -82,7 +82,7 @@ test.each<[Partial<CollectedField>, string]>([
 
 test('a field without options is found', () => {
   // A message of another package, whose fields have no policies.
-  expect(listCollected(RbacRuleSchema).flatMap((field) => problemsOf(field))).toContain('apiGroup has no policy');
+  expect(listFields(RbacRuleSchema).flatMap((field) => problemsOf(field))).toContain('apiGroup has no policy');
 });
 
 test('JSON of 2016 is the JSON of the schema: nothing unknown, nothing lost, nothing added', () => {

@@ -1,6 +1,5 @@
-import { FIELD_DOCS } from '../../gen/field-docs.ts';
 import { DATABASE_FORMS } from '../delivery/open-sink.ts';
-import { renderCollectedPage } from '../report/collected-page.ts';
+import { renderFieldsPage } from '../report/fields-page.ts';
 import { CURRENT_SCHEMA_VERSION, parseSchemaVersion } from '../report/schema-version.ts';
 import { AUTO_CLUSTER_ID } from '../volunteer/gather/cluster-key.ts';
 import { type GatherConfig, selectFields } from '../volunteer/gather/gather.ts';
@@ -46,7 +45,7 @@ function explain(config: GatherConfig, since = 0): string {
   if (fields.length === 0)
     return `With these flags and schema version ${version}, a report has nothing that is newer than version ${since}.\n`;
   const newer = since === 0 ? '' : ` that is newer than version ${since}`;
-  return renderCollectedPage({
+  return renderFieldsPage({
     intro: [
       `What can be in a report${newer}, with these flags and schema version ${version}. To see the report itself before anybody else does, run the`,
       'volunteer with `--period 0 --database stdout`: it prints the report and sends nothing.',
@@ -54,7 +53,6 @@ function explain(config: GatherConfig, since = 0): string {
     ].join('\n'),
     fields,
     roles: [{ about: `The smallest ClusterRole that this takes:`, rules: listRights(config, selection, fields) }],
-    docs: FIELD_DOCS,
   });
 }
 

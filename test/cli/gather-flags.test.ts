@@ -80,7 +80,7 @@ test('every flag that is wrong is told at once, and no request is made', async (
     ];
 
     await expect(errors(...wrong)).resolves.toStrictEqual([
-      'spartakus volunteer: --collect "pods" is nothing that can be collected: use nodes, extensions, namespaces, workloads, lifetimes',
+      'spartakus volunteer: --collect "pods" is not a field that can be collected: use nodes, extensions, namespaces, workloads, lifetimes',
       'spartakus volunteer: --omit "clusterID" cannot be left out: without clusterID there is no telling what a report is about',
       'spartakus volunteer: --schema-version "99" is no schema version of this release: use 1 to 2',
       'spartakus volunteer: --node-id "sha1" is neither hmac nor md5',

@@ -5,6 +5,7 @@ import { type Envelope, EnvelopeSchema } from '../../../gen/spartakus/kubermatic
 import { type Record as KubermaticRecord, RecordSchema } from '../../../gen/spartakus/kubermatic/v1/record_pb.js';
 import { type Report, ReportSchema } from '../../../gen/spartakus/report/v1/report_pb.js';
 import { foldKey, isObject, readGoJson, wrong } from '../../report/go-json.ts';
+import { countryOf } from '../../report/kubermatic-enums.ts';
 import {
   checkRecord,
   checkVersion,
@@ -12,7 +13,6 @@ import {
   RECORD_JSON_OPTIONS,
   RECORD_KINDS,
 } from '../../report/kubermatic-record.ts';
-import { countryOf } from '../../report/kubermatic-words.ts';
 import { createReportId } from '../../report/report-id.ts';
 
 export interface KubermaticOptions {

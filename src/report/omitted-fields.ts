@@ -1,10 +1,10 @@
 import { SpartakusError } from '../runtime/errors.ts';
-import { type CollectedField, listCollected } from './collected.ts';
 import { qualifiedNameProblem } from './qualified-name.ts';
+import { type SchemaField, listFields } from './schema-fields.ts';
 
 /** Something that the administrator leaves out of reports. */
 export interface Omission {
-  /** The path of a field, as listCollected() has it. */
+  /** The path of a field, as listFields() has it. */
   readonly path: string;
   /** The one entry of that list that is meant, by its key; all of the field where there is none. */
   readonly entry?: string;
@@ -13,7 +13,7 @@ export interface Omission {
 /** The list that a path may leave out: those of nodes are what people mean. */
 const SHORT_FORM_OF = 'nodes';
 
-const FIELDS = listCollected();
+const FIELDS = listFields();
 
 /** The lists whose entries have names, such as nodes[].capacity[]. */
 const LISTS = FIELDS.filter(({ key }) => key).map(({ path }) => path.slice(0, path.lastIndexOf('.')));
@@ -44,7 +44,7 @@ export function parseOmissions(text: string): readonly Omission[] {
   return text.split(',').map((path) => resolveOmission(path.trim()));
 }
 
-function requiredProblem({ path }: CollectedField): string {
+function requiredProblem({ path }: SchemaField): string {
   const owner = path.includes('.') ? `an entry of ${path.slice(0, path.lastIndexOf('.'))}` : 'a report';
   return `cannot be left out: without ${path} there is no telling what ${owner} is about`;
 }

@@ -1,10 +1,10 @@
 import { clone, create, type JsonObject, toJson } from '@bufbuild/protobuf';
 import { expect, test } from 'vitest';
 import { ReportSchema } from '../../gen/spartakus/report/v1/report_pb.js';
-import { listRules } from '../../src/report/collected.ts';
-import { parseOmissions } from '../../src/report/omission.ts';
+import { listRules } from '../../src/report/cluster-role.ts';
+import { COLLECTABLE, createFieldSelection, parseCollect } from '../../src/report/field-selection.ts';
+import { parseOmissions } from '../../src/report/omitted-fields.ts';
 import { CURRENT_SCHEMA_VERSION, LEGACY_SCHEMA_VERSION, reportJson } from '../../src/report/schema-version.ts';
-import { COLLECTABLE, createSelection, parseCollect } from '../../src/report/selection.ts';
 
 const REPORT = create(ReportSchema, {
   version: 'v2.0.0',
@@ -33,9 +33,9 @@ const REPORT = create(ReportSchema, {
 });
 
 /** REPORT as JSON, after what was chosen. */
-function trimmed(choice: Parameters<typeof createSelection>[0]) {
+function trimmed(choice: Parameters<typeof createFieldSelection>[0]) {
   const report = clone(ReportSchema, REPORT);
-  createSelection(choice).trim(report);
+  createFieldSelection(choice).trim(report);
   return toJson(ReportSchema, report);
 }
 
@@ -80,7 +80,9 @@ test('with an older version, only what that version has is sent, and only the id
     observedAt,
     sequence,
   });
-  expect(createSelection({ collect: COLLECTABLE, schemaVersion: LEGACY_SCHEMA_VERSION }).has('reportID')).toBe(false);
+  expect(createFieldSelection({ collect: COLLECTABLE, schemaVersion: LEGACY_SCHEMA_VERSION }).has('reportID')).toBe(
+    false,
+  );
   expect(trimmed({ collect: COLLECTABLE, schemaVersion: CURRENT_SCHEMA_VERSION })).toStrictEqual(
     toJson(ReportSchema, REPORT),
   );
@@ -88,7 +90,7 @@ test('with an older version, only what that version has is sent, and only the id
 
 test('a right that only left-out fields take is not among the rules', () => {
   const rules = (paths: string) =>
-    JSON.stringify(listRules(createSelection({ collect: ['nodes'], omit: parseOmissions(paths) }).fields));
+    JSON.stringify(listRules(createFieldSelection({ collect: ['nodes'], omit: parseOmissions(paths) }).fields));
 
   expect(rules('osImage')).toContain('kube-system');
   expect(rules('id')).not.toContain('kube-system');
@@ -98,6 +100,6 @@ test('a right that only left-out fields take is not among the rules', () => {
 test('a name that is nothing to collect is an error that lists what is', () => {
   expect(parseCollect('nodes, workloads')).toStrictEqual(['nodes', 'workloads']);
   expect(() => parseCollect('nodes,pods')).toThrow(
-    '"pods" is nothing that can be collected: use nodes, extensions, namespaces, workloads, lifetimes',
+    '"pods" is not a field that can be collected: use nodes, extensions, namespaces, workloads, lifetimes',
   );
 });
