@@ -199,12 +199,12 @@ test.each(queries)('$title: the query answers it, by an index', async ({ title, 
 });
 
 test('what is released is in quarantine no more, and its cluster is known', async () => {
-  await expect(store.knows('held-1')).resolves.toBe(false);
+  await expect(store.hasReportsFrom('held-1')).resolves.toBe(false);
   const code = readme.slice(readme.indexOf(RELEASE)).match(/```js\n([^]*?)```/)?.[1] ?? '';
 
   await (runInNewContext(code, { db: { reports }, Date }) as Promise<unknown>);
 
   await expect(reports.countDocuments({ quarantined: true })).resolves.toBe(0);
-  await expect(store.knows('held-1')).resolves.toBe(true);
-  await expect(store.knows('nobody')).resolves.toBe(false);
+  await expect(store.hasReportsFrom('held-1')).resolves.toBe(true);
+  await expect(store.hasReportsFrom('nobody')).resolves.toBe(false);
 });

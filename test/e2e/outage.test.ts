@@ -102,7 +102,7 @@ test.concurrent.for(FAULTS)(
       clusterIds.length,
     );
     expect([...new Set(collector.complaints)]).toStrictEqual([
-      'the database is away: reports are refused until it is back',
+      'the database is unavailable: reports are rejected until it is back',
     ]);
 
     leave.abort();

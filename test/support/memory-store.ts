@@ -38,9 +38,9 @@ export function createMemoryStore(): MemoryStore {
   return {
     documents,
     put: (entries) => pending.add(put(entries)),
-    knows: (owner) =>
+    hasReportsFrom: (id) =>
       Promise.resolve(
-        [...documents.values()].some(({ clusterID, quarantined }) => clusterID === owner && quarantined === undefined),
+        [...documents.values()].some(({ clusterID, quarantined }) => clusterID === id && quarantined === undefined),
       ),
     check: () => Promise.resolve(),
     close: () => pending.settled(),

@@ -149,10 +149,10 @@ class MongoStore implements ReportStore {
     return outcomes;
   }
 
-  async knows(owner: string): Promise<boolean> {
+  async hasReportsFrom(id: string): Promise<boolean> {
     const find = (kind: DocumentKind): Promise<unknown> =>
       this.#collection(kind).findOne(
-        { [COLLECTIONS[kind].idField]: owner, quarantined: { $exists: false } },
+        { [COLLECTIONS[kind].idField]: id, quarantined: { $exists: false } },
         { projection: { _id: 1 } },
       );
     try {

@@ -24,7 +24,7 @@ export function createStdoutStore(output: Writable): ReportStore {
         return entries.map((): Outcome => ({ status: 'failed', error: failure }));
       }
     },
-    knows: () => Promise.resolve(false),
+    hasReportsFrom: () => Promise.resolve(false),
     check: () =>
       output.destroyed
         ? Promise.reject(new SpartakusError('unavailable', 'standard output is closed'))
