@@ -4,16 +4,16 @@ import type { Report } from '../../gen/spartakus/report/v1/report_pb.js';
 import { SpartakusError } from '../runtime/errors.ts';
 import { isReportId } from './report-id.ts';
 
-/** 9999-12-31T23:59:59Z in seconds since 1970: the last moment that RFC 3339, and so protobuf JSON, can write. */
+/** 9999-12-31T23:59:59Z in seconds since 1970: the last time that RFC 3339, and so protobuf JSON, can represent. */
 const LAST_SECOND = 253_402_300_799n;
 
 export interface ValidateOptions {
-  /** Whether a report must say which cluster it is of. The legacy route takes what the original took, which did not ask. */
+  /** Whether a report without a cluster id is invalid. The legacy API accepts it, as the original did. */
   readonly requireClusterId: boolean;
 }
 
 /**
- * Checks the rules that report.proto states and a decoder cannot see.
+ * Checks the rules of report.proto that a decoder does not.
  *
  * @throws SpartakusError of kind `invalid` with the field's JSON path
  */
@@ -30,7 +30,7 @@ export function validateReport(report: Report, options: ValidateOptions): void {
 }
 
 /**
- * The same for a record of Kubermatic's; see record.proto.
+ * Checks the rules of Kubermatic's record.proto that a decoder does not.
  *
  * @throws SpartakusError of kind `invalid` with the field's JSON path
  */
@@ -40,7 +40,7 @@ export function validateKubermaticRecord({ reportId, time }: KubermaticRecord): 
   if (time !== undefined && !isStorableTime(time)) throw invalid('time', 'must be a date from 1970 to 9999');
 }
 
-/** Whether a moment is one from 1970 to 9999. */
+/** Whether a time is in the years 1970 to 9999. */
 export function isStorableTime({ seconds, nanos }: Timestamp): boolean {
   return seconds >= 0n && seconds <= LAST_SECOND && nanos >= 0 && nanos <= 999_999_999;
 }
