@@ -1,55 +1,55 @@
 import { SpartakusError } from '../runtime/errors.ts';
 import { qualifiedNameProblem } from './qualified-name.ts';
-import { type SchemaField, listFields } from './schema-fields.ts';
+import { listFields, type SchemaField } from './schema-fields.ts';
 
-/** Something that the administrator leaves out of reports. */
+/** A field that --omit names. */
 export interface Omission {
-  /** The path of a field, as listFields() has it. */
+  /** As listFields() has it. */
   readonly path: string;
-  /** The one entry of that list that is meant, by its key; all of the field where there is none. */
+  /** The key of one entry of that list; absent where the whole field is omitted. */
   readonly entry?: string;
 }
 
-/** The list that a path may leave out: those of nodes are what people mean. */
-const SHORT_FORM_OF = 'nodes';
-
 const FIELDS = listFields();
 
-/** The lists whose entries have names, such as nodes[].capacity[]. */
-const LISTS = FIELDS.filter(({ key }) => key).map(({ path }) => path.slice(0, path.lastIndexOf('.')));
+/** Lists whose entries have a key, such as nodes[].capacity[]. */
+const KEYED_LISTS = FIELDS.filter(({ key }) => key).map(({ path }) => parentOf(path));
 
 /**
- * What one path of --omit means: a path in a report's JSON, with or without "[]", such as `nodes[].osImage` or `masterVersion`; below
- * nodes the short form, such as `osImage`; and an entry of a list by its name, such as `capacity.memory`.
+ * Resolves one path of --omit: a path in the JSON of a report, with or without "[]", such as `nodes[].osImage` or `masterVersion`; a path
+ * below nodes, such as `osImage`; or an entry of a list by its key, such as `capacity.memory`.
  *
- * @throws SpartakusError `invalid`, with a message that begins with the quoted text, where there is no such field, or where a report
- *   cannot be without it
+ * @throws SpartakusError of kind `invalid`, with a message that begins with the quoted text, for an unknown or required field
  */
 export function resolveOmission(text: string): Omission {
-  for (const path of [text, `${SHORT_FORM_OF}.${text}`].map(withoutBrackets)) {
+  for (const path of [text, `nodes.${text}`].map(withoutBrackets)) {
     const field = FIELDS.find((candidate) => withoutBrackets(candidate.path) === path);
     if (field?.required === true) throw invalid(text, requiredProblem(field));
     if (field !== undefined) return { path: field.path };
-    const list = LISTS.find((candidate) => path.startsWith(`${withoutBrackets(candidate)}.`));
+    const list = KEYED_LISTS.find((candidate) => path.startsWith(`${withoutBrackets(candidate)}.`));
     const entry = list === undefined ? '' : path.slice(withoutBrackets(list).length + 1);
     if (list !== undefined && qualifiedNameProblem(entry) === undefined) return { path: list, entry };
   }
-  const close = FIELDS.find(({ path }) => shortest(path).toLowerCase() === shortest(text).toLowerCase());
-  const hint = close === undefined ? 'spartakus volunteer explain lists all of them' : `did you mean ${close.path}?`;
-  throw invalid(text, `is no field of a report: ${hint}`);
+  const similar = FIELDS.find(({ path }) => lastName(path).toLowerCase() === lastName(text).toLowerCase());
+  const hint = similar === undefined ? 'see spartakus volunteer explain' : `did you mean ${similar.path}?`;
+  throw invalid(text, `is not a field of a report: ${hint}`);
 }
 
-/** All of --omit: paths with commas in between. Throws as {@link resolveOmission}. */
+/** Resolves the paths of --omit, separated by commas. Throws as {@link resolveOmission}. */
 export function parseOmissions(text: string): readonly Omission[] {
   return text.split(',').map((path) => resolveOmission(path.trim()));
 }
 
 function requiredProblem({ path }: SchemaField): string {
-  const owner = path.includes('.') ? `an entry of ${path.slice(0, path.lastIndexOf('.'))}` : 'a report';
-  return `cannot be left out: without ${path} there is no telling what ${owner} is about`;
+  const owner = path.includes('.') ? `an entry of ${parentOf(path)}` : 'a report';
+  return `cannot be omitted: ${owner} without ${path} has no meaning`;
 }
 
-function shortest(path: string): string {
+function parentOf(path: string): string {
+  return path.slice(0, path.lastIndexOf('.'));
+}
+
+function lastName(path: string): string {
   return withoutBrackets(path).split('.').at(-1) ?? '';
 }
 

@@ -32,7 +32,7 @@ const REPORT = create(ReportSchema, {
   missing: [{ what: 'workloads.jobs[]', reason: 'not permitted' }],
 });
 
-/** REPORT as JSON, after what was chosen. */
+/** The JSON of REPORT, trimmed. */
 function trimmed(choice: Parameters<typeof createFieldSelection>[0]) {
   const report = clone(ReportSchema, REPORT);
   createFieldSelection(choice).trim(report);
@@ -41,11 +41,11 @@ function trimmed(choice: Parameters<typeof createFieldSelection>[0]) {
 
 const omitting = (paths: string) => ({ collect: COLLECTABLE, omit: parseOmissions(paths) });
 
-test('whoever leaves nothing out gets everything', () => {
+test('without omissions every field is kept', () => {
   expect(trimmed({ collect: COLLECTABLE })).toStrictEqual(toJson(ReportSchema, REPORT));
 });
 
-test('each name of --collect is a field of the report, which is there if it is named', () => {
+test('each name of --collect is a field of the report, which is kept only if it is named', () => {
   for (const name of COLLECTABLE) {
     expect(toJson(ReportSchema, REPORT)).toHaveProperty(name);
     expect(trimmed({ collect: [name] })).toHaveProperty(name);
@@ -53,7 +53,7 @@ test('each name of --collect is a field of the report, which is there if it is n
   }
 });
 
-test('a field that is left out is in no node, and an entry that is left out in no list', () => {
+test('an omitted field is in no node, and an omitted entry in no list', () => {
   const { masterVersion: _, ...rest } = toJson(ReportSchema, REPORT) as JsonObject;
 
   expect(trimmed(omitting('osImage,capacity.memory,masterVersion'))).toStrictEqual({
@@ -62,7 +62,7 @@ test('a field that is left out is in no node, and an entry that is left out in n
   });
 });
 
-test('of a message of which every field is left out nothing remains', () => {
+test('a message of which every field is omitted is omitted itself', () => {
   const all = 'pods,services,deployments,statefulsets,daemonsets,jobs'
     .split(',')
     .map((kind) => `workloads.${kind}`)
@@ -71,7 +71,7 @@ test('of a message of which every field is left out nothing remains', () => {
   expect(trimmed(omitting(all))).not.toHaveProperty('workloads');
 });
 
-test('with an older version, only what that version has is sent, and only the id, time and number of the report are kept beside it', () => {
+test('with an older schema version, only its fields are kept, and the id, time and number of the report', () => {
   const { reportID, observedAt, sequence } = toJson(ReportSchema, REPORT) as JsonObject;
 
   expect(trimmed({ collect: COLLECTABLE, schemaVersion: LEGACY_SCHEMA_VERSION })).toStrictEqual({
@@ -88,7 +88,7 @@ test('with an older version, only what that version has is sent, and only the id
   );
 });
 
-test('a right that only left-out fields take is not among the rules', () => {
+test('the rules do not include those of omitted fields', () => {
   const rules = (paths: string) =>
     JSON.stringify(listRules(createFieldSelection({ collect: ['nodes'], omit: parseOmissions(paths) }).fields));
 
@@ -97,7 +97,7 @@ test('a right that only left-out fields take is not among the rules', () => {
   expect(rules('masterVersion')).not.toContain('/version');
 });
 
-test('a name that is nothing to collect is an error that lists what is', () => {
+test('an unknown name is an error that lists the known ones', () => {
   expect(parseCollect('nodes, workloads')).toStrictEqual(['nodes', 'workloads']);
   expect(() => parseCollect('nodes,pods')).toThrow(
     '"pods" is not a field that can be collected: use nodes, extensions, namespaces, workloads, lifetimes',
