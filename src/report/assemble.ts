@@ -3,7 +3,6 @@ import { timestampFromDate } from '@bufbuild/protobuf/wkt';
 import { type Node, NodeSchema, type Report, ReportSchema } from '../../gen/spartakus/report/v1/report_pb.js';
 import { createReportId } from './report-id.ts';
 
-/** An object whose lists may be readonly. */
 type ReadonlyLists<Shape> = {
   readonly [Name in keyof Shape]: Shape[Name] extends (infer Item)[] | undefined
     ? readonly Item[] | undefined
@@ -20,7 +19,6 @@ export type ReportFacts = ReadonlyLists<
   readonly random: Uint8Array;
 };
 
-/** One extension that the administrator chose to add. */
 export interface ExtensionFacts {
   readonly name: string;
   readonly value: string;

@@ -31,7 +31,7 @@ export function listRules(fields: readonly Pick<SchemaField, 'rbac'>[]): PolicyR
   });
 }
 
-/** A ClusterRole as YAML. Strings are quoted as in JSON, which is a subset of YAML. */
+/** A ClusterRole as YAML, of which JSON strings are a subset. */
 export function renderClusterRole(rules: readonly PolicyRule[], name = 'spartakus-volunteer'): string {
   const lines = rules.flatMap((rule) =>
     Object.entries(rule).map(

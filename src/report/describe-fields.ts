@@ -7,26 +7,21 @@ import type { SchemaField } from './schema-fields.ts';
 
 /** Everything that documentation says about a field, as plain values for any output format. */
 export interface FieldDescription {
-  /** Its path in the JSON of a report, such as `nodes[].capacity[].resource`. */
   readonly path: string;
-  /** Its comment in the .proto file, on one line. */
+  /** From the .proto file, on one line. */
   readonly comment: string;
-  /** Who provides the value. */
   readonly origin: 'Kubernetes' | 'administrator' | 'volunteer' | 'agent';
-  /** The object and path that it is read from, such as `Node .status.nodeInfo.osImage`, or the flag. */
+  /** Such as `Node .status.nodeInfo.osImage`, or a flag. */
   readonly source: string;
   /** How it is made anonymous, such as `keyed hash`. */
   readonly privacy: string;
   readonly privacyComment: string;
   /** The statistic that it feeds, as an indirect question such as `which kernels nodes run`; empty where it feeds none. */
   readonly purpose: string;
-  /** The schema version that added it. */
   readonly since: number;
   /** The name that `--collect` has for it; empty for a field that is always collected. */
   readonly collect: string;
-  /** Whether it cannot be omitted by itself. */
   readonly required: boolean;
-  /** What the volunteer must be allowed to read for it. */
   readonly rights: readonly PolicyRule[];
 }
 
@@ -64,7 +59,6 @@ function originOf({ origin, descriptor }: SchemaField): FieldDescription['origin
   return descriptor.parent.file.proto.package === 'spartakus.kubermatic.v1' ? 'agent' : 'volunteer';
 }
 
-/** The name of an enum value in words, such as `keyed hash`. */
 function valueName(schema: DescEnum, number: number): string {
   return (schema.value[number]?.localName ?? String(number)).toLowerCase().replaceAll('_', ' ');
 }

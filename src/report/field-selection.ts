@@ -26,7 +26,6 @@ export interface SelectionOptions {
 
 /** The fields that a report may have. */
 export interface FieldSelection {
-  /** In the order of the schema. */
   readonly fields: readonly SchemaField[];
   /** @param path as listFields() has it */
   has(path: string): boolean;
@@ -66,16 +65,11 @@ export function createFieldSelection({
   return { fields, has: (path) => paths.has(path), trim: (report) => trim?.(report) };
 }
 
-/** Changes a message in place. */
 type Trim = (message: object) => void;
 
 /**
- * Clears all fields but some.
- *
- * @param prefix the path of the message, with a dot behind it; empty for a report
- * @param kept the paths of the fields to keep
- * @param omittedKeysOf the keys of the entries to remove from a list, by its path
- * @returns undefined where there is nothing to clear
+ * A function that clears all fields but those with a `kept` path, and removes list entries by their keys; undefined where it would do
+ * nothing.
  */
 function createTrim(
   schema: DescMessage,
@@ -97,7 +91,6 @@ function createTrim(
   return steps.length === 0 ? undefined : (message) => steps.forEach((step) => step(message));
 }
 
-/** Removes the entries of a list whose key field has one of these values. */
 function createEntryFilter(list: DescField, keys: readonly unknown[]): Trim {
   const keyName = listFields(list.message).find(({ key }) => key)?.descriptor.localName ?? '';
   return (message) => {
@@ -110,7 +103,6 @@ function createEntryFilter(list: DescField, keys: readonly unknown[]): Trim {
   };
 }
 
-/** The messages of a field that holds one, a list of them, or none. */
 function messagesOf(message: object, { localName }: DescField): object[] {
   return [(Reflect.get(message, localName) as object | object[] | undefined) ?? []].flat();
 }

@@ -4,16 +4,14 @@ import { type PolicyRule, renderClusterRole } from './cluster-role.ts';
 import { describeFields, type FieldDescription } from './describe-fields.ts';
 import { listFields, type SchemaField } from './schema-fields.ts';
 
-/** The content of the page "What is collected". */
 export interface FieldsPage {
-  /** The paragraphs under the title, as Markdown. */
+  /** Markdown. */
   readonly intro: string;
   readonly fields: readonly SchemaField[];
   /** The ClusterRoles to print, each with the sentence that introduces it. */
   readonly roles: readonly { readonly about: string; readonly rules: readonly PolicyRule[] }[];
 }
 
-/** The longest line of generated text, in characters. */
 const MAX_WIDTH = 120;
 
 /** What no field of the schema is read from, so that no ClusterRole of the volunteer allows it. */
@@ -136,7 +134,6 @@ function listPaths(message: DescMessage, prefix: string): string[] {
   });
 }
 
-/** Escapes what has a meaning in Markdown and HTML. */
 function escape(comment: string): string {
   return comment.replaceAll(/[|<>]/g, String.raw`\$&`);
 }
@@ -160,7 +157,6 @@ function wrap(paragraph: string, indent = ''): string {
   return [...lines, line].join('\n');
 }
 
-/** A Markdown table with columns of equal width. */
 function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
   const widths = head.map((_, column) => Math.max(...[head, ...rows].map((row) => row[column]?.length ?? 0)));
   const line = (cells: readonly string[]): string =>

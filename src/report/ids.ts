@@ -6,7 +6,7 @@ const NODE_ID_LABEL = 'spartakus node id v1';
 const CLUSTER_ID_LABEL = 'spartakus cluster id v1';
 const KUBERMATIC_UUID_LABEL = 'spartakus kubermatic uuid v1';
 
-/** As many as an MD5, the original's node id, and a UUID have. */
+/** The size of an MD5 and of a UUID. */
 const ID_BYTES = 16;
 
 /** What identifies a node; none of it leaves the cluster. */
@@ -19,7 +19,6 @@ export interface NodeIdentity {
   readonly systemUuid: string;
 }
 
-/** Returns the id of a node; empty where ids are omitted. */
 export type NodeIdentifier = (node: NodeIdentity) => string;
 
 /**
@@ -53,10 +52,8 @@ export function createClusterId(key: string | Uint8Array): string {
   return uuidOf(hmacOf(key, [CLUSTER_ID_LABEL]));
 }
 
-/** The kinds of Kubermatic's objects that have a UUID in a record. */
 export type KubermaticKind = 'seed' | 'datacenter' | 'cluster' | 'project' | 'user' | 'ssh key';
 
-/** Returns the UUID of an object of Kubermatic's by its name. */
 export type UuidMaker = (kind: KubermaticKind, name: string) => string;
 
 /**
@@ -76,7 +73,7 @@ export function createLegacyKubermaticUuid(name: string): string {
   return v3(name, NIL);
 }
 
-/** 16 bytes in hexadecimal as a UUIDv8. */
+/** @param hex 16 bytes */
 function uuidOf(hex: string): string {
   const bytes = Buffer.from(hex, 'hex');
   bytes[6] = ((bytes[6] ?? 0) & 0x0f) | 0x80;

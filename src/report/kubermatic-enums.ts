@@ -51,12 +51,10 @@ export function providerOf(keys: readonly string[], providerName?: string): stri
   return known.length === 1 ? known[0] : known.find((key) => key === providerName);
 }
 
-/** The key of a provider's region below the provider's own key; undefined if it has no region. */
 export function regionKeyOf(provider: string): string | undefined {
   return PROVIDERS.get(provider);
 }
 
-/** The region as it is sent (see cloudRegionOf); undefined where there is none. */
 export function regionOf(provider: string, region: string | undefined): string | undefined {
   return region === undefined ? undefined : cloudRegionOf(provider, region);
 }

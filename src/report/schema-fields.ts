@@ -42,7 +42,6 @@ function listBelow(message: DescMessage, prefix: string): SchemaField[] {
   });
 }
 
-/** @param prefix the path of the message that the field is in, with a dot behind it; empty for a report */
 export function pathOf({ jsonName, fieldKind }: DescField, prefix: string): string {
   return prefix + jsonName + (fieldKind === 'list' ? '[]' : '');
 }

@@ -40,7 +40,6 @@ export function validateKubermaticRecord({ reportId, time }: KubermaticRecord): 
   if (time !== undefined && !isStorableTime(time)) throw invalid('time', 'must be a date from 1970 to 9999');
 }
 
-/** Whether a time is in the years 1970 to 9999. */
 export function isStorableTime({ seconds, nanos }: Timestamp): boolean {
   return seconds >= 0n && seconds <= LAST_SECOND && nanos >= 0 && nanos <= 999_999_999;
 }

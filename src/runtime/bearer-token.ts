@@ -1,4 +1,3 @@
-/** In characters: the most that fits a header. */
 const MAX_TOKEN_LENGTH = 8192;
 
 /** Whether a text is a bearer token that can be sent (RFC 6750): 1 to 8192 printable ASCII characters without spaces. */

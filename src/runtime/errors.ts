@@ -27,7 +27,6 @@ const RETRYABLE: ReadonlySet<ErrorKind> = new Set(['overloaded', 'unavailable', 
 export interface ErrorDetails {
   /** The JSON path of the invalid field, such as `nodes[3].id`, or the flag. */
   readonly field?: string;
-  /** How long to wait before a retry, in milliseconds. */
   readonly retryAfterMs?: number;
   readonly cause?: unknown;
 }
@@ -46,7 +45,6 @@ export class SpartakusError extends Error {
     this.retryAfterMs = details.retryAfterMs;
   }
 
-  /** Whether a retry with the same input may succeed. */
   get retryable(): boolean {
     return RETRYABLE.has(this.kind);
   }

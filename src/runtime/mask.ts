@@ -1,6 +1,5 @@
 const MASK = '***';
 
-/** Scheme, authority, and the rest. */
 const URL_PARTS = /^([a-z][a-z0-9+.-]*:\/\/)([^/?#]*)(.*)$/is;
 
 /** An authority without user info: hosts, each with or without a port. */

@@ -19,7 +19,6 @@ export interface ReloadOptions {
   readonly use: (contents: readonly Buffer[]) => void;
   readonly clock: Pick<Clock, 'sleep'>;
   readonly logger: Logger;
-  /** Ends the polling. */
   readonly stop: AbortSignal;
 }
 

@@ -8,7 +8,7 @@ import { type Heard, sendLegacy, WAYS_IN } from '../contract/protocols.ts';
 import { makeReport } from '../contract/report-sink.ts';
 import { startCollectorOn } from '../support/collector.ts';
 import { makeTestDatabase, type TestDatabase } from '../support/database.ts';
-import { type DbProxy, type Fate, openDbProxy } from '../support/db-proxy.ts';
+import { type DbProxy, type CommandAction, openDbProxy } from '../support/db-proxy.ts';
 
 /** The engine lives in this process. Each collector has a way of its own to it, which can break in every way. */
 let database: TestDatabase;
@@ -26,10 +26,10 @@ beforeAll(async () => {
 afterAll(() => database.remove(() => engine.close()));
 
 const WRITES = new Set(['insert', 'update']);
-const writesMeet = (fate: Fate) => (proxy: DbProxy) =>
+const writesMeet = (fate: CommandAction) => (proxy: DbProxy) =>
   proxy.onCommand(({ name }) => (WRITES.has(name) ? fate : 'pass'));
-const fails = (code: number, codeName: string): Fate => ({
-  answer: { ok: 0, code, codeName, errmsg: `${codeName} at db-7.internal` },
+const fails = (code: number, codeName: string): CommandAction => ({
+  response: { ok: 0, code, codeName, errmsg: `${codeName} at db-7.internal` },
 });
 
 const FAULTS: readonly { readonly name: string; readonly begin: (proxy: DbProxy) => void; readonly held?: 'lost' }[] = [

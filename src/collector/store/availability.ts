@@ -10,7 +10,6 @@ export interface AvailabilityOptions {
   readonly onChange: (isAvailable: boolean) => void;
 }
 
-/** A store whose availability is known at any time. */
 export interface MonitoredStore extends Pick<ReportStore, 'put' | 'hasReportsFrom'> {
   /** The result of the last check. */
   isAvailable(): boolean;

@@ -9,7 +9,7 @@ export interface MongoClientOptions {
   readonly name?: string;
   /** Shown by the server among its connections. */
   readonly appName: string;
-  /** How long server selection may take, in milliseconds. */
+  /** Of server selection. */
   readonly connectTimeoutMs: number;
   /** How long one write may take, from server selection to the acknowledgement, in milliseconds. */
   readonly storeTimeoutMs: number;

@@ -8,7 +8,6 @@ import { createMongoClient, databaseName, describeError, DURABLE, type MongoClie
 import { failed, outcomesOfBulkError, unavailable } from './write-outcomes.ts';
 
 export interface MongoStoreOptions extends MongoClientOptions {
-  /** Closes the embedded engine, after the client. */
   readonly closeEngine?: () => Promise<void>;
 }
 
@@ -23,13 +22,13 @@ const MAX_DOCUMENT_BYTES = 16 * 1024 * 1024;
 const PING_TIMEOUT_MS = 1_000;
 const TEST_WRITE_TIMEOUT_MS = 3_000;
 
-/** The only document of the collection `probes`: every test write updates it. */
+/** The only document of the collection `probes`, which test writes update. */
 interface Probe {
   readonly _id: 'collector';
   readonly writtenAt: Date;
 }
 
-/** createIndexes passes this option of a command to the server connection, but its type lacks it: an index build has no time limit. */
+/** An index build may take long. The driver supports this option here, but its types do not have it. */
 const NO_TIMEOUT: CreateIndexesOptions & { readonly socketTimeoutMS: number } = { socketTimeoutMS: 0 };
 
 /**
@@ -63,9 +62,7 @@ class MongoStore implements ReportStore {
   readonly #options: MongoStoreOptions;
   readonly #database: Db;
   readonly #pending = createPending();
-  /** How many writes were acknowledged. */
   #writes = 0;
-  /** Whether the last operation failed. */
   #lastFailed = false;
   #closed: Promise<void> | undefined;
 
@@ -76,7 +73,7 @@ class MongoStore implements ReportStore {
     this.#database = client.db(databaseName(options.uri));
   }
 
-  /** For the documented queries and the statistics: documents of one cluster or client, newest first, and of a period. */
+  /** For queries by cluster or client, newest first, and by time. */
   async createIndexes(): Promise<void> {
     for (const kind of ['report', 'kubermaticRecord'] as const) {
       const { idField } = COLLECTIONS[kind];
@@ -99,7 +96,6 @@ class MongoStore implements ReportStore {
 
   async #put(entries: readonly StoreEntry[]): Promise<readonly Outcome[]> {
     const outcomes: Outcome[] = [];
-    /** The documents to insert of each kind, with their index among the entries. */
     const batches: Record<DocumentKind, { readonly index: number; readonly document: StoredDocument }[]> = {
       report: [],
       kubermaticRecord: [],

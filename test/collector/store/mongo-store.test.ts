@@ -12,7 +12,7 @@ const OPTIONS = { appName: 'spartakus-test', connectTimeoutMs: 5_000, storeTimeo
 const RECEIVED_AT = new Date('2026-11-21T10:00:00.123Z');
 
 let database: TestDatabase;
-/** Holds the engine open for the whole file: one engine a process. */
+/** Keeps the engine open for the whole file: one engine per process. */
 let holder: ReportSink;
 
 beforeAll(async () => {
@@ -32,7 +32,7 @@ reportSinkContract(
     const sink = await openMongoStore({ ...OPTIONS, uri: await database.uri() });
     return {
       sink,
-      refuse: (report) => {
+      reject: (report) => {
         report.extensions = [
           { $typeName: 'spartakus.report.v1.Extension', name: 'large', value: 'x'.repeat(17 * 1024 * 1024) },
         ];
@@ -42,7 +42,7 @@ reportSinkContract(
       close: () => sink.close(),
     };
   },
-  { duplicates: true, refusals: ['permanent'] },
+  { duplicates: true, rejections: ['permanent'] },
 );
 
 describe('the MongoDB store', () => {
@@ -54,7 +54,7 @@ describe('the MongoDB store', () => {
     await expect((await database.reports()).find().toArray()).resolves.toStrictEqual([toDocument(report, RECEIVED_AT)]);
   });
 
-  test('makes the indexes that its queries need', async () => {
+  test('creates the indexes of its queries', async () => {
     const indexes = await (await database.reports()).indexes();
 
     expect(indexes.map(({ key }) => key as unknown)).toStrictEqual([
@@ -65,7 +65,7 @@ describe('the MongoDB store', () => {
   });
 
   test.each(['w=0', 'w=1&journal=false', 'w=1'])(
-    'asks for majority and journal, although the address says %s',
+    'uses the write concern majority with journal, even if the connection string has %s',
     async (concern) => {
       const tap = await openTap(await database.uri());
       const sink = await openMongoStore({ ...OPTIONS, uri: tap.uri(concern) });
@@ -104,7 +104,7 @@ describe('the MongoDB store', () => {
     await expect((await database.reports()).distinct('clusterID')).resolves.toStrictEqual([report.clusterId]);
   });
 
-  test('names its database after the path of the address, and spartakus without one', async () => {
+  test('uses the database in the path of the connection string', async () => {
     const uri = await database.uri();
     const named = uri.replace(/\/[^/]*(\?|$)/, '/spartakus_other_name$1');
     const sink = await openMongoStore({ ...OPTIONS, uri: named });
@@ -119,7 +119,7 @@ describe('the MongoDB store', () => {
     await client.close();
   });
 
-  test('a report that is too large for a document is refused by its size, and the others are stored', async () => {
+  test('a report that is too large for a document is rejected by its size, and the others are stored', async () => {
     const large = makeReport();
     large.extensions = [
       { $typeName: 'spartakus.report.v1.Extension', name: 'large', value: 'x'.repeat(16 * 1024 * 1024) },
@@ -135,7 +135,7 @@ describe('the MongoDB store', () => {
     });
   });
 
-  test('a server that cannot be reached is a clear error without the password', async () => {
+  test('a server that cannot be reached is an error without the password', async () => {
     const opening = openMongoStore({ ...OPTIONS, connectTimeoutMs: 200, uri: 'mongodb://admin:hunter2@127.0.0.1:1/x' });
 
     await expect(opening).rejects.toMatchObject({ kind: 'unavailable' });
@@ -149,14 +149,14 @@ describe('the MongoDB store', () => {
     'mongodb://admin:hunter2@',
     'mongodb://admin:hunter2@host:notaport/x',
     'mongodb://admin:hunter2@host/?w=0&nonsense=1',
-  ])('an address that cannot be read (%s) is a clear error without the password', async (uri) => {
+  ])('an invalid connection string (%s) is an error without the password', async (uri) => {
     const opening = openMongoStore({ ...OPTIONS, uri });
 
     await expect(opening).rejects.toMatchObject({ kind: 'invalid' });
     await expect(opening).rejects.not.toThrow(/hunter2/);
   });
 
-  test('after the engine is gone, a put fails as retryable, and does not throw', async () => {
+  test('after close, a put fails as retryable, and does not throw', async () => {
     const sink = await openMongoStore({ ...OPTIONS, uri: await database.uri() });
     await sink.close();
 
