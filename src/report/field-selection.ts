@@ -24,7 +24,6 @@ export interface SelectionOptions {
   readonly schemaVersion?: number;
 }
 
-/** The fields that a report may have. */
 export interface FieldSelection {
   readonly fields: readonly SchemaField[];
   /** @param path as listFields() has it */

@@ -2,7 +2,6 @@ import { SpartakusError } from '../runtime/errors.ts';
 import { qualifiedNameProblem } from './qualified-name.ts';
 import { listFields, type SchemaField } from './schema-fields.ts';
 
-/** A field that --omit names. */
 export interface Omission {
   /** As listFields() has it. */
   readonly path: string;

@@ -8,7 +8,6 @@ export const LEGACY_SCHEMA_VERSION = 1;
 
 const SINCE = new Map(listFields().map(({ descriptor, since }) => [descriptor, since]));
 
-/** The newest schema version of this program. */
 export const CURRENT_SCHEMA_VERSION = Math.max(...SINCE.values());
 
 /**

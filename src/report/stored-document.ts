@@ -16,7 +16,6 @@ export interface StoredDocument extends Omit<Arrival, 'receivedAt'> {
 
 export type ReportDocument = StoredDocument;
 
-/** Each kind has a collection of its own. */
 export type DocumentKind = 'report' | 'kubermaticRecord';
 
 type Document = Record<string, unknown>;

@@ -17,27 +17,21 @@ export interface ValidateOptions {
  *
  * @throws SpartakusError of kind `invalid` with the field's JSON path
  */
-export function validateReport(report: Report, options: ValidateOptions): void {
-  if (options.requireClusterId && report.clusterId.trim() === '') {
+export function validateReport({ clusterId, reportId, observedAt }: Report, options: ValidateOptions): void {
+  if (options.requireClusterId && clusterId.trim() === '')
     throw invalid('clusterID', 'is required: a text that is stable for the life of the cluster, such as a random UUID');
-  }
-  if (report.reportId !== '' && !isReportId(report.reportId)) {
-    throw invalid('reportID', 'must be a UUIDv7 in lower case, or be left out');
-  }
-  if (report.observedAt !== undefined && !isStorableTime(report.observedAt)) {
-    throw invalid('observedAt', 'must be a date from 1970 to 9999');
-  }
+  validateIdAndTime(reportId, 'observedAt', observedAt);
 }
 
-/**
- * Checks the rules of Kubermatic's record.proto that a decoder does not.
- *
- * @throws SpartakusError of kind `invalid` with the field's JSON path
- */
+/** Checks the rules of record.proto, as of {@link validateReport}. */
 export function validateKubermaticRecord({ reportId, time }: KubermaticRecord): void {
+  validateIdAndTime(reportId, 'time', time);
+}
+
+function validateIdAndTime(reportId: string, timeField: string, time: Timestamp | undefined): void {
   if (reportId !== '' && !isReportId(reportId))
     throw invalid('reportID', 'must be a UUIDv7 in lower case, or be left out');
-  if (time !== undefined && !isStorableTime(time)) throw invalid('time', 'must be a date from 1970 to 9999');
+  if (time !== undefined && !isStorableTime(time)) throw invalid(timeField, 'must be a date from 1970 to 9999');
 }
 
 export function isStorableTime({ seconds, nanos }: Timestamp): boolean {

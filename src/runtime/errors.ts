@@ -1,6 +1,6 @@
 /**
- * Kinds of errors, independent of the protocol. collector/serve/error-status.ts maps a kind to a gRPC code and an HTTP status, and
- * delivery/transport/status.ts maps the status of a response to a kind.
+ * Kinds of errors, independent of the protocol: collector/serve maps them to gRPC codes and HTTP statuses, and delivery/transport maps
+ * those of a response to kinds.
  *
  * - `invalid`: the input is invalid; `field` names the field.
  * - `too-large`: the input exceeds a size limit.

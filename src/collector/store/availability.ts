@@ -6,7 +6,6 @@ import type { Logger } from '../../runtime/logger.ts';
 export interface AvailabilityOptions {
   readonly clock: Pick<Clock, 'sleep'>;
   readonly logger: Logger;
-  /** Called when the store becomes unavailable, and when it is available again. */
   readonly onChange: (isAvailable: boolean) => void;
 }
 

@@ -9,7 +9,7 @@ export interface EmbeddedStoreOptions extends Pick<
   MongoClientOptions,
   'appName' | 'connectTimeoutMs' | 'storeTimeoutMs'
 > {
-  /** The directory of the database; created where it is missing. */
+  /** Created where it is missing. */
   readonly directory: string;
 }
 

@@ -15,7 +15,6 @@ export interface OpenStoreOptions {
 
 export const DEFAULT_DATABASE = 'embedded:./spartakus-data';
 
-/** A kind of database that --database can name. */
 export interface DatabaseKind {
   readonly example: string;
   readonly description: string;
@@ -23,7 +22,6 @@ export interface DatabaseKind {
   readonly open: (spec: string, options: OpenStoreOptions) => Promise<ReportStore>;
 }
 
-/** How long a database may take to answer when the program starts. */
 const CONNECT_TIMEOUT_MS = 5_000;
 
 /** In the order in which --print-databases lists them. */
@@ -73,7 +71,6 @@ export function findDatabase(spec: string): DatabaseKind {
   });
 }
 
-/** @param spec the value of --database */
 export function openStore(spec: string, options: OpenStoreOptions): Promise<ReportStore> {
   return findDatabase(spec).open(spec, options);
 }

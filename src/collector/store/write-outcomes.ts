@@ -7,16 +7,12 @@ const DUPLICATE_KEY = 11_000;
 /** An administrator's schema validation rule for the collection rejected the document. */
 const DOCUMENT_VALIDATION_FAILURE = 121;
 
-/** When a client should retry while the database is unavailable, in milliseconds. */
 const RETRY_AFTER_MS = 5_000;
 
 /**
  * The outcome of each document of a failed bulk write. Only what the server acknowledged counts as stored: the driver throws the same
  * class of error, without an error for any document, where the connection broke. A duplicate is a success, because the server waits for
  * the write concern of the existing document before it answers.
- *
- * @param error what `insertMany` threw
- * @param count how many documents it was given
  */
 export function outcomesOfBulkError(error: unknown, count: number): Outcome[] {
   const writeErrors = error instanceof MongoBulkWriteError ? [error.writeErrors].flat() : [];
