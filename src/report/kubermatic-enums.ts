@@ -64,10 +64,9 @@ export function countryOf(text: string | undefined): string | undefined {
   return text !== undefined && /^[a-z]{2}$/i.test(text) ? text.toUpperCase() : undefined;
 }
 
-/** A pre-release and build suffix, such as "-rc.1", "-15-g1a2b3c4" or "+vmware.1". */
-const SUFFIX = String.raw`(?:-[0-9A-Za-z][0-9A-Za-z.-]{0,31})?(?:\+[0-9A-Za-z][0-9A-Za-z.-]{0,31})?`;
-const VERSION = new RegExp(String.raw`^v?\d{1,4}\.\d{1,5}(?:\.\d{1,5})?${SUFFIX}$`);
-const SEMVER = new RegExp(String.raw`^v?(\d{1,4})\.(\d{1,5})(?:\.(\d{1,5}))?(${SUFFIX})$`);
+/** Major, minor, patch, and a pre-release and build suffix such as "-rc.1", "-15-g1a2b3c4" or "+vmware.1". */
+const VERSION =
+  /^v?(\d{1,4})\.(\d{1,5})(?:\.(\d{1,5}))?((?:-[0-9A-Za-z][0-9A-Za-z.-]{0,31})?(?:\+[0-9A-Za-z][0-9A-Za-z.-]{0,31})?)$/;
 
 /** A version unchanged, such as "v3.26" or "v2.25.0-15-g1a2b3c4"; undefined for any other text. */
 export function versionOf(text: string | undefined): string | undefined {
@@ -76,7 +75,7 @@ export function versionOf(text: string | undefined): string | undefined {
 
 /** A version as Kubermatic's agent sends that of a cluster, with three parts and no "v": "v1.29" becomes "1.29.0". */
 export function plainVersionOf(text: string | undefined): string | undefined {
-  const match = SEMVER.exec(text ?? '');
+  const match = VERSION.exec(text ?? '');
   if (match === null) return undefined;
   const [, major = '', minor = '', patch = '0', suffix = ''] = match;
   return `${major}.${minor}.${patch}${suffix}`;

@@ -38,11 +38,11 @@ export class SpartakusError extends Error {
   readonly field: string | undefined;
   readonly retryAfterMs: number | undefined;
 
-  constructor(kind: ErrorKind, message: string, details: ErrorDetails = {}) {
-    super(message, details.cause === undefined ? undefined : { cause: details.cause });
+  constructor(kind: ErrorKind, message: string, { cause, field, retryAfterMs }: ErrorDetails = {}) {
+    super(message, cause === undefined ? undefined : { cause });
     this.kind = kind;
-    this.field = details.field;
-    this.retryAfterMs = details.retryAfterMs;
+    this.field = field;
+    this.retryAfterMs = retryAfterMs;
   }
 
   get retryable(): boolean {

@@ -2,6 +2,7 @@ import type { Outcome, ReportStore } from '../../report/ports.ts';
 import type { Clock } from '../../runtime/clock.ts';
 import { SpartakusError } from '../../runtime/errors.ts';
 import type { Logger } from '../../runtime/logger.ts';
+import { isUnavailable } from './write-outcomes.ts';
 
 export interface AvailabilityOptions {
   readonly clock: Pick<Clock, 'sleep'>;
@@ -58,7 +59,7 @@ export function monitorAvailability(
       const error = failure;
       if (error !== undefined) return entries.map((): Outcome => ({ status: 'failed', error }));
       const outcomes = await store.put(entries);
-      if (outcomes.some((outcome) => outcome.status === 'failed' && outcome.error.kind === 'unavailable')) wake.abort();
+      if (outcomes.some(isUnavailable)) wake.abort();
       return outcomes;
     },
     async hasReportsFrom(id) {

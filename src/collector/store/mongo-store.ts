@@ -5,7 +5,7 @@ import { SpartakusError } from '../../runtime/errors.ts';
 import { createPending } from '../../runtime/pending.ts';
 import { createFlush } from './engine-flush.ts';
 import { createMongoClient, databaseName, describeError, DURABLE, type MongoClientOptions } from './mongo-client.ts';
-import { failed, outcomesOfBulkError, unavailable } from './write-outcomes.ts';
+import { failed, isUnavailable, outcomesOfBulkError, unavailable } from './write-outcomes.ts';
 
 export interface MongoStoreOptions extends MongoClientOptions {
   readonly closeEngine?: () => Promise<void>;
@@ -122,14 +122,11 @@ class MongoStore implements ReportStore {
   }
 
   async #insert(collection: Collection<StoredDocument>, documents: StoredDocument[]): Promise<readonly Outcome[]> {
-    try {
-      const outcomes = await within(this.#options.storeTimeoutMs, this.#write(collection, documents));
-      this.#record(!outcomes.some((outcome) => outcome.status === 'failed' && outcome.error.kind === 'unavailable'));
-      return outcomes;
-    } catch (error) {
-      this.#record(false);
-      return documents.map(() => failed(unavailable(error)));
-    }
+    const outcomes = await within(this.#options.storeTimeoutMs, this.#write(collection, documents)).catch(
+      (error: unknown) => documents.map(() => failed(unavailable(error))),
+    );
+    this.#record(!outcomes.some(isUnavailable));
+    return outcomes;
   }
 
   async #write(collection: Collection<StoredDocument>, documents: StoredDocument[]): Promise<readonly Outcome[]> {

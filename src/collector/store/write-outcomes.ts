@@ -43,3 +43,8 @@ export function unavailable(cause: unknown): SpartakusError {
 export function failed(error: SpartakusError): Outcome {
   return { status: 'failed', error };
 }
+
+/** Whether the database could not store a report, for a reason that concerns all reports. */
+export function isUnavailable(outcome: Outcome): boolean {
+  return outcome.status === 'failed' && outcome.error.kind === 'unavailable';
+}
