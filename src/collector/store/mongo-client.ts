@@ -23,9 +23,6 @@ export const DEFAULT_DATABASE = 'spartakus';
  */
 export const DURABLE: WriteConcernSettings = { w: 'majority', journal: true };
 
-/** The connection string's scheme and hosts, its database, and its options. */
-const CONNECTION_STRING = /^(mongodb(?:\+srv)?:\/\/[^/?]*)(?:\/([^?]*))?(.*)$/s;
-
 /** @throws SpartakusError of kind `invalid` where the connection string cannot be parsed; the message masks the password */
 export function createMongoClient(options: MongoClientOptions): MongoClient {
   try {
@@ -45,7 +42,7 @@ export function createMongoClient(options: MongoClientOptions): MongoClient {
 
 /** The database in the path of a connection string, else `spartakus`; the driver's default is `test`. */
 export function databaseName(uri: string): string {
-  const name = CONNECTION_STRING.exec(uri)?.[2] ?? '';
+  const name = /^mongodb(?:\+srv)?:\/\/[^/?]*\/([^?]*)/.exec(uri)?.[1] ?? '';
   return name === '' ? DEFAULT_DATABASE : decodeURIComponent(name);
 }
 
