@@ -1,6 +1,5 @@
-import { FIELD_DOCS } from '../../gen/field-docs.ts';
-import { Origin, PrivacySchema } from '../../gen/spartakus/options/v1/options_pb.js';
-import type { CollectedField, PolicyRule } from '../report/collected.ts';
+import type { PolicyRule } from '../report/cluster-role.ts';
+import type { FieldDescription } from '../report/describe-fields.ts';
 import { type Format, wrap } from './help.ts';
 
 /** What a volunteer may report with given flags, and the rights that it needs for it. */
@@ -8,7 +7,7 @@ export interface Explanation {
   readonly schemaVersion: number;
   /** Fields of this schema version and older ones are left out. */
   readonly since: number;
-  readonly fields: readonly CollectedField[];
+  readonly fields: readonly FieldDescription[];
   readonly rules: readonly PolicyRule[];
   /** One sentence per flag that changes the treatment of fields. */
   readonly notes: readonly string[];
@@ -18,9 +17,9 @@ export interface Explanation {
 export function explanationJson({ schemaVersion, fields, rules, notes }: Explanation): string {
   const described = fields.map((field) => ({
     path: field.path,
-    description: docOf(field.descriptor),
+    description: field.comment,
     source: sourceOf(field),
-    treatment: treatmentOf(field),
+    treatment: field.privacy,
     since: field.since,
   }));
   return JSON.stringify({ schemaVersion, notes, fields: described, rules }, undefined, 2);
@@ -30,25 +29,19 @@ export function explanationJson({ schemaVersion, fields, rules, notes }: Explana
 export function explanationText({ fields, rules }: Explanation, intro: readonly string[], format: Format): string {
   const { width, bold, accent, dim } = format;
   const paragraph = (text: string) => wrap(text.replaceAll('`', ''), width, '');
-  const describe = (field: CollectedField): string => {
-    const facts = `Source: ${sourceOf(field)}. Treatment: ${treatmentOf(field)}. Since schema version ${field.since}.`;
-    return [
-      bold(`  ${field.path}`),
-      wrap(docOf(field.descriptor), width, '      '),
-      dim(wrap(facts, width, '      ')),
-    ].join('\n');
+  const describe = (field: FieldDescription): string => {
+    const facts = `Source: ${sourceOf(field)}. Treatment: ${field.privacy}. Since schema version ${field.since}.`;
+    return [bold(`  ${field.path}`), wrap(field.comment, width, '      '), dim(wrap(facts, width, '      '))].join(
+      '\n',
+    );
   };
-  const treatments = [...new Set(fields.map(({ privacy }) => privacy))].toSorted((a, b) => a - b);
+  const treatments = new Map(fields.map(({ privacy, privacyComment }) => [privacy, privacyComment]));
   return [
     ...intro.map(paragraph),
     `${bold('Fields:')}\n${fields.map(describe).join('\n')}`,
     [
       bold('Treatments:'),
-      ...treatments.map((privacy) =>
-        [`  ${accent(treatmentOf({ privacy }))}`, wrap(docOf(PrivacySchema.value[privacy]), width, '      ')].join(
-          '\n',
-        ),
-      ),
+      ...[...treatments].map(([name, comment]) => `  ${accent(name)}\n${wrap(comment, width, '      ')}`),
     ].join('\n'),
     [bold('RBAC rules of the smallest ClusterRole (--format=yaml prints it):'), ...rules.map(describeRule)].join('\n'),
   ].join('\n\n');
@@ -63,17 +56,6 @@ function describeRule(rule: PolicyRule): string {
   return `  ${rule.verbs.join(', ')} ${objects.join(', ')}`;
 }
 
-function sourceOf({ origin, source }: CollectedField): string {
-  const prefix =
-    { [Origin.ADMINISTRATOR]: 'administrator, ', [Origin.VOLUNTEER]: 'volunteer, ' }[origin as number] ?? '';
-  return prefix + source;
-}
-
-/** Such as "keyed hash". */
-function treatmentOf({ privacy }: Pick<CollectedField, 'privacy'>): string {
-  return (PrivacySchema.value[privacy]?.localName ?? String(privacy)).toLowerCase().replaceAll('_', ' ');
-}
-
-function docOf(descriptor: { toString(): string } | undefined): string {
-  return (FIELD_DOCS.get(String(descriptor)) ?? '').trim().replaceAll(/\s+/g, ' ');
+function sourceOf({ origin, source }: FieldDescription): string {
+  return origin === 'Kubernetes' ? source : `${origin}, ${source}`;
 }

@@ -1,6 +1,7 @@
-import { FIELD_DOCS } from '../../gen/field-docs.ts';
 import { DATABASE_FORMS } from '../delivery/open-sink.ts';
-import { renderClusterRole, renderCollectedPage } from '../report/collected-page.ts';
+import { renderClusterRole } from '../report/cluster-role.ts';
+import { describeFields } from '../report/describe-fields.ts';
+import { renderFieldsPage } from '../report/fields-page.ts';
 import { CURRENT_SCHEMA_VERSION, parseSchemaVersion } from '../report/schema-version.ts';
 import { readAgreedVersion } from '../volunteer/gather/agreed-version.ts';
 import { AUTO_CLUSTER_ID } from '../volunteer/gather/cluster-key.ts';
@@ -60,7 +61,7 @@ function explain(config: GatherConfig, since = 0): Explanation {
   return {
     schemaVersion: config.schemaVersion ?? CURRENT_SCHEMA_VERSION,
     since,
-    fields,
+    fields: describeFields(fields),
     rules: listRights(config, selection, fields),
     notes: notesOf(config),
   };
@@ -79,7 +80,7 @@ function render(explanation: Explanation, format: (typeof FORMATS)[number], outp
   ];
   if (format === 'text') return explanationText(explanation, intro, output);
   const roles = [{ about: 'The smallest ClusterRole for these fields:', rules }];
-  return renderCollectedPage({ intro: intro.join('\n\n'), fields, roles, docs: FIELD_DOCS });
+  return renderFieldsPage({ intro: intro.join('\n\n'), fields, roles });
 }
 
 function notesOf({ clusterId, nodeId, idKeyFile }: GatherConfig): readonly string[] {

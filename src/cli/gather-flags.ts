@@ -1,6 +1,6 @@
-import { parseOmissions } from '../report/omission.ts';
+import { COLLECTABLE, parseCollect } from '../report/field-selection.ts';
+import { parseOmissions } from '../report/omitted-fields.ts';
 import { CURRENT_SCHEMA_VERSION, LEGACY_SCHEMA_VERSION, parseSchemaVersion } from '../report/schema-version.ts';
-import { COLLECTABLE, parseCollect } from '../report/selection.ts';
 import { readAgreedVersion } from '../volunteer/gather/agreed-version.ts';
 import { AUTO_CLUSTER_ID, readKeyFile } from '../volunteer/gather/cluster-key.ts';
 import { checkExtensions } from '../volunteer/gather/extensions.ts';

@@ -9,8 +9,8 @@ import { explainCommand } from '../../src/cli/explain.ts';
 import { type Flags, listFlags } from '../../src/cli/flags.ts';
 import { grpcReporterCommand, httpReporterCommand, stdoutReporterCommand } from '../../src/cli/reporter.ts';
 import { volunteerCommand } from '../../src/cli/volunteer.ts';
-import { listRules } from '../../src/report/collected.ts';
-import { createSelection } from '../../src/report/selection.ts';
+import { listRules } from '../../src/report/cluster-role.ts';
+import { createFieldSelection } from '../../src/report/field-selection.ts';
 
 const ROOT = path.join(import.meta.dirname, '../..');
 /** Pages about this program; docs/clients.md is about other tools. */
@@ -50,7 +50,7 @@ test.each(PAGES)('every flag that %s names exists', (page) => {
 });
 
 test('the ClusterRole of docs/getting-started.md is the smallest one for its volunteer', () => {
-  const rules = listRules(createSelection({ collect: ['nodes'] }).fields);
+  const rules = listRules(createFieldSelection({ collect: ['nodes'] }).fields);
 
   expect(find('ClusterRole')?.rules).toHaveLength(rules.length);
   expect(find('ClusterRole')?.rules).toEqual(expect.arrayContaining(rules));

@@ -161,12 +161,12 @@ test.each(queries)('$title: the query gives the answer and uses an index', async
 });
 
 test('the update releases reports from quarantine and makes their clusters known', async () => {
-  await expect(store.knows('quarantined-1')).resolves.toBe(false);
+  await expect(store.hasReportsFrom('quarantined-1')).resolves.toBe(false);
   const code = page.slice(page.indexOf(RELEASE)).match(/```js\n([^]*?)```/)?.[1] ?? '';
 
   await (runInNewContext(code, { db, Date }) as Promise<unknown>);
 
   await expect(db.reports.countDocuments({ quarantined: true })).resolves.toBe(0);
-  await expect(store.knows('quarantined-1')).resolves.toBe(true);
-  await expect(store.knows('unknown')).resolves.toBe(false);
+  await expect(store.hasReportsFrom('quarantined-1')).resolves.toBe(true);
+  await expect(store.hasReportsFrom('unknown')).resolves.toBe(false);
 });

@@ -8,7 +8,7 @@ import { type Heard, sendLegacy, WAYS_IN } from '../contract/protocols.ts';
 import { makeReport } from '../contract/report-sink.ts';
 import { startCollectorOn } from '../support/collector.ts';
 import { makeTestDatabase, type TestDatabase } from '../support/database.ts';
-import { type DbProxy, type Fate, openDbProxy } from '../support/db-proxy.ts';
+import { type DbProxy, type CommandAction, openDbProxy } from '../support/db-proxy.ts';
 
 /** The engine lives in this process. Each collector has a way of its own to it, which can break in every way. */
 let database: TestDatabase;
@@ -26,10 +26,10 @@ beforeAll(async () => {
 afterAll(() => database.remove(() => engine.close()));
 
 const WRITES = new Set(['insert', 'update']);
-const writesMeet = (fate: Fate) => (proxy: DbProxy) =>
+const writesMeet = (fate: CommandAction) => (proxy: DbProxy) =>
   proxy.onCommand(({ name }) => (WRITES.has(name) ? fate : 'pass'));
-const fails = (code: number, codeName: string): Fate => ({
-  answer: { ok: 0, code, codeName, errmsg: `${codeName} at db-7.internal` },
+const fails = (code: number, codeName: string): CommandAction => ({
+  response: { ok: 0, code, codeName, errmsg: `${codeName} at db-7.internal` },
 });
 
 const FAULTS: readonly { readonly name: string; readonly begin: (proxy: DbProxy) => void; readonly held?: 'lost' }[] = [
@@ -48,7 +48,7 @@ const FAULTS: readonly { readonly name: string; readonly begin: (proxy: DbProxy)
 const REFUSED = {
   outcome: 'refused',
   code: Code.Unavailable,
-  message: 'the database is away. Send it again later.',
+  message: 'the database is unavailable. Retry later.',
   retryAfterMs: 5_000,
 };
 
@@ -102,7 +102,7 @@ test.concurrent.for(FAULTS)(
       clusterIds.length,
     );
     expect([...new Set(collector.complaints)]).toStrictEqual([
-      'the database is away: reports are refused until it is back',
+      'the database is unavailable: reports are rejected until it is back',
     ]);
 
     leave.abort();

@@ -1,6 +1,6 @@
 import { BSON, MongoClient } from 'mongodb';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { openMongoStore } from '../../../src/collector/store/mongo.ts';
+import { openMongoStore } from '../../../src/collector/store/mongo-store.ts';
 import { openStore } from '../../../src/collector/store/open.ts';
 import type { ReportSink } from '../../../src/report/ports.ts';
 import { toDocument } from '../../../src/report/stored-document.ts';
@@ -12,7 +12,7 @@ const OPTIONS = { appName: 'spartakus-test', connectTimeoutMs: 5_000, storeTimeo
 const RECEIVED_AT = new Date('2026-11-21T10:00:00.123Z');
 
 let database: TestDatabase;
-/** Holds the engine open for the whole file: one engine a process. */
+/** Keeps the engine open for the whole file: one engine per process. */
 let holder: ReportSink;
 
 beforeAll(async () => {
@@ -32,7 +32,7 @@ reportSinkContract(
     const sink = await openMongoStore({ ...OPTIONS, uri: await database.uri() });
     return {
       sink,
-      refuse: (report) => {
+      reject: (report) => {
         report.extensions = [
           { $typeName: 'spartakus.report.v1.Extension', name: 'large', value: 'x'.repeat(17 * 1024 * 1024) },
         ];
@@ -42,7 +42,7 @@ reportSinkContract(
       close: () => sink.close(),
     };
   },
-  { duplicates: true, refusals: ['permanent'] },
+  { duplicates: true, rejections: ['permanent'] },
 );
 
 describe('the MongoDB store', () => {
@@ -54,7 +54,7 @@ describe('the MongoDB store', () => {
     await expect((await database.reports()).find().toArray()).resolves.toStrictEqual([toDocument(report, RECEIVED_AT)]);
   });
 
-  test('makes the indexes that its queries need', async () => {
+  test('creates the indexes of its queries', async () => {
     const indexes = await (await database.reports()).indexes();
 
     expect(indexes.map(({ key }) => key as unknown)).toStrictEqual([
@@ -65,7 +65,7 @@ describe('the MongoDB store', () => {
   });
 
   test.each(['w=0', 'w=1&journal=false', 'w=1'])(
-    'asks for majority and journal, although the address says %s',
+    'uses the write concern majority with journal, even if the connection string has %s',
     async (concern) => {
       const tap = await openTap(await database.uri());
       const sink = await openMongoStore({ ...OPTIONS, uri: tap.uri(concern) });
@@ -80,7 +80,31 @@ describe('the MongoDB store', () => {
     },
   );
 
-  test('names its database after the path of the address, and spartakus without one', async () => {
+  test('is in the database that the connection string names, so that a shell finds the reports', async () => {
+    const report = makeReport();
+    await holder.put([{ report, receivedAt: RECEIVED_AT }]);
+    const client = await new MongoClient(await database.uri()).connect();
+
+    const collections = await client.db().listCollections().toArray();
+    await client.close();
+
+    expect(collections.map(({ name }) => name)).toContain('reports');
+    await expect((await database.db()).collection('reports').distinct('clusterID')).resolves.toStrictEqual([
+      report.clusterId,
+    ]);
+  });
+
+  test('is the same database for a second collector that uses the connection string of the first', async () => {
+    const store = await openStore(await database.uri(), { ...OPTIONS, stdout: process.stdout });
+    const report = makeReport();
+
+    await store.put([{ report, receivedAt: RECEIVED_AT }]);
+    await store.close();
+
+    await expect((await database.reports()).distinct('clusterID')).resolves.toStrictEqual([report.clusterId]);
+  });
+
+  test('uses the database in the path of the connection string', async () => {
     const uri = await database.uri();
     const named = uri.replace(/\/[^/]*(\?|$)/, '/spartakus_other_name$1');
     const sink = await openMongoStore({ ...OPTIONS, uri: named });
@@ -95,7 +119,7 @@ describe('the MongoDB store', () => {
     await client.close();
   });
 
-  test('a report that is too large for a document is refused by its size, and the others are stored', async () => {
+  test('a report that is too large for a document is rejected by its size, and the others are stored', async () => {
     const large = makeReport();
     large.extensions = [
       { $typeName: 'spartakus.report.v1.Extension', name: 'large', value: 'x'.repeat(16 * 1024 * 1024) },
@@ -111,7 +135,7 @@ describe('the MongoDB store', () => {
     });
   });
 
-  test('a server that cannot be reached is a clear error without the password', async () => {
+  test('a server that cannot be reached is an error without the password', async () => {
     const opening = openMongoStore({ ...OPTIONS, connectTimeoutMs: 200, uri: 'mongodb://admin:hunter2@127.0.0.1:1/x' });
 
     await expect(opening).rejects.toMatchObject({ kind: 'unavailable' });
@@ -125,14 +149,14 @@ describe('the MongoDB store', () => {
     'mongodb://admin:hunter2@',
     'mongodb://admin:hunter2@host:notaport/x',
     'mongodb://admin:hunter2@host/?w=0&nonsense=1',
-  ])('an address that cannot be read (%s) is a clear error without the password', async (uri) => {
+  ])('an invalid connection string (%s) is an error without the password', async (uri) => {
     const opening = openMongoStore({ ...OPTIONS, uri });
 
     await expect(opening).rejects.toMatchObject({ kind: 'invalid' });
     await expect(opening).rejects.not.toThrow(/hunter2/);
   });
 
-  test('after the engine is gone, a put fails as retryable, and does not throw', async () => {
+  test('after close, a put fails as retryable, and does not throw', async () => {
     const sink = await openMongoStore({ ...OPTIONS, uri: await database.uri() });
     await sink.close();
 

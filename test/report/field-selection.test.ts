@@ -1,10 +1,10 @@
 import { clone, create, type JsonObject, toJson } from '@bufbuild/protobuf';
 import { expect, test } from 'vitest';
 import { ReportSchema } from '../../gen/spartakus/report/v1/report_pb.js';
-import { listRules } from '../../src/report/collected.ts';
-import { parseOmissions } from '../../src/report/omission.ts';
+import { listRules } from '../../src/report/cluster-role.ts';
+import { COLLECTABLE, createFieldSelection, parseCollect } from '../../src/report/field-selection.ts';
+import { parseOmissions } from '../../src/report/omitted-fields.ts';
 import { CURRENT_SCHEMA_VERSION, LEGACY_SCHEMA_VERSION, reportJson } from '../../src/report/schema-version.ts';
-import { COLLECTABLE, createSelection, parseCollect } from '../../src/report/selection.ts';
 
 const REPORT = create(ReportSchema, {
   version: 'v2.0.0',
@@ -32,20 +32,20 @@ const REPORT = create(ReportSchema, {
   missing: [{ what: 'workloads.jobs[]', reason: 'not permitted' }],
 });
 
-/** REPORT as JSON, after what was chosen. */
-function trimmed(choice: Parameters<typeof createSelection>[0]) {
+/** The JSON of REPORT, trimmed. */
+function trimmed(choice: Parameters<typeof createFieldSelection>[0]) {
   const report = clone(ReportSchema, REPORT);
-  createSelection(choice).trim(report);
+  createFieldSelection(choice).trim(report);
   return toJson(ReportSchema, report);
 }
 
 const omitting = (paths: string) => ({ collect: COLLECTABLE, omit: parseOmissions(paths) });
 
-test('whoever leaves nothing out gets everything', () => {
+test('without omissions every field is kept', () => {
   expect(trimmed({ collect: COLLECTABLE })).toStrictEqual(toJson(ReportSchema, REPORT));
 });
 
-test('each name of --collect is a field of the report, which is there if it is named', () => {
+test('each name of --collect is a field of the report, which is kept only if it is named', () => {
   for (const name of COLLECTABLE) {
     expect(toJson(ReportSchema, REPORT)).toHaveProperty(name);
     expect(trimmed({ collect: [name] })).toHaveProperty(name);
@@ -53,7 +53,7 @@ test('each name of --collect is a field of the report, which is there if it is n
   }
 });
 
-test('a field that is left out is in no node, and an entry that is left out in no list', () => {
+test('an omitted field is in no node, and an omitted entry in no list', () => {
   const { masterVersion: _, ...rest } = toJson(ReportSchema, REPORT) as JsonObject;
 
   expect(trimmed(omitting('osImage,capacity.memory,masterVersion'))).toStrictEqual({
@@ -62,7 +62,7 @@ test('a field that is left out is in no node, and an entry that is left out in n
   });
 });
 
-test('of a message of which every field is left out nothing remains', () => {
+test('a message of which every field is omitted is omitted itself', () => {
   const all = 'pods,services,deployments,statefulsets,daemonsets,jobs'
     .split(',')
     .map((kind) => `workloads.${kind}`)
@@ -71,7 +71,7 @@ test('of a message of which every field is left out nothing remains', () => {
   expect(trimmed(omitting(all))).not.toHaveProperty('workloads');
 });
 
-test('with an older version, only what that version has is sent, and only the id, time and number of the report are kept beside it', () => {
+test('with an older schema version, only its fields are kept, and the id, time and number of the report', () => {
   const { reportID, observedAt, sequence } = toJson(ReportSchema, REPORT) as JsonObject;
 
   expect(trimmed({ collect: COLLECTABLE, schemaVersion: LEGACY_SCHEMA_VERSION })).toStrictEqual({
@@ -80,24 +80,26 @@ test('with an older version, only what that version has is sent, and only the id
     observedAt,
     sequence,
   });
-  expect(createSelection({ collect: COLLECTABLE, schemaVersion: LEGACY_SCHEMA_VERSION }).has('reportID')).toBe(false);
+  expect(createFieldSelection({ collect: COLLECTABLE, schemaVersion: LEGACY_SCHEMA_VERSION }).has('reportID')).toBe(
+    false,
+  );
   expect(trimmed({ collect: COLLECTABLE, schemaVersion: CURRENT_SCHEMA_VERSION })).toStrictEqual(
     toJson(ReportSchema, REPORT),
   );
 });
 
-test('a right that only left-out fields take is not among the rules', () => {
+test('the rules do not include those of omitted fields', () => {
   const rules = (paths: string) =>
-    JSON.stringify(listRules(createSelection({ collect: ['nodes'], omit: parseOmissions(paths) }).fields));
+    JSON.stringify(listRules(createFieldSelection({ collect: ['nodes'], omit: parseOmissions(paths) }).fields));
 
   expect(rules('osImage')).toContain('kube-system');
   expect(rules('id')).not.toContain('kube-system');
   expect(rules('masterVersion')).not.toContain('/version');
 });
 
-test('a name that is nothing to collect is an error that lists what is', () => {
+test('an unknown name is an error that lists the known ones', () => {
   expect(parseCollect('nodes, workloads')).toStrictEqual(['nodes', 'workloads']);
   expect(() => parseCollect('nodes,pods')).toThrow(
-    '"pods" is nothing that can be collected: use nodes, extensions, namespaces, workloads, lifetimes',
+    '"pods" is not a field that can be collected: use nodes, extensions, namespaces, workloads, lifetimes',
   );
 });

@@ -1,9 +1,9 @@
 import { cloudRegionOf } from './cloud-region.ts';
 
-// What of a custom resource's texts may leave the cluster: words that Kubermatic itself has, versions, and two letters of a country. The
-// sources are kubermatic/kubermatic, sdk/apis/kubermatic/v1, and kubermatic/machine-controller, sdk/providerconfig.
+// Which strings of custom resources may leave the cluster: values of Kubermatic's own enums, versions, and country codes.
+// Sources: kubermatic/kubermatic, sdk/apis/kubermatic/v1, and kubermatic/machine-controller, sdk/providerconfig.
 
-/** The clouds, each with where its region stands in a datacenter's `.spec.<cloud>`, where it has one. */
+/** Cloud providers, each with the key of its region in a datacenter's `.spec.<provider>`, if it has one. */
 const PROVIDERS: ReadonlyMap<string, string | undefined> = new Map([
   ['alibaba', 'region'],
   ['anexia', 'locationID'],
@@ -24,7 +24,7 @@ const PROVIDERS: ReadonlyMap<string, string | undefined> = new Map([
   ['vsphere', 'datacenter'],
 ]);
 
-const WORDS = {
+const ENUMS = {
   edition: ['CE', 'EE', 'Community Edition', 'Enterprise Edition'],
   exposeStrategy: ['NodePort', 'LoadBalancer', 'Tunneling'],
   cniPlugin: ['canal', 'cilium', 'none'],
@@ -33,53 +33,49 @@ const WORDS = {
   operatingSystem: ['ubuntu', 'amzn2', 'rhel', 'flatcar', 'rockylinux', 'centos', 'sles', 'coreos'],
 } as const;
 
-/** Which list a word must be on. */
-export type WordList = keyof typeof WORDS;
+type EnumName = keyof typeof ENUMS;
 
-/** A word that Kubermatic has; undefined for anything else, of which nobody knows what it says. */
-export function wordOf(list: WordList, text: string | undefined): string | undefined {
-  return WORDS[list].find((word) => word === text);
+/** A value of one of Kubermatic's enums; undefined for any other text, which could say anything. */
+export function wordOf(list: EnumName, text: string | undefined): string | undefined {
+  return ENUMS[list].find((word) => word === text);
 }
 
 /**
- * The cloud that `.spec` of a datacenter, or `.spec.cloud` of a cluster, has a key for: of several, which Kubermatic does not allow, the
- * one that `.providerName` names.
+ * The cloud provider among the keys of a datacenter's `.spec` or a cluster's `.spec.cloud`; of several, which Kubermatic does not
+ * allow, the one that `.providerName` names.
  *
- * @param keys those whose value is there, in any order
+ * @param keys those that have a value, in any order
  */
 export function providerOf(keys: readonly string[], providerName?: string): string | undefined {
   const known = keys.filter((key) => PROVIDERS.has(key));
   return known.length === 1 ? known[0] : known.find((key) => key === providerName);
 }
 
-/** Where the region of a cloud stands, below the cloud's key; undefined where it has none. */
 export function regionKeyOf(provider: string): string | undefined {
   return PROVIDERS.get(provider);
 }
 
-/** The region, where there is one: see cloudRegionOf. */
 export function regionOf(provider: string, region: string | undefined): string | undefined {
   return region === undefined ? undefined : cloudRegionOf(provider, region);
 }
 
-/** A country's code in capital letters, ISO 3166-1 alpha-2 by its form; anything longer could be a place. */
+/** A country code of two capital letters, as in ISO 3166-1 alpha-2; undefined for longer texts, which could name a place. */
 export function countryOf(text: string | undefined): string | undefined {
   return text !== undefined && /^[a-z]{2}$/i.test(text) ? text.toUpperCase() : undefined;
 }
 
-/** What may stand behind the numbers of a version, such as "-rc.1", "-15-g1a2b3c4" or "+vmware.1". */
-const SUFFIX = String.raw`(?:-[0-9A-Za-z][0-9A-Za-z.-]{0,31})?(?:\+[0-9A-Za-z][0-9A-Za-z.-]{0,31})?`;
-const VERSION = new RegExp(String.raw`^v?\d{1,4}\.\d{1,5}(?:\.\d{1,5})?${SUFFIX}$`);
-const SEMVER = new RegExp(String.raw`^v?(\d{1,4})\.(\d{1,5})(?:\.(\d{1,5}))?(${SUFFIX})$`);
+/** Major, minor, patch, and a pre-release and build suffix such as "-rc.1", "-15-g1a2b3c4" or "+vmware.1". */
+const VERSION =
+  /^v?(\d{1,4})\.(\d{1,5})(?:\.(\d{1,5}))?((?:-[0-9A-Za-z][0-9A-Za-z.-]{0,31})?(?:\+[0-9A-Za-z][0-9A-Za-z.-]{0,31})?)$/;
 
-/** A version as it stands there, such as "v3.26" or "v2.25.0-15-g1a2b3c4"; undefined for what is none. */
+/** A version unchanged, such as "v3.26" or "v2.25.0-15-g1a2b3c4"; undefined for any other text. */
 export function versionOf(text: string | undefined): string | undefined {
   return text !== undefined && VERSION.test(text) ? text : undefined;
 }
 
-/** A version in three parts, without a "v", as Kubermatic's agent sends that of a cluster: "v1.29" becomes "1.29.0". */
+/** A version as Kubermatic's agent sends that of a cluster, with three parts and no "v": "v1.29" becomes "1.29.0". */
 export function plainVersionOf(text: string | undefined): string | undefined {
-  const match = SEMVER.exec(text ?? '');
+  const match = VERSION.exec(text ?? '');
   if (match === null) return undefined;
   const [, major = '', minor = '', patch = '0', suffix = ''] = match;
   return `${major}.${minor}.${patch}${suffix}`;

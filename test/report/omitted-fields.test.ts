@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
-import { listCollected } from '../../src/report/collected.ts';
-import { parseOmissions, resolveOmission } from '../../src/report/omission.ts';
+import { parseOmissions, resolveOmission } from '../../src/report/omitted-fields.ts';
+import { listFields } from '../../src/report/schema-fields.ts';
 
 test.each([
   ['osImage', { path: 'nodes[].osImage' }],
@@ -20,8 +20,8 @@ test.each([
   expect(resolveOmission(text)).toStrictEqual(omission);
 });
 
-test('every field that a report can do without can be left out by its path', () => {
-  const paths = listCollected()
+test('every field that is not required can be omitted by its path', () => {
+  const paths = listFields()
     .filter(({ required }) => !required)
     .map(({ path }) => path);
 
@@ -38,24 +38,24 @@ test.each([
   'sequence',
   'capacity.resource',
   'missing.what',
-])('%s cannot be left out, and the error says so', (text) => {
-  expect(() => resolveOmission(text)).toThrow(/^"[^"]+" cannot be left out: without /);
+])('%s cannot be omitted, and the error says so', (text) => {
+  expect(() => resolveOmission(text)).toThrow(/^"[^"]+" cannot be omitted: /);
 });
 
 test.each([
-  ['osimage', '"osimage" is no field of a report: did you mean nodes[].osImage?'],
-  ['nodes[].nothing', '"nodes[].nothing" is no field of a report: spartakus volunteer explain lists all of them'],
-  ['', '"" is no field of a report'],
-  ['capacity.-x', '"capacity.-x" is no field of a report'],
-  ['nodes.nodes.osImage', 'is no field of a report'],
-])('%j is no path, and the error says what is', (text, message) => {
+  ['osimage', '"osimage" is not a field of a report: did you mean nodes[].osImage?'],
+  ['nodes[].nothing', '"nodes[].nothing" is not a field of a report: see spartakus volunteer explain'],
+  ['', '"" is not a field of a report'],
+  ['capacity.-x', '"capacity.-x" is not a field of a report'],
+  ['nodes.nodes.osImage', 'is not a field of a report'],
+])('%j is not a path, and the error says where to look', (text, message) => {
   expect(() => resolveOmission(text)).toThrow(message);
 });
 
-test('a list of paths is read one by one, spaces aside', () => {
+test('paths are separated by commas, and spaces are ignored', () => {
   expect(parseOmissions('osImage, capacity.memory')).toStrictEqual([
     { path: 'nodes[].osImage' },
     { path: 'nodes[].capacity[]', entry: 'memory' },
   ]);
-  expect(() => parseOmissions('osImage,,kernelVersion')).toThrow('"" is no field');
+  expect(() => parseOmissions('osImage,,kernelVersion')).toThrow('"" is not a field');
 });
