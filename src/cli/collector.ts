@@ -1,221 +1,168 @@
 import { randomBytes } from 'node:crypto';
-import { startCollector } from '../collector/collector.ts';
-import { createPeerFinder, PEER_RECORDS } from '../collector/serve/admission/request-origin.ts';
-import { type ConsoleConfig, findConsoleProblem, type ListenAddress } from '../collector/serve/console/console.ts';
+import { once } from 'node:events';
+import { type CollectorConfig, startCollector } from '../collector/collector.ts';
+import { PEER_RECORDS } from '../collector/serve/admission/request-origin.ts';
+import { type ConsoleConfig, findConsoleProblem } from '../collector/serve/console/console.ts';
 import type { TlsConfig } from '../collector/serve/tls.ts';
 import { DATABASES, DEFAULT_DATABASE, findDatabase } from '../collector/store/open.ts';
 import { systemClock } from '../runtime/clock.ts';
-import { SpartakusError } from '../runtime/errors.ts';
-import { createCommand, programVersion } from './command.ts';
+import { createCommand } from './command.ts';
 import { pasteableExamples } from './examples.ts';
-import { LIMIT_FLAGS, limitsOf } from './limit-flags.ts';
-import { createLogger, VERBOSE_FLAG } from './logger.ts';
-import {
-  parseChoice,
-  parseDurationMs,
-  parseListen,
-  parsePort,
-  parseSwitch,
-  parseText,
-  parseTimeoutMs,
-} from './values.ts';
+import { type Flags, type FlagsFor, group, type PartialValues } from './flags.ts';
+import { LIMIT_FLAGS } from './limit-flags.ts';
+import { DURATION, FILE, PORT, SWITCH, TIMEOUT, parseChoice, parseListen, parseNetworks, parseText } from './values.ts';
+import { PROGRAM_VERSION } from './version.ts';
 
-/** `spartakus collector`: takes reports and stores them. */
-export const collectorCommand = createCommand({
-  name: 'collector',
-  summary: 'Takes reports over Connect, gRPC, gRPC-Web and plain JSON on one port, and stores them.',
-  databases: DATABASES,
-  flags: {
-    port: {
-      placeholder: 'PORT',
-      default: '8080',
-      help: 'The port to listen on; 0 takes any free one.',
-      parse: parsePort,
-    },
-    host: { placeholder: 'ADDRESS', help: 'The address to listen on (default: all of them).', parse: parseText },
-    'tls-cert': {
-      placeholder: 'FILE',
-      help: 'The certificate to show clients, with its chain, as PEM; with --tls-key. The port speaks TLS alone then. Followed when it changes.',
+const FLAGS = {
+  ...group('Listen', {
+    port: { name: 'port', ...PORT, default: '8080', help: 'Listen on this port; 0 selects any free port.' },
+    host: {
+      name: 'host',
+      placeholder: 'ADDRESS',
+      help: 'Listen on this address. By default, listen on all addresses.',
       parse: parseText,
     },
-    'tls-key': {
-      placeholder: 'FILE',
-      help: 'The key of --tls-cert, as PEM. Followed when it changes.',
-      parse: parseText,
+    trustedProxies: {
+      name: 'trusted-proxies',
+      placeholder: 'NETWORKS',
+      default: '',
+      help: 'Trust the X-Forwarded-For header of these proxies: comma-separated addresses and networks, such as 10.0.0.0/8,192.0.2.7.',
+      parse: parseNetworks,
     },
-    'tls-client-ca': {
-      placeholder: 'FILE',
-      help: 'The CAs, as PEM, of which each client must show a certificate. Followed when it changes.',
-      parse: parseText,
+  }),
+  tls: group('TLS', {
+    certFile: {
+      name: 'tls-cert',
+      ...FILE,
+      help: 'PEM file with the server certificate and its chain. Requires --tls-key. The port then accepts TLS only. Reloaded on change.',
     },
-    'ingest-tokens-file': {
-      placeholder: 'FILE',
-      help: 'The bearer tokens with which reports are let in, one a line (default: everybody may report). Followed when it changes.',
-      parse: parseText,
+    keyFile: { name: 'tls-key', ...FILE, help: 'PEM file with the private key of --tls-cert. Reloaded on change.' },
+    clientCaFile: {
+      name: 'tls-client-ca',
+      ...FILE,
+      help: 'PEM file with the CAs that verify client certificates. Clients must then present a certificate. Reloaded on change.',
     },
-    'console-listen': {
+  }),
+  ...group('Authentication', {
+    ingestTokensFile: {
+      name: 'ingest-tokens-file',
+      ...FILE,
+      help: 'File with bearer tokens, one per line. Clients must then send one of them. By default, clients need no token. Reloaded on change.',
+    },
+  }),
+  console: group('Admin listener', {
+    listen: {
+      name: 'console-listen',
       placeholder: 'ADDRESS:PORT',
       default: '127.0.0.1:8081',
-      help: 'Where metrics, and everything else that reads, are served; off for nowhere.',
+      help: 'Serve health and metrics on this address and port; off disables the admin listener.',
       parse: parseListen,
     },
-    'console-token-file': {
-      placeholder: 'FILE',
-      help: 'The bearer tokens of operators, one a line, for the console; needed where other machines reach it. Followed when it changes.',
-      parse: parseText,
+    tokenFile: {
+      name: 'console-token-file',
+      ...FILE,
+      help: 'File with the bearer tokens of operators, one per line. Required when other machines can reach the admin listener. Reloaded on change.',
     },
-    'console-public': {
-      default: 'false',
-      help: 'The public figures of the console are for everybody; all else there still takes a token where other machines reach it.',
-      parse: parseSwitch,
-    },
+  }),
+  ...group('Database', {
     database: {
+      name: 'database',
       placeholder: 'SPEC',
       default: DEFAULT_DATABASE,
-      help: 'Where reports are stored; --print-databases lists the kinds.',
+      help: 'Store reports in this database. --print-databases lists the supported forms.',
       parse: (spec) => {
         findDatabase(spec);
         return spec;
       },
     },
-    'report-period': {
-      placeholder: 'DURATION',
-      help: 'How long clients are asked to wait between two reports (default: as long as they wish).',
-      parse: parseDurationMs,
+    storeTimeoutMs: {
+      name: 'store-timeout',
+      ...TIMEOUT,
+      default: '10s',
+      help: 'Maximum duration of a database write. Reports that are not stored in time are rejected, and clients send them again.',
     },
-    'record-peer': {
+  }),
+  ...group('Privacy', {
+    recordPeer: {
+      name: 'record-peer',
       placeholder: PEER_RECORDS.join('|'),
       default: 'none',
-      help: "What of a client's address is stored with its report, as receivedFrom; hash cannot be computed back, and changes at each start.",
+      help: 'Store the client address with each report (receivedFrom): not at all, as a keyed hash whose key changes at each start, or as it is.',
       parse: (text) => parseChoice(text, PEER_RECORDS),
     },
-    'trusted-proxies': {
-      placeholder: 'NETWORKS',
-      default: '',
-      help: 'The proxies whose X-Forwarded-For is believed, by comma: 10.0.0.0/8,192.0.2.7.',
-      parse: (text) => {
-        const trustedProxies = text
-          .split(',')
-          .map((network) => network.trim())
-          .filter((network) => network !== '');
-        createPeerFinder({ record: 'none', trustedProxies, randomBytes });
-        return trustedProxies;
-      },
+    keepCountry: {
+      name: 'keep-country',
+      ...SWITCH,
+      help: 'Keep the two-letter country codes that Kubermatic clients send. Other locations are always dropped.',
     },
-    'keep-country': {
-      default: 'false',
-      help: 'Keeps the countries that Kubermatic clients send, as two letters; any other place is always dropped.',
-      parse: parseSwitch,
+  }),
+  ...group('Limits', {
+    reportPeriodMs: {
+      name: 'report-period',
+      ...DURATION,
+      help: 'Ask clients to wait this long between two reports. By default, clients decide.',
     },
-    ...LIMIT_FLAGS,
-    'store-timeout': {
-      placeholder: 'DURATION',
-      default: '10s',
-      help: 'How long the database may take to store reports; after that they are refused, to be sent again.',
-      parse: parseTimeoutMs,
-    },
-    'shutdown-grace': {
-      placeholder: 'DURATION',
+  }),
+  limits: LIMIT_FLAGS,
+  ...group('Timeouts', {
+    shutdownGraceMs: {
+      name: 'shutdown-grace',
+      ...DURATION,
       default: '5s',
-      help: 'How long it may take to stop once SIGTERM or SIGINT came; requests have four fifths of it.',
-      parse: parseDurationMs,
+      help: 'Maximum duration of a graceful shutdown after SIGTERM or SIGINT. Requests have four fifths of it, the database the rest.',
     },
-    examples: { default: 'false', help: 'Prints commands to paste once the collector listens.', parse: parseSwitch },
-    verbose: VERBOSE_FLAG,
-  },
-  check: (values) => Promise.resolve([...checkTls(values), ...checkConsole(values)]),
-  async execute(values, io) {
-    const logger = createLogger(io, values.verbose);
-    try {
-      const collector = await startCollector(
-        {
-          port: values.port,
-          host: values.host,
-          ...pickTls(values),
-          ingestTokensFile: values['ingest-tokens-file'],
-          ...pickConsole(values),
-          database: values.database,
-          reportPeriodMs: values['report-period'],
-          limits: limitsOf(values),
-          recordPeer: values['record-peer'],
-          trustedProxies: values['trusted-proxies'],
-          keepCountry: values['keep-country'],
-          storeTimeoutMs: values['store-timeout'],
-          shutdownGraceMs: values['shutdown-grace'],
-        },
-        {
-          clock: systemClock,
-          randomBytes,
-          logger,
-          verbose: values.verbose,
-          stdout: io.stdout,
-          version: `v${programVersion()}`,
-        },
-      );
-      const { url, consoleUrl } = collector;
-      logger.info({ url, console: consoleUrl }, 'the collector listens');
-      if (values.examples) io.stdout.write(`\n${pasteableExamples({ url, consoleUrl, program: programName() })}\n`);
-      await untilAborted(io.stop);
-      logger.info({}, 'stopping: answering what was accepted');
-      await collector.close();
-      logger.info({}, 'stopped');
-      return 0;
-    } catch (thrown) {
-      const error = SpartakusError.from(thrown);
-      io.stderr.write(`spartakus collector: ${error.message}\n`);
-      return 1;
-    }
+  }),
+  ...group('General', {
+    examples: { name: 'examples', ...SWITCH, help: 'Print example commands once the collector listens.' },
+  }),
+} satisfies FlagsFor<Omit<CollectorConfig, 'console'>> & { readonly console: Flags };
+
+export const collectorCommand = createCommand({
+  name: 'collector',
+  description:
+    'Receives reports over gRPC, gRPC-Web, Connect and plain JSON on one port, and stores them in a database.',
+  databases: DATABASES,
+  flags: FLAGS,
+  validate: ({ tls, console }) => [...validateTls(tls), ...validateConsole(console)],
+  async run({ verbose, examples, ...values }, { stdout, logger, stop }) {
+    const collector = await startCollector(
+      { ...values, tls: tlsOf(values.tls), console: consoleOf(values.console) },
+      { clock: systemClock, randomBytes, logger, verbose, stdout, version: PROGRAM_VERSION },
+    );
+    const { url, consoleUrl } = collector;
+    logger.info({ url, console: consoleUrl }, 'The collector listens.');
+    if (examples) stdout.write(`\n${pasteableExamples({ url, consoleUrl })}\n`);
+    if (!stop.aborted) await once(stop, 'abort');
+    logger.info({}, 'The collector is stopping.');
+    await collector.close();
+    logger.info({}, 'The collector has stopped.');
+    return 0;
   },
 });
 
-type TlsFlags = Partial<Readonly<Record<'tls-cert' | 'tls-key' | 'tls-client-ca', string | undefined>>>;
+type Partial = PartialValues<typeof FLAGS>;
 
-function checkTls({ 'tls-cert': cert, 'tls-key': key, 'tls-client-ca': clientCa }: TlsFlags): string[] {
-  return [
-    ...(cert !== undefined && key === undefined ? [`--tls-cert ${cert}: has no key: give --tls-key too.`] : []),
-    ...(key !== undefined && cert === undefined ? [`--tls-key ${key}: has no certificate: give --tls-cert too.`] : []),
-    ...(clientCa !== undefined && cert === undefined
-      ? [`--tls-client-ca ${clientCa}: is of no use without TLS: give --tls-cert and --tls-key too.`]
-      : []),
+function tlsOf({ certFile, keyFile, clientCaFile }: Partial['tls']): TlsConfig | undefined {
+  return certFile === undefined || keyFile === undefined ? undefined : { certFile, keyFile, clientCaFile };
+}
+
+function validateTls({ certFile, keyFile, clientCaFile }: Partial['tls']): string[] {
+  const problems = [
+    certFile !== undefined && keyFile === undefined && `--tls-cert ${certFile}: has no key: give --tls-key too.`,
+    keyFile !== undefined && certFile === undefined && `--tls-key ${keyFile}: has no certificate: give --tls-cert too.`,
+    clientCaFile !== undefined &&
+      certFile === undefined &&
+      `--tls-client-ca ${clientCaFile}: has no effect without TLS: give --tls-cert and --tls-key too.`,
   ];
+  return problems.filter((problem) => problem !== false);
 }
 
-function pickTls({ 'tls-cert': certFile, 'tls-key': keyFile, 'tls-client-ca': clientCaFile }: TlsFlags): {
-  readonly tls?: TlsConfig;
-} {
-  if (certFile === undefined || keyFile === undefined) return {};
-  return { tls: { certFile, keyFile, clientCaFile } };
+function consoleOf({ listen, tokenFile }: Partial['console']): ConsoleConfig | undefined {
+  return listen === undefined ? undefined : { listen, tokenFile, isPublic: false };
 }
 
-interface ConsoleFlags {
-  readonly 'console-listen'?: ListenAddress | undefined;
-  readonly 'console-token-file'?: string | undefined;
-  readonly 'console-public'?: boolean;
-}
-
-function checkConsole(flags: ConsoleFlags): string[] {
-  const { console: config } = pickConsole(flags);
+function validateConsole(values: Partial['console']): string[] {
+  const config = consoleOf(values);
   const problem = config === undefined ? undefined : findConsoleProblem(config);
   return problem === undefined ? [] : [problem];
-}
-
-function pickConsole({
-  'console-listen': listen,
-  'console-token-file': tokenFile,
-  'console-public': isPublic = false,
-}: ConsoleFlags): { readonly console?: ConsoleConfig } {
-  if (listen === undefined) return {};
-  return { console: { listen, isPublic, tokenFile } };
-}
-
-/** How this program is called: in a clone it is run from its sources. */
-function programName(): string {
-  return import.meta.filename.endsWith('.ts') ? 'npm run -s spartakus --' : 'spartakus';
-}
-
-function untilAborted(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) resolve();
-    else signal.addEventListener('abort', () => resolve(), { once: true });
-  });
 }

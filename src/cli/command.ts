@@ -1,87 +1,153 @@
-import type { Writable } from 'node:stream';
-import manifest from '../../package.json' with { type: 'json' };
-import { describeFlags, envName, type Flags, type FlagValues, parseFlags } from './flags.ts';
-import { parseSwitch } from './values.ts';
+import { messageOf, SpartakusError } from '../runtime/errors.ts';
+import type { Logger } from '../runtime/logger.ts';
+import { type CommandName, listSubcommands } from './command-list.ts';
+import { describeUnknownVariables, dropServiceVariables } from './environment.ts';
+import { type Flags, type FlagValues, group, listFlags, parseFlags, type PartialValues, variablesOf } from './flags.ts';
+import { describeCommands, describeFlags, type Format, formatFor, type Output, wrap } from './help.ts';
+import { createLogger } from './logger.ts';
+import { SWITCH } from './values.ts';
 
 /** What a command gets from the process. */
 export interface Io {
   readonly env: NodeJS.ProcessEnv;
-  readonly stdout: Writable;
-  readonly stderr: Writable & { readonly isTTY?: boolean };
+  readonly stdout: Output;
+  readonly stderr: Output;
   /** Aborted when the process is asked to stop. */
   readonly stop: AbortSignal;
 }
 
-/** One command of the program. */
 export interface Command {
-  readonly name: string;
-  readonly summary: string;
+  readonly name: CommandName;
+  readonly description: string;
   readonly flags: Flags;
-  /** Resolves with the exit code: 0 done, 1 failed, 2 called wrongly. */
+  /** Resolves with the exit code: 0 success, 1 failure, 2 usage error. */
   readonly run: (argv: readonly string[], io: Io) => Promise<number>;
 }
 
 export interface CommandSpec<F extends Flags> {
-  readonly name: string;
-  readonly summary: string;
+  readonly name: CommandName;
+  /** One paragraph. */
+  readonly description: string;
   readonly flags: F;
-  /** What --print-databases lists: the forms that the command's --database takes. A command without them has no such flag. */
+  /** The forms of --database that --print-databases lists; a command without them has no such flag. */
   readonly databases?: readonly { readonly example: string; readonly description: string }[];
   /**
-   * What can be said only of several flags together, or of the files that they name: a message for each thing that is wrong. It
-   * is asked even where some flags are wrong by themselves, so that everything is told at once.
+   * Checks flags that depend on each other and the files that they name: one message per error. Called even when single flags are
+   * invalid, so that all errors are reported at once.
    */
-  readonly check?: (values: Partial<FlagValues<F>>, io: Io) => Promise<readonly string[]>;
-  readonly execute: (values: FlagValues<F>, io: Io) => Promise<number>;
+  readonly validate?: (
+    values: PartialValues<F>,
+    env: NodeJS.ProcessEnv,
+  ) => readonly string[] | Promise<readonly string[]>;
+  readonly run: (values: FlagValues<F> & { readonly verbose: boolean }, options: RunOptions) => Promise<number>;
 }
 
-/** Flags that say something and end: of every command with a --database, and of every command. */
-const DATABASES_FLAG = {
-  'print-databases': {
-    default: 'false',
-    help: 'Lists the forms of --database with examples, and exits.',
-    parse: parseSwitch,
-  },
+export interface RunOptions extends Io {
+  readonly logger: Logger;
+}
+
+/** Something that runs until it ends by itself or is closed. */
+export interface Task {
+  readonly done: Promise<{ readonly status: string }>;
+  close(): Promise<void>;
+}
+
+const VERBOSE_FLAG = {
+  name: 'verbose',
+  short: 'v',
+  ...SWITCH,
+  help: 'Log at debug level. Only then do logs include client addresses and cluster IDs.',
 };
-const HELP_FLAG = { help: { default: 'false', help: 'Prints this text, and exits.', parse: parseSwitch } };
+const DATABASES_FLAG = {
+  name: 'print-databases',
+  variables: [],
+  ...SWITCH,
+  help: 'Print the forms of --database with examples, and exit.',
+};
+const HELP_FLAG = { name: 'help', short: 'h', variables: [], ...SWITCH, help: 'Print this help, and exit.' };
 
-/** The exit code of a program that was called wrongly, as everywhere. */
-const EXIT_USAGE = 2;
+export const EXIT_USAGE = 2;
 
-/** A command that parses its flags, answers --help, and tells everything that is wrong with its flags at once. */
+/** A command that parses its flags and environment, reports usage errors, and answers --help. */
 export function createCommand<F extends Flags>(spec: CommandSpec<F>): Command {
-  const { name, summary, databases, check, execute } = spec;
-  const flags = { ...spec.flags, ...(databases === undefined ? {} : DATABASES_FLAG), ...HELP_FLAG };
-  const usage =
-    `usage: spartakus ${name} [flags]\n\n${summary}\n\n${describeFlags(flags)}\n\n` +
-    `Every flag can be given in the environment: --report-period as SPARTAKUS_REPORT_PERIOD.\n`;
+  const { name, description, databases, validate } = spec;
+  const general = group('General', {
+    verbose: VERBOSE_FLAG,
+    ...(databases === undefined ? {} : { printDatabases: DATABASES_FLAG }),
+    help: HELP_FLAG,
+  });
+  const flags = { ...spec.flags, ...general };
   return {
     name,
-    summary,
+    description,
     flags,
     async run(argv, io) {
-      const isAsked = (flag: 'help' | 'print-databases'): boolean =>
-        argv.includes(`--${flag}`) || argv.includes(`--${flag}=true`) || io.env[envName(flag)] === 'true';
-      if (isAsked('help') || argv.includes('-h')) {
-        io.stdout.write(usage);
+      if (argv.includes('--help') || argv.includes('-h')) {
+        io.stdout.write(describeCommand({ name, description, flags }, formatFor(io.stdout, io.env)));
         return 0;
       }
-      if (databases !== undefined && isAsked('print-databases')) {
-        io.stdout.write(databases.map(({ example, description }) => `${example}\n    ${description}\n`).join(''));
+      if (databases !== undefined && argv.includes('--print-databases')) {
+        io.stdout.write(databases.map((form) => `${form.example}\n    ${form.description}\n`).join(''));
         return 0;
       }
-      const { values, errors } = parseFlags(flags, argv, io.env);
-      const allErrors = [...errors, ...((await check?.(values, io)) ?? [])];
-      if (allErrors.length > 0) {
-        io.stderr.write(`${allErrors.map((error) => `spartakus ${name}: ${error}\n`).join('')}\n${usage}`);
-        return EXIT_USAGE;
+      const { env, injected } = dropServiceVariables(io.env);
+      const { values, errors } = parseFlags<Flags>(flags, argv, env);
+      const logger = createLogger(io, values['verbose'] === true);
+      if (injected.length > 0)
+        logger.debug({ variables: injected }, 'Environment variables that Kubernetes sets for Services are ignored.');
+      const known = listFlags(flags).flatMap(variablesOf);
+      for (const message of describeUnknownVariables(env, known, name)) logger.warn({}, message);
+      const allErrors = [...errors, ...((await validate?.(values as PartialValues<F>, io.env)) ?? [])];
+      if (allErrors.length > 0) return reportUsage(io.stderr, `spartakus ${name}`, allErrors, 'flags');
+      try {
+        return await spec.run(values as unknown as FlagValues<F> & { verbose: boolean }, { ...io, logger });
+      } catch (error) {
+        io.stderr.write(`spartakus ${name}: ${SpartakusError.from(error).message}\n`);
+        return 1;
       }
-      return await execute(values as FlagValues<F>, io);
     },
   };
 }
 
-/** The program's version, as its package says: "2.0.0". */
-export function programVersion(): string {
-  return manifest.version;
+/** Prints usage errors, and where to find help. Returns the exit code. */
+export function reportUsage(stderr: Output, program: string, errors: readonly string[], what: string): number {
+  const lines = [...errors.map((error) => `${program}: ${error}`), `Run "${program} --help" for all ${what}.`];
+  stderr.write(`${lines.join('\n')}\n`);
+  return EXIT_USAGE;
+}
+
+/** Waits for a task, closes it when the process is asked to stop, and returns the exit code. */
+export async function waitFor(task: Task, stop: AbortSignal): Promise<number> {
+  const close = () => void task.close();
+  if (stop.aborted) close();
+  else stop.addEventListener('abort', close, { once: true });
+  const { status } = await task.done;
+  return status === 'failed' ? 1 : 0;
+}
+
+/** Runs checks one after the other: the messages of those that fail. `false` and undefined are skipped. */
+export async function errorsOf(
+  ...checks: readonly ((() => unknown) | false | undefined)[]
+): Promise<readonly string[]> {
+  const errors: string[] = [];
+  for (const check of checks) {
+    try {
+      if (check) await check();
+    } catch (error) {
+      errors.push(messageOf(error));
+    }
+  }
+  return errors;
+}
+
+function describeCommand({ name, description, flags }: Omit<Command, 'run'>, format: Format): string {
+  const subcommands = listSubcommands(name);
+  const sections = [
+    `${format.bold('Usage:')} spartakus ${name} [flags]`,
+    wrap(description, format.width, ''),
+    ...(subcommands.length === 0 ? [] : [describeCommands('Subcommands:', subcommands, format)]),
+    describeFlags(listFlags(flags), format),
+    'A flag takes precedence over its environment variable.',
+  ];
+  return `${sections.join('\n\n')}\n`;
 }

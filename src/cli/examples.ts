@@ -1,14 +1,17 @@
 export interface ExamplesOptions {
   /** Where the collector listens. */
   readonly url: string;
-  /** Where its console does. */
+  /** Where the admin listener does. */
   readonly consoleUrl?: string | undefined;
-  /** How this program is called. */
-  readonly program: string;
 }
 
-/** The commands to paste once a collector listens: by curl, over gRPC, and with the volunteer. Each ends in a stored report. */
-export function pasteableExamples({ url, consoleUrl, program }: ExamplesOptions): string {
+/** Commands to paste once a collector listens: a report by curl, by gRPC and by the volunteer, and the metrics. */
+export function pasteableExamples({ url, consoleUrl }: ExamplesOptions): string {
+  // A checkout runs from its sources and has buf; the package has neither.
+  const isCheckout = import.meta.filename.endsWith('.ts');
+  const [place, buf, program] = isCheckout
+    ? [', in this directory', 'node_modules/.bin/buf', 'npm run -s spartakus --']
+    : ['', 'buf', 'spartakus'];
   const { host, protocol } = new URL(url);
   const withTls = protocol === 'https:';
   const report = JSON.stringify({
@@ -18,16 +21,16 @@ export function pasteableExamples({ url, consoleUrl, program }: ExamplesOptions)
     masterVersion: 'v1.3.5',
   });
   const lines = [
-    '# a report by curl: answers 204',
+    '# Send a report with curl, from anywhere; the response is 204 No Content:',
     `curl -i -H 'Content-Type: application/json' -d '${report}' ${url}/api/v1`,
     '',
-    '# a report over gRPC: answers a receipt',
-    `npx buf curl --protocol grpc ${withTls ? '' : '--http2-prior-knowledge '}-d '{"report":${report}}' ${url}/spartakus.collector.v1.CollectorService/SubmitReport`,
+    `# Send a report over gRPC${place}; the response is a receipt:`,
+    `${buf} curl --protocol grpc ${withTls ? '' : '--http2-prior-knowledge '}-d '{"report":${report}}' ${url}/spartakus.collector.v1.CollectorService/SubmitReport`,
     '',
-    '# a report of the cluster that kubectl talks to',
-    `${program} volunteer --cluster-id "$(cat /proc/sys/kernel/random/uuid)" --period 0 --database ${withTls ? 'grpcs' : 'grpc'}://${host}`,
+    `# Report on the cluster that kubectl uses${place}:`,
+    `${program} volunteer --cluster-id auto --period 0 --database ${withTls ? 'grpcs' : 'grpc'}://${host}`,
     '',
   ];
-  if (consoleUrl !== undefined) lines.push('# what the collector counts', `curl ${consoleUrl}/metrics`, '');
+  if (consoleUrl !== undefined) lines.push('# Read the metrics, on this machine:', `curl ${consoleUrl}/metrics`, '');
   return lines.join('\n');
 }

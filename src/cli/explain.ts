@@ -1,80 +1,96 @@
-import { FIELD_DOCS } from '../../gen/field-docs.ts';
 import { DATABASE_FORMS } from '../delivery/open-sink.ts';
-import { renderCollectedPage } from '../report/collected-page.ts';
+import { renderClusterRole } from '../report/cluster-role.ts';
+import { describeFields } from '../report/describe-fields.ts';
+import { renderFieldsPage } from '../report/fields-page.ts';
 import { CURRENT_SCHEMA_VERSION, parseSchemaVersion } from '../report/schema-version.ts';
+import { readAgreedVersion } from '../volunteer/gather/agreed-version.ts';
 import { AUTO_CLUSTER_ID } from '../volunteer/gather/cluster-key.ts';
 import { type GatherConfig, selectFields } from '../volunteer/gather/gather.ts';
 import { listRights } from '../volunteer/gather/rights.ts';
 import { createCommand } from './command.ts';
-import { checkGatherFlags, CLUSTER_ID_HELP, GATHER_FLAGS, gatherConfig } from './gather-flags.ts';
-import { parseText } from './values.ts';
-import { volunteerCommand } from './volunteer.ts';
+import { type Explanation, explanationJson, explanationText } from './explain-formats.ts';
+import { group } from './flags.ts';
+import { validateGathering } from './gather-flags.ts';
+import { type Format, formatFor } from './help.ts';
+import { parseChoice } from './values.ts';
+import { VOLUNTEER_FLAGS } from './volunteer.ts';
 
-/** `spartakus volunteer explain`: what a volunteer with these flags would send, and the rights that it takes. Reads no cluster. */
+const FORMATS = ['text', 'markdown', 'yaml', 'json'] as const;
+
 export const explainCommand = createCommand({
   name: 'volunteer explain',
-  summary:
-    'Prints, as Markdown, everything that can be in a report for the flags given, where it is read, how it is made anonymous, and the\n' +
-    'smallest ClusterRole. It takes the flags of the volunteer, and reads no cluster.',
+  description:
+    'Describes every field that a volunteer with the same flags may report, where it is read and how it is made anonymous, and the smallest ' +
+    'ClusterRole for it. Reads no cluster, and sends nothing.',
   databases: DATABASE_FORMS,
   flags: {
-    ...volunteerCommand.flags,
-    'cluster-id': { placeholder: 'TEXT', help: CLUSTER_ID_HELP, parse: parseText },
-    ...GATHER_FLAGS,
-    since: {
-      placeholder: 'NUMBER',
-      help: 'Prints only what is newer than this version of the schema.',
-      parse: (text: string) => {
-        const version = parseSchemaVersion(text);
-        if (version === undefined) throw new Error(`${JSON.stringify(text)} is no schema version: use 1 or more`);
-        return version;
+    ...group('Output', {
+      format: {
+        name: 'format',
+        placeholder: FORMATS.join('|'),
+        default: 'text',
+        help: 'Print text, a Markdown page, the ClusterRole as YAML for kubectl apply, or JSON.',
+        parse: (text) => parseChoice(text, FORMATS),
       },
-    },
+      since: {
+        name: 'since',
+        placeholder: 'NUMBER',
+        help: 'Describe only what is newer than this schema version.',
+        parse: (text) => {
+          const version = parseSchemaVersion(text);
+          if (version === undefined) throw new Error(`${JSON.stringify(text)} is no schema version: use 1 or more`);
+          return version;
+        },
+      },
+    }),
+    ...VOLUNTEER_FLAGS,
+    clusterId: { ...VOLUNTEER_FLAGS.clusterId, required: undefined },
   },
-  check: checkGatherFlags,
-  async execute(values, { stdout }) {
-    stdout.write(explain(await gatherConfig(values, { keep: false }), values.since));
+  validate: validateGathering,
+  async run({ format, since, ...values }, { stdout, env }) {
+    const schemaVersion = await readAgreedVersion(values.schemaVersion, values.spoolDir, { keep: false });
+    const explanation = explain({ ...values, clusterId: values.clusterId ?? '', schemaVersion }, since);
+    stdout.write(`${render(explanation, format, formatFor(stdout, env)).trimEnd()}\n`);
     return 0;
   },
 });
 
-/** The page for these flags; with `since`, of what is newer than that version. */
-function explain(config: GatherConfig, since = 0): string {
+function explain(config: GatherConfig, since = 0): Explanation {
   const selection = selectFields(config);
   const fields = selection.fields.filter((field) => field.since > since);
-  const version = config.schemaVersion ?? CURRENT_SCHEMA_VERSION;
-  if (fields.length === 0)
-    return `With these flags and schema version ${version}, a report has nothing that is newer than version ${since}.\n`;
-  const newer = since === 0 ? '' : ` that is newer than version ${since}`;
-  return renderCollectedPage({
-    intro: [
-      `What can be in a report${newer}, with these flags and schema version ${version}. To see the report itself before anybody else does, run the`,
-      'volunteer with `--period 0 --database stdout`: it prints the report and sends nothing.',
-      ...notes(config),
-    ].join('\n'),
-    fields,
-    roles: [{ about: `The smallest ClusterRole that this takes:`, rules: listRights(config, selection, fields) }],
-    docs: FIELD_DOCS,
-  });
+  return {
+    schemaVersion: config.schemaVersion ?? CURRENT_SCHEMA_VERSION,
+    since,
+    fields: describeFields(fields),
+    rules: listRights(config, selection, fields),
+    notes: notesOf(config),
+  };
 }
 
-/** What the flags change in what the schema says. */
-function notes({ clusterId, nodeId, idKeyFile }: GatherConfig): readonly string[] {
-  return [
-    ...(nodeId === 'md5'
-      ? [
-          '',
-          "`--node-id md5`: `nodes[].id` is the original's MD5, without a key. Whoever receives it can try out names.",
-        ]
-      : []),
-    ...(clusterId === AUTO_CLUSTER_ID
-      ? [
-          '',
-          '`--cluster-id auto`: `clusterID` is a keyed hash that says nothing of the cluster, the same for as long as its key is.',
-        ]
-      : []),
-    ...(idKeyFile === undefined
-      ? []
-      : ['', '`--id-key-file`: its content is the key of ids, and the uid of kube-system is not read.']),
+function render(explanation: Explanation, format: (typeof FORMATS)[number], output: Format): string {
+  const { schemaVersion, since, fields, rules, notes } = explanation;
+  if (format === 'yaml') return renderClusterRole(rules);
+  if (format === 'json') return explanationJson(explanation);
+  if (fields.length === 0)
+    return `With these flags and schema version ${schemaVersion}, a report has nothing that is newer than version ${since}.`;
+  const intro = [
+    `These fields${since === 0 ? '' : `, newer than version ${since},`} can be in a report with these flags and schema version ${schemaVersion}. To print a report ` +
+      'without sending it, run the volunteer with `--period 0 --database stdout`.',
+    ...notes,
   ];
+  if (format === 'text') return explanationText(explanation, intro, output);
+  const roles = [{ about: 'The smallest ClusterRole for these fields:', rules }];
+  return renderFieldsPage({ intro: intro.join('\n\n'), fields, roles });
+}
+
+function notesOf({ clusterId, nodeId, idKeyFile }: GatherConfig): readonly string[] {
+  const notes = [
+    nodeId === 'md5' &&
+      '`--node-id md5`: `nodes[].id` is the MD5 of the original Spartakus, without a key. Whoever receives it can try out names.',
+    clusterId === AUTO_CLUSTER_ID &&
+      '`--cluster-id auto`: `clusterID` is a keyed hash that does not describe the cluster. It changes only with its key.',
+    idKeyFile !== undefined &&
+      '`--id-key-file`: the content of the file is the secret key for identifiers; the UID of kube-system is not read.',
+  ];
+  return notes.filter((note) => note !== false);
 }

@@ -1,21 +1,51 @@
-import { envName, type Flags } from './flags.ts';
+import type { Command } from './command.ts';
+import { type Flag, listFlags, variablesOf } from './flags.ts';
+import { syntaxOf, wrap } from './help.ts';
 
-/** A command's flags as a Markdown table: the README's, which a test holds against this. */
-export function flagsTable(flags: Flags): string {
-  const rows = Object.entries(flags).map(([name, flag]) => {
-    const value = flag.placeholder === undefined ? '' : ` ${flag.placeholder}`;
-    const fallback = flag.placeholder === undefined || flag.default === undefined ? '' : `\`${flag.default}\``;
-    const short = flag.short === undefined ? '' : `\`-${flag.short}\`, `;
-    const cells = [
-      `${short}\`--${name}${value}\``,
-      [envName(name), flag.variable ?? []]
-        .flat()
-        .map((variable) => `\`${variable}\``)
-        .join(', '),
-      flag.required === undefined ? fallback : 'required',
-      flag.help,
-    ];
-    return `| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |`;
+/** Characters per line of a generated page. */
+const WIDTH = 120;
+
+/** docs/configuration.md: every command with its flags, environment variables and defaults, as Markdown. */
+export function renderFlagsPage(commands: readonly Command[]): string {
+  const sections = commands.map((command, index) => renderCommand(command, commands.slice(0, index)));
+  const intro =
+    'Every command reads its configuration from flags and environment variables. A flag takes precedence over its environment variable, ' +
+    'and that over the default. `spartakus COMMAND --help` prints the same lists. Sizes are in the notation of Kubernetes (`512Ki`, `8Mi`), ' +
+    'durations in that of Go (`90s`, `1h30m`). A switch has no value; its environment variable is `true` or `false`. Variables that Kubernetes ' +
+    'sets for a Service, such as `SPARTAKUS_PORT=tcp://10.96.0.7:8080`, are ignored; any other unknown `SPARTAKUS_` variable is logged as a warning.';
+  const contents = commands.map(({ name }) => `- [spartakus ${name}](#spartakus-${name.replaceAll(' ', '-')})`);
+  return `${['# Configuration', wrap(intro, WIDTH, ''), contents.join('\n'), ...sections].join('\n\n')}\n`;
+}
+
+function renderCommand({ name, description, flags }: Command, earlier: readonly Command[]): string {
+  const all = listFlags(flags);
+  // The volunteer's commands share most flags, as do the agents and the reporters.
+  const base = earlier.findLast((other) => {
+    const names = listFlags(other.flags).map((flag) => flag.name);
+    return (
+      other.name.split(' ')[0] === name.split(' ')[0] && names.every((one) => all.some((flag) => flag.name === one))
+    );
   });
-  return ['| flag | in the environment | default | what it does |', '|---|---|---|---|', ...rows].join('\n');
+  const known = base === undefined ? [] : listFlags(base.flags).map(renderFlag);
+  const own = all.filter((flag) => !known.includes(renderFlag(flag)));
+  return [
+    `## spartakus ${name}`,
+    wrap(description, WIDTH, ''),
+    ...(base === undefined ? [] : [`The flags of \`spartakus ${base.name}\`${own.length === 0 ? '.' : ', and:'}`]),
+    ...[...Map.groupBy(own, ({ group }) => group)].flatMap(([group, grouped]) => [
+      `### ${group}`,
+      grouped.map(renderFlag).join('\n'),
+    ]),
+  ].join('\n\n');
+}
+
+function renderFlag(flag: Flag<unknown>): string {
+  const facts = [
+    `\`${syntaxOf(flag)}\``,
+    ...(flag.required === undefined ? [] : ['required']),
+    ...variablesOf(flag).map((variable) => `\`${variable}\``),
+    ...(flag.placeholder === undefined || !flag.default ? [] : [`default \`${flag.default}\``]),
+  ];
+  const heading = facts.map((fact, index) => fact + (index === facts.length - 1 ? ':' : ','));
+  return `${wrap(heading, WIDTH, ['- ', '  '])}\n${wrap(flag.help, WIDTH, '  ')}`;
 }

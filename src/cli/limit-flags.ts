@@ -1,120 +1,109 @@
 import type { Limits } from '../collector/serve/admission/limits.ts';
-import type { FlagValues } from './flags.ts';
-import { parseBytes, parseCount, parseDurationMs, parseTimeoutMs } from './values.ts';
+import { type Flag, group } from './flags.ts';
+import { BYTES, DURATION, parseCount, TIMEOUT } from './values.ts';
 
-/** What a collector takes before it says no. */
+const COUNT = { placeholder: 'COUNT', parse: parseCount };
+const AT_LEAST_ONE = { placeholder: 'COUNT', parse: (text: string) => parseCount(text, 1) };
+
 export const LIMIT_FLAGS = {
-  'max-report-size': {
-    placeholder: 'BYTES',
-    default: '8Mi',
-    help: 'The largest report in protobuf, after decompression: 220 bytes a node, and what MongoDB takes in one document is 30,000 nodes.',
-    parse: parseBytes,
-  },
-  'max-json-size': {
-    placeholder: 'BYTES',
-    default: '16Mi',
-    help: 'The largest report in JSON, after decompression.',
-    parse: parseBytes,
-  },
-  'max-pending-reports': {
-    placeholder: 'COUNT',
-    default: '10000',
-    help: 'How many reports may wait for the database; streams are read more slowly before, and one more is refused.',
-    parse: (text: string) => parseCount(text, 1),
-  },
-  'max-pending-size': { placeholder: 'BYTES', default: '64Mi', help: 'The same in bytes.', parse: parseBytes },
-  'max-body-memory': {
-    placeholder: 'BYTES',
-    default: '128Mi',
-    help: 'How much the bodies that are being read may take in memory, of all requests together.',
-    parse: parseBytes,
-  },
-  'max-connections': {
-    placeholder: 'COUNT',
-    default: '10000',
-    help: 'The most connections at a time.',
-    parse: (text: string) => parseCount(text, 1),
-  },
-  'max-address-connections': {
-    placeholder: 'COUNT',
-    default: '200',
-    help: 'The most connections of one address at a time; 0 for any number. An address is an IPv4 address or an IPv6 /64 here; a trusted proxy is none.',
-    parse: parseCount,
-  },
-  'max-address-rate': {
-    placeholder: 'COUNT',
-    default: '100',
-    help: "The requests a second, and reports of streams, of one address; 0 for any number. Five seconds' worth may come at once.",
-    parse: parseCount,
-  },
-  'max-cluster-rate': {
-    placeholder: 'COUNT',
-    default: '200',
-    help: 'The reports an hour of one cluster; 0 for any number. As many may come at once.',
-    parse: parseCount,
-  },
-  'max-new-clusters': {
-    placeholder: 'COUNT',
-    default: '20',
-    help: 'How many clusters may begin to report from one address in an hour; the reports of more are stored in quarantine. 0 for any number.',
-    parse: parseCount,
-  },
-  'max-streams': {
-    placeholder: 'COUNT',
-    default: '100',
-    help: 'The most requests at a time on one HTTP/2 connection.',
-    parse: (text: string) => parseCount(text, 1),
-  },
-  'header-timeout': {
-    placeholder: 'DURATION',
-    default: '10s',
-    help: 'How long the headers of a request may take.',
-    parse: parseTimeoutMs,
-  },
-  'body-timeout': {
-    placeholder: 'DURATION',
-    default: '1m',
-    help: 'How long the body of a request may take, and in a stream the next report.',
-    parse: parseTimeoutMs,
-  },
-  'idle-timeout': {
-    placeholder: 'DURATION',
-    default: '2m',
-    help: 'How long a connection stays open without a request.',
-    parse: parseTimeoutMs,
-  },
-  'keepalive-min-time': {
-    placeholder: 'DURATION',
-    default: '10s',
-    help: 'The shortest time between two keepalive pings of a client; who pings more often is sent away.',
-    parse: parseDurationMs,
-  },
-  'max-connection-age': {
-    placeholder: 'DURATION',
-    default: '30m',
-    help: 'How old an HTTP/2 connection grows, give or take a tenth, before its client is asked to open another; 0 for any age.',
-    parse: parseDurationMs,
-  },
-};
-
-/** The limits that flags set. */
-export function limitsOf(values: FlagValues<typeof LIMIT_FLAGS>): Limits {
-  return {
-    maxProtobufBytes: values['max-report-size'],
-    maxJsonBytes: values['max-json-size'],
-    maxPendingReports: values['max-pending-reports'],
-    maxPendingBytes: values['max-pending-size'],
-    maxBodyBytes: values['max-body-memory'],
-    maxConnections: values['max-connections'],
-    maxConnectionsPerAddress: values['max-address-connections'],
-    requestsPerSecondPerAddress: values['max-address-rate'],
-    reportsPerHourPerCluster: values['max-cluster-rate'],
-    newClustersPerHourPerAddress: values['max-new-clusters'],
-    maxStreams: values['max-streams'],
-    headerTimeoutMs: values['header-timeout'],
-    bodyTimeoutMs: values['body-timeout'],
-    idleTimeoutMs: values['idle-timeout'],
-    keepaliveMinMs: values['keepalive-min-time'],
-    maxConnectionAgeMs: values['max-connection-age'],
-  };
-}
+  ...group('Limits', {
+    maxProtobufBytes: {
+      name: 'max-report-size',
+      ...BYTES,
+      default: '8Mi',
+      help: 'Maximum size of a protobuf report after decompression. A node takes about 220 bytes; a MongoDB document holds about 30,000 nodes.',
+    },
+    maxJsonBytes: {
+      name: 'max-json-size',
+      ...BYTES,
+      default: '16Mi',
+      help: 'Maximum size of a JSON report after decompression.',
+    },
+    maxPendingReports: {
+      name: 'max-pending-reports',
+      ...AT_LEAST_ONE,
+      default: '10000',
+      help: 'Maximum number of reports that wait for the database. Further reports are rejected; streams are slowed down before that.',
+    },
+    maxPendingBytes: {
+      name: 'max-pending-size',
+      ...BYTES,
+      default: '64Mi',
+      help: 'Maximum size of all reports that wait for the database.',
+    },
+    maxBodyBytes: {
+      name: 'max-body-memory',
+      ...BYTES,
+      default: '128Mi',
+      help: 'Maximum memory for the request bodies that are being read, for all requests together.',
+    },
+    maxConnections: {
+      name: 'max-connections',
+      ...AT_LEAST_ONE,
+      default: '10000',
+      help: 'Maximum number of open connections.',
+    },
+    maxConnectionsPerAddress: {
+      name: 'max-address-connections',
+      ...COUNT,
+      default: '200',
+      help: 'Maximum number of open connections per client address (IPv4 address or IPv6 /64 network); 0 for no limit. Trusted proxies are exempt.',
+    },
+    requestsPerSecondPerAddress: {
+      name: 'max-address-rate',
+      ...COUNT,
+      default: '100',
+      help: 'Maximum number of requests and streamed reports per second and client address; 0 for no limit. Bursts of five seconds are allowed.',
+    },
+    reportsPerHourPerCluster: {
+      name: 'max-cluster-rate',
+      ...COUNT,
+      default: '200',
+      help: 'Maximum number of reports per hour and cluster; 0 for no limit. Bursts of one hour are allowed.',
+    },
+    newClustersPerHourPerAddress: {
+      name: 'max-new-clusters',
+      ...COUNT,
+      default: '20',
+      help: 'Maximum number of new clusters per hour and client address; 0 for no limit. Reports of further clusters are stored in quarantine.',
+    },
+    maxStreams: {
+      name: 'max-streams',
+      ...AT_LEAST_ONE,
+      default: '100',
+      help: 'Maximum number of concurrent requests per HTTP/2 connection.',
+    },
+  }),
+  ...group('Timeouts', {
+    headerTimeoutMs: {
+      name: 'header-timeout',
+      ...TIMEOUT,
+      default: '10s',
+      help: 'Maximum time to receive the headers of a request.',
+    },
+    bodyTimeoutMs: {
+      name: 'body-timeout',
+      ...TIMEOUT,
+      default: '1m',
+      help: 'Maximum time to receive the body of a request or the next report of a stream.',
+    },
+    idleTimeoutMs: {
+      name: 'idle-timeout',
+      ...TIMEOUT,
+      default: '2m',
+      help: 'Close a connection after this time without a request.',
+    },
+    keepaliveMinMs: {
+      name: 'keepalive-min-time',
+      ...DURATION,
+      default: '10s',
+      help: 'Minimum time between the keepalive pings of a client. Clients that ping more often are disconnected (GOAWAY).',
+    },
+    maxConnectionAgeMs: {
+      name: 'max-connection-age',
+      ...DURATION,
+      default: '30m',
+      help: 'Close an HTTP/2 connection gracefully (GOAWAY) at this age, with 10% jitter; 0 for no limit.',
+    },
+  }),
+} satisfies Readonly<Record<keyof Limits, Flag<number>>>;

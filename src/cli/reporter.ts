@@ -1,150 +1,112 @@
-import { openAccess } from '../delivery/client-credentials.ts';
+import { type AccessConfig, openAccess } from '../delivery/client-credentials.ts';
 import { parseGrpcUrl, portOf } from '../delivery/transport/grpc-url.ts';
 import { httpTarget, proxyFor } from '../delivery/transport/proxy.ts';
 import { parseReportUrl } from '../kubermatic/http-sink.ts';
 import { checkRecordDir } from '../kubermatic/record-dir.ts';
-import { type ReporterConfig, type Road, startReporter } from '../kubermatic/reporter.ts';
+import { type ReporterConfig, startReporter } from '../kubermatic/reporter.ts';
 import { systemClock } from '../runtime/clock.ts';
-import { ACCESS_FLAGS, pickAccess } from './access-flags.ts';
-import { createCommand, type Io } from './command.ts';
-import type { FlagValues } from './flags.ts';
-import { errorsOf } from './gather-flags.ts';
-import { createLogger, VERBOSE_FLAG } from './logger.ts';
-import { RECORD_DIR_FLAG } from './record-flags.ts';
-import { parseText, parseTimeoutMs } from './values.ts';
+import { createCommand, errorsOf, type RunOptions, waitFor } from './command.ts';
+import { group } from './flags.ts';
+import { CREDENTIALS_FLAGS, RECORD_DIR_FLAG } from './shared-flags.ts';
+import { TIMEOUT, parseText } from './values.ts';
 
-const FLAGS = {
-  'record-dir': RECORD_DIR_FLAG,
-  'client-uuid': {
+const FLAGS = group('Report', {
+  recordDir: RECORD_DIR_FLAG,
+  clientUuid: {
+    name: 'client-uuid',
     placeholder: 'UUID',
-    variable: 'CLIENT_UUID',
-    required: 'what tells this installation from others: a random UUID, made once',
-    help: 'What tells this installation from others: a random UUID, made once.',
+    variables: ['SPARTAKUS_CLIENT_UUID', 'CLIENT_UUID'],
+    required: 'a random UUID that identifies this installation, generated once',
+    help: 'Identify this installation by this UUID, which is random and generated once.',
     parse: parseText,
   },
-  verbose: VERBOSE_FLAG,
-} as const;
+});
 
-const SENDING_FLAGS = {
-  ...FLAGS,
-  ...ACCESS_FLAGS,
-  timeout: {
-    placeholder: 'DURATION',
-    default: '1m',
-    help: 'How long it is tried in all; what is not stored by then goes with the next run.',
-    parse: parseTimeoutMs,
-  },
-} as const;
+const URL_FLAG = { name: 'url', placeholder: 'URL', variables: ['SPARTAKUS_URL', 'URL'] };
 
-const urlFlag = (help: string, required: string, check: (url: string) => unknown) =>
-  ({
-    placeholder: 'URL',
-    variable: 'URL',
-    required,
-    help,
-    parse: (text: string) => {
-      check(text);
-      return text;
-    },
-  }) as const;
+const TIMEOUT_FLAG = {
+  name: 'timeout',
+  ...TIMEOUT,
+  default: '1m',
+  help: 'Maximum duration of all delivery attempts together. Records that are not stored by then remain for the next run.',
+};
 
-/** `spartakus reporter stdout`: what would be sent. */
 export const stdoutReporterCommand = createCommand({
   name: 'reporter stdout',
-  summary: 'Prints one report of all records that agents wrote, as it would be sent, and removes none.',
+  description:
+    'Prints one report of all records that agents wrote, in the form in which it would be sent. Removes no records.',
   flags: FLAGS,
-  check: ({ 'record-dir': dir }) => checkDir(dir),
-  execute: (values, io) => run({ road: 'stdout', timeoutMs: 0, ...pick(values) }, values, io),
+  validate: ({ recordDir }) => errorsOf(recordDir !== undefined && (() => checkRecordDir(recordDir))),
+  run: (values, options) => runReporter({ road: 'stdout', timeoutMs: 0, ...values }, options),
 });
 
-/** `spartakus reporter http`: to this project's collector, or to Kubermatic's own. */
 export const httpReporterCommand = createCommand({
   name: 'reporter http',
-  summary:
-    'Makes one report of all records that agents wrote, posts it as JSON, and removes those that were acknowledged (status 200 to 299). What\n' +
-    'was not goes with the next run.',
+  description:
+    "Sends one report of all records that agents wrote as JSON over HTTP, to this project's collector or to Kubermatic's. Removes the " +
+    'records that were acknowledged (status 200 to 299); the others remain for the next run.',
   flags: {
-    ...SENDING_FLAGS,
-    url: urlFlag(
-      'Where the report is posted, as it stands: https://HOST/api/kubermatic/v1.',
-      'the whole URL, such as https://collector.example.com/api/kubermatic/v1',
-      parseReportUrl,
-    ),
+    ...FLAGS,
+    ...group('Delivery', {
+      url: {
+        ...URL_FLAG,
+        required: 'the complete URL, such as https://collector.example.com/api/kubermatic/v1',
+        help: 'Post the report to this URL, such as https://collector.example.com/api/kubermatic/v1.',
+        parse: (text) => {
+          parseReportUrl(text);
+          return text;
+        },
+      },
+      timeoutMs: TIMEOUT_FLAG,
+    }),
+    ...CREDENTIALS_FLAGS,
   },
-  check: async (values, { env }) => [
-    ...(await checkDir(values['record-dir'])),
-    ...(await checkWay('http', values, env)),
-  ],
-  execute: (values, io) =>
-    run(
-      { road: 'http', timeoutMs: values.timeout, url: values.url, ...pick(values), ...pickAccess(values) },
-      values,
-      io,
-    ),
+  validate: (values, env) => validateDelivery(values, (url) => proxyFor(httpTarget(parseReportUrl(url)), env)),
+  run: (values, options) => runReporter({ road: 'http', ...values }, options),
 });
 
-/** `spartakus reporter grpc`: to this project's collector. */
 export const grpcReporterCommand = createCommand({
   name: 'reporter grpc',
-  summary:
-    'Makes one report of all records that agents wrote, sends it over gRPC, and removes each record that was acknowledged. What was not\ngoes with the next run.',
+  description:
+    "Sends one report of all records that agents wrote over gRPC, to this project's collector. Removes the records that were " +
+    'acknowledged; the others remain for the next run.',
   flags: {
-    ...SENDING_FLAGS,
-    url: urlFlag(
-      'The collector: grpc://HOST:PORT, or grpcs://HOST:PORT with TLS.',
-      'the collector, such as grpcs://collector.example.com:443',
-      (url) => parseGrpcUrl(url, '--url'),
-    ),
+    ...FLAGS,
+    ...group('Delivery', {
+      url: {
+        ...URL_FLAG,
+        required: 'the collector, such as grpcs://collector.example.com:443',
+        help: 'Send the report to this collector: grpc://HOST:PORT, or grpcs://HOST:PORT with TLS.',
+        parse: (text) => {
+          parseGrpcUrl(text, '--url');
+          return text;
+        },
+      },
+      timeoutMs: TIMEOUT_FLAG,
+    }),
+    ...CREDENTIALS_FLAGS,
   },
-  check: async (values, { env }) => [
-    ...(await checkDir(values['record-dir'])),
-    ...(await checkWay('grpc', values, env)),
-  ],
-  execute: (values, io) =>
-    run(
-      { road: 'grpc', timeoutMs: values.timeout, url: values.url, ...pick(values), ...pickAccess(values) },
-      values,
-      io,
-    ),
-});
-
-type Values = FlagValues<typeof FLAGS>;
-
-function pick(values: Values): Pick<ReporterConfig, 'recordDir' | 'clientUuid'> {
-  return { recordDir: values['record-dir'], clientUuid: values['client-uuid'] };
-}
-
-function checkDir(dir: string | undefined): Promise<readonly string[]> {
-  return dir === undefined ? Promise.resolve([]) : errorsOf(() => checkRecordDir(dir));
-}
-
-/** What is wrong with the way to the collector: its proxy, and the files that it takes. */
-async function checkWay(
-  road: Exclude<Road, 'stdout'>,
-  values: Partial<FlagValues<typeof SENDING_FLAGS>> & { readonly url?: string },
-  env: NodeJS.ProcessEnv,
-): Promise<readonly string[]> {
-  const { url } = values;
-  if (url === undefined) return [];
-  const checkProxy = (): void => {
-    if (road === 'http') proxyFor(httpTarget(parseReportUrl(url)), env);
-    else {
+  validate: (values, env) =>
+    validateDelivery(values, (url) => {
       const { host, authority } = parseGrpcUrl(url, '--url');
       proxyFor({ kind: 'grpc', host, port: portOf(authority) }, env);
-    }
-  };
-  return [...(await errorsOf(checkProxy)), ...(await errorsOf(() => openAccess(pickAccess(values), url, '--url')))];
+    }),
+  run: (values, options) => runReporter({ road: 'grpc', ...values }, options),
+});
+
+function validateDelivery(
+  values: AccessConfig & { readonly recordDir: string | undefined; readonly url: string | undefined },
+  checkProxy: (url: string) => void,
+): Promise<readonly string[]> {
+  const { recordDir, url } = values;
+  return errorsOf(
+    recordDir !== undefined && (() => checkRecordDir(recordDir)),
+    url !== undefined && (() => checkProxy(url)),
+    url !== undefined && (() => openAccess(values, url, '--url')),
+  );
 }
 
-async function run(config: ReporterConfig, values: Values, io: Io): Promise<number> {
-  const reporter = await startReporter(config, {
-    clock: systemClock,
-    random: Math.random,
-    logger: createLogger(io, values.verbose),
-    stdout: io.stdout,
-    env: io.env,
-  });
-  io.stop.addEventListener('abort', () => void reporter.close(), { once: true });
-  const { status } = await reporter.done;
-  return status === 'done' ? 0 : 1;
+async function runReporter(config: ReporterConfig, { logger, stdout, env, stop }: RunOptions): Promise<number> {
+  const options = { clock: systemClock, random: Math.random, logger, stdout, env };
+  return waitFor(await startReporter(config, options), stop);
 }

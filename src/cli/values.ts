@@ -1,7 +1,9 @@
 import { isIP } from 'node:net';
+import { createNetworks } from '../runtime/addresses.ts';
 
-/**
- * Parsers of flag values. Each throws an Error whose message completes the sentence "--flag …" and quotes the value.
+/*
+ * Parsers of flag values. Each throws an Error whose message completes the sentence "--flag …" and quotes the value. Below them are the
+ * kinds of flags: a placeholder for the help with its parser.
  */
 
 export function parseText(text: string): string {
@@ -26,6 +28,16 @@ export function parsePort(text: string): number {
   throw new Error(`${JSON.stringify(text)} is not a port: use 0 to 65535`);
 }
 
+/** Comma-separated addresses and networks, such as `10.0.0.0/8,192.0.2.7`. */
+export function parseNetworks(text: string): readonly string[] {
+  const networks = text
+    .split(',')
+    .map((network) => network.trim())
+    .filter((network) => network !== '');
+  createNetworks(networks);
+  return networks;
+}
+
 /** A whole number, at least `least`. */
 export function parseCount(text: string, least = 0): number {
   const count = Number(text);
@@ -33,10 +45,7 @@ export function parseCount(text: string, least = 0): number {
   throw new Error(`${JSON.stringify(text)} is not a number: use a whole one from ${least}`);
 }
 
-/**
- * An address and a port to listen on: 127.0.0.1:8081, [::1]:8081, localhost:8081, or :8081 for all addresses; "off" or nothing for
- * no listening at all.
- */
+/** An address and a port: 127.0.0.1:8081, [::1]:8081, localhost:8081, or :8081 for all addresses; undefined for "off" and "". */
 export function parseListen(text: string): { readonly host?: string; readonly port: number } | undefined {
   if (text === '' || text === 'off') return undefined;
   const match = /^(?:\[([^\]]+)\]|([^:[\]]*)):(\d+)$/.exec(text);
@@ -51,12 +60,12 @@ export function parseListen(text: string): { readonly host?: string; readonly po
   return host === '' ? { port } : { host, port };
 }
 
-const BYTES: Readonly<Record<string, number>> = { '': 1, Ki: 2 ** 10, Mi: 2 ** 20, Gi: 2 ** 30 };
+const UNIT_BYTES: Readonly<Record<string, number>> = { '': 1, Ki: 2 ** 10, Mi: 2 ** 20, Gi: 2 ** 30 };
 
-/** A number of bytes as Kubernetes writes it: 4194304, 4096Ki, 4Mi. At least 1. */
+/** A number of bytes in the notation of Kubernetes: 4194304, 4096Ki, 4Mi. At least 1. */
 export function parseBytes(text: string): number {
   const match = /^(\d+)(|Ki|Mi|Gi)$/.exec(text);
-  const bytes = match === null ? Number.NaN : Number(match[1]) * (BYTES[match[2] ?? ''] ?? Number.NaN);
+  const bytes = match === null ? Number.NaN : Number(match[1]) * (UNIT_BYTES[match[2] ?? ''] ?? Number.NaN);
   if (Number.isSafeInteger(bytes) && bytes >= 1) return bytes;
   throw new Error(`${JSON.stringify(text)} is not a size: use one like 4Mi, 512Ki or 1048576`);
 }
@@ -73,8 +82,8 @@ const UNIT_MS: Readonly<Record<string, number>> = {
 };
 
 /**
- * A duration as Go's time.ParseDuration takes it (https://pkg.go.dev/time#ParseDuration): 24h, 1h30m, 1.5h, 90s, 0. Not negative,
- * for no flag means that.
+ * A duration in the notation of Go's time.ParseDuration (https://pkg.go.dev/time#ParseDuration): 24h, 1h30m, 1.5h, 90s, 0. Not
+ * negative.
  *
  * @returns milliseconds
  */
@@ -96,9 +105,18 @@ export function parseDurationMs(text: string): number {
 
 const LONGEST_TIMEOUT_MS = 86_400_000;
 
-/** How long something may take: more than nothing, at most a day. In whole milliseconds, as timers have it. */
+/** A duration above zero, at most a day, in whole milliseconds. */
 export function parseTimeoutMs(text: string): number {
   const ms = Math.ceil(parseDurationMs(text));
   if (ms >= 1 && ms <= LONGEST_TIMEOUT_MS) return ms;
-  throw new Error(`${JSON.stringify(text)} is not a time to wait: use more than 0 and at most 24h`);
+  throw new Error(`${JSON.stringify(text)} is not a timeout: use more than 0 and at most 24h`);
 }
+
+export const SWITCH = { default: 'false', parse: parseSwitch };
+export const TEXT = { placeholder: 'TEXT', parse: parseText };
+export const FILE = { placeholder: 'FILE', parse: parseText };
+export const DIRECTORY = { placeholder: 'DIR', parse: parseText };
+export const PORT = { placeholder: 'PORT', parse: parsePort };
+export const BYTES = { placeholder: 'BYTES', parse: parseBytes };
+export const DURATION = { placeholder: 'DURATION', parse: parseDurationMs };
+export const TIMEOUT = { placeholder: 'DURATION', parse: parseTimeoutMs };

@@ -3,111 +3,88 @@ import { openAccess } from '../delivery/client-credentials.ts';
 import { checkProxy, DATABASE_FORMS } from '../delivery/open-sink.ts';
 import { checkSpoolDir } from '../delivery/spool/spool.ts';
 import { openKubeClient } from '../kubernetes/client.ts';
-import { SERVICE_ACCOUNT_DIR } from '../kubernetes/in-cluster.ts';
 import { systemClock } from '../runtime/clock.ts';
-import { startVolunteer } from '../volunteer/volunteer.ts';
-import { ACCESS_FLAGS, DATABASE_FLAG, pickAccess } from './access-flags.ts';
-import { CLUSTER_FLAGS, pickKubeConfig } from './cluster-flags.ts';
-import { createCommand, programVersion } from './command.ts';
-import { checkGatherFlags, CLUSTER_ID_HELP, errorsOf, GATHER_FLAGS, gatherConfig } from './gather-flags.ts';
-import { createLogger, VERBOSE_FLAG } from './logger.ts';
-import { parseBytes, parseDurationMs, parsePort, parseText, parseTimeoutMs } from './values.ts';
+import { readAgreedVersion } from '../volunteer/gather/agreed-version.ts';
+import { startVolunteer, type VolunteerConfig } from '../volunteer/volunteer.ts';
+import { createCommand, errorsOf, waitFor } from './command.ts';
+import { type FlagsFor, group } from './flags.ts';
+import { CLUSTER_ID_FLAG, GATHER_FLAGS, validateGathering } from './gather-flags.ts';
+import { CREDENTIALS_FLAGS, DATABASE_FLAG, KUBERNETES_FLAGS } from './shared-flags.ts';
+import { BYTES, DIRECTORY, DURATION, PORT, TIMEOUT } from './values.ts';
+import { PROGRAM_VERSION } from './version.ts';
 
-/** `spartakus volunteer`: reads the Kubernetes API, and reports. */
+export const VOLUNTEER_FLAGS = {
+  ...group('Report', {
+    clusterId: CLUSTER_ID_FLAG,
+    periodMs: {
+      name: 'period',
+      ...DURATION,
+      default: '24h',
+      help: 'Time between two reports. 0 sends one report and exits, with code 1 if it was not stored.',
+    },
+    initialDelayMs: {
+      name: 'initial-delay',
+      ...DURATION,
+      default: '1m',
+      help: 'Maximum delay of the first report. The delay is random so that many clusters do not report at once; --period 0 has none.',
+    },
+  }),
+  ...GATHER_FLAGS,
+  ...group('Delivery', {
+    database: DATABASE_FLAG,
+    timeoutMs: {
+      name: 'timeout',
+      ...TIMEOUT,
+      default: '1m',
+      help: 'Maximum duration of one delivery attempt. Attempts are repeated until one succeeds; with --period 0, all attempts together have this time.',
+    },
+    spoolDir: {
+      name: 'spool-dir',
+      ...DIRECTORY,
+      help: 'Directory for reports that are not stored yet, and for rejected ones. By default, reports are kept in memory.',
+    },
+    spoolBytes: {
+      name: 'spool-size',
+      ...BYTES,
+      default: '16Mi',
+      help: 'Maximum size of all reports that wait for delivery. When it is exceeded, the oldest reports are dropped.',
+    },
+  }),
+  ...CREDENTIALS_FLAGS,
+  ...KUBERNETES_FLAGS,
+  ...group('Health', {
+    healthPort: {
+      name: 'health-port',
+      ...PORT,
+      help: 'Serve /livez, /readyz and /metrics on this port; 0 selects any free port. By default, they are not served.',
+    },
+  }),
+} satisfies FlagsFor<VolunteerConfig>;
+
 export const volunteerCommand = createCommand({
   name: 'volunteer',
-  summary:
-    'Reads the version and the nodes of a cluster, and reports them: every period, or once. Prints the report unless --database\n' +
-    'says where to send it. In a pod it uses the service account, elsewhere the kubeconfig.',
+  description:
+    'Reads the version and the nodes of a Kubernetes cluster, and reports them periodically or once. Prints the reports unless --database ' +
+    'is given. Uses the service account in a pod, and the kubeconfig elsewhere.',
   databases: DATABASE_FORMS,
-  flags: {
-    'cluster-id': {
-      placeholder: 'TEXT',
-      required:
-        'a text that is stable for the life of the cluster and says nothing of it, such as a random UUID; or "auto"',
-      help: CLUSTER_ID_HELP,
-      parse: parseText,
-    },
-    period: {
-      placeholder: 'DURATION',
-      default: '24h',
-      help: 'How long to wait between two reports; 0 makes one report and exits, with code 1 where it was not stored.',
-      parse: parseDurationMs,
-    },
-    database: DATABASE_FLAG,
-    ...GATHER_FLAGS,
-    ...CLUSTER_FLAGS,
-    ...ACCESS_FLAGS,
-    'initial-delay': {
-      placeholder: 'DURATION',
-      default: '1m',
-      help: 'The first report waits a random part of it, so that many clusters do not report at once. A one-shot does not wait.',
-      parse: parseDurationMs,
-    },
-    timeout: {
-      placeholder: 'DURATION',
-      default: '1m',
-      help: 'How long an attempt to deliver may take. It is tried again until it works; a one-shot tries no longer than that in all.',
-      parse: parseTimeoutMs,
-    },
-    'spool-dir': {
-      placeholder: 'DIR',
-      help: 'Where reports wait until the collector has stored them; refused ones are set aside there (default: in memory).',
-      parse: parseText,
-    },
-    'spool-size': {
-      placeholder: 'BYTES',
-      default: '16Mi',
-      help: 'How much may wait; beyond it the oldest reports are dropped.',
-      parse: parseBytes,
-    },
-    'health-port': {
-      placeholder: 'PORT',
-      help: 'Serves /livez, /readyz and /metrics on this port, 0 for any free one (default: not at all).',
-      parse: parsePort,
-    },
-    verbose: VERBOSE_FLAG,
-  },
-  async check(values, { env }) {
-    const { 'service-account-dir': serviceAccountDir = SERVICE_ACCOUNT_DIR } = values;
-    const openAndClose = async (): Promise<void> =>
-      (await openKubeClient(pickKubeConfig(values), { env, serviceAccountDir })).close();
-    const { database = 'stdout', 'spool-dir': spoolDir } = values;
+  flags: VOLUNTEER_FLAGS,
+  async validate(values, env) {
+    const { database = 'stdout', spoolDir, serviceAccountDir } = values;
     return [
-      ...(await errorsOf(() => checkProxy(database, env))),
-      ...(await errorsOf(() => openAccess(pickAccess(values), database))),
-      ...(spoolDir === undefined ? [] : await errorsOf(() => checkSpoolDir(spoolDir))),
-      ...(await checkGatherFlags(values)),
-      ...(await errorsOf(openAndClose)),
+      ...(await errorsOf(
+        () => checkProxy(database, env),
+        () => openAccess(values, database),
+        spoolDir !== undefined && (() => checkSpoolDir(spoolDir)),
+      )),
+      ...(await validateGathering(values)),
+      ...(await errorsOf(async () => (await openKubeClient(values, { env, serviceAccountDir })).close())),
     ];
   },
-  async execute(values, io) {
-    const logger = createLogger(io, values.verbose);
-    const volunteer = await startVolunteer(
-      {
-        ...(await gatherConfig(values, { keep: true, logger })),
-        periodMs: values.period,
-        database: values.database,
-        ...pickKubeConfig(values),
-        ...pickAccess(values),
-        spoolDir: values['spool-dir'],
-        spoolBytes: values['spool-size'],
-        initialDelayMs: values['initial-delay'],
-        timeoutMs: values.timeout,
-        healthPort: values['health-port'],
-      },
-      {
-        version: `v${programVersion()}`,
-        clock: systemClock,
-        randomBytes,
-        logger,
-        stdout: io.stdout,
-        env: io.env,
-        serviceAccountDir: values['service-account-dir'],
-      },
-    );
-    io.stop.addEventListener('abort', () => void volunteer.close(), { once: true });
-    const { status } = await volunteer.done;
-    return status === 'failed' ? 1 : 0;
+  async run(values, { logger, stdout, env, stop }) {
+    const { schemaVersion: given, spoolDir, serviceAccountDir } = values;
+    const schemaVersion = await readAgreedVersion(given, spoolDir, { keep: true, logger });
+    const version = PROGRAM_VERSION;
+    const options = { version, clock: systemClock, randomBytes, logger, stdout, env, serviceAccountDir };
+    return await waitFor(await startVolunteer({ ...values, schemaVersion }, options), stop);
   },
 });

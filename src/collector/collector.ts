@@ -16,7 +16,7 @@ import { openListener } from './serve/listener.ts';
 import { createRoutes } from './serve/routes.ts';
 import { createHealthState } from './serve/rpc/health-service.ts';
 import { openTls, type TlsConfig } from './serve/tls.ts';
-import { watchStore } from './store/availability.ts';
+import { monitorAvailability } from './store/availability.ts';
 import { openStore } from './store/open.ts';
 
 /** What an administrator sets. */
@@ -123,13 +123,17 @@ async function openParts(
     stdout,
   });
   const health = createHealthState();
-  const watched = watchStore(store, { clock, logger, onChange: (isThere) => health.setServing(isThere) });
+  const watched = monitorAvailability(store, {
+    clock,
+    logger,
+    onChange: (isAvailable) => health.setServing(isAvailable),
+  });
   const connections = createConnectionCounts();
   const metrics = createMetrics({
     version,
     pending: () => ingest.pending(),
     connections: () => connections.read(),
-    isDatabaseThere: () => watched.isThere(),
+    isDatabaseThere: () => watched.isAvailable(),
   });
   const onRefusal = createRefusals({
     count: (protocol, kind) => metrics.countRefusal(protocol, kind),

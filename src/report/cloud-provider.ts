@@ -1,11 +1,10 @@
-/** Where the original's ten are from: cloud providers that were part of kubernetes/kubernetes, as of v1.5. */
+/** The original's ten: cloud providers that were part of kubernetes/kubernetes as of v1.5. */
 const IN_TREE = 'kubernetes/kubernetes, pkg/cloudprovider/providers';
 
 /**
- * The clouds, and what counts as one, whose name may leave the cluster, each with the file that defines it: the ProviderName that a
- * cloud controller manager is registered with, or the scheme that it writes into `.spec.providerID`. The first ten are those that the
- * original let through (kubernetes-retired/spartakus, pkg/volunteer/kubernetes.go, v1.1.0); the controllers of today's aws, azure,
- * gce, openstack and vsphere still use these names. A name without a source does not get onto the list.
+ * The cloud providers whose name may leave the cluster, each with the file that defines it: the ProviderName that a cloud controller
+ * manager registers, or the scheme that it writes into `.spec.providerID`. The original allowed the first ten
+ * (kubernetes-retired/spartakus, pkg/volunteer/kubernetes.go, v1.1.0). A name without a source is not added.
  */
 export const CLOUD_PROVIDERS: ReadonlyMap<string, string> = new Map([
   ['aws', `${IN_TREE}/aws/aws.go`],
@@ -19,7 +18,7 @@ export const CLOUD_PROVIDERS: ReadonlyMap<string, string> = new Map([
   ['rackspace', `${IN_TREE}/rackspace/rackspace.go`],
   ['vsphere', `${IN_TREE}/vsphere/vsphere.go`],
 
-  // The controller's own ids are "region.instance" without a scheme in some releases: those stay unknown.
+  // Some releases write ids without a scheme, "region.instance": those are "unknown".
   ['alicloud', 'kubernetes/cloud-provider-alibaba-cloud, cloud-controller-manager/alicloud.go, ProviderName'],
   ['civo', 'civo/civo-cloud-controller-manager, cloud-controller-manager/civo/cloud.go, ProviderName'],
   [
@@ -44,8 +43,8 @@ export const CLOUD_PROVIDERS: ReadonlyMap<string, string> = new Map([
 ]);
 
 /**
- * The cloud of a node, from its `.spec.providerID` (`<provider>://<account, zone, machine>`). What is not of that form, with "://"
- * in it exactly once, or not on the list, is "unknown": no part of the id gets out but a name that everyone knows.
+ * The cloud provider of a node, from its `.spec.providerID` (`<provider>://<account, zone, machine>`): a name on the list, else
+ * "unknown". An id of another form, or with several "://", is "unknown" too.
  */
 export function cloudProviderOf(providerId: string): string {
   const [provider = '', ...rest] = providerId.split('://');

@@ -1,24 +1,23 @@
 import type { JsonValue } from '@bufbuild/protobuf';
 import type { Timestamp } from '@bufbuild/protobuf/wkt';
 import { type Record as KubermaticRecord, RecordSchema } from '../../gen/spartakus/kubermatic/v1/record_pb.js';
-import { type GoJsonOptions, readGoJson, wrong } from './go-json.ts';
+import { type GoJsonOptions, readGoJson, invalidBody } from './go-json.ts';
 import { isReportId } from './report-id.ts';
 import { isStorableTime } from './validate.ts';
 
-/** The released agent sends one owner of a key as a text, the proposal's a list of them. */
+/** The released agent sends one owner of an SSH key as a string; the proposed one sends a list. */
 export const RECORD_JSON_OPTIONS: GoJsonOptions = {
   anySpelling: true,
   textsAsLists: new Set(['SSHKey.ownerProjectUUID']),
 };
 export const RECORD_KINDS: ReadonlySet<string> = new Set(['kubernetes', 'kubermatic']);
-/** An absent version is taken: nothing hangs on it, for one message reads them all. */
+/** An absent version is accepted, because one message decodes all versions. */
 const VERSIONS: ReadonlySet<string> = new Set(['', 'v1', 'v2']);
-/** 0001-01-01T00:00:00Z in seconds since 1970: how Go writes a time that nobody set. */
+/** Go's zero time, 0001-01-01T00:00:00Z, in seconds since 1970. */
 const GO_ZERO_TIME = -62_135_596_800n;
 
 /**
- * A record as an agent's file holds it, whichever agent's. A node's external IP and the texts of places are not read, so whoever sends it on
- * does not send them.
+ * Decodes the record file of any agent. External IPs of nodes and the names of places have no field in the schema, so they are dropped.
  *
  * @throws SpartakusError of kind `invalid` with the path of the field that is wrong
  */
@@ -30,19 +29,23 @@ export function readRecord(json: JsonValue): KubermaticRecord {
 }
 
 export function checkRecord({ kind, version, reportId }: KubermaticRecord, path: string): void {
-  if (!RECORD_KINDS.has(kind)) throw wrong(`${path}kind`, 'expected "kubernetes" or "kubermatic"');
+  if (!RECORD_KINDS.has(kind)) throw invalidBody(`${path}kind`, 'expected "kubernetes" or "kubermatic"');
   checkVersion(version, `${path}version`);
   if (reportId !== '' && !isReportId(reportId))
-    throw wrong(`${path}reportID`, 'expected a UUIDv7 in lower case, or nothing');
+    throw invalidBody(`${path}reportID`, 'expected a UUIDv7 in lower case, or nothing');
 }
 
 export function checkVersion(version: string, path: string): void {
-  if (!VERSIONS.has(version)) throw wrong(path, 'expected "v1" or "v2"');
+  if (!VERSIONS.has(version)) throw invalidBody(path, 'expected "v1" or "v2"');
 }
 
-/** A time that can be stored; undefined where there is none, or Go's zero. */
+/**
+ * A time that can be stored; undefined where there is none, or Go's zero time.
+ *
+ * @throws SpartakusError of kind `invalid` with the path
+ */
 export function readTime(time: Timestamp | undefined, path: string): Timestamp | undefined {
   if (time === undefined || (time.seconds === GO_ZERO_TIME && time.nanos === 0)) return undefined;
-  if (!isStorableTime(time)) throw wrong(path, 'expected a date from 1970 to 9999');
+  if (!isStorableTime(time)) throw invalidBody(path, 'expected a date from 1970 to 9999');
   return time;
 }

@@ -75,11 +75,11 @@ export interface ReportStore extends ReportSink {
   /** As of a ReportSink, for entries of all kinds. */
   put(entries: readonly StoreEntry[]): Promise<readonly Outcome[]>;
   /**
-   * Whether anything of this cluster, or of this client of Kubermatic's, is stored that is not in quarantine.
+   * Whether a report of this cluster, or a record of this Kubermatic client, is stored that is not in quarantine.
    *
-   * @throws SpartakusError `unavailable` where that cannot be found out
+   * @throws SpartakusError of kind `unavailable`
    */
-  knows(owner: string): Promise<boolean>;
+  hasReportsFrom(id: string): Promise<boolean>;
   /**
    * Finds out, within a few seconds, whether a report could be stored now.
    *

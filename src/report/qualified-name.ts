@@ -1,14 +1,13 @@
-/** The longest prefix of a qualified name: a DNS subdomain, RFC 1123. */
+/** Of a DNS subdomain (RFC 1123), in characters. */
 const MAX_PREFIX_LENGTH = 253;
-
-/** The longest name behind it. */
+/** Of the name behind the prefix. */
 const MAX_NAME_LENGTH = 63;
 
-// Kubernetes' qualified names: apimachinery, pkg/util/validation/validation.go, IsQualifiedName and IsDNS1123Subdomain.
+// Source: kubernetes/apimachinery, pkg/util/validation/validation.go, IsQualifiedName and IsDNS1123Subdomain.
 const NAME = /^[A-Za-z0-9](?:[-A-Za-z0-9_.]*[A-Za-z0-9])?$/;
 const SUBDOMAIN = /^[a-z0-9](?:[-a-z0-9]*[a-z0-9])?(?:\.[a-z0-9](?:[-a-z0-9]*[a-z0-9])?)*$/;
 
-/** What is wrong with a text as a qualified name of Kubernetes, as the end of a sentence; undefined where nothing is. */
+/** Why a text is not a Kubernetes qualified name, as the end of a sentence; undefined if it is one. */
 export function qualifiedNameProblem(text: string): string | undefined {
   const slash = text.indexOf('/');
   const prefix = slash === -1 ? undefined : text.slice(0, slash);

@@ -6,7 +6,7 @@ import { type Record as KubermaticRecord, RecordSchema } from '../../gen/spartak
 import { type Report, ReportSchema } from '../../gen/spartakus/report/v1/report_pb.js';
 import type { Arrival, StoreEntry } from './ports.ts';
 
-/** A report, or a record of Kubermatic's, as it is stored: `_id` is its id, every other field has the name that it has in JSON. */
+/** A report, or a record of Kubermatic's, as it is stored: `_id` is its id, and every other field has its JSON name. */
 export interface StoredDocument extends Omit<Arrival, 'receivedAt'> {
   readonly _id: string;
   /** When the collector received it, by the collector's clock. */
@@ -16,51 +16,41 @@ export interface StoredDocument extends Omit<Arrival, 'receivedAt'> {
 
 export type ReportDocument = StoredDocument;
 
-/** What is stored, each kind in a collection of its own. */
 export type DocumentKind = 'report' | 'kubermaticRecord';
 
 type Document = Record<string, unknown>;
 
-/** No field of the schema may have this name in JSON. */
+/** No field of the schema may have this JSON name. */
 export const UNKNOWN_FIELDS = 'unknownFields';
 
 /**
- * The document that is stored for a report. It is made from the schema, so a field that the schema gains is stored without a
- * change here: a field has its JSON name, and is absent where the JSON of the message has none; numbers are numbers (64-bit ones
- * bigint), a Timestamp is a Date (to the millisecond). What a newer client sent in protobuf and this schema does not know is kept unread, as
- * bytes under `unknownFields`, in each message that has any: a later release can decode them as a message of the same type.
+ * The document of a report. It is derived from the schema: every field has its JSON name, and is absent where the JSON has none; numbers
+ * are numbers (64-bit ones bigint), a Timestamp is a Date (in milliseconds). Protobuf fields that this schema does not have are kept
+ * encoded under `unknownFields` of their message, where a newer release can decode them as a message of the same type.
  *
  * @param report has a report id
  */
 export function toDocument(report: Report, receivedAt: Date, arrival?: Arrival): ReportDocument {
-  return stamp(writeReport(reflect(ReportSchema, report)), receivedAt, arrival);
+  return addMetadata(writeReport(reflect(ReportSchema, report)), receivedAt, arrival);
 }
 
-/** The same for a record of Kubermatic's; see record.proto. */
+/** The document of a record of Kubermatic's, as of {@link toDocument}. */
 export function toKubermaticDocument(record: KubermaticRecord, receivedAt: Date, arrival?: Arrival): StoredDocument {
-  return stamp(writeKubermaticRecord(reflect(RecordSchema, record)), receivedAt, arrival);
+  return addMetadata(writeKubermaticRecord(reflect(RecordSchema, record)), receivedAt, arrival);
 }
 
-/** The document of anything that comes to a store, and its kind. What has no time of receipt is dated 1970. */
+/** The document of an entry. Without a time of receipt, it is dated 1970. */
 export function entryDocument(entry: StoreEntry): { readonly kind: DocumentKind; readonly document: StoredDocument } {
   const { receivedAt = new Date(0) } = entry;
   if ('report' in entry) return { kind: 'report', document: toDocument(entry.report, receivedAt, entry) };
   return { kind: 'kubermaticRecord', document: toKubermaticDocument(entry.kubermaticRecord, receivedAt, entry) };
 }
 
-function stamp(
-  { reportID: _id, ...fields }: Document,
-  receivedAt: Date,
-  { receivedFrom, country, quarantined }: Arrival = {},
-): StoredDocument {
-  return {
-    _id: _id as string,
-    receivedAt,
-    ...(receivedFrom === undefined ? {} : { receivedFrom }),
-    ...(country === undefined ? {} : { country }),
-    ...(quarantined === undefined ? {} : { quarantined }),
-    ...fields,
-  };
+/** The database stores undefined as null, so absent metadata has no key. */
+function addMetadata({ reportID, ...fields }: Document, receivedAt: Date, arrival: Arrival = {}): StoredDocument {
+  const { receivedFrom, country, quarantined } = arrival;
+  const metadata = Object.entries({ receivedFrom, country, quarantined }).filter(([, value]) => value !== undefined);
+  return { _id: reportID as string, receivedAt, ...Object.fromEntries(metadata), ...fields };
 }
 
 type Writer = (message: ReflectMessage) => Document;
@@ -81,14 +71,14 @@ function createWriter(schema: DescMessage): Writer {
   };
 }
 
-/** The fields as they came: https://protobuf.dev/programming-guides/encoding/ */
+/** https://protobuf.dev/programming-guides/encoding/ */
 function encodeUnknown(fields: readonly UnknownField[]): Uint8Array {
   const writer = new BinaryWriter();
   for (const { no, wireType, data } of fields) writer.tag(no, wireType).raw(data);
   return writer.finish();
 }
 
-/** Writes one field's value. Kinds that the schema does not use are refused when the program starts, not when a report comes. */
+/** @throws Error for a kind of field that the schema does not use yet, when the program starts */
 function createValueWriter(field: DescField): (message: ReflectMessage) => unknown {
   switch (field.fieldKind) {
     case 'scalar':
@@ -109,7 +99,7 @@ function createValueWriter(field: DescField): (message: ReflectMessage) => unkno
     case 'map':
       break;
   }
-  throw new Error(`report/document.ts has no rule for ${field.toString()}: add one`);
+  throw new Error(`report/stored-document.ts does not support ${field.toString()}: add it there`);
 }
 
 function createMessageWriter(schema: DescMessage): (message: ReflectMessage) => unknown {

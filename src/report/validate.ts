@@ -4,43 +4,36 @@ import type { Report } from '../../gen/spartakus/report/v1/report_pb.js';
 import { SpartakusError } from '../runtime/errors.ts';
 import { isReportId } from './report-id.ts';
 
-/** 9999-12-31T23:59:59Z in seconds since 1970: the last moment that RFC 3339, and so protobuf JSON, can write. */
+/** 9999-12-31T23:59:59Z in seconds since 1970: the last time that RFC 3339, and so protobuf JSON, can represent. */
 const LAST_SECOND = 253_402_300_799n;
 
 export interface ValidateOptions {
-  /** Whether a report must say which cluster it is of. The legacy route takes what the original took, which did not ask. */
+  /** Whether a report without a cluster id is invalid. The legacy API accepts it, as the original did. */
   readonly requireClusterId: boolean;
 }
 
 /**
- * Checks the rules that report.proto states and a decoder cannot see.
+ * Checks the rules of report.proto that a decoder does not.
  *
  * @throws SpartakusError of kind `invalid` with the field's JSON path
  */
-export function validateReport(report: Report, options: ValidateOptions): void {
-  if (options.requireClusterId && report.clusterId.trim() === '') {
+export function validateReport({ clusterId, reportId, observedAt }: Report, options: ValidateOptions): void {
+  if (options.requireClusterId && clusterId.trim() === '')
     throw invalid('clusterID', 'is required: a text that is stable for the life of the cluster, such as a random UUID');
-  }
-  if (report.reportId !== '' && !isReportId(report.reportId)) {
-    throw invalid('reportID', 'must be a UUIDv7 in lower case, or be left out');
-  }
-  if (report.observedAt !== undefined && !isStorableTime(report.observedAt)) {
-    throw invalid('observedAt', 'must be a date from 1970 to 9999');
-  }
+  validateIdAndTime(reportId, 'observedAt', observedAt);
 }
 
-/**
- * The same for a record of Kubermatic's; see record.proto.
- *
- * @throws SpartakusError of kind `invalid` with the field's JSON path
- */
+/** Checks the rules of record.proto, as of {@link validateReport}. */
 export function validateKubermaticRecord({ reportId, time }: KubermaticRecord): void {
+  validateIdAndTime(reportId, 'time', time);
+}
+
+function validateIdAndTime(reportId: string, timeField: string, time: Timestamp | undefined): void {
   if (reportId !== '' && !isReportId(reportId))
     throw invalid('reportID', 'must be a UUIDv7 in lower case, or be left out');
-  if (time !== undefined && !isStorableTime(time)) throw invalid('time', 'must be a date from 1970 to 9999');
+  if (time !== undefined && !isStorableTime(time)) throw invalid(timeField, 'must be a date from 1970 to 9999');
 }
 
-/** Whether a moment is one from 1970 to 9999. */
 export function isStorableTime({ seconds, nanos }: Timestamp): boolean {
   return seconds >= 0n && seconds <= LAST_SECOND && nanos >= 0 && nanos <= 999_999_999;
 }

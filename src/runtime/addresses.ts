@@ -1,7 +1,7 @@
 import { isIP } from 'node:net';
 import ipaddr from 'ipaddr.js';
 
-/** A host as URLs write it, without the brackets of an IPv6 address. */
+/** Removes the brackets of an IPv6 address, as URLs have them. */
 export function stripBrackets(host: string): string {
   return host.replace(/^\[(.*)\]$/, '$1');
 }
@@ -11,16 +11,16 @@ export function formatHostPort(host: string, port: number | string): string {
   return `${host.includes(':') ? `[${host}]` : host}:${port}`;
 }
 
-/** Whether a host, a name or an address without brackets, is this machine itself. */
+/** Whether a host name, or an address without brackets, is this machine. */
 export function isLoopback(host: string): boolean {
   return host === 'localhost' || (isIP(host) !== 0 && ipaddr.process(host).range() === 'loopback');
 }
 
 /**
- * Tells whether an address is in any of these networks.
+ * Returns a function that tells whether an address is in any of these networks.
  *
  * @param networks addresses and CIDR blocks, such as `192.0.2.7` and `10.0.0.0/8`
- * @throws Error that quotes the first one which is neither
+ * @throws Error that quotes the first one that is neither
  */
 export function createNetworks(networks: readonly string[]): (address: string) => boolean {
   const blocks = networks.map((network) => {

@@ -1,6 +1,6 @@
 import { open } from 'node:fs/promises';
 
-/** Writes a file; resolves when its content would survive a power cut. Its name does once the directory is synced too. */
+/** Writes a file and syncs its content to disk; its name is durable once the directory is synced too. */
 export async function writeThrough(file: string, content: string | Uint8Array, mode: number): Promise<void> {
   const handle = await open(file, 'w', mode);
   try {
@@ -11,7 +11,7 @@ export async function writeThrough(file: string, content: string | Uint8Array, m
   }
 }
 
-/** Without it the files' content is safe, and their names may not be. */
+/** Makes the names of new and renamed files in a directory durable. */
 export async function syncDirectory(dir: string): Promise<void> {
   const handle = await open(dir, 'r');
   try {

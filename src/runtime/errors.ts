@@ -1,15 +1,15 @@
 /**
- * What went wrong, in the words of the domain. serve/status.ts turns a kind into a gRPC code and an HTTP status; deliver/ turns
- * an answer of the other side back into a kind.
+ * Kinds of errors, independent of the protocol: collector/serve maps them to gRPC codes and HTTP statuses, and delivery/transport maps
+ * those of a response to kinds.
  *
- * - `invalid`: the input breaks a rule; `field` names it.
- * - `too-large`: the input is over a size limit.
- * - `unsupported-media-type`: the body is of a kind that this road does not take.
- * - `unauthenticated`, `forbidden`: who asks is unknown, or may not.
- * - `not-found`: the thing or the path does not exist.
- * - `overloaded`: a limit of rate or capacity is reached; later it may work.
- * - `unavailable`: something that is needed is away; later it may work.
- * - `internal`: anything else. Unknown causes count as retryable, so that no data is lost by a wrong guess.
+ * - `invalid`: the input is invalid; `field` names the field.
+ * - `too-large`: the input exceeds a size limit.
+ * - `unsupported-media-type`: the handler does not accept the Content-Type.
+ * - `unauthenticated`, `forbidden`: credentials are missing or invalid, or do not permit the request.
+ * - `not-found`: the object or path does not exist.
+ * - `overloaded`: a rate limit or capacity is exhausted; retryable.
+ * - `unavailable`: a dependency is unavailable; retryable.
+ * - `internal`: anything else. Retryable, so that no data is lost when the cause is unknown.
  */
 export type ErrorKind =
   | 'invalid'
@@ -25,41 +25,50 @@ export type ErrorKind =
 const RETRYABLE: ReadonlySet<ErrorKind> = new Set(['overloaded', 'unavailable', 'internal']);
 
 export interface ErrorDetails {
-  /** The JSON path of the field that was wrong, such as `nodes[3].id`. */
+  /** The JSON path of the invalid field, such as `nodes[3].id`, or the flag. */
   readonly field?: string;
-  /** How long to wait before the same thing is tried again, in milliseconds. */
   readonly retryAfterMs?: number;
   readonly cause?: unknown;
 }
 
-/** The one error class of the house. Its message says what happened, with which input, and what to do; it holds no secret. */
+/** The only error class. Its message says what happened, with which input, and what to do; it contains no secret. */
 export class SpartakusError extends Error {
   override readonly name = 'SpartakusError';
   readonly kind: ErrorKind;
   readonly field: string | undefined;
   readonly retryAfterMs: number | undefined;
 
-  constructor(kind: ErrorKind, message: string, details: ErrorDetails = {}) {
-    super(message, details.cause === undefined ? undefined : { cause: details.cause });
+  constructor(kind: ErrorKind, message: string, { cause, field, retryAfterMs }: ErrorDetails = {}) {
+    super(message, cause === undefined ? undefined : { cause });
     this.kind = kind;
-    this.field = details.field;
-    this.retryAfterMs = details.retryAfterMs;
+    this.field = field;
+    this.retryAfterMs = retryAfterMs;
   }
 
-  /** Whether the same input may succeed later. */
   get retryable(): boolean {
     return RETRYABLE.has(this.kind);
   }
 
-  /** Any thrown thing as a SpartakusError: one of ours as it is, anything else as `internal` with its own message. */
+  /** Any other thrown value becomes an error of kind `internal` with its message. */
   static from(thrown: unknown): SpartakusError {
     if (thrown instanceof SpartakusError) return thrown;
     return new SpartakusError('internal', messageOf(thrown), { cause: thrown });
   }
 }
 
-/** The message of anything that was thrown. An AggregateError without a message of its own speaks for its parts. */
+/** The message of a thrown value; for an AggregateError without one, the messages of its errors. */
 export function messageOf(thrown: unknown): string {
   if (thrown instanceof AggregateError && thrown.message === '') return thrown.errors.map(messageOf).join('; ');
   return thrown instanceof Error ? thrown.message : String(thrown);
+}
+
+/** A thrown value, the errors of an AggregateError, and the causes of all of them, each once. */
+export function causesOf(thrown: unknown): unknown[] {
+  const found = new Set<unknown>([thrown]);
+  // The iteration includes what is added meanwhile.
+  for (const each of found) {
+    if (each instanceof AggregateError) for (const part of each.errors) found.add(part);
+    if (each instanceof Error && each.cause !== undefined) found.add(each.cause);
+  }
+  return [...found];
 }

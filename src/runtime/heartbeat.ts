@@ -1,14 +1,14 @@
 import type { Clock } from './clock.ts';
 
-/** Whether a loop goes on: it says each time until when it will be heard of again. */
+/** The liveness of a loop, which announces each time how long its next step may take. */
 export interface Heartbeat {
-  /** The loop is alive, and will be heard of again within this time, in milliseconds; Infinity where it waits for somebody else. */
+  /** Called by the loop: its next call comes within this time, in milliseconds. Infinity where it waits for something else. */
   beat(withinMs: number): void;
-  /** Whether the loop was heard of in time. */
+  /** Whether no call is overdue. */
   isAlive(): boolean;
 }
 
-/** A machine that is busy, or was asleep, is not dead. */
+/** Tolerance for a machine that is busy or was suspended. */
 const SLACK_MS = 300_000;
 
 export function createHeartbeat(clock: Pick<Clock, 'now'>): Heartbeat {

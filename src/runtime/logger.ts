@@ -1,4 +1,4 @@
-/** Where programs log; the shape of pino. Fields and messages hold no secrets. */
+/** The methods of pino that are used. Fields and messages must not contain secrets. */
 export interface Logger {
   debug(fields: object, message: string): void;
   info(fields: object, message: string): void;
@@ -6,7 +6,7 @@ export interface Logger {
   error(fields: object, message: string): void;
 }
 
-/** Logs why a program failed: as an error, or for information where it was told to stop. */
+/** Logs a failure: as an error, or as info while the program stops. */
 export function logFailure(logger: Logger, stop: AbortSignal, fields: object, message: string): void {
   if (stop.aborted) logger.info(fields, message);
   else logger.error(fields, message);

@@ -2,13 +2,13 @@ import { X509Certificate } from 'node:crypto';
 import { createSecureContext } from 'node:tls';
 import { messageOf } from './errors.ts';
 
-/** What is wrong with a certificate and its key: which of the two, and a sentence without its subject. */
+/** A problem of a certificate, its key, or the two together, as a sentence without its subject. */
 export interface PairProblem {
   readonly of: 'cert' | 'key' | 'pair';
   readonly problem: string;
 }
 
-/** What is wrong with the text of CAs in PEM, as a sentence without its subject; undefined where nothing is. */
+/** Why a PEM file of CA certificates is invalid, as a sentence without its subject; undefined if it is valid. */
 export function findCaProblem(pem: Buffer): string | undefined {
   const certificates = pem.toString('latin1').match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? [];
   if (certificates.length === 0) return 'holds no certificate in PEM';
@@ -20,7 +20,7 @@ export function findCaProblem(pem: Buffer): string | undefined {
   }
 }
 
-/** What is wrong with a certificate, its chain behind it, and its key, both in PEM; undefined where nothing is. */
+/** Why a certificate (with its chain) and its key, both in PEM, are invalid; undefined if they are valid. */
 export function findPairProblem(cert: Buffer, key: Buffer): PairProblem | undefined {
   const tried = (options: { cert?: Buffer; key?: Buffer }): string | undefined => {
     try {

@@ -1,8 +1,8 @@
-/** What is under way, so that closing can wait for it. */
+/** Operations in progress, so that closing can wait for them. */
 export interface Pending {
-  /** Hands the promise back, and remembers it until it is settled. */
+  /** Tracks a promise until it is settled, and returns it. */
   add<Value>(promise: Promise<Value>): Promise<Value>;
-  /** Resolves once everything that was added is settled; never rejects. */
+  /** Resolves once all tracked promises are settled; never rejects. */
   settled(): Promise<void>;
 }
 
@@ -11,8 +11,8 @@ export function createPending(): Pending {
   return {
     add: (promise) => {
       pending.add(promise);
-      const forget = () => pending.delete(promise);
-      promise.then(forget, forget);
+      const remove = () => pending.delete(promise);
+      promise.then(remove, remove);
       return promise;
     },
     settled: async () => {

@@ -72,7 +72,7 @@ async function doctor(api: KubeApi, ...args: string[]) {
   return { code, lines: stdout.trimEnd().split('\n') };
 }
 
-test.each(['grpc', 'http'])('with everything in order, each line is ok, and the exit code 0: %s', async (scheme) => {
+test.each(['grpc', 'http'])('when all checks succeed, each line is ok, and the exit code is 0: %s', async (scheme) => {
   const host = await startHealthy();
   await withFiles({ 'e.json': '{"a":"1"}', key: 'sixteen bytes or more' }, async (dir) => {
     const { code, lines } = await doctor(
@@ -104,7 +104,7 @@ test.each(['grpc', 'http'])('with everything in order, each line is ok, and the 
   });
 });
 
-test('only the rights that the flags take are tried, with one object each', async () => {
+test('only the rights that the flags need are checked, with one object each', async () => {
   const api = await startApi();
 
   await doctor(api, '--collect=namespaces', '--omit=masterVersion');
@@ -112,7 +112,7 @@ test('only the rights that the flags take are tried, with one object each', asyn
   expect(api.asked.map(({ target }) => target)).toStrictEqual(['/api/v1/namespaces?limit=1']);
 });
 
-test('a right that is missing is a warning that says which rule to grant, for the report goes without it', async () => {
+test('a missing right is a warning that names the rule to grant, because the report is sent without it', async () => {
   const { code, lines } = await doctor(await startApi({ forbidden: ['/api/v1/pods'] }), '--collect=nodes,workloads');
 
   expect(lines.filter((line) => !line.startsWith('ok'))).toStrictEqual([
@@ -123,14 +123,14 @@ test('a right that is missing is a warning that says which rule to grant, for th
   expect(code).toBe(0);
 });
 
-test('the key of ids that cannot be read is a failure, for without it there is no report', async () => {
+test('an unreadable key for identifiers is a failure, because there is no report without it', async () => {
   const { code, lines } = await doctor(await startApi({ forbidden: ['/api/v1/namespaces/kube-system'] }));
 
   expect(lines).toContainEqual(expect.stringMatching(/^FAIL {2}get namespaces kube-system: .*Grant the rule/));
   expect(code).toBe(1);
 });
 
-test('a cluster of which nothing can be read is a failure', async () => {
+test('a cluster without any readable field is a failure', async () => {
   const { code, lines } = await doctor(
     await startApi({ forbidden: ['/version', '/api/v1/namespaces'] }),
     '--collect=namespaces',
@@ -140,7 +140,7 @@ test('a cluster of which nothing can be read is a failure', async () => {
   expect(code).toBe(1);
 });
 
-test('a token that is not let in, an API that does not answer, and a kubeconfig that is not there are failures', async () => {
+test('a rejected token, an API that does not respond, and a missing kubeconfig are failures', async () => {
   const refused = await doctor(await startApi({ token: 'another' }));
   const api = await startApi();
   await api.close();
@@ -169,7 +169,7 @@ test.each([
   expect(code).toBe(1);
 });
 
-test('a collector whose certificate is of an unknown CA is a failure of TLS', async () => {
+test('a collector with a certificate of an unknown CA is a failure of TLS', async () => {
   const api = await startApi();
 
   const { code, lines } = await doctor(api, `--database=${api.url}`);
@@ -178,7 +178,7 @@ test('a collector whose certificate is of an unknown CA is a failure of TLS', as
   expect(code).toBe(1);
 });
 
-test('a collector over TLS is checked against the CAs that are given', async () => {
+test('the certificate of a collector is verified with the given CAs', async () => {
   const server = ServerCredentials.createSsl(null, [
     { cert_chain: await readFixture('tls/server.crt'), private_key: await readFixture('tls/server.key') },
   ]);
@@ -199,7 +199,7 @@ test('a collector over TLS is checked against the CAs that are given', async () 
   await expect(check('tls/other-ca.crt')).resolves.toStrictEqual(['ok proxy', 'ok DNS', 'FAIL TLS']);
 });
 
-test('a collector that does not tell its health is a warning', async () => {
+test('a collector without a health service is a warning', async () => {
   const collector = await startGrpcCollector();
   closers.push(() => collector.close());
 
@@ -209,7 +209,7 @@ test('a collector that does not tell its health is a warning', async () => {
   expect(code).toBe(0);
 });
 
-test('something else that answers HTTP is a failure', async () => {
+test('another HTTP server than a collector is a failure', async () => {
   const host = await startHealthy();
 
   const { lines } = await doctor(await startApi(), `--database=http://${host}/elsewhere`);
@@ -217,7 +217,7 @@ test('something else that answers HTTP is a failure', async () => {
   expect(lines.at(-1)).toMatch(/^FAIL {2}collector: http:\/\/.*\/elsewhere\/healthz answers 404/);
 });
 
-test('the proxy is named without its password, and its name is what DNS is asked for', async () => {
+test('the proxy is shown without its password, and DNS resolves its name', async () => {
   const api = await startApi();
   const env = { ...api.env, https_proxy: 'http://user:hunter2@proxy.invalid:3128' };
 
@@ -232,7 +232,7 @@ test('the proxy is named without its password, and its name is what DNS is asked
   expect(stdout).not.toContain('hunter2');
 });
 
-test('files that cannot be used are told in their own lines', async () => {
+test('invalid files are reported in lines of their own', async () => {
   await withFiles({ 'bad/e.json': 'not JSON', file: '', key: 'short', 'spool/schema-version': 'two' }, async (dir) => {
     const api = await startApi();
     const bad = await doctor(
@@ -259,7 +259,7 @@ test('files that cannot be used are told in their own lines', async () => {
   });
 });
 
-test('as a program: volunteer doctor is a command of its own, and wrong flags exit with 2', async () => {
+test('as a program: volunteer doctor is a command, and invalid flags exit with 2', async () => {
   const api = await startApi();
 
   const [right, wrong] = await Promise.all([

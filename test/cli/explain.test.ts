@@ -1,19 +1,19 @@
 import { expect, test } from 'vitest';
 import { explainCommand } from '../../src/cli/explain.ts';
-import { listCollected } from '../../src/report/collected.ts';
+import { listFields } from '../../src/report/schema-fields.ts';
 import { withFiles } from '../support/files.ts';
 import { runProgram } from '../support/program.ts';
 import { runCommand } from '../support/run-command.ts';
 
-/** The page that is printed. */
+/** Standard output, as Markdown unless the arguments name another format. */
 async function explain(...args: string[]): Promise<string> {
-  const { code, stdout, stderr } = await runCommand(explainCommand, args);
+  const { code, stdout, stderr } = await runCommand(explainCommand, ['--format=markdown', ...args]);
   expect([code, stderr]).toStrictEqual([0, '']);
   return stdout;
 }
 
 /** The fields that the page lists. */
-const fieldsOf = (page: string) => [...page.matchAll(/^\| `([^`]+)` \|/gm)].map(([, path]) => path);
+const fieldsOf = (page: string) => [...page.matchAll(/^\| `([^`]+)` +\|/gm)].map(([, path]) => path);
 
 /** The rules of the role that the page shows, in short. */
 const rulesOf = (page: string) =>
@@ -23,17 +23,17 @@ const rulesOf = (page: string) =>
     ),
   ].map(([, what, name, verb]) => [verb, what, ...(name === undefined ? [] : [name])].join(' '));
 
-test('the complaint "not knowing what is sent": without flags, the page lists what the volunteer sends without flags, and the smallest role for it', async () => {
+test('without flags, the page lists the fields that a volunteer without flags sends, and the smallest role for them', async () => {
   const page = await explain();
 
   expect(fieldsOf(page)).toStrictEqual(
-    listCollected()
+    listFields()
       .map(({ path }) => path)
       .filter((path) => !/^(extensions|namespaces|workloads|lifetimes)\b/.test(path)),
   );
   expect(rulesOf(page)).toStrictEqual(['get /version', 'list nodes', 'get namespaces kube-system']);
-  expect(page).toContain(
-    'cannot read secrets, config maps, events, logs, users, pods, services, deployments, jobs, namespaces other than kube-system,',
+  expect(page.replaceAll('\n', ' ')).toContain(
+    'cannot read secrets, config maps, events, logs, users, namespaces other than kube-system, pods, services, deployments, statefulsets, daemonsets, jobs,',
   );
 });
 
@@ -59,7 +59,7 @@ test('--collect and --omit change fields and rights', async () => {
   ]);
 });
 
-test('a key of the own, or ids without a key, take no right to read kube-system; an automatic cluster id does', async () => {
+test('only identifiers with the key of the cluster need the right to read kube-system', async () => {
   await withFiles({ key: 'sixteen bytes or more' }, async (dir) => {
     expect(rulesOf(await explain(`--id-key-file=${dir}/key`))).toStrictEqual(['get /version', 'list nodes']);
     expect(rulesOf(await explain('--node-id=md5'))).toStrictEqual(['get /version', 'list nodes']);
@@ -68,11 +68,11 @@ test('a key of the own, or ids without a key, take no right to read kube-system;
   });
 });
 
-test('ids that can be guessed are said to be', async () => {
+test('the page warns of identifiers that can be guessed', async () => {
   await expect(explain('--node-id=md5')).resolves.toContain('Whoever receives it can try out names');
 });
 
-test('--schema-version and --since tell what an upgrade adds', async () => {
+test('--schema-version and --since show what an upgrade adds', async () => {
   expect(fieldsOf(await explain('--schema-version=1')).every((path) => !/reportID|missing/.test(path ?? ''))).toBe(
     true,
   );
@@ -92,7 +92,7 @@ test('--schema-version and --since tell what an upgrade adds', async () => {
   );
 });
 
-test('flags of the volunteer that change nothing here are taken, wrong ones are told', async () => {
+test('flags of the volunteer without effect here are accepted, invalid ones are reported', async () => {
   await expect(explain('--period=1h', '--database=grpc://x', '--kubeconfig=/nonexistent')).resolves.toContain(
     '# What is collected',
   );
@@ -101,13 +101,59 @@ test('flags of the volunteer that change nothing here are taken, wrong ones are 
 
   expect(code).toBe(2);
   expect(stderr).toContain('spartakus volunteer explain: unknown flag --nothing');
-  expect(stderr).toContain('spartakus volunteer explain: --collect "pods" is nothing');
+  expect(stderr).toContain('spartakus volunteer explain: --collect "pods" is not a field');
   expect(stderr).toContain('spartakus volunteer explain: --since "0" is no schema version');
 });
 
-test('as a program: volunteer explain is a command of its own', async () => {
-  const { code, stdout } = await runProgram(['volunteer', 'explain', '--omit', 'osImage']);
+test('as a program: volunteer explain is a command', async () => {
+  const { code, stdout } = await runProgram(['volunteer', 'explain', '--format=markdown', '--omit', 'osImage']);
 
   expect(code).toBe(0);
   expect(fieldsOf(stdout)).not.toContain('nodes[].osImage');
+});
+
+test('by default it prints text that fits 80 columns, with every field and rule', async () => {
+  const text = await explain('--format=text', '--node-id=md5', '--collect=nodes,workloads');
+
+  expect(text.split('\n').filter((line) => line.length > 80)).toStrictEqual([]);
+  expect([...text.matchAll(/^ {2}([\w.[\]]+)\n {6}/gm)].map(([, path]) => path)).toStrictEqual(
+    expect.arrayContaining(fieldsOf(await explain('--collect=nodes,workloads'))),
+  );
+  expect(text).toContain('Whoever receives it can try out names.');
+  expect(text).toMatch(/\n {2}get \/version\n {2}list nodes\n {2}list pods\n/);
+  await expect(runCommand(explainCommand, ['--node-id=md5', '--collect=nodes,workloads'])).resolves.toMatchObject({
+    stdout: text,
+  });
+});
+
+test('--format=yaml prints the ClusterRole alone', async () => {
+  await expect(explain('--format=yaml', '--omit=id')).resolves.toBe(`apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRole
+metadata:
+  name: spartakus-volunteer
+rules:
+  - nonResourceURLs: ["/version"]
+    verbs: ["get"]
+  - apiGroups: [""]
+    resources: ["nodes"]
+    verbs: ["list"]
+`);
+});
+
+test('--format=json prints fields and rules for machines', async () => {
+  const json = JSON.parse(await explain('--format=json', '--cluster-id=auto')) as {
+    readonly fields: readonly object[];
+    readonly rules: readonly object[];
+  };
+
+  expect(json).toMatchObject({ schemaVersion: 2, notes: [expect.stringContaining('--cluster-id auto')] });
+  expect(json.fields).toHaveLength(fieldsOf(await explain()).length);
+  expect(json.fields).toContainEqual({
+    path: 'nodes[].id',
+    description: expect.stringMatching(/\w+/) as string,
+    source: expect.stringMatching(/\w+/) as string,
+    treatment: 'keyed hash',
+    since: 1,
+  });
+  expect(json.rules).toContainEqual({ nonResourceURLs: ['/version'], verbs: ['get'] });
 });

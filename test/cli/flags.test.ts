@@ -1,48 +1,75 @@
 import { expect, test } from 'vitest';
-import { flagsTable } from '../../src/cli/flags-page.ts';
-import { describeFlags, parseFlags } from '../../src/cli/flags.ts';
-import { parsePort, parseSwitch, parseText } from '../../src/cli/values.ts';
+import { group, parseFlags } from '../../src/cli/flags.ts';
+import { parsePort, parseText, SWITCH } from '../../src/cli/values.ts';
 
 const FLAGS = {
-  'listen-port': { placeholder: 'PORT', default: '80', help: 'Where to listen.', parse: parsePort },
-  name: { placeholder: 'TEXT', required: 'a name', help: 'Who it is.', parse: parseText },
-  note: { placeholder: 'TEXT', help: 'A note.', parse: parseText },
-  loud: { default: 'false', help: 'Says more | louder.', parse: parseSwitch },
+  ...group('Test', {
+    listenPort: { name: 'listen-port', placeholder: 'PORT', default: '80', help: 'Listen here.', parse: parsePort },
+    name: { name: 'name', placeholder: 'TEXT', required: 'a name', help: 'Use this name.', parse: parseText },
+    note: { name: 'note', placeholder: 'TEXT', help: 'Add a note.', parse: parseText },
+    loud: { name: 'loud', short: 'l', ...SWITCH, help: 'Log more | louder.' },
+  }),
+  nested: group('Nested', {
+    dir: {
+      name: 'dir',
+      placeholder: 'DIR',
+      variables: ['SPARTAKUS_DIR', 'DIR'],
+      help: 'Read from here.',
+      parse: parseText,
+    },
+  }),
 };
 
-test('a flag counts before its environment variable, and that before the default', () => {
-  const env = { SPARTAKUS_LISTEN_PORT: '81', SPARTAKUS_NAME: 'from env' };
-
-  expect(parseFlags(FLAGS, ['--listen-port=82'], env).values).toMatchObject({ 'listen-port': 82, name: 'from env' });
-  expect(parseFlags(FLAGS, [], env).values).toMatchObject({ 'listen-port': 81 });
-  expect(parseFlags(FLAGS, ['--name', 'x'], {}).values).toStrictEqual({ 'listen-port': 80, name: 'x', loud: false });
+test('flags set the fields of the configuration, nested ones too', () => {
+  expect(parseFlags(FLAGS, ['--name', 'x', '--dir=/y'], {}).values).toStrictEqual({
+    listenPort: 80,
+    name: 'x',
+    note: undefined,
+    loud: false,
+    nested: { dir: '/y' },
+  });
 });
 
-test('of a flag that is given twice, the last counts', () => {
+test('a flag takes precedence over its environment variable, and that over the default', () => {
+  const env = { SPARTAKUS_LISTEN_PORT: '81', SPARTAKUS_NAME: 'from env' };
+
+  expect(parseFlags(FLAGS, ['--listen-port=82'], env).values).toMatchObject({ listenPort: 82, name: 'from env' });
+  expect(parseFlags(FLAGS, [], env).values).toMatchObject({ listenPort: 81 });
+  expect(parseFlags(FLAGS, ['--name', 'x'], {}).values).toMatchObject({ listenPort: 80, name: 'x', loud: false });
+});
+
+test('the first variable takes precedence over the others, of which empty ones do not count', () => {
+  const dirOf = (env: NodeJS.ProcessEnv) => parseFlags(FLAGS, ['--name=x'], env).values.nested.dir;
+
+  expect(dirOf({ SPARTAKUS_DIR: '/a', DIR: '/b' })).toBe('/a');
+  expect(dirOf({ DIR: '/b' })).toBe('/b');
+  expect(dirOf({ DIR: '' })).toBeUndefined();
+  expect(parseFlags(FLAGS, ['--name=x'], { SPARTAKUS_DIR: '' }).errors).toStrictEqual([
+    'SPARTAKUS_DIR (--dir) "" is empty',
+  ]);
+});
+
+test('the last of repeated flags counts', () => {
   expect(parseFlags(FLAGS, ['--name=a', '--name=b'], {}).values.name).toBe('b');
 });
 
-test('a value may start with a dash, and be empty, where = gives it', () => {
+test('after = a value may start with a dash, and be empty', () => {
   expect(parseFlags(FLAGS, ['--name=-x'], {}).values.name).toBe('-x');
   expect(parseFlags(FLAGS, ['--name='], {}).errors).toStrictEqual(['--name "" is empty']);
 });
 
-test('a switch needs no value, and takes one', () => {
+test('a switch needs no value, and accepts one', () => {
   expect(parseFlags(FLAGS, ['--name=x', '--loud'], {}).values.loud).toBe(true);
   expect(parseFlags(FLAGS, ['--name=x', '--loud=false'], {}).values.loud).toBe(false);
   expect(parseFlags(FLAGS, ['--name=x'], { SPARTAKUS_LOUD: 'true' }).values.loud).toBe(true);
 });
 
-test('a switch may have a short form, which stands in the help and the table', () => {
-  const flags = { ...FLAGS, loud: { ...FLAGS.loud, short: 'l' } };
-
-  expect(parseFlags(flags, ['--name=x', '-l'], {}).values.loud).toBe(true);
-  expect(parseFlags(flags, ['--name=x', '-l', '-x'], {}).errors).toStrictEqual(['unknown flag -x']);
-  expect(describeFlags(flags)).toContain('  -l, --loud          Says more | louder.');
-  expect(flagsTable(flags)).toContain('| `-l`, `--loud` | `SPARTAKUS_LOUD` |');
+test('a switch may have a short form', () => {
+  expect(parseFlags(FLAGS, ['--name=x', '-l'], {}).values.loud).toBe(true);
+  expect(parseFlags(FLAGS, ['--name=x', '-l', '-x'], {}).errors).toStrictEqual(['unknown flag -x']);
 });
 
-test('an address with a password is masked wherever it was put', () => {
+test('the password of a URL is masked in every error', () => {
   const address = 'mongodb://u:hunter2@x';
 
   const { errors } = parseFlags(FLAGS, [address, `--listen-port=${address}`], { SPARTAKUS_LOUD: address });
@@ -51,14 +78,14 @@ test('an address with a password is masked wherever it was put', () => {
   expect(errors.join()).not.toContain('hunter2');
 });
 
-test('everything that is wrong is told at once, with where it came from', () => {
+test('all errors are reported at once, with the flag or variable that caused them', () => {
   const { errors } = parseFlags(FLAGS, ['word', '--nmae=x', '-p', '--loud=maybe', '--constructor=x', '--note'], {
     SPARTAKUS_LISTEN_PORT: 'x',
   });
 
   expect(errors).toStrictEqual([
     'unexpected argument "word"',
-    'unknown flag --nmae',
+    'unknown flag --nmae; did you mean --name?',
     'unknown flag -p',
     'unknown flag --constructor',
     '--note needs a value: --note=TEXT',
@@ -68,27 +95,14 @@ test('everything that is wrong is told at once, with where it came from', () => 
   ]);
 });
 
-test('a flag whose value was forgotten does not take the next flag for it', () => {
+test('the argument after an unknown flag, which may be its value, is not an error of its own', () => {
+  expect(parseFlags(FLAGS, ['--name=x', '--nte', 'y', 'z'], {}).errors).toStrictEqual([
+    'unknown flag --nte; did you mean --note?',
+    'unexpected argument "z"',
+  ]);
+  expect(parseFlags(FLAGS, ['y', '--name=x', '--nte=y', 'z'], {}).errors).toHaveLength(3);
+});
+
+test('the flag after one whose value is missing is not taken as the value', () => {
   expect(parseFlags(FLAGS, ['--name', '--note', 'x'], {}).errors).toContain('--name needs a value: --name=TEXT');
-});
-
-test('the help text has a line a flag, and no line is wider than a terminal', () => {
-  const long = { ...FLAGS, long: { placeholder: 'TEXT', help: 'word '.repeat(60).trim(), parse: parseText } };
-
-  const lines = describeFlags(long).split('\n');
-
-  expect(lines.slice(0, 2)).toStrictEqual([
-    '  --listen-port PORT  Where to listen. (default 80)',
-    '  --name TEXT         Who it is.',
-  ]);
-  expect(Math.max(...lines.map((line) => line.length))).toBeLessThanOrEqual(110);
-});
-
-test('the table for the README has the environment variable, the default, and what must be given', () => {
-  expect(flagsTable(FLAGS).split('\n').slice(2)).toStrictEqual([
-    '| `--listen-port PORT` | `SPARTAKUS_LISTEN_PORT` | `80` | Where to listen. |',
-    '| `--name TEXT` | `SPARTAKUS_NAME` | required | Who it is. |',
-    '| `--note TEXT` | `SPARTAKUS_NOTE` |  | A note. |',
-    String.raw`| ${'`--loud`'} | ${'`SPARTAKUS_LOUD`'} |  | Says more \| louder. |`,
-  ]);
 });

@@ -32,7 +32,7 @@ async function printed(...args: string[]) {
   return fromJsonString(ReportSchema, stdout);
 }
 
-/** The errors that are told, without the usage. */
+/** The usage errors, without the line that names --help. */
 async function errors(...args: string[]): Promise<readonly string[]> {
   const { code, stdout, stderr } = await run(...args);
   expect([code, stdout]).toStrictEqual([2, '']);
@@ -40,14 +40,14 @@ async function errors(...args: string[]): Promise<readonly string[]> {
   return stderr.split('\n').filter((line) => line.startsWith('spartakus volunteer: '));
 }
 
-test('without flags, nodes are collected and nothing that takes another right', async () => {
+test('by default, nodes are collected and nothing that needs another right', async () => {
   const report = await printed();
 
   expect(report.nodes).toHaveLength(6);
   expect([report.namespaces, report.workloads, report.lifetimes]).toStrictEqual([undefined, undefined, undefined]);
 });
 
-test('--collect and --omit say what is printed', async () => {
+test('--collect and --omit select what is printed', async () => {
   const report = await printed('--collect=nodes,namespaces', '--omit=osImage,capacity.memory,masterVersion');
 
   expect([report.namespaces, report.masterVersion]).toStrictEqual([16, undefined]);
@@ -55,7 +55,7 @@ test('--collect and --omit say what is printed', async () => {
   expect(JSON.stringify(report.nodes)).not.toContain('memory');
 });
 
-test('with --schema-version 1 nothing is collected that the original did not collect', async () => {
+test('with --schema-version 1 only fields of the original Spartakus are collected', async () => {
   const report = await printed('--collect=nodes,workloads', '--schema-version=1');
 
   expect([report.nodes.length, report.workloads]).toStrictEqual([6, undefined]);
@@ -68,7 +68,7 @@ test('--cluster-id auto prints the same UUID each time', async () => {
   expect(second.clusterId).toBe(first.clusterId);
 });
 
-test('every flag that is wrong is told at once, and no request is made', async () => {
+test('all invalid flags are reported at once, and no request is made', async () => {
   await withFiles({ short: 'fifteen bytes..' }, async (dir) => {
     const key = path.join(dir, 'short');
     const wrong = [
@@ -80,22 +80,22 @@ test('every flag that is wrong is told at once, and no request is made', async (
     ];
 
     await expect(errors(...wrong)).resolves.toStrictEqual([
-      'spartakus volunteer: --collect "pods" is nothing that can be collected: use nodes, extensions, namespaces, workloads, lifetimes',
-      'spartakus volunteer: --omit "clusterID" cannot be left out: without clusterID there is no telling what a report is about',
+      'spartakus volunteer: --collect "pods" is not a field that can be collected: use nodes, extensions, namespaces, workloads, lifetimes',
+      'spartakus volunteer: --omit "clusterID" cannot be omitted: a report without clusterID has no meaning',
       'spartakus volunteer: --schema-version "99" is no schema version of this release: use 1 to 2',
-      'spartakus volunteer: --node-id "sha1" is neither hmac nor md5',
+      'spartakus volunteer: --node-id "sha1" is none of hmac, md5',
       `spartakus volunteer: --id-key-file ${key}: is a key of 15 bytes, and fewer than 16 can be guessed: make one with "openssl rand -hex 32".`,
     ]);
   });
 });
 
-test('an unknown path of --omit is an error that says what is meant', async () => {
+test('an unknown path of --omit is an error with the path that it may mean', async () => {
   await expect(errors('--omit=osimage')).resolves.toStrictEqual([
-    'spartakus volunteer: --omit "osimage" is no field of a report: did you mean nodes[].osImage?',
+    'spartakus volunteer: --omit "osimage" is not a field of a report: did you mean nodes[].osImage?',
   ]);
 });
 
-test('extensions that are named and not given, or given and not named, are an error', async () => {
+test('--collect extensions without --extensions, and --extensions that --collect does not name, are errors', async () => {
   await withFiles({ e: '{}' }, async (dir) => {
     await expect(errors('--collect=extensions')).resolves.toStrictEqual([
       'spartakus volunteer: --collect extensions needs --extensions PATH',
@@ -106,14 +106,23 @@ test('extensions that are named and not given, or given and not named, are an er
   });
 });
 
-test('version 1 is not for gRPC, which sends the id of the report, and that is newer', async () => {
+test('schema version 1 cannot be sent over gRPC, which requires the newer reportID', async () => {
   await expect(errors('--schema-version=1', '--database=grpc://collector')).resolves.toStrictEqual([
     expect.stringContaining('--schema-version 1 has no reportID'),
   ]);
 });
 
-test('a key file that is not there is an error', async () => {
+test('a missing key file is an error', async () => {
   await expect(errors('--id-key-file=/nonexistent')).resolves.toStrictEqual([
     expect.stringContaining('--id-key-file /nonexistent: cannot be read: ENOENT'),
   ]);
+});
+
+test('a volunteer that cannot start prints one line without usage, and exits with 1', async () => {
+  const { port } = new URL(api.url);
+
+  const { code, stderr } = await run(`--health-port=${port}`);
+
+  expect(code).toBe(1);
+  expect(stderr).toMatch(/^spartakus volunteer: [^\n]*EADDRINUSE[^\n]*\n$/);
 });

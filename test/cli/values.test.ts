@@ -10,7 +10,7 @@ import {
   parseText,
 } from '../../src/cli/values.ts';
 
-describe('a duration is what Go takes for one', () => {
+describe('a duration has the notation of Go', () => {
   // From the tests of Go's time.ParseDuration: https://github.com/golang/go/blob/master/src/time/time_test.go
   test.each([
     ['0', 0],
@@ -56,7 +56,7 @@ describe('a duration is what Go takes for one', () => {
     'NaN',
     'Infinity',
     '0x10s',
-  ])('%j is none', (text) => {
+  ])('%j is invalid', (text) => {
     expect(() => parseDurationMs(text)).toThrow(`${JSON.stringify(text)} is not a duration`);
   });
 
@@ -80,7 +80,7 @@ test.each([
   expect(parseBytes(text)).toBe(bytes);
 });
 
-test.each(['', '0', '-1', '4M', '4MB', '4 Mi', '1.5Mi', 'Mi', '99999999999999999999'])('%j is no size', (text) => {
+test.each(['', '0', '-1', '4M', '4MB', '4 Mi', '1.5Mi', 'Mi', '99999999999999999999'])('%j is not a size', (text) => {
   expect(() => parseBytes(text)).toThrow(`${JSON.stringify(text)} is not a size`);
 });
 
@@ -124,7 +124,7 @@ describe('an address to listen on', () => {
     'x:y:80',
     '127.0.0.1:8 ',
     'Off',
-  ])('%j is none', (text) => {
+  ])('%j is invalid', (text) => {
     expect(() => parseListen(text)).toThrow(`${JSON.stringify(text)} is not an address and a port`);
   });
 });

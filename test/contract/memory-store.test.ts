@@ -2,18 +2,17 @@ import { SpartakusError } from '../../src/runtime/errors.ts';
 import { createMemoryStore } from '../support/memory-store.ts';
 import { reportSinkContract } from './report-sink.ts';
 
-/** The double keeps what it doubles for. */
 reportSinkContract(
-  'the store in memory',
+  'the in-memory store',
   () => {
     const store = createMemoryStore();
     return Promise.resolve({
       sink: store,
-      refuse: ({ reportId }, how) =>
-        store.refuse(reportId, new SpartakusError(how === 'permanent' ? 'invalid' : 'unavailable', 'no')),
+      reject: ({ reportId }, kind) =>
+        store.reject(reportId, new SpartakusError(kind === 'permanent' ? 'invalid' : 'unavailable', 'rejected')),
       storedClusterIds: () => Promise.resolve([...store.documents.values()].map(({ clusterID }) => String(clusterID))),
       close: () => store.close(),
     });
   },
-  { duplicates: true, refusals: ['permanent', 'retryable'] },
+  { duplicates: true, rejections: ['permanent', 'retryable'] },
 );

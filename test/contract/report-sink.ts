@@ -5,30 +5,29 @@ import { type Report, ReportSchema } from '../../gen/spartakus/report/v1/report_
 import type { Outcome, ReportEntry, ReportSink } from '../../src/report/ports.ts';
 import { createReportId } from '../../src/report/report-id.ts';
 
-/** How the other side of a sink rejects a report. */
-export type Refusal = 'permanent' | 'retryable';
+export type Rejection = 'permanent' | 'retryable';
 
-/** A sink, and the means by which a test controls its other side. */
+/** A sink, and control over its backend: the database or the collector. */
 export interface SinkUnderTest {
   readonly sink: ReportSink;
-  /** From now on the other side rejects this report. Only called where the kind is among `refusals`. */
-  refuse(report: Report, how: Refusal): void;
-  /** The clusterID of each report that is stored on the other side, in any order. */
+  /** The backend rejects this report from now on. Called only for kinds in `rejections`. */
+  reject(report: Report, kind: Rejection): void;
+  /** The clusterID of each report that the backend stored, in any order. */
   storedClusterIds(): Promise<readonly string[]>;
-  /** Closes the sink, again where it is closed already, and the other side. */
+  /** Closes the sink, which may be closed already, and the backend. */
   close(): Promise<void>;
 }
 
 export interface ContractOptions {
-  /** Whether the other side detects duplicates by the report id. */
+  /** Whether the backend detects duplicates. */
   readonly duplicates: boolean;
-  /** The kinds of rejection that the other side can give. */
-  readonly refusals: readonly Refusal[];
+  /** The rejections that the test can cause. */
+  readonly rejections: readonly Rejection[];
 }
 
 let made = 0;
 
-/** A report with a report id and a cluster of its own. */
+/** A report with a cluster id of its own. */
 export function makeReport(): Report {
   made += 1;
   const now = new Date(Date.UTC(2026, 10, 21) + made);
@@ -45,19 +44,19 @@ export function makeReport(): Report {
 
 const entryOf = (report: Report): ReportEntry => ({ report, receivedAt: new Date(Date.UTC(2026, 10, 21)) });
 
-/** The status of an outcome, or for a failure whether it is retryable. */
-function wordFor(outcome: Outcome): string {
+/** The status of an outcome; for a failure, whether it is retryable. */
+function statusOf(outcome: Outcome): string {
   if (outcome.status !== 'failed') return outcome.status;
   return outcome.error.retryable ? 'retryable' : 'permanent';
 }
 
-/** The contract of ReportSink, for one implementation. */
+/** The contract of ReportSink, tested on one implementation. */
 export function reportSinkContract(
   name: string,
   open: () => Promise<SinkUnderTest>,
-  { duplicates, refusals }: ContractOptions,
+  { duplicates, rejections }: ContractOptions,
 ): void {
-  describe(`${name}, as every sink`, () => {
+  describe(`${name} (contract of ReportSink)`, () => {
     let under: SinkUnderTest;
 
     beforeEach(async () => {
@@ -67,7 +66,7 @@ export function reportSinkContract(
     afterEach(() => under.close());
 
     const put = async (...reports: Report[]): Promise<readonly string[]> =>
-      (await under.sink.put(reports.map(entryOf))).map(wordFor);
+      (await under.sink.put(reports.map(entryOf))).map(statusOf);
 
     test('stores a report', async () => {
       const report = makeReport();
@@ -76,7 +75,7 @@ export function reportSinkContract(
       await expect(under.storedClusterIds()).resolves.toStrictEqual([report.clusterId]);
     });
 
-    test('returns no outcomes for no reports', async () => {
+    test('returns no outcome for no report', async () => {
       await expect(put()).resolves.toStrictEqual([]);
     });
 
@@ -89,13 +88,13 @@ export function reportSinkContract(
       );
     });
 
-    test('accepts several puts at a time', async () => {
+    test('accepts concurrent puts', async () => {
       const answers = await Promise.all([put(makeReport()), put(makeReport(), makeReport()), put(makeReport())]);
 
       expect(answers).toStrictEqual([['stored'], ['stored', 'stored'], ['stored']]);
     });
 
-    test.runIf(duplicates)('stores the same report once, and reports a duplicate the second time', async () => {
+    test.runIf(duplicates)('stores a report once, and returns a duplicate the second time', async () => {
       const report = makeReport();
 
       await expect(put(report)).resolves.toStrictEqual(['stored']);
@@ -103,50 +102,47 @@ export function reportSinkContract(
       await expect(under.storedClusterIds()).resolves.toStrictEqual([report.clusterId]);
     });
 
-    test.runIf(duplicates)('stores a report that occurs twice in one put once', async () => {
+    test.runIf(duplicates)('stores a report that is twice in one put once', async () => {
       const report = makeReport();
 
-      const words = await put(report, makeReport(), report);
+      const statuses = await put(report, makeReport(), report);
 
-      expect(words[1]).toBe('stored');
-      expect(new Set([words[0], words[2]])).toStrictEqual(new Set(['duplicate', 'stored']));
+      expect(statuses[1]).toBe('stored');
+      expect(new Set([statuses[0], statuses[2]])).toStrictEqual(new Set(['duplicate', 'stored']));
     });
 
-    test.runIf(refusals.includes('permanent'))(
+    test.runIf(rejections.includes('permanent'))(
       'returns a permanent rejection as a failure that is not retryable',
       async () => {
         const report = makeReport();
-        under.refuse(report, 'permanent');
+        under.reject(report, 'permanent');
 
         await expect(put(report)).resolves.toStrictEqual(['permanent']);
         await expect(under.storedClusterIds()).resolves.toStrictEqual([]);
       },
     );
 
-    test.runIf(refusals.includes('retryable'))(
-      'returns a retryable rejection as a failure that is retryable',
-      async () => {
-        const report = makeReport();
-        under.refuse(report, 'retryable');
+    test.runIf(rejections.includes('retryable'))('returns a temporary rejection as a retryable failure', async () => {
+      const report = makeReport();
+      under.reject(report, 'retryable');
 
-        await expect(put(report)).resolves.toStrictEqual(['retryable']);
-      },
-    );
-
-    test.runIf(refusals.length === 2)('returns the outcome of each of many reports, in their order', async () => {
-      const reports = Array.from({ length: 30 }, makeReport);
-      const words = reports.map(
-        (_, index) => (['stored', 'permanent', 'retryable', 'stored'] as const)[index % 4] ?? 'stored',
-      );
-      words.forEach((word, index) => {
-        const report = reports[index];
-        if (report !== undefined && word !== 'stored') under.refuse(report, word);
-      });
-
-      await expect(put(...reports)).resolves.toStrictEqual(words);
+      await expect(put(report)).resolves.toStrictEqual(['retryable']);
     });
 
-    test('finishes what was put before it closes', async () => {
+    test.runIf(rejections.length === 2)('returns the outcome of each of many reports, in their order', async () => {
+      const reports = Array.from({ length: 30 }, makeReport);
+      const statuses = reports.map(
+        (_, index) => (['stored', 'permanent', 'retryable', 'stored'] as const)[index % 4] ?? 'stored',
+      );
+      statuses.forEach((status, index) => {
+        const report = reports[index];
+        if (report !== undefined && status !== 'stored') under.reject(report, status);
+      });
+
+      await expect(put(...reports)).resolves.toStrictEqual(statuses);
+    });
+
+    test('finishes puts before it closes', async () => {
       const report = makeReport();
       const answer = put(report);
 

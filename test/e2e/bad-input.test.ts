@@ -5,7 +5,7 @@ import { runProgram } from '../support/program.ts';
 
 const messages = (stderr: string): string[] => stderr.split('\n').filter((line) => line.startsWith('spartakus '));
 
-describe('a program with wrong arguments prints every error and its usage, and exits with 2', () => {
+describe('a usage error reports every problem, names the command for help in the last line, and exits with 2', () => {
   test('the collector', async () => {
     const { code, stdout, stderr } = await runProgram(
       [
@@ -31,7 +31,7 @@ describe('a program with wrong arguments prints every error and its usage, and e
       'spartakus collector: --max-report-size "big" is not a size: use one like 4Mi, 512Ki or 1048576',
       'spartakus collector: SPARTAKUS_MAX_JSON_SIZE (--max-json-size) "huge" is not a size: use one like 4Mi, 512Ki or 1048576',
     ]);
-    expect(stderr).toContain('usage: spartakus collector [flags]');
+    expect(stderr).toMatch(/\nRun "spartakus collector --help" for all flags\.\n$/);
   });
 
   test('the volunteer', async () => {
@@ -54,7 +54,7 @@ describe('a program with wrong arguments prints every error and its usage, and e
         expect.stringContaining(`--extensions ${extensions}: is not JSON`),
         expect.stringContaining(`--kubeconfig ${kubeconfig}: `),
       ]);
-      expect(stderr).toContain('usage: spartakus volunteer [flags]');
+      expect(stderr).toMatch(/\nRun "spartakus volunteer --help" for all flags\.\n$/);
     });
   });
 
@@ -78,7 +78,7 @@ describe('a program with wrong arguments prints every error and its usage, and e
       expect(code).toBe(2);
       expect(messages(stderr)).toStrictEqual([
         'spartakus volunteer: --initial-delay "soon" is not a duration: use one like 24h, 90s, 1h30m, or 0',
-        'spartakus volunteer: --timeout "0" is not a time to wait: use more than 0 and at most 24h',
+        'spartakus volunteer: --timeout "0" is not a timeout: use more than 0 and at most 24h',
         'spartakus volunteer: --spool-size "0" is not a size: use one like 4Mi, 512Ki or 1048576',
         expect.stringMatching(/\$HTTPS_PROXY socks5:\/\/u:\*\*\*@proxy: is not the URL of a proxy/),
         expect.stringContaining(`--token-file ${file}: is not sent without TLS`),
@@ -96,20 +96,24 @@ describe('a program with wrong arguments prints every error and its usage, and e
     expect(stderr).toContain('--cluster-id is required: a text that is stable');
   });
 
-  test.each([[[]], [['colector']], [['--no-such-flag']]])('no command, or an unknown one: %j', async (args) => {
+  test.each([
+    [[], /^Usage: spartakus COMMAND/],
+    [['colector'], /^spartakus: unknown command "colector"; did you mean collector\?\nRun "spartakus --help" for all/],
+    [['--no-such-flag'], /^spartakus: unknown flag "--no-such-flag"\nRun "spartakus --help" for all commands\.\n$/],
+  ])('a missing or an unknown command: %j', async (args, message) => {
     const { code, stderr } = await runProgram(args);
 
     expect(code).toBe(2);
-    expect(stderr).toContain('usage: spartakus COMMAND');
+    expect(stderr).toMatch(message);
   });
 });
 
 describe('help and versions are printed on standard output', () => {
   test.each([
-    [['--version'], /^v\d+\.\d+\.\d+\n$/],
-    [['--help'], /^usage: spartakus COMMAND/],
-    [['collector', '--help'], /^usage: spartakus collector[^]*--port PORT/],
-    [['volunteer', '-h'], /^usage: spartakus volunteer[^]*--cluster-id TEXT/],
+    [['--version'], /^v\d+\.\d+\.\d+ \(commit (?:[0-9a-f]{12}|unknown), Node\.js v\d+\.\d+\.\d+\)\n$/],
+    [['--help'], /^Usage: spartakus COMMAND/],
+    [['collector', '--help'], /^Usage: spartakus collector[^]*--port PORT/],
+    [['volunteer', '-h'], /^Usage: spartakus volunteer[^]*--cluster-id TEXT/],
     [['collector', '--print-databases'], /embedded:[^]*mongodb:\/\/[^]*mongodb\+srv:\/\/[^]*stdout/],
     [['volunteer', '--print-databases'], /stdout[^]*grpc:\/\/[^]*grpcs:\/\/[^]*http:\/\//],
   ])('%j', async (args, words) => {

@@ -22,7 +22,7 @@ const volunteer = (...args: string[]) =>
   );
 
 test.each(['grpcs', 'https'])(
-  'over %s a volunteer with a certificate and a token is let in, and without either it is not',
+  'over %s a volunteer needs both a certificate and a token to be authenticated',
   async (scheme) => {
     await withFiles(
       { tokens: '# the volunteers\nright-secret\n', right: 'right-secret\n', wrong: 'wrong-secret' },
@@ -42,7 +42,7 @@ test.each(['grpcs', 'https'])(
         const collectorFlags = [`--database=${scheme}://${host}`, `--ca-file=${fixture('ca.crt')}`];
         const certificate = [`--cert-file=${fixture('client.crt')}`, `--key-file=${fixture('client.key')}`];
 
-        const [letIn, withoutToken, withWrongToken, withoutCertificate] = await Promise.all([
+        const [accepted, withoutToken, withWrongToken, withoutCertificate] = await Promise.all([
           volunteer(...collectorFlags, ...certificate, `--token-file=${dir}/right`),
           volunteer(...collectorFlags, ...certificate),
           volunteer(...collectorFlags, ...certificate, `--token-file=${dir}/wrong`),
@@ -51,7 +51,7 @@ test.each(['grpcs', 'https'])(
         collector.process.kill('SIGTERM');
         const { stdout, stderr } = await collector.ended;
 
-        expect(letIn).toMatchObject({ code: 0, stderr: expect.stringContaining('The report is stored.') as string });
+        expect(accepted).toMatchObject({ code: 0, stderr: expect.stringContaining('The report is stored.') as string });
         expect(withoutToken).toMatchObject({
           code: 1,
           stderr: expect.stringContaining('bearer token is needed') as string,
@@ -69,7 +69,7 @@ test.each(['grpcs', 'https'])(
         ).toStrictEqual(['c']);
         for (const said of [
           stderr,
-          letIn.stderr,
+          accepted.stderr,
           withoutToken.stderr,
           withWrongToken.stderr,
           withoutCertificate.stderr,
@@ -79,3 +79,19 @@ test.each(['grpcs', 'https'])(
     );
   },
 );
+
+test('on a Node.js that is too old, the program prints one line and exits with 1', async () => {
+  const pretend = `Object.defineProperty(process, 'versions', { value: { ...process.versions, node: '20.20.2' } })`;
+  const program = startProgram(['--version'], {}, [
+    `--import=data:text/javascript,${encodeURIComponent(pretend)}`,
+    'src/main.ts',
+  ]);
+
+  await expect(program.ended).resolves.toStrictEqual({
+    code: 1,
+    stdout: '',
+    stderr: expect.stringMatching(
+      /^spartakus needs Node\.js \S+ or newer, and this is Node\.js 20\.20\.2: [^\n]+\n$/,
+    ) as string,
+  });
+});

@@ -5,7 +5,7 @@ import { Health, HealthCheckResponse_ServingStatus as ServingStatus } from '../.
 import { type Reply, sendLegacy, PROTOCOLS } from '../contract/protocols.ts';
 import { makeReport } from '../contract/report-sink.ts';
 import { startCollectorOn } from '../support/collector.ts';
-import { type DbProxy, type Fate, openDbProxy } from '../support/db-proxy.ts';
+import { type DbProxy, type CommandAction, openDbProxy } from '../support/db-proxy.ts';
 import { type RunningDatabase, startDatabase } from '../support/running-database.ts';
 
 /** Each collector connects to the database by a proxy of its own, which can fail in every way. */
@@ -18,9 +18,10 @@ beforeAll(async () => {
 afterAll(() => database.close());
 
 const WRITES = new Set(['insert', 'update']);
-const onWrite = (fate: Fate) => (proxy: DbProxy) => proxy.onCommand(({ name }) => (WRITES.has(name) ? fate : 'pass'));
-const fails = (code: number, codeName: string): Fate => ({
-  answer: { ok: 0, code, codeName, errmsg: `${codeName} at db-7.internal` },
+const onWrite = (action: CommandAction) => (proxy: DbProxy) =>
+  proxy.onCommand(({ name }) => (WRITES.has(name) ? action : 'pass'));
+const fails = (code: number, codeName: string): CommandAction => ({
+  response: { ok: 0, code, codeName, errmsg: `${codeName} at db-7.internal` },
 });
 
 const FAULTS: readonly { readonly name: string; readonly begin: (proxy: DbProxy) => void; readonly held?: 'lost' }[] = [
@@ -35,7 +36,7 @@ const FAULTS: readonly { readonly name: string; readonly begin: (proxy: DbProxy)
 const REFUSED = {
   outcome: 'refused',
   code: Code.Unavailable,
-  message: 'the database is away. Send it again later.',
+  message: 'the database is unavailable. Retry later.',
   retryAfterMs: 5_000,
 };
 
@@ -89,7 +90,7 @@ test.concurrent.for(FAULTS)(
       clusterIds.length,
     );
     expect([...new Set(collector.complaints)]).toStrictEqual([
-      'the database is away: reports are refused until it is back',
+      'the database is unavailable: reports are rejected until it is back',
     ]);
 
     leave.abort();

@@ -1,5 +1,6 @@
 import { execFile } from 'node:child_process';
-import { readFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import { fromJson } from '@bufbuild/protobuf';
@@ -128,51 +129,83 @@ describe('a volunteer reads a Kubernetes API with its service account and report
   });
 });
 
-describe('the README example report', () => {
-  const example = async (): Promise<string> => {
-    const readme = await readFile(new URL('../../README.md', import.meta.url), 'utf8');
-    return /```json\n(\{[^`]*"clusterID"[^`]*\})\n```/.exec(readme)?.[1] ?? '';
+describe('the README and docs/getting-started.md', () => {
+  let dir: string;
+  let pages: string;
+  let example: string;
+
+  beforeAll(async () => {
+    const read = (page: string) => readFile(new URL(`../../${page}`, import.meta.url), 'utf8');
+    pages = (await Promise.all(['README.md', 'docs/getting-started.md'].map(read))).join('\n');
+    example = /```json\n(\{[^`]*"clusterID"[^`]*\})\n```/.exec(pages)?.[1] ?? '';
+    dir = await mkdtemp(path.join(tmpdir(), 'spartakus-readme-'));
+    await writeFile(path.join(dir, 'report.json'), example);
+  });
+
+  afterAll(() => rm(dir, { recursive: true }));
+
+  /** Runs the first command of the pages that contains a text, in the checkout, against this collector and cluster. */
+  const runCommand = async (
+    part: string,
+    edit: (command: string) => string = (command) => command,
+  ): Promise<string> => {
+    const commands = [...pages.matchAll(/^```sh\n([^]*?)^```/gm)].map(([, command = '']) => command);
+    const [command = ''] = commands.filter((candidate) => candidate.includes(part));
+    const adapted = command.replaceAll('report.json', path.join(dir, 'report.json')).replaceAll('localhost:8080', host);
+    const env = { ...process.env, ...api.env, SPARTAKUS_SERVICE_ACCOUNT_DIR: account.dir };
+    const { stdout } = await promisify(execFile)('sh', ['-ec', edit(adapted)], { env });
+    return stdout;
   };
+  const stored = async (): Promise<unknown> => (await database.reports()).findOne();
 
-  test('by curl, it is answered 204 and stored with all its fields', async () => {
-    const body = await example();
-    const args = [
-      '-sS',
-      '-w',
-      '%{http_code}',
-      '-H',
-      'Content-Type: application/json',
-      '-d',
-      body,
-      `http://${host}/api/v1`,
-    ];
-
-    await expect(promisify(execFile)('curl', args)).resolves.toMatchObject({ stdout: '204' });
-    await expect((await database.reports()).findOne()).resolves.toMatchObject(JSON.parse(body) as object);
+  test('the report is answered 204 by curl and stored with all its fields', async () => {
+    await expect(runCommand('curl -i')).resolves.toMatch(/^HTTP\/1\.1 204 /);
+    await expect(stored()).resolves.toMatchObject(JSON.parse(example) as object);
   });
 
   test.each(['grpc', 'grpcweb', 'connect'])(
-    'by buf curl over %s, without the .proto files, it is stored',
+    'the report is stored by buf curl over %s, without the .proto files',
     async (protocol) => {
-      const body = await example();
-      const url = `http://${host}/spartakus.collector.v1.CollectorService/SubmitReport`;
-      const args = ['curl', '--protocol', protocol, '--http2-prior-knowledge', '-d', `{"report": ${body}}`, url];
+      const receipt = await runCommand('buf curl', (command) =>
+        command.replace('--protocol grpc', `--protocol ${protocol}`),
+      );
 
-      const { stdout } = await promisify(execFile)('node_modules/.bin/buf', args);
-
-      expect(JSON.parse(stdout)).toMatchObject({ receipt: { outcome: 'OUTCOME_STORED' } });
-      await expect((await database.reports()).findOne()).resolves.toMatchObject(JSON.parse(body) as object);
+      expect(JSON.parse(receipt)).toMatchObject({ receipt: { outcome: 'OUTCOME_STORED' } });
+      await expect(stored()).resolves.toMatchObject(JSON.parse(example) as object);
     },
   );
 
-  test.each(PROTOCOLS)('over $name, it is stored', async ({ open }) => {
-    const body = await example();
+  test('the first volunteer command prints the report of the cluster and sends nothing', async () => {
+    const report = fromJson(ReportSchema, JSON.parse(await runCommand('Print the report')) as Record<string, string>);
+
+    expect(report.nodes).toHaveLength(6);
+    await expect(stored()).resolves.toBeNull();
+  });
+
+  test('the second volunteer command sends the report of the cluster', async () => {
+    await runCommand('Send one report');
+
+    await expect(stored()).resolves.toMatchObject({ masterVersion: expect.any(String) as string, sequence: 1 });
+  });
+
+  test('volunteer explain prints the smallest ClusterRole', async () => {
+    await expect(runCommand('volunteer explain')).resolves.toContain('kind: ClusterRole');
+  });
+
+  test('volunteer doctor finds no problem', async () => {
+    const checks = await runCommand('volunteer doctor');
+
+    expect(checks.trimEnd().split('\n').length).toBeGreaterThan(5);
+    expect(checks).not.toContain('FAIL');
+  });
+
+  test.each(PROTOCOLS)('the report is stored over $name', async ({ open }) => {
     const client = open(`http://${host}`);
 
     await expect(
-      client.send(fromJson(ReportSchema, JSON.parse(body) as Record<string, string>)),
+      client.send(fromJson(ReportSchema, JSON.parse(example) as Record<string, string>)),
     ).resolves.toMatchObject({ outcome: 'stored' });
     client.close();
-    await expect((await database.reports()).findOne()).resolves.toMatchObject(JSON.parse(body) as object);
+    await expect(stored()).resolves.toMatchObject(JSON.parse(example) as object);
   });
 });

@@ -135,7 +135,7 @@ describe('the log of a collector that rejects requests', () => {
         .reduce((sum, count) => sum + count, 0),
     ).toBe(rejections);
     expect(lines.map(({ msg }) => msg)).toEqual(
-      expect.arrayContaining(['the collector listens', 'stopping: answering what was accepted', 'stopped']),
+      expect.arrayContaining(['The collector listens.', 'The collector is stopping.', 'The collector has stopped.']),
     );
   });
 

@@ -1,25 +1,8 @@
 import { toJson } from '@bufbuild/protobuf';
 import { expect, test } from 'vitest';
 import { NodeSchema, ReportSchema } from '../../gen/spartakus/report/v1/report_pb.js';
-import { assembleNode, assembleReport, type NodeFacts, type ReportFacts } from '../../src/report/assemble.ts';
-import { createNodeIdentifier } from '../../src/report/ids.ts';
+import { assembleNode, assembleReport, type ReportFacts } from '../../src/report/assemble.ts';
 import { isReportId } from '../../src/report/report-id.ts';
-
-const identify = createNodeIdentifier('key');
-
-const BARE_NODE: NodeFacts = {
-  name: 'node-1',
-  machineId: '',
-  systemUuid: '',
-  operatingSystem: '',
-  osImage: '',
-  kernelVersion: '',
-  architecture: '',
-  containerRuntimeVersion: '',
-  kubeletVersion: '',
-  providerId: '',
-  capacity: [],
-};
 
 const FACTS: ReportFacts = {
   version: 'v2.0.0',
@@ -32,14 +15,13 @@ const FACTS: ReportFacts = {
   random: new Uint8Array(16).fill(9),
 };
 
-test('a node of which little is known has only an id and an unknown cloud', () => {
-  const node = assembleNode(identify, BARE_NODE);
+test('values of a node that are not known are left out', () => {
+  const node = assembleNode({ id: 'n', osImage: '', kernelVersion: undefined, cloudProvider: 'unknown', capacity: [] });
 
-  expect(node.id).toMatch(/^[0-9a-f]{32}$/);
-  expect(toJson(NodeSchema, node)).toStrictEqual({ id: node.id, cloudProvider: 'unknown' });
+  expect(toJson(NodeSchema, node)).toStrictEqual({ id: 'n', cloudProvider: 'unknown' });
 });
 
-test('resources stand in the byte order of their names', () => {
+test('resources are in the byte order of their names', () => {
   const capacity = [
     ['pods', '110'],
     ['hugepages-2Mi', '0'],
@@ -49,7 +31,7 @@ test('resources stand in the byte order of their names', () => {
     ['Zeta', '1'],
   ] as const;
 
-  const node = assembleNode(identify, { ...BARE_NODE, capacity });
+  const node = assembleNode({ capacity: capacity.map(([resource, value]) => ({ resource, value })) });
 
   expect(node.capacity.map(({ resource }) => resource)).toStrictEqual([
     'Zeta',
@@ -61,7 +43,7 @@ test('resources stand in the byte order of their names', () => {
   ]);
 });
 
-test('a report says when it was made, in whole seconds and in full', () => {
+test('a report has the time of observation in whole seconds and as a timestamp', () => {
   const report = assembleReport(FACTS);
 
   expect(toJson(ReportSchema, report)).toStrictEqual({
@@ -83,6 +65,6 @@ test('a report has an id that is a UUIDv7 of the time of observation', () => {
   expect(Number.parseInt(reportId.replaceAll('-', '').slice(0, 12), 16)).toBe(FACTS.observedAt.getTime());
 });
 
-test('a control plane that says no version leaves the field out', () => {
+test('a control plane without a version leaves the field out', () => {
   expect(assembleReport({ ...FACTS, masterVersion: '' }).masterVersion).toBeUndefined();
 });

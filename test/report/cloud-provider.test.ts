@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { CLOUD_PROVIDERS, cloudProviderOf } from '../../src/report/cloud-provider.ts';
 
 test.each(['aws', 'azure', 'cloudstack', 'gce', 'mesos', 'openstack', 'ovirt', 'photon', 'rackspace', 'vsphere'])(
-  '%s is let through, as it was by the original',
+  '%s is sent, as the original sent it',
   (provider) => {
     expect(cloudProviderOf(`${provider}://account/zone/machine`)).toBe(provider);
   },
@@ -19,11 +19,11 @@ test.each([
   ['oci', 'oci://ocid1.instance.oc1'],
   ['proxmox', 'proxmox://region/100'],
   ['scaleway', 'scaleway://instance/fr-par-1/00000000-0000-0000-0000-000000000000'],
-])('%s is let through of %s', (provider, providerId) => {
+])('%s is sent for %s', (provider, providerId) => {
   expect(cloudProviderOf(providerId)).toBe(provider);
 });
 
-test('every name on the list says which file of which repository it is from', () => {
+test('every name on the list has a file of a repository as its source', () => {
   for (const [name, source] of CLOUD_PROVIDERS) {
     expect(name).toMatch(/^[a-z0-9]+$/);
     expect(source).toMatch(/^[\w.-]+\/[\w.-]+, [\w/.-]+\.go/);
@@ -42,6 +42,6 @@ test.each([
   ' aws://x',
   'constructor://x',
   'ocid1.instance.oc1',
-])('of %j nothing is let through', (providerId) => {
+])('no part of %j is sent', (providerId) => {
   expect(cloudProviderOf(providerId)).toBe('unknown');
 });

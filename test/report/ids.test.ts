@@ -1,7 +1,13 @@
 import { createHash, createHmac } from 'node:crypto';
 import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { createClusterId, createLegacyNodeId, createNodeIdentifier } from '../../src/report/ids.ts';
+import {
+  createClusterId,
+  createKubermaticUuids,
+  createLegacyKubermaticUuid,
+  createLegacyNodeId,
+  createNodeIdentifier,
+} from '../../src/report/ids.ts';
 
 const SEED = Number(process.env['SPARTAKUS_TEST_SEED'] ?? Date.now() % 2 ** 31);
 const KEY = '70cf978e-1be3-400e-bcc8-773a980e7485';
@@ -73,7 +79,7 @@ test("the original's id is the MD5 of name, machine id and system UUID", () => {
   expect(createLegacyNodeId(NODE)).toBe(expected);
 });
 
-test('a cluster id is a UUIDv8 of the documented HMAC, and tells nothing of node ids', () => {
+test('a cluster id is a UUIDv8 of the documented HMAC', () => {
   const input = '\0\0\0\x17spartakus cluster id v1';
   const hmac = createHmac('sha256', KEY).update(input, 'latin1').digest('hex');
 
@@ -87,4 +93,14 @@ test('a cluster id is a UUIDv8 of the documented HMAC, and tells nothing of node
     hmac.slice(17, 32),
   ]);
   expect(createClusterId('another cluster')).not.toBe(id);
+});
+
+test('ids of this release are those of all releases before it', () => {
+  expect(createNodeIdentifier(KEY)(NODE)).toBe('28ef02d7574aa656cc8c8bf7ba5507ca');
+  expect(createNodeIdentifier('k'.repeat(65))({ name: 'é\ud800', machineId: '', systemUuid: 's' })).toBe(
+    '55045611d8af7acf6ab47e651c4e2104',
+  );
+  expect(createClusterId(KEY)).toBe('1cb6e6fa-0cbf-8e09-8444-0c90c1719916');
+  expect(createKubermaticUuids(KEY)('ssh key', 'name')).toBe('06d9fd2e-fcb1-8d99-a111-dfb65d2c61f8');
+  expect(createLegacyKubermaticUuid('name')).toBe('60563bad-3d54-365e-ad05-3735ba72e711');
 });

@@ -22,7 +22,7 @@ const REPORT = create(ReportSchema, {
   sequence: 1,
 });
 
-test('the legacy version has the fields of the original and no others', () => {
+test('the legacy version has exactly the fields of the original', () => {
   expect(reportJson(REPORT, LEGACY_SCHEMA_VERSION)).toStrictEqual({
     version: 'v2.0.0',
     timestamp: '1',
@@ -33,17 +33,17 @@ test('the legacy version has the fields of the original and no others', () => {
   });
 });
 
-test('the present version has every field', () => {
+test('the current version has every field', () => {
   expect(reportJson(REPORT, 2)).toStrictEqual(toJson(ReportSchema, REPORT));
 });
 
-test('a version that is given counts before one that is kept, and without both it is the newest', () => {
+test('a given version takes precedence over a kept one, and the default is the newest', () => {
   expect(chooseSchemaVersion(1, 2)).toBe(1);
   expect(chooseSchemaVersion(undefined, 1)).toBe(1);
   expect(chooseSchemaVersion(undefined, undefined)).toBe(CURRENT_SCHEMA_VERSION);
 });
 
-test('a version that was kept by a newer release, which was taken back, is the newest of this one', () => {
+test('a version kept by a newer release is, after a downgrade, the newest of this one', () => {
   expect(chooseSchemaVersion(undefined, CURRENT_SCHEMA_VERSION + 1)).toBe(CURRENT_SCHEMA_VERSION);
 });
 
@@ -56,6 +56,6 @@ test.each([
   ['-1', undefined],
   ['one', undefined],
   ['1e3', undefined],
-])('the text %j is the version %j', (text, version) => {
+])('the text %j is parsed as %j', (text, version) => {
   expect(parseSchemaVersion(text)).toBe(version);
 });

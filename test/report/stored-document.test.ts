@@ -20,7 +20,7 @@ function filledJson(schema: DescMessage): JsonObject {
   );
 }
 
-test('a document has every field that the schema has, under the JSON name, with dates as dates', () => {
+test('a document has every field of the schema under its JSON name, with timestamps as dates', () => {
   const json = filledJson(ReportSchema);
   const { reportID, observedAt, ...rest } = json;
 
@@ -32,7 +32,7 @@ test('a document has every field that the schema has, under the JSON name, with 
   });
 });
 
-test('a field that the report does not have is absent from the document, as it is from the JSON', () => {
+test('a field that is not set is absent from the document, as from the JSON', () => {
   const report = create(ReportSchema, { reportId: 'id', clusterId: 'c', nodes: [{ id: 'n', osImage: '' }] });
 
   expect(toDocument(report, RECEIVED_AT)).toStrictEqual({
@@ -48,7 +48,7 @@ test('a field that the report does not have is absent from the document, as it i
   });
 });
 
-test('a moment is kept to the millisecond', () => {
+test('times are kept to the millisecond', () => {
   const observedAt = new Date('1999-12-31T23:59:59.999Z');
 
   const document = toDocument(

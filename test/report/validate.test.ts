@@ -24,7 +24,7 @@ test.each<[string, ReportInit, string]>([
   ['a date before 1970', { clusterId: 'c', observedAt: { seconds: -1n } }, 'observedAt'],
   ['a date after 9999', { clusterId: 'c', observedAt: { seconds: 253_402_300_800n } }, 'observedAt'],
   ['too many nanoseconds', { clusterId: 'c', observedAt: { nanos: 1_000_000_000 } }, 'observedAt'],
-])('%s is refused, and the field named', (_name, init, field) => {
+])('%s is rejected with the name of the field', (_name, init, field) => {
   const error = check(init);
 
   expect(error).toMatchObject({ kind: 'invalid', field, retryable: false });
@@ -35,10 +35,10 @@ test.each<[string, ReportInit]>([
   ['a cluster id alone', { clusterId: 'c' }],
   ['a UUIDv7', { clusterId: 'c', reportId: '01890a5d-ac96-774b-bcce-b302099a8057' }],
   ['the first and the last moment', { clusterId: 'c', observedAt: { seconds: 253_402_300_799n, nanos: 999_999_999 } }],
-])('%s is taken', (_name, init) => {
+])('%s is valid', (_name, init) => {
   expect(check(init)).toBeUndefined();
 });
 
-test('a report without a cluster id is taken where the road does not ask for one', () => {
+test('a report without a cluster id is valid where none is required', () => {
   expect(check({}, false)).toBeUndefined();
 });

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { systemClock } from '../../src/runtime/clock.ts';
 
-test('a sleep ends as soon as it is aborted, and does not reject', async () => {
+test('an aborted sleep resolves at once', async () => {
   const stop = new AbortController();
   const sleep = systemClock.sleep(60_000, stop.signal);
 
@@ -11,7 +11,7 @@ test('a sleep ends as soon as it is aborted, and does not reject', async () => {
   await expect(systemClock.sleep(60_000, stop.signal)).resolves.toBeUndefined();
 });
 
-test('a sleep longer than a timer of Node.js can be does not end at once', async () => {
+test('a sleep that is longer than any timer of Node.js does not end at once', async () => {
   const stop = new AbortController();
   let awake = false;
   const sleep = systemClock.sleep(2 ** 31, stop.signal).then(() => {

@@ -33,11 +33,11 @@ test.each([
   'mongodb://a:1,b:2/db?appName=me@work',
   'https://user@host/path',
   'https://host/path@x',
-])('%s has no secret and stays as it is', (url) => {
+])('%s has no secret and is not changed', (url) => {
   expect(maskUrl(url)).toBe(url);
 });
 
-test('no password survives, whatever characters it has', () => {
+test('every password is masked, whatever characters it has', () => {
   fc.assert(
     fc.property(
       fc.string({ minLength: 1, maxLength: 12, unit: fc.constantFrom('@', '/', ':', '?', '#', ',', '%', 'Z') }),

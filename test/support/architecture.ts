@@ -8,7 +8,7 @@ const COLLECTOR_PARTS = ['store', 'legacy', 'ingest', 'statistics', 'serve'].map
  * The parts of the program, each with the parts that it may import besides itself. A file belongs to the part with the longest
  * matching path. docs/architecture.md prints this table.
  */
-const ALLOWED_IMPORTS: Readonly<Record<string, readonly string[]>> = {
+export const ALLOWED_IMPORTS: Readonly<Record<string, readonly string[]>> = {
   gen: [],
   'src/runtime': [],
   'src/report': ['gen', 'src/runtime'],

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { PassThrough } from 'node:stream';
 import type { Collection } from 'mongodb';
 import { type FlagValues, parseFlags } from '../../src/cli/flags.ts';
-import { LIMIT_FLAGS, limitsOf } from '../../src/cli/limit-flags.ts';
+import { LIMIT_FLAGS } from '../../src/cli/limit-flags.ts';
 import {
   type Collector,
   type CollectorConfig,
@@ -29,7 +29,7 @@ export interface TestCollector extends LocalCollector {
 
 /** Limits are a hundredth of the defaults, so that tests need not send megabytes. */
 export const TEST_LIMITS = {
-  ...limitsOf(parseFlags(LIMIT_FLAGS, [], {}).values as FlagValues<typeof LIMIT_FLAGS>),
+  ...(parseFlags(LIMIT_FLAGS, [], {}).values as FlagValues<typeof LIMIT_FLAGS>),
   maxProtobufBytes: 40_000,
   maxJsonBytes: 160_000,
   // All clients of a test have the same address.

@@ -2,19 +2,24 @@ import { randomBytes } from 'node:crypto';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { type Collection, MongoClient } from 'mongodb';
+import { type Collection, type Db, MongoClient } from 'mongodb';
 import { URI_FILE } from '../../src/collector/store/embedded.ts';
 import type { ReportDocument } from '../../src/report/stored-document.ts';
 
-/** A database of a test's own. */
+/** A database that only one test file uses. */
 export interface TestDatabase {
   /** What --database takes. */
   readonly spec: string;
-  /** The stored reports, by a connection of the test's own; the database must be open in some collector or store. */
-  readonly reports: () => Promise<Collection<ReportDocument>>;
-  /** The address of the database's server, once it is open. */
+  /**
+   * The database that the connection string itself names, as in `mongosh "$(cat DIRECTORY/mongodb-uri)"`; by a connection of the test's
+   * own. A collector or store must have it open.
+   */
+  db(): Promise<Db>;
+  /** Its collection of reports. */
+  reports(): Promise<Collection<ReportDocument>>;
+  /** The connection string, as the file `mongodb-uri` holds it, once the database is open. */
   uri(): Promise<string>;
-  /** Ends the test's own connection, has whoever holds the database close it, and removes it. */
+  /** Closes the test's own connection and the collector or store that has the database open, and removes the database. */
   remove(closeHolder: () => Promise<void>): Promise<void>;
 }
 
@@ -27,19 +32,20 @@ export async function makeTestDatabase(): Promise<TestDatabase> {
   return server === undefined || server === '' ? makeEmbeddedDatabase() : makeOnServer(server);
 }
 
-/** An empty database of the embedded engine, for what is the engine's alone. */
+/** An empty database of the embedded engine, for what is specific to it. */
 export async function makeEmbeddedDatabase(): Promise<TestDatabase> {
   const directory = await mkdtemp(path.join(tmpdir(), 'spartakus-test-'));
   const uri = async (): Promise<string> => (await readFile(path.join(directory, URI_FILE), 'utf8')).trim();
-  const connection = createConnection(uri);
+  const { db, reports, close } = createConnection(uri);
   return {
     spec: `embedded:${directory}`,
-    reports: connection.reports,
+    db,
+    reports,
     uri,
     remove: async (closeHolder) => {
-      await connection.close();
+      await close();
       await closeHolder();
-      // Only now: an engine whose files vanish ends its process.
+      // Only now: the engine ends its process when its files are removed.
       await rm(directory, { recursive: true, force: true });
     },
   };
@@ -49,30 +55,32 @@ function makeOnServer(server: string): TestDatabase {
   const name = `spartakus_test_${randomBytes(6).toString('hex')}`;
   const [, hosts = '', query = ''] = /^(mongodb(?:\+srv)?:\/\/[^/?]*)[^?]*(\?.*)?$/.exec(server) ?? [];
   const spec = `${hosts}/${name}${query}`;
-  const connection = createConnection(() => Promise.resolve(spec), name);
+  const uri = () => Promise.resolve(spec);
+  const { db, reports, close } = createConnection(uri);
   return {
     spec,
-    reports: connection.reports,
-    uri: () => Promise.resolve(spec),
+    db,
+    reports,
+    uri,
     remove: async (closeHolder) => {
       await closeHolder();
-      const reports = await connection.reports();
-      await reports.db.dropDatabase();
-      await connection.close();
+      await (await db()).dropDatabase();
+      await close();
     },
   };
 }
 
 function createConnection(
   uri: () => Promise<string>,
-  databaseName = 'spartakus',
-): { readonly reports: () => Promise<Collection<ReportDocument>>; readonly close: () => Promise<void> } {
+): Pick<TestDatabase, 'db' | 'reports'> & { readonly close: () => Promise<void> } {
   let client: MongoClient | undefined;
+  const db = async (): Promise<Db> => {
+    client ??= await new MongoClient(await uri()).connect();
+    return client.db();
+  };
   return {
-    reports: async () => {
-      client ??= await new MongoClient(await uri()).connect();
-      return client.db(databaseName).collection<ReportDocument>('reports');
-    },
+    db,
+    reports: async () => (await db()).collection<ReportDocument>('reports'),
     close: async () => client?.close(),
   };
 }

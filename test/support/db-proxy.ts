@@ -6,35 +6,35 @@ import { BSON } from 'mongodb';
 export interface WireCommand {
   /** Such as "insert". */
   readonly name: string;
-  /** How many documents it carries beside its body. */
+  /** How many documents it has besides its body. */
   readonly documents: number;
 }
 
-/** What the proxy does with a command: lets it pass, answers itself, or breaks the connection before or after the server has it. */
-export type Fate =
+/** What the proxy does with a command: forward it, respond itself, or reset the connection before or after the server has it. */
+export type CommandAction =
   | 'pass'
-  | { readonly answer: BSON.Document }
+  | { readonly response: BSON.Document }
   | 'reset'
-  /** The server gets it and does it; the answer never comes through, for the connection is reset in its place. */
+  /** The server executes it, and the connection is reset in place of the response. */
   | 'reset-after'
-  /** The server answers, and nobody ever hears it. */
-  | 'swallow-answer';
+  /** The server executes it, and the response is dropped. */
+  | 'drop-response';
 
-/** A way to a MongoDB server on which everything can go wrong. */
+/** A proxy of a MongoDB server that injects network faults. */
 export interface DbProxy {
-  /** The address of the server by way of the proxy. */
+  /** The connection string of the server through the proxy. */
   readonly uri: string;
-  /** Decides what becomes of each command from now on. */
-  onCommand(decide: (command: WireCommand) => Fate): void;
-  /** Every connection is reset; new ones are taken as ever. */
+  /** Sets what happens to each command from now on. */
+  onCommand(decide: (command: WireCommand) => CommandAction): void;
+  /** Resets all connections; new ones are accepted. */
   reset(): void;
-  /** Takes no connections any more, and resets those there are. */
+  /** Refuses new connections, and resets the open ones. */
   refuse(): void;
-  /** Nothing comes through in either direction. Connections are taken, and bytes too; they wait. */
+  /** Holds back all bytes in both directions; connections are still accepted. */
   hold(): void;
-  /** From now on each chunk of bytes takes so long, in milliseconds, in either direction. */
+  /** Delays each chunk in both directions, in milliseconds. */
   delay(ms: number): void;
-  /** Everything works again. What was held comes through, unless it is `lost`: then the connections of before stay dead, unknown to both ends. */
+  /** Ends all faults. Held bytes are delivered, unless they are `lost`: then the open connections stay dead without either end knowing. */
   heal(held?: 'lost'): Promise<void>;
   close(): Promise<void>;
 }
@@ -43,7 +43,7 @@ export interface DbProxy {
 interface Pipe {
   readonly client: net.Socket;
   readonly server: net.Socket;
-  /** Bytes that are held back, with where they go. */
+  /** Writes that are held back. */
   readonly held: (() => void)[];
   /** Whether it is dead without either end knowing. */
   lost: boolean;
@@ -53,15 +53,16 @@ const HEADER_BYTES = 16;
 const OP_MSG = 2013;
 
 /**
- * A proxy before the server of an address.
+ * Starts a proxy of a server.
  *
  * @param serverUri names a Unix socket or a host, without TLS
  */
 export async function openDbProxy(serverUri: string): Promise<DbProxy> {
-  const host = decodeURIComponent(/^mongodb:\/\/(?:[^@/]*@)?([^,/?]+)/.exec(serverUri)?.[1] ?? '');
+  const [, hostPart = '', database = ''] = /^mongodb:\/\/(?:[^@/]*@)?([^,/?]+)(?:\/([^?]*))?/.exec(serverUri) ?? [];
+  const host = decodeURIComponent(hostPart);
   const [name = '', port = '27017'] = host.split(':');
   const pipes = new Set<Pipe>();
-  let decide: (command: WireCommand) => Fate = () => 'pass';
+  let decide: (command: WireCommand) => CommandAction = () => 'pass';
   let held = false;
   let delayMs = 0;
 
@@ -69,7 +70,7 @@ export async function openDbProxy(serverUri: string): Promise<DbProxy> {
     const upstream = host.endsWith('.sock') ? net.connect(host) : net.connect(Number(port), name);
     const pipe: Pipe = { client, server: upstream, held: [], lost: false };
     pipes.add(pipe);
-    let mute: 'reset' | 'silent' | undefined;
+    let onResponse: 'reset' | 'drop' | undefined;
     const deliver = (target: net.Socket, bytes: Buffer): void => {
       const write = (): void => void (target.destroyed || pipe.lost ? undefined : target.write(bytes));
       if (held) pipe.held.push(write);
@@ -83,23 +84,23 @@ export async function openDbProxy(serverUri: string): Promise<DbProxy> {
         const message = waiting.subarray(0, waiting.readInt32LE(0));
         waiting = waiting.subarray(message.length);
         const command = readCommand(message);
-        const fate = command === undefined ? 'pass' : decide(command);
-        if (fate === 'reset') {
+        const action = command === undefined ? 'pass' : decide(command);
+        if (action === 'reset') {
           client.resetAndDestroy();
           return;
         }
-        if (typeof fate === 'object') {
-          deliver(client, writeAnswer(message.readInt32LE(4), fate.answer));
+        if (typeof action === 'object') {
+          deliver(client, encodeResponse(message.readInt32LE(4), action.response));
           continue;
         }
-        if (fate === 'reset-after') mute = 'reset';
-        if (fate === 'swallow-answer') mute = 'silent';
+        if (action === 'reset-after') onResponse = 'reset';
+        if (action === 'drop-response') onResponse = 'drop';
         deliver(upstream, message);
       }
     });
     upstream.on('data', (chunk: Buffer) => {
-      if (mute === 'reset') client.resetAndDestroy();
-      else if (mute === undefined) deliver(client, chunk);
+      if (onResponse === 'reset') client.resetAndDestroy();
+      else if (onResponse === undefined) deliver(client, chunk);
     });
     for (const [socket, other] of [
       [client, upstream],
@@ -112,8 +113,8 @@ export async function openDbProxy(serverUri: string): Promise<DbProxy> {
       });
     }
   });
-  const listen = async (at: number): Promise<void> => {
-    server.listen(at, '127.0.0.1');
+  const listen = async (atPort: number): Promise<void> => {
+    server.listen(atPort, '127.0.0.1');
     await once(server, 'listening');
   };
   await listen(0);
@@ -123,7 +124,7 @@ export async function openDbProxy(serverUri: string): Promise<DbProxy> {
   };
 
   return {
-    uri: `mongodb://127.0.0.1:${ownPort}/?directConnection=true`,
+    uri: `mongodb://127.0.0.1:${ownPort}/${database}?directConnection=true`,
     onCommand: (next) => (decide = next),
     reset: cutAll,
     refuse: () => {
@@ -151,7 +152,7 @@ export async function openDbProxy(serverUri: string): Promise<DbProxy> {
   };
 }
 
-/** https://www.mongodb.com/docs/manual/reference/mongodb-wire-protocol/#op_msg; the handshake of old is undefined. */
+/** https://www.mongodb.com/docs/manual/reference/mongodb-wire-protocol/#op_msg; undefined for the legacy handshake. */
 function readCommand(message: Buffer): WireCommand | undefined {
   if (message.readInt32LE(12) !== OP_MSG) return undefined;
   let name = '';
@@ -162,17 +163,18 @@ function readCommand(message: Buffer): WireCommand | undefined {
     const section = message.subarray(at + 1, at + 1 + bytes);
     if (kind === 0) name = Object.keys(BSON.deserialize(section))[0] ?? '';
     else
-      for (let in_ = section.indexOf(0, 4) + 1; in_ < section.length; in_ += section.readInt32LE(in_)) documents += 1;
+      for (let offset = section.indexOf(0, 4) + 1; offset < section.length; offset += section.readInt32LE(offset))
+        documents += 1;
     at += 1 + bytes;
   }
   return { name, documents };
 }
 
-function writeAnswer(to: number, answer: BSON.Document): Buffer {
-  const body = BSON.serialize(answer);
+function encodeResponse(responseTo: number, response: BSON.Document): Buffer {
+  const body = BSON.serialize(response);
   const head = Buffer.alloc(HEADER_BYTES + 5);
   head.writeInt32LE(head.length + body.length, 0);
-  head.writeInt32LE(to, 8);
+  head.writeInt32LE(responseTo, 8);
   head.writeInt32LE(OP_MSG, 12);
   return Buffer.concat([head, body]);
 }

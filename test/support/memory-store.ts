@@ -3,49 +3,49 @@ import { entryDocument, type StoredDocument } from '../../src/report/stored-docu
 import { SpartakusError } from '../../src/runtime/errors.ts';
 import { createPending } from '../../src/runtime/pending.ts';
 
-/** A store in memory that behaves as a test says. */
+/** A store in memory that tests control. */
 export interface MemoryStore extends ReportStore {
   readonly documents: ReadonlyMap<string, StoredDocument>;
-  /** From now on nothing that is put is answered. */
+  /** Makes puts wait. */
   hold(): void;
-  /** Answers what was held, and everything from now on. */
+  /** Lets waiting puts, and all that follow, proceed. */
   release(): void;
-  /** From now on this report is answered so; no other is. */
-  refuse(reportId: string, error: SpartakusError): void;
+  /** Makes puts of this report fail with this error. */
+  reject(reportId: string, error: SpartakusError): void;
 }
 
 export function createMemoryStore(): MemoryStore {
   const documents = new Map<string, StoredDocument>();
-  const refusals = new Map<string, SpartakusError>();
+  const rejections = new Map<string, SpartakusError>();
   const pending = createPending();
-  let gate: PromiseWithResolvers<void> | undefined;
+  let held: PromiseWithResolvers<void> | undefined;
   const putOne = (entry: StoreEntry): Outcome => {
     const { document } = entryDocument(entry);
-    const refusal = refusals.get(document._id);
-    if (refusal !== undefined) return { status: 'failed', error: refusal };
+    const rejection = rejections.get(document._id);
+    if (rejection !== undefined) return { status: 'failed', error: rejection };
     if (documents.has(document._id)) return { status: 'duplicate' };
     documents.set(document._id, document);
     return { status: 'stored' };
   };
   const put = async (entries: readonly StoreEntry[]): Promise<readonly Outcome[]> => {
-    await gate?.promise;
+    await held?.promise;
     return entries.map(putOne);
   };
   const release = (): void => {
-    gate?.resolve();
-    gate = undefined;
+    held?.resolve();
+    held = undefined;
   };
   return {
     documents,
     put: (entries) => pending.add(put(entries)),
-    knows: (owner) =>
+    hasReportsFrom: (id) =>
       Promise.resolve(
-        [...documents.values()].some(({ clusterID, quarantined }) => clusterID === owner && quarantined === undefined),
+        [...documents.values()].some(({ clusterID, quarantined }) => clusterID === id && quarantined === undefined),
       ),
     check: () => Promise.resolve(),
     close: () => pending.settled(),
-    hold: () => (gate ??= Promise.withResolvers()),
+    hold: () => (held ??= Promise.withResolvers()),
     release,
-    refuse: (reportId, error) => refusals.set(reportId, error),
+    reject: (reportId, error) => rejections.set(reportId, error),
   };
 }

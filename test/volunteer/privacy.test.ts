@@ -6,8 +6,8 @@ import { PartialObjectMetadataSchema, UnknownSchema } from '../../gen/spartakus/
 import { ReportSchema } from '../../gen/spartakus/report/v1/report_pb.js';
 import type { KubeClient } from '../../src/kubernetes/client.ts';
 import { JSON_TYPE, type KubeAnswer, PROTOBUF_TYPE } from '../../src/kubernetes/response.ts';
+import { COLLECTABLE } from '../../src/report/field-selection.ts';
 import { LEGACY_SCHEMA_VERSION, reportJson } from '../../src/report/schema-version.ts';
-import { COLLECTABLE } from '../../src/report/selection.ts';
 import { gatherReport } from '../../src/volunteer/gather/gather.ts';
 import { wrap } from '../support/kube-api.ts';
 

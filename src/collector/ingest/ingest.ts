@@ -61,7 +61,7 @@ export interface IngestLimits {
 }
 
 export interface IngestOptions {
-  readonly sink: Pick<ReportStore, 'put' | 'knows'>;
+  readonly sink: Pick<ReportStore, 'put' | 'hasReportsFrom'>;
   readonly clock: Clock;
   /** Fresh random bytes, cryptographically strong: ids must not be guessed. */
   readonly randomBytes: (count: number) => Uint8Array;
@@ -103,7 +103,7 @@ export function createIngest({ sink, clock, randomBytes, limits, hooks }: Ingest
   });
   const quarantine = createQuarantine({
     newClustersPerHour: limits.newClustersPerHourPerAddress,
-    isKnown: (owner) => sink.knows(owner),
+    isKnown: (owner) => sink.hasReportsFrom(owner),
     clock,
   });
   const count = limits.reportsPerHourPerCluster;

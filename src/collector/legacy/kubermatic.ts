@@ -4,7 +4,8 @@ import { type Timestamp, timestampMs } from '@bufbuild/protobuf/wkt';
 import { type Envelope, EnvelopeSchema } from '../../../gen/spartakus/kubermatic/v1/envelope_pb.js';
 import { type Record as KubermaticRecord, RecordSchema } from '../../../gen/spartakus/kubermatic/v1/record_pb.js';
 import { type Report, ReportSchema } from '../../../gen/spartakus/report/v1/report_pb.js';
-import { foldKey, isObject, readGoJson, wrong } from '../../report/go-json.ts';
+import { foldKey, isObject, readGoJson, invalidBody } from '../../report/go-json.ts';
+import { countryOf } from '../../report/kubermatic-enums.ts';
 import {
   checkRecord,
   checkVersion,
@@ -12,7 +13,6 @@ import {
   RECORD_JSON_OPTIONS,
   RECORD_KINDS,
 } from '../../report/kubermatic-record.ts';
-import { countryOf } from '../../report/kubermatic-words.ts';
 import { createReportId } from '../../report/report-id.ts';
 
 export interface KubermaticOptions {
@@ -79,7 +79,7 @@ export function readEnvelope(
 ): KubermaticSubmission {
   checkVersion(envelope.version, 'version');
   if (envelope.records.length > MAX_RECORDS)
-    throw wrong('records', `expected at most ${MAX_RECORDS}, got ${envelope.records.length}`);
+    throw invalidBody('records', `expected at most ${MAX_RECORDS}, got ${envelope.records.length}`);
   const envelopeTime = readTime(envelope.time, 'time');
   const reports: Report[] = [];
   const records: KubermaticRecord[] = [];
@@ -108,7 +108,7 @@ function readJsonEnvelope(json: JsonValue): {
   }
   const envelope = readGoJson(EnvelopeSchema, json, RECORD_JSON_OPTIONS);
   if (envelope.clientUuid === '' && envelope.records.length === 0) {
-    throw wrong('', 'it has neither client_uuid and records, as an envelope, nor a kind, as a record');
+    throw invalidBody('', 'it has neither client_uuid and records, as an envelope, nor a kind, as a record');
   }
   return { envelope, pathOf: (index) => `records[${index}].` };
 }

@@ -2,7 +2,7 @@ import tls from 'node:tls';
 import type { Clock } from '../../runtime/clock.ts';
 import type { Logger } from '../../runtime/logger.ts';
 import { findCaProblem, findPairProblem } from '../../runtime/pem.ts';
-import { watchFiles, wrongFile } from '../../runtime/reload-files.ts';
+import { reloadOnChange, invalidFile } from '../../runtime/reload-on-change.ts';
 
 export interface TlsConfig {
   /** --tls-cert: the certificate with its chain, as PEM. */
@@ -29,7 +29,7 @@ const HANDSHAKE_TIMEOUT_MS = 10_000;
 /**
  * A TLS server that does not listen: a listener gives it its connections by `emit('connection', socket)`, and gets them back, secured
  * and with the client's certificate verified where one is asked for, as 'secureConnection'. TLS 1.2 or newer. The files are followed
- * (see watchFiles): a new connection gets what they hold, and a session that was begun with what they held before is not resumed.
+ * (see reloadOnChange): a new connection gets what they hold, and a session that was begun with what they held before is not resumed.
  *
  * @throws SpartakusError of kind `invalid` that names the flag whose file is of no use
  */
@@ -54,13 +54,13 @@ export async function openTls(
   );
   const use = ([cert = Buffer.alloc(0), key = Buffer.alloc(0), clientCa]: readonly Buffer[]): void => {
     const wrong = findPairProblem(cert, key);
-    if (wrong?.of === 'pair') throw wrongFile(named.key, `is not the key of --tls-cert ${certFile}`);
-    if (wrong !== undefined) throw wrongFile(named[wrong.of], wrong.problem);
+    if (wrong?.of === 'pair') throw invalidFile(named.key, `is not the key of --tls-cert ${certFile}`);
+    if (wrong !== undefined) throw invalidFile(named[wrong.of], wrong.problem);
     const caProblem = clientCa === undefined ? undefined : findCaProblem(clientCa);
-    if (caProblem !== undefined) throw wrongFile(named.clientCa, caProblem);
+    if (caProblem !== undefined) throw invalidFile(named.clientCa, caProblem);
     server.setSecureContext({ cert, key, ca: clientCa, minVersion: 'TLSv1.2' });
   };
   const files = [named.cert, named.key, ...(clientCaFile === undefined ? [] : [named.clientCa])];
-  await watchFiles({ files, use, clock, logger, stop });
+  await reloadOnChange({ files, use, clock, logger, stop });
   return server;
 }

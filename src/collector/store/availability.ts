@@ -2,72 +2,71 @@ import type { Outcome, ReportStore } from '../../report/ports.ts';
 import type { Clock } from '../../runtime/clock.ts';
 import { SpartakusError } from '../../runtime/errors.ts';
 import type { Logger } from '../../runtime/logger.ts';
+import { isUnavailable } from './write-outcomes.ts';
 
-export interface WatchOptions {
+export interface AvailabilityOptions {
   readonly clock: Pick<Clock, 'sleep'>;
   readonly logger: Logger;
-  /** Told when the store goes away, and when it is back. */
-  readonly onChange: (isThere: boolean) => void;
+  readonly onChange: (isAvailable: boolean) => void;
 }
 
-/** A store of which it is known at every moment whether it is there. */
-export interface WatchedStore extends Pick<ReportStore, 'put' | 'knows'> {
-  /** Whether it is there, as far as is known. */
-  isThere(): boolean;
-  /** Looks no more, and tells no more: what is known of the store stays. */
+export interface MonitoredStore extends Pick<ReportStore, 'put' | 'hasReportsFrom'> {
+  /** The result of the last check. */
+  isAvailable(): boolean;
+  /** Ends the checks; the last result stays. */
   stop(): void;
 }
 
-/** How long between two looks, in milliseconds. */
-const INTERVAL_MS = 1_000;
+const CHECK_INTERVAL_MS = 1_000;
 
 /**
- * Looks after a store, which is there at first. While it is away, whatever is put is refused at once, so that nobody waits for a time
- * limit that others have waited for already. A report that could not be stored is followed by a look.
+ * Checks a store at intervals, and at once after a report could not be stored. While it is unavailable, puts fail immediately: no client
+ * waits for a timeout that others have already waited for. A store counts as available until the first check.
  */
-export function watchStore(
-  store: Pick<ReportStore, 'put' | 'knows' | 'check'>,
-  { clock, logger, onChange }: WatchOptions,
-): WatchedStore {
-  let absence: SpartakusError | undefined;
+export function monitorAvailability(
+  store: Pick<ReportStore, 'put' | 'hasReportsFrom' | 'check'>,
+  { clock, logger, onChange }: AvailabilityOptions,
+): MonitoredStore {
+  let failure: SpartakusError | undefined;
   let stopped = false;
   let wake = new AbortController();
 
-  const look = async (): Promise<void> => {
+  const check = async (): Promise<void> => {
     const found = await store.check().then(
       () => undefined,
       (error: unknown) => SpartakusError.from(error),
     );
-    const changed = (found === undefined) !== (absence === undefined);
+    const changed = (found === undefined) !== (failure === undefined);
     if (stopped) return;
-    absence = found;
+    failure = found;
     if (!changed) return;
-    if (found === undefined) logger.info({}, 'the database is back');
-    else logger.error({ err: found.cause ?? found }, 'the database is away: reports are refused until it is back');
+    if (found === undefined) logger.info({}, 'the database is available again');
+    else
+      logger.error({ err: found.cause ?? found }, 'the database is unavailable: reports are rejected until it is back');
     onChange(found === undefined);
   };
-  const watch = async (): Promise<void> => {
+  const run = async (): Promise<void> => {
     while (!stopped) {
-      await look();
-      await clock.sleep(INTERVAL_MS, wake.signal);
+      await check();
+      await clock.sleep(CHECK_INTERVAL_MS, wake.signal);
       if (wake.signal.aborted) wake = new AbortController();
     }
   };
-  void watch();
+  void run();
 
   return {
     async put(entries) {
-      const error = absence;
+      const error = failure;
       if (error !== undefined) return entries.map((): Outcome => ({ status: 'failed', error }));
       const outcomes = await store.put(entries);
-      if (outcomes.some((outcome) => outcome.status === 'failed' && outcome.error.kind === 'unavailable')) wake.abort();
+      if (outcomes.some(isUnavailable)) wake.abort();
       return outcomes;
     },
-    async knows(owner) {
-      if (absence !== undefined) throw absence;
-      return await store.knows(owner);
+    async hasReportsFrom(id) {
+      if (failure !== undefined) throw failure;
+      return await store.hasReportsFrom(id);
     },
-    isThere: () => absence === undefined,
+    isAvailable: () => failure === undefined,
     stop: () => {
       stopped = true;
       wake.abort();

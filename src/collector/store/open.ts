@@ -3,7 +3,7 @@ import type { ReportStore } from '../../report/ports.ts';
 import { SpartakusError } from '../../runtime/errors.ts';
 import { maskUrl } from '../../runtime/mask.ts';
 import { openEmbeddedStore } from './embedded.ts';
-import { type MongoStoreOptions, openMongoStore } from './mongo.ts';
+import { openMongoStore } from './mongo-store.ts';
 import { createStdoutStore } from './stdout.ts';
 
 export interface OpenStoreOptions {
@@ -15,7 +15,6 @@ export interface OpenStoreOptions {
 
 export const DEFAULT_DATABASE = 'embedded:./spartakus-data';
 
-/** A kind of database that a spec can name. */
 export interface DatabaseKind {
   readonly example: string;
   readonly description: string;
@@ -23,17 +22,20 @@ export interface DatabaseKind {
   readonly open: (spec: string, options: OpenStoreOptions) => Promise<ReportStore>;
 }
 
-/** How long a database may take to answer when the program starts. */
 const CONNECT_TIMEOUT_MS = 5_000;
 
-/** Every kind of database, in the order in which --print-databases lists them. */
+/** In the order in which --print-databases lists them. */
 export const DATABASES: readonly DatabaseKind[] = [
   {
     example: DEFAULT_DATABASE,
-    description: "MongoDB's own engine in this process, in a folder; nothing to install",
+    description: "MongoDB's embedded engine in this process, in a directory; nothing to install",
     matches: (spec) => spec.startsWith('embedded:') && spec.length > 'embedded:'.length,
     open: (spec, options) =>
-      openEmbeddedStore({ ...pickMongoOptions(options), directory: spec.slice('embedded:'.length) }),
+      openEmbeddedStore({
+        ...options,
+        connectTimeoutMs: CONNECT_TIMEOUT_MS,
+        directory: spec.slice('embedded:'.length),
+      }),
   },
   {
     example: 'mongodb://user:password@host1:27017,host2:27017/spartakus?replicaSet=rs0',
@@ -49,28 +51,17 @@ export const DATABASES: readonly DatabaseKind[] = [
   },
   {
     example: 'stdout',
-    description: 'prints each report as a line of JSON; nothing is kept',
+    description: 'prints each report as a line of JSON and stores nothing',
     matches: (spec) => spec === 'stdout',
     open: (_spec, { stdout }) => Promise.resolve(createStdoutStore(stdout)),
   },
 ];
 
 function openServer(uri: string, options: OpenStoreOptions): Promise<ReportStore> {
-  return openMongoStore({ ...pickMongoOptions(options), uri });
+  return openMongoStore({ ...options, connectTimeoutMs: CONNECT_TIMEOUT_MS, uri });
 }
 
-function pickMongoOptions({
-  appName,
-  storeTimeoutMs,
-}: OpenStoreOptions): Pick<MongoStoreOptions, 'appName' | 'storeTimeoutMs' | 'connectTimeoutMs'> {
-  return { appName, storeTimeoutMs, connectTimeoutMs: CONNECT_TIMEOUT_MS };
-}
-
-/**
- * The kind of database that a spec names.
- *
- * @throws SpartakusError of kind `invalid` that lists the kinds there are
- */
+/** @throws SpartakusError of kind `invalid` that lists the known kinds */
 export function findDatabase(spec: string): DatabaseKind {
   const kind = DATABASES.find(({ matches }) => matches(spec));
   if (kind !== undefined) return kind;
@@ -80,7 +71,6 @@ export function findDatabase(spec: string): DatabaseKind {
   });
 }
 
-/** Turns a database spec into a store. */
 export function openStore(spec: string, options: OpenStoreOptions): Promise<ReportStore> {
   return findDatabase(spec).open(spec, options);
 }

@@ -5,10 +5,10 @@ import { entryDocument } from '../../report/stored-document.ts';
 import { messageOf, SpartakusError } from '../../runtime/errors.ts';
 
 /**
- * Prints each report or record as the document that a database would store, one line of JSON each: for trying out, and for pipes. It keeps
- * nothing, so it knows no duplicates.
+ * Prints the document of each report or record as one line of JSON, for trying out and for pipes. It stores nothing, so it finds no
+ * duplicates.
  *
- * @param output is not closed with the sink
+ * @param output is not closed with the store
  */
 export function createStdoutStore(output: Writable): ReportStore {
   return {
@@ -17,14 +17,12 @@ export function createStdoutStore(output: Writable): ReportStore {
       try {
         if (!output.write(lines.join(''))) await once(output, 'drain');
         return entries.map((): Outcome => ({ status: 'stored' }));
-      } catch (error) {
-        const failure = new SpartakusError('unavailable', `could not print the report: ${messageOf(error)}`, {
-          cause: error,
-        });
-        return entries.map((): Outcome => ({ status: 'failed', error: failure }));
+      } catch (cause) {
+        const error = new SpartakusError('unavailable', `could not print the report: ${messageOf(cause)}`, { cause });
+        return entries.map((): Outcome => ({ status: 'failed', error }));
       }
     },
-    knows: () => Promise.resolve(false),
+    hasReportsFrom: () => Promise.resolve(false),
     check: () =>
       output.destroyed
         ? Promise.reject(new SpartakusError('unavailable', 'standard output is closed'))
@@ -33,7 +31,7 @@ export function createStdoutStore(output: Writable): ReportStore {
   };
 }
 
-/** As in protobuf's JSON. */
+/** As in protobuf JSON. */
 function bytesAsBase64(_name: string, value: unknown): unknown {
   return value instanceof Uint8Array ? Buffer.from(value).toString('base64') : value;
 }

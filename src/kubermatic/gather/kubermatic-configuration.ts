@@ -1,6 +1,6 @@
 import type { KubeClient } from '../../kubernetes/client.ts';
 import { textAt } from '../../kubernetes/json.ts';
-import { wordOf, versionOf } from '../../report/kubermatic-words.ts';
+import { wordOf, versionOf } from '../../report/kubermatic-enums.ts';
 import { KUBERMATIC_API, listCustomResources } from './custom-resources.ts';
 
 /** The namespace in which Kubermatic keeps its one configuration. */

@@ -2,7 +2,7 @@ import { create } from '@bufbuild/protobuf';
 import { type MachineDeployment, MachineDeploymentSchema } from '../../../gen/spartakus/kubermatic/v1/record_pb.js';
 import type { KubeClient } from '../../kubernetes/client.ts';
 import { countAt, pick, textAt } from '../../kubernetes/json.ts';
-import { versionOf, wordOf } from '../../report/kubermatic-words.ts';
+import { versionOf, wordOf } from '../../report/kubermatic-enums.ts';
 import { listCustomResources } from './custom-resources.ts';
 
 /** Where Kubermatic keeps them, in each user cluster. */

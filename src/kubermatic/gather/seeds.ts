@@ -8,7 +8,7 @@ import {
 import type { KubeClient } from '../../kubernetes/client.ts';
 import { flagAt, pick, textAt } from '../../kubernetes/json.ts';
 import type { UuidMaker } from '../../report/ids.ts';
-import { countryOf, providerOf, regionKeyOf, regionOf, versionOf, wordOf } from '../../report/kubermatic-words.ts';
+import { countryOf, providerOf, regionKeyOf, regionOf, versionOf, wordOf } from '../../report/kubermatic-enums.ts';
 import { KUBERMATIC_API, listCustomResources } from './custom-resources.ts';
 import type { SecretKey } from './secret-kubeconfig.ts';
 

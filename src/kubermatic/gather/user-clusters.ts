@@ -10,7 +10,7 @@ import {
 import type { KubeClient } from '../../kubernetes/client.ts';
 import { countAt, flagAt, pick, textAt } from '../../kubernetes/json.ts';
 import type { UuidMaker } from '../../report/ids.ts';
-import { plainVersionOf, providerOf, versionOf, wordOf } from '../../report/kubermatic-words.ts';
+import { plainVersionOf, providerOf, versionOf, wordOf } from '../../report/kubermatic-enums.ts';
 import { KUBERMATIC_API, listCustomResources } from './custom-resources.ts';
 import { keysOf } from './seeds.ts';
 

@@ -1,7 +1,7 @@
 import { StatusSchema } from '../../../gen/spartakus/kubernetes/v1/kubernetes_pb.js';
 import type { KubeClient } from '../../kubernetes/client.ts';
 import { JSON_TYPE, type KubeAnswer, PROTOBUF_TYPE, readJson, readProtobuf } from '../../kubernetes/response.ts';
-import type { PolicyRule } from '../../report/collected.ts';
+import type { PolicyRule } from '../../report/cluster-role.ts';
 import { messageOf } from '../../runtime/errors.ts';
 import { KEY_PATH, KEY_TYPE } from '../gather/cluster-key.ts';
 import { type GatherConfig, selectFields } from '../gather/gather.ts';

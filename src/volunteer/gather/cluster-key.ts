@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { PartialObjectMetadataSchema } from '../../../gen/spartakus/kubernetes/v1/kubernetes_pb.js';
 import type { KubeClient } from '../../kubernetes/client.ts';
 import { PROTOBUF_TYPE, readProtobuf, ruleFor } from '../../kubernetes/response.ts';
-import type { Selection } from '../../report/selection.ts';
+import type { FieldSelection } from '../../report/field-selection.ts';
 import { messageOf, SpartakusError } from '../../runtime/errors.ts';
 
 /** Where the uid of kube-system is read. */
@@ -28,12 +28,12 @@ export interface KeyConfig {
 }
 
 /** Whether anything in the report is made with a key. */
-export function needsKey({ clusterId, nodeId }: KeyConfig, selection: Selection): boolean {
+export function needsKey({ clusterId, nodeId }: KeyConfig, selection: FieldSelection): boolean {
   return clusterId === AUTO_CLUSTER_ID || (nodeId !== 'md5' && selection.has('nodes[].id'));
 }
 
 /** Whether that key is read from the cluster, which takes a right. */
-export function needsClusterKey(config: KeyConfig, selection: Selection): boolean {
+export function needsClusterKey(config: KeyConfig, selection: FieldSelection): boolean {
   return config.idKeyFile === undefined && needsKey(config, selection);
 }
 

@@ -8,9 +8,9 @@ import {
 } from '../../../gen/spartakus/report/v1/report_pb.js';
 import type { KubeClient } from '../../kubernetes/client.ts';
 import { assembleReport, type ExtensionFacts } from '../../report/assemble.ts';
+import { createFieldSelection, type FieldSelection } from '../../report/field-selection.ts';
 import { createClusterId, createLegacyNodeId, createNodeIdentifier, type NodeIdentifier } from '../../report/ids.ts';
-import type { Omission } from '../../report/omission.ts';
-import { type Collectable, createSelection, type Selection } from '../../report/selection.ts';
+import type { Omission } from '../../report/omitted-fields.ts';
 import type { Logger } from '../../runtime/logger.ts';
 import { AUTO_CLUSTER_ID, type KeyConfig, needsKey, readKey } from './cluster-key.ts';
 import { readExtensions } from './extensions.ts';
@@ -26,7 +26,7 @@ export interface GatherConfig extends KeyConfig {
   /** --extensions: a file or a directory. */
   readonly extensions?: string;
   /** --collect: nodes, and extensions where they are given, unless it says otherwise. */
-  readonly collect?: readonly Collectable[];
+  readonly collect?: readonly string[];
   /** --omit */
   readonly omit?: readonly Omission[];
   /** --schema-version: no field of a newer version is read or sent. */
@@ -50,8 +50,8 @@ export interface GatherOptions {
 }
 
 /** What goes into reports, as the flags say. */
-export function selectFields({ collect, extensions, omit, schemaVersion }: GatherConfig): Selection {
-  return createSelection({
+export function selectFields({ collect, extensions, omit, schemaVersion }: GatherConfig): FieldSelection {
+  return createFieldSelection({
     collect: collect ?? (extensions === undefined ? ['nodes'] : ['nodes', 'extensions']),
     omit,
     schemaVersion,
@@ -109,7 +109,11 @@ export async function gatherReport(config: GatherConfig, options: GatherOptions)
   return report;
 }
 
-function identifier({ nodeId }: KeyConfig, selection: Selection, key: string | Uint8Array | undefined): NodeIdentifier {
+function identifier(
+  { nodeId }: KeyConfig,
+  selection: FieldSelection,
+  key: string | Uint8Array | undefined,
+): NodeIdentifier {
   if (!selection.has('nodes[].id')) return () => '';
   if (nodeId === 'md5') return createLegacyNodeId;
   if (key === undefined) throw new TypeError('Ids need a key.');
@@ -123,7 +127,7 @@ async function gatherExtensions(extensionsPath: string, record: MissingRecord): 
 }
 
 async function gatherWorkloads(
-  selection: Selection,
+  selection: FieldSelection,
   record: MissingRecord,
   summaries: Summaries,
 ): Promise<Workloads | undefined> {
@@ -142,7 +146,7 @@ async function gatherWorkloads(
 }
 
 async function gatherLifetimes(
-  selection: Selection,
+  selection: FieldSelection,
   record: MissingRecord,
   summaries: Summaries,
 ): Promise<Lifetimes | undefined> {

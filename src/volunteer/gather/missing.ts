@@ -28,7 +28,7 @@ export interface MissingRecord {
    * Reads something from Kubernetes. A right that is not granted, and unless such things are costly any other failure of this one
    * thing, is recorded and logged, and the result undefined. Rejects where nobody may ask for anything, or the program stops.
    *
-   * @param what a path as listCollected() has it
+   * @param what a path as listFields() has it
    */
   attempt<Value>(what: string, costly: Costly, read: () => Promise<Value>): Promise<Value | undefined>;
   /** Records something else, and logs why. */

@@ -4,6 +4,7 @@ import type { KubeClient } from '../../kubernetes/client.ts';
 import { listPages, protobufPages } from '../../kubernetes/pages.ts';
 import { PROTOBUF_TYPE } from '../../kubernetes/response.ts';
 import { assembleNode } from '../../report/assemble.ts';
+import { cloudProviderOf } from '../../report/cloud-provider.ts';
 import type { NodeIdentifier } from '../../report/ids.ts';
 
 /** Enough that round trips cost little, and few enough that a page of large nodes stays small in memory. */
@@ -31,19 +32,22 @@ export function listNodes(
 
 function convert(identify: NodeIdentifier, node: KubeNode): Node {
   const info = node.status?.nodeInfo;
-  return assembleNode(identify, {
-    name: node.metadata?.name ?? '',
-    machineId: info?.machineId ?? '',
-    systemUuid: info?.systemUuid ?? '',
-    operatingSystem: info?.operatingSystem ?? '',
-    osImage: info?.osImage ?? '',
-    kernelVersion: info?.kernelVersion ?? '',
-    architecture: info?.architecture ?? '',
-    containerRuntimeVersion: info?.containerRuntimeVersion ?? '',
-    kubeletVersion: info?.kubeletVersion ?? '',
-    providerId: node.spec?.providerId ?? '',
-    capacity: Object.entries(node.status?.capacity ?? {}).map(
-      ([resource, amount]) => [resource, amount.string] as const,
-    ),
+  return assembleNode({
+    id: identify({
+      name: node.metadata?.name ?? '',
+      machineId: info?.machineId ?? '',
+      systemUuid: info?.systemUuid ?? '',
+    }),
+    operatingSystem: info?.operatingSystem,
+    osImage: info?.osImage,
+    kernelVersion: info?.kernelVersion,
+    architecture: info?.architecture,
+    containerRuntimeVersion: info?.containerRuntimeVersion,
+    kubeletVersion: info?.kubeletVersion,
+    cloudProvider: cloudProviderOf(node.spec?.providerId ?? ''),
+    capacity: Object.entries(node.status?.capacity ?? {}).map(([resource, amount]) => ({
+      resource,
+      value: amount.string,
+    })),
   });
 }

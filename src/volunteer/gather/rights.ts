@@ -1,5 +1,6 @@
-import { type CollectedField, listRules, type PolicyRule } from '../../report/collected.ts';
-import type { Selection } from '../../report/selection.ts';
+import { listRules, type PolicyRule } from '../../report/cluster-role.ts';
+import type { FieldSelection } from '../../report/field-selection.ts';
+import type { SchemaField } from '../../report/schema-fields.ts';
 import { type KeyConfig, needsClusterKey } from './cluster-key.ts';
 
 /** The right to read the key of ids, which is asked for by the way that ids are made and not only by fields. */
@@ -17,8 +18,8 @@ const KEY_RULE: PolicyRule = {
  */
 export function listRights(
   config: KeyConfig,
-  selection: Selection,
-  fields: readonly CollectedField[] = selection.fields,
+  selection: FieldSelection,
+  fields: readonly SchemaField[] = selection.fields,
 ): readonly PolicyRule[] {
   const rules = listRules(fields).filter((rule) => !('resourceNames' in rule));
   const isKeyAsked =

@@ -31,7 +31,7 @@ function makeIngest(
     randomBytes: (count) => new Uint8Array(count).fill(0xab),
     sink: {
       // As a database does, which knows what is stored outside of quarantine.
-      knows: (owner) => {
+      hasReportsFrom: (owner) => {
         asked.push(owner);
         return Promise.resolve(
           entries.some(

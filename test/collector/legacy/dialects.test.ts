@@ -50,33 +50,33 @@ describe('Spartakus JSON, as Go read it', () => {
   });
 
   test.each([
-    ['a number for a text', '{"clusterID": 7}', 'clusterID: expected a text, got a number'],
+    ['a number for a text', '{"clusterID": 7}', 'clusterID: expected a string, got a number'],
     [
       'a boolean for a text',
       '{"nodes": [{"id": "n"}, {"osImage": true}]}',
-      'nodes[1].osImage: expected a text, got a boolean',
+      'nodes[1].osImage: expected a string, got a boolean',
     ],
-    ['a list for a text', '{"masterVersion": ["v1"]}', 'masterVersion: expected a text, got a list'],
-    ['an object for a list', '{"nodes": {}}', 'nodes: expected a list, got an object'],
-    ['a list for an object', '{"nodes": [[]]}', 'nodes[0]: expected an object, got a list'],
-    ['a text for an object', '{"nodes": ["n"]}', 'nodes[0]: expected an object, got a text'],
+    ['a list for a text', '{"masterVersion": ["v1"]}', 'masterVersion: expected a string, got an array'],
+    ['an object for a list', '{"nodes": {}}', 'nodes: expected an array, got an object'],
+    ['a list for an object', '{"nodes": [[]]}', 'nodes[0]: expected an object, got an array'],
+    ['a text for an object', '{"nodes": ["n"]}', 'nodes[0]: expected an object, got a string'],
     [
       'a map for capacity',
       '{"nodes": [{"capacity": {"cpu": "4"}}]}',
-      'nodes[0].capacity: expected a list, got an object',
+      'nodes[0].capacity: expected an array, got an object',
     ],
     [
       'a number deep inside',
       '{"nodes": [{"capacity": [{"resource": "cpu", "value": 4}]}]}',
-      'nodes[0].capacity[0].value: expected a text, got a number',
+      'nodes[0].capacity[0].value: expected a string, got a number',
     ],
     [
       'an object for an extension',
       '{"extensions": [{"name": "a", "value": {}}]}',
-      'extensions[0].value: expected a text, got an object',
+      'extensions[0].value: expected a string, got an object',
     ],
-    ['a list for a report', '[]', 'expected an object, got a list'],
-    ['a text for a report', '"{}"', 'expected an object, got a text'],
+    ['a list for a report', '[]', 'expected an object, got an array'],
+    ['a text for a report', '"{}"', 'expected an object, got a string'],
     ['no JSON', '{"clusterID"', 'the body is not JSON'],
     ['nothing', '', 'the body is not JSON'],
     ['two reports', '{} {}', 'the body is not JSON'],
@@ -137,23 +137,23 @@ describe('the envelope of CoreOS', () => {
   });
 
   test.each([
-    ['a list for the payload', '{"payload": []}', 'payload: expected an object, got a list'],
-    ['a number for the cluster', '{"payload": {"clusterID": 1}}', 'payload.clusterID: expected a text, got a number'],
-    ['an object for the nodes', '{"payload": {"nodes": {}}}', 'payload.nodes: expected a list, got an object'],
+    ['a list for the payload', '{"payload": []}', 'payload: expected an object, got an array'],
+    ['a number for the cluster', '{"payload": {"clusterID": 1}}', 'payload.clusterID: expected a string, got a number'],
+    ['an object for the nodes', '{"payload": {"nodes": {}}}', 'payload.nodes: expected an array, got an object'],
     [
       'a list for capacity',
       '{"payload": {"nodes": [{"status": {"capacity": []}}]}}',
-      'payload.nodes[0].status.capacity: expected an object, got a list',
+      'payload.nodes[0].status.capacity: expected an object, got an array',
     ],
     [
       'a list for a quantity',
       '{"payload": {"nodes": [{"status": {"capacity": {"cpu": []}}}]}}',
-      'payload.nodes[0].status.capacity["cpu"]: expected a text, got a list',
+      'payload.nodes[0].status.capacity["cpu"]: expected a string, got an array',
     ],
     [
       'a boolean for the timestamp',
       '{"metadata": {"timestamp": true}, "payload": {}}',
-      'metadata.timestamp: expected a text, got a boolean',
+      'metadata.timestamp: expected a string, got a boolean',
     ],
   ])('%s is refused, and the field named', (_name, text, message) => {
     expect(() => coreos(text)).toThrow(

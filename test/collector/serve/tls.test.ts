@@ -240,7 +240,7 @@ describe('when the files change', () => {
       await look(1);
 
       await expect(dial(port)).resolves.toMatchObject(NEW);
-      expect(log.messages()).toStrictEqual([`read anew: --tls-cert ${dir}/cert, --tls-key ${dir}/key`]);
+      expect(log.messages()).toStrictEqual([`reloaded --tls-cert ${dir}/cert, --tls-key ${dir}/key`]);
     });
   });
 
@@ -271,7 +271,7 @@ describe('when the files change', () => {
       await look(4);
       await expect(dial(port)).resolves.toMatchObject(OLD);
       expect(log.messages()).toStrictEqual([
-        `--tls-key ${dir}/key: is not the key of --tls-cert ${dir}/cert. What was read before stays in use.`,
+        `--tls-key ${dir}/key: is not the key of --tls-cert ${dir}/cert. The previous content stays in use.`,
       ]);
       await write(dir, 'elsewhere');
       await look(2);

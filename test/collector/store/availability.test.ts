@@ -1,45 +1,47 @@
 import { expect, test } from 'vitest';
-import { watchStore } from '../../../src/collector/store/availability.ts';
+import { monitorAvailability } from '../../../src/collector/store/availability.ts';
 import type { Outcome } from '../../../src/report/ports.ts';
 import { SpartakusError } from '../../../src/runtime/errors.ts';
 import { makeReport } from '../../contract/report-sink.ts';
 import { createKeptLog } from '../../support/log.ts';
 import { createManualClock } from '../../support/manual-clock.ts';
 
-const AWAY = 'the database is away: reports are refused until it is back';
-const BACK = 'the database is back';
+const UNAVAILABLE = 'the database is unavailable: reports are rejected until it is back';
+const AVAILABLE = 'the database is available again';
 const settle = (): Promise<void> => new Promise((resolve) => void setImmediate(resolve));
 
-/** A watched store that is there or not as the test says. */
-function makeWatched() {
+/** A monitored store whose availability the test sets. */
+function makeMonitored() {
   const clock = createManualClock(new Date('2026-11-21T10:00:00Z'));
   const log = createKeptLog();
   const changes: boolean[] = [];
-  const under = { checks: 0, puts: 0, isThere: true, takesReports: true };
-  const away = new SpartakusError('unavailable', 'away', { cause: new Error('connect ECONNREFUSED') });
-  const watched = watchStore(
+  const under = { checks: 0, puts: 0, isAvailable: true, storesReports: true };
+  const failure = new SpartakusError('unavailable', 'unavailable', { cause: new Error('connect ECONNREFUSED') });
+  const monitored = monitorAvailability(
     {
       check: () => {
         under.checks += 1;
-        return under.isThere ? Promise.resolve() : Promise.reject(away);
+        return under.isAvailable ? Promise.resolve() : Promise.reject(failure);
       },
-      knows: () => Promise.resolve(true),
+      hasReportsFrom: () => Promise.resolve(true),
       put: (entries) => {
         under.puts += 1;
         return Promise.resolve(
-          entries.map((): Outcome => (under.takesReports ? { status: 'stored' } : { status: 'failed', error: away })),
+          entries.map((): Outcome =>
+            under.storesReports ? { status: 'stored' } : { status: 'failed', error: failure },
+          ),
         );
       },
     },
-    { clock, logger: log.logger, onChange: (isThere) => changes.push(isThere) },
+    { clock, logger: log.logger, onChange: (isAvailable) => changes.push(isAvailable) },
   );
   const putOne = async (): Promise<string> =>
-    (await watched.put([{ report: makeReport() }])).map(({ status }) => status).join();
-  return { clock, log, changes, under, watched, putOne };
+    (await monitored.put([{ report: makeReport() }])).map(({ status }) => status).join();
+  return { clock, log, changes, under, monitored, putOne };
 }
 
-test('a store is looked at every second, and nothing is said as long as it is there', async () => {
-  const { clock, log, changes, under } = makeWatched();
+test('a store is checked every second, and nothing is logged while it is available', async () => {
+  const { clock, log, changes, under } = makeMonitored();
 
   await clock.pass(5_000, 1);
   await settle();
@@ -49,38 +51,38 @@ test('a store is looked at every second, and nothing is said as long as it is th
   expect(log.messages()).toStrictEqual([]);
 });
 
-test('going away and coming back are told once each, with the cause in the log', async () => {
-  const { clock, log, changes, under } = makeWatched();
+test('becoming unavailable and available again are each reported once, with the cause in the log', async () => {
+  const { clock, log, changes, under } = makeMonitored();
 
-  under.isThere = false;
+  under.isAvailable = false;
   await clock.pass(60_000, 1);
   await settle();
-  under.isThere = true;
+  under.isAvailable = true;
   await clock.pass(60_000, 1);
   await settle();
 
   expect(changes).toStrictEqual([false, true]);
-  expect(log.messages()).toStrictEqual([AWAY, BACK]);
+  expect(log.messages()).toStrictEqual([UNAVAILABLE, AVAILABLE]);
   expect(log.lines[0]?.fields).toMatchObject({ err: { message: 'connect ECONNREFUSED' } });
 });
 
-test('while a store is away, reports are refused without asking it', async () => {
-  const { clock, under, watched, putOne } = makeWatched();
-  under.isThere = false;
+test('while a store is unavailable, reports are rejected without calling it', async () => {
+  const { clock, under, monitored, putOne } = makeMonitored();
+  under.isAvailable = false;
   await clock.pass(1_000, 1);
   await settle();
 
   await expect(putOne()).resolves.toBe('failed');
-  await expect(watched.knows('c')).rejects.toMatchObject({ kind: 'unavailable' });
+  await expect(monitored.hasReportsFrom('c')).rejects.toMatchObject({ kind: 'unavailable' });
 
   expect(under.puts).toBe(0);
 });
 
-test('a report that could not be stored is followed by a look at once', async () => {
-  const { clock, changes, under, putOne } = makeWatched();
+test('a report that could not be stored is followed by a check at once', async () => {
+  const { clock, changes, under, putOne } = makeMonitored();
   await clock.asleep();
-  under.isThere = false;
-  under.takesReports = false;
+  under.isAvailable = false;
+  under.storesReports = false;
 
   await expect(putOne()).resolves.toBe('failed');
   await clock.asleep();
@@ -88,24 +90,24 @@ test('a report that could not be stored is followed by a look at once', async ()
   expect(changes).toStrictEqual([false]);
 });
 
-test('a report that could not be stored by a store that is there otherwise does not make it away', async () => {
-  const { clock, changes, under, putOne } = makeWatched();
+test('a failed put alone does not make a store unavailable', async () => {
+  const { clock, changes, under, putOne } = makeMonitored();
   await clock.asleep();
-  under.takesReports = false;
+  under.storesReports = false;
   await putOne();
   await clock.asleep();
-  under.takesReports = true;
+  under.storesReports = true;
 
   await expect(putOne()).resolves.toBe('stored');
   expect(changes).toStrictEqual([]);
 });
 
-test('once it is stopped it looks no more, and says no more', async () => {
-  const { clock, changes, log, under, watched } = makeWatched();
+test('after it is stopped it checks and reports nothing', async () => {
+  const { clock, changes, log, under, monitored } = makeMonitored();
   await clock.asleep();
-  under.isThere = false;
+  under.isAvailable = false;
 
-  watched.stop();
+  monitored.stop();
   clock.advance(10_000);
   await settle();
 

@@ -35,7 +35,7 @@ function makeRecord(): KubermaticRecord {
   });
 }
 
-test('a put of both kinds keeps each in its own collection, and answers each in its place', async () => {
+test('a put of both kinds stores each in its collection, and returns outcomes in order', async () => {
   const [first, second] = [makeRecord(), makeRecord()];
   const large = makeRecord();
   large.kubermaticVersion = 'x'.repeat(16 * 1024 * 1024);
@@ -58,7 +58,7 @@ test('a put of both kinds keeps each in its own collection, and answers each in 
   ]);
 });
 
-test('the document of a record has the names of its JSON, and a date for its time', () => {
+test('the document of a record has JSON names, and a date for its time', () => {
   const record = makeRecord();
 
   expect(toKubermaticDocument(record, RECEIVED_AT, { country: 'DE' })).toStrictEqual({
@@ -72,7 +72,7 @@ test('the document of a record has the names of its JSON, and a date for its tim
   });
 });
 
-test('stdout prints both kinds, a line each', async () => {
+test('stdout prints a line for each kind', async () => {
   const output = new PassThrough();
   const [record, report] = [makeRecord(), makeReport()];
 

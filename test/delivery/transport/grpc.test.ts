@@ -11,7 +11,7 @@ import { NO_ACCESS } from '../../../src/delivery/client-credentials.ts';
 import { openRpcSink, type RpcOptions } from '../../../src/delivery/transport/grpc.ts';
 import { retryInfoMs } from '../../../src/delivery/transport/retry-info.ts';
 import type { ReportSink } from '../../../src/report/ports.ts';
-import { makeReport, type Refusal, reportSinkContract } from '../../contract/report-sink.ts';
+import { makeReport, type Rejection, reportSinkContract } from '../../contract/report-sink.ts';
 import { type GrpcCollector, startGrpcCollector } from '../../support/grpc-collector.ts';
 import { readFixture } from '../../support/kube-api.ts';
 import { failOne, putOne } from '../../support/put-one.ts';
@@ -26,7 +26,7 @@ reportSinkContract(
   async () => {
     const collector = await startGrpcCollector();
     const sink = openRpcSink({ url: `grpc://127.0.0.1:${collector.port}` });
-    const refused = new Map<string, Refusal>();
+    const refused = new Map<string, Rejection>();
     const store = collector.receiptOf;
     collector.receiptOf = (report) => {
       const how = refused.get(report.reportId);
@@ -35,7 +35,7 @@ reportSinkContract(
     };
     return {
       sink,
-      refuse: (report, how) => refused.set(report.reportId, how),
+      reject: (report, how) => refused.set(report.reportId, how),
       storedClusterIds: () => Promise.resolve([...collector.stored.values()].map(({ clusterId }) => clusterId)),
       close: async () => {
         await sink.close();
@@ -43,7 +43,7 @@ reportSinkContract(
       },
     };
   },
-  { duplicates: true, refusals: ['permanent', 'retryable'] },
+  { duplicates: true, rejections: ['permanent', 'retryable'] },
 );
 
 const closers: (() => void | Promise<void>)[] = [];

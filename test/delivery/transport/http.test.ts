@@ -5,7 +5,7 @@ import { afterEach, expect, test } from 'vitest';
 import { apiUrl } from '../../../src/delivery/transport/http-url.ts';
 import { type HttpOptions, openHttpSink } from '../../../src/delivery/transport/http.ts';
 import type { ReportSink } from '../../../src/report/ports.ts';
-import { makeReport, type Refusal, reportSinkContract } from '../../contract/report-sink.ts';
+import { makeReport, type Rejection, reportSinkContract } from '../../contract/report-sink.ts';
 import { listen, shut } from '../../support/listen.ts';
 import { failOne, putOne } from '../../support/put-one.ts';
 
@@ -55,7 +55,7 @@ reportSinkContract(
   async () => {
     const collector = await startLegacyCollector();
     const sink = openHttpSink({ url: collector.url });
-    const refused = new Map<string, Refusal>();
+    const refused = new Map<string, Rejection>();
     const stored: string[] = [];
     collector.answer = (response, got) => {
       const how = refused.get(clusterIdOf(got));
@@ -64,7 +64,7 @@ reportSinkContract(
     };
     return {
       sink,
-      refuse: (report, how) => refused.set(report.clusterId, how),
+      reject: (report, how) => refused.set(report.clusterId, how),
       storedClusterIds: () => Promise.resolve(stored),
       close: async () => {
         await sink.close();
@@ -72,7 +72,7 @@ reportSinkContract(
       },
     };
   },
-  { duplicates: false, refusals: ['permanent', 'retryable'] },
+  { duplicates: false, rejections: ['permanent', 'retryable'] },
 );
 
 const closers: (() => void | Promise<void>)[] = [];

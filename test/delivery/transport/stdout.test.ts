@@ -16,13 +16,13 @@ reportSinkContract(
     });
     return Promise.resolve({
       sink,
-      refuse: () => undefined,
+      reject: () => undefined,
       storedClusterIds: () =>
         Promise.resolve([...printed.matchAll(/"clusterID": "([^"]*)"/g)].map(([, id = '']) => id)),
       close: () => sink.close(),
     });
   },
-  { duplicates: false, refusals: [] },
+  { duplicates: false, rejections: [] },
 );
 
 test('a report is printed with every field, as the JSON that the wire has', async () => {

@@ -2,7 +2,7 @@
 // @generated from file spartakus/collector/v1/collector_service.proto (package spartakus.collector.v1, syntax proto3)
 /* eslint-disable */
 
-// The way into the collector.
+// The API of the collector.
 
 import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import type { Message } from "@bufbuild/protobuf";
@@ -16,13 +16,13 @@ import type { Duration } from "@bufbuild/protobuf/wkt";
 export declare const file_spartakus_collector_v1_collector_service: GenFile;
 
 /**
- * One report.
+ * The request of SubmitReport.
  *
  * @generated from message spartakus.collector.v1.SubmitReportRequest
  */
 export declare type SubmitReportRequest = Message<"spartakus.collector.v1.SubmitReportRequest"> & {
   /**
-   * The report; required, and so is its clusterID.
+   * The report. Required, as is its clusterID.
    *
    * @generated from field: spartakus.report.v1.Report report = 1;
    */
@@ -36,13 +36,13 @@ export declare type SubmitReportRequest = Message<"spartakus.collector.v1.Submit
 export declare const SubmitReportRequestSchema: GenMessage<SubmitReportRequest>;
 
 /**
- * What became of it.
+ * The response of SubmitReport.
  *
  * @generated from message spartakus.collector.v1.SubmitReportResponse
  */
 export declare type SubmitReportResponse = Message<"spartakus.collector.v1.SubmitReportResponse"> & {
   /**
-   * The receipt; stored or duplicate, for a refusal is answered as an error.
+   * The receipt. Its outcome is stored or duplicate; a rejection is an error of the call.
    *
    * @generated from field: spartakus.collector.v1.Receipt receipt = 1;
    */
@@ -56,13 +56,14 @@ export declare type SubmitReportResponse = Message<"spartakus.collector.v1.Submi
 export declare const SubmitReportResponseSchema: GenMessage<SubmitReportResponse>;
 
 /**
- * One report of a stream.
+ * One request of a StreamReports stream.
  *
  * @generated from message spartakus.collector.v1.StreamReportsRequest
  */
 export declare type StreamReportsRequest = Message<"spartakus.collector.v1.StreamReportsRequest"> & {
   /**
-   * The report; required, and so is its clusterID. One without a reportID gets a receipt with an id that the collector made.
+   * The report. Required, as is its clusterID. The receipt of a report without a reportID has an id that the collector
+   * generated.
    *
    * @generated from field: spartakus.report.v1.Report report = 1;
    */
@@ -76,13 +77,13 @@ export declare type StreamReportsRequest = Message<"spartakus.collector.v1.Strea
 export declare const StreamReportsRequestSchema: GenMessage<StreamReportsRequest>;
 
 /**
- * What became of one of the reports.
+ * One response of a StreamReports stream.
  *
  * @generated from message spartakus.collector.v1.StreamReportsResponse
  */
 export declare type StreamReportsResponse = Message<"spartakus.collector.v1.StreamReportsResponse"> & {
   /**
-   * The receipt.
+   * The receipt of one report.
    *
    * @generated from field: spartakus.collector.v1.Receipt receipt = 1;
    */
@@ -96,13 +97,13 @@ export declare type StreamReportsResponse = Message<"spartakus.collector.v1.Stre
 export declare const StreamReportsResponseSchema: GenMessage<StreamReportsResponse>;
 
 /**
- * What the reporter of a Kubermatic installation sends.
+ * The request of SubmitKubermaticReport, sent by the reporter of a Kubermatic installation.
  *
  * @generated from message spartakus.collector.v1.SubmitKubermaticReportRequest
  */
 export declare type SubmitKubermaticReportRequest = Message<"spartakus.collector.v1.SubmitKubermaticReportRequest"> & {
   /**
-   * The envelope with its records; required, and so is its client_uuid.
+   * The envelope with its records. Required, as is its client_uuid.
    *
    * @generated from field: spartakus.kubermatic.v1.Envelope envelope = 1;
    */
@@ -116,13 +117,13 @@ export declare type SubmitKubermaticReportRequest = Message<"spartakus.collector
 export declare const SubmitKubermaticReportRequestSchema: GenMessage<SubmitKubermaticReportRequest>;
 
 /**
- * What became of its records.
+ * The response of SubmitKubermaticReport.
  *
  * @generated from message spartakus.collector.v1.SubmitKubermaticReportResponse
  */
 export declare type SubmitKubermaticReportResponse = Message<"spartakus.collector.v1.SubmitKubermaticReportResponse"> & {
   /**
-   * One for each record, in their order.
+   * One receipt for each record, in the order of the records.
    *
    * @generated from field: repeated spartakus.collector.v1.Receipt receipts = 1;
    */
@@ -136,34 +137,34 @@ export declare type SubmitKubermaticReportResponse = Message<"spartakus.collecto
 export declare const SubmitKubermaticReportResponseSchema: GenMessage<SubmitKubermaticReportResponse>;
 
 /**
- * What became of one report, or of one record.
+ * The outcome of one report, or of one record.
  *
  * @generated from message spartakus.collector.v1.Receipt
  */
 export declare type Receipt = Message<"spartakus.collector.v1.Receipt"> & {
   /**
-   * The report's id: the client's, or the one that the collector gave it.
+   * The id of the report: the client's, or the one that the collector generated.
    *
    * @generated from field: string report_id = 1 [json_name = "reportID"];
    */
   reportId: string;
 
   /**
-   * What became of it.
+   * The outcome.
    *
    * @generated from field: spartakus.collector.v1.Outcome outcome = 2;
    */
   outcome: Outcome;
 
   /**
-   * Why it was not stored; set when, and only when, the outcome is refused.
+   * Why the report was rejected. Set if, and only if, the outcome is OUTCOME_REFUSED.
    *
    * @generated from field: spartakus.collector.v1.Refusal refusal = 3;
    */
   refusal?: Refusal | undefined;
 
   /**
-   * What the collector asks of its clients.
+   * Requests of the collector to the client.
    *
    * @generated from field: spartakus.collector.v1.Policy policy = 4;
    */
@@ -177,35 +178,35 @@ export declare type Receipt = Message<"spartakus.collector.v1.Receipt"> & {
 export declare const ReceiptSchema: GenMessage<Receipt>;
 
 /**
- * Why a report was not stored.
+ * Why a report was rejected.
  *
  * @generated from message spartakus.collector.v1.Refusal
  */
 export declare type Refusal = Message<"spartakus.collector.v1.Refusal"> & {
   /**
-   * The canonical gRPC status code (google.rpc.Code): 3 INVALID_ARGUMENT and others are final; 8 RESOURCE_EXHAUSTED and
-   * 14 UNAVAILABLE may be sent again after retry_after.
+   * The canonical gRPC status code (google.rpc.Code). CollectorService documents which codes are retryable.
    *
    * @generated from field: int32 code = 1;
    */
   code: number;
 
   /**
-   * What was wrong, in a sentence.
+   * A description of the error: one sentence.
    *
    * @generated from field: string reason = 2;
    */
   reason: string;
 
   /**
-   * The field that was wrong, by its JSON path, such as "nodes[3].id"; empty where it was not a field.
+   * The invalid field, as in BadRequest: a path of proto field names from the request message, such as
+   * "report.nodes[3].id"; empty if the error concerns no field.
    *
    * @generated from field: string field = 3;
    */
   field: string;
 
   /**
-   * How long to wait before the same report is sent again; absent where that is of no use.
+   * How long to wait before the same report is repeated; absent if no time is known.
    *
    * @generated from field: google.protobuf.Duration retry_after = 4;
    */
@@ -219,14 +220,14 @@ export declare type Refusal = Message<"spartakus.collector.v1.Refusal"> & {
 export declare const RefusalSchema: GenMessage<Refusal>;
 
 /**
- * What the collector asks of its clients.
+ * Requests of the collector to its clients.
  *
  * @generated from message spartakus.collector.v1.Policy
  */
 export declare type Policy = Message<"spartakus.collector.v1.Policy"> & {
   /**
-   * How long to wait, from this report, until the next one is made; absent where the client may choose. A client that reports
-   * less often than that goes on as it does.
+   * How long to wait, from this report, before the next report is made; absent if the client may choose. A client that
+   * reports less often keeps its period.
    *
    * @generated from field: google.protobuf.Duration next_report_after = 1;
    */
@@ -240,7 +241,7 @@ export declare type Policy = Message<"spartakus.collector.v1.Policy"> & {
 export declare const PolicySchema: GenMessage<Policy>;
 
 /**
- * What became of a report.
+ * The outcome of a report.
  *
  * @generated from enum spartakus.collector.v1.Outcome
  */
@@ -253,21 +254,21 @@ export enum Outcome {
   UNSPECIFIED = 0,
 
   /**
-   * It is durable in the database.
+   * The report is durable in the database.
    *
    * @generated from enum value: OUTCOME_STORED = 1;
    */
   STORED = 1,
 
   /**
-   * A report of this id was durable already; nothing was written. A success.
+   * A report with this id was already durable; nothing was written. A success.
    *
    * @generated from enum value: OUTCOME_DUPLICATE = 2;
    */
   DUPLICATE = 2,
 
   /**
-   * It was not stored.
+   * The report was rejected and not stored.
    *
    * @generated from enum value: OUTCOME_REFUSED = 3;
    */
@@ -280,7 +281,27 @@ export enum Outcome {
 export declare const OutcomeSchema: GenEnum<Outcome>;
 
 /**
- * Takes reports and stores them. A report that was answered as stored or duplicate is durable.
+ * Receives reports and stores them. A report that is acknowledged as stored or duplicate is durable.
+ *
+ * Retries: repeat a report with the same report id, and wait at least as long as RetryInfo (in a receipt: retry_after)
+ * says.
+ *
+ *   - INVALID_ARGUMENT, NOT_FOUND, ALREADY_EXISTS, PERMISSION_DENIED, FAILED_PRECONDITION, OUT_OF_RANGE, UNIMPLEMENTED
+ *     and UNAUTHENTICATED are final: the same report is rejected again.
+ *   - RESOURCE_EXHAUSTED is retryable if it carries a RetryInfo or retry_after (the collector is overloaded, or the
+ *     client is over its rate limit), and final without one (the report exceeds the size limit). If a StreamReports
+ *     call with several reports ends with it, every report without a receipt is retryable, because the status does not
+ *     say which report exceeds the limit.
+ *   - All other codes are retryable: UNAVAILABLE, DEADLINE_EXCEEDED, ABORTED, CANCELLED, INTERNAL, UNKNOWN and
+ *     DATA_LOSS.
+ *
+ * Errors: a failed call carries a google.rpc.Status in the trailer grpc-status-details-bin (Connect: in the details of
+ * its JSON error), with any of these details of google/rpc/error_details.proto:
+ *
+ *   - ErrorInfo: a reason in UPPER_SNAKE_CASE, and the domain "spartakus".
+ *   - BadRequest: the invalid field, as a path of proto field names from the request message, such as
+ *     "report.cluster_id" or "report.nodes[3].id".
+ *   - RetryInfo: the time to wait before the same request is repeated.
  *
  * @generated from service spartakus.collector.v1.CollectorService
  */
@@ -288,10 +309,10 @@ export declare const CollectorService: GenService<{
   /**
    * Stores one report.
    *
-   * Errors: INVALID_ARGUMENT names the field that is wrong; RESOURCE_EXHAUSTED where the report is over the size limit;
-   * UNAVAILABLE where the database could not store it, and the same report may be sent again.
+   * Errors: INVALID_ARGUMENT if a field is invalid; RESOURCE_EXHAUSTED if the report exceeds the size limit or the
+   * client its rate limit; UNAVAILABLE if the database cannot store the report now.
    *
-   * POST /api/v1 takes the report as JSON, as volunteers have sent it since 2016, and answers 204 without a body.
+   * POST /api/v1 takes the report as JSON, as volunteers have sent it since 2016, and responds with 204 and no body.
    *
    * @generated from rpc spartakus.collector.v1.CollectorService.SubmitReport
    */
@@ -301,9 +322,9 @@ export declare const CollectorService: GenService<{
     output: typeof SubmitReportResponseSchema;
   },
   /**
-   * Stores any number of reports, and answers each with one receipt, in the order in which they are done: a receipt is named by
-   * its report's id. A report that is refused ends neither the stream nor the connection. The stream ends when the client has
-   * closed its side and every receipt has been sent.
+   * Stores any number of reports. Each request gets one receipt. Receipts come in the order in which reports are
+   * stored, so a client matches them by report id. A rejected report ends neither the stream nor the connection. The
+   * server ends the stream after the client has closed its side and every receipt has been sent.
    *
    * @generated from rpc spartakus.collector.v1.CollectorService.StreamReports
    */
@@ -313,11 +334,11 @@ export declare const CollectorService: GenService<{
     output: typeof StreamReportsResponseSchema;
   },
   /**
-   * Stores the records of Kubermatic's agents, and answers each with one receipt, in the order of the records: one that is refused
-   * does not touch the others. A record without an id gets the one that POST /api/kubermatic/v1 derives for it, so that the same
-   * envelope may be sent again by either road.
+   * Stores the records of Kubermatic's agents. Each record gets one receipt, in the order of the records; a rejected
+   * record does not affect the others. A record without an id gets the id that POST /api/kubermatic/v1 derives for it,
+   * so the same envelope can be repeated over either protocol.
    *
-   * Errors: INVALID_ARGUMENT names the field that is wrong, and nothing is stored.
+   * Errors: INVALID_ARGUMENT if a field is invalid; then no record is stored.
    *
    * @generated from rpc spartakus.collector.v1.CollectorService.SubmitKubermaticReport
    */

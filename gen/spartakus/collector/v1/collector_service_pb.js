@@ -2,7 +2,7 @@
 // @generated from file spartakus/collector/v1/collector_service.proto (package spartakus.collector.v1, syntax proto3)
 /* eslint-disable */
 
-// The way into the collector.
+// The API of the collector.
 
 import { enumDesc, fileDesc, messageDesc, serviceDesc, tsEnum } from "@bufbuild/protobuf/codegenv2";
 import { file_google_api_annotations } from "../../../google/api/annotations_pb.js";
@@ -14,7 +14,7 @@ import { file_spartakus_report_v1_report } from "../../report/v1/report_pb.js";
  * Describes the file spartakus/collector/v1/collector_service.proto.
  */
 export const file_spartakus_collector_v1_collector_service = /*@__PURE__*/
-  fileDesc("Ci5zcGFydGFrdXMvY29sbGVjdG9yL3YxL2NvbGxlY3Rvcl9zZXJ2aWNlLnByb3RvEhZzcGFydGFrdXMuY29sbGVjdG9yLnYxIkIKE1N1Ym1pdFJlcG9ydFJlcXVlc3QSKwoGcmVwb3J0GAEgASgLMhsuc3BhcnRha3VzLnJlcG9ydC52MS5SZXBvcnQiSAoUU3VibWl0UmVwb3J0UmVzcG9uc2USMAoHcmVjZWlwdBgBIAEoCzIfLnNwYXJ0YWt1cy5jb2xsZWN0b3IudjEuUmVjZWlwdCJDChRTdHJlYW1SZXBvcnRzUmVxdWVzdBIrCgZyZXBvcnQYASABKAsyGy5zcGFydGFrdXMucmVwb3J0LnYxLlJlcG9ydCJJChVTdHJlYW1SZXBvcnRzUmVzcG9uc2USMAoHcmVjZWlwdBgBIAEoCzIfLnNwYXJ0YWt1cy5jb2xsZWN0b3IudjEuUmVjZWlwdCJUCh1TdWJtaXRLdWJlcm1hdGljUmVwb3J0UmVxdWVzdBIzCghlbnZlbG9wZRgBIAEoCzIhLnNwYXJ0YWt1cy5rdWJlcm1hdGljLnYxLkVudmVsb3BlIlMKHlN1Ym1pdEt1YmVybWF0aWNSZXBvcnRSZXNwb25zZRIxCghyZWNlaXB0cxgBIAMoCzIfLnNwYXJ0YWt1cy5jb2xsZWN0b3IudjEuUmVjZWlwdCK6AQoHUmVjZWlwdBIbCglyZXBvcnRfaWQYASABKAlSCHJlcG9ydElEEjAKB291dGNvbWUYAiABKA4yHy5zcGFydGFrdXMuY29sbGVjdG9yLnYxLk91dGNvbWUSMAoHcmVmdXNhbBgDIAEoCzIfLnNwYXJ0YWt1cy5jb2xsZWN0b3IudjEuUmVmdXNhbBIuCgZwb2xpY3kYBCABKAsyHi5zcGFydGFrdXMuY29sbGVjdG9yLnYxLlBvbGljeSJmCgdSZWZ1c2FsEgwKBGNvZGUYASABKAUSDgoGcmVhc29uGAIgASgJEg0KBWZpZWxkGAMgASgJEi4KC3JldHJ5X2FmdGVyGAQgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uIj4KBlBvbGljeRI0ChFuZXh0X3JlcG9ydF9hZnRlchgBIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbipiCgdPdXRjb21lEhcKE09VVENPTUVfVU5TUEVDSUZJRUQQABISCg5PVVRDT01FX1NUT1JFRBABEhUKEU9VVENPTUVfRFVQTElDQVRFEAISEwoPT1VUQ09NRV9SRUZVU0VEEAMyuQMKEENvbGxlY3RvclNlcnZpY2USggEKDFN1Ym1pdFJlcG9ydBIrLnNwYXJ0YWt1cy5jb2xsZWN0b3IudjEuU3VibWl0UmVwb3J0UmVxdWVzdBosLnNwYXJ0YWt1cy5jb2xsZWN0b3IudjEuU3VibWl0UmVwb3J0UmVzcG9uc2UiF4LT5JMCEToGcmVwb3J0IgcvYXBpL3YxEnAKDVN0cmVhbVJlcG9ydHMSLC5zcGFydGFrdXMuY29sbGVjdG9yLnYxLlN0cmVhbVJlcG9ydHNSZXF1ZXN0Gi0uc3BhcnRha3VzLmNvbGxlY3Rvci52MS5TdHJlYW1SZXBvcnRzUmVzcG9uc2UoATABEq0BChZTdWJtaXRLdWJlcm1hdGljUmVwb3J0EjUuc3BhcnRha3VzLmNvbGxlY3Rvci52MS5TdWJtaXRLdWJlcm1hdGljUmVwb3J0UmVxdWVzdBo2LnNwYXJ0YWt1cy5jb2xsZWN0b3IudjEuU3VibWl0S3ViZXJtYXRpY1JlcG9ydFJlc3BvbnNlIiSC0+STAh46CGVudmVsb3BlIhIvYXBpL2t1YmVybWF0aWMvdjFiBnByb3RvMw", [file_google_api_annotations, file_google_protobuf_duration, file_spartakus_kubermatic_v1_envelope, file_spartakus_report_v1_report]);
+  fileDesc("Ci5zcGFydGFrdXMvY29sbGVjdG9yL3YxL2NvbGxlY3Rvcl9zZXJ2aWNlLnByb3RvEhZzcGFydGFrdXMuY29sbGVjdG9yLnYxIkIKE1N1Ym1pdFJlcG9ydFJlcXVlc3QSKwoGcmVwb3J0GAEgASgLMhsuc3BhcnRha3VzLnJlcG9ydC52MS5SZXBvcnQiSAoUU3VibWl0UmVwb3J0UmVzcG9uc2USMAoHcmVjZWlwdBgBIAEoCzIfLnNwYXJ0YWt1cy5jb2xsZWN0b3IudjEuUmVjZWlwdCJDChRTdHJlYW1SZXBvcnRzUmVxdWVzdBIrCgZyZXBvcnQYASABKAsyGy5zcGFydGFrdXMucmVwb3J0LnYxLlJlcG9ydCJJChVTdHJlYW1SZXBvcnRzUmVzcG9uc2USMAoHcmVjZWlwdBgBIAEoCzIfLnNwYXJ0YWt1cy5jb2xsZWN0b3IudjEuUmVjZWlwdCJUCh1TdWJtaXRLdWJlcm1hdGljUmVwb3J0UmVxdWVzdBIzCghlbnZlbG9wZRgBIAEoCzIhLnNwYXJ0YWt1cy5rdWJlcm1hdGljLnYxLkVudmVsb3BlIlMKHlN1Ym1pdEt1YmVybWF0aWNSZXBvcnRSZXNwb25zZRIxCghyZWNlaXB0cxgBIAMoCzIfLnNwYXJ0YWt1cy5jb2xsZWN0b3IudjEuUmVjZWlwdCK6AQoHUmVjZWlwdBIbCglyZXBvcnRfaWQYASABKAlSCHJlcG9ydElEEjAKB291dGNvbWUYAiABKA4yHy5zcGFydGFrdXMuY29sbGVjdG9yLnYxLk91dGNvbWUSMAoHcmVmdXNhbBgDIAEoCzIfLnNwYXJ0YWt1cy5jb2xsZWN0b3IudjEuUmVmdXNhbBIuCgZwb2xpY3kYBCABKAsyHi5zcGFydGFrdXMuY29sbGVjdG9yLnYxLlBvbGljeSJmCgdSZWZ1c2FsEgwKBGNvZGUYASABKAUSDgoGcmVhc29uGAIgASgJEg0KBWZpZWxkGAMgASgJEi4KC3JldHJ5X2FmdGVyGAQgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uIj4KBlBvbGljeRI0ChFuZXh0X3JlcG9ydF9hZnRlchgBIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbipiCgdPdXRjb21lEhcKE09VVENPTUVfVU5TUEVDSUZJRUQQABISCg5PVVRDT01FX1NUT1JFRBABEhUKEU9VVENPTUVfRFVQTElDQVRFEAISEwoPT1VUQ09NRV9SRUZVU0VEEAMyuQMKEENvbGxlY3RvclNlcnZpY2USggEKDFN1Ym1pdFJlcG9ydBIrLnNwYXJ0YWt1cy5jb2xsZWN0b3IudjEuU3VibWl0UmVwb3J0UmVxdWVzdBosLnNwYXJ0YWt1cy5jb2xsZWN0b3IudjEuU3VibWl0UmVwb3J0UmVzcG9uc2UiF4LT5JMCEToGcmVwb3J0IgcvYXBpL3YxEnAKDVN0cmVhbVJlcG9ydHMSLC5zcGFydGFrdXMuY29sbGVjdG9yLnYxLlN0cmVhbVJlcG9ydHNSZXF1ZXN0Gi0uc3BhcnRha3VzLmNvbGxlY3Rvci52MS5TdHJlYW1SZXBvcnRzUmVzcG9uc2UoATABEq0BChZTdWJtaXRLdWJlcm1hdGljUmVwb3J0EjUuc3BhcnRha3VzLmNvbGxlY3Rvci52MS5TdWJtaXRLdWJlcm1hdGljUmVwb3J0UmVxdWVzdBo2LnNwYXJ0YWt1cy5jb2xsZWN0b3IudjEuU3VibWl0S3ViZXJtYXRpY1JlcG9ydFJlc3BvbnNlIiSC0+STAh46CGVudmVsb3BlIhIvYXBpL2t1YmVybWF0aWMvdjFCmQEKKmlvLmdpdGh1Yi5zcGFydGFrdXNfdGVsZW1ldHJ5LmNvbGxlY3Rvci52MUIVQ29sbGVjdG9yU2VydmljZVByb3RvUAFaUmdpdGh1Yi5jb20vc3BhcnRha3VzLXRlbGVtZXRyeS9zcGFydGFrdXMvZ2VuL2dvL3NwYXJ0YWt1cy9jb2xsZWN0b3IvdjE7Y29sbGVjdG9ydjFiBnByb3RvMw", [file_google_api_annotations, file_google_protobuf_duration, file_spartakus_kubermatic_v1_envelope, file_spartakus_report_v1_report]);
 
 /**
  * Describes the message spartakus.collector.v1.SubmitReportRequest.
@@ -86,7 +86,7 @@ export const OutcomeSchema = /*@__PURE__*/
   enumDesc(file_spartakus_collector_v1_collector_service, 0);
 
 /**
- * What became of a report.
+ * The outcome of a report.
  *
  * @generated from enum spartakus.collector.v1.Outcome
  */
@@ -94,7 +94,27 @@ export const Outcome = /*@__PURE__*/
   tsEnum(OutcomeSchema);
 
 /**
- * Takes reports and stores them. A report that was answered as stored or duplicate is durable.
+ * Receives reports and stores them. A report that is acknowledged as stored or duplicate is durable.
+ *
+ * Retries: repeat a report with the same report id, and wait at least as long as RetryInfo (in a receipt: retry_after)
+ * says.
+ *
+ *   - INVALID_ARGUMENT, NOT_FOUND, ALREADY_EXISTS, PERMISSION_DENIED, FAILED_PRECONDITION, OUT_OF_RANGE, UNIMPLEMENTED
+ *     and UNAUTHENTICATED are final: the same report is rejected again.
+ *   - RESOURCE_EXHAUSTED is retryable if it carries a RetryInfo or retry_after (the collector is overloaded, or the
+ *     client is over its rate limit), and final without one (the report exceeds the size limit). If a StreamReports
+ *     call with several reports ends with it, every report without a receipt is retryable, because the status does not
+ *     say which report exceeds the limit.
+ *   - All other codes are retryable: UNAVAILABLE, DEADLINE_EXCEEDED, ABORTED, CANCELLED, INTERNAL, UNKNOWN and
+ *     DATA_LOSS.
+ *
+ * Errors: a failed call carries a google.rpc.Status in the trailer grpc-status-details-bin (Connect: in the details of
+ * its JSON error), with any of these details of google/rpc/error_details.proto:
+ *
+ *   - ErrorInfo: a reason in UPPER_SNAKE_CASE, and the domain "spartakus".
+ *   - BadRequest: the invalid field, as a path of proto field names from the request message, such as
+ *     "report.cluster_id" or "report.nodes[3].id".
+ *   - RetryInfo: the time to wait before the same request is repeated.
  *
  * @generated from service spartakus.collector.v1.CollectorService
  */

@@ -2,10 +2,11 @@
 // @generated from file spartakus/kubermatic/v1/envelope.proto (package spartakus.kubermatic.v1, syntax proto3)
 /* eslint-disable */
 
-// What Kubermatic's telemetry reporter sends: an envelope around the records that its agents wrote.
+// The body that the reporter of Kubermatic's telemetry sends: an envelope with the records that its agents wrote.
 //
-// Source: kubermatic/telemetry-client, v0.1.0 to v0.5.2, and the proposal of the Kubermatic agent. One message takes every spelling:
-// the released one (snake_case) is the name of a field here, the proposal's (camelCase) its name in JSON and in the database.
+// Source: kubermatic/telemetry-client, v0.1.0 to v0.5.2, and the proposal of the Kubermatic agent. One message accepts
+// every spelling: the released name (snake_case) is the name of the field here, the proposal's name (camelCase) is its
+// name in JSON and in the database.
 
 import type { GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
 import type { Message } from "@bufbuild/protobuf";
@@ -18,7 +19,8 @@ import type { Record } from "./record_pb.js";
 export declare const file_spartakus_kubermatic_v1_envelope: GenFile;
 
 /**
- * The body of one POST of the reporter. Nothing of it is stored but the client's UUID, and the country where the operator keeps it.
+ * The body of one POST of the reporter. Of its own fields only the client's UUID is stored, and the country if the
+ * operator keeps it.
  *
  * @generated from message spartakus.kubermatic.v1.Envelope
  */
@@ -31,14 +33,14 @@ export declare type Envelope = Message<"spartakus.kubermatic.v1.Envelope"> & {
   version: string;
 
   /**
-   * When the reporter made the envelope, by its clock. A record that has no time of its own is of this time.
+   * When the reporter made the envelope, by its clock. The time of every record that has none of its own.
    *
    * @generated from field: google.protobuf.Timestamp time = 2;
    */
   time?: Timestamp | undefined;
 
   /**
-   * What tells this installation of Kubermatic from others: a random UUID, made when the client was installed (Secret
+   * Identifies the Kubermatic installation: a random UUID, generated when the client was installed (Secret
    * <release>-client-uuid, key uuid).
    *
    * @generated from field: string client_uuid = 3 [json_name = "clientUUID"];
@@ -46,28 +48,29 @@ export declare type Envelope = Message<"spartakus.kubermatic.v1.Envelope"> & {
   clientUuid: string;
 
   /**
-   * Where the client is. Released clients send it empty, for their server to fill in from an IP look-up, which this one never does.
+   * The location of the client. Released clients send it empty, and expect the server to fill it in from the IP
+   * address; this collector never does that.
    *
    * @generated from field: spartakus.kubermatic.v1.Location client_location = 4;
    */
   clientLocation?: Location | undefined;
 
   /**
-   * Where the client is, as v0.1.0 to v0.2.2 send it: latitude and longitude, both 0.
+   * The location of the client, as v0.1.0 to v0.2.2 send it: latitude and longitude, both 0.
    *
    * @generated from field: spartakus.kubermatic.v1.Location location = 5;
    */
   location?: Location | undefined;
 
   /**
-   * Where the master cluster is. Released clients send it empty.
+   * The location of the master cluster. Released clients send it empty.
    *
    * @generated from field: spartakus.kubermatic.v1.Location master_location = 6;
    */
   masterLocation?: Location | undefined;
 
   /**
-   * What the agents wrote, one record a file, in the order of the files' names.
+   * The records of the agents, one per record file, in the order of the file names.
    *
    * @generated from field: repeated spartakus.kubermatic.v1.Record records = 7;
    */
@@ -81,21 +84,20 @@ export declare type Envelope = Message<"spartakus.kubermatic.v1.Envelope"> & {
 export declare const EnvelopeSchema: GenMessage<Envelope>;
 
 /**
- * Where something is. Only the country is ever kept, and only where the operator asks for it; nothing else of a location is declared
- * here, so that it is never read.
+ * A location. Only the country is ever stored, and only if the operator keeps countries.
  *
  * @generated from message spartakus.kubermatic.v1.Location
  */
 export declare type Location = Message<"spartakus.kubermatic.v1.Location"> & {
   /**
-   * The name of the country; two letters are taken for a code.
+   * The name of the country; a name of two letters is taken for a code.
    *
    * @generated from field: string country = 1;
    */
   country: string;
 
   /**
-   * The country's code, ISO 3166-1 alpha-2, such as "DE".
+   * The code of the country, ISO 3166-1 alpha-2, such as "DE".
    *
    * @generated from field: string country_code = 2;
    */

@@ -2,10 +2,11 @@
 // @generated from file spartakus/kubermatic/v1/envelope.proto (package spartakus.kubermatic.v1, syntax proto3)
 /* eslint-disable */
 
-// What Kubermatic's telemetry reporter sends: an envelope around the records that its agents wrote.
+// The body that the reporter of Kubermatic's telemetry sends: an envelope with the records that its agents wrote.
 //
-// Source: kubermatic/telemetry-client, v0.1.0 to v0.5.2, and the proposal of the Kubermatic agent. One message takes every spelling:
-// the released one (snake_case) is the name of a field here, the proposal's (camelCase) its name in JSON and in the database.
+// Source: kubermatic/telemetry-client, v0.1.0 to v0.5.2, and the proposal of the Kubermatic agent. One message accepts
+// every spelling: the released name (snake_case) is the name of the field here, the proposal's name (camelCase) is its
+// name in JSON and in the database.
 
 import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
 import { file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
@@ -15,7 +16,7 @@ import { file_spartakus_kubermatic_v1_record } from "./record_pb.js";
  * Describes the file spartakus/kubermatic/v1/envelope.proto.
  */
 export const file_spartakus_kubermatic_v1_envelope = /*@__PURE__*/
-  fileDesc("CiZzcGFydGFrdXMva3ViZXJtYXRpYy92MS9lbnZlbG9wZS5wcm90bxIXc3BhcnRha3VzLmt1YmVybWF0aWMudjEixQIKCEVudmVsb3BlEg8KB3ZlcnNpb24YASABKAkSKAoEdGltZRgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASHwoLY2xpZW50X3V1aWQYAyABKAlSCmNsaWVudFVVSUQSOgoPY2xpZW50X2xvY2F0aW9uGAQgASgLMiEuc3BhcnRha3VzLmt1YmVybWF0aWMudjEuTG9jYXRpb24SMwoIbG9jYXRpb24YBSABKAsyIS5zcGFydGFrdXMua3ViZXJtYXRpYy52MS5Mb2NhdGlvbhI6Cg9tYXN0ZXJfbG9jYXRpb24YBiABKAsyIS5zcGFydGFrdXMua3ViZXJtYXRpYy52MS5Mb2NhdGlvbhIwCgdyZWNvcmRzGAcgAygLMh8uc3BhcnRha3VzLmt1YmVybWF0aWMudjEuUmVjb3JkIjEKCExvY2F0aW9uEg8KB2NvdW50cnkYASABKAkSFAoMY291bnRyeV9jb2RlGAIgASgJYgZwcm90bzM", [file_google_protobuf_timestamp, file_spartakus_kubermatic_v1_record]);
+  fileDesc("CiZzcGFydGFrdXMva3ViZXJtYXRpYy92MS9lbnZlbG9wZS5wcm90bxIXc3BhcnRha3VzLmt1YmVybWF0aWMudjEixQIKCEVudmVsb3BlEg8KB3ZlcnNpb24YASABKAkSKAoEdGltZRgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASHwoLY2xpZW50X3V1aWQYAyABKAlSCmNsaWVudFVVSUQSOgoPY2xpZW50X2xvY2F0aW9uGAQgASgLMiEuc3BhcnRha3VzLmt1YmVybWF0aWMudjEuTG9jYXRpb24SMwoIbG9jYXRpb24YBSABKAsyIS5zcGFydGFrdXMua3ViZXJtYXRpYy52MS5Mb2NhdGlvbhI6Cg9tYXN0ZXJfbG9jYXRpb24YBiABKAsyIS5zcGFydGFrdXMua3ViZXJtYXRpYy52MS5Mb2NhdGlvbhIwCgdyZWNvcmRzGAcgAygLMh8uc3BhcnRha3VzLmt1YmVybWF0aWMudjEuUmVjb3JkIoIBCghMb2NhdGlvbhIPCgdjb3VudHJ5GAEgASgJEhQKDGNvdW50cnlfY29kZRgCIAEoCVIEY2l0eVICaXBSCGxhdGl0dWRlUglsb25naXR1ZGVSDG9yZ2FuaXphdGlvblIGcmVnaW9uUgtyZWdpb25fbmFtZVIIdGltZXpvbmVSA3ppcEKUAQoraW8uZ2l0aHViLnNwYXJ0YWt1c190ZWxlbWV0cnkua3ViZXJtYXRpYy52MUINRW52ZWxvcGVQcm90b1ABWlRnaXRodWIuY29tL3NwYXJ0YWt1cy10ZWxlbWV0cnkvc3BhcnRha3VzL2dlbi9nby9zcGFydGFrdXMva3ViZXJtYXRpYy92MTtrdWJlcm1hdGljdjFiBnByb3RvMw", [file_google_protobuf_timestamp, file_spartakus_kubermatic_v1_record]);
 
 /**
  * Describes the message spartakus.kubermatic.v1.Envelope.

@@ -2,16 +2,18 @@
 // @generated from file spartakus/kubermatic/v1/record.proto (package spartakus.kubermatic.v1, syntax proto3)
 /* eslint-disable */
 
-// The records of Kubermatic's telemetry agents, of which the kind "kubermatic" is stored as it stands here: a field's JSON name is
-// its name in the database.
+// The records of Kubermatic's telemetry agents. Records of the kind "kubermatic" are stored as documents of this form:
+// the JSON name of a field is its name in the database.
 //
-// Each comment names the source: "v2" is the released record of kubermatic/telemetry-client v0.3.0 to v0.5.2 (v1, of v0.1.0 to
-// v0.2.2, has fewer fields), "proposal" the camelCase record of the Kubermatic agent's proposal. Fields of the first have the
-// released name as their name here and the proposal's as their name in JSON. Names of objects come as UUIDs: this project's agents make
-// version 8 of them with a key, the released ones version 3 (MD5) of the name with the nil namespace, which can be guessed. Whatever is
-// optional is absent where the client did not send it, and kept where it is false or empty.
+// Each comment names the sources of its field. "v2" is the released record of kubermatic/telemetry-client v0.3.0 to
+// v0.5.2 ("v1", of v0.1.0 to v0.2.2, has fewer fields); "proposal" is the camelCase record of the Kubermatic agent's
+// proposal. A field of v1 or v2 has the released name as its name here and the proposal's name as its JSON name.
+// Objects are identified by UUIDs of their names: the agents of this project generate version 8 with a key; the
+// released agents generate version 3 (MD5) with the nil namespace, from which the name can be guessed. An optional
+// field is absent if the client did not send it, and kept if it is false or empty.
 //
-// The options say what this project's agents do. Their records have the version "v2" and, with it, the proposal's fields.
+// The options describe the agents of this project. Their records have the version "v2", and the fields of the proposal
+// as well.
 
 import type { GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
 import type { Message } from "@bufbuild/protobuf";
@@ -24,13 +26,13 @@ import type { Missing, Node } from "../../report/v1/report_pb.js";
 export declare const file_spartakus_kubermatic_v1_record: GenFile;
 
 /**
- * What one agent found out at one moment.
+ * The data that one agent read at one moment.
  *
  * @generated from message spartakus.kubermatic.v1.Record
  */
 export declare type Record = Message<"spartakus.kubermatic.v1.Record"> & {
   /**
-   * What the record is about: "kubernetes" (the master cluster, of which an ordinary report is made) or "kubermatic".
+   * The kind of the record: "kubernetes" (the master cluster; stored as an ordinary report) or "kubermatic".
    *
    * @generated from field: string kind = 1;
    */
@@ -51,21 +53,22 @@ export declare type Record = Message<"spartakus.kubermatic.v1.Record"> & {
   time?: Timestamp | undefined;
 
   /**
-   * The Kubernetes version of the master cluster, such as "v1.28.7". Kind kubernetes: v1, v2; kind kubermatic: v1, proposal.
+   * The Kubernetes version of the master cluster, such as "v1.28.7". Kind kubernetes: v1, v2; kind kubermatic: v1,
+   * proposal.
    *
    * @generated from field: optional string kubernetes_version = 4;
    */
   kubernetesVersion?: string | undefined;
 
   /**
-   * The nodes of the master cluster; kind kubernetes alone: v1, v2. Their external_ip (v2) is no field of Node, so it is never read.
+   * The nodes of the master cluster; only in the kind kubernetes: v1, v2.
    *
    * @generated from field: repeated spartakus.report.v1.Node nodes = 5;
    */
   nodes: Node[];
 
   /**
-   * The edition of Kubermatic, "CE" or "EE"; "Community Edition" and "Enterprise Edition" are seen too.
+   * The edition of Kubermatic, "CE" or "EE"; some clients send "Community Edition" and "Enterprise Edition".
    * KubermaticConfiguration .status.kubermaticEdition; v2.
    *
    * @generated from field: optional string kubermatic_edition = 6;
@@ -87,14 +90,14 @@ export declare type Record = Message<"spartakus.kubermatic.v1.Record"> & {
   seeds: Seed[];
 
   /**
-   * The user clusters, of all seeds. v1, v2, proposal.
+   * The user clusters of all seeds. v1, v2, proposal.
    *
    * @generated from field: repeated spartakus.kubermatic.v1.Cluster clusters = 9;
    */
   clusters: Cluster[];
 
   /**
-   * The users, service accounts among them. v1, v2, proposal.
+   * The users, including service accounts. v1, v2, proposal.
    *
    * @generated from field: repeated spartakus.kubermatic.v1.User users = 10;
    */
@@ -108,38 +111,38 @@ export declare type Record = Message<"spartakus.kubermatic.v1.Record"> & {
   projects: Project[];
 
   /**
-   * The SSH keys of users. v1, v2, proposal (there both sshKeys and sshkeys).
+   * The SSH keys of users. v1, v2, proposal (as sshKeys and as sshkeys).
    *
    * @generated from field: repeated spartakus.kubermatic.v1.SSHKey ssh_keys = 12;
    */
   sshKeys: SSHKey[];
 
   /**
-   * The groups of machines of the user clusters. Proposal.
+   * The machine deployments of the user clusters. Proposal.
    *
    * @generated from field: repeated spartakus.kubermatic.v1.MachineDeployment machine_deployments = 13;
    */
   machineDeployments: MachineDeployment[];
 
   /**
-   * What tells this record from all others: a UUIDv7 (RFC 9562) in lower case, made once, when the record is. No released client
-   * sends one: the collector derives it from the record's time and content. Either way a record that was sent again is stored once.
-   * In the database it is the document's _id.
+   * Identifies the record: a UUIDv7 (RFC 9562) in lower case, generated once per record. Released clients do not send
+   * it; for their records the collector derives it from the record's time and content. So a record that is sent twice
+   * is stored once. In the database it is the document's _id.
    *
    * @generated from field: string report_id = 14 [json_name = "reportID"];
    */
   reportId: string;
 
   /**
-   * What tells this installation of Kubermatic from others: the envelope's client_uuid. A record without an envelope may bring it.
+   * Identifies the Kubermatic installation: the envelope's client_uuid. A record without an envelope can carry it.
    *
    * @generated from field: string client_uuid = 15 [json_name = "clientUUID"];
    */
   clientUuid: string;
 
   /**
-   * What the agent was to read and is not in the record, or not whole, so that it is not taken for what is not there. Only this
-   * project's agent says so.
+   * The fields that the agent should have read and that are absent or incomplete in the record. Only the agents of this
+   * project send it.
    *
    * @generated from field: repeated spartakus.report.v1.Missing missing = 16;
    */
@@ -159,36 +162,38 @@ export declare const RecordSchema: GenMessage<Record>;
  */
 export declare type Seed = Message<"spartakus.kubermatic.v1.Seed"> & {
   /**
-   * The UUID of its name. Seed .metadata.name; v1, v2, proposal.
+   * The UUID of the seed's name. Seed .metadata.name; v1, v2, proposal.
    *
    * @generated from field: string uuid = 1;
    */
   uuid: string;
 
   /**
-   * The country it is in, ISO 3166-1 alpha-2: two letters, or absent. Seed .spec.country; v1, v2, proposal. Dropped unless the operator keeps
-   * countries.
+   * The country of the seed, ISO 3166-1 alpha-2: two letters, or absent. Seed .spec.country; v1, v2, proposal. Dropped
+   * unless the operator keeps countries.
    *
    * @generated from field: optional string country = 2;
    */
   country?: string | undefined;
 
   /**
-   * How user clusters are reached: "NodePort", "LoadBalancer" or "Tunneling". Seed .spec.exposeStrategy; v1, v2, proposal.
+   * How user clusters are exposed: "NodePort", "LoadBalancer" or "Tunneling". Seed .spec.exposeStrategy; v1, v2,
+   * proposal.
    *
    * @generated from field: optional string expose_strategy = 3;
    */
   exposeStrategy?: string | undefined;
 
   /**
-   * Where it may create user clusters. Seed .spec.datacenters; v1, v2, proposal.
+   * The datacenters of the seed. Seed .spec.datacenters; v1, v2, proposal.
    *
    * @generated from field: repeated spartakus.kubermatic.v1.Datacenter datacenters = 4;
    */
   datacenters: Datacenter[];
 
   /**
-   * Whether it offers monitoring, logging and alerting to user clusters. Seed .spec.mla.userClusterMLAEnabled; proposal.
+   * Whether the seed offers monitoring, logging and alerting to user clusters. Seed .spec.mla.userClusterMLAEnabled;
+   * proposal.
    *
    * @generated from field: optional bool user_cluster_mla_enabled = 5;
    */
@@ -202,36 +207,36 @@ export declare type Seed = Message<"spartakus.kubermatic.v1.Seed"> & {
 export declare const SeedSchema: GenMessage<Seed>;
 
 /**
- * A place of one cloud, where user clusters can be created.
+ * A location of one cloud in which user clusters can be created.
  *
  * @generated from message spartakus.kubermatic.v1.Datacenter
  */
 export declare type Datacenter = Message<"spartakus.kubermatic.v1.Datacenter"> & {
   /**
-   * The UUID of its name. Seed .spec.datacenters, the key; v1, v2, proposal.
+   * The UUID of the datacenter's name. Seed .spec.datacenters, the key; v1, v2, proposal.
    *
    * @generated from field: string uuid = 1;
    */
   uuid: string;
 
   /**
-   * The country it is in, ISO 3166-1 alpha-2: two letters, or absent. Datacenter .country; v1, v2, proposal. Dropped unless the operator keeps
-   * countries.
+   * The country of the datacenter, ISO 3166-1 alpha-2: two letters, or absent. Datacenter .country; v1, v2, proposal.
+   * Dropped unless the operator keeps countries.
    *
    * @generated from field: optional string country = 2;
    */
   country?: string | undefined;
 
   /**
-   * The cloud, such as "aws". Datacenter .spec, the key that is there; v1, v2, proposal.
+   * The cloud, such as "aws". Datacenter .spec, the key that is set; v1, v2, proposal.
    *
    * @generated from field: optional string provider = 3;
    */
   provider?: string | undefined;
 
   /**
-   * The region under the cloud's own name for it, such as "eu-central-1"; "unknown" for any that is not on the list, as are those of
-   * OpenStack, vSphere and Anexia, which operators name. (The released agent sends those too.)
+   * The cloud's name of the region, such as "eu-central-1"; "unknown" if it is not on the list, which includes all
+   * regions of OpenStack, vSphere and Anexia, because operators name those. (The released agent sends them unchanged.)
    * Datacenter .spec.<provider>.region or .location; v1, v2, proposal.
    *
    * @generated from field: optional string region = 4;
@@ -252,57 +257,59 @@ export declare const DatacenterSchema: GenMessage<Datacenter>;
  */
 export declare type Cluster = Message<"spartakus.kubermatic.v1.Cluster"> & {
   /**
-   * The UUID of its name. Cluster .metadata.name; v1, v2, proposal.
+   * The UUID of the cluster's name. Cluster .metadata.name; v1, v2, proposal.
    *
    * @generated from field: string uuid = 1;
    */
   uuid: string;
 
   /**
-   * The UUID of the seed that runs it. v1, v2, proposal.
+   * The UUID of the seed that runs the cluster. v1, v2, proposal.
    *
    * @generated from field: string seed_uuid = 2 [json_name = "seedUUID"];
    */
   seedUuid: string;
 
   /**
-   * The UUID of the project that it belongs to; absent where there is none (the released agent sends that of the empty name). Cluster
-   * .metadata.labels["project-id"]; v1, v2, proposal.
+   * The UUID of the project that the cluster belongs to; absent if there is none (the released agent sends the UUID of
+   * the empty name). Cluster .metadata.labels["project-id"]; v1, v2, proposal.
    *
    * @generated from field: string project_uuid = 3 [json_name = "projectUUID"];
    */
   projectUuid: string;
 
   /**
-   * What connects its pods. Cluster .spec.cniPlugin; v2.
+   * The CNI plugin of the cluster. Cluster .spec.cniPlugin; v2.
    *
    * @generated from field: spartakus.kubermatic.v1.CNIPlugin cni_plugin = 4;
    */
   cniPlugin?: CNIPlugin | undefined;
 
   /**
-   * How it is reached: "NodePort", "LoadBalancer" or "Tunneling". Cluster .spec.exposeStrategy; v1, v2, proposal.
+   * How the cluster is exposed: "NodePort", "LoadBalancer" or "Tunneling". Cluster .spec.exposeStrategy; v1, v2,
+   * proposal.
    *
    * @generated from field: optional string expose_strategy = 5;
    */
   exposeStrategy?: string | undefined;
 
   /**
-   * How many members its etcd has, 3 to 9. Cluster .spec.componentsOverride.etcd.clusterSize; v1, v2, proposal.
+   * The number of etcd members of the cluster, 3 to 9. Cluster .spec.componentsOverride.etcd.clusterSize; v1, v2,
+   * proposal.
    *
    * @generated from field: optional uint32 etcd_cluster_size = 6;
    */
   etcdClusterSize?: number | undefined;
 
   /**
-   * The Kubernetes version that is wanted, such as "1.28.7". Cluster .spec.version; v1, v2, proposal.
+   * The desired Kubernetes version, such as "1.28.7". Cluster .spec.version; v1, v2, proposal.
    *
    * @generated from field: optional string kubernetes_server_version = 7;
    */
   kubernetesServerVersion?: string | undefined;
 
   /**
-   * The version of Kubermatic that last reconciled it, such as "v2.25.0". v1 (v0.1.0 alone), proposal.
+   * The version of Kubermatic that last reconciled the cluster, such as "v2.25.0". v1 (v0.1.0 only), proposal.
    *
    * @generated from field: optional string kubermatic_version = 8;
    */
@@ -316,7 +323,7 @@ export declare type Cluster = Message<"spartakus.kubermatic.v1.Cluster"> & {
   containerRuntime?: string | undefined;
 
   /**
-   * Where it runs. Cluster .spec.cloud; v1, v2, proposal.
+   * The cloud and datacenter of the cluster. Cluster .spec.cloud; v1, v2, proposal.
    *
    * @generated from field: spartakus.kubermatic.v1.Cloud cloud = 10;
    */
@@ -330,22 +337,22 @@ export declare type Cluster = Message<"spartakus.kubermatic.v1.Cluster"> & {
   opaIntegrationEnabled?: boolean | undefined;
 
   /**
-   * Its networks. Cluster .spec.clusterNetwork; v2.
+   * The networks of the cluster. Cluster .spec.clusterNetwork; v2.
    *
    * @generated from field: spartakus.kubermatic.v1.ClusterNetwork cluster_network = 12;
    */
   clusterNetwork?: ClusterNetwork | undefined;
 
   /**
-   * Its monitoring and logging. Cluster .spec.mla; v1, v2, proposal.
+   * The monitoring and logging settings of the cluster. Cluster .spec.mla; v1, v2, proposal.
    *
    * @generated from field: spartakus.kubermatic.v1.MLASettings mla = 13;
    */
   mla?: MLASettings | undefined;
 
   /**
-   * Whether users' SSH keys are kept up to date on its nodes. The released agent says false where the field is absent, though
-   * Kubermatic means true by that. Cluster .spec.enableUserSSHKeyAgent; v1, v2, proposal.
+   * Whether users' SSH keys are kept up to date on the nodes of the cluster. The released agent sends false if the
+   * field is absent, although Kubermatic's default is true. Cluster .spec.enableUserSSHKeyAgent; v1, v2, proposal.
    *
    * @generated from field: optional bool user_ssh_key_agent_enabled = 14 [json_name = "enableUserSSHKeyAgent"];
    */
@@ -359,20 +366,20 @@ export declare type Cluster = Message<"spartakus.kubermatic.v1.Cluster"> & {
 export declare const ClusterSchema: GenMessage<Cluster>;
 
 /**
- * What connects the pods of a cluster.
+ * The CNI plugin of a user cluster.
  *
  * @generated from message spartakus.kubermatic.v1.CNIPlugin
  */
 export declare type CNIPlugin = Message<"spartakus.kubermatic.v1.CNIPlugin"> & {
   /**
-   * "canal", "cilium" or "none"; empty where Kubermatic means Canal v3.8. Cluster .spec.cniPlugin.type; v2.
+   * The plugin: "canal", "cilium" or "none"; empty stands for Canal v3.8. Cluster .spec.cniPlugin.type; v2.
    *
    * @generated from field: optional string type = 1;
    */
   type?: string | undefined;
 
   /**
-   * Its version, such as "v3.26" or "1.14.3". Cluster .spec.cniPlugin.version; v2.
+   * The version of the plugin, such as "v3.26" or "1.14.3". Cluster .spec.cniPlugin.version; v2.
    *
    * @generated from field: optional string version = 2;
    */
@@ -386,13 +393,14 @@ export declare type CNIPlugin = Message<"spartakus.kubermatic.v1.CNIPlugin"> & {
 export declare const CNIPluginSchema: GenMessage<CNIPlugin>;
 
 /**
- * Where a user cluster runs.
+ * The cloud and datacenter of a user cluster.
  *
  * @generated from message spartakus.kubermatic.v1.Cloud
  */
 export declare type Cloud = Message<"spartakus.kubermatic.v1.Cloud"> & {
   /**
-   * The cloud, such as "hetzner". Cluster .spec.cloud, the key that is there; v1, v2 (provider_name), proposal (provider).
+   * The cloud, such as "hetzner". Cluster .spec.cloud, the key that is set; v1, v2 (provider_name), proposal
+   * (provider).
    *
    * @generated from field: optional string provider_name = 1 [json_name = "provider"];
    */
@@ -419,14 +427,15 @@ export declare const CloudSchema: GenMessage<Cloud>;
  */
 export declare type ClusterNetwork = Message<"spartakus.kubermatic.v1.ClusterNetwork"> & {
   /**
-   * "IPv4" or "IPv4+IPv6"; empty where nothing is set. Cluster .spec.clusterNetwork.ipFamily; v2.
+   * The IP family: "IPv4" or "IPv4+IPv6"; empty if it is not set. Cluster .spec.clusterNetwork.ipFamily; v2.
    *
    * @generated from field: optional string ip_family = 1;
    */
   ipFamily?: string | undefined;
 
   /**
-   * Whether its API server reaches its nodes through Konnectivity. Cluster .spec.clusterNetwork.konnectivityEnabled; v2.
+   * Whether the API server reaches the nodes through Konnectivity. Cluster .spec.clusterNetwork.konnectivityEnabled;
+   * v2.
    *
    * @generated from field: optional bool konnectivity_enabled = 2;
    */
@@ -440,20 +449,20 @@ export declare type ClusterNetwork = Message<"spartakus.kubermatic.v1.ClusterNet
 export declare const ClusterNetworkSchema: GenMessage<ClusterNetwork>;
 
 /**
- * Which parts of monitoring, logging and alerting a user cluster has.
+ * The monitoring, logging and alerting settings of a user cluster.
  *
  * @generated from message spartakus.kubermatic.v1.MLASettings
  */
 export declare type MLASettings = Message<"spartakus.kubermatic.v1.MLASettings"> & {
   /**
-   * Whether it is monitored. Cluster .spec.mla.monitoringEnabled; v1, v2, proposal.
+   * Whether monitoring is enabled. Cluster .spec.mla.monitoringEnabled; v1, v2, proposal.
    *
    * @generated from field: optional bool monitoring_enabled = 1;
    */
   monitoringEnabled?: boolean | undefined;
 
   /**
-   * Whether its logs are collected. Cluster .spec.mla.loggingEnabled; v1, v2, proposal.
+   * Whether log collection is enabled. Cluster .spec.mla.loggingEnabled; v1, v2, proposal.
    *
    * @generated from field: optional bool logging_enabled = 2;
    */
@@ -467,27 +476,29 @@ export declare type MLASettings = Message<"spartakus.kubermatic.v1.MLASettings">
 export declare const MLASettingsSchema: GenMessage<MLASettings>;
 
 /**
- * A group of like machines in a user cluster.
+ * A machine deployment of a user cluster: a set of machines of the same type.
  *
  * @generated from message spartakus.kubermatic.v1.MachineDeployment
  */
 export declare type MachineDeployment = Message<"spartakus.kubermatic.v1.MachineDeployment"> & {
   /**
-   * The operating system, such as "ubuntu"; "unknown" for any that Kubermatic does not know. MachineDeployment .spec.template.spec.providerSpec.value.operatingSystem; proposal.
+   * The operating system, such as "ubuntu"; "unknown" if Kubermatic does not know it. MachineDeployment
+   * .spec.template.spec.providerSpec.value.operatingSystem; proposal.
    *
    * @generated from field: optional string os = 1;
    */
   os?: string | undefined;
 
   /**
-   * The kubelet's version, such as "1.28.7", sometimes with a v. MachineDeployment .spec.template.spec.versions.kubelet; proposal.
+   * The version of the kubelet, such as "1.28.7"; some clients send it with a leading "v". MachineDeployment
+   * .spec.template.spec.versions.kubelet; proposal.
    *
    * @generated from field: optional string kubelet_version = 2;
    */
   kubeletVersion?: string | undefined;
 
   /**
-   * How many machines are wanted; the proposal's agent leaves 0 out. MachineDeployment .spec.replicas; proposal.
+   * The desired number of machines; the proposal's agent omits 0. MachineDeployment .spec.replicas; proposal.
    *
    * @generated from field: optional uint32 number_of_replicas = 3;
    */
@@ -507,21 +518,22 @@ export declare const MachineDeploymentSchema: GenMessage<MachineDeployment>;
  */
 export declare type SSHKey = Message<"spartakus.kubermatic.v1.SSHKey"> & {
   /**
-   * The UUID of its name. UserSSHKey .metadata.name; v1, v2, proposal.
+   * The UUID of the key's name. UserSSHKey .metadata.name; v1, v2, proposal.
    *
    * @generated from field: string uuid = 1;
    */
   uuid: string;
 
   /**
-   * The UUIDs of the projects that own it. UserSSHKey .metadata.ownerReferences, or .spec.project until it has one; v1 and v2 send one text, the proposal a list.
+   * The UUIDs of the projects that own the key. UserSSHKey .metadata.ownerReferences, or .spec.project if there is no
+   * owner reference; v1 and v2 send one string, the proposal a list.
    *
    * @generated from field: repeated string owner_project_uuid = 2 [json_name = "ownerProjectUUID"];
    */
   ownerProjectUuid: string[];
 
   /**
-   * The UUIDs of the user clusters that it opens. UserSSHKey .spec.clusters; v1, v2.
+   * The UUIDs of the user clusters that accept the key. UserSSHKey .spec.clusters; v1, v2.
    *
    * @generated from field: repeated string cluster_uuids = 3 [json_name = "clusterUUIDs"];
    */
@@ -535,20 +547,21 @@ export declare type SSHKey = Message<"spartakus.kubermatic.v1.SSHKey"> & {
 export declare const SSHKeySchema: GenMessage<SSHKey>;
 
 /**
- * A user, or a service account.
+ * A user or a service account.
  *
  * @generated from message spartakus.kubermatic.v1.User
  */
 export declare type User = Message<"spartakus.kubermatic.v1.User"> & {
   /**
-   * The UUID of its name, which is a hash of the e-mail address for people. User .metadata.name; v1, v2, proposal.
+   * The UUID of the user's name, which for people is a hash of the e-mail address. User .metadata.name; v1, v2,
+   * proposal.
    *
    * @generated from field: string uuid = 1;
    */
   uuid: string;
 
   /**
-   * Whether it administers Kubermatic. User .spec.admin; v1, v2, proposal.
+   * Whether the user is an administrator of Kubermatic. User .spec.admin; v1, v2, proposal.
    *
    * @generated from field: optional bool is_admin = 2;
    */
@@ -568,7 +581,7 @@ export declare const UserSchema: GenMessage<User>;
  */
 export declare type Project = Message<"spartakus.kubermatic.v1.Project"> & {
   /**
-   * The UUID of its name. Project .metadata.name; v1, v2, proposal.
+   * The UUID of the project's name. Project .metadata.name; v1, v2, proposal.
    *
    * @generated from field: string uuid = 1;
    */

@@ -2,12 +2,13 @@
 // @generated from file spartakus/kubernetes/v1/kubernetes.proto (package spartakus.kubernetes.v1, syntax proto3)
 /* eslint-disable */
 
-// The few fields of Kubernetes' own messages that gatherers decode, under Kubernetes' field numbers. A field that is not
-// declared here is skipped by the decoder and never reaches the program: what is not needed is not read.
+// The subset of the messages of Kubernetes that gatherers decode, with the field numbers of Kubernetes. The decoder
+// skips every field that is not declared here, so the program never holds its value.
 //
 // Sources, in kubernetes/kubernetes: staging/src/k8s.io/apimachinery/pkg/runtime/generated.proto (Unknown),
-// .../apimachinery/pkg/apis/meta/v1/generated.proto (ListMeta, ObjectMeta, PartialObjectMetadata…, Status, Time),
-// .../apimachinery/pkg/api/resource/generated.proto (Quantity), staging/src/k8s.io/api/core/v1/generated.proto (Node…).
+// .../apimachinery/pkg/apis/meta/v1/generated.proto (ListMeta, ObjectMeta, PartialObjectMetadata..., Status, Time),
+// .../apimachinery/pkg/api/resource/generated.proto (Quantity), staging/src/k8s.io/api/core/v1/generated.proto
+// (Node...).
 
 import type { GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
 import type { Message } from "@bufbuild/protobuf";
@@ -18,13 +19,13 @@ import type { Message } from "@bufbuild/protobuf";
 export declare const file_spartakus_kubernetes_v1_kubernetes: GenFile;
 
 /**
- * What the body of every protobuf answer holds, behind the four bytes "k8s\0".
+ * The body of every protobuf response, after the four bytes "k8s\0".
  *
  * @generated from message spartakus.kubernetes.v1.Unknown
  */
 export declare type Unknown = Message<"spartakus.kubernetes.v1.Unknown"> & {
   /**
-   * The serialised object, in the message that the request asked for.
+   * The serialised object; its message type depends on the request.
    *
    * @generated from field: bytes raw = 2;
    */
@@ -58,13 +59,13 @@ export declare type Status = Message<"spartakus.kubernetes.v1.Status"> & {
 export declare const StatusSchema: GenMessage<Status>;
 
 /**
- * What every list says of itself.
+ * The metadata of a list.
  *
  * @generated from message spartakus.kubernetes.v1.ListMeta
  */
 export declare type ListMeta = Message<"spartakus.kubernetes.v1.ListMeta"> & {
   /**
-   * The token that asks for the next page; empty on the last page.
+   * The token for the next page; empty on the last page.
    *
    * @generated from field: string continue_token = 3;
    */
@@ -78,34 +79,34 @@ export declare type ListMeta = Message<"spartakus.kubernetes.v1.ListMeta"> & {
 export declare const ListMetaSchema: GenMessage<ListMeta>;
 
 /**
- * What every object says of itself.
+ * The metadata of an object.
  *
  * @generated from message spartakus.kubernetes.v1.ObjectMeta
  */
 export declare type ObjectMeta = Message<"spartakus.kubernetes.v1.ObjectMeta"> & {
   /**
-   * The object's name: read to derive ids, never sent.
+   * The name of the object: read to derive ids, never sent.
    *
    * @generated from field: string name = 1;
    */
   name: string;
 
   /**
-   * The namespace that the object is in: read to count by, never sent.
+   * The namespace of the object: read to count objects, never sent.
    *
    * @generated from field: string namespace = 3;
    */
   namespace: string;
 
   /**
-   * The object's uid: read to derive keys, never sent.
+   * The uid of the object: read to derive keys, never sent.
    *
    * @generated from field: string uid = 5;
    */
   uid: string;
 
   /**
-   * When the object was made: read to average ages, never sent.
+   * When the object was created: read to compute average ages, never sent.
    *
    * @generated from field: spartakus.kubernetes.v1.Time creation_timestamp = 8;
    */
@@ -119,7 +120,7 @@ export declare type ObjectMeta = Message<"spartakus.kubernetes.v1.ObjectMeta"> &
 export declare const ObjectMetaSchema: GenMessage<ObjectMeta>;
 
 /**
- * A moment.
+ * A timestamp.
  *
  * @generated from message spartakus.kubernetes.v1.Time
  */
@@ -132,7 +133,7 @@ export declare type Time = Message<"spartakus.kubernetes.v1.Time"> & {
   seconds: bigint;
 
   /**
-   * The fraction of a second, in nanoseconds; Kubernetes keeps whole seconds of most things.
+   * The fraction of a second, in nanoseconds. Most timestamps of Kubernetes are whole seconds.
    *
    * @generated from field: int32 nanos = 2;
    */
@@ -146,13 +147,13 @@ export declare type Time = Message<"spartakus.kubernetes.v1.Time"> & {
 export declare const TimeSchema: GenMessage<Time>;
 
 /**
- * Any object, asked for without its content.
+ * An object of any kind, reduced to its metadata.
  *
  * @generated from message spartakus.kubernetes.v1.PartialObjectMetadata
  */
 export declare type PartialObjectMetadata = Message<"spartakus.kubernetes.v1.PartialObjectMetadata"> & {
   /**
-   * What it says of itself.
+   * The metadata of the object.
    *
    * @generated from field: spartakus.kubernetes.v1.ObjectMeta metadata = 1;
    */
@@ -166,13 +167,13 @@ export declare type PartialObjectMetadata = Message<"spartakus.kubernetes.v1.Par
 export declare const PartialObjectMetadataSchema: GenMessage<PartialObjectMetadata>;
 
 /**
- * A page of objects of any kind, asked for without their content.
+ * A page of objects of any kind, reduced to their metadata.
  *
  * @generated from message spartakus.kubernetes.v1.PartialObjectMetadataList
  */
 export declare type PartialObjectMetadataList = Message<"spartakus.kubernetes.v1.PartialObjectMetadataList"> & {
   /**
-   * What the list says of itself.
+   * The metadata of the list.
    *
    * @generated from field: spartakus.kubernetes.v1.ListMeta metadata = 1;
    */
@@ -199,7 +200,7 @@ export declare const PartialObjectMetadataListSchema: GenMessage<PartialObjectMe
  */
 export declare type NodeList = Message<"spartakus.kubernetes.v1.NodeList"> & {
   /**
-   * What the list says of itself.
+   * The metadata of the list.
    *
    * @generated from field: spartakus.kubernetes.v1.ListMeta metadata = 1;
    */
@@ -226,21 +227,21 @@ export declare const NodeListSchema: GenMessage<NodeList>;
  */
 export declare type Node = Message<"spartakus.kubernetes.v1.Node"> & {
   /**
-   * What it says of itself.
+   * The metadata of the node.
    *
    * @generated from field: spartakus.kubernetes.v1.ObjectMeta metadata = 1;
    */
   metadata?: ObjectMeta | undefined;
 
   /**
-   * How it was set up.
+   * The specification of the node.
    *
    * @generated from field: spartakus.kubernetes.v1.NodeSpec spec = 2;
    */
   spec?: NodeSpec | undefined;
 
   /**
-   * How it is.
+   * The status of the node.
    *
    * @generated from field: spartakus.kubernetes.v1.NodeStatus status = 3;
    */
@@ -254,7 +255,7 @@ export declare type Node = Message<"spartakus.kubernetes.v1.Node"> & {
 export declare const NodeSchema: GenMessage<Node>;
 
 /**
- * How a node was set up.
+ * The specification of a node.
  *
  * @generated from message spartakus.kubernetes.v1.NodeSpec
  */
@@ -274,20 +275,20 @@ export declare type NodeSpec = Message<"spartakus.kubernetes.v1.NodeSpec"> & {
 export declare const NodeSpecSchema: GenMessage<NodeSpec>;
 
 /**
- * How a node is.
+ * The status of a node.
  *
  * @generated from message spartakus.kubernetes.v1.NodeStatus
  */
 export declare type NodeStatus = Message<"spartakus.kubernetes.v1.NodeStatus"> & {
   /**
-   * How much it has of each resource, by the resource's name.
+   * The node's capacity of each resource, by the name of the resource.
    *
    * @generated from field: map<string, spartakus.kubernetes.v1.Quantity> capacity = 1;
    */
   capacity: { [key: string]: Quantity };
 
   /**
-   * What it runs.
+   * The software on the node.
    *
    * @generated from field: spartakus.kubernetes.v1.NodeSystemInfo node_info = 7;
    */
@@ -301,27 +302,27 @@ export declare type NodeStatus = Message<"spartakus.kubernetes.v1.NodeStatus"> &
 export declare const NodeStatusSchema: GenMessage<NodeStatus>;
 
 /**
- * What a node runs.
+ * The software on a node, and the ids of its machine.
  *
  * @generated from message spartakus.kubernetes.v1.NodeSystemInfo
  */
 export declare type NodeSystemInfo = Message<"spartakus.kubernetes.v1.NodeSystemInfo"> & {
   /**
-   * The machine's id: read to derive ids, never sent.
+   * The id of the machine: read to derive ids, never sent.
    *
    * @generated from field: string machine_id = 1;
    */
   machineId: string;
 
   /**
-   * The system's UUID: read to derive ids, never sent.
+   * The UUID of the system: read to derive ids, never sent.
    *
    * @generated from field: string system_uuid = 2;
    */
   systemUuid: string;
 
   /**
-   * The kernel's version.
+   * The version of the kernel.
    *
    * @generated from field: string kernel_version = 4;
    */
@@ -342,7 +343,7 @@ export declare type NodeSystemInfo = Message<"spartakus.kubernetes.v1.NodeSystem
   containerRuntimeVersion: string;
 
   /**
-   * The kubelet's version.
+   * The version of the kubelet.
    *
    * @generated from field: string kubelet_version = 7;
    */
@@ -376,7 +377,7 @@ export declare const NodeSystemInfoSchema: GenMessage<NodeSystemInfo>;
  */
 export declare type Quantity = Message<"spartakus.kubernetes.v1.Quantity"> & {
   /**
-   * The amount in Kubernetes' canonical form.
+   * The amount in the canonical form of Kubernetes.
    *
    * @generated from field: string string = 1;
    */

@@ -2,7 +2,7 @@
 // @generated from file spartakus/legacy/v1/coreos.proto (package spartakus.legacy.v1, syntax proto3)
 /* eslint-disable */
 
-// The envelope of CoreOS' spartakus-collector (2015), the first of the line: its README is the only specification.
+// The request body of CoreOS' spartakus-collector (2015), the first Spartakus. Its README is the only specification.
 
 import type { GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
 import type { Message } from "@bufbuild/protobuf";
@@ -13,20 +13,20 @@ import type { Message } from "@bufbuild/protobuf";
 export declare const file_spartakus_legacy_v1_coreos: GenFile;
 
 /**
- * What its volunteer sends.
+ * The body that its volunteer sends.
  *
  * @generated from message spartakus.legacy.v1.CoreosReport
  */
 export declare type CoreosReport = Message<"spartakus.legacy.v1.CoreosReport"> & {
   /**
-   * When the volunteer made it.
+   * The metadata of the report.
    *
    * @generated from field: spartakus.legacy.v1.CoreosMetadata metadata = 1;
    */
   metadata?: CoreosMetadata | undefined;
 
   /**
-   * What it says.
+   * The content of the report.
    *
    * @generated from field: spartakus.legacy.v1.CoreosPayload payload = 2;
    */
@@ -40,14 +40,14 @@ export declare type CoreosReport = Message<"spartakus.legacy.v1.CoreosReport"> &
 export declare const CoreosReportSchema: GenMessage<CoreosReport>;
 
 /**
- * What the envelope says of itself. Its collector added received_at and received_from here; what a client sends under these names
- * is not taken.
+ * The metadata of a report.
  *
  * @generated from message spartakus.legacy.v1.CoreosMetadata
  */
 export declare type CoreosMetadata = Message<"spartakus.legacy.v1.CoreosMetadata"> & {
   /**
-   * Seconds since 1970-01-01T00:00:00Z, in decimal; not required. A number is taken as well as a text.
+   * When the volunteer made the report: seconds since 1970-01-01T00:00:00Z, in decimal, as a string or a number.
+   * Optional.
    *
    * @generated from field: string timestamp = 1;
    */
@@ -61,20 +61,20 @@ export declare type CoreosMetadata = Message<"spartakus.legacy.v1.CoreosMetadata
 export declare const CoreosMetadataSchema: GenMessage<CoreosMetadata>;
 
 /**
- * What one cluster says of itself.
+ * The state of one cluster.
  *
  * @generated from message spartakus.legacy.v1.CoreosPayload
  */
 export declare type CoreosPayload = Message<"spartakus.legacy.v1.CoreosPayload"> & {
   /**
-   * What tells this cluster from others.
+   * Identifies the cluster.
    *
    * @generated from field: string cluster_id = 1 [json_name = "clusterID"];
    */
   clusterId: string;
 
   /**
-   * Its nodes, as Kubernetes' API described them. They have no id.
+   * The nodes of the cluster, as the Kubernetes API returned them. They have no id.
    *
    * @generated from field: repeated spartakus.legacy.v1.CoreosNode nodes = 2;
    */
@@ -88,13 +88,13 @@ export declare type CoreosPayload = Message<"spartakus.legacy.v1.CoreosPayload">
 export declare const CoreosPayloadSchema: GenMessage<CoreosPayload>;
 
 /**
- * A node, cut down to its status.
+ * A node, reduced to its status.
  *
  * @generated from message spartakus.legacy.v1.CoreosNode
  */
 export declare type CoreosNode = Message<"spartakus.legacy.v1.CoreosNode"> & {
   /**
-   * Its status.
+   * The status of the node.
    *
    * @generated from field: spartakus.legacy.v1.CoreosNodeStatus status = 1;
    */
@@ -108,20 +108,21 @@ export declare type CoreosNode = Message<"spartakus.legacy.v1.CoreosNode"> & {
 export declare const CoreosNodeSchema: GenMessage<CoreosNode>;
 
 /**
- * How a node is: the status of a Kubernetes node (core/v1 NodeStatus), of which nothing that identifies the machine is taken.
+ * The status of a node (core/v1 NodeStatus), without the fields that identify the machine.
  *
  * @generated from message spartakus.legacy.v1.CoreosNodeStatus
  */
 export declare type CoreosNodeStatus = Message<"spartakus.legacy.v1.CoreosNodeStatus"> & {
   /**
-   * How much it has of each resource, by the resource's name, as a Kubernetes quantity. A number is taken as well as a text.
+   * The node's capacity of each resource, by the name of the resource: Kubernetes quantities, each a string or a
+   * number.
    *
    * @generated from field: map<string, string> capacity = 1;
    */
   capacity: { [key: string]: string };
 
   /**
-   * What it runs.
+   * The software on the node.
    *
    * @generated from field: spartakus.legacy.v1.CoreosNodeInfo node_info = 2;
    */
@@ -135,7 +136,7 @@ export declare type CoreosNodeStatus = Message<"spartakus.legacy.v1.CoreosNodeSt
 export declare const CoreosNodeStatusSchema: GenMessage<CoreosNodeStatus>;
 
 /**
- * What a node runs (core/v1 NodeSystemInfo). Its machineID, systemUUID and bootID are not taken.
+ * The software on a node (core/v1 NodeSystemInfo).
  *
  * @generated from message spartakus.legacy.v1.CoreosNodeInfo
  */
@@ -148,14 +149,14 @@ export declare type CoreosNodeInfo = Message<"spartakus.legacy.v1.CoreosNodeInfo
   osImage?: string | undefined;
 
   /**
-   * The kernel, such as "4.0.7-coreos-r2".
+   * The version of the kernel, such as "4.0.7-coreos-r2".
    *
    * @generated from field: optional string kernel_version = 2;
    */
   kernelVersion?: string | undefined;
 
   /**
-   * The kubelet's version, such as "v1.0.3".
+   * The version of the kubelet, such as "v1.0.3".
    *
    * @generated from field: optional string kubelet_version = 3;
    */
@@ -169,14 +170,14 @@ export declare type CoreosNodeInfo = Message<"spartakus.legacy.v1.CoreosNodeInfo
   containerRuntimeVersion?: string | undefined;
 
   /**
-   * The operating system, such as "linux", where the cluster was new enough to say it.
+   * The operating system, such as "linux". Absent from old clusters.
    *
    * @generated from field: optional string operating_system = 5;
    */
   operatingSystem?: string | undefined;
 
   /**
-   * The processor architecture, such as "amd64", where the cluster was new enough to say it.
+   * The processor architecture, such as "amd64". Absent from old clusters.
    *
    * @generated from field: optional string architecture = 6;
    */

@@ -2,8 +2,8 @@
 // @generated from file spartakus/options/v1/options.proto (package spartakus.options.v1, syntax proto3)
 /* eslint-disable */
 
-// What each field of a report is, said once, in a form that the compiler checks. The page of what is collected, the choice of
-// fields, the RBAC rules, statistics and export schemas are all derived from these options.
+// The policy of each field of a report, in a form that the compiler checks. The page of collected data, the selection
+// of fields, the RBAC rules, statistics and export schemas are derived from these options.
 
 import type { GenEnum, GenExtension, GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
 import type { Message } from "@bufbuild/protobuf";
@@ -15,20 +15,21 @@ import type { FieldOptions } from "@bufbuild/protobuf/wkt";
 export declare const file_spartakus_options_v1_options: GenFile;
 
 /**
- * Everything that a reader may ask of a field: since when, from where, how it is made anonymous, by which right, and what for.
+ * The policy of a field: its source, how it is made anonymous, the rights that reading it needs, and its purpose.
  *
  * @generated from message spartakus.options.v1.FieldPolicy
  */
 export declare type FieldPolicy = Message<"spartakus.options.v1.FieldPolicy"> & {
   /**
-   * The schema version that brought the field. 1 is what the original Spartakus v1.1.0 sent; each later version adds fields.
+   * The schema version that added the field. Version 1 has the fields of the original Spartakus v1.1.0; each later
+   * version adds fields.
    *
    * @generated from field: uint32 since = 1;
    */
   since: number;
 
   /**
-   * Where the value comes from.
+   * The source of the value.
    *
    * @generated from field: spartakus.options.v1.Source source = 2;
    */
@@ -42,28 +43,29 @@ export declare type FieldPolicy = Message<"spartakus.options.v1.FieldPolicy"> & 
   privacy: Privacy;
 
   /**
-   * The rights that the volunteer needs in the cluster to read the value; none where it reads nothing from the Kubernetes API.
+   * The rights in the cluster that reading the value needs; none if the value is not read from the Kubernetes API.
    *
    * @generated from field: repeated spartakus.options.v1.RbacRule rbac = 4;
    */
   rbac: RbacRule[];
 
   /**
-   * The statistic that the value feeds: a field without a purpose is not collected.
+   * The statistic that uses the value. A field without a purpose is not collected.
    *
    * @generated from field: spartakus.options.v1.Statistic statistic = 5;
    */
   statistic: Statistic;
 
   /**
-   * Whether the value belongs to whatever it is in, so that it cannot be left out by itself: a report without an id is none.
+   * Whether the value cannot be left out by itself, because its message is invalid without it: a report without an id
+   * is not a report.
    *
    * @generated from field: bool required = 6;
    */
   required: boolean;
 
   /**
-   * Whether the value names its entry of a list, so that one entry can be left out by it: capacity.memory.
+   * Whether the value is the key of its list entry, so that single entries can be left out by it: capacity.memory.
    *
    * @generated from field: bool key = 7;
    */
@@ -77,21 +79,21 @@ export declare type FieldPolicy = Message<"spartakus.options.v1.FieldPolicy"> & 
 export declare const FieldPolicySchema: GenMessage<FieldPolicy>;
 
 /**
- * Where a value comes from.
+ * The source of a value.
  *
  * @generated from message spartakus.options.v1.Source
  */
 export declare type Source = Message<"spartakus.options.v1.Source"> & {
   /**
-   * Who or what provides the value.
+   * The system or person that provides the value.
    *
    * @generated from field: spartakus.options.v1.Origin origin = 1;
    */
   origin: Origin;
 
   /**
-   * The object and the path in it, as a reader of Kubernetes' API reference or of the flags would write it, such as
-   * "Node .status.nodeInfo.osImage" or "--cluster-id".
+   * The object and the path in it, as in the Kubernetes API reference, or the flag: "Node .status.nodeInfo.osImage" or
+   * "--cluster-id".
    *
    * @generated from field: string path = 2;
    */
@@ -118,21 +120,21 @@ export declare type RbacRule = Message<"spartakus.options.v1.RbacRule"> & {
   apiGroup: string;
 
   /**
-   * The resource, plural; empty where non_resource_url is set.
+   * The resource, plural; empty if non_resource_url is set.
    *
    * @generated from field: string resource = 2;
    */
   resource: string;
 
   /**
-   * The only object that the rule covers; empty for all of them.
+   * The name of the only object that the rule covers; empty for all objects.
    *
    * @generated from field: string resource_name = 3;
    */
   resourceName: string;
 
   /**
-   * The path, for a request that is not about a resource; empty where resource is set.
+   * The URL path of a request that does not concern a resource; empty if resource is set.
    *
    * @generated from field: string non_resource_url = 4;
    */
@@ -153,7 +155,7 @@ export declare type RbacRule = Message<"spartakus.options.v1.RbacRule"> & {
 export declare const RbacRuleSchema: GenMessage<RbacRule>;
 
 /**
- * Who or what provides a value.
+ * The system or person that provides a value.
  *
  * @generated from enum spartakus.options.v1.Origin
  */
@@ -173,14 +175,14 @@ export enum Origin {
   KUBERNETES = 1,
 
   /**
-   * Given by the administrator, in a flag or in a file.
+   * Set by the administrator, in a flag or a file.
    *
    * @generated from enum value: ORIGIN_ADMINISTRATOR = 2;
    */
   ADMINISTRATOR = 2,
 
   /**
-   * Made by the volunteer itself.
+   * Generated by the volunteer.
    *
    * @generated from enum value: ORIGIN_VOLUNTEER = 3;
    */
@@ -206,63 +208,63 @@ export enum Privacy {
   UNSPECIFIED = 0,
 
   /**
-   * Sent as it was read: it names a product or a quantity, never a person, a machine or an address.
+   * Sent unchanged: the value names a product or a quantity, never a person, a machine or an address.
    *
    * @generated from enum value: PRIVACY_VERBATIM = 1;
    */
   VERBATIM = 1,
 
   /**
-   * An HMAC-SHA-256 with a key that never leaves the cluster: stable, and not to be guessed by whoever receives it.
+   * An HMAC-SHA-256 with a key that never leaves the cluster: stable, and the recipient cannot guess the input.
    *
    * @generated from enum value: PRIVACY_KEYED_HASH = 2;
    */
   KEYED_HASH = 2,
 
   /**
-   * Sent only where it stands on a published list; anything else becomes "unknown".
+   * Sent only if it is on a published list; any other value becomes "unknown".
    *
    * @generated from enum value: PRIVACY_ALLOW_LIST = 3;
    */
   ALLOW_LIST = 3,
 
   /**
-   * Only how many there are.
+   * Only the number of objects.
    *
    * @generated from enum value: PRIVACY_COUNT = 4;
    */
   COUNT = 4,
 
   /**
-   * Only which range of sizes it falls into.
+   * Only the range of sizes that the value falls into.
    *
    * @generated from enum value: PRIVACY_BUCKET = 5;
    */
   BUCKET = 5,
 
   /**
-   * A message or a list of messages: its own fields say.
+   * A message or a list of messages: see its own fields.
    *
    * @generated from enum value: PRIVACY_NESTED = 6;
    */
   NESTED = 6,
 
   /**
-   * Made up by the volunteer, from randomness or its own clock; nothing of the cluster is in it.
+   * Generated by the volunteer from random numbers or its own clock; independent of the cluster.
    *
    * @generated from enum value: PRIVACY_GENERATED = 7;
    */
   GENERATED = 7,
 
   /**
-   * Only the average over all of them.
+   * Only the average over all objects.
    *
    * @generated from enum value: PRIVACY_AVERAGE = 8;
    */
   AVERAGE = 8,
 
   /**
-   * One of a few words that the volunteer has for it; nothing that was read is repeated.
+   * One of a fixed set of words that the volunteer chooses from; the value that was read is not sent.
    *
    * @generated from enum value: PRIVACY_FIXED_WORD = 9;
    */
@@ -281,14 +283,14 @@ export declare const PrivacySchema: GenEnum<Privacy>;
  */
 export enum Statistic {
   /**
-   * Never used: every policy names a statistic, STATISTIC_NONE where there is none.
+   * Never used: every policy names a statistic, STATISTIC_NONE if there is none.
    *
    * @generated from enum value: STATISTIC_UNSPECIFIED = 0;
    */
   UNSPECIFIED = 0,
 
   /**
-   * Feeds no statistic: it identifies, orders or carries.
+   * Used by no statistic: the value identifies or orders reports, or contains other fields.
    *
    * @generated from enum value: STATISTIC_NONE = 1;
    */
@@ -379,7 +381,7 @@ export enum Statistic {
   CAPACITY = 13,
 
   /**
-   * What administrators chose to add.
+   * Which key-value pairs administrators add.
    *
    * @generated from enum value: STATISTIC_EXTENSIONS = 14;
    */
@@ -407,7 +409,7 @@ export enum Statistic {
   LIFETIMES = 17,
 
   /**
-   * How complete reports are, so that what was not read is not taken for what is not there.
+   * How complete reports are, so that data that was not read is not counted as absent.
    *
    * @generated from enum value: STATISTIC_COMPLETENESS = 18;
    */
@@ -455,8 +457,8 @@ export enum Statistic {
 export declare const StatisticSchema: GenEnum<Statistic>;
 
 /**
- * The policy of a report's field. Every field that can be in a report has one; test/schema.test.ts sees to it.
- * Number: in the range that descriptor.proto keeps for use within an organisation.
+ * The policy of a field. Every field of a report has one; test/schema.test.ts checks that. The number is in the range
+ * that descriptor.proto keeps for use within an organisation.
  *
  * @generated from extension: spartakus.options.v1.FieldPolicy field_policy = 50701;
  */

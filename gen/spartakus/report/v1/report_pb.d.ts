@@ -2,8 +2,8 @@
 // @generated from file spartakus/report/v1/report.proto (package spartakus.report.v1, syntax proto3)
 /* eslint-disable */
 
-// The report: what one cluster says of itself at one moment. Its protobuf JSON is the JSON that Spartakus volunteers have sent
-// since 2016, and its JSON names are the names in the database.
+// The report of one cluster at one moment. Its protobuf JSON is the JSON that Spartakus volunteers have sent since
+// 2016, and its JSON names are the names in the database.
 
 import type { GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
 import type { Message } from "@bufbuild/protobuf";
@@ -15,10 +15,10 @@ import type { Timestamp } from "@bufbuild/protobuf/wkt";
 export declare const file_spartakus_report_v1_report: GenFile;
 
 /**
- * What one cluster says of itself at one moment. Nothing in it names a person, a machine, an address or an image.
+ * The state of one cluster at one moment. No field holds a person, a machine, an address or an image.
  *
- * The fields 1 to 6 are the original's (kubernetes-retired/spartakus, pkg/report/record.go, v1.1.0); namespaces, workloads and
- * lifetimes are its list of "Future" fields. The numbers 14 to 19 are kept for more of that kind.
+ * The fields 1 to 6 are those of the original (kubernetes-retired/spartakus, pkg/report/record.go, v1.1.0); namespaces,
+ * workloads and lifetimes implement its list of "Future" fields.
  *
  * @generated from message spartakus.report.v1.Report
  */
@@ -38,8 +38,8 @@ export declare type Report = Message<"spartakus.report.v1.Report"> & {
   timestamp: string;
 
   /**
-   * What tells this cluster from others: any text that the administrator chose; a random UUID is recommended. Stable for the
-   * life of the cluster. With "auto", a UUIDv8 that an HMAC-SHA-256 makes of the key of ids, and of nothing else.
+   * Identifies the cluster: any string that the administrator chooses; a random UUID is recommended. Stable for the
+   * life of the cluster. With "auto", a UUIDv8 from an HMAC-SHA-256 with the key of ids, which depends on nothing else.
    *
    * @generated from field: string cluster_id = 3 [json_name = "clusterID"];
    */
@@ -60,58 +60,58 @@ export declare type Report = Message<"spartakus.report.v1.Report"> & {
   nodes: Node[];
 
   /**
-   * What the administrator chose to add.
+   * Key-value pairs that the administrator adds.
    *
    * @generated from field: repeated spartakus.report.v1.Extension extensions = 6;
    */
   extensions: Extension[];
 
   /**
-   * What tells this report from all others: a UUIDv7 (RFC 9562) in lower case, made once when the report is gathered and kept
-   * across retries, so that a report that was sent twice is stored once. A report that comes without one is given one by the
-   * collector. In the database it is the document's _id.
+   * Identifies the report: a UUIDv7 (RFC 9562) in lower case. The client generates it once per report and keeps it
+   * across retries, so a report that is sent twice is stored once. The collector generates one for a report without it.
+   * In the database it is the document's _id.
    *
    * @generated from field: string report_id = 7 [json_name = "reportID"];
    */
   reportId: string;
 
   /**
-   * When the Kubernetes API was read, by the volunteer's clock. Dates before 1970 and after 9999 are refused.
+   * When the Kubernetes API was read, by the volunteer's clock. Dates before 1970 and after 9999 are rejected.
    *
    * @generated from field: google.protobuf.Timestamp observed_at = 8;
    */
   observedAt?: Timestamp | undefined;
 
   /**
-   * The number of this report among those of one run of the volunteer, from 1: a gap tells that a report was lost on the way.
+   * The number of this report within one run of the volunteer, starting at 1. A gap shows that a report was lost.
    *
    * @generated from field: uint32 sequence = 9;
    */
   sequence: number;
 
   /**
-   * How many namespaces the cluster has. Absent unless it was asked for.
+   * The number of namespaces in the cluster. Absent unless it is collected.
    *
    * @generated from field: optional uint32 namespaces = 10;
    */
   namespaces?: number | undefined;
 
   /**
-   * How many workloads of each kind the namespaces hold, as histograms. Absent unless it was asked for.
+   * Histograms of the workloads of each kind per namespace. Absent unless they are collected.
    *
    * @generated from field: spartakus.report.v1.Workloads workloads = 11;
    */
   workloads?: Workloads | undefined;
 
   /**
-   * How old namespaces, pods and services are on average. Absent unless it was asked for.
+   * The average age of namespaces, pods and services. Absent unless it is collected.
    *
    * @generated from field: spartakus.report.v1.Lifetimes lifetimes = 12;
    */
   lifetimes?: Lifetimes | undefined;
 
   /**
-   * What was asked for and is not in the report, or not whole. Absent where nothing is missing.
+   * The fields that should have been collected and are absent or incomplete. Absent if nothing is missing.
    *
    * @generated from field: repeated spartakus.report.v1.Missing missing = 13;
    */
@@ -125,16 +125,16 @@ export declare type Report = Message<"spartakus.report.v1.Report"> & {
 export declare const ReportSchema: GenMessage<Report>;
 
 /**
- * One node of the cluster. A field that Kubernetes leaves empty is absent.
+ * One node of the cluster. A field that is empty in Kubernetes is absent.
  *
  * @generated from message spartakus.report.v1.Node
  */
 export declare type Node = Message<"spartakus.report.v1.Node"> & {
   /**
-   * What tells this node from the others of its cluster, without saying which it is: 32 hexadecimal digits, stable for the life
-   * of the node. The first 16 bytes of an HMAC-SHA-256 of the node's name, machine id and system UUID, keyed with the uid of the
-   * kube-system namespace or a key of the administrator's own; the original's was an MD5 of the same three, which the
-   * administrator can ask for.
+   * Distinguishes the node from the others of its cluster without identifying it: 32 hexadecimal digits, stable for the
+   * life of the node. The first 16 bytes of an HMAC-SHA-256 of the node's name, machine id and system UUID, keyed with
+   * the uid of the kube-system namespace or a key of the administrator. The original used an MD5 of the same three
+   * values, which the administrator can choose.
    *
    * @generated from field: string id = 1;
    */
@@ -155,7 +155,7 @@ export declare type Node = Message<"spartakus.report.v1.Node"> & {
   osImage?: string | undefined;
 
   /**
-   * The kernel, as `uname -r` prints it, such as "6.8.0-1021-aws".
+   * The kernel version, as `uname -r` prints it, such as "6.8.0-1021-aws".
    *
    * @generated from field: optional string kernel_version = 4;
    */
@@ -176,22 +176,22 @@ export declare type Node = Message<"spartakus.report.v1.Node"> & {
   containerRuntimeVersion?: string | undefined;
 
   /**
-   * The kubelet's version, such as "v1.31.4".
+   * The version of the kubelet, such as "v1.31.4".
    *
    * @generated from field: optional string kubelet_version = 7;
    */
   kubeletVersion?: string | undefined;
 
   /**
-   * The cloud that the node runs on, such as "aws"; "unknown" for anything that is not on the list. Accounts, zones and machines,
-   * which stand in the same place of the Kubernetes API, are cut off.
+   * The cloud that the node runs on, such as "aws"; "unknown" if it is not on the list. The account, zone and machine,
+   * which the Kubernetes API returns in the same string, are removed.
    *
    * @generated from field: optional string cloud_provider = 8;
    */
   cloudProvider?: string | undefined;
 
   /**
-   * How much the node has of each resource, in the order of the resources' names.
+   * The node's capacity of each resource, ordered by the name of the resource.
    *
    * @generated from field: repeated spartakus.report.v1.Resource capacity = 9;
    */
@@ -205,20 +205,21 @@ export declare type Node = Message<"spartakus.report.v1.Node"> & {
 export declare const NodeSchema: GenMessage<Node>;
 
 /**
- * How much a node has of one resource.
+ * A node's capacity of one resource.
  *
  * @generated from message spartakus.report.v1.Resource
  */
 export declare type Resource = Message<"spartakus.report.v1.Resource"> & {
   /**
-   * The resource's name in Kubernetes, such as "memory" or "alpha.kubernetes.io/nvidia-gpu".
+   * The name of the resource in Kubernetes, such as "memory" or "alpha.kubernetes.io/nvidia-gpu".
    *
    * @generated from field: string resource = 1;
    */
   resource: string;
 
   /**
-   * The amount as a Kubernetes quantity, such as "4" (cores, pods) or "15437428Ki" (bytes, with the quantity's own suffix).
+   * The amount as a Kubernetes quantity, such as "4" (cores, pods) or "15437428Ki" (bytes, with the quantity's own
+   * suffix).
    *
    * @generated from field: string value = 2;
    */
@@ -232,20 +233,20 @@ export declare type Resource = Message<"spartakus.report.v1.Resource"> & {
 export declare const ResourceSchema: GenMessage<Resource>;
 
 /**
- * Something that the administrator chose to add.
+ * A key-value pair that the administrator adds.
  *
  * @generated from message spartakus.report.v1.Extension
  */
 export declare type Extension = Message<"spartakus.report.v1.Extension"> & {
   /**
-   * Its name: a Kubernetes qualified name, such as "example.com/hello".
+   * The name: a Kubernetes qualified name, such as "example.com/hello".
    *
    * @generated from field: string name = 1;
    */
   name: string;
 
   /**
-   * Its value: a text as it is, anything else as compact JSON.
+   * The value: a string unchanged, any other JSON value as compact JSON.
    *
    * @generated from field: string value = 2;
    */
@@ -259,49 +260,49 @@ export declare type Extension = Message<"spartakus.report.v1.Extension"> & {
 export declare const ExtensionSchema: GenMessage<Extension>;
 
 /**
- * How many workloads of each kind the namespaces hold. Each list is a histogram over the namespaces that hold at least one, from
- * the smallest bucket to the largest; a bucket that no namespace falls into is left out.
+ * The number of workloads of each kind per namespace. Each list is a histogram of the namespaces with at least one such
+ * workload, ordered from the smallest bucket to the largest, without empty buckets.
  *
  * @generated from message spartakus.report.v1.Workloads
  */
 export declare type Workloads = Message<"spartakus.report.v1.Workloads"> & {
   /**
-   * How many namespaces hold how many pods.
+   * The histogram of pods per namespace.
    *
    * @generated from field: repeated spartakus.report.v1.Bucket pods = 1;
    */
   pods: Bucket[];
 
   /**
-   * How many namespaces hold how many services.
+   * The histogram of services per namespace.
    *
    * @generated from field: repeated spartakus.report.v1.Bucket services = 2;
    */
   services: Bucket[];
 
   /**
-   * How many namespaces hold how many deployments.
+   * The histogram of deployments per namespace.
    *
    * @generated from field: repeated spartakus.report.v1.Bucket deployments = 3;
    */
   deployments: Bucket[];
 
   /**
-   * How many namespaces hold how many stateful sets.
+   * The histogram of stateful sets per namespace.
    *
    * @generated from field: repeated spartakus.report.v1.Bucket statefulsets = 4;
    */
   statefulsets: Bucket[];
 
   /**
-   * How many namespaces hold how many daemon sets.
+   * The histogram of daemon sets per namespace.
    *
    * @generated from field: repeated spartakus.report.v1.Bucket daemonsets = 5;
    */
   daemonsets: Bucket[];
 
   /**
-   * How many namespaces hold how many jobs.
+   * The histogram of jobs per namespace.
    *
    * @generated from field: repeated spartakus.report.v1.Bucket jobs = 6;
    */
@@ -315,20 +316,21 @@ export declare type Workloads = Message<"spartakus.report.v1.Workloads"> & {
 export declare const WorkloadsSchema: GenMessage<Workloads>;
 
 /**
- * The namespaces that hold about as many of something.
+ * One bucket of a histogram: namespaces with a similar number of objects.
  *
  * @generated from message spartakus.report.v1.Bucket
  */
 export declare type Bucket = Message<"spartakus.report.v1.Bucket"> & {
   /**
-   * The power of two that these namespaces hold at least: 1, 2, 4, 8 and so on. They hold less than twice as many.
+   * The lower bound of the bucket, inclusive, a power of two: 1, 2, 4, 8 and so on. The upper bound, exclusive, is
+   * twice that.
    *
    * @generated from field: uint32 at_least = 1;
    */
   atLeast: number;
 
   /**
-   * How many namespaces these are.
+   * The number of namespaces in the bucket.
    *
    * @generated from field: uint32 namespaces = 2;
    */
@@ -342,7 +344,7 @@ export declare type Bucket = Message<"spartakus.report.v1.Bucket"> & {
 export declare const BucketSchema: GenMessage<Bucket>;
 
 /**
- * How old things are on average when the report is made, in whole seconds. Absent where there are none.
+ * The average age of objects when the report is made, in whole seconds. Absent if there are no such objects.
  *
  * @generated from message spartakus.report.v1.Lifetimes
  */
@@ -376,22 +378,24 @@ export declare type Lifetimes = Message<"spartakus.report.v1.Lifetimes"> & {
 export declare const LifetimesSchema: GenMessage<Lifetimes>;
 
 /**
- * Something that was asked for and is not in the report, or not whole. It stands there once for each reason.
+ * A field that should have been collected and is absent or incomplete, with one reason. A field with several reasons
+ * has one entry for each.
  *
  * @generated from message spartakus.report.v1.Missing
  */
 export declare type Missing = Message<"spartakus.report.v1.Missing"> & {
   /**
-   * The path of the field in this report's JSON, such as "nodes[]" or "workloads.pods[]"; for extensions, whichever file or key it
-   * is about, "extensions[]".
+   * The path of the field in the JSON of this report, such as "nodes[]" or "workloads.pods[]"; for every extension,
+   * "extensions[]".
    *
    * @generated from field: string what = 1;
    */
   what: string;
 
   /**
-   * Why: "not permitted", "not installed" (the cluster does not know such things) or "failed"; of extensions "unreadable file",
-   * "not a JSON object" or "not a qualified name"; "ambiguous" where there are two of what there may be one of.
+   * The reason: "not permitted", "not installed" (the cluster has no such resource) or "failed"; for extensions
+   * "unreadable file", "not a JSON object" or "not a qualified name"; "ambiguous" if there are two objects where one is
+   * expected.
    *
    * @generated from field: string reason = 2;
    */

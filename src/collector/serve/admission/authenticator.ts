@@ -3,7 +3,7 @@ import { isBearerToken } from '../../../runtime/bearer-token.ts';
 import type { Clock } from '../../../runtime/clock.ts';
 import { SpartakusError } from '../../../runtime/errors.ts';
 import type { Logger } from '../../../runtime/logger.ts';
-import { type NamedFile, watchFiles, wrongFile } from '../../../runtime/reload-files.ts';
+import { type NamedFile, reloadOnChange, invalidFile } from '../../../runtime/reload-on-change.ts';
 
 /**
  * Lets a request in by its headers, before anything of its body is read.
@@ -24,7 +24,7 @@ export interface TokenGateOptions {
 
 /**
  * A gate for whoever sends one of the bearer tokens (RFC 6750) of a file: one a line; empty lines, and those that begin with "#", are
- * left out. The file is followed, see watchFiles. Only hashes are compared, always all of them, each in constant time.
+ * left out. The file is followed, see reloadOnChange. Only hashes are compared, always all of them, each in constant time.
  *
  * @throws SpartakusError of kind `invalid` where the file cannot be read, holds no token, or holds a line that is none
  */
@@ -42,7 +42,7 @@ export async function openTokenGate(named: NamedFile, { clock, logger, stop }: T
   const use = ([content = Buffer.alloc(0)]: readonly Buffer[]): void => {
     hashes = readTokens(named, content).map(hashOf);
   };
-  await watchFiles({ files: [named], use, clock, logger, stop });
+  await reloadOnChange({ files: [named], use, clock, logger, stop });
   return ({ authorization }) => {
     const token = /^Bearer +(\S+) *$/i.exec(authorization ?? '')?.[1];
     if (token === undefined) throw missing;
@@ -59,10 +59,10 @@ function readTokens(named: NamedFile, content: Buffer): readonly string[] {
     const text = line.trim();
     if (text === '' || text.startsWith('#')) continue;
     if (!isBearerToken(text))
-      throw wrongFile(named, `line ${index + 1} is no token of printable characters without spaces`);
+      throw invalidFile(named, `line ${index + 1} is no token of printable characters without spaces`);
     tokens.push(text);
   }
-  if (tokens.length === 0) throw wrongFile(named, 'holds no token');
+  if (tokens.length === 0) throw invalidFile(named, 'holds no token');
   return tokens;
 }
 

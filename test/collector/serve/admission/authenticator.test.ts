@@ -91,7 +91,7 @@ describe('the gate', () => {
       await look();
 
       expect([letsIn(gate, 'Bearer new-token'), letsIn(gate, 'Bearer first-token')]).toStrictEqual([true, false]);
-      expect(log.messages()).toStrictEqual([`read anew: --tokens ${file}`]);
+      expect(log.messages()).toStrictEqual([`reloaded --tokens ${file}`]);
     });
   });
 

@@ -63,7 +63,7 @@ describe.each(PATHS)('POST %s', (path) => {
 
     expect(response.status).toBe(400);
     await expect(response.text()).resolves.toBe(
-      'Error: the body is no report: records[2].kind: expected "kubernetes" or "kubermatic"\n',
+      'Error: the body is not a report: records[2].kind: expected "kubernetes" or "kubermatic"\n',
     );
     await expect(countAll()).resolves.toStrictEqual([0, 0]);
   });

@@ -1,0 +1,70 @@
+#!/bin/bash
+# npm run check:package: packs and installs the npm package alone, and fails if it is too large, if a bundled package is
+# installed as well, if a licence text is missing, or if the program does not run. Packing builds dist/.
+set -euo pipefail
+shopt -s nullglob
+cd -- "$(dirname -- "$0")/.."
+node=$PWD/node_modules/.bin/node
+work=$(mktemp -d)
+collector=
+trap '[ -z "$collector" ] || kill "$collector" 2>/dev/null || true; rm -rf "$work"' EXIT
+fail() { echo "check:package: $1" >&2; exit 1; }
+
+npm pack --silent --pack-destination "$work" >/dev/null
+mkdir "$work/installed"
+# Without the optional MongoDB engine (35 MB), and without install scripts.
+npm install --prefix "$work/installed" --omit=optional --ignore-scripts --prefer-offline --no-audit --no-fund --loglevel=error \
+  "$work"/spartakus-*.tgz >/dev/null
+cd "$work/installed/node_modules"
+
+size=$(du -sm . | cut -f1)
+echo "check:package: installed size: $size MB"
+[ "$size" -le 20 ] || fail 'the installed package is larger than 20 MB: see `du -sm node_modules/*`'
+
+# pino-pretty is not bundled and has some dependencies in common with pino, which is.
+common='atomic-sleep on-exit-leak-free sonic-boom'
+sed -n 's/^## \(.*\) - .*/\1/p' spartakus/dist/LICENSES.md >"$work/bundled"
+[ -s "$work/bundled" ] || fail 'dist/LICENSES.md lists no packages'
+while read -r name; do
+  [[ ! -e $name || " $common " == *" $name "* ]] || fail "$name is bundled and installed: make it a devDependency"
+done <"$work/bundled"
+for file in */package.json @*/*/package.json; do
+  ls "${file%/*}" | grep -qiE '^(licen[sc]e|copying)' || fail "${file%/*} is installed without a licence text"
+done
+
+# No NODE_PATH, no checkout around it: everything that loads here is in the package.
+cd "$work"
+spartakus() { "$node" "$work/installed/node_modules/.bin/spartakus" "$@"; }
+spartakus --version
+spartakus volunteer explain >page.md
+grep -q '^# ' page.md || fail '`volunteer explain` prints no page'
+
+cat >kubeconfig <<'YAML'
+apiVersion: v1
+kind: Config
+clusters: [{ name: none, cluster: { server: "https://127.0.0.1:1" } }]
+users: [{ name: none, user: { token: none } }]
+contexts: [{ name: none, context: { cluster: none, user: none } }]
+current-context: none
+YAML
+if spartakus volunteer --cluster-id c --period 0 --kubeconfig kubeconfig 2>volunteer.log; then
+  fail 'a volunteer without a Kubernetes API ended without an error'
+fi
+grep -q 'ECONNREFUSED 127.0.0.1:1' volunteer.log || { cat volunteer.log >&2; fail 'the volunteer does not name the cause'; }
+
+: >collector.log
+"$node" installed/node_modules/.bin/spartakus collector --port 0 --console-listen off --database stdout >reports 2>collector.log &
+collector=$!
+for _ in $(seq 100); do
+  url=$(sed -n 's/.*"url":"\([^"]*\)".*/\1/p' collector.log)
+  [ -z "$url" ] || break
+  sleep 0.1
+done
+[ -n "$url" ] || { cat collector.log >&2; fail 'the collector does not listen'; }
+"$node" -e '
+  const body = JSON.stringify({ version: "v1.1.0", timestamp: "0", clusterID: "package" });
+  fetch(process.argv[1], { method: "POST", headers: { "content-type": "application/json" }, body }).then(({ status }) => {
+    process.exitCode = status === 204 ? 0 : 1;
+  });
+' "$url/api/v1" || fail 'the collector does not store a report'
+grep -q '"clusterID":"package"' reports || fail 'the collector does not print the report'

@@ -1,0 +1,61 @@
+import type { PolicyRule } from '../report/cluster-role.ts';
+import type { FieldDescription } from '../report/describe-fields.ts';
+import { type Format, wrap } from './help.ts';
+
+/** What a volunteer may report with given flags, and the rights that it needs for it. */
+export interface Explanation {
+  readonly schemaVersion: number;
+  /** Fields of this schema version and older ones are left out. */
+  readonly since: number;
+  readonly fields: readonly FieldDescription[];
+  readonly rules: readonly PolicyRule[];
+  /** One sentence per flag that changes the treatment of fields. */
+  readonly notes: readonly string[];
+}
+
+/** For machines: the fields and the rules of the ClusterRole. */
+export function explanationJson({ schemaVersion, fields, rules, notes }: Explanation): string {
+  const described = fields.map((field) => ({
+    path: field.path,
+    description: field.comment,
+    source: sourceOf(field),
+    treatment: field.privacy,
+    since: field.since,
+  }));
+  return JSON.stringify({ schemaVersion, notes, fields: described, rules }, undefined, 2);
+}
+
+/** For people: paragraphs that fit the terminal. */
+export function explanationText({ fields, rules }: Explanation, intro: readonly string[], format: Format): string {
+  const { width, bold, accent, dim } = format;
+  const paragraph = (text: string) => wrap(text.replaceAll('`', ''), width, '');
+  const describe = (field: FieldDescription): string => {
+    const facts = `Source: ${sourceOf(field)}. Treatment: ${field.privacy}. Since schema version ${field.since}.`;
+    return [bold(`  ${field.path}`), wrap(field.comment, width, '      '), dim(wrap(facts, width, '      '))].join(
+      '\n',
+    );
+  };
+  const treatments = new Map(fields.map(({ privacy, privacyComment }) => [privacy, privacyComment]));
+  return [
+    ...intro.map(paragraph),
+    `${bold('Fields:')}\n${fields.map(describe).join('\n')}`,
+    [
+      bold('Treatments:'),
+      ...[...treatments].map(([name, comment]) => `  ${accent(name)}\n${wrap(comment, width, '      ')}`),
+    ].join('\n'),
+    [bold('RBAC rules of the smallest ClusterRole (--format=yaml prints it):'), ...rules.map(describeRule)].join('\n'),
+  ].join('\n\n');
+}
+
+/** Such as "list nodes", "get namespaces/kube-system" and "get /version". */
+function describeRule(rule: PolicyRule): string {
+  const objects =
+    'nonResourceURLs' in rule
+      ? rule.nonResourceURLs
+      : rule.resources.flatMap((resource) => rule.resourceNames?.map((name) => `${resource}/${name}`) ?? [resource]);
+  return `  ${rule.verbs.join(', ')} ${objects.join(', ')}`;
+}
+
+function sourceOf({ origin, source }: FieldDescription): string {
+  return origin === 'Kubernetes' ? source : `${origin}, ${source}`;
+}

@@ -1,0 +1,101 @@
+import type { Writable } from 'node:stream';
+import { stripVTControlCharacters, styleText } from 'node:util';
+import { type Flag, variablesOf } from './flags.ts';
+
+/** A standard stream; `isTTY` and `columns` are set on a terminal. */
+export type Output = Writable & { readonly isTTY?: boolean; readonly columns?: number };
+
+/** How to format text for a stream. */
+export interface Format {
+  /** Characters per line. */
+  readonly width: number;
+  readonly bold: (text: string) => string;
+  readonly accent: (text: string) => string;
+  readonly dim: (text: string) => string;
+}
+
+const UNKNOWN_WIDTH = 80;
+const MAX_WIDTH = 110;
+
+/** Styled on a terminal, unless NO_COLOR (https://no-color.org) is set or the terminal is dumb. */
+export function formatFor({ isTTY, columns }: Output, env: NodeJS.ProcessEnv): Format {
+  const isStyled = isTTY === true && !env['NO_COLOR'] && env['TERM'] !== 'dumb';
+  const style = (name: 'bold' | 'cyan' | 'dim') => (text: string) =>
+    isStyled ? styleText(name, text, { validateStream: false }) : text;
+  return {
+    width: Math.min(columns || UNKNOWN_WIDTH, MAX_WIDTH),
+    bold: style('bold'),
+    accent: style('cyan'),
+    dim: style('dim'),
+  };
+}
+
+/**
+ * Breaks a paragraph into lines.
+ *
+ * @param words a text, or words that may contain spaces and escape sequences and are not broken
+ * @param indent what the lines start with, or what the first and the other lines start with
+ */
+export function wrap(
+  words: string | readonly string[],
+  width: number,
+  indent: string | readonly [string, string],
+): string {
+  const [first, other] = typeof indent === 'string' ? [indent, indent] : indent;
+  const lines: string[] = [];
+  let line = first;
+  let length = first.length;
+  let isEmpty = true;
+  for (const word of typeof words === 'string' ? words.trim().split(/\s+/) : words) {
+    const wordLength = stripVTControlCharacters(word).length;
+    if (!isEmpty && length + 1 + wordLength > width) {
+      lines.push(line);
+      line = other;
+      length = other.length;
+      isEmpty = true;
+    }
+    line += isEmpty ? word : ` ${word}`;
+    length += wordLength + (isEmpty ? 0 : 1);
+    isEmpty = false;
+  }
+  return [...lines, line].join('\n');
+}
+
+/** `-v, --verbose`, `--port PORT` */
+export function syntaxOf({ name, short, placeholder }: Flag<unknown>): string {
+  return `${short === undefined ? '' : `-${short}, `}--${name}${placeholder === undefined ? '' : ` ${placeholder}`}`;
+}
+
+/** Flags under the headings of their groups. */
+export function describeFlags(flags: readonly Flag<unknown>[], format: Format): string {
+  return [...Map.groupBy(flags, ({ group }) => group)]
+    .map(([group, grouped]) =>
+      [format.bold(`${group}:`), ...grouped.map((flag) => describeFlag(flag, format))].join('\n'),
+    )
+    .join('\n\n');
+}
+
+function describeFlag(flag: Flag<unknown>, { width, accent, dim }: Format): string {
+  const { placeholder, required, help } = flag;
+  const notes = [
+    ...(required === undefined ? [] : ['[required]']),
+    ...(placeholder === undefined || !flag.default ? [] : [`[default: ${flag.default}]`]),
+    ...(variablesOf(flag).length === 0 ? [] : [`[env: ${variablesOf(flag).join(', ')}]`]),
+  ];
+  return [wrap([accent(syntaxOf(flag)), ...notes.map(dim)], width, ['  ', '      ']), wrap(help, width, '      ')].join(
+    '\n',
+  );
+}
+
+/** Names with their summaries in two columns, under a heading. */
+export function describeCommands(
+  heading: string,
+  commands: readonly { readonly name: string; readonly summary: string }[],
+  { width, bold }: Format,
+): string {
+  const column = Math.max(...commands.map(({ name }) => name.length)) + 2;
+  const rows = commands.map(({ name, summary }) =>
+    wrap(summary, width, [`  ${name.padEnd(column)}`, ' '.repeat(column + 2)]),
+  );
+  return [bold(heading), ...rows].join('\n');
+}

@@ -1,0 +1,73 @@
+import { checkDatabase } from '../delivery/open-sink.ts';
+import { SERVICE_ACCOUNT_DIR } from '../kubernetes/in-cluster.ts';
+import { group } from './flags.ts';
+import { DIRECTORY, FILE, parseText } from './values.ts';
+
+/** The destination of a volunteer's reports. */
+export const DATABASE_FLAG = {
+  name: 'database',
+  placeholder: 'SPEC',
+  default: 'stdout',
+  help: 'Send reports to this destination; stdout prints them. --print-databases lists the supported forms.',
+  parse: (spec: string) => {
+    checkDatabase(spec);
+    return spec;
+  },
+};
+
+/** The client credentials of every command that connects to a collector. */
+export const CREDENTIALS_FLAGS = group('TLS and authentication', {
+  caFile: {
+    name: 'ca-file',
+    ...FILE,
+    help: "PEM file with the CAs that verify the collector's certificate. By default, the CAs of the system.",
+  },
+  certFile: {
+    name: 'cert-file',
+    ...FILE,
+    help: 'PEM file with the client certificate and its chain. Requires --key-file.',
+  },
+  keyFile: { name: 'key-file', ...FILE, help: 'PEM file with the private key of --cert-file.' },
+  tokenFile: {
+    name: 'token-file',
+    ...FILE,
+    help: 'File with a bearer token for the collector, read again for each delivery. Sent only over TLS or to a loopback address.',
+  },
+});
+
+/** The cluster that a command reads. */
+export const KUBERNETES_FLAGS = group('Kubernetes', {
+  kubeconfig: {
+    name: 'kubeconfig',
+    ...FILE,
+    help: "Use this kubeconfig. By default, use the pod's service account, the files in $KUBECONFIG, or ~/.kube/config.",
+  },
+  context: {
+    name: 'context',
+    placeholder: 'NAME',
+    help: 'Use this context of the kubeconfig instead of the current one.',
+    parse: parseText,
+  },
+  serviceAccountDir: {
+    name: 'service-account-dir',
+    ...DIRECTORY,
+    default: SERVICE_ACCOUNT_DIR,
+    help: "Directory where the pod's service account is mounted.",
+  },
+});
+
+/** Where agents write and the reporter reads; the variable and the default are those of Kubermatic's own agents. */
+export const RECORD_DIR_FLAG = {
+  name: 'record-dir',
+  ...DIRECTORY,
+  variables: ['SPARTAKUS_RECORD_DIR', 'RECORD_DIR'],
+  default: '/records/',
+  help: 'Directory for records: agents write them, the reporter sends them.',
+};
+
+/** The key that makes identifiers anonymous. */
+export const ID_KEY_FLAG = {
+  name: 'id-key-file',
+  ...FILE,
+  help: 'File with the secret key for identifiers, at least 16 bytes. By default, the UID of the kube-system namespace.',
+};

@@ -1,0 +1,221 @@
+import { BSON, type Collection, type CreateIndexesOptions, type Db, type MongoClient } from 'mongodb';
+import type { Outcome, ReportStore, StoreEntry } from '../../report/ports.ts';
+import { type DocumentKind, entryDocument, type StoredDocument } from '../../report/stored-document.ts';
+import { SpartakusError } from '../../runtime/errors.ts';
+import { createPending } from '../../runtime/pending.ts';
+import { createFlush } from './engine-flush.ts';
+import { createMongoClient, databaseName, describeError, DURABLE, type MongoClientOptions } from './mongo-client.ts';
+import { failed, isUnavailable, outcomesOfBulkError, unavailable } from './write-outcomes.ts';
+
+export interface MongoStoreOptions extends MongoClientOptions {
+  readonly closeEngine?: () => Promise<void>;
+}
+
+/** The collection of each kind of document, and the field that identifies the cluster or Kubermatic client that sent it. */
+const COLLECTIONS: Readonly<Record<DocumentKind, { readonly name: string; readonly idField: string }>> = {
+  report: { name: 'reports', idField: 'clusterID' },
+  kubermaticRecord: { name: 'kubermaticRecords', idField: 'clientUUID' },
+};
+
+/** MongoDB's limit of a document, in bytes: https://www.mongodb.com/docs/manual/reference/limits/ */
+const MAX_DOCUMENT_BYTES = 16 * 1024 * 1024;
+const PING_TIMEOUT_MS = 1_000;
+const TEST_WRITE_TIMEOUT_MS = 3_000;
+
+/** The only document of the collection `probes`, which test writes update. */
+interface Probe {
+  readonly _id: 'collector';
+  readonly writtenAt: Date;
+}
+
+/** An index build may take long. The driver supports this option here, but its types do not have it. */
+const NO_TIMEOUT: CreateIndexesOptions & { readonly socketTimeoutMS: number } = { socketTimeoutMS: 0 };
+
+/**
+ * Connects, creates the indexes and makes a test write. Reports are stored in the collection `reports`, Kubermatic's records in
+ * `kubermaticRecords`.
+ *
+ * @throws SpartakusError: `invalid` where the connection string cannot be parsed, `unavailable` where no server answers or it rejects a
+ *   command; the message masks the password
+ */
+export async function openMongoStore(options: MongoStoreOptions): Promise<ReportStore> {
+  const client = createMongoClient(options);
+  try {
+    await client.connect();
+    const store = new MongoStore(client, await createFlush(client), options);
+    await store.createIndexes();
+    await store.testWrite();
+    return store;
+  } catch (error) {
+    await client.close();
+    throw new SpartakusError(
+      'unavailable',
+      `--database ${describeError(options, error)}. Is the server running, the address right, and may this user write?`,
+      { cause: error },
+    );
+  }
+}
+
+class MongoStore implements ReportStore {
+  readonly #client: MongoClient;
+  readonly #flush: () => Promise<void>;
+  readonly #options: MongoStoreOptions;
+  readonly #database: Db;
+  readonly #pending = createPending();
+  #writes = 0;
+  #lastFailed = false;
+  #closed: Promise<void> | undefined;
+
+  constructor(client: MongoClient, flush: () => Promise<void>, options: MongoStoreOptions) {
+    this.#client = client;
+    this.#flush = flush;
+    this.#options = options;
+    this.#database = client.db(databaseName(options.uri));
+  }
+
+  /** For queries by cluster or client, newest first, and by time. */
+  async createIndexes(): Promise<void> {
+    for (const kind of ['report', 'kubermaticRecord'] as const) {
+      const { idField } = COLLECTIONS[kind];
+      const indexes = [
+        { name: `${idField}_receivedAt`, key: { [idField]: 1, receivedAt: -1 } as const },
+        { name: 'receivedAt', key: { receivedAt: -1 } as const },
+      ];
+      await this.#collection(kind).createIndexes(indexes, NO_TIMEOUT);
+    }
+  }
+
+  #collection(kind: DocumentKind): Collection<StoredDocument> {
+    return this.#database.collection<StoredDocument>(COLLECTIONS[kind].name, { writeConcern: DURABLE });
+  }
+
+  put(entries: readonly StoreEntry[]): Promise<readonly Outcome[]> {
+    if (this.#closed !== undefined) return Promise.resolve(entries.map(() => failed(unavailable('it is closed'))));
+    return this.#pending.add(this.#put(entries));
+  }
+
+  async #put(entries: readonly StoreEntry[]): Promise<readonly Outcome[]> {
+    const outcomes: Outcome[] = [];
+    const batches: Record<DocumentKind, { readonly index: number; readonly document: StoredDocument }[]> = {
+      report: [],
+      kubermaticRecord: [],
+    };
+    for (const [index, entry] of entries.entries()) {
+      const { kind, document } = entryDocument(entry);
+      const bytes = BSON.calculateObjectSize(document);
+      if (bytes <= MAX_DOCUMENT_BYTES) {
+        batches[kind].push({ index, document });
+      } else {
+        const message = `the report takes ${bytes} bytes in the database, whose limit is ${MAX_DOCUMENT_BYTES}`;
+        outcomes[index] = failed(new SpartakusError('too-large', message));
+      }
+    }
+    const insert = async (kind: DocumentKind): Promise<void> => {
+      const batch = batches[kind];
+      if (batch.length === 0) return;
+      const documents = batch.map(({ document }) => document);
+      const results = await this.#insert(this.#collection(kind), documents);
+      batch.forEach(({ index }, position) => (outcomes[index] = results[position] as Outcome));
+    };
+    await Promise.all([insert('report'), insert('kubermaticRecord')]);
+    return outcomes;
+  }
+
+  async #insert(collection: Collection<StoredDocument>, documents: StoredDocument[]): Promise<readonly Outcome[]> {
+    const outcomes = await within(this.#options.storeTimeoutMs, this.#write(collection, documents)).catch(
+      (error: unknown) => documents.map(() => failed(unavailable(error))),
+    );
+    this.#record(!outcomes.some(isUnavailable));
+    return outcomes;
+  }
+
+  async #write(collection: Collection<StoredDocument>, documents: StoredDocument[]): Promise<readonly Outcome[]> {
+    const outcomes = await collection.insertMany(documents, { ordered: false }).then(
+      ({ insertedCount }): readonly Outcome[] => {
+        if (insertedCount !== documents.length)
+          throw new Error(`the server acknowledged ${insertedCount} of ${documents.length} documents`);
+        return documents.map(() => ({ status: 'stored' }));
+      },
+      (error: unknown) => outcomesOfBulkError(error, documents.length),
+    );
+    if (outcomes.some(({ status }) => status !== 'failed')) await this.#flush();
+    return outcomes;
+  }
+
+  async hasReportsFrom(id: string): Promise<boolean> {
+    const find = (kind: DocumentKind): Promise<unknown> =>
+      this.#collection(kind).findOne(
+        { [COLLECTIONS[kind].idField]: id, quarantined: { $exists: false } },
+        { projection: { _id: 1 } },
+      );
+    try {
+      const found = await within(this.#options.storeTimeoutMs, Promise.all([find('report'), find('kubermaticRecord')]));
+      return found.some((document) => document !== null);
+    } catch (error) {
+      throw unavailable(error);
+    }
+  }
+
+  /** Pings while writes succeed. After a failure only a write counts: a full disk and a former primary still answer pings. */
+  async check(): Promise<void> {
+    if (this.#closed !== undefined) throw unavailable('it is closed');
+    const writes = this.#writes;
+    if (!this.#lastFailed && (await this.#ping())) return;
+    try {
+      await this.testWrite();
+    } catch (error) {
+      // A report that was stored meanwhile outweighs a test write that timed out.
+      if (this.#writes > writes) return;
+      throw unavailable(error);
+    }
+  }
+
+  async #ping(): Promise<boolean> {
+    try {
+      await within(Math.min(PING_TIMEOUT_MS, this.#options.storeTimeoutMs), this.#client.db().command({ ping: 1 }));
+      return true;
+    } catch {
+      return false;
+    }
+  }
+
+  /** @throws the driver's error, or one of its own where the write takes too long */
+  async testWrite(): Promise<void> {
+    const probes = this.#database.collection<Probe>('probes', { writeConcern: DURABLE });
+    const write = probes.updateOne({ _id: 'collector' }, { $set: { writtenAt: new Date() } }, { upsert: true });
+    try {
+      await within(Math.min(TEST_WRITE_TIMEOUT_MS, this.#options.storeTimeoutMs), write);
+      this.#record(true);
+    } catch (error) {
+      this.#record(false);
+      throw error;
+    }
+  }
+
+  #record(succeeded: boolean): void {
+    this.#lastFailed = !succeeded;
+    if (succeeded) this.#writes += 1;
+  }
+
+  close(): Promise<void> {
+    this.#closed ??= this.#close();
+    return this.#closed;
+  }
+
+  async #close(): Promise<void> {
+    await this.#pending.settled();
+    await this.#client.close();
+    await this.#options.closeEngine?.();
+  }
+}
+
+/**
+ * Rejects after `ms` milliseconds. The driver limits each step and not the whole operation (its `timeoutMS` has no effect on these);
+ * the operation itself goes on until one of those limits ends it.
+ */
+function within<Value>(ms: number, promise: Promise<Value>): Promise<Value> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => reject(new Error(`no answer within ${ms} ms`)), ms);
+    void promise.then(resolve, reject).finally(() => clearTimeout(timer));
+  });
+}

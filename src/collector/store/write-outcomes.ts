@@ -1,0 +1,50 @@
+import { MongoBulkWriteError, type WriteError } from 'mongodb';
+import type { Outcome } from '../../report/ports.ts';
+import { SpartakusError } from '../../runtime/errors.ts';
+
+/** Error codes of MongoDB: https://www.mongodb.com/docs/manual/reference/error-codes/ */
+const DUPLICATE_KEY = 11_000;
+/** An administrator's schema validation rule for the collection rejected the document. */
+const DOCUMENT_VALIDATION_FAILURE = 121;
+
+const RETRY_AFTER_MS = 5_000;
+
+/**
+ * The outcome of each document of a failed bulk write. Only what the server acknowledged counts as stored: the driver throws the same
+ * class of error, without an error for any document, where the connection broke. A duplicate is a success, because the server waits for
+ * the write concern of the existing document before it answers.
+ */
+export function outcomesOfBulkError(error: unknown, count: number): Outcome[] {
+  const writeErrors = error instanceof MongoBulkWriteError ? [error.writeErrors].flat() : [];
+  const isAcknowledged =
+    error instanceof MongoBulkWriteError &&
+    error.result.getWriteConcernError() === undefined &&
+    error.insertedCount + writeErrors.length === count;
+  const outcomes = Array.from({ length: count }, (): Outcome =>
+    isAcknowledged ? { status: 'stored' } : failed(unavailable(error)),
+  );
+  if (isAcknowledged) for (const writeError of writeErrors) outcomes[writeError.index] = outcomeOf(writeError);
+  return outcomes;
+}
+
+function outcomeOf({ code, errmsg }: WriteError): Outcome {
+  if (code === DUPLICATE_KEY) return { status: 'duplicate' };
+  const cause = new Error(`${errmsg ?? 'no reason given'} (code ${code})`);
+  if (code !== DOCUMENT_VALIDATION_FAILURE) return failed(unavailable(cause));
+  return failed(new SpartakusError('internal', `the database rejected the report (code ${code})`, { cause }));
+}
+
+/** The message goes to clients, so it names no host; the cause goes to the log. */
+export function unavailable(cause: unknown): SpartakusError {
+  const message = 'the database is unavailable. Retry later.';
+  return new SpartakusError('unavailable', message, { retryAfterMs: RETRY_AFTER_MS, cause });
+}
+
+export function failed(error: SpartakusError): Outcome {
+  return { status: 'failed', error };
+}
+
+/** Whether the database could not store a report, for a reason that concerns all reports. */
+export function isUnavailable(outcome: Outcome): boolean {
+  return outcome.status === 'failed' && outcome.error.kind === 'unavailable';
+}

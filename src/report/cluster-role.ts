@@ -1,0 +1,50 @@
+import type { RbacRule } from '../../gen/spartakus/options/v1/options_pb.js';
+import type { SchemaField } from './schema-fields.ts';
+
+/** A rule of a Kubernetes ClusterRole: PolicyRule of rbac.authorization.k8s.io/v1. */
+export type PolicyRule =
+  | {
+      readonly apiGroups: readonly [string];
+      readonly resources: readonly string[];
+      readonly resourceNames?: readonly string[];
+      readonly verbs: readonly string[];
+    }
+  | { readonly nonResourceURLs: readonly string[]; readonly verbs: readonly string[] };
+
+/** The fewest rules that allow reading these fields: one for each resource (and name) or URL, verbs in alphabetical order. */
+export function listRules(fields: readonly Pick<SchemaField, 'rbac'>[]): PolicyRule[] {
+  const merged = Map.groupBy(
+    fields.flatMap(({ rbac }) => rbac),
+    ({ apiGroup, resource, resourceName, nonResourceUrl }) =>
+      JSON.stringify([apiGroup, resource, resourceName, nonResourceUrl]),
+  );
+  return [...merged.values()].map((rules) => {
+    const { apiGroup, resource, resourceName, nonResourceUrl } = rules[0] as RbacRule;
+    const verbs = [...new Set(rules.flatMap((rule) => rule.verbs))].toSorted();
+    if (nonResourceUrl !== '') return { nonResourceURLs: [nonResourceUrl], verbs };
+    return {
+      apiGroups: [apiGroup],
+      resources: [resource],
+      ...(resourceName === '' ? {} : { resourceNames: [resourceName] }),
+      verbs,
+    };
+  });
+}
+
+/** A ClusterRole as YAML, of which JSON strings are a subset. */
+export function renderClusterRole(rules: readonly PolicyRule[], name = 'spartakus-volunteer'): string {
+  const lines = rules.flatMap((rule) =>
+    Object.entries(rule).map(
+      ([key, values], index) =>
+        `${index === 0 ? '  - ' : '    '}${key}: ${JSON.stringify(values).replaceAll('","', '", "')}`,
+    ),
+  );
+  return [
+    'apiVersion: rbac.authorization.k8s.io/v1',
+    'kind: ClusterRole',
+    'metadata:',
+    `  name: ${name}`,
+    lines.length === 0 ? 'rules: []' : 'rules:',
+    ...lines,
+  ].join('\n');
+}

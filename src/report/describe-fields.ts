@@ -1,0 +1,68 @@
+import type { DescEnum } from '@bufbuild/protobuf';
+import { FIELD_DOCS } from '../../gen/field-docs.ts';
+import { Origin, PrivacySchema, Statistic, StatisticSchema } from '../../gen/spartakus/options/v1/options_pb.js';
+import { listRules, type PolicyRule } from './cluster-role.ts';
+import { COLLECTABLE } from './field-selection.ts';
+import type { SchemaField } from './schema-fields.ts';
+
+/** Everything that documentation says about a field, as plain values for any output format. */
+export interface FieldDescription {
+  readonly path: string;
+  /** From the .proto file, on one line. */
+  readonly comment: string;
+  readonly origin: 'Kubernetes' | 'administrator' | 'volunteer' | 'agent';
+  /** Such as `Node .status.nodeInfo.osImage`, or a flag. */
+  readonly source: string;
+  /** How it is made anonymous, such as `keyed hash`. */
+  readonly privacy: string;
+  readonly privacyComment: string;
+  /** The statistic that it feeds, as an indirect question such as `which kernels nodes run`; empty where it feeds none. */
+  readonly purpose: string;
+  readonly since: number;
+  /** The name that `--collect` has for it; empty for a field that is always collected. */
+  readonly collect: string;
+  readonly required: boolean;
+  readonly rights: readonly PolicyRule[];
+}
+
+/**
+ * @param docs comments by descriptor, as its toString() names it
+ * @throws Error for a field or enum value without a comment
+ */
+export function describeFields(
+  fields: readonly SchemaField[],
+  docs: ReadonlyMap<string, string> = FIELD_DOCS,
+): FieldDescription[] {
+  const commentOf = (descriptor: { toString(): string } | undefined): string => {
+    const comment = docs.get(String(descriptor));
+    if (comment === undefined) throw new Error(`There is no comment for ${String(descriptor)}.`);
+    return comment.trim().replaceAll(/\s+/g, ' ');
+  };
+  return fields.map((field) => ({
+    path: field.path,
+    comment: commentOf(field.descriptor),
+    origin: originOf(field),
+    source: field.source,
+    privacy: valueName(PrivacySchema, field.privacy),
+    privacyComment: commentOf(PrivacySchema.value[field.privacy]),
+    purpose: field.statistic === Statistic.NONE ? '' : asClause(commentOf(StatisticSchema.value[field.statistic])),
+    since: field.since,
+    collect: COLLECTABLE.find((name) => name === /^\w+/.exec(field.path)?.[0]) ?? '',
+    required: field.required,
+    rights: listRules([field]),
+  }));
+}
+
+function originOf({ origin, descriptor }: SchemaField): FieldDescription['origin'] {
+  if (origin === Origin.KUBERNETES) return 'Kubernetes';
+  if (origin === Origin.ADMINISTRATOR) return 'administrator';
+  return descriptor.parent.file.proto.package === 'spartakus.kubermatic.v1' ? 'agent' : 'volunteer';
+}
+
+function valueName(schema: DescEnum, number: number): string {
+  return (schema.value[number]?.localName ?? String(number)).toLowerCase().replaceAll('_', ' ');
+}
+
+function asClause(sentence: string): string {
+  return sentence.replace(/\.$/, '').replace(/^[A-Z]/, (letter) => letter.toLowerCase());
+}

@@ -1,0 +1,124 @@
+import { clearField, type DescField, type DescMessage } from '@bufbuild/protobuf';
+import { Privacy } from '../../gen/spartakus/options/v1/options_pb.js';
+import { type Report, ReportSchema } from '../../gen/spartakus/report/v1/report_pb.js';
+import { SpartakusError } from '../runtime/errors.ts';
+import type { Omission } from './omitted-fields.ts';
+import { listFields, pathOf, type SchemaField } from './schema-fields.ts';
+import { CURRENT_SCHEMA_VERSION } from './schema-version.ts';
+
+/** Fields of a report that can be omitted, and are collected whatever --collect names. */
+const ALWAYS_COLLECTED: ReadonlySet<string> = new Set(['masterVersion', 'missing[]']);
+
+const TOP_LEVEL = listFields().filter(({ path }) => !path.includes('.'));
+
+/** The names that --collect takes: JSON names of a report's fields. A new field of a report is collected only where it is named. */
+export const COLLECTABLE: readonly string[] = TOP_LEVEL.filter(
+  ({ path, required }) => !required && !ALWAYS_COLLECTED.has(path),
+).map(({ descriptor }) => descriptor.jsonName);
+
+export interface SelectionOptions {
+  /** Names among {@link COLLECTABLE}. */
+  readonly collect: readonly string[];
+  readonly omit?: readonly Omission[];
+  /** The newest schema version whose fields are sent; default {@link CURRENT_SCHEMA_VERSION}. */
+  readonly schemaVersion?: number;
+}
+
+export interface FieldSelection {
+  readonly fields: readonly SchemaField[];
+  /** @param path as listFields() has it */
+  has(path: string): boolean;
+  /**
+   * Clears all other fields, except the required fields of the report itself: the spool needs its id in every schema version, and the
+   * legacy transport does not send it.
+   */
+  trim(report: Report): void;
+}
+
+export function createFieldSelection({
+  collect,
+  omit = [],
+  schemaVersion = CURRENT_SCHEMA_VERSION,
+}: SelectionOptions): FieldSelection {
+  const omitted = omit.filter(({ entry }) => entry === undefined).map(({ path }) => path);
+  const chosen = listFields().filter(({ path, since }) => {
+    const top = /^\w+/.exec(path)?.[0] ?? '';
+    const isCollected = !COLLECTABLE.includes(top) || collect.includes(top);
+    const isOmitted = omitted.some((other) => path === other || path.startsWith(`${other}.`));
+    return since > 0 && since <= schemaVersion && isCollected && !isOmitted;
+  });
+  // A message without fields is not sent; a list of them is, because its length is a value.
+  const fields = chosen.filter(
+    ({ path, privacy, descriptor }) =>
+      privacy !== Privacy.NESTED ||
+      descriptor.fieldKind === 'list' ||
+      chosen.some((other) => other.path.startsWith(`${path}.`)),
+  );
+  const paths = new Set(fields.map(({ path }) => path));
+  const omittedKeys = Map.groupBy(
+    omit.filter(({ entry }) => entry !== undefined),
+    ({ path }) => path,
+  );
+  const kept = new Set([...paths, ...TOP_LEVEL.filter(({ required }) => required).map(({ path }) => path)]);
+  const trim = createTrim(ReportSchema, '', kept, (path) => omittedKeys.get(path)?.map(({ entry }) => entry));
+  return { fields, has: (path) => paths.has(path), trim: (report) => trim?.(report) };
+}
+
+type Trim = (message: object) => void;
+
+/**
+ * A function that clears all fields but those with a `kept` path, and removes list entries by their keys; undefined where it would do
+ * nothing.
+ */
+function createTrim(
+  schema: DescMessage,
+  prefix: string,
+  kept: ReadonlySet<string>,
+  omittedKeysOf: (path: string) => readonly unknown[] | undefined,
+): Trim | undefined {
+  const steps = schema.fields.flatMap((field): Trim[] => {
+    const path = pathOf(field, prefix);
+    if (!kept.has(path)) return [(message) => clearField(message as Report, field)];
+    const omittedKeys = omittedKeysOf(path);
+    const nested =
+      field.message?.file === schema.file ? createTrim(field.message, `${path}.`, kept, omittedKeysOf) : undefined;
+    return [
+      ...(omittedKeys === undefined ? [] : [createEntryFilter(field, omittedKeys)]),
+      ...(nested === undefined ? [] : [(message: object) => messagesOf(message, field).forEach(nested)]),
+    ];
+  });
+  return steps.length === 0 ? undefined : (message) => steps.forEach((step) => step(message));
+}
+
+function createEntryFilter(list: DescField, keys: readonly unknown[]): Trim {
+  const keyName = listFields(list.message).find(({ key }) => key)?.descriptor.localName ?? '';
+  return (message) => {
+    const entries = messagesOf(message, list);
+    Reflect.set(
+      message,
+      list.localName,
+      entries.filter((entry) => !keys.includes(Reflect.get(entry, keyName))),
+    );
+  };
+}
+
+function messagesOf(message: object, { localName }: DescField): object[] {
+  return [(Reflect.get(message, localName) as object | object[] | undefined) ?? []].flat();
+}
+
+/**
+ * The names of --collect, separated by commas.
+ *
+ * @throws SpartakusError of kind `invalid` that lists the names
+ */
+export function parseCollect(text: string): readonly string[] {
+  return text.split(',').map((part) => {
+    const name = part.trim();
+    if (COLLECTABLE.includes(name)) return name;
+    throw new SpartakusError(
+      'invalid',
+      `${JSON.stringify(name)} is not a field that can be collected: use ${COLLECTABLE.join(', ')}`,
+      { field: '--collect' },
+    );
+  });
+}

@@ -1,0 +1,164 @@
+import type { DescMessage } from '@bufbuild/protobuf';
+import { NodeSchema } from '../../gen/spartakus/kubernetes/v1/kubernetes_pb.js';
+import { type PolicyRule, renderClusterRole } from './cluster-role.ts';
+import type { FieldDescription } from './describe-fields.ts';
+import { listFields } from './schema-fields.ts';
+
+export interface FieldsPage {
+  /** Markdown. */
+  readonly intro: string;
+  readonly fields: readonly FieldDescription[];
+  /** The ClusterRoles to print, each with the sentence that introduces it. */
+  readonly roles: readonly { readonly about: string; readonly rules: readonly PolicyRule[] }[];
+}
+
+const MAX_WIDTH = 120;
+
+/** What no field of the schema is read from, so that no ClusterRole of the volunteer allows it. */
+const NEVER_READ = ['secrets', 'config maps', 'events', 'logs', 'users'];
+
+/** The page "What is collected" as Markdown: docs/what-is-collected.md. */
+export function renderFieldsPage({ intro, fields, roles }: FieldsPage): string {
+  const written = fields.filter(({ origin, privacy }) => origin === 'administrator' && privacy !== 'nested');
+  return `# What is collected
+
+${intro}
+
+- [Fields](#fields)
+- [Anonymization](#anonymization)
+- [Required permissions](#required-permissions)
+- [What is read and not sent](#what-is-read-and-not-sent)
+- [What is never read](#what-is-never-read)
+
+## Fields
+
+Field names are those of the JSON and of the database. "Since" is the schema version that added the field: version 1 is
+the report of the original Spartakus. A field with a name in the column "--collect" is collected only if \`--collect\`
+contains that name (default: nodes, and extensions if \`--extensions\` is set).
+
+${renderFields(fields, 'with --collect')}
+
+## Anonymization
+
+${renderTreatments(fields)}
+
+### Values that the administrator writes
+
+${wrap(`${written.map(({ path }) => code(path)).join(', ')}: sent as written. Only the administrator can keep names, addresses and secrets out of them.`)}
+
+## Required permissions
+
+${roles.map(({ about, rules }) => `${about}\n\n\`\`\`yaml\n${renderClusterRole(rules)}\n\`\`\``).join('\n\n')}
+
+## What is read and not sent
+
+Kubernetes grants permissions for whole objects, so the response for a node contains the whole node. The volunteer
+decodes only the following fields of it and skips all others. For all other objects it requests only the metadata, and
+decodes the same fields of it:
+
+${listPaths(NodeSchema, '')
+  .map((path) => `- ${code(path)}`)
+  .join('\n')}
+
+Name, machine ID and system UUID are only input of the hash \`nodes[].id\`. The UID of the namespace kube-system is the
+key of that hash; no other UID is used. Namespace names are used to count objects per namespace, and creation times to
+compute averages; neither is sent. Of the provider ID, only the part before \`://\` is sent, and only if it is on the
+allow list.
+
+## What is never read
+
+${wrap(`With ${roles.length === 1 ? 'this role' : 'the first of these roles'} the volunteer cannot read ${[...NEVER_READ, ...notGranted(roles[0]?.rules ?? [])].join(', ')}, and it cannot change anything. In the objects that it reads, the decoder skips addresses, labels, annotations, taints, conditions and the list of images (see above).`)}
+`;
+}
+
+/**
+ * A table of fields, and below it a list with the comment, source and purpose of each, as Markdown.
+ *
+ * @param columns whether the table has a column for --collect
+ */
+export function renderFields(
+  fields: readonly FieldDescription[],
+  columns: 'with --collect' | 'without --collect',
+): string {
+  const cells = (row: readonly string[]): readonly string[] => (columns === 'with --collect' ? row : row.slice(0, -1));
+  const head = cells(['Field', 'Anonymization', 'Since', '--collect']);
+  const rows = fields.map(({ path, privacy, since, collect }) =>
+    cells([code(path), `[${privacy}](#${privacy.replaceAll(' ', '-')})`, String(since), collect]),
+  );
+  // Fields of a message that is used several times have the same description.
+  const same = Map.groupBy(fields, ({ comment, source }) => JSON.stringify([comment, source]));
+  const list = [...same.values()].map((group) => renderField(group, group[0] as FieldDescription)).join('\n');
+  return `${table(head, rows)}\n\n${list}`;
+}
+
+function renderField(same: readonly FieldDescription[], field: FieldDescription): string {
+  const { comment, origin, source, purpose } = field;
+  const lines = [
+    wrap(`- ${same.map(({ path }) => `**${code(path)}**`).join(', ')}: ${escape(comment)}`, '  '),
+    wrap(`  - Source: ${origin === 'Kubernetes' ? '' : `the ${origin}, `}${escape(source)}`, '    '),
+    ...(purpose === '' ? [] : [wrap(`  - Purpose: ${escape(purpose)}`, '    ')]),
+  ];
+  return lines.join('\n');
+}
+
+/** Each anonymization of the fields under a heading of level 3, as Markdown. */
+export function renderTreatments(fields: readonly FieldDescription[]): string {
+  return [...Map.groupBy(fields, ({ privacy }) => privacy)]
+    .map(([privacy, group]) =>
+      [
+        `### ${privacy.charAt(0).toUpperCase()}${privacy.slice(1)}`,
+        wrap(escape(group[0]?.privacyComment ?? '')),
+        wrap(group.map(({ path }) => code(path)).join(', ')),
+      ].join('\n\n'),
+    )
+    .join('\n\n');
+}
+
+/** The resources that fields are read from and these rules do not allow. */
+function notGranted(rules: readonly PolicyRule[]): readonly string[] {
+  const granted = rules.flatMap((rule) => ('resources' in rule && !('resourceNames' in rule) ? rule.resources : []));
+  const byName = rules.flatMap((rule) => ('resourceNames' in rule ? rule.resources : []));
+  const all = new Set(listFields().flatMap(({ rbac }) => rbac.map(({ resource }) => resource)));
+  return [...all]
+    .filter((resource) => resource !== '' && !granted.includes(resource))
+    .map((resource) => (byName.includes(resource) ? `${resource} other than kube-system` : resource));
+}
+
+/** The paths of all fields that have a value, such as `.status.nodeInfo.osImage`, spelled as in Kubernetes: ID and UUID in capitals. */
+function listPaths(message: DescMessage, prefix: string): string[] {
+  return message.fields.flatMap((field) => {
+    if (field.parent.name === 'Time') return field.number === 1 ? [prefix] : [];
+    const path = `${prefix}.${field.jsonName.replace(/(Uui|I)d$/, (end) => end.toUpperCase())}`;
+    return field.fieldKind === 'message' ? listPaths(field.message, path) : [path];
+  });
+}
+
+function escape(comment: string): string {
+  return comment.replaceAll(/[|<>]/g, String.raw`\$&`);
+}
+
+function code(value: string): string {
+  return `\`${value}\``;
+}
+
+/** Breaks a text at spaces into lines of at most 120 characters; lines after the first begin with the indent. */
+function wrap(paragraph: string, indent = ''): string {
+  const lines: string[] = [];
+  let line = '';
+  for (const word of paragraph.split(/(?<=\S) /)) {
+    if (line !== '' && line.length + 1 + word.length > MAX_WIDTH) {
+      lines.push(line);
+      line = indent + word;
+    } else {
+      line = line === '' ? word : `${line} ${word}`;
+    }
+  }
+  return [...lines, line].join('\n');
+}
+
+function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
+  const widths = head.map((_, column) => Math.max(...[head, ...rows].map((row) => row[column]?.length ?? 0)));
+  const line = (cells: readonly string[]): string =>
+    `| ${cells.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join(' | ')} |`;
+  return [head, widths.map((width) => '-'.repeat(width)), ...rows].map(line).join('\n');
+}

@@ -1,0 +1,167 @@
+import { BSON, MongoClient } from 'mongodb';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { openMongoStore } from '../../../src/collector/store/mongo-store.ts';
+import { openStore } from '../../../src/collector/store/open.ts';
+import type { ReportSink } from '../../../src/report/ports.ts';
+import { toDocument } from '../../../src/report/stored-document.ts';
+import { makeReport, reportSinkContract } from '../../contract/report-sink.ts';
+import { makeTestDatabase, type TestDatabase } from '../../support/database.ts';
+import { openTap } from '../../support/tap.ts';
+
+const OPTIONS = { appName: 'spartakus-test', connectTimeoutMs: 5_000, storeTimeoutMs: 10_000 };
+const RECEIVED_AT = new Date('2026-11-21T10:00:00.123Z');
+
+let database: TestDatabase;
+/** Keeps the engine open for the whole file: one engine per process. */
+let holder: ReportSink;
+
+beforeAll(async () => {
+  database = await makeTestDatabase();
+  holder = await openStore(database.spec, { ...OPTIONS, stdout: process.stdout });
+});
+
+beforeEach(async () => {
+  await (await database.reports()).deleteMany({});
+});
+
+afterAll(() => database.remove(() => holder.close()));
+
+reportSinkContract(
+  'the MongoDB store',
+  async () => {
+    const sink = await openMongoStore({ ...OPTIONS, uri: await database.uri() });
+    return {
+      sink,
+      reject: (report) => {
+        report.extensions = [
+          { $typeName: 'spartakus.report.v1.Extension', name: 'large', value: 'x'.repeat(17 * 1024 * 1024) },
+        ];
+      },
+      storedClusterIds: async () =>
+        (await (await database.reports()).find().toArray()).map((document) => String(document['clusterID'])),
+      close: () => sink.close(),
+    };
+  },
+  { duplicates: true, rejections: ['permanent'] },
+);
+
+describe('the MongoDB store', () => {
+  test('stores the document of a report', async () => {
+    const report = makeReport();
+
+    await holder.put([{ report, receivedAt: RECEIVED_AT }]);
+
+    await expect((await database.reports()).find().toArray()).resolves.toStrictEqual([toDocument(report, RECEIVED_AT)]);
+  });
+
+  test('creates the indexes of its queries', async () => {
+    const indexes = await (await database.reports()).indexes();
+
+    expect(indexes.map(({ key }) => key as unknown)).toStrictEqual([
+      { _id: 1 },
+      { clusterID: 1, receivedAt: -1 },
+      { receivedAt: -1 },
+    ]);
+  });
+
+  test.each(['w=0', 'w=1&journal=false', 'w=1'])(
+    'uses the write concern majority with journal, even if the connection string has %s',
+    async (concern) => {
+      const tap = await openTap(await database.uri());
+      const sink = await openMongoStore({ ...OPTIONS, uri: tap.uri(concern) });
+
+      await sink.put([{ report: makeReport(), receivedAt: RECEIVED_AT }]);
+      await sink.close();
+      const insert = tap.sent().subarray(tap.sent().lastIndexOf('insert\0'));
+      await tap.close();
+
+      // Inside the command, where the document's own length and end are cut off.
+      expect(insert.includes(BSON.serialize({ writeConcern: { w: 'majority', j: true } }).subarray(4, -1))).toBe(true);
+    },
+  );
+
+  test('is in the database that the connection string names, so that a shell finds the reports', async () => {
+    const report = makeReport();
+    await holder.put([{ report, receivedAt: RECEIVED_AT }]);
+    const client = await new MongoClient(await database.uri()).connect();
+
+    const collections = await client.db().listCollections().toArray();
+    await client.close();
+
+    expect(collections.map(({ name }) => name)).toContain('reports');
+    await expect((await database.db()).collection('reports').distinct('clusterID')).resolves.toStrictEqual([
+      report.clusterId,
+    ]);
+  });
+
+  test('is the same database for a second collector that uses the connection string of the first', async () => {
+    const store = await openStore(await database.uri(), { ...OPTIONS, stdout: process.stdout });
+    const report = makeReport();
+
+    await store.put([{ report, receivedAt: RECEIVED_AT }]);
+    await store.close();
+
+    await expect((await database.reports()).distinct('clusterID')).resolves.toStrictEqual([report.clusterId]);
+  });
+
+  test('uses the database in the path of the connection string', async () => {
+    const uri = await database.uri();
+    const named = uri.replace(/\/[^/]*(\?|$)/, '/spartakus_other_name$1');
+    const sink = await openMongoStore({ ...OPTIONS, uri: named });
+    const report = makeReport();
+    await sink.put([{ report, receivedAt: RECEIVED_AT }]);
+    await sink.close();
+    const client = await new MongoClient(named).connect();
+
+    const other = client.db('spartakus_other_name');
+    await expect(other.collection('reports').countDocuments({ clusterID: report.clusterId })).resolves.toBe(1);
+    await other.dropDatabase();
+    await client.close();
+  });
+
+  test('a report that is too large for a document is rejected by its size, and the others are stored', async () => {
+    const large = makeReport();
+    large.extensions = [
+      { $typeName: 'spartakus.report.v1.Extension', name: 'large', value: 'x'.repeat(16 * 1024 * 1024) },
+    ];
+
+    const outcomes = await holder.put(
+      [makeReport(), large, makeReport()].map((report) => ({ report, receivedAt: RECEIVED_AT })),
+    );
+
+    expect(outcomes.map(({ status }) => status)).toStrictEqual(['stored', 'failed', 'stored']);
+    expect(outcomes[1]).toMatchObject({
+      error: { kind: 'too-large', message: expect.stringContaining('16777216') as string },
+    });
+  });
+
+  test('a server that cannot be reached is an error without the password', async () => {
+    const opening = openMongoStore({ ...OPTIONS, connectTimeoutMs: 200, uri: 'mongodb://admin:hunter2@127.0.0.1:1/x' });
+
+    await expect(opening).rejects.toMatchObject({ kind: 'unavailable' });
+    await expect(opening).rejects.toThrow(
+      /mongodb:\/\/admin:\*\*\*@127\.0\.0\.1:1\/x: .*ECONNREFUSED.*Is the server running/,
+    );
+    await expect(opening).rejects.not.toThrow(/hunter2/);
+  });
+
+  test.each([
+    'mongodb://admin:hunter2@',
+    'mongodb://admin:hunter2@host:notaport/x',
+    'mongodb://admin:hunter2@host/?w=0&nonsense=1',
+  ])('an invalid connection string (%s) is an error without the password', async (uri) => {
+    const opening = openMongoStore({ ...OPTIONS, uri });
+
+    await expect(opening).rejects.toMatchObject({ kind: 'invalid' });
+    await expect(opening).rejects.not.toThrow(/hunter2/);
+  });
+
+  test('after close, a put fails as retryable, and does not throw', async () => {
+    const sink = await openMongoStore({ ...OPTIONS, uri: await database.uri() });
+    await sink.close();
+
+    await expect(sink.put([{ report: makeReport(), receivedAt: RECEIVED_AT }])).resolves.toMatchObject([
+      { status: 'failed', error: { kind: 'unavailable', retryable: true } },
+    ]);
+  });
+});

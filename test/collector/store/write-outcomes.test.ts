@@ -1,0 +1,56 @@
+import { type BulkWriteResult, MongoBulkWriteError, type WriteError } from 'mongodb';
+import { expect, test } from 'vitest';
+import { outcomesOfBulkError } from '../../../src/collector/store/write-outcomes.ts';
+import type { Outcome } from '../../../src/report/ports.ts';
+
+const errorOf = (index: number, code: number): WriteError =>
+  ({ index, code, errmsg: 'failed at db-7.internal:27017' }) as WriteError;
+
+/** A bulk write error as the driver throws it, of which the server acknowledged `insertedCount` documents. */
+function bulkError(writeErrors: WriteError[], insertedCount: number, isConcernMet = true): MongoBulkWriteError {
+  const result = {
+    insertedCount,
+    getWriteConcernError: () => (isConcernMet ? undefined : { code: 64, errmsg: 'waiting timed out' }),
+  };
+  return new MongoBulkWriteError(
+    { message: 'bulk write failed', code: 0, writeErrors },
+    result as unknown as BulkWriteResult,
+  );
+}
+
+/** The status of an outcome, or the kind of its error. */
+const kindOf = (outcome: Outcome): string => (outcome.status === 'failed' ? outcome.error.kind : outcome.status);
+
+test.each([
+  ['a duplicate among new documents', bulkError([errorOf(1, 11_000)], 2), ['stored', 'duplicate', 'stored']],
+  [
+    'nothing but duplicates',
+    bulkError(
+      [0, 1, 2].map((index) => errorOf(index, 11_000)),
+      0,
+    ),
+    Array(3).fill('duplicate'),
+  ],
+  ['a document that breaks a validation rule', bulkError([errorOf(0, 121)], 2), ['internal', 'stored', 'stored']],
+  ['a full disk', bulkError([errorOf(2, 14_031)], 2), ['stored', 'stored', 'unavailable']],
+  ['fewer acknowledged documents than were sent', bulkError([], 2), Array(3).fill('unavailable')],
+  ['fewer errors than documents', bulkError([errorOf(0, 11_000)], 1), Array(3).fill('unavailable')],
+  ['a write concern that was not met', bulkError([errorOf(0, 11_000)], 2, false), Array(3).fill('unavailable')],
+  ['a broken connection', new Error('connection 3 to 192.0.2.1:27017 closed'), Array(3).fill('unavailable')],
+  ['something that is no error', undefined, Array(3).fill('unavailable')],
+])('%s: each document has its own outcome', (_name, error, expected) => {
+  expect(outcomesOfBulkError(error, 3).map(kindOf)).toStrictEqual(expected);
+});
+
+test('messages for clients name no host, and the cause for the log does', () => {
+  const outcomes = outcomesOfBulkError(bulkError([errorOf(0, 121), errorOf(1, 14_031)], 0), 2);
+
+  expect(outcomes).toMatchObject([
+    { error: { message: 'the database rejected the report (code 121)', retryable: true } },
+    { error: { message: 'the database is unavailable. Retry later.', retryAfterMs: 5_000 } },
+  ]);
+  for (const outcome of outcomes)
+    expect(outcome).toMatchObject({
+      error: { cause: { message: expect.stringContaining('db-7.internal') as string } },
+    });
+});
