@@ -3,7 +3,7 @@ import { Code } from '@connectrpc/connect';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { ExtensionSchema, type Report } from '../../gen/spartakus/report/v1/report_pb.js';
 import type { Limits } from '../../src/collector/serve/admission/limits.ts';
-import { type Client, type Reply, sendLegacy, PROTOCOLS } from './protocols.ts';
+import { type Client, type Answer, sendLegacy, PROTOCOL_CLIENTS } from './protocols.ts';
 import { makeReport } from './report-sink.ts';
 
 /** A collector with limits, and a database that can stop responding. */
@@ -31,7 +31,7 @@ const LEGACY = {
       if (response.status === 204) return { outcome: 'stored' };
       const retryAfter = response.headers.get('retry-after');
       return {
-        outcome: 'refused',
+        outcome: 'rejected',
         code: CODE_BY_STATUS[response.status] ?? Code.Unknown,
         message: await response.text(),
         ...(retryAfter === null ? {} : { retryAfterMs: Number(retryAfter) * 1_000 }),
@@ -41,7 +41,7 @@ const LEGACY = {
   }),
 };
 
-const TOO_MUCH = { outcome: 'refused', code: Code.ResourceExhausted } as const;
+const TOO_MUCH = { outcome: 'rejected', code: Code.ResourceExhausted } as const;
 /** A retryable rejection: it says when to send again. */
 const LATER = { ...TOO_MUCH, retryAfterMs: expect.any(Number) as number };
 
@@ -55,7 +55,7 @@ function padded(bytes: number): Report {
   return report;
 }
 
-const WAYS = [...PROTOCOLS, LEGACY];
+const WAYS = [...PROTOCOL_CLIENTS, LEGACY];
 
 /** How each limit rejects a report, by every protocol. */
 export function limitsContract(name: string, open: (limits: Partial<Limits>) => Promise<LimitedCollector>): void {
@@ -114,10 +114,10 @@ export function limitsContract(name: string, open: (limits: Partial<Limits>) => 
         // More than the capacity: which of them are accepted is not determined.
         const waiting = Array.from({ length: 8 }, () => sendLegacy(collector().url, makeReport()));
         const report = makeReport();
-        let heard: Reply | undefined;
+        let heard: Answer | undefined;
         await expect
           .poll(async () => (heard = await Promise.race([client.send(report), tick()]))?.outcome)
-          .toBe('refused');
+          .toBe('rejected');
         await collector().releaseDatabase();
 
         expect(heard).toMatchObject(LATER);
@@ -165,10 +165,10 @@ function tick(): Promise<undefined> {
 }
 
 /** Sends one report after the other until one is rejected. */
-async function untilRefused(client: Client, make: () => Report): Promise<Reply> {
+async function untilRefused(client: Client, make: () => Report): Promise<Answer> {
   for (let sent = 0; sent < 20; sent += 1) {
     const heard = await client.send(make());
-    if (heard.outcome === 'refused') return heard;
+    if (heard.outcome === 'rejected') return heard;
   }
   throw new Error('twenty reports were accepted');
 }

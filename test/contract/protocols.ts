@@ -23,14 +23,14 @@ import { type Report, ReportSchema } from '../../gen/spartakus/report/v1/report_
 import { retryInfoMs } from '../../src/delivery/transport/retry-info.ts';
 
 /** The collector's answer to a report. */
-export type Reply =
+export type Answer =
   | { readonly outcome: 'stored' | 'duplicate'; readonly nextReportAfterSeconds?: number }
   /** A code is a number: grpc-js and Connect have an enum each. */
-  | { readonly outcome: 'refused'; readonly code: number; readonly message: string; readonly retryAfterMs?: number };
+  | { readonly outcome: 'rejected'; readonly code: number; readonly message: string; readonly retryAfterMs?: number };
 
 /** A client of the collector. */
 export interface Client {
-  send(report: Report): Promise<Reply>;
+  send(report: Report): Promise<Answer>;
   /** Closes the client's connections. */
   close(): void;
 }
@@ -43,7 +43,7 @@ export interface ClientCredentials {
 }
 
 /** A protocol that the collector speaks, by one client library. */
-export interface Protocol {
+export interface ProtocolClient {
   readonly name: string;
   /** Whether a report is sent as JSON, which has a size limit of its own. */
   readonly json: boolean;
@@ -83,7 +83,7 @@ function byConnect(
   createTransport: (options: never) => Transport,
   createSend: (transport: Transport) => Send,
   options: ConnectOptions = {},
-): Protocol['open'] {
+): ProtocolClient['open'] {
   return (baseUrl, { tls, token } = {}) => {
     const authorize: Interceptor = (next) => (request) => {
       request.header.set('authorization', `Bearer ${token ?? ''}`);
@@ -104,7 +104,7 @@ function byConnect(
 }
 
 /** Every protocol, encoding and version of HTTP that clients use, with the client libraries that they use. */
-export const PROTOCOLS: readonly Protocol[] = [
+export const PROTOCOL_CLIENTS: readonly ProtocolClient[] = [
   { name: 'grpc-js, unary', json: false, open: openGrpcUnary },
   { name: 'grpc-js, stream', json: false, open: openGrpcStream },
   { name: 'gRPC from connect', json: false, open: byConnect(createGrpcTransport, sendUnary) },
@@ -115,7 +115,7 @@ export const PROTOCOLS: readonly Protocol[] = [
   },
   { name: 'gRPC with JSON', json: true, open: byConnect(createGrpcTransport, sendUnary, { useBinaryFormat: false }) },
   { name: 'gRPC stream from connect', json: false, open: byConnect(createGrpcTransport, sendStream) },
-  ...(['1.1', '2'] as const).flatMap((httpVersion): Protocol[] => [
+  ...(['1.1', '2'] as const).flatMap((httpVersion): ProtocolClient[] => [
     {
       name: `gRPC-Web over HTTP/${httpVersion}`,
       json: false,
@@ -139,7 +139,7 @@ export const PROTOCOLS: readonly Protocol[] = [
   },
 ];
 
-function replyOf(receipt: Receipt | undefined): Reply {
+function answerOf(receipt: Receipt | undefined): Answer {
   const nextReportAfterSeconds = Number(receipt?.policy?.nextReportAfter?.seconds);
   switch (receipt?.outcome) {
     case Outcome.STORED:
@@ -148,7 +148,7 @@ function replyOf(receipt: Receipt | undefined): Reply {
       return { outcome: 'duplicate', nextReportAfterSeconds };
     case Outcome.REFUSED:
       return {
-        outcome: 'refused',
+        outcome: 'rejected',
         code: receipt.refusal?.code ?? Code.Unknown,
         message: receipt.refusal?.reason ?? '',
         ...wait(receipt.refusal?.retryAfter),
@@ -163,19 +163,19 @@ function wait(delay: Duration | undefined): { readonly retryAfterMs?: number } {
   return delay === undefined ? {} : { retryAfterMs: durationMs(delay) };
 }
 
-function refused(thrown: unknown): Reply {
+function rejectionOf(thrown: unknown): Answer {
   const error = ConnectError.from(thrown);
   const [info] = error.findDetails(RetryInfoSchema);
-  return { outcome: 'refused', code: error.code, message: error.rawMessage, ...wait(info?.retryDelay) };
+  return { outcome: 'rejected', code: error.code, message: error.rawMessage, ...wait(info?.retryDelay) };
 }
 
 function sendUnary(transport: Transport): Send {
   const client = createClient(CollectorService, transport);
   return async (report) => {
     try {
-      return replyOf((await client.submitReport({ report })).receipt);
+      return answerOf((await client.submitReport({ report })).receipt);
     } catch (error) {
-      return refused(error);
+      return rejectionOf(error);
     }
   };
 }
@@ -190,18 +190,18 @@ function sendStream(transport: Transport): Send {
     try {
       for await (const { receipt } of client.streamReports(requests()))
         if (receipt !== undefined) receipts.push(receipt);
-      return replyOf(receipts[0]);
+      return answerOf(receipts[0]);
     } catch (error) {
       // The receipt may have come before the collector ended the stream.
-      return receipts[0] === undefined ? refused(error) : replyOf(receipts[0]);
+      return receipts[0] === undefined ? rejectionOf(error) : answerOf(receipts[0]);
     }
   };
 }
 
-function grpcRefusal({ code, details, metadata }: grpc.ServiceError): Reply {
+function grpcRejectionOf({ code, details, metadata }: grpc.ServiceError): Answer {
   const [status] = metadata.get('grpc-status-details-bin');
   const retryAfterMs = Buffer.isBuffer(status) ? retryInfoMs(status) : undefined;
-  return { outcome: 'refused', code, message: details, ...(retryAfterMs === undefined ? {} : { retryAfterMs }) };
+  return { outcome: 'rejected', code, message: details, ...(retryAfterMs === undefined ? {} : { retryAfterMs }) };
 }
 
 const SUBMIT = '/spartakus.collector.v1.CollectorService/SubmitReport';
@@ -233,7 +233,7 @@ function openGrpcUnary(url: string, credentials: ClientCredentials = {}): Client
           (bytes) => fromBinary(SubmitReportResponseSchema, bytes),
           report,
           metadataOf(credentials),
-          (error, response) => resolve(error === null ? replyOf(response?.receipt) : grpcRefusal(error)),
+          (error, response) => resolve(error === null ? answerOf(response?.receipt) : grpcRejectionOf(error)),
         );
       }),
     close: () => client.close(),
@@ -252,8 +252,8 @@ function openGrpcStream(url: string, credentials: ClientCredentials = {}): Clien
           (bytes) => fromBinary(StreamReportsResponseSchema, bytes),
           metadataOf(credentials),
         );
-        call.on('data', ({ receipt }: { receipt?: Receipt }) => resolve(replyOf(receipt)));
-        call.on('error', (error: grpc.ServiceError) => resolve(grpcRefusal(error)));
+        call.on('data', ({ receipt }: { receipt?: Receipt }) => resolve(answerOf(receipt)));
+        call.on('error', (error: grpc.ServiceError) => resolve(grpcRejectionOf(error)));
         call.write(report);
         call.end();
       }),

@@ -3,7 +3,7 @@ import { fromBinary } from '@bufbuild/protobuf';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
 import { Outcome, StreamReportsResponseSchema } from '../../gen/spartakus/collector/v1/collector_service_pb.js';
 import type { Report } from '../../gen/spartakus/report/v1/report_pb.js';
-import { PROTOCOLS, sendLegacy } from '../contract/protocols.ts';
+import { PROTOCOL_CLIENTS, sendLegacy } from '../contract/protocols.ts';
 import { makeReport } from '../contract/report-sink.ts';
 import { type LocalCollector, startCollectorOn } from '../support/collector.ts';
 import { openCall, readMessages, STREAM_PATH, streamFrame } from '../support/raw-grpc.ts';
@@ -30,7 +30,7 @@ const countStored = async (): Promise<number> => (await database.reports()).coun
 
 /** Sends a report by every protocol at the same time, and counts the outcomes. */
 async function sendEverywhere(report: Report, urls: readonly string[]): Promise<Record<string, number>> {
-  const clients = urls.flatMap((url) => PROTOCOLS.map(({ open }) => open(url)));
+  const clients = urls.flatMap((url) => PROTOCOL_CLIENTS.map(({ open }) => open(url)));
   const replies = await Promise.all(clients.map((client) => client.send(report)));
   for (const client of clients) client.close();
   const outcomes: Record<string, number> = {};
@@ -41,7 +41,7 @@ async function sendEverywhere(report: Report, urls: readonly string[]): Promise<
 test('the same report over every protocol at once is stored once, and a single client receives STORED', async () => {
   await expect(sendEverywhere(makeReport(), [collectors[0].url])).resolves.toStrictEqual({
     stored: 1,
-    duplicate: PROTOCOLS.length - 1,
+    duplicate: PROTOCOL_CLIENTS.length - 1,
   });
   await expect(countStored()).resolves.toBe(1);
 });
@@ -52,7 +52,7 @@ test('the same report to two collectors on one database at once is stored once, 
   for (let round = 1; round <= 5; round += 1) {
     await expect(sendEverywhere(makeReport(), urls)).resolves.toStrictEqual({
       stored: 1,
-      duplicate: 2 * PROTOCOLS.length - 1,
+      duplicate: 2 * PROTOCOL_CLIENTS.length - 1,
     });
     await expect(countStored()).resolves.toBe(round);
   }
@@ -78,7 +78,7 @@ test('a report that was stored before a restart is a duplicate after it', async 
   await collectors[0].close();
   const again = await startCollectorOn(database.uri);
 
-  await expect(sendEverywhere(report, [again.url])).resolves.toStrictEqual({ duplicate: PROTOCOLS.length });
+  await expect(sendEverywhere(report, [again.url])).resolves.toStrictEqual({ duplicate: PROTOCOL_CLIENTS.length });
   await expect(countStored()).resolves.toBe(1);
   await again.close();
 });

@@ -2,7 +2,7 @@ import { Code, createClient } from '@connectrpc/connect';
 import { createGrpcTransport } from '@connectrpc/connect-node';
 import { afterAll, beforeAll, test } from 'vitest';
 import { Health, HealthCheckResponse_ServingStatus as ServingStatus } from '../../gen/grpc/health/v1/health_pb.js';
-import { type Reply, sendLegacy, PROTOCOLS } from '../contract/protocols.ts';
+import { type Answer, sendLegacy, PROTOCOL_CLIENTS } from '../contract/protocols.ts';
 import { makeReport } from '../contract/report-sink.ts';
 import { startCollectorOn } from '../support/collector.ts';
 import { type DbProxy, type CommandAction, openDbProxy } from '../support/db-proxy.ts';
@@ -34,7 +34,7 @@ const FAULTS: readonly { readonly name: string; readonly begin: (proxy: DbProxy)
   { name: 'is not the primary any more', begin: onWrite(fails(10_107, 'NotWritablePrimary')) },
 ];
 const REFUSED = {
-  outcome: 'refused',
+  outcome: 'rejected',
   code: Code.Unavailable,
   message: 'the database is unavailable. Retry later.',
   retryAfterMs: 5_000,
@@ -56,8 +56,8 @@ test.concurrent.for(FAULTS)(
     })().catch(() => undefined);
     await expect.poll(() => watched).toStrictEqual([ServingStatus.SERVING]);
     await expect(readyz()).resolves.toBe(200);
-    const senders = PROTOCOLS.map((protocol) => ({ client: protocol.open(url), report: makeReport() }));
-    const sendAll = (): Promise<readonly Reply[]> =>
+    const senders = PROTOCOL_CLIENTS.map((protocol) => ({ client: protocol.open(url), report: makeReport() }));
+    const sendAll = (): Promise<readonly Answer[]> =>
       Promise.all(senders.map(({ client, report }) => client.send(report)));
     const legacy = makeReport();
 
@@ -82,7 +82,7 @@ test.concurrent.for(FAULTS)(
       .toStrictEqual([ServingStatus.SERVING, ServingStatus.NOT_SERVING, ServingStatus.SERVING]);
     // Clients send again until it is stored.
     await expect
-      .poll(async () => (await sendAll()).filter(({ outcome }) => outcome === 'refused'), { timeout: 20_000 })
+      .poll(async () => (await sendAll()).filter(({ outcome }) => outcome === 'rejected'), { timeout: 20_000 })
       .toStrictEqual([]);
     await expect.poll(async () => (await sendLegacy(url, legacy)).status, { timeout: 20_000 }).toBe(204);
     const clusterIds = [legacy, ...senders.map(({ report }) => report)].map(({ clusterId }) => clusterId);

@@ -2,7 +2,7 @@ import http from 'node:http';
 import path from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { collectorCommand } from '../../src/cli/collector.ts';
-import { legacyJson, PROTOCOLS } from '../contract/protocols.ts';
+import { legacyJson, PROTOCOL_CLIENTS } from '../contract/protocols.ts';
 import { makeReport } from '../contract/report-sink.ts';
 import { startCollectorProgram } from '../support/collector-program.ts';
 import { withFiles } from '../support/files.ts';
@@ -100,10 +100,10 @@ describe('the log of a collector that rejects requests', () => {
         ]);
         rejections += 41;
       }
-      for (const { open } of PROTOCOLS) {
+      for (const { open } of PROTOCOL_CLIENTS) {
         for (const token of [SECRET, TOKEN]) {
           const client = open(url, { token });
-          await expect(client.send(report)).resolves.toMatchObject({ outcome: 'refused' });
+          await expect(client.send(report)).resolves.toMatchObject({ outcome: 'rejected' });
           client.close();
           rejections += 1;
         }
@@ -124,7 +124,7 @@ describe('the log of a collector that rejects requests', () => {
       .trimEnd()
       .split('\n')
       .map((line) => JSON.parse(line) as { msg: string; inTheLastSecond?: Record<string, number> });
-    const rejected = lines.filter(({ msg }) => msg.startsWith('refused: '));
+    const rejected = lines.filter(({ msg }) => msg.startsWith('rejected: '));
     // The first at once, one at the end of each second, and the last at the stop.
     expect(rejected.length).toBeLessThanOrEqual(seconds + 2);
     expect(

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Report } from '../../gen/spartakus/report/v1/report_pb.js';
-import { type Client, PROTOCOLS, sendLegacy } from '../contract/protocols.ts';
+import { type Client, PROTOCOL_CLIENTS, sendLegacy } from '../contract/protocols.ts';
 import { makeReport } from '../contract/report-sink.ts';
 import type { Acknowledgement, History } from './history.ts';
 
@@ -55,7 +55,7 @@ function protocolSender(open: (url: string) => Client): Sender {
       if (current?.url !== url) close();
       current ??= { url, client: open(url) };
       const reply = await current.client.send(report).catch(() => undefined);
-      return reply === undefined || reply.outcome === 'refused' ? undefined : reply.outcome;
+      return reply === undefined || reply.outcome === 'rejected' ? undefined : reply.outcome;
     },
     close,
   };
@@ -66,7 +66,7 @@ function protocolSender(open: (url: string) => Client): Sender {
  * acknowledged.
  */
 export function startLoad({ history, dice, pickUrl, concurrency = 4, pauseMs = 0 }: LoadOptions): Load {
-  const senders = [...PROTOCOLS.map(({ open }) => protocolSender(open)), legacySender()];
+  const senders = [...PROTOCOL_CLIENTS.map(({ open }) => protocolSender(open)), legacySender()];
   /** Reports that were sent and not acknowledged, and that no worker sends now. */
   const unacknowledged: Report[] = [];
   const sendAgain: Report[] = [];

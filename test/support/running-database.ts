@@ -22,7 +22,7 @@ export async function startDatabase(make = makeTestDatabase): Promise<RunningDat
   });
   return {
     uri: await database.uri(),
-    reports: database.reports,
+    reports: () => database.reports(),
     storedReports: async () => await (await database.reports()).find({}, { projection: { clusterID: 1 } }).toArray(),
     close: () => database.remove(() => engine.close()),
   };

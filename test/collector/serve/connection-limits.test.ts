@@ -5,7 +5,7 @@ import net from 'node:net';
 import * as grpc from '@grpc/grpc-js';
 import { afterEach, expect, test } from 'vitest';
 import type { Limits } from '../../../src/collector/serve/admission/limits.ts';
-import { PROTOCOLS } from '../../contract/protocols.ts';
+import { PROTOCOL_CLIENTS } from '../../contract/protocols.ts';
 import { makeReport } from '../../contract/report-sink.ts';
 import { type LocalCollector, startCollectorOn } from '../../support/collector.ts';
 import { createMemoryStore, type MemoryStore } from '../../support/memory-store.ts';
@@ -155,7 +155,7 @@ test.each([
 test('the time that the database takes is not the time of a body', async () => {
   const collector = await start({ bodyTimeoutMs: 100 });
   store.hold();
-  const client = PROTOCOLS.find(({ name }) => name === 'grpc-js, stream')?.open(collector.url);
+  const client = PROTOCOL_CLIENTS.find(({ name }) => name === 'grpc-js, stream')?.open(collector.url);
   const heard = client?.send(makeReport());
   await new Promise((resolve) => setTimeout(resolve, 400));
   store.release();
@@ -176,7 +176,7 @@ test('an HTTP/1.1 connection without a request is closed after a while', async (
 test('an HTTP/2 connection without a request is asked to go after a while, and one with a request is not', async () => {
   const collector = await start({ idleTimeoutMs: 300 });
   store.hold();
-  const busy = PROTOCOLS.find(({ name }) => name === 'grpc-js, unary')?.open(collector.url);
+  const busy = PROTOCOL_CLIENTS.find(({ name }) => name === 'grpc-js, unary')?.open(collector.url);
   const heard = busy?.send(makeReport());
   const idle = openSession(collector);
   const gone = once(idle, 'goaway');
@@ -233,7 +233,7 @@ test('a client may ping after each answer, as gRPC clients do to measure', async
 
 test('a connection that is old is replaced by another, and no call of grpc-js fails for it', async () => {
   const collector = await start({ maxConnectionAgeMs: 100 });
-  const client = PROTOCOLS.find(({ name }) => name === 'grpc-js, unary')?.open(collector.url);
+  const client = PROTOCOL_CLIENTS.find(({ name }) => name === 'grpc-js, unary')?.open(collector.url);
   closers.push(() => client?.close());
   const outcomes = new Set<string>();
   const endsAt = performance.now() + 1_000;

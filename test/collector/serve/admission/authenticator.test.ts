@@ -9,7 +9,7 @@ import { Health } from '../../../../gen/grpc/health/v1/health_pb.js';
 import { ServerReflection } from '../../../../gen/grpc/reflection/v1/reflection_pb.js';
 import { type Gate, openTokenGate } from '../../../../src/collector/serve/admission/authenticator.ts';
 import { SpartakusError } from '../../../../src/runtime/errors.ts';
-import { legacyJson, PROTOCOLS } from '../../../contract/protocols.ts';
+import { legacyJson, PROTOCOL_CLIENTS } from '../../../contract/protocols.ts';
 import { makeReport } from '../../../contract/report-sink.ts';
 import { startTestCollector, type TestCollector } from '../../../support/collector.ts';
 import { failureOf } from '../../../support/failure.ts';
@@ -154,7 +154,7 @@ describe('a collector with --ingest-tokens-file', () => {
     closeFiles();
   });
 
-  test.each(PROTOCOLS)(
+  test.each(PROTOCOL_CLIENTS)(
     'over $name a report with the token is stored, and without it or with another it is refused',
     async ({ open }) => {
       const [known, unknown, nobody] = [
@@ -168,8 +168,12 @@ describe('a collector with --ingest-tokens-file', () => {
       const stored = await known.send(report);
 
       expect(refusals).toMatchObject([
-        { outcome: 'refused', code: Code.Unauthenticated, message: expect.stringContaining('unknown') as string },
-        { outcome: 'refused', code: Code.Unauthenticated, message: expect.stringContaining('Authorization') as string },
+        { outcome: 'rejected', code: Code.Unauthenticated, message: expect.stringContaining('unknown') as string },
+        {
+          outcome: 'rejected',
+          code: Code.Unauthenticated,
+          message: expect.stringContaining('Authorization') as string,
+        },
       ]);
       expect(stored).toMatchObject({ outcome: 'stored' });
       for (const client of [known, unknown, nobody]) client.close();

@@ -8,7 +8,7 @@ import { create } from '@bufbuild/protobuf';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { ExtensionSchema } from '../../../../gen/spartakus/report/v1/report_pb.js';
 import { createMetrics } from '../../../../src/collector/serve/console/metrics.ts';
-import { PROTOCOLS as CLIENT_PROTOCOLS } from '../../../contract/protocols.ts';
+import { PROTOCOL_CLIENTS } from '../../../contract/protocols.ts';
 import { makeReport } from '../../../contract/report-sink.ts';
 import { startTestCollector, TEST_LIMITS, type TestCollector } from '../../../support/collector.ts';
 import { createDice } from '../../../support/dice.ts';
@@ -49,7 +49,7 @@ describe('reports are counted by protocol, dialect and outcome', () => {
     [/^Connect/, 'connect'],
   ];
 
-  test.each(CLIENT_PROTOCOLS)('over $name', async ({ name, json, open }) => {
+  test.each(PROTOCOL_CLIENTS)('over $name', async ({ name, json, open }) => {
     const protocol = PROTOCOLS.find(([pattern]) => pattern.test(name))?.[1] ?? '';
     const client = open(collector.url);
     const [good, bad, large] = [makeReport(), makeReport(), makeReport()];
