@@ -11,7 +11,7 @@ import { flagsTable } from '../src/cli/flags-page.ts';
 import { grpcReporterCommand, httpReporterCommand, stdoutReporterCommand } from '../src/cli/reporter.ts';
 import { volunteerCommand } from '../src/cli/volunteer.ts';
 import { openStore } from '../src/collector/store/open.ts';
-import type { ReportStore } from '../src/report/ports.ts';
+import type { ReportStore } from '../src/report/report-sink.ts';
 import type { ReportDocument } from '../src/report/stored-document.ts';
 import { makeReport } from './contract/report-sink.ts';
 import { makeTestDatabase, type TestDatabase } from './support/database.ts';

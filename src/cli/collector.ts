@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { startCollector } from '../collector/collector.ts';
-import { createPeerFinder, PEER_RECORDS } from '../collector/serve/admission/request-origin.ts';
+import { parseTrustedProxies, RECORD_PEER_MODES } from '../collector/serve/admission/request-origin.ts';
 import { type ConsoleConfig, findConsoleProblem, type ListenAddress } from '../collector/serve/console/console.ts';
 import type { TlsConfig } from '../collector/serve/tls.ts';
 import { DATABASES, DEFAULT_DATABASE, findDatabase } from '../collector/store/open.ts';
@@ -64,11 +64,6 @@ export const collectorCommand = createCommand({
       help: 'The bearer tokens of operators, one a line, for the console; needed where other machines reach it. Followed when it changes.',
       parse: parseText,
     },
-    'console-public': {
-      default: 'false',
-      help: 'The public figures of the console are for everybody; all else there still takes a token where other machines reach it.',
-      parse: parseSwitch,
-    },
     database: {
       placeholder: 'SPEC',
       default: DEFAULT_DATABASE,
@@ -84,10 +79,10 @@ export const collectorCommand = createCommand({
       parse: parseDurationMs,
     },
     'record-peer': {
-      placeholder: PEER_RECORDS.join('|'),
+      placeholder: RECORD_PEER_MODES.join('|'),
       default: 'none',
       help: "What of a client's address is stored with its report, as receivedFrom; hash cannot be computed back, and changes at each start.",
-      parse: (text) => parseChoice(text, PEER_RECORDS),
+      parse: (text) => parseChoice(text, RECORD_PEER_MODES),
     },
     'trusted-proxies': {
       placeholder: 'NETWORKS',
@@ -98,7 +93,7 @@ export const collectorCommand = createCommand({
           .split(',')
           .map((network) => network.trim())
           .filter((network) => network !== '');
-        createPeerFinder({ record: 'none', trustedProxies, randomBytes });
+        parseTrustedProxies(trustedProxies);
         return trustedProxies;
       },
     },
@@ -190,7 +185,6 @@ function pickTls({ 'tls-cert': certFile, 'tls-key': keyFile, 'tls-client-ca': cl
 interface ConsoleFlags {
   readonly 'console-listen'?: ListenAddress | undefined;
   readonly 'console-token-file'?: string | undefined;
-  readonly 'console-public'?: boolean;
 }
 
 function checkConsole(flags: ConsoleFlags): string[] {
@@ -199,13 +193,11 @@ function checkConsole(flags: ConsoleFlags): string[] {
   return problem === undefined ? [] : [problem];
 }
 
-function pickConsole({
-  'console-listen': listen,
-  'console-token-file': tokenFile,
-  'console-public': isPublic = false,
-}: ConsoleFlags): { readonly console?: ConsoleConfig } {
+function pickConsole({ 'console-listen': listen, 'console-token-file': tokenFile }: ConsoleFlags): {
+  readonly console?: ConsoleConfig;
+} {
   if (listen === undefined) return {};
-  return { console: { listen, isPublic, tokenFile } };
+  return { console: { listen, tokenFile } };
 }
 
 /** How this program is called: in a clone it is run from its sources. */

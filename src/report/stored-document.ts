@@ -4,13 +4,15 @@ import { BinaryWriter } from '@bufbuild/protobuf/wire';
 import { timestampDate, type Timestamp } from '@bufbuild/protobuf/wkt';
 import { type Record as KubermaticRecord, RecordSchema } from '../../gen/spartakus/kubermatic/v1/record_pb.js';
 import { type Report, ReportSchema } from '../../gen/spartakus/report/v1/report_pb.js';
-import type { Arrival, StoreEntry } from './ports.ts';
+import type { EntryMetadata, StoreEntry } from './report-sink.ts';
 
 /** A report, or a record of Kubermatic's, as it is stored: `_id` is its id, every other field has the name that it has in JSON. */
-export interface StoredDocument extends Omit<Arrival, 'receivedAt'> {
+export interface StoredDocument extends Pick<EntryMetadata, 'country' | 'quarantined'> {
   readonly _id: string;
   /** When the collector received it, by the collector's clock. */
   readonly receivedAt: Date;
+  /** See RequestOrigin.recordedAddress. */
+  readonly receivedFrom?: string | undefined;
   readonly [field: string]: unknown;
 }
 
@@ -32,13 +34,17 @@ export const UNKNOWN_FIELDS = 'unknownFields';
  *
  * @param report has a report id
  */
-export function toDocument(report: Report, receivedAt: Date, arrival?: Arrival): ReportDocument {
-  return stamp(writeReport(reflect(ReportSchema, report)), receivedAt, arrival);
+export function toDocument(report: Report, receivedAt: Date, metadata?: EntryMetadata): ReportDocument {
+  return stamp(writeReport(reflect(ReportSchema, report)), receivedAt, metadata);
 }
 
 /** The same for a record of Kubermatic's; see record.proto. */
-export function toKubermaticDocument(record: KubermaticRecord, receivedAt: Date, arrival?: Arrival): StoredDocument {
-  return stamp(writeKubermaticRecord(reflect(RecordSchema, record)), receivedAt, arrival);
+export function toKubermaticDocument(
+  record: KubermaticRecord,
+  receivedAt: Date,
+  metadata?: EntryMetadata,
+): StoredDocument {
+  return stamp(writeKubermaticRecord(reflect(RecordSchema, record)), receivedAt, metadata);
 }
 
 /** The document of anything that comes to a store, and its kind. What has no time of receipt is dated 1970. */
@@ -51,12 +57,12 @@ export function entryDocument(entry: StoreEntry): { readonly kind: DocumentKind;
 function stamp(
   { reportID: _id, ...fields }: Document,
   receivedAt: Date,
-  { receivedFrom, country, quarantined }: Arrival = {},
+  { origin, country, quarantined }: EntryMetadata = {},
 ): StoredDocument {
   return {
     _id: _id as string,
     receivedAt,
-    ...(receivedFrom === undefined ? {} : { receivedFrom }),
+    ...(origin?.recordedAddress === undefined ? {} : { receivedFrom: origin.recordedAddress }),
     ...(country === undefined ? {} : { country }),
     ...(quarantined === undefined ? {} : { quarantined }),
     ...fields,

@@ -1,5 +1,5 @@
 /**
- * What went wrong, in the words of the domain. serve/status.ts turns a kind into a gRPC code and an HTTP status; deliver/ turns
+ * What went wrong, in the words of the domain. collector/serve/error-status.ts turns a kind into a gRPC code and an HTTP status; deliver/ turns
  * an answer of the other side back into a kind.
  *
  * - `invalid`: the input breaks a rule; `field` names it.
@@ -7,7 +7,9 @@
  * - `unsupported-media-type`: the body is of a kind that this road does not take.
  * - `unauthenticated`, `forbidden`: who asks is unknown, or may not.
  * - `not-found`: the thing or the path does not exist.
- * - `overloaded`: a limit of rate or capacity is reached; later it may work.
+ * - `unimplemented`: the server has no such method or encoding.
+ * - `rate-limited`: the client sends too many requests; later it may work.
+ * - `overloaded`: a limit of capacity is reached; later it may work.
  * - `unavailable`: something that is needed is away; later it may work.
  * - `internal`: anything else. Unknown causes count as retryable, so that no data is lost by a wrong guess.
  */
@@ -18,11 +20,13 @@ export type ErrorKind =
   | 'unauthenticated'
   | 'forbidden'
   | 'not-found'
+  | 'unimplemented'
+  | 'rate-limited'
   | 'overloaded'
   | 'unavailable'
   | 'internal';
 
-const RETRYABLE: ReadonlySet<ErrorKind> = new Set(['overloaded', 'unavailable', 'internal']);
+const RETRYABLE: ReadonlySet<ErrorKind> = new Set(['rate-limited', 'overloaded', 'unavailable', 'internal']);
 
 export interface ErrorDetails {
   /** The JSON path of the field that was wrong, such as `nodes[3].id`. */

@@ -4,7 +4,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest
 import { CollectorService, Outcome } from '../../gen/spartakus/collector/v1/collector_service_pb.js';
 import type { Report } from '../../gen/spartakus/report/v1/report_pb.js';
 import { openStore } from '../../src/collector/store/open.ts';
-import type { ReportStore } from '../../src/report/ports.ts';
+import type { ReportStore } from '../../src/report/report-sink.ts';
 import { sendLegacy, WAYS_IN } from '../contract/protocols.ts';
 import { makeReport } from '../contract/report-sink.ts';
 import { type LocalCollector, startCollectorOn } from '../support/collector.ts';

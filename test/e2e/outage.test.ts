@@ -3,7 +3,7 @@ import { createGrpcTransport } from '@connectrpc/connect-node';
 import { afterAll, beforeAll, test } from 'vitest';
 import { Health, HealthCheckResponse_ServingStatus as ServingStatus } from '../../gen/grpc/health/v1/health_pb.js';
 import { openStore } from '../../src/collector/store/open.ts';
-import type { ReportStore } from '../../src/report/ports.ts';
+import type { ReportStore } from '../../src/report/report-sink.ts';
 import { type Heard, sendLegacy, WAYS_IN } from '../contract/protocols.ts';
 import { makeReport } from '../contract/report-sink.ts';
 import { startCollectorOn } from '../support/collector.ts';

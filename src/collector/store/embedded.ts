@@ -1,6 +1,6 @@
 import { mkdir, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import type { ReportStore } from '../../report/ports.ts';
+import type { ReportStore } from '../../report/report-sink.ts';
 import { messageOf, SpartakusError } from '../../runtime/errors.ts';
 import { type MongoStoreOptions, openMongoStore } from './mongo.ts';
 

@@ -9,7 +9,7 @@ import {
   type WriteError,
   BSON,
 } from 'mongodb';
-import type { Outcome, ReportStore, StoreEntry } from '../../report/ports.ts';
+import type { Outcome, ReportStore, StoreEntry } from '../../report/report-sink.ts';
 import { type DocumentKind, entryDocument, type StoredDocument } from '../../report/stored-document.ts';
 import { messageOf, SpartakusError } from '../../runtime/errors.ts';
 import { maskUrl } from '../../runtime/mask.ts';

@@ -9,6 +9,7 @@ import { validateKubermaticRecord, validateReport } from '../../../src/report/va
 import { SpartakusError } from '../../../src/runtime/errors.ts';
 import { brokenBodies } from '../../support/broken-bodies.ts';
 import { startTestCollector, type TestCollector } from '../../support/collector.ts';
+import { byKind } from '../../support/kubermatic-submission.ts';
 
 const SEED = Number(process.env['SPARTAKUS_TEST_SEED'] ?? Date.now() % 2 ** 31);
 /** Of each sample. */
@@ -42,7 +43,7 @@ const content = (document: object): string => JSON.stringify({ ...document, _id:
 /** What should be stored for a body; undefined where it should be refused, which must be with a reason. */
 function expected(body: Buffer): Stored | undefined {
   try {
-    const { reports, records } = readKubermaticReport(parseJson(body), { keepCountry: false });
+    const { reports, records } = byKind(readKubermaticReport(parseJson(body), { keepCountry: false }));
     for (const report of reports) validateReport(report, { requireClusterId: false });
     for (const record of records) validateKubermaticRecord(record);
     return {

@@ -38,7 +38,7 @@ async function open(config: TlsConfig) {
   const server = await openTls(config, {
     clock,
     logger: log.logger,
-    quietLogger: createKeptLog().logger,
+    rateLimitedLogger: createKeptLog().logger,
     stop: stop.signal,
   });
   await clock.asleep();
@@ -48,7 +48,7 @@ async function open(config: TlsConfig) {
     tls: server,
     routes: { stream: () => false, request: (req, res) => res.end(`HTTP/${req.httpVersion}`) },
     limits: TEST_LIMITS,
-    sourceOf: () => undefined,
+    addressKeyOf: () => undefined,
     random: () => 0.5,
     logger: log.logger,
   });
