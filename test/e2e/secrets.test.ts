@@ -138,7 +138,7 @@ describe('the log of a collector that refuses', () => {
       .trimEnd()
       .split('\n')
       .map((line) => JSON.parse(line) as { msg: string; inTheLastSecond?: Record<string, number> });
-    const refused = lines.filter(({ msg }) => msg.startsWith('refused: '));
+    const refused = lines.filter(({ msg }) => msg.startsWith('rejected: '));
     // One at once, one at the end of each second, and the last at the stop.
     expect(refused.length).toBeLessThanOrEqual(seconds + 2);
     expect(

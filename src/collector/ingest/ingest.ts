@@ -114,14 +114,14 @@ export function createIngest({ sink, clock, randomBytes, limits, observer }: Ing
 
   return {
     async accept(submission, context) {
-      const count = (outcome: Parameters<IngestObserver['onAnswer']>[2]): void =>
+      const observe = (outcome: Parameters<IngestObserver['onAnswer']>[2]): void =>
         observer?.onAnswer(context.origin.protocol, context.dialect, outcome);
       try {
         const accepted = await store(submission, context);
-        count(accepted.status);
+        observe(accepted.status);
         return accepted;
       } catch (error) {
-        count(SpartakusError.from(error).kind);
+        observe(SpartakusError.from(error).kind);
         throw error;
       }
     },

@@ -86,7 +86,7 @@ test('a write that fails fails its own items and no others', async () => {
   await expect(later).resolves.toBe('d!');
 });
 
-test('a write that answers too few results fails, so that nobody waits for ever', async () => {
+test('a write that returns too few results fails, so that no caller waits for ever', async () => {
   const batcher = createBatcher<string, string>({
     maxItems: 10,
     maxBytes: 10,
@@ -99,7 +99,7 @@ test('a write that answers too few results fails, so that nobody waits for ever'
     write: () => Promise.resolve([]),
   });
 
-  await expect(batcher.put('a')).rejects.toThrow('a write of 1 items answered 0 results');
+  await expect(batcher.put('a')).rejects.toThrow('a write of 1 items returned 0 results');
 });
 
 test('draining waits for everything that was put, and for nothing when there is nothing', async () => {

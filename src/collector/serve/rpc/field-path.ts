@@ -8,12 +8,18 @@ import { SpartakusError } from '../../../runtime/errors.ts';
  *
  * @param thrown a SpartakusError's field is a path of JSON names from the message at `base`
  * @param base such as `envelope.records[2]`
+ * @param aliases fields that have another name in the request
  */
-export function withRequestPath(thrown: unknown, request: DescMessage, base: string): SpartakusError {
+export function withRequestPath(
+  thrown: unknown,
+  request: DescMessage,
+  base: string,
+  aliases: Readonly<Record<string, string>> = {},
+): SpartakusError {
   const error = SpartakusError.from(thrown);
   const { kind, message, field: jsonPath, retryAfterMs, cause } = error;
   if (jsonPath === undefined) return error;
-  const field = toProtoPath(request, `${base}.${jsonPath}`);
+  const field = toProtoPath(request, `${base}.${aliases[jsonPath] ?? jsonPath}`);
   return new SpartakusError(kind, message.replace(jsonPath, field), { field, retryAfterMs, cause });
 }
 

@@ -59,6 +59,8 @@ export interface ReportReceiver {
   ): AsyncGenerator<Receipt>;
 }
 
+/** The fields of a report that was made from a Kubermatic record. */
+const REPORT_ALIASES = { clusterID: 'clientUUID' };
 /** The most unanswered reports of one stream; it is not read further until one is answered. */
 const MAX_PENDING_PER_STREAM = 256;
 
@@ -98,7 +100,8 @@ export function createReportReceiver({
         try {
           return acceptedReceipt(await ingest.accept(entry, { origin, dialect: 'kubermatic', country }));
         } catch (thrown) {
-          const error = withRequestPath(thrown, SubmitKubermaticReportRequestSchema, `envelope.records[${index}]`);
+          const base = `envelope.records[${index}]`;
+          const error = withRequestPath(thrown, SubmitKubermaticReportRequestSchema, base, REPORT_ALIASES);
           const { reportId } = 'report' in entry ? entry.report : entry.kubermaticRecord;
           return rejectedReceipt(reportId, error, origin);
         }

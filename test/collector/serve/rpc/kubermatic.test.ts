@@ -85,7 +85,7 @@ test('it is there for JSON over Connect too', async () => {
 
 test.each<[string, Envelope | undefined, string]>([
   ['no envelope', undefined, 'envelope is required'],
-  ['no client', envelope({ records: [{ kind: 'kubermatic' }] }), 'envelope.clientUUID is required'],
+  ['no client', envelope({ records: [{ kind: 'kubermatic' }] }), 'envelope.client_uuid is required'],
   [
     'a kind that is none',
     envelope({ client_uuid: 'u', records: [{ kind: 'kubermatic' }, { kind: 'k3s' }] }),
@@ -94,7 +94,7 @@ test.each<[string, Envelope | undefined, string]>([
   [
     'an id that is none',
     envelope({ client_uuid: 'u', records: [{ kind: 'kubermatic', reportID: 'x' }] }),
-    'envelope.records[0].reportID',
+    'envelope.records[0].report_id',
   ],
   [
     'a date that cannot be stored',

@@ -218,7 +218,7 @@ describe('StreamReports', () => {
     );
     expect(receipts.find((receipt) => receipt?.outcome === Outcome.REFUSED)).toMatchObject({
       reportId: bad.reportId,
-      refusal: { code: Code.InvalidArgument, field: 'clusterID' },
+      refusal: { code: Code.InvalidArgument, field: 'report.cluster_id' },
     });
   });
 
