@@ -7,6 +7,7 @@ import { createIngest } from './ingest/ingest.ts';
 import { createAdmission } from './serve/admission/admission.ts';
 import { NO_AUTHENTICATION, openTokenAuthenticator } from './serve/admission/authenticator.ts';
 import type { Limits } from './serve/admission/limits.ts';
+import { createMemoryLimiter } from './serve/admission/memory-limiter.ts';
 import { createOriginFinder, type RecordPeerMode } from './serve/admission/request-origin.ts';
 import { createConnectionCounts } from './serve/connection-counts.ts';
 import { type ConsoleConfig, openConsole } from './serve/console/console.ts';
@@ -147,10 +148,10 @@ async function openParts(
     // Unconfirmed reports were not answered: the connections are closed.
     if (late === true) logger.warn({}, 'stopped before the database closed: it did not respond in time');
   });
-  const routes = createRoutes({
+  const routes = createRoutes(origins, {
     ingest,
     admission: createAdmission({ limits, authenticate, ingest, clock }),
-    origins,
+    memory: createMemoryLimiter(limits.maxBodyBytes),
     health,
     version,
     nextReportAfterMs: config.reportPeriodMs,

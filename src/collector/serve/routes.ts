@@ -5,39 +5,17 @@ import * as reflectionV1 from '../../../gen/grpc/reflection/v1/reflection_pb.js'
 import * as reflectionV1alpha from '../../../gen/grpc/reflection/v1alpha/reflection_pb.js';
 import { CollectorService } from '../../../gen/spartakus/collector/v1/collector_service_pb.js';
 import type { Protocol } from '../../report/request-origin.ts';
-import type { Logger } from '../../runtime/logger.ts';
-import type { Ingest } from '../ingest/ingest.ts';
-import type { Admission } from './admission/admission.ts';
-import type { Limits } from './admission/limits.ts';
-import { createMemoryLimiter } from './admission/memory-limiter.ts';
 import type { OriginFinder } from './admission/request-origin.ts';
-import type { OnRejection } from './console/rejections.ts';
+import type { HandlerContext } from './handler-context.ts';
 import { createLegacyApi } from './http/legacy-api.ts';
 import { createHttpHandler, pathOf, type ServerReply, type ServerRequest } from './http/router.ts';
 import { createConnectHandler } from './rpc/connect-handler.ts';
 import { createGrpcHandler } from './rpc/grpc-handler.ts';
-import { createHealthService, type HealthState } from './rpc/health-service.ts';
+import { createHealthService } from './rpc/health-service.ts';
 import { createReflectionService } from './rpc/reflection-service.ts';
 import { createReportReceiver } from './rpc/report-receiver.ts';
 import { createReportService } from './rpc/report-service.ts';
 import { answerUnknownMethod } from './rpc/unknown-method.ts';
-
-export interface RoutesOptions {
-  readonly ingest: Ingest;
-  readonly admission: Admission;
-  readonly origins: Pick<OriginFinder, 'originOf'>;
-  readonly health: HealthState;
-  readonly version: string;
-  /** See ReportReceiverOptions. */
-  readonly nextReportAfterMs?: number;
-  readonly limits: Limits;
-  /** See KubermaticOptions. */
-  readonly keepCountry: boolean;
-  /** Aborted when the collector stops. */
-  readonly stopping: AbortSignal;
-  readonly onRejection: OnRejection;
-  readonly logger: Logger;
-}
 
 /** The handlers of the collector's port. */
 export interface Routes {
@@ -47,10 +25,9 @@ export interface Routes {
   stream(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): boolean;
 }
 
-export function createRoutes(options: RoutesOptions): Routes {
-  const { ingest, admission, origins, health, version, limits, keepCountry, stopping, onRejection, logger } = options;
-  const memory = createMemoryLimiter(limits.maxBodyBytes);
-  const receiver = createReportReceiver(options);
+export function createRoutes(origins: Pick<OriginFinder, 'originOf'>, context: HandlerContext): Routes {
+  const { health, stopping, onRejection } = context;
+  const receiver = createReportReceiver(context);
   const services = [CollectorService, Health];
   const serviceNames = services.map(({ typeName }) => typeName);
   const register = [
@@ -62,23 +39,9 @@ export function createRoutes(options: RoutesOptions): Routes {
       reflectionV1alpha.file_grpc_reflection_v1alpha_reflection,
     ]),
   ];
-  const connect = createConnectHandler({
-    routes: (router) => register.forEach((add) => add(router)),
-    limits,
-    memory,
-    admit: (path, origin, headers) =>
-      path.startsWith(`/${CollectorService.typeName}/`)
-        ? admission.admitReport(origin, headers)
-        : admission.admitRequest(origin),
-    stopping,
-    onRejection,
-    logger,
-  });
-  const grpc = createGrpcHandler({ receiver, limits, memory, admission, onRejection });
-  const { maxJsonBytes, bodyTimeoutMs } = limits;
-  const isReady = (): boolean => health.serving;
-  const legacyApi = createLegacyApi({ ingest, admission, version, maxJsonBytes, keepCountry, isReady });
-  const http = createHttpHandler(legacyApi, { memory, bodyTimeoutMs, onRejection });
+  const connect = createConnectHandler((router) => register.forEach((add) => add(router)), context);
+  const grpc = createGrpcHandler(receiver, context);
+  const http = createHttpHandler(createLegacyApi(context), context);
   return {
     request(req, res) {
       const path = pathOf(req);

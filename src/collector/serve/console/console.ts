@@ -106,11 +106,7 @@ export async function openConsole(config: ConsoleConfig, options: ConsoleOptions
       return route.handle(request);
     },
   }));
-  const answer = createHttpHandler(routes, {
-    memory: createMemoryLimiter(MAX_BODY_BYTES),
-    bodyTimeoutMs: limits.bodyTimeoutMs,
-    onRejection,
-  });
+  const answer = createHttpHandler(routes, { memory: createMemoryLimiter(MAX_BODY_BYTES), limits, onRejection });
   const listener = await openListener({
     port: listen.port,
     host: listen.host,

@@ -8,22 +8,17 @@ import type { Dialect } from '../../ingest/observer.ts';
 import { isCoreosReport, readCoreosReport } from '../../legacy/coreos.ts';
 import { isKubermaticReport, readKubermaticReport } from '../../legacy/kubermatic.ts';
 import { readSpartakusReport } from '../../legacy/spartakus.ts';
-import type { Admission } from '../admission/admission.ts';
 import { createJsonBounds } from '../admission/json-bounds.ts';
+import type { Limits } from '../admission/limits.ts';
+import type { HandlerContext } from '../handler-context.ts';
+import type { HealthState } from '../rpc/health-service.ts';
 import type { HttpRoute } from './router.ts';
 
-export interface LegacyApiOptions {
+type LegacyApiContext = Pick<HandlerContext, 'admission' | 'version' | 'keepCountry'> & {
   readonly ingest: Pick<Ingest, 'accept'>;
-  readonly admission: Pick<Admission, 'admitReport'>;
-  /** The body of GET /version, such as "v2.0.0". */
-  readonly version: string;
-  /** The largest JSON body, in bytes. */
-  readonly maxJsonBytes: number;
-  /** See KubermaticOptions. */
-  readonly keepCountry: boolean;
-  /** Whether a report could be stored now. */
-  readonly isReady: () => boolean;
-}
+  readonly limits: Pick<Limits, 'maxJsonBytes'>;
+  readonly health: Pick<HealthState, 'serving'>;
+};
 
 interface LegacyBody {
   readonly dialect: Dialect;
@@ -41,8 +36,8 @@ const RETRY_AFTER_MS = 5_000;
  * The response is 204 without a body once every report of the body is stored: old volunteers take anything else for a failure. Field
  * paths in errors are JSON names from the body, such as `nodes[3].id`.
  */
-export function createLegacyApi(options: LegacyApiOptions): readonly HttpRoute[] {
-  const { ingest, admission, version, maxJsonBytes, keepCountry, isReady } = options;
+export function createLegacyApi(context: LegacyApiContext): readonly HttpRoute[] {
+  const { ingest, admission, limits, version, keepCountry, health } = context;
   const post = (path: string, read: (json: JsonValue) => LegacyBody): HttpRoute => ({
     method: 'POST',
     path,
@@ -52,7 +47,7 @@ export function createLegacyApi(options: LegacyApiOptions): readonly HttpRoute[]
       requireJson(headers);
       const bounds = createJsonBounds();
       const { entries, dialect, country } = read(
-        parseJson(await request.readBody(maxJsonBytes, (chunk) => bounds.push(chunk))),
+        parseJson(await request.readBody(limits.maxJsonBytes, (chunk) => bounds.push(chunk))),
       );
       await Promise.all(entries.map((entry) => ingest.accept(entry, { origin, dialect, country })));
       return { status: 204 };
@@ -84,7 +79,7 @@ export function createLegacyApi(options: LegacyApiOptions): readonly HttpRoute[]
       method: 'GET',
       path: '/readyz',
       handle() {
-        if (isReady()) return { status: 200 };
+        if (health.serving) return { status: 200 };
         throw new SpartakusError('unavailable', 'the database is unavailable, or the collector is stopping', {
           retryAfterMs: RETRY_AFTER_MS,
         });

@@ -3,9 +3,10 @@ import type { Http2ServerRequest, Http2ServerResponse } from 'node:http2';
 import type { RequestOrigin } from '../../../report/request-origin.ts';
 import { SpartakusError } from '../../../runtime/errors.ts';
 import { startBodyDeadline } from '../admission/body-deadline.ts';
-import type { MemoryLimiter, MemoryReservation } from '../admission/memory-limiter.ts';
-import type { OnRejection } from '../console/rejections.ts';
+import type { Limits } from '../admission/limits.ts';
+import type { MemoryReservation } from '../admission/memory-limiter.ts';
 import { challengeOf, statusOf } from '../error-status.ts';
+import type { HandlerContext } from '../handler-context.ts';
 
 /** A request of either version of HTTP, as Node.js hands it over. */
 export type ServerRequest = IncomingMessage | Http2ServerRequest;
@@ -38,12 +39,9 @@ export interface HttpRoute {
   handle(request: HttpRequest): Promise<HttpResponse> | HttpResponse;
 }
 
-export interface HttpHandlerOptions {
-  readonly memory: MemoryLimiter;
-  /** How long a body may take, in milliseconds. */
-  readonly bodyTimeoutMs: number;
-  readonly onRejection: OnRejection;
-}
+type HttpHandlerContext = Pick<HandlerContext, 'memory' | 'onRejection'> & {
+  readonly limits: Pick<Limits, 'bodyTimeoutMs'>;
+};
 
 export type HttpHandler = (req: ServerRequest, res: ServerReply, origin: RequestOrigin) => void;
 
@@ -55,7 +53,7 @@ export function pathOf({ url = '/' }: ServerRequest): string {
 /** Routes requests by path and method: 404 for an unknown path, 405 with Allow for an unknown method, HEAD as GET without the body. */
 export function createHttpHandler(
   routes: readonly HttpRoute[],
-  { memory, bodyTimeoutMs, onRejection }: HttpHandlerOptions,
+  { memory, limits, onRejection }: HttpHandlerContext,
 ): HttpHandler {
   const answer = async (req: ServerRequest, request: HttpRequest): Promise<HttpResponse> => {
     const path = pathOf(req);
@@ -90,7 +88,7 @@ export function createHttpHandler(
     const reservation = memory.open();
     res.once('close', () => reservation.end());
     const read: HttpRequest['readBody'] = (maxBytes, check) =>
-      readBody(req, { maxBytes, check, reservation, timeoutMs: bodyTimeoutMs });
+      readBody(req, { maxBytes, check, reservation, timeoutMs: limits.bodyTimeoutMs });
     void answer(req, { headers: req.headers, origin, readBody: read }).then((response) =>
       sendResponse(req, res, response),
     );

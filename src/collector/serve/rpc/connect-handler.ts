@@ -1,4 +1,3 @@
-import type { IncomingHttpHeaders } from 'node:http';
 import type { DescMethod, JsonValue } from '@bufbuild/protobuf';
 import {
   Code,
@@ -12,34 +11,20 @@ import {
 } from '@connectrpc/connect';
 import { universalRequestFromNodeRequest, universalResponseToNodeResponse } from '@connectrpc/connect-node';
 import type { UniversalHandler } from '@connectrpc/connect/protocol';
+import { CollectorService } from '../../../../gen/spartakus/collector/v1/collector_service_pb.js';
 import type { RequestOrigin } from '../../../report/request-origin.ts';
 import { SpartakusError } from '../../../runtime/errors.ts';
-import type { Logger } from '../../../runtime/logger.ts';
 import { startBodyDeadline } from '../admission/body-deadline.ts';
 import { checkJsonBounds } from '../admission/json-bounds.ts';
-import type { Limits } from '../admission/limits.ts';
-import type { MemoryLimiter } from '../admission/memory-limiter.ts';
 import { checkProtobufBounds } from '../admission/protobuf-bounds.ts';
 import type { OnRejection } from '../console/rejections.ts';
 import { kindOf, toConnectError } from '../error-status.ts';
+import type { HandlerContext as ServeContext } from '../handler-context.ts';
 import { pathOf, type ServerReply, type ServerRequest } from '../http/router.ts';
 import { COMPRESSIONS } from './compression.ts';
 import { findWrongField } from './field-path.ts';
 import { limitBody } from './limited-body.ts';
 import { ORIGIN } from './report-service.ts';
-
-export interface ConnectHandlerOptions {
-  /** Registers the services. */
-  readonly routes: (router: ConnectRouter) => void;
-  readonly limits: Pick<Limits, 'maxProtobufBytes' | 'maxJsonBytes' | 'bodyTimeoutMs'>;
-  readonly memory: MemoryLimiter;
-  /** Throws to reject a call before its body is read. */
-  readonly admit: (path: string, origin: RequestOrigin, headers: IncomingHttpHeaders) => void;
-  /** Aborted when the collector stops. */
-  readonly stopping: AbortSignal;
-  readonly onRejection: OnRejection;
-  readonly logger: Logger;
-}
 
 /** Serves all services over Connect, gRPC-Web and gRPC. */
 export interface ConnectHandler {
@@ -77,18 +62,18 @@ const CALL = createContextKey<Call | undefined>(undefined);
  * One Connect router. Limits of size, memory and time, decompression, and the bounds of messages are applied to the body in front of
  * it, since Connect has one limit for JSON and protobuf, and decodes before it could check bounds.
  */
-export function createConnectHandler(options: ConnectHandlerOptions): ConnectHandler {
-  const { limits, memory, admit, onRejection, logger } = options;
+export function createConnectHandler(routes: (router: ConnectRouter) => void, context: ServeContext): ConnectHandler {
+  const { limits, memory, admission, onRejection, stopping, logger } = context;
   const { maxProtobufBytes, maxJsonBytes, bodyTimeoutMs } = limits;
   const router = createConnectRouter({
     readMaxBytes: Math.max(maxProtobufBytes, maxJsonBytes),
     acceptCompression: COMPRESSIONS,
-    shutdownSignal: options.stopping,
+    shutdownSignal: stopping,
     interceptors: [convertErrors],
-    requestGate: (context) => {
-      const call = context.values.get(CALL);
+    requestGate: (handlerContext) => {
+      const call = handlerContext.values.get(CALL);
       if (call === undefined) return;
-      observeErrors(context, call, onRejection);
+      observeErrors(handlerContext, call, onRejection);
       try {
         call.admit();
       } catch (error) {
@@ -96,7 +81,7 @@ export function createConnectHandler(options: ConnectHandlerOptions): ConnectHan
       }
     },
   });
-  options.routes(router);
+  routes(router);
   const handlers = new Map(router.handlers.map((handler) => [handler.requestPath, handler]));
 
   const answer = async (
@@ -105,10 +90,15 @@ export function createConnectHandler(options: ConnectHandlerOptions): ConnectHan
     res: ServerReply,
     origin: RequestOrigin,
   ): Promise<void> => {
-    const { method, requestPath } = handler;
+    const { method, service } = handler;
     const contentType = req.headers['content-type'] ?? '';
     const isJson = JSON_CONTENT_TYPE.test(contentType);
-    const call: Call = { origin, method, admit: () => admit(requestPath, origin, req.headers) };
+    const call: Call = {
+      origin,
+      method,
+      admit: () =>
+        service === CollectorService ? admission.admitReport(origin, req.headers) : admission.admitRequest(origin),
+    };
     const values = createContextValues().set(ORIGIN, origin).set(CALL, call);
     const request = universalRequestFromNodeRequest(req, res, undefined, values);
     const reservation = memory.open();

@@ -10,26 +10,16 @@ import {
 } from '../../../../gen/spartakus/collector/v1/collector_service_pb.js';
 import type { RequestOrigin } from '../../../report/request-origin.ts';
 import { SpartakusError } from '../../../runtime/errors.ts';
-import type { Admission } from '../admission/admission.ts';
 import { startBodyDeadline } from '../admission/body-deadline.ts';
-import type { Limits } from '../admission/limits.ts';
-import type { MemoryLimiter, MemoryReservation } from '../admission/memory-limiter.ts';
+import type { MemoryReservation } from '../admission/memory-limiter.ts';
 import { checkProtobufBounds } from '../admission/protobuf-bounds.ts';
-import type { OnRejection } from '../console/rejections.ts';
 import { toConnectError } from '../error-status.ts';
+import type { HandlerContext } from '../handler-context.ts';
 import { stopSending } from '../stop-sending.ts';
 import { createChunkReader } from './chunk-reader.ts';
 import { GZIP, readFrame } from './compression.ts';
 import { createGrpcFrameReader, encodeGrpcFrame } from './grpc-frames.ts';
 import type { ReportReceiver } from './report-receiver.ts';
-
-export interface GrpcHandlerOptions {
-  readonly receiver: ReportReceiver;
-  readonly limits: Pick<Limits, 'maxProtobufBytes' | 'bodyTimeoutMs'>;
-  readonly memory: MemoryLimiter;
-  readonly admission: Pick<Admission, 'admitReport'>;
-  readonly onRejection: OnRejection;
-}
 
 /** Serves streams of HTTP/2. */
 export interface GrpcHandler {
@@ -50,8 +40,8 @@ const CLOSED = 'the stream is closed';
  * it is what every volunteer uses. All other protocols, encodings and methods are left to connect-handler.ts. Deadlines
  * (grpc-timeout) are left to the client.
  */
-export function createGrpcHandler(options: GrpcHandlerOptions): GrpcHandler {
-  const { admission, memory, onRejection } = options;
+export function createGrpcHandler(receiver: ReportReceiver, context: HandlerContext): GrpcHandler {
+  const { admission, memory, limits, onRejection } = context;
   const methods: Readonly<Record<string, Answer>> = {
     [`${PATH}SubmitReport`]: answerSubmit,
     [`${PATH}StreamReports`]: answerStream,
@@ -85,7 +75,8 @@ export function createGrpcHandler(options: GrpcHandlerOptions): GrpcHandler {
         closed.abort(CLOSED);
       });
       const call: Call = {
-        ...options,
+        receiver,
+        limits,
         stream,
         origin,
         reservation,
@@ -93,12 +84,17 @@ export function createGrpcHandler(options: GrpcHandlerOptions): GrpcHandler {
         compression: encoding === 'gzip' ? GZIP : undefined,
         trailers: { 'grpc-status': '0' },
       };
-      void methodOf(headers)?.(call).catch((error: unknown) => fail(call, error));
+      void methodOf(headers)?.(call).catch((error: unknown) => {
+        if (stream.destroyed || stream.closed) return;
+        onRejection(origin.protocol, error);
+        fail(call, error);
+      });
     },
   };
 }
 
-interface Call extends GrpcHandlerOptions {
+interface Call extends Pick<HandlerContext, 'limits'> {
+  readonly receiver: ReportReceiver;
   readonly stream: ServerHttp2Stream;
   readonly origin: RequestOrigin;
   readonly reservation: MemoryReservation;
@@ -189,8 +185,6 @@ const HEADERS: OutgoingHttpHeaders = {
 
 function fail(call: Call, thrown: unknown): void {
   const { stream } = call;
-  if (stream.destroyed || stream.closed) return;
-  call.onRejection(call.origin.protocol, thrown);
   if (!stream.headersSent) {
     rejectStream(stream, thrown);
     return;

@@ -12,25 +12,16 @@ import type { Envelope } from '../../../../gen/spartakus/kubermatic/v1/envelope_
 import type { Report } from '../../../../gen/spartakus/report/v1/report_pb.js';
 import type { RequestOrigin } from '../../../report/request-origin.ts';
 import { SpartakusError } from '../../../runtime/errors.ts';
-import type { Accepted, Ingest } from '../../ingest/ingest.ts';
+import type { Accepted } from '../../ingest/ingest.ts';
 import { type KubermaticSubmission, readEnvelope } from '../../legacy/kubermatic.ts';
-import type { Admission } from '../admission/admission.ts';
-import type { OnRejection } from '../console/rejections.ts';
 import { toRefusal } from '../error-status.ts';
+import type { HandlerContext } from '../handler-context.ts';
 import { withRequestPath } from './field-path.ts';
 
-export interface ReportReceiverOptions {
-  readonly ingest: Pick<Ingest, 'accept' | 'waitForCapacity'>;
-  readonly admission: Pick<Admission, 'pace'>;
-  /** See KubermaticOptions. */
-  readonly keepCountry: boolean;
-  /** How long clients should wait between two reports, in milliseconds; absent where they may choose. */
-  readonly nextReportAfterMs?: number;
-  /** Called for each report of a stream, and each record of an envelope, that is rejected; handlers report failed calls. */
-  readonly onRejection: OnRejection;
-  /** Aborted when the collector stops: streams read no further, answer what they have read, and end. */
-  readonly stopping: AbortSignal;
-}
+type ReportReceiverContext = Pick<
+  HandlerContext,
+  'ingest' | 'admission' | 'keepCountry' | 'nextReportAfterMs' | 'onRejection' | 'stopping'
+>;
 
 /**
  * The implementation of CollectorService for every protocol. The fields of its errors and receipts are paths from the request message,
@@ -71,7 +62,7 @@ export function createReportReceiver({
   nextReportAfterMs,
   onRejection,
   stopping,
-}: ReportReceiverOptions): ReportReceiver {
+}: ReportReceiverContext): ReportReceiver {
   const policy = create(
     PolicySchema,
     nextReportAfterMs === undefined ? {} : { nextReportAfter: durationFromMs(nextReportAfterMs) },

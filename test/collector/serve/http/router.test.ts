@@ -119,15 +119,15 @@ describe('when a report cannot be stored', () => {
   const answerTo = async (failure: SpartakusError, path = '/api/v1'): Promise<Response> => {
     const routes = createLegacyApi({
       ingest: { accept: () => Promise.reject(failure) },
-      admission: { admitReport: () => undefined },
+      admission: { admitRequest: () => undefined, admitReport: () => undefined, pace: () => Promise.resolve() },
       version: 'v9',
-      maxJsonBytes: 1000,
+      limits: { maxJsonBytes: 1000 },
       keepCountry: false,
-      isReady: () => false,
+      health: { serving: false },
     });
     const handler = createHttpHandler(routes, {
       memory: createMemoryLimiter(1_000_000),
-      bodyTimeoutMs: 1000,
+      limits: { bodyTimeoutMs: 1000 },
       onRejection: () => undefined,
     });
     const server = http.createServer((req, res) => handler(req, res, { protocol: 'http' }));

@@ -98,10 +98,9 @@ test.each(TRANSPORTS.filter(([name]) => name !== 'gRPC-Web'))(
     for await (const { receipt } of createClient(CollectorService, open(collector.url)).streamReports(requests()))
       receipts.push(receipt);
 
-    expect(receipts.map((receipt) => receipt?.refusal?.field).toSorted()).toStrictEqual([
-      'report',
-      'report.cluster_id',
-    ]);
+    expect(new Set(receipts.map((receipt) => receipt?.refusal?.field))).toStrictEqual(
+      new Set(['report', 'report.cluster_id']),
+    );
   },
 );
 
