@@ -30,7 +30,6 @@ export interface CollectorConfig {
   readonly tls?: TlsConfig;
   /** A file with the bearer tokens of clients; where absent, reports need no authentication. */
   readonly ingestTokensFile?: string;
-  /** The listener for operators; none where absent. */
   readonly console?: ConsoleConfig;
   /** A database spec: see store/open.ts. */
   readonly database: string;
@@ -40,7 +39,6 @@ export interface CollectorConfig {
   readonly recordPeer: RecordPeerMode;
   /** The addresses and networks of proxies whose X-Forwarded-For is trusted. */
   readonly trustedProxies: readonly string[];
-  /** See KubermaticOptions. */
   readonly keepCountry: boolean;
   /** How long one write to the database may take, in milliseconds. */
   readonly storeTimeoutMs: number;
@@ -54,10 +52,8 @@ export interface CollectorOptions {
   /** A number from 0 to less than 1, for jitter. */
   readonly random?: () => number;
   readonly logger: Logger;
-  /** Whether the log may quote requests. */
   readonly verbose?: boolean;
   readonly stdout: Writable;
-  /** For tests. */
   readonly openStore?: typeof openStore;
   /** The program's version with its `v`, such as "v2.0.0". */
   readonly version: string;
@@ -67,7 +63,6 @@ export interface Collector {
   /** Such as "http://127.0.0.1:8080"; https:// with TLS. */
   readonly url: string;
   readonly port: number;
-  /** Such as "http://127.0.0.1:8081". */
   readonly consoleUrl?: string;
   /** Stops accepting requests, answers pending ones, closes the database. Idempotent. */
   close(): Promise<void>;
@@ -200,7 +195,6 @@ async function openParts(
   };
 }
 
-/** An address that a client on this machine can use. */
 function reachableHost(host: string | undefined): string {
   if (host === undefined || host === '0.0.0.0' || host === '::') return '127.0.0.1';
   return host;

@@ -11,11 +11,9 @@ export interface EntryMetadata {
   readonly country?: string | undefined;
   /** Set where the entry looks forged: it is left out of statistics until an operator releases it. */
   readonly quarantined?: true | undefined;
-  /** When the collector received it. */
   readonly receivedAt?: Date;
 }
 
-/** A report to be stored or sent. */
 export interface ReportEntry extends EntryMetadata {
   readonly report: Report;
   /**
@@ -25,18 +23,15 @@ export interface ReportEntry extends EntryMetadata {
   readonly encoded?: EncodedReport;
 }
 
-/** A report in protobuf. */
 export interface EncodedReport {
   readonly reportId: string;
   readonly bytes: Uint8Array;
 }
 
-/** A Kubermatic record to be stored. */
 export interface KubermaticEntry extends EntryMetadata {
   readonly kubermaticRecord: KubermaticRecord;
 }
 
-/** Everything that a store keeps. */
 export type StoreEntry = ReportEntry | KubermaticEntry;
 
 /** The content of a StoreEntry, as a client submits it. */

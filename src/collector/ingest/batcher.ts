@@ -4,12 +4,10 @@ import { SpartakusError } from '../../runtime/errors.ts';
 export interface BatcherOptions<Item, Result> {
   /** Writes a batch. Resolves to one result per item, in the same order; a rejection rejects every item. */
   readonly write: (items: readonly Item[]) => Promise<readonly Result[]>;
-  /** The most items of one write. */
   readonly maxItems: number;
   /** The most bytes of one write, by `sizeOf`; a larger item is written alone. */
   readonly maxBytes: number;
   readonly sizeOf: (item: Item) => number;
-  /** The most concurrent writes. */
   readonly maxInFlight: number;
   /** The most items that wait or are being written. */
   readonly maxPendingItems: number;
@@ -81,7 +79,6 @@ export function createBatcher<Item, Result>(options: BatcherOptions<Item, Result
   let inFlight = 0;
   let pendingItems = 0;
   let pendingBytes = 0;
-  /** Set while `expire` sleeps. */
   let expiry: AbortController | undefined;
   let drained: (() => void)[] = [];
   /** Callers of `waitForCapacity`, in order. */

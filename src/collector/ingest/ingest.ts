@@ -16,7 +16,6 @@ import { createRateLimiter } from './rate-limiter.ts';
 export interface SubmissionContext {
   readonly origin: RequestOrigin;
   readonly dialect: Dialect;
-  /** See EntryMetadata. */
   readonly country?: string | undefined;
 }
 
@@ -26,7 +25,6 @@ export interface Accepted {
   readonly status: 'stored' | 'duplicate';
 }
 
-/** Stores the submissions of every protocol and dialect. */
 export interface Ingest extends Pick<
   Batcher<unknown, unknown>,
   'rejectIfFull' | 'waitForCapacity' | 'pending' | 'drain'
@@ -45,9 +43,9 @@ export interface IngestLimits {
   readonly maxPendingReports: number;
   /** The same in bytes, as estimated for the database. */
   readonly maxPendingBytes: number;
-  /** The reports that one cluster may send per hour; 0 for no limit. */
+  /** The reports that one cluster may send per hour in the long run; 0 for no limit. */
   readonly reportsPerHourPerCluster: number;
-  /** See QuarantineOptions. */
+  /** The new cluster ids that one address may send per hour before further ones are quarantined; 0 for no limit. */
   readonly newClustersPerHourPerAddress: number;
 }
 
@@ -63,12 +61,10 @@ export interface IngestOptions {
 /** Bounds of one write: larger writes are no faster, and hold more memory while they are encoded. */
 const MAX_BATCH_REPORTS = 1000;
 const MAX_BATCH_BYTES = 8 * 1024 * 1024;
-/** How long a report may wait until its write begins. */
 const MAX_WAIT_MS = 10_000;
 /** MongoDB rejects larger documents. They count as this much, so that they get that final error, not a retryable `overloaded`. */
 const MAX_DOCUMENT_BYTES = 16 * 1024 * 1024;
 const HOUR_MS = 3_600_000;
-/** Longer than a UUID. */
 const MAX_KEY_LENGTH = 64;
 /** While one write waits for the disk, the next is encoded. */
 const MAX_WRITES_IN_FLIGHT = 2;

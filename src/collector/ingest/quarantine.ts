@@ -4,7 +4,6 @@ import { createRateLimiter, deleteOldest } from './rate-limiter.ts';
 export interface QuarantineOptions {
   /** The clusters that may begin to report from one address per hour; 0 for no limit. */
   readonly newClustersPerHour: number;
-  /** Whether the store has reports of this cluster that are not in quarantine. */
   readonly isKnown: (clusterId: string) => Promise<boolean>;
   readonly clock: Pick<Clock, 'now'>;
 }
@@ -16,12 +15,10 @@ export interface Quarantine {
     readonly clusterId: string;
     /** Identifies the cluster in memory: the cluster id, or a hash of it. */
     readonly clusterKey: string;
-    /** See RequestOrigin. */
     readonly addressKey: string | undefined;
   }): Promise<boolean>;
 }
 
-/** The most known clusters that are remembered; the oldest is dropped first. */
 const MAX_KNOWN_CLUSTERS = 100_000;
 const HOUR_MS = 3_600_000;
 

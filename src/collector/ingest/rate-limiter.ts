@@ -37,7 +37,6 @@ export function createRateLimiter({ count, perMs, burst, now }: RateLimiterOptio
   return { take: (key) => take(key, false), reserve: (key) => take(key, true) };
 }
 
-/** Bounds a map or set that grows by one key at a time. */
 export function deleteOldest(keyed: Map<string, unknown> | Set<string>, maxSize: number): void {
   if (keyed.size <= maxSize) return;
   for (const oldest of keyed.keys()) {

@@ -47,7 +47,6 @@ function toNode({ status }: CoreosNode): Node {
   return node;
 }
 
-/** In the order of the names, as in the later Spartakus. */
 function toCapacity(capacity: Readonly<Record<string, string>>): { resource: string; value: string }[] {
   return Object.entries(capacity)
     .map(([resource, value]) => ({ resource, value }))

@@ -1,7 +1,6 @@
 import type { Socket } from 'node:net';
 
 export interface ConnectionStats {
-  /** Accepted connections, in all. */
   readonly opened: number;
   /** Rejected connections, in all; they are not among the opened. */
   readonly rejected: number;
@@ -11,7 +10,6 @@ export interface ConnectionStats {
   readonly open: Readonly<Record<'http1' | 'http2' | 'new', number>>;
 }
 
-/** Counts the connections of a listener. */
 export interface ConnectionCounts {
   /** @param socket the TCP socket, below TLS */
   opened(socket: Socket): void;

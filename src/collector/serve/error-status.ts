@@ -38,7 +38,6 @@ const STATUS: Readonly<Record<ErrorKind, ErrorStatus>> = {
   internal: { code: Code.Internal, httpStatus: 500, reason: 'INTERNAL', logLevel: 'error' },
 };
 
-/** google.rpc.ErrorInfo.domain */
 const DOMAIN = 'spartakus';
 
 const KIND_BY_CODE = new Map<Code, ErrorKind>([
@@ -49,7 +48,6 @@ const KIND_BY_CODE = new Map<Code, ErrorKind>([
   [Code.DeadlineExceeded, 'unavailable'],
 ]);
 
-/** The status of an error by its kind. */
 export function statusOf(kind: ErrorKind): ErrorStatus {
   return STATUS[kind];
 }

@@ -17,12 +17,10 @@ export interface ListenerOptions {
   /** The address to listen on; all of them where absent. */
   readonly host?: string;
   readonly routes: Routes;
-  /** Secures every connection: see openTls. */
   readonly tls?: TlsServer;
   readonly limits: Limits;
   /** See OriginFinder. */
   readonly addressKeyOf: (remoteAddress: string | undefined) => string | undefined;
-  /** A number from 0 to less than 1. */
   readonly random: () => number;
   readonly connections?: ConnectionCounts;
   readonly logger: Logger;
@@ -39,7 +37,6 @@ export interface Listener {
 
 /** The start of the HTTP/2 connection preface (RFC 9113 section 3.4). No method of HTTP/1.1 starts with it. */
 const PREFACE = Buffer.from('PRI');
-/** How often Node.js checks the timeouts of HTTP/1.1 connections. */
 const CHECK_INTERVAL_MS = 1_000;
 /** The invalid frames after which a connection is closed. Node.js' default is 1000. */
 const MAX_INVALID_FRAMES = 100;

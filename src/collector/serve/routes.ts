@@ -19,7 +19,6 @@ import { answerUnknownMethod } from './rpc/unknown-method.ts';
 
 /** The handlers of the collector's port. */
 export interface Routes {
-  /** Handles a request of either version of HTTP. */
   request(req: ServerRequest, res: ServerReply): void;
   /** Handles a stream of HTTP/2, or returns false and leaves it to `request`. */
   stream(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): boolean;

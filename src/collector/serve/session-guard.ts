@@ -5,7 +5,6 @@ export interface SessionGuardOptions extends Pick<
   Limits,
   'idleTimeoutMs' | 'keepaliveMinMs' | 'maxConnectionAgeMs' | 'bodyTimeoutMs'
 > {
-  /** A number from 0 to less than 1. */
   readonly random: () => number;
 }
 
@@ -60,7 +59,6 @@ export function guardSession(session: ServerHttp2Session, options: SessionGuardO
   });
 
   let strikes = 0;
-  /** Whether a stream ended since the last ping. */
   let responded = false;
   let lastPingMs = Number.NEGATIVE_INFINITY;
   let sentBytes = 0;

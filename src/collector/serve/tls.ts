@@ -16,9 +16,7 @@ export interface TlsConfig {
 export interface TlsOptions {
   readonly clock: Pick<Clock, 'sleep'>;
   readonly logger: Logger;
-  /** For failed handshakes. */
   readonly rateLimitedLogger: Logger;
-  /** Ends the watch of the files. */
   readonly stop: AbortSignal;
 }
 

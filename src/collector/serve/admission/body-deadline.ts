@@ -2,9 +2,7 @@ import { SpartakusError } from '../../../runtime/errors.ts';
 
 /** Limits how long a client may take to send a body, or the next part of a stream. */
 export interface BodyDeadline {
-  /** Stops the time while the collector works. */
   pause(): void;
-  /** Starts the whole time again. */
   restart(): void;
   end(): void;
 }

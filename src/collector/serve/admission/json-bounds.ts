@@ -84,7 +84,6 @@ export function createJsonBounds(): JsonBounds {
   };
 }
 
-/** Checks a whole text, as JsonBounds.push. */
 export function checkJsonBounds(bytes: Uint8Array): void {
   createJsonBounds().push(bytes);
 }

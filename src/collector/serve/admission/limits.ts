@@ -1,25 +1,18 @@
+import type { IngestLimits } from '../../ingest/ingest.ts';
+
 /** The limits of a collector. Each is a flag, see cli/limit-flags.ts. Where 0 is allowed, it means no limit. */
-export interface Limits {
+export interface Limits extends IngestLimits {
   /** The largest protobuf message, in bytes, after decompression. */
   readonly maxProtobufBytes: number;
   /** The largest JSON body or message, in bytes, after decompression. */
   readonly maxJsonBytes: number;
-  /** The most reports that wait for the database. */
-  readonly maxPendingReports: number;
-  /** The same in bytes, as estimated for the database. */
-  readonly maxPendingBytes: number;
   /** The memory of all bodies that are being read, in bytes. */
   readonly maxBodyBytes: number;
-  /** The most open connections. */
   readonly maxConnections: number;
   /** The most open connections of one address; 0 for no limit. */
   readonly maxConnectionsPerAddress: number;
   /** The requests, and reports of streams, that one address may send per second in the long run; 0 for no limit. */
   readonly requestsPerSecondPerAddress: number;
-  /** The reports that one cluster may send per hour in the long run; 0 for no limit. */
-  readonly reportsPerHourPerCluster: number;
-  /** The new cluster ids that one address may send per hour before further ones are quarantined; 0 for no limit. */
-  readonly newClustersPerHourPerAddress: number;
   /** The most concurrent HTTP/2 streams of one connection. */
   readonly maxStreams: number;
   /** How long the headers of a request may take, in milliseconds. */

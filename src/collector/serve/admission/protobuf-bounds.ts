@@ -93,32 +93,19 @@ function fieldsOf(schema: DescMessage): Fields {
   return fields;
 }
 
+const WIRE_TYPES: Readonly<Partial<Record<ScalarType, number>>> = {
+  [ScalarType.STRING]: LENGTH_DELIMITED,
+  [ScalarType.BYTES]: LENGTH_DELIMITED,
+  [ScalarType.DOUBLE]: BIT64,
+  [ScalarType.FIXED64]: BIT64,
+  [ScalarType.SFIXED64]: BIT64,
+  [ScalarType.FLOAT]: BIT32,
+  [ScalarType.FIXED32]: BIT32,
+  [ScalarType.SFIXED32]: BIT32,
+};
+
 function wireTypesOf(field: DescField): readonly number[] {
   if (field.fieldKind === 'map' || field.message !== undefined) return [LENGTH_DELIMITED];
-  const one = field.scalar === undefined ? VARINT : wireTypeOf(field.scalar);
+  const one = field.scalar === undefined ? VARINT : (WIRE_TYPES[field.scalar] ?? VARINT);
   return field.fieldKind === 'list' ? [one, LENGTH_DELIMITED] : [one];
-}
-
-function wireTypeOf(scalar: ScalarType): number {
-  switch (scalar) {
-    case ScalarType.STRING:
-    case ScalarType.BYTES:
-      return LENGTH_DELIMITED;
-    case ScalarType.DOUBLE:
-    case ScalarType.FIXED64:
-    case ScalarType.SFIXED64:
-      return BIT64;
-    case ScalarType.FLOAT:
-    case ScalarType.FIXED32:
-    case ScalarType.SFIXED32:
-      return BIT32;
-    case ScalarType.BOOL:
-    case ScalarType.INT32:
-    case ScalarType.INT64:
-    case ScalarType.SINT32:
-    case ScalarType.SINT64:
-    case ScalarType.UINT32:
-    case ScalarType.UINT64:
-      return VARINT;
-  }
 }

@@ -17,7 +17,6 @@ export interface OriginOptions {
   readonly randomBytes: (count: number) => Uint8Array;
 }
 
-/** The parts of a request that determine its origin. */
 export interface OriginRequest {
   readonly headers: IncomingHttpHeaders;
   readonly socket: { readonly remoteAddress?: string | undefined; readonly remotePort?: number | undefined };

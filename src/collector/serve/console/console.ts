@@ -20,7 +20,6 @@ export interface ListenAddress {
 }
 
 export interface ConsoleConfig {
-  /** --console-listen */
   readonly listen: ListenAddress;
   /** --console-token-file: the bearer tokens of operators. */
   readonly tokenFile?: string;
@@ -39,19 +38,16 @@ export interface ConsoleOptions {
   readonly logger: Logger;
   readonly rateLimitedLogger: Logger;
   readonly limits: Limits;
-  /** A number from 0 to less than 1. */
   readonly random: () => number;
   readonly onRejection: OnRejection;
   readonly stop: AbortSignal;
 }
 
 export interface Console {
-  /** Such as "http://127.0.0.1:8081". */
   readonly url: string;
   close(): Promise<void>;
 }
 
-/** Requests to the console have no body. */
 const MAX_BODY_BYTES = 1024 * 1024;
 /** How long a response may take once the collector stops. */
 const CLOSE_GRACE_MS = 500;

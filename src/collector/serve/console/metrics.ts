@@ -5,19 +5,15 @@ import type { Dialect, IngestObserver } from '../../ingest/observer.ts';
 import type { ConnectionStats } from '../connection-counts.ts';
 
 export interface MetricsOptions {
-  /** The program's version with its `v`. */
   readonly version: string;
-  /** The reports that wait for the database or are being written. */
   readonly pending: () => { readonly items: number; readonly bytes: number };
   readonly connections: () => ConnectionStats;
   readonly isDatabaseAvailable: () => boolean;
 }
 
-/** All metrics of the collector. */
 export interface Metrics {
   readonly ingestObserver: IngestObserver;
   countRejection(protocol: Protocol, kind: ErrorKind): void;
-  /** The Prometheus exposition. */
   render(): Promise<{ readonly contentType: string; readonly body: string }>;
 }
 
@@ -26,7 +22,6 @@ const PREFIX = 'spartakus_collector_';
 const BATCH_REPORTS = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000];
 const BATCH_BYTES = [1, 4, 16, 64, 256, 1_024, 4_096, 16_384].map((kib) => kib * 1_024);
 const COMMIT_SECONDS = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10];
-/** The dialects of each protocol. */
 const DIALECTS: Readonly<Record<Protocol, readonly Dialect[]>> = {
   connect: ['report'],
   grpc: ['report'],

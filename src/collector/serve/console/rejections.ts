@@ -7,9 +7,7 @@ import { kindOf, statusOf } from '../error-status.ts';
 export type OnRejection = (protocol: Protocol, thrown: unknown) => void;
 
 export interface RejectionsOptions {
-  /** Counts a rejection in the metrics. */
   readonly count: (protocol: Protocol, kind: ErrorKind) => void;
-  /** Rate-limited, so that a flood cannot fill the log: see createRateLimitedLogger. */
   readonly logger: Logger;
   /** Whether the log may quote what clients sent. */
   readonly verbose: boolean;

@@ -26,7 +26,6 @@ interface LegacyBody {
   readonly country?: string | undefined;
 }
 
-/** How long clients should wait until the database may be available again. */
 const RETRY_AFTER_MS = 5_000;
 
 /**

@@ -45,7 +45,6 @@ type HttpHandlerContext = Pick<HandlerContext, 'memory' | 'onRejection'> & {
 
 export type HttpHandler = (req: ServerRequest, res: ServerReply, origin: RequestOrigin) => void;
 
-/** The path of a request without its query. */
 export function pathOf({ url = '/' }: ServerRequest): string {
   return url.split('?', 1)[0] ?? '/';
 }

@@ -1,6 +1,5 @@
 import type { ServerHttp2Stream } from 'node:http2';
 
-/** Reads a body in chunks. */
 export interface ChunkReader {
   /**
    * The next chunk; undefined at the end of the body.

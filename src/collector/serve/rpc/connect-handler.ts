@@ -28,7 +28,6 @@ import { ORIGIN } from './report-service.ts';
 
 /** Serves all services over Connect, gRPC-Web and gRPC. */
 export interface ConnectHandler {
-  /** Whether the path is a method of a service. */
   serves(path: string): boolean;
   /** Only for paths that it serves. */
   handle(req: ServerRequest, res: ServerReply, origin: RequestOrigin): void;
@@ -47,12 +46,10 @@ const ERROR_BY_STATUS: Readonly<Partial<Record<number, SpartakusError>>> = {
   415: new SpartakusError('unsupported-media-type', 'the content type is none of Connect, gRPC-Web or gRPC'),
 };
 
-/** What the callbacks of the router need to know about a call. */
 interface Call {
   readonly origin: RequestOrigin;
   readonly method: DescMethod;
   readonly admit: () => void;
-  /** The JSON message that is being decoded. */
   lastJson?: Uint8Array;
 }
 

@@ -9,7 +9,6 @@ export interface GrpcFrame {
 const PREFIX_BYTES = 5;
 const COMPRESSED = 1;
 
-/** Splits a body into messages. */
 export interface GrpcFrameReader {
   /**
    * The messages that are complete with this chunk.
@@ -77,7 +76,6 @@ export function createGrpcFrameReader(maxBytes: number): GrpcFrameReader {
   };
 }
 
-/** Frames an uncompressed message. */
 export function encodeGrpcFrame(message: Uint8Array): Buffer {
   const frame = Buffer.allocUnsafe(PREFIX_BYTES + message.length);
   frame.writeUInt8(0, 0);

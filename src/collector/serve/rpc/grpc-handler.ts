@@ -21,7 +21,6 @@ import { GZIP, readFrame } from './compression.ts';
 import { createGrpcFrameReader, encodeGrpcFrame } from './grpc-frames.ts';
 import type { ReportReceiver } from './report-receiver.ts';
 
-/** Serves streams of HTTP/2. */
 export interface GrpcHandler {
   serves(headers: IncomingHttpHeaders): boolean;
   /** Only for requests that it serves. */
@@ -29,7 +28,6 @@ export interface GrpcHandler {
 }
 
 const PATH = `/${CollectorService.typeName}/`;
-/** gRPC with protobuf. */
 const CONTENT_TYPES: ReadonlySet<string | undefined> = new Set(['application/grpc', 'application/grpc+proto']);
 const ENCODINGS = 'gzip,identity';
 /** The reason of aborted calls: a constant, since a default reason is an error with a stack for each. */
@@ -193,7 +191,6 @@ function fail(call: Call, thrown: unknown): void {
   stream.end();
 }
 
-/** Sends a trailers-only response. */
 function rejectStream(stream: ServerHttp2Stream, thrown: unknown): void {
   // It may be closed already; a response would throw then.
   if (stream.destroyed || stream.closed) return;

@@ -7,7 +7,6 @@ import { SpartakusError } from '../../../runtime/errors.ts';
 
 /** Whether the collector is serving, with listeners. */
 export interface HealthState {
-  /** Whether new reports are accepted. */
   readonly serving: boolean;
   setServing(serving: boolean): void;
   /** Calls the listener on every change, until the signal is aborted. */

@@ -9,7 +9,6 @@ export interface LimitedBodyOptions {
   readonly maxBytes: number;
   /** Whether the messages are length-prefixed, as in gRPC, gRPC-Web and Connect's streams; otherwise the body is one message. */
   readonly isFramed: boolean;
-  /** Whether the client may send any number of messages. */
   readonly isStream: boolean;
   /** As the request's headers say; undefined where they name none. */
   readonly compression: Compression | undefined;

@@ -28,7 +28,6 @@ type ReportReceiverContext = Pick<
  * with the names of the .proto files.
  */
 export interface ReportReceiver {
-  /** @throws SpartakusError where the report is not stored */
   submit(report: Report | undefined, origin: RequestOrigin): Promise<Receipt>;
   /**
    * Returns a receipt per record of a Kubermatic envelope, in the same order.
