@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import { startCollector } from '../collector/collector.ts';
 import { parseTrustedProxies, RECORD_PEER_MODES } from '../collector/serve/admission/request-origin.ts';
-import { type ConsoleConfig, findConsoleProblem, type ListenAddress } from '../collector/serve/console/console.ts';
+import { type ConsoleConfig, findConsoleProblem } from '../collector/serve/console/console.ts';
+import type { ListenAddress } from '../collector/serve/listener.ts';
 import type { TlsConfig } from '../collector/serve/tls.ts';
 import { DATABASES, DEFAULT_DATABASE, findDatabase } from '../collector/store/open.ts';
 import { systemClock } from '../runtime/clock.ts';

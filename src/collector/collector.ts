@@ -1,5 +1,4 @@
 import type { Writable } from 'node:stream';
-import { formatHostPort } from '../runtime/addresses.ts';
 import type { Clock } from '../runtime/clock.ts';
 import { messageOf, SpartakusError } from '../runtime/errors.ts';
 import type { Logger } from '../runtime/logger.ts';
@@ -14,18 +13,14 @@ import { type ConsoleConfig, openConsole } from './serve/console/console.ts';
 import { createMetrics } from './serve/console/metrics.ts';
 import { createRateLimitedLogger } from './serve/console/rate-limited-logger.ts';
 import { createRejections } from './serve/console/rejections.ts';
-import { openListener } from './serve/listener.ts';
+import { type ListenAddress, openListener } from './serve/listener.ts';
 import { createRoutes } from './serve/routes.ts';
 import { createHealthState } from './serve/rpc/health-service.ts';
 import { openTls, type TlsConfig } from './serve/tls.ts';
 import { watchStore } from './store/availability.ts';
 import { openStore } from './store/open.ts';
 
-export interface CollectorConfig {
-  /** 0 to 65535; 0 takes any free port. */
-  readonly port: number;
-  /** The address to listen on; all of them where absent. */
-  readonly host?: string;
+export interface CollectorConfig extends ListenAddress {
   /** Where set, the port accepts TLS only. */
   readonly tls?: TlsConfig;
   /** A file with the bearer tokens of clients; where absent, reports need no authentication. */
@@ -103,8 +98,7 @@ async function openParts(
   onClose: (close: () => Promise<void>) => void,
 ): Promise<Omit<Collector, 'close'>> {
   const { clock, randomBytes, random = Math.random, logger, verbose = false, stdout, version } = options;
-  const { limits } = config;
-  const { recordPeer, trustedProxies } = config;
+  const { port, host, limits, recordPeer, trustedProxies } = config;
   const origins = createOriginFinder({ recordPeer, trustedProxies, randomBytes });
   const rateLimitedLogger = createRateLimitedLogger({ logger, clock, verbose, stop: stopping.signal });
   const watch = { clock, logger, rateLimitedLogger, stop: stopping.signal };
@@ -161,7 +155,6 @@ async function openParts(
       ? undefined
       : await openConsole(config.console, { metrics, ...watch, limits, random, onRejection, tls: config.tls });
   onClose(() => openedConsole?.close() ?? Promise.resolve());
-  const { port, host } = config;
   const listener = await openListener({
     port,
     host,
@@ -188,14 +181,5 @@ async function openParts(
     await clock.sleep(Math.min(NOTICE_MS, config.shutdownGraceMs / 2));
     stopping.abort();
   });
-  return {
-    url: `${tls === undefined ? 'http' : 'https'}://${formatHostPort(reachableHost(host), listener.address.port)}`,
-    port: listener.address.port,
-    consoleUrl: openedConsole?.url,
-  };
-}
-
-function reachableHost(host: string | undefined): string {
-  if (host === undefined || host === '0.0.0.0' || host === '::') return '127.0.0.1';
-  return host;
+  return { url: listener.url, port: listener.port, consoleUrl: openedConsole?.url };
 }

@@ -3,6 +3,7 @@ import http, { type IncomingMessage, type ServerResponse } from 'node:http';
 import http2, { type ServerHttp2Session, type ServerHttp2Stream } from 'node:http2';
 import net, { type AddressInfo, type Socket } from 'node:net';
 import { type Server as TlsServer, TLSSocket } from 'node:tls';
+import { formatHostPort } from '../../runtime/addresses.ts';
 import type { Logger } from '../../runtime/logger.ts';
 import { createConnectionLimiter } from './admission/connection-limiter.ts';
 import type { Limits } from './admission/limits.ts';
@@ -11,11 +12,15 @@ import type { Routes } from './routes.ts';
 import { guardSession } from './session-guard.ts';
 import { stopSending } from './stop-sending.ts';
 
-export interface ListenerOptions {
-  /** 0 to 65535; 0 takes any free port. */
-  readonly port: number;
-  /** The address to listen on; all of them where absent. */
+/** An address to listen on. */
+export interface ListenAddress {
+  /** An IP address, or "localhost"; all addresses where absent. */
   readonly host?: string;
+  /** 0 takes any free one. */
+  readonly port: number;
+}
+
+export interface ListenerOptions extends ListenAddress {
   readonly routes: Routes;
   readonly tls?: TlsServer;
   readonly limits: Limits;
@@ -27,7 +32,9 @@ export interface ListenerOptions {
 }
 
 export interface Listener {
-  readonly address: AddressInfo;
+  /** For clients on this machine, such as "http://127.0.0.1:8080"; https:// with TLS. */
+  readonly url: string;
+  readonly port: number;
   /**
    * Accepts no more connections and requests, waits for pending ones, and destroys the remaining connections after `graceMs`. Resolves
    * when every connection is closed. Idempotent: the first call's grace counts.
@@ -147,7 +154,13 @@ export async function openListener(options: ListenerOptions): Promise<Listener> 
     clearTimeout(deadline);
   };
   let closing: Promise<void> | undefined;
-  return { address: server.address() as AddressInfo, close: (graceMs) => (closing ??= closeGracefully(graceMs)) };
+  const { port: ownPort } = server.address() as AddressInfo;
+  const ownHost = host === undefined || host === '0.0.0.0' || host === '::' ? '127.0.0.1' : host;
+  return {
+    url: `${tls === undefined ? 'http' : 'https'}://${formatHostPort(ownHost, ownPort)}`,
+    port: ownPort,
+    close: (graceMs) => (closing ??= closeGracefully(graceMs)),
+  };
 }
 
 /**

@@ -1,8 +1,7 @@
 import tls from 'node:tls';
-import type { Clock } from '../../runtime/clock.ts';
 import type { Logger } from '../../runtime/logger.ts';
 import { findCaProblem, findPairProblem } from '../../runtime/pem.ts';
-import { watchFiles, wrongFile } from '../../runtime/reload-files.ts';
+import { watchFiles, type WatchOptions, wrongFile } from '../../runtime/reload-files.ts';
 
 export interface TlsConfig {
   /** --tls-cert: the certificate with its chain, PEM. */
@@ -13,11 +12,8 @@ export interface TlsConfig {
   readonly clientCaFile?: string;
 }
 
-export interface TlsOptions {
-  readonly clock: Pick<Clock, 'sleep'>;
-  readonly logger: Logger;
+export interface TlsOptions extends Omit<WatchOptions, 'files' | 'use'> {
   readonly rateLimitedLogger: Logger;
-  readonly stop: AbortSignal;
 }
 
 const HANDSHAKE_TIMEOUT_MS = 10_000;

@@ -18,7 +18,7 @@ test('an exception of a handler ends its own request only, over either version o
     random: () => 0.5,
     logger: log.logger,
   });
-  const url = `http://127.0.0.1:${listener.address.port}`;
+  const url = listener.url;
   try {
     for (let time = 0; time < 2; time += 1) {
       await expect(fetch(url)).rejects.toThrow('fetch failed');

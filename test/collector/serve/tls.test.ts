@@ -63,7 +63,7 @@ async function open(config: TlsConfig) {
       await clock.asleep();
     }
   };
-  return { port: listener.address.port, log, look, close };
+  return { port: listener.port, log, look, close };
 }
 
 interface Dialled {

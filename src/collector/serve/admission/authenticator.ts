@@ -1,9 +1,7 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import { isBearerToken } from '../../../runtime/bearer-token.ts';
-import type { Clock } from '../../../runtime/clock.ts';
 import { SpartakusError } from '../../../runtime/errors.ts';
-import type { Logger } from '../../../runtime/logger.ts';
-import { type NamedFile, watchFiles, wrongFile } from '../../../runtime/reload-files.ts';
+import { type NamedFile, watchFiles, type WatchOptions, wrongFile } from '../../../runtime/reload-files.ts';
 
 /**
  * Authenticates a request by its headers, before its body is read.
@@ -15,13 +13,6 @@ export type Authenticator = (headers: { readonly authorization?: string | undefi
 /** Accepts every request. */
 export const NO_AUTHENTICATION: Authenticator = () => undefined;
 
-export interface TokenAuthenticatorOptions {
-  readonly clock: Pick<Clock, 'sleep'>;
-  readonly logger: Logger;
-  /** Ends the watch of the file. */
-  readonly stop: AbortSignal;
-}
-
 /**
  * Accepts requests with one of the bearer tokens (RFC 6750) in a file: one per line, without empty lines and those that begin with "#". The file
  * is reloaded when it changes. Only hashes are compared, always all of them, each in constant time.
@@ -30,7 +21,7 @@ export interface TokenAuthenticatorOptions {
  */
 export async function openTokenAuthenticator(
   named: NamedFile,
-  { clock, logger, stop }: TokenAuthenticatorOptions,
+  { clock, logger, stop }: Omit<WatchOptions, 'files' | 'use'>,
 ): Promise<Authenticator> {
   // Created once: under a flood, even creating an error is a cost.
   const missing = new SpartakusError(

@@ -1,23 +1,14 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import { formatHostPort, isLoopback } from '../../../runtime/addresses.ts';
-import type { Clock } from '../../../runtime/clock.ts';
 import { messageOf, SpartakusError } from '../../../runtime/errors.ts';
-import type { Logger } from '../../../runtime/logger.ts';
 import { type Authenticator, openTokenAuthenticator } from '../admission/authenticator.ts';
 import type { Limits } from '../admission/limits.ts';
 import { createMemoryLimiter } from '../admission/memory-limiter.ts';
 import { createHttpHandler, type HttpRoute } from '../http/router.ts';
-import { openListener } from '../listener.ts';
-import { openTls, type TlsConfig } from '../tls.ts';
+import { type ListenAddress, openListener } from '../listener.ts';
+import { openTls, type TlsConfig, type TlsOptions } from '../tls.ts';
 import type { Metrics } from './metrics.ts';
 import type { OnRejection } from './rejections.ts';
-
-export interface ListenAddress {
-  /** An IP address, or "localhost"; all addresses where absent. */
-  readonly host?: string;
-  /** 0 takes any free one. */
-  readonly port: number;
-}
 
 export interface ConsoleConfig {
   readonly listen: ListenAddress;
@@ -30,17 +21,13 @@ export interface ConsoleRoute extends HttpRoute {
   readonly access: 'anyone' | 'operator';
 }
 
-export interface ConsoleOptions {
+export interface ConsoleOptions extends TlsOptions {
   readonly metrics: Pick<Metrics, 'render'>;
   /** The collector's certificate, for a console that other machines reach. */
   readonly tls?: TlsConfig;
-  readonly clock: Clock;
-  readonly logger: Logger;
-  readonly rateLimitedLogger: Logger;
   readonly limits: Limits;
   readonly random: () => number;
   readonly onRejection: OnRejection;
-  readonly stop: AbortSignal;
 }
 
 export interface Console {
@@ -119,12 +106,7 @@ export async function openConsole(config: ConsoleConfig, options: ConsoleOptions
       { cause: error },
     );
   });
-  const host =
-    listen.host === undefined || listen.host === '0.0.0.0' || listen.host === '::' ? '127.0.0.1' : listen.host;
-  return {
-    url: `${withTls ? 'https' : 'http'}://${shown({ host, port: listener.address.port })}`,
-    close: () => listener.close(CLOSE_GRACE_MS),
-  };
+  return { url: listener.url, close: () => listener.close(CLOSE_GRACE_MS) };
 }
 
 /** Authorizes a request to the console, or throws SpartakusError `unauthenticated` or `forbidden`. */

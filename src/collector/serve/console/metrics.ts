@@ -38,8 +38,8 @@ export function createMetrics({ version, pending, connections, isDatabaseAvailab
   const registers = [registry];
   collectDefaultMetrics({ register: registry });
 
-  const gauge = (name: string, help: string, read: () => number): Gauge =>
-    new Gauge({
+  const gauge = (name: string, help: string, read: () => number): void =>
+    void new Gauge({
       name: PREFIX + name,
       help,
       registers,
@@ -47,8 +47,8 @@ export function createMetrics({ version, pending, connections, isDatabaseAvailab
         this.set(read());
       },
     });
-  const counted = (name: string, help: string, read: () => number): Counter =>
-    new Counter({
+  const counter = (name: string, help: string, read: () => number): void =>
+    void new Counter({
       name: PREFIX + name,
       help,
       registers,
@@ -98,35 +98,22 @@ export function createMetrics({ version, pending, connections, isDatabaseAvailab
     'Rejected requests, and rejected reports of streams, by protocol and reason.',
     ['protocol', 'reason'],
   );
-  const batchReports = new Histogram({
-    name: `${PREFIX}batch_reports`,
-    help: 'Reports per write.',
-    buckets: BATCH_REPORTS,
-    registers,
-  });
-  const batchBytes = new Histogram({
-    name: `${PREFIX}batch_bytes`,
-    help: 'Estimated size of a write in the database.',
-    buckets: BATCH_BYTES,
-    registers,
-  });
-  const commitSeconds = new Histogram({
-    name: `${PREFIX}commit_seconds`,
-    help: 'Time until a write was durable or had failed.',
-    buckets: COMMIT_SECONDS,
-    registers,
-  });
+  const histogram = (name: string, help: string, buckets: number[]): Histogram =>
+    new Histogram({ name: PREFIX + name, help, buckets, registers });
+  const batchReports = histogram('batch_reports', 'Reports per write.', BATCH_REPORTS);
+  const batchBytes = histogram('batch_bytes', 'Estimated size of a write in the database.', BATCH_BYTES);
+  const commitSeconds = histogram('commit_seconds', 'Time until a write was durable or had failed.', COMMIT_SECONDS);
 
   gauge('pending_reports', 'Reports that wait for the database or are being written.', () => pending().items);
   gauge('pending_bytes', 'The same in bytes, as estimated for the database.', () => pending().bytes);
   gauge('database_up', 'Whether the database is available: 1 or 0.', () => (isDatabaseAvailable() ? 1 : 0));
-  counted('connections_opened_total', 'Accepted connections.', () => connections().opened);
-  counted(
+  counter('connections_opened_total', 'Accepted connections.', () => connections().opened);
+  counter(
     'connections_rejected_total',
     'Connections that were rejected because there were too many.',
     () => connections().rejected,
   );
-  counted(
+  counter(
     'received_bytes_total',
     'Bytes received over connections, TLS and framing included.',
     () => connections().receivedBytes,
