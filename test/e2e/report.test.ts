@@ -5,7 +5,7 @@ import { promisify } from 'node:util';
 import { fromJson } from '@bufbuild/protobuf';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { ReportSchema } from '../../gen/spartakus/report/v1/report_pb.js';
-import { WAYS_IN } from '../contract/protocols.ts';
+import { PROTOCOL_CLIENTS } from '../contract/protocols.ts';
 import { makeTestDatabase, type TestDatabase } from '../support/database.ts';
 import { withFiles } from '../support/files.ts';
 import {
@@ -174,7 +174,7 @@ describe('the README example report', () => {
     },
   );
 
-  test.each(WAYS_IN)('over $name, it is stored', async ({ open }) => {
+  test.each(PROTOCOL_CLIENTS)('over $name, it is stored', async ({ open }) => {
     const body = await example();
     const client = open(`http://${host}`);
 

@@ -9,7 +9,7 @@ import { Health } from '../../../../gen/grpc/health/v1/health_pb.js';
 import { ServerReflection } from '../../../../gen/grpc/reflection/v1/reflection_pb.js';
 import { type Authenticator, openTokenAuthenticator } from '../../../../src/collector/serve/admission/authenticator.ts';
 import { SpartakusError } from '../../../../src/runtime/errors.ts';
-import { legacyJson, WAYS_IN } from '../../../contract/protocols.ts';
+import { legacyJson, PROTOCOL_CLIENTS } from '../../../contract/protocols.ts';
 import { makeReport } from '../../../contract/report-sink.ts';
 import { startTestCollector, type TestCollector } from '../../../support/collector.ts';
 import { failureOf } from '../../../support/failure.ts';
@@ -157,7 +157,7 @@ describe('a collector with --ingest-tokens-file', () => {
     closeFiles();
   });
 
-  test.each(WAYS_IN)(
+  test.each(PROTOCOL_CLIENTS)(
     'over $name a report with the token is stored, and without it or with another it is rejected',
     async ({ open }) => {
       const [known, unknown, nobody] = [
@@ -171,8 +171,12 @@ describe('a collector with --ingest-tokens-file', () => {
       const stored = await known.send(report);
 
       expect(refusals).toMatchObject([
-        { outcome: 'refused', code: Code.Unauthenticated, message: expect.stringContaining('unknown') as string },
-        { outcome: 'refused', code: Code.Unauthenticated, message: expect.stringContaining('Authorization') as string },
+        { outcome: 'rejected', code: Code.Unauthenticated, message: expect.stringContaining('unknown') as string },
+        {
+          outcome: 'rejected',
+          code: Code.Unauthenticated,
+          message: expect.stringContaining('Authorization') as string,
+        },
       ]);
       expect(stored).toMatchObject({ outcome: 'stored' });
       for (const client of [known, unknown, nobody]) client.close();

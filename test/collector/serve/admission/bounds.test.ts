@@ -82,7 +82,7 @@ test('protobuf of messages that take two bytes each is rejected, wherever they a
   expect(() => checkProtobufBounds(SubmitReportRequestSchema, capacity)).toThrow(/^the message has more than /);
 });
 
-test('protobuf of fields that nobody knows, two bytes each, is rejected, and some of them are not', () => {
+test('protobuf of unknown fields, two bytes each, is rejected, and some of them are not', () => {
   const report = (count: number): Uint8Array => {
     const fields = new Uint8Array(count * 3).map((_, index) => [0xa8, 0x3e, 0x01][index % 3] ?? 0);
     const message = toBinary(

@@ -8,7 +8,7 @@ import { create } from '@bufbuild/protobuf';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { ExtensionSchema } from '../../../../gen/spartakus/report/v1/report_pb.js';
 import { createMetrics } from '../../../../src/collector/serve/console/metrics.ts';
-import { WAYS_IN } from '../../../contract/protocols.ts';
+import { PROTOCOL_CLIENTS } from '../../../contract/protocols.ts';
 import { makeReport } from '../../../contract/report-sink.ts';
 import { startTestCollector, TEST_LIMITS, type TestCollector } from '../../../support/collector.ts';
 import { createDice } from '../../../support/dice.ts';
@@ -21,7 +21,7 @@ beforeAll(async () => {
 
 afterAll(() => collector.close());
 
-/** What is exposed now: the number by series. */
+/** The current value by series. */
 async function scrape(): Promise<ReadonlyMap<string, number>> {
   const response = await fetch(`${collector.consoleUrl}/metrics`);
   const lines = (await response.text()).split('\n').filter((line) => line !== '' && !line.startsWith('#'));
@@ -33,7 +33,7 @@ async function scrape(): Promise<ReadonlyMap<string, number>> {
   );
 }
 
-/** What has grown while something was done. */
+/** The increase of each counter during an action. */
 async function growth(act: () => Promise<unknown>): Promise<Readonly<Record<string, number>>> {
   const before = await scrape();
   await act();
@@ -49,7 +49,7 @@ describe('reports are counted by protocol, dialect and outcome', () => {
     [/^Connect/, 'connect'],
   ];
 
-  test.each(WAYS_IN)('over $name', async ({ name, json, open }) => {
+  test.each(PROTOCOL_CLIENTS)('over $name', async ({ name, json, open }) => {
     const protocol = PROTOCOLS.find(([pattern]) => pattern.test(name))?.[1] ?? '';
     const client = open(collector.url);
     const [good, bad, large] = [makeReport(), makeReport(), makeReport()];
@@ -125,7 +125,7 @@ test.each([
   },
 );
 
-test('connections, and what comes over them, are counted', async () => {
+test('connections and received bytes are counted', async () => {
   const before = await scrape();
   const silent = net.connect(collector.port, '127.0.0.1');
   const session = http2.connect(collector.url);
@@ -156,7 +156,7 @@ test('connections, and what comes over them, are counted', async () => {
   expect((await scrape()).get('received_bytes_total')).toBeGreaterThanOrEqual(during.get('received_bytes_total') ?? 0);
 });
 
-test('the database is up, nothing waits for it, and the process and its event loop are told', async () => {
+test('the database, pending reports, the process and its event loop are exposed', async () => {
   const metrics = await scrape();
 
   expect(metrics.get('database_up')).toBe(1);

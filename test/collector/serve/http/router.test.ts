@@ -92,7 +92,7 @@ describe('POST /api/v1', () => {
     ],
     ['an id that is no UUIDv7', '{"reportID": "x"}', 'Error: reportID must be a UUIDv7'],
     ['a date that is none', '{"observedAt": "yesterday"}', 'Error: the body is no report: '],
-  ])('answers 400 to %s, and says what is wrong', async (_name, body, message) => {
+  ])('answers 400 to %s, with the reason', async (_name, body, message) => {
     const response = await post(body);
 
     expect(response.status).toBe(400);
@@ -108,7 +108,7 @@ describe('POST /api/v1', () => {
     await expect(post(`${body} `)).resolves.toMatchObject({ status: 413 });
   });
 
-  test('a field that nobody knows is ignored', async () => {
+  test('an unknown field is ignored', async () => {
     await expect(post('{"clusterID": "c", "future": {"a": [1]}}')).resolves.toMatchObject({ status: 204 });
     await expect(collector.reports.findOne()).resolves.not.toHaveProperty('future');
   });
