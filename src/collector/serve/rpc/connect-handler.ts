@@ -37,8 +37,7 @@ export interface ConnectHandler {
 const JSON_CONTENT_TYPE = /^application\/(?:json|(?:connect|grpc|grpc-web)\+json)\b/i;
 /** Bodies of one message without a prefix: Connect's unary calls. */
 const UNFRAMED_CONTENT_TYPE = /^application\/(?:json|proto)\b/i;
-/** The headers that name the compression of the messages, by protocol. */
-const ENCODING_HEADERS = ['grpc-encoding', 'connect-content-encoding', 'content-encoding'];
+const CONNECT_STREAM_CONTENT_TYPE = /^application\/connect\+/i;
 
 /** The errors of HTTP statuses that Connect returns before it creates a call. */
 const ERROR_BY_STATUS: Readonly<Partial<Record<number, SpartakusError>>> = {
@@ -113,7 +112,7 @@ export function createConnectHandler(routes: (router: ConnectRouter) => void, co
       maxBytes: isJson ? maxJsonBytes : maxProtobufBytes,
       isFramed: !UNFRAMED_CONTENT_TYPE.test(contentType),
       isStream: method.methodKind === 'client_streaming' || method.methodKind === 'bidi_streaming',
-      compression: takeCompression(request.header),
+      compression: takeCompression(request.header, contentType),
       check: (message) => {
         if (!isJson) return checkProtobufBounds(method.input, message);
         checkJsonBounds(message);
@@ -148,17 +147,16 @@ export function createConnectHandler(routes: (router: ConnectRouter) => void, co
   };
 }
 
-/** Removes the headers of a compression that limitBody undoes. Connect rejects unknown ones. */
-function takeCompression(headers: Headers): (typeof COMPRESSIONS)[number] | undefined {
-  for (const header of ENCODING_HEADERS) {
-    const compression = COMPRESSIONS.find(({ name }) => name === headers.get(header));
-    if (compression === undefined) continue;
-    headers.delete(header);
-    // The length before decompression.
-    headers.delete('content-length');
-    return compression;
-  }
-  return undefined;
+/** Removes the header of a compression that limitBody undoes. Connect rejects unknown ones. */
+function takeCompression(headers: Headers, contentType: string): (typeof COMPRESSIONS)[number] | undefined {
+  const streamHeader = CONNECT_STREAM_CONTENT_TYPE.test(contentType) ? 'connect-content-encoding' : 'grpc-encoding';
+  const header = UNFRAMED_CONTENT_TYPE.test(contentType) ? 'content-encoding' : streamHeader;
+  const compression = COMPRESSIONS.find(({ name }) => name === headers.get(header));
+  if (compression === undefined) return undefined;
+  headers.delete(header);
+  // The length before decompression.
+  headers.delete('content-length');
+  return compression;
 }
 
 /** Completes the errors that Connect makes itself, before it encodes them: it aborts a call with its error first. Reports all errors. */

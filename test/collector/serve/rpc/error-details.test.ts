@@ -1,4 +1,5 @@
 import http2 from 'node:http2';
+import { gzipSync } from 'node:zlib';
 import { fromJson, type JsonObject, type JsonValue } from '@bufbuild/protobuf';
 import { Code, ConnectError, createClient, type Transport } from '@connectrpc/connect';
 import { createConnectTransport, createGrpcTransport, createGrpcWebTransport } from '@connectrpc/connect-node';
@@ -156,6 +157,27 @@ describe('a wrong JSON type over Connect', () => {
     expect(error).toMatchObject({ status: 400, code: 'invalid_argument' });
     expect(error.details).toMatchObject([{ type: 'google.rpc.ErrorInfo', debug: { reason: 'INVALID_REQUEST' } }]);
   });
+});
+
+test.each<[string, Record<string, string>, string | Uint8Array<ArrayBuffer>, object]>([
+  ['gzip', { 'content-encoding': 'gzip' }, new Uint8Array(gzipSync('{"report": {"clusterID": "c"}}')), { status: 200 }],
+  ['no gzip', { 'content-encoding': 'gzip' }, '{"report": {"clusterID": "c"}}', { status: 400 }],
+  ['an unknown encoding', { 'content-encoding': 'zstd' }, '{}', { status: 501 }],
+  [
+    "another protocol's encoding header",
+    { 'grpc-encoding': 'gzip' },
+    '{"report": {"clusterID": "c"}}',
+    { status: 200 },
+  ],
+])('a unary call of Connect with %s', async (_name, headers, body, expected) => {
+  const response = await fetch(collector.url + METHOD, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', ...headers },
+    body,
+  });
+
+  expect(response).toMatchObject(expected);
+  await response.arrayBuffer();
 });
 
 describe('an unknown method', () => {
