@@ -75,27 +75,24 @@ const CONNECTIONS_SHARE = 0.8;
  */
 export async function startCollector(config: CollectorConfig, options: CollectorOptions): Promise<Collector> {
   const stopping = new AbortController();
-  const closers: (() => Promise<void>)[] = [];
-  const closeAll = async (): Promise<void> => {
-    for (const close of closers.toReversed()) await close();
-    stopping.abort();
-  };
+  const resources = new AsyncDisposableStack();
+  resources.defer(() => stopping.abort());
   try {
-    const parts = await openParts(config, options, stopping, (close) => closers.push(close));
+    const parts = await openParts(config, options, stopping, resources);
     let closing: Promise<void> | undefined;
-    return { ...parts, close: () => (closing ??= closeAll()) };
+    return { ...parts, close: () => (closing ??= resources.disposeAsync()) };
   } catch (error) {
-    await closeAll();
+    await resources.disposeAsync();
     throw error;
   }
 }
 
-/** Opens the parts in order, and registers how to close each; they are closed in reverse order. */
+/** Opens the parts in order; they are closed in reverse order. */
 async function openParts(
   config: CollectorConfig,
   options: CollectorOptions,
   stopping: AbortController,
-  onClose: (close: () => Promise<void>) => void,
+  resources: AsyncDisposableStack,
 ): Promise<Omit<Collector, 'close'>> {
   const { clock, randomBytes, random = Math.random, logger, verbose = false, stdout, version } = options;
   const { port, host, limits, recordPeer, trustedProxies } = config;
@@ -130,7 +127,7 @@ async function openParts(
   let endsAtMs: number | undefined;
   const leftMs = (): number =>
     endsAtMs === undefined ? config.shutdownGraceMs : Math.max(endsAtMs - clock.now().getTime(), 0);
-  onClose(async () => {
+  resources.defer(async () => {
     watched.stop();
     const stored = ingest.drain().then(() => store.close());
     const late = await Promise.race([stored, clock.sleep(leftMs()).then(() => true)]);
@@ -154,7 +151,7 @@ async function openParts(
     config.console === undefined
       ? undefined
       : await openConsole(config.console, { metrics, ...watch, limits, random, onRejection, tls: config.tls });
-  onClose(() => openedConsole?.close() ?? Promise.resolve());
+  resources.defer(() => openedConsole?.close());
   const listener = await openListener({
     port,
     host,
@@ -172,8 +169,8 @@ async function openParts(
       { cause: error },
     );
   });
-  onClose(() => listener.close(CONNECTIONS_SHARE * leftMs()));
-  onClose(async () => {
+  resources.defer(() => listener.close(CONNECTIONS_SHARE * leftMs()));
+  resources.defer(async () => {
     endsAtMs = clock.now().getTime() + config.shutdownGraceMs;
     // Load balancers and clients learn it from the health first; requests are still accepted meanwhile.
     watched.stop();

@@ -19,7 +19,7 @@ interface ErrorStatus {
  * How each kind of error is answered and logged. The kind itself is the value of the metrics' labels. Where several kinds have the
  * same code, the first is what Connect's own errors with that code mean.
  */
-const STATUS: Readonly<Record<ErrorKind, ErrorStatus>> = {
+export const ERROR_STATUS: Readonly<Record<ErrorKind, ErrorStatus>> = {
   invalid: { code: Code.InvalidArgument, httpStatus: 400, reason: 'INVALID_REQUEST', logLevel: 'info' },
   'too-large': { code: Code.ResourceExhausted, httpStatus: 413, reason: 'MESSAGE_TOO_LARGE', logLevel: 'info' },
   'unsupported-media-type': {
@@ -41,16 +41,12 @@ const STATUS: Readonly<Record<ErrorKind, ErrorStatus>> = {
 const DOMAIN = 'spartakus';
 
 const KIND_BY_CODE = new Map<Code, ErrorKind>([
-  ...(Object.entries(STATUS) as [ErrorKind, ErrorStatus][])
+  ...(Object.entries(ERROR_STATUS) as [ErrorKind, ErrorStatus][])
     .map(([kind, { code }]) => [code, kind] as const)
     .toReversed(),
   // Connect keeps the deadline that a client sets.
   [Code.DeadlineExceeded, 'unavailable'],
 ]);
-
-export function statusOf(kind: ErrorKind): ErrorStatus {
-  return STATUS[kind];
-}
 
 /** The kind of anything that a handler threw, including errors that Connect made itself. */
 export function kindOf(thrown: unknown): ErrorKind {
@@ -68,7 +64,7 @@ export function challengeOf({ kind }: SpartakusError): Readonly<Record<string, s
  * where the same request may succeed later: clients take RESOURCE_EXHAUSTED without RetryInfo for final.
  */
 export function toConnectError(error: SpartakusError): ConnectError {
-  const { code, reason } = STATUS[error.kind];
+  const { code, reason } = ERROR_STATUS[error.kind];
   const { field, retryAfterMs, message } = error;
   const info = create(ErrorInfoSchema, { reason: field === undefined ? reason : 'INVALID_FIELD', domain: DOMAIN });
   const fieldViolations = field === undefined ? [] : [{ field, description: message }];
@@ -84,7 +80,7 @@ export function toConnectError(error: SpartakusError): ConnectError {
 /** An error as a receipt carries it. */
 export function toRefusal({ kind, message, field, retryAfterMs }: SpartakusError): Refusal {
   return create(RefusalSchema, {
-    code: STATUS[kind].code,
+    code: ERROR_STATUS[kind].code,
     reason: message,
     field: field ?? '',
     ...(retryAfterMs === undefined ? {} : { retryAfter: durationFromMs(retryAfterMs) }),

@@ -1,7 +1,7 @@
 import type { Protocol } from '../../../report/request-origin.ts';
 import { type ErrorKind, messageOf } from '../../../runtime/errors.ts';
 import type { Logger } from '../../../runtime/logger.ts';
-import { kindOf, statusOf } from '../error-status.ts';
+import { kindOf, ERROR_STATUS } from '../error-status.ts';
 
 /** Called with each error that is answered, as it was thrown. */
 export type OnRejection = (protocol: Protocol, thrown: unknown) => void;
@@ -18,7 +18,7 @@ export function createRejections({ count, logger, verbose }: RejectionsOptions):
   return (protocol, thrown) => {
     const kind = kindOf(thrown);
     count(protocol, kind);
-    if (statusOf(kind).logLevel === 'error') logger.error({ protocol, err: thrown }, 'a request failed');
+    if (ERROR_STATUS[kind].logLevel === 'error') logger.error({ protocol, err: thrown }, 'a request failed');
     else logger.info({ protocol, ...(verbose ? { reason: messageOf(thrown) } : {}) }, `rejected: ${kind}`);
   };
 }

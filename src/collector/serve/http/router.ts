@@ -5,7 +5,7 @@ import { SpartakusError } from '../../../runtime/errors.ts';
 import { startBodyDeadline } from '../admission/body-deadline.ts';
 import type { Limits } from '../admission/limits.ts';
 import type { MemoryReservation } from '../admission/memory-limiter.ts';
-import { challengeOf, statusOf } from '../error-status.ts';
+import { challengeOf, ERROR_STATUS } from '../error-status.ts';
 import type { HandlerContext } from '../handler-context.ts';
 
 /** A request of either version of HTTP, as Node.js hands it over. */
@@ -76,7 +76,7 @@ export function createHttpHandler(
     const headers: Record<string, string> = { ...challengeOf(error) };
     if (retryAfterMs !== undefined) headers['retry-after'] = String(Math.ceil(retryAfterMs / 1000));
     return {
-      status: statusOf(kind).httpStatus,
+      status: ERROR_STATUS[kind].httpStatus,
       headers,
       contentType: 'text/plain; charset=utf-8',
       // The original's format.

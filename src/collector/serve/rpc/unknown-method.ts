@@ -2,7 +2,7 @@ import { errorToJson } from '@connectrpc/connect/protocol-connect';
 import { setTrailerStatus } from '@connectrpc/connect/protocol-grpc';
 import type { RequestOrigin } from '../../../report/request-origin.ts';
 import { SpartakusError } from '../../../runtime/errors.ts';
-import { statusOf, toConnectError } from '../error-status.ts';
+import { ERROR_STATUS, toConnectError } from '../error-status.ts';
 import { pathOf, sendResponse, type ServerReply, type ServerRequest } from '../http/router.ts';
 
 /**
@@ -16,7 +16,7 @@ export function answerUnknownMethod(req: ServerRequest, res: ServerReply, { prot
   const connectError = toConnectError(error);
   if (protocol === 'connect') {
     const body = JSON.stringify(errorToJson(connectError, undefined));
-    sendResponse(req, res, { status: statusOf(error.kind).httpStatus, contentType: 'application/json', body });
+    sendResponse(req, res, { status: ERROR_STATUS[error.kind].httpStatus, contentType: 'application/json', body });
   } else {
     const trailers = new Headers();
     setTrailerStatus(trailers, connectError);
