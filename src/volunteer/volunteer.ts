@@ -8,7 +8,7 @@ import { createOutage } from '../delivery/outage-log.ts';
 import { createBackoff } from '../delivery/retry.ts';
 import { openSpool, type Spool } from '../delivery/spool/spool.ts';
 import { type KubeClient, openKubeClient } from '../kubernetes/client.ts';
-import type { Outcome, ReportSink } from '../report/ports.ts';
+import type { Outcome, ReportSink } from '../report/report-sink.ts';
 import type { Clock } from '../runtime/clock.ts';
 import { SpartakusError } from '../runtime/errors.ts';
 import { createHeartbeat, type Heartbeat } from '../runtime/heartbeat.ts';

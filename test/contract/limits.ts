@@ -3,13 +3,13 @@ import { Code } from '@connectrpc/connect';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { ExtensionSchema, type Report } from '../../gen/spartakus/report/v1/report_pb.js';
 import type { Limits } from '../../src/collector/serve/admission/limits.ts';
-import { type Client, type Heard, sendLegacy, WAYS_IN } from './protocols.ts';
+import { type Client, type Answer, sendLegacy, PROTOCOL_CLIENTS } from './protocols.ts';
 import { makeReport } from './report-sink.ts';
 
 /** A collector with limits, and a database that can be made to stand still. */
 export interface LimitedCollector {
   readonly url: string;
-  /** From now on nothing is stored, and nothing is refused by the database either. */
+  /** From now on the database neither stores nor rejects anything. */
   holdDatabase(): void;
   releaseDatabase(): Promise<void>;
   close(): Promise<void>;
@@ -21,7 +21,7 @@ const CODE_BY_STATUS: Readonly<Record<number, Code>> = {
   503: Code.Unavailable,
 };
 
-/** The road of the ancestors, as a client like the others. */
+/** The legacy JSON API, as a client like the others. */
 const LEGACY = {
   name: 'POST /api/v1',
   json: true,
@@ -31,7 +31,7 @@ const LEGACY = {
       if (response.status === 204) return { outcome: 'stored' };
       const retryAfter = response.headers.get('retry-after');
       return {
-        outcome: 'refused',
+        outcome: 'rejected',
         code: CODE_BY_STATUS[response.status] ?? Code.Unknown,
         message: await response.text(),
         ...(retryAfter === null ? {} : { retryAfterMs: Number(retryAfter) * 1_000 }),
@@ -41,8 +41,8 @@ const LEGACY = {
   }),
 };
 
-const TOO_MUCH = { outcome: 'refused', code: Code.ResourceExhausted } as const;
-/** A polite no: whoever hears it knows when to come again. */
+const TOO_MUCH = { outcome: 'rejected', code: Code.ResourceExhausted } as const;
+/** A rejection that says when to retry. */
 const LATER = { ...TOO_MUCH, retryAfterMs: expect.any(Number) as number };
 
 function padded(bytes: number): Report {
@@ -55,15 +55,15 @@ function padded(bytes: number): Report {
   return report;
 }
 
-const WAYS = [...WAYS_IN, LEGACY];
+const CLIENTS = [...PROTOCOL_CLIENTS, LEGACY];
 
-/** What every limit that a client can see looks like, by every way in. */
+/** What every limit that a client can see looks like, by every protocol in. */
 export function limitsContract(name: string, open: (limits: Partial<Limits>) => Promise<LimitedCollector>): void {
   /** A collector with these limits, and a client of each test's own. */
   const describeLimits = (
     what: string,
     limits: Partial<Limits>,
-    tests: (collector: () => LimitedCollector, connect: (way: (typeof WAYS)[number]) => Client) => void,
+    tests: (collector: () => LimitedCollector, connect: (protocol: (typeof CLIENTS)[number]) => Client) => void,
   ): void => {
     describe(`${what}, before ${name}`, () => {
       let collector: LimitedCollector;
@@ -77,8 +77,8 @@ export function limitsContract(name: string, open: (limits: Partial<Limits>) => 
       afterAll(() => collector.close());
       tests(
         () => collector,
-        (way) => {
-          const client = way.open(collector.url);
+        (protocol) => {
+          const client = protocol.open(collector.url);
           clients.push(client);
           return client;
         },
@@ -87,40 +87,40 @@ export function limitsContract(name: string, open: (limits: Partial<Limits>) => 
   };
 
   describeLimits('a small limit of size', { maxProtobufBytes: 20_000, maxJsonBytes: 20_000 }, (_collector, connect) => {
-    test.each(WAYS)(
-      'a message that is larger than allowed once it is decompressed is refused for good, by $name',
-      async (way) => {
-        const client = connect(way);
+    test.each(CLIENTS)(
+      'a message that is larger than allowed once it is decompressed is rejected for good, over $name',
+      async (protocol) => {
+        const client = connect(protocol);
         const bomb = makeReport();
         bomb.extensions = [create(ExtensionSchema, { name: 'zeros', value: '0'.repeat(1_000_000) })];
 
-        const heard = await client.send(bomb);
+        const answer = await client.send(bomb);
 
-        expect(heard).toMatchObject(TOO_MUCH);
-        expect(heard).not.toHaveProperty('retryAfterMs');
+        expect(answer).toMatchObject(TOO_MUCH);
+        expect(answer).not.toHaveProperty('retryAfterMs');
         await expect(client.send(makeReport())).resolves.toMatchObject({ outcome: 'stored' });
       },
     );
   });
 
-  describeLimits('room for four reports', { maxPendingReports: 4 }, (collector, connect) => {
-    test.each(WAYS)(
-      'one report more than may wait for the database is refused for now, and those that wait are stored, by $name',
-      async (way) => {
-        const client = connect(way);
+  describeLimits('four pending reports', { maxPendingReports: 4 }, (collector, connect) => {
+    test.each(CLIENTS)(
+      'one report more than may wait for the database is rejected with a time to retry, and those that wait are stored, over $name',
+      async (protocol) => {
+        const client = connect(protocol);
         // Behind whatever the test before has left.
         await client.send(makeReport());
         collector().holdDatabase();
-        // More than there is room for: which of them come in is the network's choice.
+        // More than may be pending; which of them are accepted depends on the network.
         const waiting = Array.from({ length: 8 }, () => sendLegacy(collector().url, makeReport()));
         const report = makeReport();
-        let heard: Heard | undefined;
+        let answer: Answer | undefined;
         await expect
-          .poll(async () => (heard = await Promise.race([client.send(report), tick()]))?.outcome)
-          .toBe('refused');
+          .poll(async () => (answer = await Promise.race([client.send(report), tick()]))?.outcome)
+          .toBe('rejected');
         await collector().releaseDatabase();
 
-        expect(heard).toMatchObject(LATER);
+        expect(answer).toMatchObject(LATER);
         const statuses = (await Promise.all(waiting)).map(({ status }) => status);
         expect(new Set(statuses)).toStrictEqual(new Set([204, 429]));
         expect(statuses.filter((status) => status === 204).length).toBeLessThanOrEqual(4);
@@ -132,31 +132,37 @@ export function limitsContract(name: string, open: (limits: Partial<Limits>) => 
   });
 
   describeLimits('a request a second', { requestsPerSecondPerAddress: 1 }, (_collector, connect) => {
-    test.each(WAYS)('an address that sends more than it may is refused for now, by $name', async (way) => {
-      await expect(untilRefused(connect(way), makeReport)).resolves.toMatchObject(LATER);
-    });
+    test.each(CLIENTS)(
+      'an address that sends more than it may is rejected with a time to retry, over $name',
+      async (protocol) => {
+        await expect(untilRejected(connect(protocol), makeReport)).resolves.toMatchObject(LATER);
+      },
+    );
   });
 
   describeLimits('two reports an hour', { reportsPerHourPerCluster: 2 }, (_collector, connect) => {
-    test.each(WAYS)(
-      'a cluster that sends more than it may is refused for now, and others are not, by $name',
-      async (way) => {
-        const client = connect(way);
-        const sameCluster = (): Report => Object.assign(makeReport(), { clusterId: `same, by ${way.name}` });
+    test.each(CLIENTS)(
+      'a cluster that sends more than it may is rejected with a time to retry, and others are not, over $name',
+      async (protocol) => {
+        const client = connect(protocol);
+        const sameCluster = (): Report => Object.assign(makeReport(), { clusterId: `same, over ${protocol.name}` });
 
-        await expect(untilRefused(client, sameCluster)).resolves.toMatchObject(LATER);
+        await expect(untilRejected(client, sameCluster)).resolves.toMatchObject(LATER);
         await expect(client.send(makeReport())).resolves.toMatchObject({ outcome: 'stored' });
       },
     );
   });
 
   describeLimits('little memory', { maxBodyBytes: 4_000 }, (_collector, connect) => {
-    test.each(WAYS)('a body for which there is no memory now is refused for now, by $name', async (way) => {
-      const client = connect(way);
+    test.each(CLIENTS)(
+      'a body for which there is no memory now is rejected with a time to retry, over $name',
+      async (protocol) => {
+        const client = connect(protocol);
 
-      await expect(client.send(padded(16_000))).resolves.toMatchObject(LATER);
-      await expect(client.send(makeReport())).resolves.toMatchObject({ outcome: 'stored' });
-    });
+        await expect(client.send(padded(16_000))).resolves.toMatchObject(LATER);
+        await expect(client.send(makeReport())).resolves.toMatchObject({ outcome: 'stored' });
+      },
+    );
   });
 }
 
@@ -164,11 +170,11 @@ function tick(): Promise<undefined> {
   return new Promise((resolve) => setTimeout(() => resolve(undefined), 50));
 }
 
-/** The first refusal of a client that sends one report after the other. */
-async function untilRefused(client: Client, make: () => Report): Promise<Heard> {
+/** The first rejection of a client that sends one report after the other. */
+async function untilRejected(client: Client, make: () => Report): Promise<Answer> {
   for (let sent = 0; sent < 20; sent += 1) {
-    const heard = await client.send(make());
-    if (heard.outcome === 'refused') return heard;
+    const answer = await client.send(make());
+    if (answer.outcome === 'rejected') return answer;
   }
-  throw new Error('twenty reports were taken');
+  throw new Error('twenty reports were accepted');
 }

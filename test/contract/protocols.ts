@@ -21,38 +21,38 @@ import {
 import { type Report, ReportSchema } from '../../gen/spartakus/report/v1/report_pb.js';
 import { retryInfoMs } from '../../src/delivery/transport/retry-info.ts';
 
-/** What a client hears of a report that it sent. */
-export type Heard =
+/** The collector's answer to a report, over any protocol. */
+export type Answer =
   | { readonly outcome: 'stored' | 'duplicate'; readonly nextReportAfterSeconds?: number }
-  /** A code is a number: grpc-js and Connect have an enum each. */
-  | { readonly outcome: 'refused'; readonly code: number; readonly message: string; readonly retryAfterMs?: number };
+  /** The code is a number, since grpc-js and Connect have an enum each. */
+  | { readonly outcome: 'rejected'; readonly code: number; readonly message: string; readonly retryAfterMs?: number };
 
-/** A client of the collector, whatever it speaks. */
+/** A client of the collector, over any protocol. */
 export interface Client {
-  send(report: Report): Promise<Heard>;
+  send(report: Report): Promise<Answer>;
   close(): void;
 }
 
-/** What it takes to be let in, where that is anything. */
-export interface ClientAccess {
+/** The credentials of a client. */
+export interface ClientCredentials {
   /** Of an https:// address: the CA of the collector's certificate, and the client's own certificate with its key, as PEM. */
   readonly tls?: { readonly ca: Buffer; readonly cert?: Buffer; readonly key?: Buffer };
   /** A bearer token. */
   readonly token?: string;
 }
 
-/** A way into the collector. */
-export interface WayIn {
+/** A protocol with an encoding and a client library. */
+export interface ProtocolClient {
   readonly name: string;
-  /** Whether a report goes as JSON, whose limit of size is another. */
+  /** Whether it sends JSON, which has its own size limit. */
   readonly json: boolean;
-  readonly open: (url: string, access?: ClientAccess) => Client;
+  readonly open: (url: string, access?: ClientCredentials) => Client;
 }
 
-/** The address, and what Node.js' clients and Connect's interceptors make of the access. */
+/** The address, with the credentials as options of Node.js' clients and as an interceptor of Connect. */
 function transportOptions(
   baseUrl: string,
-  { tls, token }: ClientAccess = {},
+  { tls, token }: ClientCredentials = {},
 ): { baseUrl: string; nodeOptions: object; interceptors: Interceptor[] } {
   const authorize: Interceptor = (next) => (request) => {
     request.header.set('authorization', `Bearer ${token ?? ''}`);
@@ -63,8 +63,8 @@ function transportOptions(
 
 const GZIP = { sendCompression: compressionGzip, compressMinBytes: 0 };
 
-/** Every protocol, encoding and version of HTTP that clients use, with the client libraries that they use. */
-export const WAYS_IN: readonly WayIn[] = [
+/** Every protocol, encoding and version of HTTP that clients use, with their client libraries. */
+export const PROTOCOL_CLIENTS: readonly ProtocolClient[] = [
   { name: 'grpc-js, unary', json: false, open: openGrpcUnary },
   { name: 'grpc-js, stream', json: false, open: openGrpcStream },
   {
@@ -87,7 +87,7 @@ export const WAYS_IN: readonly WayIn[] = [
     json: false,
     open: (url, access) => openStream(createGrpcTransport({ ...transportOptions(url, access) })),
   },
-  ...(['1.1', '2'] as const).flatMap((httpVersion): WayIn[] => [
+  ...(['1.1', '2'] as const).flatMap((httpVersion): ProtocolClient[] => [
     {
       name: `gRPC-Web over HTTP/${httpVersion}`,
       json: false,
@@ -114,7 +114,7 @@ export const WAYS_IN: readonly WayIn[] = [
   },
 ];
 
-function heard(receipt: Receipt | undefined): Heard {
+function answerOf(receipt: Receipt | undefined): Answer {
   const nextReportAfterSeconds = Number(receipt?.policy?.nextReportAfter?.seconds);
   switch (receipt?.outcome) {
     case Outcome.STORED:
@@ -123,7 +123,7 @@ function heard(receipt: Receipt | undefined): Heard {
       return { outcome: 'duplicate', nextReportAfterSeconds };
     case Outcome.REFUSED:
       return {
-        outcome: 'refused',
+        outcome: 'rejected',
         code: receipt.refusal?.code ?? Code.Unknown,
         message: receipt.refusal?.reason ?? '',
         ...wait(receipt.refusal?.retryAfter),
@@ -138,10 +138,10 @@ function wait(delay: Duration | undefined): { readonly retryAfterMs?: number } {
   return delay === undefined ? {} : { retryAfterMs: durationMs(delay) };
 }
 
-function refused(thrown: unknown): Heard {
+function rejectionOf(thrown: unknown): Answer {
   const error = ConnectError.from(thrown);
   const [info] = error.findDetails(RetryInfoSchema);
-  return { outcome: 'refused', code: error.code, message: error.rawMessage, ...wait(info?.retryDelay) };
+  return { outcome: 'rejected', code: error.code, message: error.rawMessage, ...wait(info?.retryDelay) };
 }
 
 function openUnary(transport: Transport): Client {
@@ -149,9 +149,9 @@ function openUnary(transport: Transport): Client {
   return {
     send: async (report) => {
       try {
-        return heard((await client.submitReport({ report })).receipt);
+        return answerOf((await client.submitReport({ report })).receipt);
       } catch (error) {
-        return refused(error);
+        return rejectionOf(error);
       }
     },
     close: () => undefined,
@@ -169,40 +169,40 @@ function openStream(transport: Transport): Client {
       try {
         for await (const { receipt } of client.streamReports(requests()))
           if (receipt !== undefined) receipts.push(receipt);
-        return heard(receipts[0]);
+        return answerOf(receipts[0]);
       } catch (error) {
-        // A stream that the collector ended may have brought the receipt before.
-        return receipts[0] === undefined ? refused(error) : heard(receipts[0]);
+        // The receipt may precede the error of a stream.
+        return receipts[0] === undefined ? rejectionOf(error) : answerOf(receipts[0]);
       }
     },
     close: () => undefined,
   };
 }
 
-function grpcRefusal({ code, details, metadata }: grpc.ServiceError): Heard {
+function grpcRejectionOf({ code, details, metadata }: grpc.ServiceError): Answer {
   const [status] = metadata.get('grpc-status-details-bin');
   const retryAfterMs = Buffer.isBuffer(status) ? retryInfoMs(status) : undefined;
-  return { outcome: 'refused', code, message: details, ...(retryAfterMs === undefined ? {} : { retryAfterMs }) };
+  return { outcome: 'rejected', code, message: details, ...(retryAfterMs === undefined ? {} : { retryAfterMs }) };
 }
 
 const SUBMIT = '/spartakus.collector.v1.CollectorService/SubmitReport';
 const STREAM = '/spartakus.collector.v1.CollectorService/StreamReports';
 
-function openGrpcClient(url: string, { tls }: ClientAccess): grpc.Client {
+function openGrpcClient(url: string, { tls }: ClientCredentials): grpc.Client {
   const { host } = new URL(url);
   if (tls === undefined) return new grpc.Client(host, grpc.credentials.createInsecure());
-  // An address is no name for TLS (RFC 6066 section 3), and grpc-js would send it as one.
+  // TLS has no server name for an address (RFC 6066 section 3), but grpc-js would send one.
   const options = { 'grpc.ssl_target_name_override': 'localhost' };
   return new grpc.Client(host, grpc.credentials.createSsl(tls.ca, tls.key ?? null, tls.cert ?? null), options);
 }
 
-function metadataOf({ token }: ClientAccess): grpc.Metadata {
+function metadataOf({ token }: ClientCredentials): grpc.Metadata {
   const metadata = new grpc.Metadata();
   if (token !== undefined) metadata.set('authorization', `Bearer ${token}`);
   return metadata;
 }
 
-function openGrpcUnary(url: string, access: ClientAccess = {}): Client {
+function openGrpcUnary(url: string, access: ClientCredentials = {}): Client {
   const client = openGrpcClient(url, access);
   return {
     send: (report) =>
@@ -214,14 +214,14 @@ function openGrpcUnary(url: string, access: ClientAccess = {}): Client {
           (bytes) => fromBinary(SubmitReportResponseSchema, bytes),
           report,
           metadataOf(access),
-          (error, response) => resolve(error === null ? heard(response?.receipt) : grpcRefusal(error)),
+          (error, response) => resolve(error === null ? answerOf(response?.receipt) : grpcRejectionOf(error)),
         );
       }),
     close: () => client.close(),
   };
 }
 
-function openGrpcStream(url: string, access: ClientAccess = {}): Client {
+function openGrpcStream(url: string, access: ClientCredentials = {}): Client {
   const client = openGrpcClient(url, access);
   return {
     send: (report) =>
@@ -233,8 +233,8 @@ function openGrpcStream(url: string, access: ClientAccess = {}): Client {
           (bytes) => fromBinary(StreamReportsResponseSchema, bytes),
           metadataOf(access),
         );
-        call.on('data', ({ receipt }: { receipt?: Receipt }) => resolve(heard(receipt)));
-        call.on('error', (error: grpc.ServiceError) => resolve(grpcRefusal(error)));
+        call.on('data', ({ receipt }: { receipt?: Receipt }) => resolve(answerOf(receipt)));
+        call.on('error', (error: grpc.ServiceError) => resolve(grpcRejectionOf(error)));
         call.write(report);
         call.end();
       }),

@@ -114,7 +114,7 @@ test('a port that is taken is a clear error, and exit code 1', async () => {
   ]);
 
   expect(code).toBe(1);
-  expect(stderr).toMatch(new RegExp(`^spartakus collector: --port ${port} cannot be had: .*EADDRINUSE`));
+  expect(stderr).toMatch(new RegExp(`^spartakus collector: --port ${port} cannot be opened: .*EADDRINUSE`));
   holder.close();
 });
 

@@ -4,8 +4,8 @@ import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest
 import { CollectorService, Outcome } from '../../gen/spartakus/collector/v1/collector_service_pb.js';
 import type { Report } from '../../gen/spartakus/report/v1/report_pb.js';
 import { openStore } from '../../src/collector/store/open.ts';
-import type { ReportStore } from '../../src/report/ports.ts';
-import { sendLegacy, WAYS_IN } from '../contract/protocols.ts';
+import type { ReportStore } from '../../src/report/report-sink.ts';
+import { sendLegacy, PROTOCOL_CLIENTS } from '../contract/protocols.ts';
 import { makeReport } from '../contract/report-sink.ts';
 import { type LocalCollector, startCollectorOn } from '../support/collector.ts';
 import { makeTestDatabase, type TestDatabase } from '../support/database.ts';
@@ -38,7 +38,7 @@ const countStored = async (): Promise<number> => (await database.reports()).coun
 
 /** Sends a report by every way in at the same moment, and counts what each was told. */
 async function sendEverywhere(report: Report, urls: readonly string[]): Promise<Record<string, number>> {
-  const clients = urls.flatMap((url) => WAYS_IN.map(({ open }) => open(url)));
+  const clients = urls.flatMap((url) => PROTOCOL_CLIENTS.map(({ open }) => open(url)));
   const answers = await Promise.all(clients.map((client) => client.send(report)));
   for (const client of clients) client.close();
   const told: Record<string, number> = {};
@@ -49,7 +49,7 @@ async function sendEverywhere(report: Report, urls: readonly string[]): Promise<
 test('the same report over every protocol at once is stored once, and one client alone is told so', async () => {
   await expect(sendEverywhere(makeReport(), [collectors[0].url])).resolves.toStrictEqual({
     stored: 1,
-    duplicate: WAYS_IN.length - 1,
+    duplicate: PROTOCOL_CLIENTS.length - 1,
   });
   await expect(countStored()).resolves.toBe(1);
 });
@@ -60,7 +60,7 @@ test('the same report to two collectors on one database at once is stored once, 
   for (let round = 1; round <= 5; round += 1) {
     await expect(sendEverywhere(makeReport(), urls)).resolves.toStrictEqual({
       stored: 1,
-      duplicate: 2 * WAYS_IN.length - 1,
+      duplicate: 2 * PROTOCOL_CLIENTS.length - 1,
     });
     await expect(countStored()).resolves.toBe(round);
   }
@@ -90,7 +90,7 @@ test('a report that was stored before a restart is a duplicate after it', async 
   await collectors[0].close();
   const again = await startCollectorOn(await database.uri());
 
-  await expect(sendEverywhere(report, [again.url])).resolves.toStrictEqual({ duplicate: WAYS_IN.length });
+  await expect(sendEverywhere(report, [again.url])).resolves.toStrictEqual({ duplicate: PROTOCOL_CLIENTS.length });
   await expect(countStored()).resolves.toBe(1);
   await again.close();
 });

@@ -10,7 +10,7 @@ import {
 import { ExtensionSchema } from '../../gen/spartakus/report/v1/report_pb.js';
 import { createGrpcFrameReader, encodeGrpcFrame } from '../../src/collector/serve/rpc/grpc-frames.ts';
 import { openStore } from '../../src/collector/store/open.ts';
-import { WAYS_IN } from '../contract/protocols.ts';
+import { PROTOCOL_CLIENTS } from '../contract/protocols.ts';
 import { makeReport } from '../contract/report-sink.ts';
 import { startCollectorOn } from '../support/collector.ts';
 import { makeEmbeddedDatabase } from '../support/database.ts';
@@ -59,7 +59,7 @@ test('while the database stands still a stream is held by flow control, others s
 
     // Eight megabytes were to go out; but for what is pending and what the windows hold, they wait on the client's side.
     expect(stream.writableLength).toBeGreaterThan((REPORTS / 2) * REPORT_BYTES);
-    const client = WAYS_IN[0]?.open(collector.url);
+    const client = PROTOCOL_CLIENTS[0]?.open(collector.url);
     const single = client?.send(makeReport());
     await new Promise((resolve) => setTimeout(resolve, 100));
     await proxy.heal();

@@ -3,8 +3,8 @@ import { createGrpcTransport } from '@connectrpc/connect-node';
 import { afterAll, beforeAll, test } from 'vitest';
 import { Health, HealthCheckResponse_ServingStatus as ServingStatus } from '../../gen/grpc/health/v1/health_pb.js';
 import { openStore } from '../../src/collector/store/open.ts';
-import type { ReportStore } from '../../src/report/ports.ts';
-import { type Heard, sendLegacy, WAYS_IN } from '../contract/protocols.ts';
+import type { ReportStore } from '../../src/report/report-sink.ts';
+import { type Answer, sendLegacy, PROTOCOL_CLIENTS } from '../contract/protocols.ts';
 import { makeReport } from '../contract/report-sink.ts';
 import { startCollectorOn } from '../support/collector.ts';
 import { makeTestDatabase, type TestDatabase } from '../support/database.ts';
@@ -46,7 +46,7 @@ const FAULTS: readonly { readonly name: string; readonly begin: (proxy: DbProxy)
   { name: 'is not the primary any more', begin: writesMeet(fails(10_107, 'NotWritablePrimary')) },
 ];
 const REFUSED = {
-  outcome: 'refused',
+  outcome: 'rejected',
   code: Code.Unavailable,
   message: 'the database is unavailable. Retry later.',
   retryAfterMs: 5_000,
@@ -68,8 +68,8 @@ test.concurrent.for(FAULTS)(
     })().catch(() => undefined);
     await expect.poll(() => watched).toStrictEqual([ServingStatus.SERVING]);
     await expect(readyz()).resolves.toBe(200);
-    const senders = WAYS_IN.map((wayIn) => ({ client: wayIn.open(url), report: makeReport() }));
-    const sendAll = (): Promise<readonly Heard[]> =>
+    const senders = PROTOCOL_CLIENTS.map((wayIn) => ({ client: wayIn.open(url), report: makeReport() }));
+    const sendAll = (): Promise<readonly Answer[]> =>
       Promise.all(senders.map(({ client, report }) => client.send(report)));
     const legacy = makeReport();
 
@@ -94,7 +94,7 @@ test.concurrent.for(FAULTS)(
       .toStrictEqual([ServingStatus.SERVING, ServingStatus.NOT_SERVING, ServingStatus.SERVING]);
     // As clients do: again, until it is stored.
     await expect
-      .poll(async () => (await sendAll()).filter(({ outcome }) => outcome === 'refused'), { timeout: 20_000 })
+      .poll(async () => (await sendAll()).filter(({ outcome }) => outcome === 'rejected'), { timeout: 20_000 })
       .toStrictEqual([]);
     await expect.poll(async () => (await sendLegacy(url, legacy)).status, { timeout: 20_000 }).toBe(204);
     const clusterIds = [legacy, ...senders.map(({ report }) => report)].map(({ clusterId }) => clusterId);

@@ -6,7 +6,7 @@ import { promisify } from 'node:util';
 import { fromJson } from '@bufbuild/protobuf';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { ReportSchema } from '../../gen/spartakus/report/v1/report_pb.js';
-import { WAYS_IN } from '../contract/protocols.ts';
+import { PROTOCOL_CLIENTS } from '../contract/protocols.ts';
 import { makeTestDatabase, type TestDatabase } from '../support/database.ts';
 import { withFiles } from '../support/files.ts';
 import {
@@ -208,7 +208,7 @@ describe('the README and docs/getting-started.md', () => {
     expect(checks).not.toContain('FAIL');
   });
 
-  test.each(WAYS_IN)('the report is stored over $name', async ({ open }) => {
+  test.each(PROTOCOL_CLIENTS)('the report is stored over $name', async ({ open }) => {
     const client = open(`http://${host}`);
 
     await expect(

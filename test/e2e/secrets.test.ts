@@ -3,7 +3,7 @@ import http, { type IncomingMessage } from 'node:http';
 import path from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { collectorCommand } from '../../src/cli/collector.ts';
-import { legacyJson, WAYS_IN } from '../contract/protocols.ts';
+import { legacyJson, PROTOCOL_CLIENTS } from '../contract/protocols.ts';
 import { makeReport } from '../contract/report-sink.ts';
 import { withFiles } from '../support/files.ts';
 import { startProgram } from '../support/program.ts';
@@ -113,10 +113,10 @@ describe('the log of a collector that refuses', () => {
         ]);
         refusals += 41;
       }
-      for (const { open } of WAYS_IN) {
+      for (const { open } of PROTOCOL_CLIENTS) {
         for (const token of [SECRET, 'right-token-planted']) {
           const client = open(url, { token });
-          await expect(client.send(bad)).resolves.toMatchObject({ outcome: 'refused' });
+          await expect(client.send(bad)).resolves.toMatchObject({ outcome: 'rejected' });
           client.close();
           refusals += 1;
         }
@@ -138,7 +138,7 @@ describe('the log of a collector that refuses', () => {
       .trimEnd()
       .split('\n')
       .map((line) => JSON.parse(line) as { msg: string; inTheLastSecond?: Record<string, number> });
-    const refused = lines.filter(({ msg }) => msg.startsWith('refused: '));
+    const refused = lines.filter(({ msg }) => msg.startsWith('rejected: '));
     // One at once, one at the end of each second, and the last at the stop.
     expect(refused.length).toBeLessThanOrEqual(seconds + 2);
     expect(

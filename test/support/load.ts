@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Report } from '../../gen/spartakus/report/v1/report_pb.js';
-import { type Client, sendLegacy, WAYS_IN } from '../contract/protocols.ts';
+import { type Client, sendLegacy, PROTOCOL_CLIENTS } from '../contract/protocols.ts';
 import { makeReport } from '../contract/report-sink.ts';
 import type { Acknowledgement, History } from './history.ts';
 
@@ -53,7 +53,7 @@ function wireSender(open: (url: string) => Client): Sender {
       if (current?.url !== url) close();
       current ??= { url, client: open(url) };
       const heard = await current.client.send(report).catch(() => undefined);
-      return heard === undefined || heard.outcome === 'refused' ? undefined : heard.outcome;
+      return heard === undefined || heard.outcome === 'rejected' ? undefined : heard.outcome;
     },
     close,
   };
@@ -64,7 +64,7 @@ function wireSender(open: (url: string) => Client): Sender {
  * acknowledged.
  */
 export function startLoad({ history, dice, pickUrl, atOnce = 4, restMs = 0 }: LoadOptions): Load {
-  const senders = [...WAYS_IN.map(({ open }) => wireSender(open)), legacySender()];
+  const senders = [...PROTOCOL_CLIENTS.map(({ open }) => wireSender(open)), legacySender()];
   /** What was sent and not acknowledged, with nobody at it. */
   const unheard: Report[] = [];
   const known: Report[] = [];

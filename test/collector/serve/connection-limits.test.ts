@@ -5,7 +5,7 @@ import net from 'node:net';
 import * as grpc from '@grpc/grpc-js';
 import { afterEach, expect, test } from 'vitest';
 import type { Limits } from '../../../src/collector/serve/admission/limits.ts';
-import { WAYS_IN } from '../../contract/protocols.ts';
+import { PROTOCOL_CLIENTS } from '../../contract/protocols.ts';
 import { makeReport } from '../../contract/report-sink.ts';
 import { type LocalCollector, startCollectorOn } from '../../support/collector.ts';
 import { createMemoryStore, type MemoryStore } from '../../support/memory-store.ts';
@@ -109,7 +109,7 @@ test('a proxy that is trusted is no address: it may have as many connections as 
   await expect(isAlive(collector)).resolves.toBe(true);
 });
 
-test('a connection has as many streams at a time as allowed; one more waits for its turn or is refused', async () => {
+test('a connection has as many streams at a time as allowed; one more waits or is rejected', async () => {
   const collector = await start({ maxStreams: 3 });
   const session = openSession(collector);
   await once(session, 'remoteSettings');
@@ -155,7 +155,7 @@ test.each([
 test('the time that the database takes is not the time of a body', async () => {
   const collector = await start({ bodyTimeoutMs: 100 });
   store.hold();
-  const client = WAYS_IN.find(({ name }) => name === 'grpc-js, stream')?.open(collector.url);
+  const client = PROTOCOL_CLIENTS.find(({ name }) => name === 'grpc-js, stream')?.open(collector.url);
   const heard = client?.send(makeReport());
   await new Promise((resolve) => setTimeout(resolve, 400));
   store.release();
@@ -176,7 +176,7 @@ test('an HTTP/1.1 connection without a request is closed after a while', async (
 test('an HTTP/2 connection without a request is asked to go after a while, and one with a request is not', async () => {
   const collector = await start({ idleTimeoutMs: 300 });
   store.hold();
-  const busy = WAYS_IN.find(({ name }) => name === 'grpc-js, unary')?.open(collector.url);
+  const busy = PROTOCOL_CLIENTS.find(({ name }) => name === 'grpc-js, unary')?.open(collector.url);
   const heard = busy?.send(makeReport());
   const idle = openSession(collector);
   const gone = once(idle, 'goaway');
@@ -189,7 +189,7 @@ test('an HTTP/2 connection without a request is asked to go after a while, and o
   busy?.close();
 });
 
-test('a client that pings without end is sent away, and told why', async () => {
+test('a client that pings without end is disconnected with the reason too_many_pings', async () => {
   const collector = await start({ keepaliveMinMs: 10_000 });
   const session = openSession(collector);
   const gone = once(session, 'goaway');
@@ -233,7 +233,7 @@ test('a client may ping after each answer, as gRPC clients do to measure', async
 
 test('a connection that is old is replaced by another, and no call of grpc-js fails for it', async () => {
   const collector = await start({ maxConnectionAgeMs: 100 });
-  const client = WAYS_IN.find(({ name }) => name === 'grpc-js, unary')?.open(collector.url);
+  const client = PROTOCOL_CLIENTS.find(({ name }) => name === 'grpc-js, unary')?.open(collector.url);
   closers.push(() => client?.close());
   const outcomes = new Set<string>();
   const endsAt = performance.now() + 1_000;
@@ -256,7 +256,7 @@ test('connections of one age do not all end at once', async () => {
   expect(Math.max(...endings) - Math.min(...endings)).toBeGreaterThan(20);
 });
 
-test('headers that are too many or too large are refused, over either version of HTTP', async () => {
+test('headers that are too many or too large are rejected, over either version of HTTP', async () => {
   const collector = await start({});
   const large = await new Promise<number | undefined>((resolve, reject) => {
     const request = http.get(`${collector.url}/healthz`, { headers: { 'x-large': 'x'.repeat(50_000) } }, (response) => {

@@ -5,7 +5,7 @@ import { Code } from '@connectrpc/connect';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { ExtensionSchema } from '../../../gen/spartakus/report/v1/report_pb.js';
 import { toDocument } from '../../../src/report/stored-document.ts';
-import { type Client, type ClientAccess, WAYS_IN } from '../../contract/protocols.ts';
+import { type Client, type ClientCredentials, PROTOCOL_CLIENTS } from '../../contract/protocols.ts';
 import { makeReport } from '../../contract/report-sink.ts';
 import { startTestCollector, TEST_LIMITS, type TestCollector } from '../../support/collector.ts';
 
@@ -13,7 +13,7 @@ const TLS_DIR = path.join(import.meta.dirname, '../../fixtures/tls');
 const CA = await readFile(path.join(TLS_DIR, 'ca.crt'));
 
 let collector: TestCollector;
-let access: ClientAccess;
+let access: ClientCredentials;
 
 const startWithout = async (): Promise<void> => {
   collector = await startTestCollector();
@@ -34,7 +34,7 @@ describe.each([
 
   afterAll(() => collector.close());
 
-  describe.each(WAYS_IN)('$name', ({ json, open }) => {
+  describe.each(PROTOCOL_CLIENTS)('$name', ({ json, open }) => {
     let client: Client;
 
     beforeEach(async () => {
@@ -61,24 +61,24 @@ describe.each([
       await expect(collector.reports.countDocuments()).resolves.toBe(1);
     });
 
-    test('a report without a cluster id is refused with the field named, and the next one is stored', async () => {
+    test('a report without a cluster id is rejected with the field named, and the next one is stored', async () => {
       const bad = makeReport();
       bad.clusterId = '';
 
       await expect(client.send(bad)).resolves.toMatchObject({
-        outcome: 'refused',
+        outcome: 'rejected',
         code: Code.InvalidArgument,
-        message: expect.stringContaining('clusterID') as string,
+        message: expect.stringContaining('report.cluster_id') as string,
       });
       await expect(client.send(makeReport())).resolves.toMatchObject({ outcome: 'stored' });
     });
 
-    test('a report over the size limit is refused as too large, and the next one is stored', async () => {
+    test('a report over the size limit is rejected as too large, and the next one is stored', async () => {
       const large = makeReport();
       const limit = json ? TEST_LIMITS.maxJsonBytes : TEST_LIMITS.maxProtobufBytes;
       large.extensions = [create(ExtensionSchema, { name: 'large', value: 'x'.repeat(limit) })];
 
-      await expect(client.send(large)).resolves.toMatchObject({ outcome: 'refused', code: Code.ResourceExhausted });
+      await expect(client.send(large)).resolves.toMatchObject({ outcome: 'rejected', code: Code.ResourceExhausted });
       await expect(client.send(makeReport())).resolves.toMatchObject({ outcome: 'stored' });
       await expect(collector.reports.countDocuments()).resolves.toBe(1);
     });

@@ -9,7 +9,7 @@ import { RecordSchema } from '../../../gen/spartakus/kubermatic/v1/record_pb.js'
 import { type Node, NodeSchema, type Report, ReportSchema } from '../../../gen/spartakus/report/v1/report_pb.js';
 import { createStdoutStore } from '../../../src/collector/store/stdout.ts';
 import { UNKNOWN_FIELDS } from '../../../src/report/stored-document.ts';
-import { sendLegacy, WAYS_IN } from '../../contract/protocols.ts';
+import { sendLegacy, PROTOCOL_CLIENTS } from '../../contract/protocols.ts';
 import { makeReport } from '../../contract/report-sink.ts';
 import { startTestCollector, type TestCollector } from '../../support/collector.ts';
 
@@ -46,7 +46,7 @@ function makeFutureReport(): Report {
   return report;
 }
 
-describe.each(WAYS_IN.filter(({ json }) => !json))('a newer client over $name', ({ open }) => {
+describe.each(PROTOCOL_CLIENTS.filter(({ json }) => !json))('a newer client over $name', ({ open }) => {
   test('is stored with what this collector knows, and the rest is kept unread, wherever it stands', async () => {
     const client = open(collector.url);
     const report = makeFutureReport();
@@ -69,7 +69,7 @@ describe.each(WAYS_IN.filter(({ json }) => !json))('a newer client over $name', 
 });
 
 test('what was kept can be read by a later release: the bytes are a message of the same type', async () => {
-  const client = WAYS_IN[0]?.open(collector.url);
+  const client = PROTOCOL_CLIENTS[0]?.open(collector.url);
   await client?.send(makeFutureReport());
   client?.close();
   const kept = (await collector.reports.findOne())?.['unknownFields'] as Binary;
@@ -132,7 +132,7 @@ describe('a newer client that sends JSON', () => {
 });
 
 describe('an older client, which has none of the fields of today', () => {
-  test.each(WAYS_IN)('over $name is stored as it is, with an id of its own', async ({ open }) => {
+  test.each(PROTOCOL_CLIENTS)('over $name is stored as it is, with an id of its own', async ({ open }) => {
     const client = open(collector.url);
 
     await expect(client.send(create(ReportSchema, { clusterId: 'c' }))).resolves.toMatchObject({ outcome: 'stored' });

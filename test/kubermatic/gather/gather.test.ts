@@ -14,6 +14,7 @@ import {
   readSampleObjects,
   startInstallation,
 } from '../../support/kubermatic-installation.ts';
+import { byKind } from '../../support/kubermatic-submission.ts';
 
 let installation: Installation | undefined;
 
@@ -36,7 +37,7 @@ const sample = async (name: string): Promise<JsonValue> =>
 
 /** A sample of Kubermatic's record, as a record of this project's agent has the same facts. */
 async function expected(name: string) {
-  const [record] = readKubermaticReport(await sample(name), { keepCountry: true }).records;
+  const [record] = byKind(readKubermaticReport(await sample(name), { keepCountry: true })).records;
   if (record === undefined) throw new Error('The sample holds no record.');
   for (const datacenter of record.seeds.flatMap(({ datacenters }) => datacenters)) {
     if (datacenter.region !== undefined)
