@@ -11,18 +11,18 @@ const fixture = async (path: string): Promise<JsonValue> =>
 
 describe('an invalid body is rejected, with the field named', () => {
   test.each<[string, JsonValue, string]>([
-    ['a list', [], 'expected an object, got a list'],
+    ['a list', [], 'expected an object, got an array'],
     ['nothing of an envelope', {}, 'expected client_uuid and records, as in an envelope, or a kind, as in a record'],
     ['a report of Spartakus', { clusterID: 'c' }, 'expected client_uuid and records'],
-    ['a number for the client', { client_uuid: 1 }, 'clientUUID: expected a text, got a number'],
-    ['an object for the records', { client_uuid: 'u', records: {} }, 'records: expected a list, got an object'],
-    ['a text for a record', { client_uuid: 'u', records: ['x'] }, 'records[0]: expected an object, got a text'],
+    ['a number for the client', { client_uuid: 1 }, 'clientUUID: expected a string, got a number'],
+    ['an object for the records', { client_uuid: 'u', records: {} }, 'records: expected an array, got an object'],
+    ['a text for a record', { client_uuid: 'u', records: ['x'] }, 'records[0]: expected an object, got a string'],
     [
       'more records than anybody has',
       { records: Array.from({ length: 1001 }, () => ({ kind: 'kubermatic' })) },
       'records: expected at most 1000, got 1001',
     ],
-    ['a text for a location', { client_uuid: 'u', location: 'Berlin' }, 'location: expected an object, got a text'],
+    ['a text for a location', { client_uuid: 'u', location: 'Berlin' }, 'location: expected an object, got a string'],
     ['an envelope of another version', { client_uuid: 'u', version: 'v3' }, 'version: expected "v1" or "v2"'],
     [
       'a record without a kind',
@@ -55,7 +55,7 @@ describe('an invalid body is rejected, with the field named', () => {
     [
       'a text for a boolean',
       { kind: 'kubermatic', users: [{ is_admin: 'yes' }] },
-      'users[0].isAdmin: expected a boolean, got a text',
+      'users[0].isAdmin: expected a boolean, got a string',
     ],
     [
       'a text for a number',
@@ -75,17 +75,17 @@ describe('an invalid body is rejected, with the field named', () => {
     [
       'a number for an owner',
       { kind: 'kubermatic', ssh_keys: [{ owner_project_uuid: 7 }] },
-      'sshKeys[0].ownerProjectUUID: expected a list, got a number',
+      'sshKeys[0].ownerProjectUUID: expected an array, got a number',
     ],
     [
       'a list for a cloud',
       { kind: 'kubermatic', clusters: [{ cloud: [] }] },
-      'clusters[0].cloud: expected an object, got a list',
+      'clusters[0].cloud: expected an object, got an array',
     ],
     [
       'a number deep inside',
       { records: [{ kind: 'kubernetes', nodes: [{ capacity: [{ value: 4 }] }] }] },
-      'records[0].nodes[0].capacity[0].value: expected a text, got a number',
+      'records[0].nodes[0].capacity[0].value: expected a string, got a number',
     ],
   ])('%s', (_name, body, message) => {
     expect(() => readKubermaticReport(body, { keepCountry: false })).toThrow(

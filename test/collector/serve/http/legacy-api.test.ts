@@ -102,13 +102,13 @@ describe.each([
       'no record of Kubermatic',
       post('/api/kubermatic/v1', '{}', JSON_TYPE),
       400,
-      /^Error: the body is no report: expected client_uuid/,
+      /^Error: the body is not a report: expected client_uuid/,
     ],
     [
       'a wrong type in a record',
       post('/api/v1', '{"records": [{"kind": 1}]}', JSON_TYPE),
       400,
-      'Error: the body is no report: records[0].kind: expected a text, got a number\n',
+      'Error: the body is not a report: records[0].kind: expected a string, got a number\n',
     ],
     [
       'another media type for Kubermatic',
@@ -123,7 +123,7 @@ describe.each([
       'a wrong type',
       post('/api/v1', '{"clusterID": 1}', JSON_TYPE),
       400,
-      'Error: the body is no report: clusterID: expected a text, got a number\n',
+      'Error: the body is not a report: clusterID: expected a string, got a number\n',
     ],
     [
       'a body over the limit',

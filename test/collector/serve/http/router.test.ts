@@ -79,19 +79,19 @@ describe('POST /api/v1', () => {
   test.each([
     ['no JSON', '{"clusterID":', 'Error: the body is not JSON: '],
     ['nothing', '', 'Error: the body is not JSON: '],
-    ['a list', '[]', 'Error: the body is no report: '],
+    ['a list', '[]', 'Error: the body is not a report: '],
     [
       'a number for a text',
       '{"clusterID": 7}',
-      'Error: the body is no report: clusterID: expected a text, got a number',
+      'Error: the body is not a report: clusterID: expected a string, got a number',
     ],
     [
       'an object for a list',
       '{"nodes": [{"id": "n", "capacity": {}}]}',
-      'Error: the body is no report: nodes[0].capacity: expected a list, got an object',
+      'Error: the body is not a report: nodes[0].capacity: expected an array, got an object',
     ],
     ['an id that is no UUIDv7', '{"reportID": "x"}', 'Error: reportID must be a UUIDv7'],
-    ['a date that is none', '{"observedAt": "yesterday"}', 'Error: the body is no report: '],
+    ['a date that is none', '{"observedAt": "yesterday"}', 'Error: the body is not a report: '],
   ])('answers 400 to %s, with the reason', async (_name, body, message) => {
     const response = await post(body);
 
