@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import { type AgentConfig, startAgent } from '../kubermatic/agent.ts';
-import { openKubeClient } from '../kubernetes/client.ts';
+import { openKubernetesClient } from '../kubernetes/client.ts';
 import { systemClock } from '../runtime/clock.ts';
-import { readKeyFile } from '../volunteer/gather/cluster-key.ts';
+import { readKeyFile } from '../volunteer/gather/id-key.ts';
 import { CLUSTER_FLAGS, pickKubeConfig } from './cluster-flags.ts';
 import { createCommand, type Io } from './command.ts';
 import type { FlagValues } from './flags.ts';
@@ -67,7 +67,7 @@ function pick(values: Values): Pick<AgentConfig, 'recordDir' | 'uuid' | 'idKeyFi
 async function check(values: Partial<Values>, { env }: Io): Promise<readonly string[]> {
   const { 'id-key-file': idKeyFile, 'service-account-dir': serviceAccountDir } = values;
   const openAndClose = async (): Promise<void> =>
-    (await openKubeClient(pickKubeConfig(values), { env, serviceAccountDir })).close();
+    (await openKubernetesClient(pickKubeConfig(values), { env, serviceAccountDir })).close();
   return [
     ...(idKeyFile === undefined ? [] : await errorsOf(() => readKeyFile(idKeyFile))),
     ...(await errorsOf(openAndClose)),

@@ -1,4 +1,4 @@
-import type { KubeConfig } from '../kubernetes/client.ts';
+import type { KubernetesConfig } from '../kubernetes/credentials.ts';
 import { SERVICE_ACCOUNT_DIR } from '../kubernetes/in-cluster.ts';
 import { parseText } from './values.ts';
 
@@ -29,6 +29,6 @@ export function pickKubeConfig({
 }: {
   kubeconfig?: string | undefined;
   context?: string | undefined;
-}): KubeConfig {
+}): KubernetesConfig {
   return { kubeconfig, context };
 }

@@ -2,9 +2,9 @@ import { FIELD_DOCS } from '../../gen/field-docs.ts';
 import { DATABASE_FORMS } from '../delivery/open-sink.ts';
 import { renderCollectedPage } from '../report/collected-page.ts';
 import { CURRENT_SCHEMA_VERSION, parseSchemaVersion } from '../report/schema-version.ts';
-import { AUTO_CLUSTER_ID } from '../volunteer/gather/cluster-key.ts';
 import { type GatherConfig, selectFields } from '../volunteer/gather/gather.ts';
-import { listRights } from '../volunteer/gather/rights.ts';
+import { AUTO_CLUSTER_ID } from '../volunteer/gather/id-key.ts';
+import { listRequiredRules } from '../volunteer/gather/rbac-rules.ts';
 import { createCommand } from './command.ts';
 import { checkGatherFlags, CLUSTER_ID_HELP, GATHER_FLAGS, gatherConfig } from './gather-flags.ts';
 import { parseText } from './values.ts';
@@ -53,7 +53,9 @@ function explain(config: GatherConfig, since = 0): string {
       ...notes(config),
     ].join('\n'),
     fields,
-    roles: [{ about: `The smallest ClusterRole that this takes:`, rules: listRights(config, selection, fields) }],
+    roles: [
+      { about: `The smallest ClusterRole that this takes:`, rules: listRequiredRules(config, selection, fields) },
+    ],
     docs: FIELD_DOCS,
   });
 }

@@ -3,10 +3,10 @@ import { CURRENT_SCHEMA_VERSION, LEGACY_SCHEMA_VERSION, parseSchemaVersion } fro
 import { COLLECTABLE, parseCollect } from '../report/selection.ts';
 import { messageOf } from '../runtime/errors.ts';
 import type { Logger } from '../runtime/logger.ts';
-import { readAgreedVersion } from '../volunteer/gather/agreed-version.ts';
-import { AUTO_CLUSTER_ID, readKeyFile } from '../volunteer/gather/cluster-key.ts';
 import { checkExtensions } from '../volunteer/gather/extensions.ts';
 import type { GatherConfig } from '../volunteer/gather/gather.ts';
+import { AUTO_CLUSTER_ID, readKeyFile } from '../volunteer/gather/id-key.ts';
+import { readSchemaVersion } from '../volunteer/gather/schema-version-file.ts';
 import type { FlagValues } from './flags.ts';
 import { parseText } from './values.ts';
 
@@ -122,7 +122,7 @@ function agreedVersion(
   { 'schema-version': given, 'spool-dir': directory }: GatherValues,
   options: { readonly keep: boolean; readonly logger?: Logger },
 ): Promise<number> {
-  return readAgreedVersion(given, typeof directory === 'string' ? directory : undefined, options);
+  return readSchemaVersion(given, typeof directory === 'string' ? directory : undefined, options);
 }
 
 function parseVersion(text: string): number {

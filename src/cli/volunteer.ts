@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { openAccess } from '../delivery/client-credentials.ts';
 import { checkProxy, DATABASE_FORMS } from '../delivery/open-sink.ts';
 import { checkSpoolDir } from '../delivery/spool/spool.ts';
-import { openKubeClient } from '../kubernetes/client.ts';
+import { openKubernetesClient } from '../kubernetes/client.ts';
 import { SERVICE_ACCOUNT_DIR } from '../kubernetes/in-cluster.ts';
 import { systemClock } from '../runtime/clock.ts';
 import { startVolunteer } from '../volunteer/volunteer.ts';
@@ -71,7 +71,7 @@ export const volunteerCommand = createCommand({
   async check(values, { env }) {
     const { 'service-account-dir': serviceAccountDir = SERVICE_ACCOUNT_DIR } = values;
     const openAndClose = async (): Promise<void> =>
-      (await openKubeClient(pickKubeConfig(values), { env, serviceAccountDir })).close();
+      (await openKubernetesClient(pickKubeConfig(values), { env, serviceAccountDir })).close();
     const { database = 'stdout', 'spool-dir': spoolDir } = values;
     return [
       ...(await errorsOf(() => checkProxy(database, env))),

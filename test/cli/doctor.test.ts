@@ -109,7 +109,7 @@ test('only the rights that the flags take are tried, with one object each', asyn
 
   await doctor(api, '--collect=namespaces', '--omit=masterVersion');
 
-  expect(api.asked.map(({ target }) => target)).toStrictEqual(['/api/v1/namespaces?limit=1']);
+  expect(api.requests.map(({ target }) => target)).toStrictEqual(['/api/v1/namespaces?limit=1']);
 });
 
 test('a right that is missing is a warning that says which rule to grant, for the report goes without it', async () => {

@@ -19,7 +19,7 @@ import {
 import { listCollected, listRules, type PolicyRule } from '../../src/report/collected.ts';
 import { COLLECTABLE } from '../../src/report/selection.ts';
 import { selectFields } from '../../src/volunteer/gather/gather.ts';
-import { listRights } from '../../src/volunteer/gather/rights.ts';
+import { listRequiredRules } from '../../src/volunteer/gather/rbac-rules.ts';
 
 const intro = `<!-- Generated from the field options of proto/spartakus/report/v1/report.proto by \`npm run docs\`. Do not edit. -->
 
@@ -39,10 +39,9 @@ test('every field and treatment that a report can hold has a comment in the sche
 });
 
 test('docs/what-is-collected.md is what the schema says (else: npm run docs)', async () => {
-  const [least, most] = [{ clusterId: 'c' }, everything].map((config) => listRights(config, selectFields(config))) as [
-    PolicyRule[],
-    PolicyRule[],
-  ];
+  const [least, most] = [{ clusterId: 'c' }, everything].map((config) =>
+    listRequiredRules(config, selectFields(config)),
+  ) as [PolicyRule[], PolicyRule[]];
   const page = renderCollectedPage({
     intro,
     fields: selectFields(everything).fields,

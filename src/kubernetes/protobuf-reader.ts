@@ -1,12 +1,12 @@
 import { type DescField, type DescMessage, type MessageShape, ScalarType } from '@bufbuild/protobuf';
 import { BinaryReader, WireType } from '@bufbuild/protobuf/wire';
 
-/** Texts that are longer are rarely those of another object too. */
-const MAX_KEPT_BYTES = 64;
-/** How many texts are kept, a power of two: several times as many as the nodes of a page have in common. */
-const KEPT_TEXTS = 512;
+/** Longer strings are rarely repeated. */
+const MAX_CACHED_BYTES = 64;
+/** A power of two: several times as many strings as the nodes of a page share. */
+const CACHED_STRINGS = 512;
 
-/** In the order of their numbers. */
+/** Indexed by their numbers. */
 const WIRE_TYPES = [
   WireType.Varint,
   WireType.Bit64,
@@ -18,54 +18,53 @@ const WIRE_TYPES = [
 
 type Fields = Record<string, unknown>;
 
-/** How one kind of message is read. */
-interface Plan {
-  /** A new message without any field. */
+/** A decoder of one message type. */
+interface Decoder {
+  /** Makes an empty message. */
   readonly create: () => Fields;
-  /** By field number; what is not there is skipped. */
+  /** By field number; fields without a reader are skipped. */
   readonly fields: readonly (FieldReader | undefined)[];
 }
 
-type FieldReader = (message: Fields, source: Source) => void;
+type FieldReader = (message: Fields, reader: Reader) => void;
 
 /**
- * Reads a message as `fromBinary` does with `readUnknownFields: false`, and takes a fraction of the time and of the memory: what is
- * not declared, most of what Kubernetes says of a node, is stepped over without a trace, and texts that many objects share are made
- * once. Bytes fields are parts of `bytes`, not copies. Throws where `fromBinary` does.
+ * Decodes a message as `fromBinary` does with `readUnknownFields: false`, in a fraction of the time and memory: undeclared fields, which
+ * are most of a Kubernetes node, are skipped without allocation, and repeated strings are decoded once. Bytes fields are views of `bytes`,
+ * not copies. Throws where `fromBinary` does.
  *
- * Only for messages of such fields as kubernetes.proto has: of others it throws a TypeError.
+ * Supports the field types of kubernetes.proto only, and throws a TypeError for others.
  */
 export function readMessage<Desc extends DescMessage>(schema: Desc, bytes: Uint8Array): MessageShape<Desc> {
-  const plan = planOf(schema);
-  const message = plan.create();
-  readFields(message, plan, new Source(bytes), bytes.length);
+  const decoder = decoderOf(schema);
+  const message = decoder.create();
+  readFields(message, decoder, new Reader(bytes), bytes.length);
   return message as MessageShape<Desc>;
 }
 
-function readFields(message: Fields, { fields }: Plan, source: Source, length: number): void {
-  const end = source.pos + length;
-  while (source.pos < end) {
-    const tag = source.tagNumber();
+function readFields(message: Fields, { fields }: Decoder, reader: Reader, length: number): void {
+  const end = reader.pos + length;
+  while (reader.pos < end) {
+    const tag = reader.tagNumber();
     const read = fields[tag >>> 3];
-    if (read === undefined) source.stepOver(tag);
-    else read(message, source);
+    if (read === undefined) reader.stepOver(tag);
+    else read(message, reader);
   }
 }
 
-/** Where bytes are read from. */
-class Source extends BinaryReader {
+class Reader extends BinaryReader {
   readonly #bytes: Buffer;
-  readonly #kept: string[] = [];
+  readonly #cache: string[] = [];
 
   constructor(bytes: Uint8Array) {
     super(bytes);
     this.#bytes = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   }
 
-  /** A field's number and wire type as they stand there, in one number. */
+  /** Reads a tag: the field number and wire type, in one number. */
   tagNumber(): number {
     const byte = this.#bytes[this.pos];
-    // One byte, of a number and a type that there are: nearly all.
+    // Nearly all tags are one byte.
     if (byte !== undefined && byte > 7 && byte < 0x80 && (byte & 7) < WIRE_TYPES.length) {
       this.pos += 1;
       return byte;
@@ -74,14 +73,14 @@ class Source extends BinaryReader {
     return ((number << 3) | type) >>> 0;
   }
 
-  /** Skips what comes behind a tag. */
+  /** Skips the field of a tag. */
   stepOver(tag: number): void {
     const type = WIRE_TYPES[tag & 7];
     if (type === WireType.LengthDelimited) this.#step();
     else if (type !== undefined) this.skip(type, tag >>> 3);
   }
 
-  /** A text, in UTF-8; one that was read before is the same string again. */
+  /** Reads a string, and returns the same object for repeated short ASCII strings. */
   text(): string {
     const lengthAt = this.pos;
     const start = this.#step();
@@ -89,24 +88,24 @@ class Source extends BinaryReader {
     const bytes = this.#bytes;
     let all = 0;
     let slot = 0;
-    for (let at = start; at < end && at < start + MAX_KEPT_BYTES; at++) {
+    for (let at = start; at < end && at < start + MAX_CACHED_BYTES; at++) {
       const byte = bytes[at] ?? 0;
       all |= byte;
       slot = (Math.imul(slot, 31) + byte) | 0;
     }
-    if (all > 0x7f || end - start > MAX_KEPT_BYTES) {
+    if (all > 0x7f || end - start > MAX_CACHED_BYTES) {
       this.pos = lengthAt;
-      // Strictly: proto3 has no text that is not UTF-8.
+      // Strict, because proto3 forbids invalid UTF-8.
       return this.string(true);
     }
-    slot &= KEPT_TEXTS - 1;
-    const kept = this.#kept[slot];
-    return kept !== undefined && isTextOf(kept, bytes, start, end)
-      ? kept
-      : (this.#kept[slot] = bytes.toString('latin1', start, end));
+    slot &= CACHED_STRINGS - 1;
+    const cached = this.#cache[slot];
+    return cached !== undefined && isStringOf(cached, bytes, start, end)
+      ? cached
+      : (this.#cache[slot] = bytes.toString('latin1', start, end));
   }
 
-  /** Skips what has its length in front; gives where it begins. */
+  /** Skips a length-delimited field, and returns where its content begins. */
   #step(): number {
     const length = this.uint32();
     const start = this.pos;
@@ -116,8 +115,7 @@ class Source extends BinaryReader {
   }
 }
 
-/** Whether these bytes of ASCII are this text. */
-function isTextOf(text: string, bytes: Uint8Array, start: number, end: number): boolean {
+function isStringOf(text: string, bytes: Uint8Array, start: number, end: number): boolean {
   if (text.length !== end - start) return false;
   for (let at = start; at < end; at++) {
     if (text.charCodeAt(at - start) !== bytes[at]) return false;
@@ -126,31 +124,31 @@ function isTextOf(text: string, bytes: Uint8Array, start: number, end: number): 
 }
 
 interface Scalar {
-  /** What an absent field is. */
+  /** The value of an absent field. */
   readonly zero: unknown;
-  readonly read: (source: Source) => unknown;
+  readonly read: (reader: Reader) => unknown;
 }
 
 const SCALARS: ReadonlyMap<ScalarType, Scalar> = new Map([
-  [ScalarType.STRING, { zero: '', read: (source) => source.text() }],
-  [ScalarType.BYTES, { zero: new Uint8Array(), read: (source) => source.bytes() }],
-  [ScalarType.INT32, { zero: 0, read: (source) => source.int32() }],
-  [ScalarType.INT64, { zero: 0n, read: (source) => source.int64() }],
+  [ScalarType.STRING, { zero: '', read: (reader) => reader.text() }],
+  [ScalarType.BYTES, { zero: new Uint8Array(), read: (reader) => reader.bytes() }],
+  [ScalarType.INT32, { zero: 0, read: (reader) => reader.int32() }],
+  [ScalarType.INT64, { zero: 0n, read: (reader) => reader.int64() }],
 ]);
 
-const plans = new WeakMap<DescMessage, Plan>();
+const decoders = new WeakMap<DescMessage, Decoder>();
 
-function planOf(schema: DescMessage): Plan {
-  const known = plans.get(schema);
+function decoderOf(schema: DescMessage): Decoder {
+  const known = decoders.get(schema);
   if (known !== undefined) return known;
   const fields: (FieldReader | undefined)[] = [];
   for (const field of schema.fields) fields[field.number] = fieldReader(field);
-  const plan = { create: creator(schema), fields };
-  plans.set(schema, plan);
-  return plan;
+  const decoder = { create: creator(schema), fields };
+  decoders.set(schema, decoder);
+  return decoder;
 }
 
-/** All messages of a kind have all their fields, in one order: the engine is fast with such. */
+/** All messages of a type get all their fields in the same order, for which V8 optimises. */
 function creator(schema: DescMessage): () => Fields {
   const empty: Fields = { $typeName: schema.typeName };
   for (const field of schema.fields)
@@ -171,26 +169,26 @@ function fieldReader(field: DescField): FieldReader {
   if (field.oneof !== undefined) return unsupported(field);
   if (field.fieldKind === 'scalar') {
     const { read } = scalarOf(field);
-    return (message, source) => (message[name] = read(source));
+    return (message, reader) => (message[name] = read(reader));
   }
   if (field.message === undefined) return unsupported(field);
-  const plan = planOf(field.message);
+  const decoder = decoderOf(field.message);
   switch (field.fieldKind) {
     case 'message':
-      // What comes twice is merged.
-      return (message, source) =>
-        (message[name] = readInto((message[name] as Fields | undefined) ?? plan.create(), plan, source));
+      // A message field that occurs twice is merged.
+      return (message, reader) =>
+        (message[name] = readInto((message[name] as Fields | undefined) ?? decoder.create(), decoder, reader));
     case 'list':
-      return (message, source) => (message[name] as Fields[]).push(readInto(plan.create(), plan, source));
+      return (message, reader) => (message[name] as Fields[]).push(readInto(decoder.create(), decoder, reader));
     case 'map':
-      return field.mapKey === ScalarType.STRING ? entryReader(name, plan) : unsupported(field);
+      return field.mapKey === ScalarType.STRING ? entryReader(name, decoder) : unsupported(field);
     default:
       return unsupported(field);
   }
 }
 
-function readInto(message: Fields, plan: Plan, source: Source): Fields {
-  readFields(message, plan, source, source.uint32());
+function readInto(message: Fields, decoder: Decoder, reader: Reader): Fields {
+  readFields(message, decoder, reader, reader.uint32());
   return message;
 }
 
@@ -199,19 +197,19 @@ function scalarOf(field: DescField): Scalar {
 }
 
 /** An entry of a map is a message with the key as its field 1 and the value as its field 2. */
-function entryReader(name: string, value: Plan): FieldReader {
-  const entry: Plan = {
+function entryReader(name: string, value: Decoder): FieldReader {
+  const entry: Decoder = {
     create: () => ({ key: '', value: undefined }),
     fields: [
       undefined,
-      (message, source) => (message['key'] = source.text()),
-      (message, source) =>
-        (message['value'] = readInto((message['value'] as Fields | undefined) ?? value.create(), value, source)),
+      (message, reader) => (message['key'] = reader.text()),
+      (message, reader) =>
+        (message['value'] = readInto((message['value'] as Fields | undefined) ?? value.create(), value, reader)),
     ],
   };
-  return (message, source) => {
-    const { key, value: read = value.create() } = readInto(entry.create(), entry, source);
-    // Not by assignment: a key may be "__proto__".
+  return (message, reader) => {
+    const { key, value: read = value.create() } = readInto(entry.create(), entry, reader);
+    // An assignment would set the prototype for this key.
     if (key === '__proto__')
       Object.defineProperty(message[name], key, { value: read, writable: true, enumerable: true, configurable: true });
     else (message[name] as Fields)[key as string] = read;
