@@ -10,50 +10,43 @@ import type { KubernetesResponse } from './response.ts';
 /** As in client-go: tokens are renewed long before they expire. */
 const CREDENTIALS_TTL_MS = 60_000;
 
-/** The wait before each retry of a request, unless Retry-After asks for more. */
+/** Before each retry, unless Retry-After asks for more, up to the maximum. */
 const RETRY_WAITS_MS = [1000, 2000, 4000, 8000] as const;
-
-/** A longer Retry-After is not waited for. */
 const MAX_RETRY_WAIT_MS = 60_000;
 
-/** The client closes idle connections before the server does, so that it never sends a request on a closed one. */
+/** Idle connections are closed before the server does, which could happen just as a request is sent. */
 const AGENT_OPTIONS = { keepAlive: true, timeout: 10_000 };
 
 export interface RequestLimits {
-  /** How long a response may take, in milliseconds. */
+  /** Of a whole response. */
   readonly timeoutMs?: number;
-  /** How long a response body may be. A page of 100 nodes is about 1.2 MB. */
+  /** A page of 100 nodes is about 1.2 MB. */
   readonly maxBodyBytes?: number;
   readonly clock?: Clock;
 }
 
 export interface KubernetesClientOptions extends RequestLimits {
   readonly env: NodeJS.ProcessEnv;
-  /** Where the pod's service account is mounted. */
   readonly serviceAccountDir?: string;
 }
 
-/** Reads from the Kubernetes API. */
 export interface KubernetesClient {
   /**
-   * Sends a GET, at most five a second. Responses of 429 and 5xx are retried up to four times. Resolves to a response of any status:
-   * readJson and readProtobuf turn errors into a SpartakusError. Rejects with a SpartakusError where there is no response.
+   * Sends a GET, at most five a second, and retries 429 and 5xx up to four times. Resolves to a response of any status, and rejects
+   * with a SpartakusError where there is none.
    *
    * @param target path and query, such as "/api/v1/nodes?limit=100"
-   * @param accept the media type to ask for
+   * @param accept the media type
    */
   get(target: string, accept: string): Promise<KubernetesResponse>;
-  /** Cancels requests and closes all connections. Idempotent. */
+  /** Cancels all requests. Idempotent. */
   close(): void;
-  /** Whether close() was called, which explains the errors that follow. */
   isClosed(): boolean;
 }
 
 /**
- * Creates a client of the cluster that --kubeconfig or --context names, else of the cluster that this pod runs in, else of the
- * kubeconfig in $KUBECONFIG or ~/.kube/config. Sends no request yet.
- *
- * Rejects with a SpartakusError `invalid` that names the flag where a kubeconfig cannot be read or has no such context.
+ * Creates a client with --kubeconfig or --context, else with the service account of this pod, else with $KUBECONFIG or ~/.kube/config.
+ * Sends no request. Rejects with a SpartakusError `invalid` that names the flag where the kubeconfig cannot be used.
  */
 export async function openKubernetesClient(
   config: KubernetesConfig,
@@ -62,7 +55,6 @@ export async function openKubernetesClient(
   return createKubernetesClient(await chooseCredentials(config, options), options);
 }
 
-/** Creates a client of one cluster. Sends no request yet. */
 export function createKubernetesClient(
   loadCredentials: CredentialsLoader,
   { timeoutMs = 30_000, maxBodyBytes = 64 * 1024 * 1024, clock = systemClock }: RequestLimits = {},

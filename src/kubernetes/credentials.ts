@@ -1,10 +1,8 @@
 import type { RequestOptions } from 'node:https';
 
-/** Which cluster to read. */
 export interface KubernetesConfig {
-  /** --kubeconfig */
   readonly kubeconfig?: string;
-  /** --context: a context of the kubeconfig, in place of its current one. */
+  /** In place of the current context. */
   readonly context?: string;
 }
 
@@ -12,7 +10,6 @@ export interface KubernetesConfig {
 export interface ClusterCredentials {
   /** The URL of the API server, such as "https://10.0.0.1:443". */
   readonly server: string;
-  /** The Authorization header, if any. */
   readonly headers: Readonly<Record<string, string>>;
   /** Replaces the URL in errors where the URL is a secret; system messages, which contain addresses, are left out then too. */
   readonly displayName?: string;

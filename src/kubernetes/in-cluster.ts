@@ -5,7 +5,6 @@ import { formatHostPort } from '../runtime/addresses.ts';
 import { messageOf, SpartakusError } from '../runtime/errors.ts';
 import type { CredentialsLoader } from './credentials.ts';
 
-/** Where Kubernetes mounts the service account of a pod. */
 export const SERVICE_ACCOUNT_DIR = '/var/run/secrets/kubernetes.io/serviceaccount';
 
 /**

@@ -5,10 +5,9 @@ import { messageOf, SpartakusError } from '../runtime/errors.ts';
 import type { ClusterCredentials, CredentialsLoader, KubernetesConfig } from './credentials.ts';
 import { pick } from './json.ts';
 
-/** The kubeconfig files to read. */
 interface Files {
   readonly paths: readonly string[];
-  /** The flag or variable that names them, with its value. */
+  /** The flag or variable that names the files, for errors. */
   readonly label: string;
 }
 
@@ -31,13 +30,10 @@ export interface Kubeconfig {
 }
 
 /**
- * The credentials of a kubeconfig: its CA, and client certificates, tokens, exec plugins or a password. The files are read now, so that
- * errors are reported at start, and again whenever credentials are loaded.
+ * Loads the credentials of --kubeconfig, else of $KUBECONFIG (files are merged as by kubectl: the first entry of a name wins), else of
+ * ~/.kube/config. Reads the files now, to find errors at start, and again at each load.
  *
- * Reads --kubeconfig, else $KUBECONFIG (several files are merged as kubectl does: the first entry of a name wins), else ~/.kube/config.
- * Throws a SpartakusError `invalid` that names the flag and repeats no content.
- *
- * @param create makes an empty kubeconfig
+ * Throws a SpartakusError `invalid` that names the flag and contains nothing of the files.
  */
 export function kubeconfigCredentials(
   config: KubernetesConfig,
@@ -104,11 +100,9 @@ function selectContext(config: Kubeconfig, { label }: Files, context: string | u
       field,
     );
   }
-  for (const [kind, entry] of [
-    ['cluster', find(config.clusters, chosen.cluster)],
-    ['user', find(config.users, chosen.user)],
-  ] as const) {
-    if (entry === undefined) throw invalid(`${label}: context "${name}" names a ${kind} that is not in it.`, field);
+  for (const [kind, entries] of [['cluster', config.clusters] as const, ['user', config.users] as const]) {
+    if (find(entries, chosen[kind]) === undefined)
+      throw invalid(`${label}: context "${name}" names a ${kind} that is not in it.`, field);
   }
   config.setCurrentContext(name);
 }

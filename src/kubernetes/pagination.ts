@@ -9,26 +9,21 @@ import { type KubernetesResponse, readJson, readProtobuf } from './response.ts';
 /** A list expires when reading it takes longer than etcd's compaction interval, 5 minutes. */
 const MAX_ATTEMPTS = 3;
 
-/** A page of a list. */
 export interface Page<Item> {
   readonly items: readonly Item[];
-  /** Requests the next page; empty on the last one. */
+  /** Empty on the last page. */
   readonly continueToken: string;
 }
 
-/** A list that is read in pages. */
 export interface PagedList<Item> {
   /** Such as "/api/v1/nodes". */
   readonly path: string;
-  /** The media type to ask for. */
   readonly accept: string;
-  /** Decodes a page. Throws a SpartakusError for any status but 200. */
   readonly read: (response: KubernetesResponse) => Page<Item>;
   /** Objects per request. */
   readonly pageSize: number;
 }
 
-/** Decodes pages in Kubernetes' protobuf. Only the fields that the schema declares are decoded. */
 export function protobufPages<Item>(
   schema: GenMessage<Message & { readonly metadata?: ListMeta | undefined; readonly items: Item[] }>,
 ): (response: KubernetesResponse) => Page<Item> {
@@ -38,19 +33,15 @@ export function protobufPages<Item>(
   };
 }
 
-/** Decodes a page in JSON, the only format of custom resources. */
+/** JSON is the only format of custom resources. */
 export function readJsonPage(response: KubernetesResponse): Page<unknown> {
   const list = readJson(response);
   return { items: listAt(list, 'items'), continueToken: textAt(list, 'metadata', 'continue') ?? '' };
 }
 
 /**
- * Reads a list page by page, and adds each item to the result.
- *
- * A list that expires (410, https://kubernetes.io/docs/reference/using-api/api-concepts/#retrieving-large-results-sets-in-chunks) is read
- * again from its first page into a new result, so that the result is consistent.
- *
- * @param createResult makes an empty result
+ * Adds each item of a list to a result, page by page. A list that expires is read again from its first page into a new result: 410, see
+ * https://kubernetes.io/docs/reference/using-api/api-concepts/#retrieving-large-results-sets-in-chunks
  */
 export async function listPages<Item, Result>(
   kube: KubernetesClient,

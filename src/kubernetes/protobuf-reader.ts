@@ -6,7 +6,6 @@ const MAX_CACHED_BYTES = 64;
 /** A power of two: several times as many strings as the nodes of a page share. */
 const CACHED_STRINGS = 512;
 
-/** Indexed by their numbers. */
 const WIRE_TYPES = [
   WireType.Varint,
   WireType.Bit64,
@@ -18,9 +17,7 @@ const WIRE_TYPES = [
 
 type Fields = Record<string, unknown>;
 
-/** A decoder of one message type. */
 interface Decoder {
-  /** Makes an empty message. */
   readonly create: () => Fields;
   /** By field number; fields without a reader are skipped. */
   readonly fields: readonly (FieldReader | undefined)[];
@@ -61,7 +58,7 @@ class Reader extends BinaryReader {
     this.#bytes = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   }
 
-  /** Reads a tag: the field number and wire type, in one number. */
+  /** The field number and wire type in one number. */
   tagNumber(): number {
     const byte = this.#bytes[this.pos];
     // Nearly all tags are one byte.
@@ -73,7 +70,6 @@ class Reader extends BinaryReader {
     return ((number << 3) | type) >>> 0;
   }
 
-  /** Skips the field of a tag. */
   stepOver(tag: number): void {
     const type = WIRE_TYPES[tag & 7];
     if (type === WireType.LengthDelimited) this.#step();
@@ -123,13 +119,9 @@ function isStringOf(text: string, bytes: Uint8Array, start: number, end: number)
   return true;
 }
 
-interface Scalar {
-  /** The value of an absent field. */
-  readonly zero: unknown;
-  readonly read: (reader: Reader) => unknown;
-}
+type Scalar = { readonly zero: unknown; readonly read: (reader: Reader) => unknown };
 
-const SCALARS: ReadonlyMap<ScalarType, Scalar> = new Map([
+const SCALARS: ReadonlyMap<ScalarType, Scalar> = new Map<ScalarType, Scalar>([
   [ScalarType.STRING, { zero: '', read: (reader) => reader.text() }],
   [ScalarType.BYTES, { zero: new Uint8Array(), read: (reader) => reader.bytes() }],
   [ScalarType.INT32, { zero: 0, read: (reader) => reader.int32() }],
@@ -153,13 +145,10 @@ function creator(schema: DescMessage): () => Fields {
   const empty: Fields = { $typeName: schema.typeName };
   for (const field of schema.fields)
     empty[field.localName] = field.fieldKind === 'scalar' ? scalarOf(field).zero : undefined;
-  const namesOf = (kind: DescField['fieldKind']): readonly string[] =>
-    schema.fields.filter(({ fieldKind }) => fieldKind === kind).map(({ localName }) => localName);
-  const [lists, maps] = [namesOf('list'), namesOf('map')];
+  const containers = schema.fields.filter(({ fieldKind }) => fieldKind === 'list' || fieldKind === 'map');
   return () => {
     const message = { ...empty };
-    for (const name of lists) message[name] = [];
-    for (const name of maps) message[name] = {};
+    for (const { localName, fieldKind } of containers) message[localName] = fieldKind === 'list' ? [] : {};
     return message;
   };
 }
@@ -175,7 +164,7 @@ function fieldReader(field: DescField): FieldReader {
   const decoder = decoderOf(field.message);
   switch (field.fieldKind) {
     case 'message':
-      // A message field that occurs twice is merged.
+      // Repeated occurrences are merged.
       return (message, reader) =>
         (message[name] = readInto((message[name] as Fields | undefined) ?? decoder.create(), decoder, reader));
     case 'list':
@@ -196,7 +185,7 @@ function scalarOf(field: DescField): Scalar {
   return (field.scalar === undefined ? undefined : SCALARS.get(field.scalar)) ?? unsupported(field);
 }
 
-/** An entry of a map is a message with the key as its field 1 and the value as its field 2. */
+/** A map entry is a message of key = 1 and value = 2. */
 function entryReader(name: string, value: Decoder): FieldReader {
   const entry: Decoder = {
     create: () => ({ key: '', value: undefined }),

@@ -4,7 +4,7 @@ import { messageOf, SpartakusError } from '../runtime/errors.ts';
 import type { ClusterCredentials } from './credentials.ts';
 import type { KubernetesResponse } from './response.ts';
 
-/** Memory for response bodies, reused from one to the next: pages of lists are large, and would be much garbage. */
+/** Memory that is reused from one response to the next, because pages of lists are large. */
 export interface BodyBuffer {
   bytes: Uint8Array;
 }
@@ -12,19 +12,15 @@ export interface BodyBuffer {
 const EMPTY = new Uint8Array();
 const MIN_BUFFER_BYTES = 65_536;
 
-/** One GET request. */
 export interface KubernetesRequest extends ClusterCredentials {
-  /** Path and query, from "/api" or the like on. */
+  /** Path and query. */
   readonly target: string;
   readonly accept: string;
   /** The agent for HTTPS where requestOptions has none. */
   readonly agent: https.Agent;
-  /** How long the whole response may take, in milliseconds. */
   readonly timeoutMs: number;
   readonly maxBodyBytes: number;
-  /** Holds the body of the response until the next request that uses it. */
   readonly buffer: BodyBuffer;
-  /** Cancels the request. */
   readonly signal: AbortSignal;
 }
 
@@ -47,15 +43,15 @@ export async function sendRequest(request: KubernetesRequest): Promise<Kubernete
   } catch (error) {
     if (error instanceof SpartakusError) throw error;
     const name = `GET ${path} of ${displayName ?? url.origin}`;
-    const problem = deadline.aborted
-      ? ` within ${timeoutMs / 1000} s.`
-      : `: ${displayName === undefined ? messageOf(error) : codeOf(error)}.${adviceFor(error)}`;
-    throw new SpartakusError(
-      'unavailable',
-      signal.aborted && !deadline.aborted
-        ? `${name} was cancelled because the program is stopping.`
-        : `The Kubernetes API did not respond to ${name}${problem}`,
-    );
+    const fail = (message: string): SpartakusError => new SpartakusError('unavailable', message);
+    if (deadline.aborted) throw fail(`The Kubernetes API did not respond to ${name} within ${timeoutMs / 1000} s.`);
+    if (signal.aborted) throw fail(`${name} was cancelled because the program is stopping.`);
+    const code = codeOf(error);
+    const advice = /CERT|VERIFY|ISSUER|SELF_SIGNED/.test(code)
+      ? ' The CA of the service account or kubeconfig does not verify its certificate: are they of the same cluster?'
+      : '';
+    const reason = displayName === undefined ? messageOf(error) : code;
+    throw fail(`The Kubernetes API did not respond to ${name}: ${reason}.${advice}`);
   }
 }
 
@@ -120,10 +116,4 @@ function codeOf(error: unknown): string {
   return error instanceof Error && 'code' in error && typeof error.code === 'string'
     ? error.code
     : 'the connection failed';
-}
-
-function adviceFor(error: unknown): string {
-  return /CERT|VERIFY|ISSUER|SELF_SIGNED/.test(codeOf(error))
-    ? ' The CA of the service account or kubeconfig does not verify its certificate: are they of the same cluster?'
-    : '';
 }

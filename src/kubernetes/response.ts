@@ -20,16 +20,13 @@ const PROTOBUF_MAGIC = Buffer.from('k8s\0', 'latin1');
 /** The form of reasons in a meta/v1 Status, such as "Forbidden". Other texts may contain names, and are not repeated. */
 const REASON = /^[A-Za-z]{1,64}$/;
 
-/** A response of the Kubernetes API, of any status. */
 export interface KubernetesResponse {
   /** The requested path without its query, which may contain a continue token. */
   readonly path: string;
   readonly status: number;
-  /** With its parameters; empty where the header is missing. */
   readonly contentType: string;
-  /** Valid until the next request of the client, which reuses the memory. */
+  /** Valid until the client's next request. */
   readonly body: Uint8Array;
-  /** From the Retry-After header, in milliseconds. */
   readonly retryAfterMs?: number;
 }
 
@@ -42,8 +39,8 @@ export function readJson(response: KubernetesResponse): unknown {
 }
 
 /**
- * Decodes the protobuf message of a response of status 200. Only the fields that the schema declares are decoded. Throws a
- * SpartakusError for any other response.
+ * Decodes the protobuf of a response of status 200, as far as the schema declares its fields. Throws a SpartakusError for any other
+ * response.
  */
 export function readProtobuf<Desc extends DescMessage>(response: KubernetesResponse, schema: Desc): MessageShape<Desc> {
   expectOk(response, PROTOBUF_TYPE);
@@ -132,7 +129,6 @@ function reasonOf(response: KubernetesResponse): string | undefined {
   return typeof reason === 'string' && REASON.test(reason) ? reason : undefined;
 }
 
-/** Undefined where the body is not JSON. */
 function parseJson(body: Uint8Array): unknown {
   try {
     return JSON.parse(Buffer.from(body).toString('utf8'));

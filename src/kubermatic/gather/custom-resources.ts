@@ -9,11 +9,7 @@ const KUBERMATIC_API = '/apis/kubermatic.k8c.io/v1';
 /** A user cluster is about 7 KB. */
 const PAGE_SIZE = 200;
 
-/**
- * Lists custom resources, and converts each page before the next is requested. They are sent as JSON only.
- *
- * @param path such as "/apis/kubermatic.k8c.io/v1/seeds"
- */
+/** Lists custom resources in the order of the Kubernetes API, and converts each page before the next is requested. */
 export function listCustomResources<Item>(
   kube: KubernetesClient,
   path: string,
@@ -28,11 +24,7 @@ export function listCustomResources<Item>(
   );
 }
 
-/**
- * Lists objects of Kubermatic's API, in the order of the Kubernetes API. Objects without a name are left out.
- *
- * @param resource such as "seeds"
- */
+/** Lists a resource of Kubermatic's API, such as "seeds". */
 export function listKubermaticObjects<Item>(
   kube: KubernetesClient,
   resource: string,

@@ -17,15 +17,14 @@ const ADMIN_KUBECONFIG = { name: 'admin-kubeconfig', key: 'kubeconfig' } as cons
 
 type ClusterOptions = Pick<RecordOptions, 'kube' | 'clock' | 'signal'> & Pick<RecordDraft, 'missing' | 'uuidOf'>;
 
-/** A user cluster and, where they were requested, its machine deployments. */
 export interface GatheredCluster {
   readonly cluster: ListedCluster;
   readonly machineDeployments: readonly MachineDeployment[];
 }
 
 /**
- * Gathers the user clusters of all seeds. The master cluster may be a seed itself: its user clusters are assigned by their datacenters, and
- * its kubeconfig is not used. All other seeds are read with their kubeconfigs.
+ * Gathers the user clusters of all seeds with their kubeconfigs. The master cluster may be a seed itself: its user clusters are read
+ * directly, and assigned to seeds by their datacenters.
  */
 export async function gatherClusters(
   seeds: readonly ListedSeed[],

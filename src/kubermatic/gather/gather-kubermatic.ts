@@ -10,15 +10,15 @@ import { listSshKeys } from './ssh-keys.ts';
 import { listUsers } from './users.ts';
 
 export interface KubermaticGatherConfig extends RecordIdConfig {
-  /** --machine-deployments: whether to read the machine deployments of each user cluster. */
+  /** --machine-deployments */
   readonly machineDeployments: boolean;
 }
 
 /**
- * Makes the record of an installation of Kubermatic, from its master cluster and its seeds.
+ * Makes the record of an installation of Kubermatic, from its master cluster and its seeds. What cannot be read is recorded as missing.
  *
- * Resources that cannot be read, and seeds and user clusters that cannot be reached, are recorded. Rejects with a SpartakusError where the
- * key of ids cannot be read, where the master cluster rejects the credentials, and where nothing of Kubermatic can be read.
+ * Rejects with a SpartakusError where the key of ids cannot be read, where the master cluster rejects the credentials, and where nothing of
+ * Kubermatic can be read.
  */
 export async function gatherKubermaticRecord(
   config: KubermaticGatherConfig,

@@ -3,11 +3,7 @@ import { listNodes } from '../../volunteer/gather/nodes.ts';
 import { readVersion } from '../../volunteer/gather/version.ts';
 import { beginRecord, type RecordIdConfig, type RecordOptions } from './record.ts';
 
-/**
- * Makes the record of this cluster: its version and its nodes.
- *
- * Missing rights are recorded. Rejects with a SpartakusError for all other errors, and where both rights are missing.
- */
+/** Makes the record of this cluster. Rejects with a SpartakusError where both rights are missing, and for other errors. */
 export async function gatherKubernetesRecord(
   config: RecordIdConfig,
   options: RecordOptions,

@@ -4,9 +4,7 @@ import { versionOf, wordOf } from '../../report/kubermatic-words.ts';
 import { listKubermaticObjects } from './custom-resources.ts';
 
 export interface KubermaticConfiguration {
-  /** Such as "EE". */
   readonly edition: string | undefined;
-  /** Such as "v2.25.0". */
   readonly version: string | undefined;
   /** The default of seeds. */
   readonly exposeStrategy: string | undefined;

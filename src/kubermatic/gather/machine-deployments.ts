@@ -5,10 +5,8 @@ import { countAt, pick, textAt } from '../../kubernetes/json.ts';
 import { versionOf, wordOf } from '../../report/kubermatic-words.ts';
 import { listCustomResources } from './custom-resources.ts';
 
-/** Where Kubermatic creates them in each user cluster. */
 const PATH = '/apis/cluster.k8s.io/v1alpha1/namespaces/kube-system/machinedeployments';
 
-/** The default of the Kubernetes API. */
 const DEFAULT_REPLICAS = 1;
 
 /** Lists the machine deployments of a user cluster. Their schema has no required fields. */

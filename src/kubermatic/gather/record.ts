@@ -19,22 +19,19 @@ import { createMissingFields, type MissingFields } from '../../volunteer/gather/
 /** The version that Kubermatic's agents send since v0.3.0, to which this project adds fields. */
 const RECORD_VERSION = 'v2';
 
-/** How the ids in a record are made. */
 export interface RecordIdConfig {
   /** --uuid: `hmac` is keyed, `md5` is that of Kubermatic's own agents, which can be guessed. */
   readonly uuid: 'hmac' | 'md5';
-  /** --id-key-file: a file that contains the key, in place of the uid of kube-system. */
+  /** --id-key-file */
   readonly idKeyFile?: string;
 }
 
 export interface RecordOptions {
   readonly kube: KubernetesClient;
-  /** The time of the record. */
   readonly now: Date;
   /** 16 fresh random bytes for its id. */
   readonly random: Uint8Array;
   readonly logger: Logger;
-  /** The clock of the clients of other clusters. */
   readonly clock?: Clock;
   /** Closes the clients of other clusters. */
   readonly signal: AbortSignal;

@@ -10,28 +10,22 @@ import { flagAt, pick, textAt } from '../../kubernetes/json.ts';
 import type { UuidMaker } from '../../report/ids.ts';
 import { countryOf, providerOf, regionKeyOf, regionOf, versionOf, wordOf } from '../../report/kubermatic-words.ts';
 import { listKubermaticObjects } from './custom-resources.ts';
-import type { SecretKey } from './secret-kubeconfig.ts';
+import type { SecretKey } from './secret-client.ts';
 
-/** Kubermatic's defaults. */
 const DEFAULT_EXPOSE_STRATEGY = 'NodePort';
 const DEFAULT_KUBECONFIG_KEY = 'kubeconfig';
 
 /** A seed for the record, with details that are not sent. */
 export interface ListedSeed {
   readonly message: Seed;
-  /** The names of its datacenters, which are unique among all seeds. */
+  /** Their names are unique among all seeds. */
   readonly datacenters: ReadonlySet<string>;
-  /** The version of Kubermatic that runs on it. */
   readonly kubermaticVersion: string | undefined;
   /** The Secret with its kubeconfig, in the cluster that the seed was listed in. */
   readonly kubeconfig: SecretKey | undefined;
 }
 
-/**
- * Lists the seeds of all namespaces.
- *
- * @param exposeStrategy the default of the KubermaticConfiguration
- */
+/** @param exposeStrategy the default of the KubermaticConfiguration */
 export function listSeeds(
   kube: KubernetesClient,
   uuidOf: UuidMaker,

@@ -15,7 +15,6 @@ export interface ListedCluster {
   readonly name: string;
   /** Without its seed, which the object does not name. */
   readonly message: Cluster;
-  /** The name of its datacenter. */
   readonly datacenter: string | undefined;
   /** The namespace of its control plane, in the seed. */
   readonly namespace: string;

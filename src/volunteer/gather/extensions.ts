@@ -5,10 +5,9 @@ import { qualifiedNameProblem } from '../../report/qualified-name.ts';
 import { messageOf, SpartakusError } from '../../runtime/errors.ts';
 import type { MissingReason } from './missing-fields.ts';
 
-/** A part of --extensions that cannot be used. */
 export interface ExtensionProblem {
   readonly reason: MissingReason;
-  /** Names the flag, file and key, and repeats no other content. Logged, and in no report. */
+  /** For the log: contains the file and key, and no other content. */
   readonly message: string;
 }
 
@@ -18,13 +17,10 @@ export interface Extensions {
 }
 
 /**
- * Reads --extensions: a file, or a directory with its sub-directories, in the order of names. Names that begin with "." are skipped, as in
- * the original. Links are followed, as ConfigMap mounts need.
+ * Reads --extensions: a file, or a directory with its sub-directories in the order of names, without names that begin with ".". Links are
+ * followed, as ConfigMap mounts need. As in the original, keys keep their order, and a key in two files is sent twice.
  *
- * A file contains one JSON object, whose keys are Kubernetes qualified names, or is empty. Strings are sent as they are, other values as
- * compact JSON. Keys keep their order; a key that is in two files is sent twice, as in the original.
- *
- * Unreadable paths, files without a JSON object and invalid keys are problems, and the rest is read. Never rejects.
+ * A file is empty or contains one JSON object, whose keys are Kubernetes qualified names. What cannot be read is a problem. Never rejects.
  */
 export async function readExtensions(extensionsPath: string): Promise<Extensions> {
   const found: Extensions = { extensions: [], problems: [] };

@@ -18,33 +18,30 @@ import { versionGatherer } from './version.ts';
 import { workloadGatherers } from './workloads.ts';
 
 export interface GatherConfig extends IdConfig {
-  /** --extensions: a file or a directory. */
+  /** --extensions */
   readonly extensions?: string;
-  /** --collect; nodes, and extensions where they are configured, by default. */
+  /** --collect */
   readonly collect?: readonly Collectable[];
   /** --omit */
   readonly omit?: readonly Omission[];
-  /** --schema-version: fields of newer versions are neither read nor sent. */
+  /** --schema-version */
   readonly schemaVersion?: number;
 }
 
 export interface GatherOptions {
   readonly kube: KubernetesClient;
-  /** The version of this program, with its leading "v". */
+  /** Of this program, with its leading "v". */
   readonly version: string;
-  /** The time of the report. */
   readonly now: Date;
   /** 16 fresh random bytes. */
   readonly random: Uint8Array;
   /** The number of the report in this run, from 1. */
   readonly sequence: number;
-  /** Receives a warning for each field that is missing. */
   readonly logger?: Logger;
   /** Nodes per request. */
   readonly pageSize?: number;
 }
 
-/** The fields that reports of this configuration contain. */
 export function selectFields({ collect, extensions, omit, schemaVersion }: GatherConfig): Selection {
   return createSelection({
     collect: collect ?? (extensions === undefined ? ['nodes'] : ['nodes', 'extensions']),
@@ -54,10 +51,9 @@ export function selectFields({ collect, extensions, omit, schemaVersion }: Gathe
 }
 
 /**
- * Reads the selected fields from the Kubernetes API, and makes a report. Other fields are not read.
+ * Makes a report of the selected fields; others are not read. Fields whose gatherers tolerate an error are recorded as missing.
  *
- * Fields that cannot be read are recorded in the report, as far as their gatherers tolerate the error. Rejects with a SpartakusError where
- * a gatherer does not, where the key of ids cannot be read, and where nothing could be read of the cluster.
+ * Rejects with a SpartakusError for all other errors, where the key of ids cannot be read, and where all reads failed.
  */
 export async function gatherReport(config: GatherConfig, options: GatherOptions): Promise<Report> {
   const { kube, version, now, random, sequence, logger, pageSize } = options;

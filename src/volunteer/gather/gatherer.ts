@@ -4,11 +4,9 @@ import type { NodeIdentifier } from '../../report/ids.ts';
 import type { Tolerance } from './missing-fields.ts';
 import type { ResourceSummaries } from './resource-summaries.ts';
 
-/** What gatherers read from. */
 export interface GatherContext {
   readonly kube: KubernetesClient;
   readonly summarize: ResourceSummaries;
-  /** Makes the ids of nodes. */
   readonly identify: NodeIdentifier;
   /** Nodes per request. */
   readonly pageSize?: number;
@@ -18,7 +16,7 @@ export interface GatherContext {
 export interface Gatherer {
   /** The field, as listCollected() names it. Gathered only where the selection has it. */
   readonly path: string;
-  /** Which errors leave the field out of the report. All others fail the report. */
+  /** All other errors fail the report. */
   readonly tolerance: Tolerance;
   /** Sets the field. Rejects with a SpartakusError, and has not changed the report then. */
   readonly gather: (report: Report, context: GatherContext) => Promise<void>;

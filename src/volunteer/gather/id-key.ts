@@ -8,13 +8,11 @@ import { messageOf, SpartakusError } from '../../runtime/errors.ts';
 /** Its uid is the default key of ids, because it is constant for the life of the cluster. */
 export const KUBE_SYSTEM_PATH = '/api/v1/namespaces/kube-system';
 
-/** The value of --cluster-id that derives the id from the key. */
+/** This --cluster-id is derived from the key. */
 export const AUTO_CLUSTER_ID = 'auto';
 
-/** A shorter key could be guessed. */
 const MIN_KEY_BYTES = 16;
 
-/** How ids are made. */
 export interface IdConfig {
   /** --cluster-id: `auto`, or the id itself. */
   readonly clusterId: string;
@@ -24,20 +22,17 @@ export interface IdConfig {
   readonly idKeyFile?: string;
 }
 
-/** Whether an id in the report is made with a key. */
 export function needsKey({ clusterId, nodeId }: IdConfig, selection: Selection): boolean {
   return clusterId === AUTO_CLUSTER_ID || (nodeId !== 'md5' && selection.has('nodes[].id'));
 }
 
-/** Whether the key is read from the cluster, which needs a right. */
 export function needsClusterKey(config: IdConfig, selection: Selection): boolean {
   return config.idKeyFile === undefined && needsKey(config, selection);
 }
 
 /**
- * Reads the key of ids: the content of --id-key-file, else the uid of the kube-system namespace. It never leaves the cluster.
- *
- * Rejects with a SpartakusError where the key cannot be read: without a key, receivers of a report could guess ids.
+ * Reads the key of ids, which never leaves the cluster: --id-key-file, else the uid of the kube-system namespace. Rejects with a
+ * SpartakusError where it cannot be read.
  */
 export function readKey(
   kube: KubernetesClient,
@@ -47,8 +42,8 @@ export function readKey(
 }
 
 /**
- * Reads a key file. A line break at its end is ignored, so that a file that an editor wrote and the same text in a Secret give the same
- * ids. Rejects with a SpartakusError `invalid` that names the flag for an unreadable file and for fewer than 16 bytes.
+ * Reads a key of at least 16 bytes. A line break at the end is ignored, because editors add one. Rejects with a SpartakusError `invalid`
+ * that names the flag.
  */
 export async function readKeyFile(file: string): Promise<Uint8Array> {
   const fail = (problem: string): never => {

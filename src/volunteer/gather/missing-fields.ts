@@ -4,7 +4,7 @@ import type { KubernetesClient } from '../../kubernetes/client.ts';
 import { SpartakusError } from '../../runtime/errors.ts';
 import type { Logger } from '../../runtime/logger.ts';
 
-/** Why a field is missing. Reports contain no other text about errors. */
+/** Reports contain no other text about errors. */
 export type MissingReason =
   | 'not permitted'
   | 'not installed'
@@ -20,18 +20,16 @@ export type MissingReason =
  */
 export type Tolerance = 'forbidden' | 'all-but-unauthenticated' | 'all';
 
-/** Records the fields that could not be gathered. */
 export interface MissingFields {
   /** Each pair of field and reason once, in the order of their occurrence. */
   readonly list: Missing[];
   /**
-   * Calls `read`. An error that is tolerated is recorded and logged, and the result is undefined. Rejects with any other error, and with
-   * all errors once the client is closed.
+   * Resolves to undefined for a tolerated error, which is recorded and logged. Rejects with other errors, and with all errors once the
+   * client is closed.
    *
    * @param what the path of the field, as listCollected() names it
    */
   attempt<Value>(what: string, tolerance: Tolerance, read: () => Promise<Value>): Promise<Value | undefined>;
-  /** Records and logs a field that is missing for another reason. */
   add(what: string, reason: MissingReason, message: string): void;
   /** Throws the first error where all attempts failed. */
   throwIfAllFailed(): void;

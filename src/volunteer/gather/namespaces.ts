@@ -1,7 +1,6 @@
 import { ReportSchema } from '../../../gen/spartakus/report/v1/report_pb.js';
 import type { Gatherer } from './gatherer.ts';
 
-/** The number of namespaces. */
 export const namespacesGatherer: Gatherer = {
   path: 'namespaces',
   tolerance: 'all-but-unauthenticated',

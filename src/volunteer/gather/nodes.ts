@@ -8,10 +8,9 @@ import { cloudProviderOf } from '../../report/cloud-provider.ts';
 import type { NodeIdentifier } from '../../report/ids.ts';
 import type { Gatherer } from './gatherer.ts';
 
-/** Few round trips, and pages of large nodes that still take little memory. */
+/** Pages of large nodes still take little memory. */
 const PAGE_SIZE = 100;
 
-/** The nodes of the cluster. */
 export const nodesGatherer: Gatherer = {
   path: 'nodes[]',
   tolerance: 'forbidden',
@@ -20,11 +19,7 @@ export const nodesGatherer: Gatherer = {
   },
 };
 
-/**
- * Lists the nodes without anything that identifies them, in the order of the Kubernetes API.
- *
- * @param pageSize nodes per request
- */
+/** Lists the nodes in the order of the Kubernetes API, without anything that identifies them. */
 export function listNodes(kube: KubernetesClient, identify: NodeIdentifier, pageSize = PAGE_SIZE): Promise<Node[]> {
   return listPages(
     kube,
@@ -34,7 +29,7 @@ export function listNodes(kube: KubernetesClient, identify: NodeIdentifier, page
   );
 }
 
-/** Fields that Kubernetes leaves empty are absent, and resources are in the byte order of their names, as in the original. */
+/** As in the original, empty fields are absent, and resources are in the byte order of their names. */
 function convert({ metadata, spec, status }: KubernetesNode, identify: NodeIdentifier): Node {
   const info = status?.nodeInfo;
   return create(NodeSchema, {

@@ -2,7 +2,6 @@ import { type CollectedField, listRules, type PolicyRule } from '../../report/co
 import type { Selection } from '../../report/selection.ts';
 import { type IdConfig, needsClusterKey } from './id-key.ts';
 
-/** Needed depending on how ids are made, and not only on the fields. */
 const KEY_RULE: PolicyRule = {
   apiGroups: [''],
   resources: ['namespaces'],

@@ -11,25 +11,21 @@ import { METADATA_LIST_TYPE } from '../../kubernetes/response.ts';
 /** The metadata of an object is about 500 bytes. */
 const PAGE_SIZE = 500;
 
-/** Computed from the metadata of all objects of one resource. */
 export interface ResourceSummary {
   readonly count: number;
-  /** The number of objects by namespace. The names never leave the cluster. */
+  /** The names of namespaces never leave the cluster. */
   readonly countByNamespace: ReadonlyMap<string, number>;
   /** Undefined where no object has a creation time. */
   readonly averageAgeSeconds: number | undefined;
 }
 
 /**
- * Summarizes the resource that the RBAC rule of a field's policy names. Each resource is read once, and only its metadata. Rejects with
- * the same SpartakusError for all fields of a resource that cannot be read.
+ * Summarizes the resource in the RBAC rule of a field's policy, from the metadata of its objects. Each resource is read once, and rejects
+ * with the same SpartakusError for all its fields.
  */
 export type ResourceSummaries = (field: DescField) => Promise<ResourceSummary>;
 
-/**
- * @param now the end of ages; an object that was created later has the age 0
- * @param pageSize objects per request
- */
+/** @param now the end of ages; an object that was created later has the age 0 */
 export function createResourceSummaries(kube: KubernetesClient, now: Date, pageSize = PAGE_SIZE): ResourceSummaries {
   const summaries = new Map<string, Promise<ResourceSummary>>();
   return (field) => {

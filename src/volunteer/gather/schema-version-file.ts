@@ -4,17 +4,16 @@ import { chooseSchemaVersion, parseSchemaVersion } from '../../report/schema-ver
 import { messageOf, SpartakusError } from '../../runtime/errors.ts';
 import type { Logger } from '../../runtime/logger.ts';
 
-/** The file in the spool directory with the schema version of the release that was installed first. */
+/** In the spool directory: the newest schema version of the release that was installed first. */
 export const SCHEMA_VERSION_FILE = 'schema-version';
 
 /**
- * The schema version of reports: --schema-version, else the version in the file, else the newest. The newest is then written to the file,
- * so that an upgrade sends no fields that the administrator has not agreed to. Without a directory it is the newest.
+ * The schema version of reports: --schema-version, else that in the file, else the newest, which is written to the file so that upgrades
+ * send no fields that the administrator has not agreed to. A directory that cannot be written is a warning.
  *
- * Rejects with a SpartakusError `invalid` that names the file where its content is no version. Logs a warning where the directory cannot
- * be written.
+ * Rejects with a SpartakusError `invalid` that names a file without a version.
  *
- * @param options.keep whether to write the file where there is none
+ * @param options.keep whether to write the file
  */
 export async function readSchemaVersion(
   configured: number | undefined,

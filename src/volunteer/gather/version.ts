@@ -4,7 +4,6 @@ import { JSON_TYPE, readJson } from '../../kubernetes/response.ts';
 import { SpartakusError } from '../../runtime/errors.ts';
 import type { Gatherer } from './gatherer.ts';
 
-/** The version of the control plane. */
 export const versionGatherer: Gatherer = {
   path: 'masterVersion',
   tolerance: 'forbidden',
@@ -13,11 +12,7 @@ export const versionGatherer: Gatherer = {
   },
 };
 
-/**
- * Reads the version of the control plane, such as "v1.31.4": `gitVersion` of GET /version. Undefined where it is missing or empty.
- *
- * Every account has the right, unless the role system:public-info-viewer was removed from the cluster.
- */
+/** Reads the version of the control plane, such as "v1.31.4". Undefined where it is missing or empty. */
 export async function readVersion(kube: KubernetesClient): Promise<string | undefined> {
   const version = readJson(await kube.get('/version', JSON_TYPE));
   if (typeof version !== 'object' || version === null) {

@@ -1,8 +1,7 @@
 import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { withSecretClient } from '../../../src/kubermatic/gather/secret-client.ts';
-import type { SecretKey } from '../../../src/kubermatic/gather/secret-kubeconfig.ts';
+import { type SecretKey, withSecretClient } from '../../../src/kubermatic/gather/secret-client.ts';
 import { openKubernetesClient } from '../../../src/kubernetes/client.ts';
 import { readVersion } from '../../../src/volunteer/gather/version.ts';
 import { startConnectProxy } from '../../support/connect-proxy.ts';
