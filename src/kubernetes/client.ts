@@ -10,15 +10,15 @@ import type { KubernetesResponse } from './response.ts';
 /** As in client-go: tokens are renewed long before they expire. */
 const CREDENTIALS_TTL_MS = 60_000;
 
-/** Before each retry, unless Retry-After asks for more, up to the maximum. */
+/** The waits before retries. A longer Retry-After replaces them, up to the maximum. */
 const RETRY_WAITS_MS = [1000, 2000, 4000, 8000] as const;
 const MAX_RETRY_WAIT_MS = 60_000;
 
-/** Idle connections are closed before the server does, which could happen just as a request is sent. */
+/** The client closes idle connections first, because the server could do so just when a request is sent. */
 const AGENT_OPTIONS = { keepAlive: true, timeout: 10_000 };
 
 export interface RequestLimits {
-  /** Of a whole response. */
+  /** For a whole response. */
   readonly timeoutMs?: number;
   /** A page of 100 nodes is about 1.2 MB. */
   readonly maxBodyBytes?: number;
@@ -55,6 +55,7 @@ export async function openKubernetesClient(
   return createKubernetesClient(await chooseCredentials(config, options), options);
 }
 
+/** Creates a client of one cluster. Sends no request. */
 export function createKubernetesClient(
   loadCredentials: CredentialsLoader,
   { timeoutMs = 30_000, maxBodyBytes = 64 * 1024 * 1024, clock = systemClock }: RequestLimits = {},
@@ -65,7 +66,7 @@ export function createKubernetesClient(
   const { signal } = stop;
   // An agent keys its connections by their TLS options, so rotated certificates open new connections.
   const agent = new https.Agent(AGENT_OPTIONS);
-  const buffer = { bytes: new Uint8Array() };
+  const shared = { agent, buffer: { bytes: new Uint8Array() }, timeoutMs, maxBodyBytes, signal };
   let cached: { readonly credentials: ClusterCredentials; readonly loadedAtMs: number } | undefined;
 
   const send = async (target: string, accept: string): Promise<KubernetesResponse> => {
@@ -73,17 +74,7 @@ export function createKubernetesClient(
     // The absolute difference, because the clock may have been set back.
     if (cached === undefined || Math.abs(nowMs() - cached.loadedAtMs) > CREDENTIALS_TTL_MS)
       cached = { credentials: await loadCredentials(), loadedAtMs: nowMs() };
-    const { credentials } = cached;
-    const response = await sendRequest({
-      ...credentials,
-      target,
-      accept,
-      agent,
-      timeoutMs,
-      maxBodyBytes,
-      buffer,
-      signal,
-    });
+    const response = await sendRequest({ ...cached.credentials, ...shared, target, accept });
     if (response.status === 401) cached = undefined;
     return response;
   };

@@ -1,8 +1,9 @@
 import type { RequestOptions } from 'node:https';
 
 export interface KubernetesConfig {
+  /** --kubeconfig */
   readonly kubeconfig?: string;
-  /** In place of the current context. */
+  /** --context */
   readonly context?: string;
 }
 
@@ -11,7 +12,7 @@ export interface ClusterCredentials {
   /** The URL of the API server, such as "https://10.0.0.1:443". */
   readonly server: string;
   readonly headers: Readonly<Record<string, string>>;
-  /** Replaces the URL in errors where the URL is a secret; system messages, which contain addresses, are left out then too. */
+  /** Replaces the URL in errors where it is a secret. System messages, which contain addresses, are then left out too. */
   readonly displayName?: string;
   /** TLS options, and an agent where the kubeconfig names a proxy. */
   readonly requestOptions: RequestOptions;

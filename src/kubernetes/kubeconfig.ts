@@ -17,12 +17,14 @@ interface Named {
 
 /** The part of @kubernetes/client-node's KubeConfig that is used here. */
 export interface Kubeconfig {
-  clusters: (Named & { readonly server: string; readonly proxyUrl?: string | undefined })[];
-  users: Named[];
-  contexts: (Named & { readonly cluster: string; readonly user: string })[];
+  readonly clusters: Named[];
+  readonly users: Named[];
+  readonly contexts: Named[];
   loadFromFile(file: string): void;
-  /** Adds the other's clusters, users and contexts, and takes its current context unless `preserveContext` is set. */
-  mergeConfig(other: Kubeconfig, preserveContext: boolean): void;
+  getCluster(name: string): object | null;
+  getUser(name: string): object | null;
+  getContextObject(name: string): { readonly cluster: string; readonly user: string } | null;
+  getCurrentCluster(): { readonly server: string; readonly proxyUrl?: string | undefined } | null;
   getCurrentContext(): string;
   setCurrentContext(context: string): void;
   /** Sets TLS options, headers and an agent; runs exec plugins. */
@@ -63,26 +65,21 @@ function chooseFiles({ kubeconfig }: KubernetesConfig, env: NodeJS.ProcessEnv): 
 
 function loadFiles(files: Files, context: string | undefined, create: () => Kubeconfig): Kubeconfig {
   const config = create();
-  for (const file of files.paths) merge(config, read(file, files, create()));
+  for (const file of files.paths) {
+    const other = create();
+    try {
+      other.loadFromFile(file);
+    } catch (error) {
+      // Without the cause: the message of a YAML error quotes the line, which may be a token.
+      throw invalid(`${files.label}: cannot be read as a kubeconfig: ${reasonOf(error)}.`);
+    }
+    config.clusters.push(...other.clusters.filter(({ name }) => config.getCluster(name) === null));
+    config.users.push(...other.users.filter(({ name }) => config.getUser(name) === null));
+    config.contexts.push(...other.contexts.filter(({ name }) => config.getContextObject(name) === null));
+    if (!config.getCurrentContext()) config.setCurrentContext(other.getCurrentContext());
+  }
   selectContext(config, files, context);
   return config;
-}
-
-function read(file: string, files: Files, config: Kubeconfig): Kubeconfig {
-  try {
-    config.loadFromFile(file);
-    return config;
-  } catch (error) {
-    // Without the cause: the message of a YAML error quotes the line, which may be a token.
-    throw invalid(`${files.label}: cannot be read as a kubeconfig: ${reasonOf(error)}.`);
-  }
-}
-
-function merge(config: Kubeconfig, other: Kubeconfig): void {
-  other.clusters = other.clusters.filter(({ name }) => find(config.clusters, name) === undefined);
-  other.users = other.users.filter(({ name }) => find(config.users, name) === undefined);
-  other.contexts = other.contexts.filter(({ name }) => find(config.contexts, name) === undefined);
-  config.mergeConfig(other, Boolean(config.getCurrentContext()));
 }
 
 function selectContext(config: Kubeconfig, { label }: Files, context: string | undefined): void {
@@ -91,8 +88,8 @@ function selectContext(config: Kubeconfig, { label }: Files, context: string | u
   const name = context ?? config.getCurrentContext();
   const field = context === undefined ? '--kubeconfig' : '--context';
   if (!name) throw invalid(`${label}: no current-context is set; choose one with --context (${listed}).`, field);
-  const chosen = find(config.contexts, name);
-  if (chosen === undefined) {
+  const chosen = config.getContextObject(name);
+  if (chosen === null) {
     throw invalid(
       context === undefined
         ? `${label}: its current-context "${name}" is not among its contexts (${listed}).`
@@ -100,20 +97,15 @@ function selectContext(config: Kubeconfig, { label }: Files, context: string | u
       field,
     );
   }
-  for (const [kind, entries] of [['cluster', config.clusters] as const, ['user', config.users] as const]) {
-    if (find(entries, chosen[kind]) === undefined)
-      throw invalid(`${label}: context "${name}" names a ${kind} that is not in it.`, field);
-  }
+  const isMissing = { cluster: config.getCluster(chosen.cluster) === null, user: config.getUser(chosen.user) === null };
+  for (const kind of ['cluster', 'user'] as const)
+    if (isMissing[kind]) throw invalid(`${label}: context "${name}" names a ${kind} that is not in it.`, field);
   config.setCurrentContext(name);
-}
-
-function find<Entry extends Named>(entries: readonly Entry[], name: string): Entry | undefined {
-  return entries.find((entry) => entry.name === name);
 }
 
 async function credentialsOf(config: Kubeconfig, { label }: Files): Promise<ClusterCredentials> {
   const context = config.getCurrentContext();
-  const cluster = find(config.clusters, find(config.contexts, context)?.cluster ?? '');
+  const cluster = config.getCurrentCluster();
   const options: RequestOptions = {};
   try {
     await config.applyToHTTPSOptions(options);

@@ -4,23 +4,17 @@ import { messageOf, SpartakusError } from '../runtime/errors.ts';
 import type { ClusterCredentials } from './credentials.ts';
 import type { KubernetesResponse } from './response.ts';
 
-/** Memory that is reused from one response to the next, because pages of lists are large. */
-export interface BodyBuffer {
-  bytes: Uint8Array;
-}
-
-const EMPTY = new Uint8Array();
 const MIN_BUFFER_BYTES = 65_536;
 
 export interface KubernetesRequest extends ClusterCredentials {
-  /** Path and query. */
   readonly target: string;
   readonly accept: string;
   /** The agent for HTTPS where requestOptions has none. */
   readonly agent: https.Agent;
   readonly timeoutMs: number;
   readonly maxBodyBytes: number;
-  readonly buffer: BodyBuffer;
+  /** Memory for bodies, reused by each request, because pages of lists are large. */
+  readonly buffer: { bytes: Uint8Array };
   readonly signal: AbortSignal;
 }
 
@@ -32,14 +26,12 @@ export async function sendRequest(request: KubernetesRequest): Promise<Kubernete
   const deadline = AbortSignal.timeout(timeoutMs);
   try {
     const incoming = await send(url, request, AbortSignal.any([deadline, signal]));
+    const { statusCode: status = 0, headers } = incoming;
     const body = await readBody(incoming, path, request);
-    return {
-      path,
-      status: incoming.statusCode ?? 0,
-      contentType: incoming.headers['content-type'] ?? '',
-      body,
-      retryAfterMs: secondsToMs(incoming.headers['retry-after']),
-    };
+    // Kubernetes sends Retry-After in seconds, never as a date.
+    const retryAfter = /^\d{1,6}$/.exec(headers['retry-after'] ?? '')?.[0];
+    const retryAfterMs = retryAfter === undefined ? undefined : Number(retryAfter) * 1000;
+    return { path, status, contentType: headers['content-type'] ?? '', body, retryAfterMs };
   } catch (error) {
     if (error instanceof SpartakusError) throw error;
     const name = `GET ${path} of ${displayName ?? url.origin}`;
@@ -83,7 +75,7 @@ async function readBody(
 ): Promise<Uint8Array> {
   // Taken out of the buffer meanwhile, so that concurrent requests do not share the memory.
   let body = buffer.bytes;
-  buffer.bytes = EMPTY;
+  buffer.bytes = new Uint8Array();
   let length = 0;
   for await (const chunk of incoming) {
     const needed = length + chunk.length;
@@ -104,11 +96,6 @@ async function readBody(
   }
   buffer.bytes = body;
   return body.subarray(0, length);
-}
-
-/** Kubernetes sends Retry-After in seconds, never as a date. */
-function secondsToMs(header: string | undefined): number | undefined {
-  return header !== undefined && /^\d{1,6}$/.test(header) ? Number(header) * 1000 : undefined;
 }
 
 /** The code of a system error, such as "ECONNREFUSED": its message contains addresses and names. */

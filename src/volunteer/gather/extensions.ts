@@ -26,12 +26,7 @@ export async function readExtensions(extensionsPath: string): Promise<Extensions
   const found: Extensions = { extensions: [], problems: [] };
   const visit = async (place: string, ancestors: readonly string[]): Promise<void> => {
     try {
-      if (!(await isDirectory(place))) {
-        const { extensions, problems } = parse(place, await readFile(place, 'utf8'));
-        found.extensions.push(...extensions);
-        found.problems.push(...problems);
-        return;
-      }
+      if (!(await isDirectory(place))) return parse(place, await readFile(place, 'utf8'), found);
       const real = await realpath(place);
       // A link to one of its own parents would be an endless loop.
       if (ancestors.includes(real)) return;
@@ -49,7 +44,7 @@ export async function readExtensions(extensionsPath: string): Promise<Extensions
 export async function checkExtensions(extensionsPath: string): Promise<void> {
   try {
     if (await isDirectory(extensionsPath)) await readdir(extensionsPath);
-    else parse(extensionsPath, await readFile(extensionsPath, 'utf8'));
+    else parseObject(await readFile(extensionsPath, 'utf8'));
   } catch (error) {
     throw new SpartakusError('invalid', problemOf(extensionsPath, error).message, { field: '--extensions' });
   }
@@ -61,9 +56,7 @@ async function isDirectory(place: string): Promise<boolean> {
   return (await stat(place)).isDirectory();
 }
 
-function parse(file: string, text: string): Extensions {
-  const extensions: Extensions['extensions'] = [];
-  const problems: ExtensionProblem[] = [];
+function parse(file: string, text: string, { extensions, problems }: Extensions): void {
   for (const [name, value] of Object.entries(parseObject(text))) {
     const problem = qualifiedNameProblem(name);
     if (problem === undefined)
@@ -74,7 +67,6 @@ function parse(file: string, text: string): Extensions {
         message: `--extensions ${file}: the key ${JSON.stringify(name)} ${problem}.`,
       });
   }
-  return { extensions, problems };
 }
 
 function parseObject(text: string): object {
