@@ -33,10 +33,7 @@ export interface KubernetesClientOptions extends RequestLimits {
 export interface KubernetesClient {
   /**
    * Sends a GET, at most five a second, and retries 429 and 5xx up to four times. Resolves to a response of any status, and rejects
-   * with a SpartakusError where there is none.
-   *
-   * @param target path and query, such as "/api/v1/nodes?limit=100"
-   * @param accept the media type
+   * with a SpartakusError where there is none. The target is a path with a query, and `accept` a media type.
    */
   get(target: string, accept: string): Promise<KubernetesResponse>;
   /** Cancels all requests. Idempotent. */

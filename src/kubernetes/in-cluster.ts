@@ -8,9 +8,8 @@ import type { CredentialsLoader } from './credentials.ts';
 export const SERVICE_ACCOUNT_DIR = '/var/run/secrets/kubernetes.io/serviceaccount';
 
 /**
- * The credentials of the pod's service account. Undefined outside of a pod, and where the service account token is not mounted.
- *
- * Rule: https://kubernetes.io/docs/tasks/run-application/access-api-from-pod/#directly-accessing-the-rest-api
+ * The credentials of the pod's service account. Undefined outside of a pod, and where the service account token is not mounted. See
+ * https://kubernetes.io/docs/tasks/run-application/access-api-from-pod/#directly-accessing-the-rest-api
  */
 export function inClusterCredentials(env: NodeJS.ProcessEnv, serviceAccountDir: string): CredentialsLoader | undefined {
   const { KUBERNETES_SERVICE_HOST: host, KUBERNETES_SERVICE_PORT: port } = env;

@@ -1,6 +1,6 @@
 // Lookups in JSON of unknown shape: only the named paths are read.
 
-/** The value at a path of names; undefined where an element of the path is missing or not an object. */
+/** The value at a path; undefined where there is none. */
 export function pick(value: unknown, ...path: readonly string[]): unknown {
   let current = value;
   for (const name of path) {

@@ -33,9 +33,8 @@ export interface Kubeconfig {
 
 /**
  * Loads the credentials of --kubeconfig, else of $KUBECONFIG (files are merged as by kubectl: the first entry of a name wins), else of
- * ~/.kube/config. Reads the files now, to find errors at start, and again at each load.
- *
- * Throws a SpartakusError `invalid` that names the flag and contains nothing of the files.
+ * ~/.kube/config. Reads the files now, to find errors at start, and again at each load. Throws a SpartakusError `invalid` that names the
+ * flag and contains nothing of the files.
  */
 export function kubeconfigCredentials(
   config: KubernetesConfig,
@@ -129,7 +128,7 @@ function invalid(message: string, field = '--kubeconfig'): SpartakusError {
   return new SpartakusError('invalid', message, { field });
 }
 
-/** Why a kubeconfig cannot be read, without any of its content. */
+/** Contains nothing of the kubeconfig. */
 function reasonOf(error: unknown): string {
   if (isSystemError(error)) return messageOf(error);
   if (error instanceof Error && error.name === 'YAMLException') {

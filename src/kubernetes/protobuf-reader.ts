@@ -28,9 +28,7 @@ type FieldReader = (message: Fields, reader: Reader) => void;
 /**
  * Decodes a message as `fromBinary` does with `readUnknownFields: false`, in a fraction of the time and memory: undeclared fields, which
  * are most of a Kubernetes node, are skipped without allocation, and repeated strings are decoded once. Bytes fields are views of `bytes`,
- * not copies. Throws where `fromBinary` does.
- *
- * Supports the field types of kubernetes.proto only, and throws a TypeError for others.
+ * not copies. Throws where `fromBinary` does, and a TypeError for field types that kubernetes.proto does not have.
  */
 export function readMessage<Desc extends DescMessage>(schema: Desc, bytes: Uint8Array): MessageShape<Desc> {
   const decoder = decoderOf(schema);
@@ -61,7 +59,6 @@ class Reader extends BinaryReader {
   /** The field number and wire type in one number. */
   tagNumber(): number {
     const byte = this.#bytes[this.pos];
-    // Nearly all tags are one byte.
     if (byte !== undefined && byte > 7 && byte < 0x80 && (byte & 7) < WIRE_TYPES.length) {
       this.pos += 1;
       return byte;
@@ -101,7 +98,7 @@ class Reader extends BinaryReader {
       : (this.#cache[slot] = bytes.toString('latin1', start, end));
   }
 
-  /** Skips a length-delimited field, and returns where its content begins. */
+  /** Skips a length-delimited field, and returns the start of its content. */
   #step(): number {
     const length = this.uint32();
     const start = this.pos;

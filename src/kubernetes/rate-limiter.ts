@@ -3,9 +3,8 @@ import type { Clock } from '../runtime/clock.ts';
 const REQUESTS_PER_SECOND = 5;
 
 /**
- * Limits requests to five in any second. Requests go out in the order of the calls; the first five do not wait.
- *
- * @returns a function that resolves when the next request may go out, or as soon as the signal is aborted
+ * Limits requests to five in any second, in the order of the calls. The returned function resolves when the next request may be sent, or as
+ * soon as the signal is aborted.
  */
 export function createRateLimiter(clock: Clock): (signal: AbortSignal) => Promise<void> {
   const sentAtMs: number[] = [];

@@ -38,10 +38,7 @@ export function readJson(response: KubernetesResponse): unknown {
   return value;
 }
 
-/**
- * Decodes the protobuf of a response of status 200, as far as the schema declares its fields. Throws a SpartakusError for any other
- * response.
- */
+/** Decodes the declared fields of a protobuf response of status 200. Throws a SpartakusError for any other response. */
 export function readProtobuf<Desc extends DescMessage>(response: KubernetesResponse, schema: Desc): MessageShape<Desc> {
   expectOk(response, PROTOBUF_TYPE);
   const message = decode(response.body, schema);

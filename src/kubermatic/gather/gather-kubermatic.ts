@@ -15,10 +15,8 @@ export interface KubermaticGatherConfig extends RecordIdConfig {
 }
 
 /**
- * Makes the record of an installation of Kubermatic, from its master cluster and its seeds. What cannot be read is recorded as missing.
- *
- * Rejects with a SpartakusError where the key of ids cannot be read, where the master cluster rejects the credentials, and where nothing of
- * Kubermatic can be read.
+ * Makes the record of an installation of Kubermatic, from its master cluster and its seeds. Fields that cannot be read are recorded as
+ * missing. Rejects with a SpartakusError where the key of ids and where nothing of Kubermatic can be read, and for rejected credentials.
  */
 export async function gatherKubermaticRecord(
   config: KubermaticGatherConfig,

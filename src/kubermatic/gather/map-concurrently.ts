@@ -1,6 +1,6 @@
 /**
- * Maps items in parallel, and returns the results in the order of the items. After an error no further item is started; rejects with it
- * once those that were started have ended.
+ * Maps items in parallel, and returns the results in the order of the items. After an error no further item is started, and the promise
+ * rejects once all others have ended.
  */
 export async function mapConcurrently<Item, Result>(
   items: readonly Item[],

@@ -6,7 +6,6 @@ import { JSON_TYPE, readJson } from '../../kubernetes/response.ts';
 import { isBearerToken } from '../../runtime/bearer-token.ts';
 import { SpartakusError } from '../../runtime/errors.ts';
 
-/** A kubeconfig in a Secret. */
 export interface SecretKey {
   readonly namespace: string;
   readonly name: string;
@@ -29,16 +28,13 @@ const FORBIDDEN_FIELDS = [
 ] as const;
 
 export interface SecretClientOptions extends RequestLimits {
-  /** Closes the client. */
   readonly signal: AbortSignal;
 }
 
 /**
  * Calls `use` with a client of the cluster whose kubeconfig is in a Secret, and closes the client. The kubeconfig is kept in memory only, and
- * no error contains any of it.
- *
- * Rejects with a SpartakusError: as readJson where the Secret cannot be read, `invalid` where it contains no kubeconfig or one that would
- * run a program, read a file, or send credentials without TLS. Rejects as `use` does.
+ * no error contains any of it. Rejects as readJson() and `use` do, and with a SpartakusError `invalid` for a kubeconfig that is invalid, or
+ * would run a program, read a file, or send credentials without TLS.
  */
 export async function withSecretClient<Value>(
   kube: KubernetesClient,

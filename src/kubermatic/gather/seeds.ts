@@ -21,7 +21,7 @@ export interface ListedSeed {
   /** Their names are unique among all seeds. */
   readonly datacenters: ReadonlySet<string>;
   readonly kubermaticVersion: string | undefined;
-  /** The Secret with its kubeconfig, in the cluster that the seed was listed in. */
+  /** In the cluster that the seed was listed in. */
   readonly kubeconfig: SecretKey | undefined;
 }
 

@@ -17,20 +17,17 @@ import { createResourceSummaries } from './resource-summaries.ts';
 import { versionGatherer } from './version.ts';
 import { workloadGatherers } from './workloads.ts';
 
+/** The values of --extensions, --collect, --omit and --schema-version. */
 export interface GatherConfig extends IdConfig {
-  /** --extensions */
   readonly extensions?: string;
-  /** --collect */
   readonly collect?: readonly Collectable[];
-  /** --omit */
   readonly omit?: readonly Omission[];
-  /** --schema-version */
   readonly schemaVersion?: number;
 }
 
 export interface GatherOptions {
   readonly kube: KubernetesClient;
-  /** Of this program, with its leading "v". */
+  /** The version of this program, such as "v2.0.0". */
   readonly version: string;
   readonly now: Date;
   /** 16 fresh random bytes. */
@@ -51,9 +48,8 @@ export function selectFields({ collect, extensions, omit, schemaVersion }: Gathe
 }
 
 /**
- * Makes a report of the selected fields; others are not read. Fields whose gatherers tolerate an error are recorded as missing.
- *
- * Rejects with a SpartakusError for all other errors, where the key of ids cannot be read, and where all reads failed.
+ * Makes a report of the selected fields; others are not read. Fields whose gatherers tolerate an error are recorded as missing. Rejects
+ * with a SpartakusError for all other errors, where the key of ids cannot be read, and where all reads failed.
  */
 export async function gatherReport(config: GatherConfig, options: GatherOptions): Promise<Report> {
   const { kube, version, now, random, sequence, logger, pageSize } = options;

@@ -14,7 +14,7 @@ export interface GatherContext {
 
 /** Reads one field of a report from the Kubernetes API. */
 export interface Gatherer {
-  /** The field, as listCollected() names it. Gathered only where the selection has it. */
+  /** The field, as listCollected() names it. Read only where it is selected. */
   readonly path: string;
   /** All other errors fail the report. */
   readonly tolerance: Tolerance;

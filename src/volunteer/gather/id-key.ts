@@ -8,13 +8,13 @@ import { messageOf, SpartakusError } from '../../runtime/errors.ts';
 /** Its uid is the default key of ids, because it is constant for the life of the cluster. */
 export const KUBE_SYSTEM_PATH = '/api/v1/namespaces/kube-system';
 
-/** This --cluster-id is derived from the key. */
+/** The --cluster-id that stands for an id derived from the key. */
 export const AUTO_CLUSTER_ID = 'auto';
 
 const MIN_KEY_BYTES = 16;
 
 export interface IdConfig {
-  /** --cluster-id: `auto`, or the id itself. */
+  /** --cluster-id: the id, or `auto`. */
   readonly clusterId: string;
   /** --node-id: `hmac` (the default) is keyed, `md5` is the original's. */
   readonly nodeId?: 'hmac' | 'md5';

@@ -25,13 +25,11 @@ export interface MissingFields {
   readonly list: Missing[];
   /**
    * Resolves to undefined for a tolerated error, which is recorded and logged. Rejects with other errors, and with all errors once the
-   * client is closed.
-   *
-   * @param what the path of the field, as listCollected() names it
+   * client is closed. `what` is the path of the field, as listCollected() names it.
    */
   attempt<Value>(what: string, tolerance: Tolerance, read: () => Promise<Value>): Promise<Value | undefined>;
   add(what: string, reason: MissingReason, message: string): void;
-  /** Throws the first error where all attempts failed. */
+  /** Throws the first error. */
   throwIfAllFailed(): void;
 }
 

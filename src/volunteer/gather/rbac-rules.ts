@@ -9,11 +9,7 @@ const KEY_RULE: PolicyRule = {
   verbs: ['get'],
 };
 
-/**
- * The minimal RBAC rules for reports of this configuration.
- *
- * @param fields a part of the selection, to which the rules are limited
- */
+/** The minimal RBAC rules for reports of this configuration, or for a part of their fields. */
 export function listRequiredRules(
   config: IdConfig,
   selection: Selection,

@@ -9,11 +9,8 @@ export const SCHEMA_VERSION_FILE = 'schema-version';
 
 /**
  * The schema version of reports: --schema-version, else that in the file, else the newest, which is written to the file so that upgrades
- * send no fields that the administrator has not agreed to. A directory that cannot be written is a warning.
- *
- * Rejects with a SpartakusError `invalid` that names a file without a version.
- *
- * @param options.keep whether to write the file
+ * send no fields that the administrator has not agreed to. It is written only with `keep`, and a directory that cannot be written is a
+ * warning. Rejects with a SpartakusError `invalid` that names a file without a version.
  */
 export async function readSchemaVersion(
   configured: number | undefined,
