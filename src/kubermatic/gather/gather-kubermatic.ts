@@ -53,9 +53,8 @@ async function gatherConfiguration(
   let configuration: KubermaticConfiguration | undefined;
   for (const what of ['kubermaticEdition', 'kubermaticVersion']) {
     const found = await missing.attempt(what, 'all-but-unauthenticated', () => reading);
-    if (found === undefined) continue;
-    if (found.length === 1) [configuration] = found;
-    else {
+    if (found?.length === 1) [configuration] = found;
+    else if (found !== undefined) {
       missing.add(
         what,
         found.length === 0 ? 'not installed' : 'ambiguous',

@@ -4,7 +4,7 @@ import { ReportSchema, WorkloadsSchema } from '../../../gen/spartakus/report/v1/
 import { openKubernetesClient } from '../../../src/kubernetes/client.ts';
 import { parseOmissions } from '../../../src/report/omission.ts';
 import { COLLECTABLE } from '../../../src/report/selection.ts';
-import { type GatherConfig, gatherReport } from '../../../src/volunteer/gather/gather.ts';
+import { type GatherConfig, gatherReport, selectFields } from '../../../src/volunteer/gather/gather.ts';
 import { createResourceSummaries } from '../../../src/volunteer/gather/resource-summaries.ts';
 import legacyReport from '../../fixtures/legacy/spartakus-volunteer-report.json' with { type: 'json' };
 import { failureOf } from '../../support/failure.ts';
@@ -100,6 +100,27 @@ test('all fields can be collected: the number of namespaces, and histograms and 
   expect(podsSeconds).toBeGreaterThanOrEqual(38);
   expect(podsSeconds).toBeLessThanOrEqual(39);
   expect(report).not.toHaveProperty('missing');
+});
+
+/** The JSON paths of all fields that are set, as listCollected() names them. */
+function pathsOf(value: unknown, prefix = ''): string[] {
+  if (Array.isArray(value)) return value.flatMap((each) => pathsOf(each, prefix));
+  if (typeof value !== 'object' || value === null) return [];
+  return Object.entries(value).flatMap(([name, member]) => {
+    const path = prefix + name + (Array.isArray(member) ? '[]' : '');
+    return [path, ...pathsOf(member, `${path}.`)];
+  });
+}
+
+test('every field of the schema has a gatherer', async () => {
+  const api = await start();
+  await withFiles({ e: '{"a":"1"}' }, async (dir) => {
+    const config = { clusterId: 'c', collect: COLLECTABLE, extensions: dir };
+    const gathered = pathsOf(await gather(api, config));
+
+    const expected = selectFields(config).fields.map(({ path }) => path);
+    expect(expected.filter((path) => !path.startsWith('missing[]') && !gathered.includes(path))).toStrictEqual([]);
+  });
 });
 
 test('each list is requested once, whatever the number of fields computed from it, and only its metadata', async () => {
