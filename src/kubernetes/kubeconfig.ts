@@ -17,10 +17,12 @@ interface Named {
 
 /** The part of @kubernetes/client-node's KubeConfig that is used here. */
 export interface Kubeconfig {
-  readonly clusters: Named[];
-  readonly users: Named[];
-  readonly contexts: Named[];
+  clusters: Named[];
+  users: Named[];
+  contexts: Named[];
   loadFromFile(file: string): void;
+  /** Adds the entries of the other, and takes its current context unless `preserveContext` is set. Throws for duplicate names. */
+  mergeConfig(other: Kubeconfig, preserveContext: boolean): void;
   getCluster(name: string): object | null;
   getUser(name: string): object | null;
   getContextObject(name: string): { readonly cluster: string; readonly user: string } | null;
@@ -68,14 +70,14 @@ function loadFiles(files: Files, context: string | undefined, create: () => Kube
     const other = create();
     try {
       other.loadFromFile(file);
+      other.clusters = other.clusters.filter(({ name }) => config.getCluster(name) === null);
+      other.users = other.users.filter(({ name }) => config.getUser(name) === null);
+      other.contexts = other.contexts.filter(({ name }) => config.getContextObject(name) === null);
+      config.mergeConfig(other, Boolean(config.getCurrentContext()));
     } catch (error) {
       // Without the cause: the message of a YAML error quotes the line, which may be a token.
       throw invalid(`${files.label}: cannot be read as a kubeconfig: ${reasonOf(error)}.`);
     }
-    config.clusters.push(...other.clusters.filter(({ name }) => config.getCluster(name) === null));
-    config.users.push(...other.users.filter(({ name }) => config.getUser(name) === null));
-    config.contexts.push(...other.contexts.filter(({ name }) => config.getContextObject(name) === null));
-    if (!config.getCurrentContext()) config.setCurrentContext(other.getCurrentContext());
   }
   selectContext(config, files, context);
   return config;
@@ -137,6 +139,8 @@ function reasonOf(error: unknown): string {
   }
   // client-node's own checks name the entry by its index, such as "clusters[0].cluster.server is missing".
   const message = messageOf(error);
+  const [, duplicate] = /^Duplicate (cluster|user|context): /.exec(message) ?? [];
+  if (duplicate !== undefined) return `it has two ${duplicate}s of one name`;
   return /^(clusters|users|contexts)\[\d+\][\w.]* is missing$/.test(message) ? message : 'it is not a kubeconfig';
 }
 

@@ -251,8 +251,8 @@ test('at most five requests per second are sent', async () => {
 });
 
 test('a reason that is not a single word is not repeated in the error', async () => {
-  const answer = { status: 500, contentType: JSON_TYPE, body: '{"reason":"secret: hunter2","message":"hunter2"}' };
-  const kube = await open(await start({ responses: { '/version': answer } }), { clock: createJumpingClock() });
+  const response = { status: 500, contentType: JSON_TYPE, body: '{"reason":"secret: hunter2","message":"hunter2"}' };
+  const kube = await open(await start({ responses: { '/version': response } }), { clock: createJumpingClock() });
 
   const error = await failureOf(readVersion(kube));
 
@@ -265,8 +265,8 @@ test.each([
   ['protobuf without its magic bytes', { status: 200, contentType: PROTOBUF_TYPE, body: 'abcdef' }],
   ['truncated protobuf', { status: 200, contentType: PROTOBUF_TYPE, body: 'k8s\0\x12\x7f' }],
   ['an empty body', { status: 200, contentType: PROTOBUF_TYPE, body: '' }],
-])('%s is rejected as a list of nodes, with an error that says why', async (_, answer) => {
-  const kube = await open(await start({ responses: { '/api/v1/nodes?limit=3': answer } }));
+])('%s is rejected as a list of nodes, with an error that says why', async (_, response) => {
+  const kube = await open(await start({ responses: { '/api/v1/nodes?limit=3': response } }));
 
   const error = await failureOf(listFixtureNodes(kube));
 
@@ -276,8 +276,8 @@ test.each([
 });
 
 test('reading stops at the size limit of bodies', async () => {
-  const answer = { status: 200, contentType: JSON_TYPE, body: 'x'.repeat(200_000) };
-  const kube = await open(await start({ responses: { '/version': answer } }), { maxBodyBytes: 100_000 });
+  const response = { status: 200, contentType: JSON_TYPE, body: 'x'.repeat(200_000) };
+  const kube = await open(await start({ responses: { '/version': response } }), { maxBodyBytes: 100_000 });
 
   const error = await failureOf(readVersion(kube));
 

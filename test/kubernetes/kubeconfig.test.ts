@@ -202,6 +202,7 @@ test.each([
     '{"clusters":[{"name":"a","cluster":{}}]}',
     /clusters\[0\]\.cluster\.server is missing\.$/,
   ],
+  ['two users of one name', '{"users":[{"name":"hunter2"},{"name":"hunter2"}]}', /it has two users of one name\.$/],
   ['no current context', '{"clusters":[],"users":[],"contexts":[]}', /no current-context is set/],
   ['a missing current context', '{"current-context":"x"}', /its current-context "x" is not among its contexts/],
   [

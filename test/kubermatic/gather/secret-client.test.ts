@@ -198,12 +198,12 @@ describe('an unusable kubeconfig', () => {
       },
       'has no current-context with a cluster and a user',
     ],
-  ])('%s is an error that contains nothing of it', async (_name, config, said) => {
+  ])('%s is an error that contains nothing of it', async (_name, config, problem) => {
     const { kind, message } = await failureOf(versionWith(config));
 
     expect(kind).toBe('invalid');
     expect(message).toMatch(
-      new RegExp(`^The kubeconfig under "kubeconfig" of the Secret kubermatic/kubeconfig-seed ${said}[a-z, -]*\\.$`),
+      new RegExp(`^The kubeconfig under "kubeconfig" of the Secret kubermatic/kubeconfig-seed ${problem}[a-z, -]*\\.$`),
     );
     expect(message).not.toContain(PLANTED);
   });

@@ -52,7 +52,7 @@ async function open(api: KubeApi) {
 
 /** A report as JSON. */
 async function gather(api: KubeApi, config: Partial<GatherConfig> = {}) {
-  const say = () => undefined;
+  const ignore = () => undefined;
   const warn = (fields: object, message: string) => void warnings.push({ fields, message });
   const options = {
     kube: await open(api),
@@ -60,7 +60,7 @@ async function gather(api: KubeApi, config: Partial<GatherConfig> = {}) {
     now: NOW,
     random: new Uint8Array(16).fill(7),
     sequence: 1,
-    logger: { debug: say, info: say, warn, error: say },
+    logger: { debug: ignore, info: ignore, warn, error: ignore },
     pageSize: FIXTURE_PAGE_SIZE,
   };
   const report = await gatherReport({ clusterId: 'c', ...config }, options);

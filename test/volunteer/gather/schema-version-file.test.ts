@@ -54,11 +54,11 @@ test.each(['', 'two', '0', '2 3'])('a file with the content %j is an error that 
 test('a directory that cannot be written is a warning', async () => {
   await withFiles({ file: '' }, async (dir) => {
     const warnings: string[] = [];
-    const say = () => undefined;
+    const ignore = () => undefined;
     const logger = {
-      debug: say,
-      info: say,
-      error: say,
+      debug: ignore,
+      info: ignore,
+      error: ignore,
       warn: (_: object, message: string) => void warnings.push(message),
     };
 
