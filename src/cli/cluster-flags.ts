@@ -1,4 +1,4 @@
-import type { KubernetesConfig } from '../kubernetes/credentials.ts';
+import type { KubernetesConfig } from '../kubernetes/client.ts';
 import { SERVICE_ACCOUNT_DIR } from '../kubernetes/in-cluster.ts';
 import { parseText } from './values.ts';
 

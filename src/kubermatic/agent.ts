@@ -1,7 +1,6 @@
 import { toJson } from '@bufbuild/protobuf';
 import { type Record as KubermaticRecord, RecordSchema } from '../../gen/spartakus/kubermatic/v1/record_pb.js';
-import { openKubernetesClient } from '../kubernetes/client.ts';
-import type { KubernetesConfig } from '../kubernetes/credentials.ts';
+import { type KubernetesConfig, openKubernetesClient } from '../kubernetes/client.ts';
 import type { Clock } from '../runtime/clock.ts';
 import { SpartakusError } from '../runtime/errors.ts';
 import { logFailure, type Logger } from '../runtime/logger.ts';

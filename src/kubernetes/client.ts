@@ -1,6 +1,6 @@
 import https from 'node:https';
 import { type Clock, systemClock } from '../runtime/clock.ts';
-import type { ClusterCredentials, CredentialsLoader, KubernetesConfig } from './credentials.ts';
+import type { ClusterCredentials, CredentialsLoader } from './credentials.ts';
 import { inClusterCredentials, SERVICE_ACCOUNT_DIR } from './in-cluster.ts';
 import { kubeconfigCredentials } from './kubeconfig.ts';
 import { createRateLimiter } from './rate-limiter.ts';
@@ -16,6 +16,13 @@ const MAX_RETRY_WAIT_MS = 60_000;
 
 /** The client closes idle connections first, because the server could do so just when a request is sent. */
 const AGENT_OPTIONS = { keepAlive: true, timeout: 10_000 };
+
+export interface KubernetesConfig {
+  /** --kubeconfig */
+  readonly kubeconfig?: string;
+  /** --context */
+  readonly context?: string;
+}
 
 export interface RequestLimits {
   /** For a whole response. */
@@ -96,14 +103,14 @@ export function createKubernetesClient(
 }
 
 async function chooseCredentials(
-  config: KubernetesConfig,
+  { kubeconfig, context }: KubernetesConfig,
   { env, serviceAccountDir = SERVICE_ACCOUNT_DIR }: KubernetesClientOptions,
 ): Promise<CredentialsLoader> {
-  if (config.kubeconfig === undefined && config.context === undefined) {
+  if (kubeconfig === undefined && context === undefined) {
     const inCluster = inClusterCredentials(env, serviceAccountDir);
     if (inCluster !== undefined) return inCluster;
   }
   // Loaded here only: it takes 80 MiB of memory, which a pod does not need.
   const { KubeConfig } = await import('@kubernetes/client-node');
-  return kubeconfigCredentials(config, env, () => new KubeConfig());
+  return kubeconfigCredentials(kubeconfig, context, env, () => new KubeConfig());
 }

@@ -1,12 +1,5 @@
 import type { RequestOptions } from 'node:https';
 
-export interface KubernetesConfig {
-  /** --kubeconfig */
-  readonly kubeconfig?: string;
-  /** --context */
-  readonly context?: string;
-}
-
 /** Everything that requests to the API server of a cluster need. Contains secrets: never logged, never part of an error. */
 export interface ClusterCredentials {
   /** The URL of the API server, such as "https://10.0.0.1:443". */

@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import type { RequestOptions } from 'node:https';
 import path from 'node:path';
 import { messageOf, SpartakusError } from '../runtime/errors.ts';
-import type { ClusterCredentials, CredentialsLoader, KubernetesConfig } from './credentials.ts';
+import type { ClusterCredentials, CredentialsLoader } from './credentials.ts';
 import { pick } from './json.ts';
 
 interface Files {
@@ -39,17 +39,18 @@ export interface Kubeconfig {
  * flag and contains nothing of the files.
  */
 export function kubeconfigCredentials(
-  config: KubernetesConfig,
+  kubeconfig: string | undefined,
+  context: string | undefined,
   env: NodeJS.ProcessEnv,
   create: () => Kubeconfig,
 ): CredentialsLoader {
-  const files = chooseFiles(config, env);
-  const load = (): Kubeconfig => loadFiles(files, config.context, create);
+  const files = chooseFiles(kubeconfig, env);
+  const load = (): Kubeconfig => loadFiles(files, context, create);
   load();
   return async () => credentialsOf(load(), files);
 }
 
-function chooseFiles({ kubeconfig }: KubernetesConfig, env: NodeJS.ProcessEnv): Files {
+function chooseFiles(kubeconfig: string | undefined, env: NodeJS.ProcessEnv): Files {
   if (kubeconfig !== undefined) return { paths: [kubeconfig], label: `--kubeconfig ${kubeconfig}` };
   const variable = env['KUBECONFIG'] ?? '';
   const named = variable.split(path.delimiter).filter((file) => file !== '');

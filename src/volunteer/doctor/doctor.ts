@@ -1,8 +1,7 @@
 import { mkdir, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { type Access, type AccessConfig, openAccess } from '../../delivery/client-credentials.ts';
-import { type KubernetesClient, openKubernetesClient } from '../../kubernetes/client.ts';
-import type { KubernetesConfig } from '../../kubernetes/credentials.ts';
+import { type KubernetesClient, type KubernetesConfig, openKubernetesClient } from '../../kubernetes/client.ts';
 import { messageOf } from '../../runtime/errors.ts';
 import { checkExtensions, readExtensions } from '../gather/extensions.ts';
 import type { GatherConfig } from '../gather/gather.ts';
