@@ -45,7 +45,7 @@ test.each([
 test('a part imports the parts below it, and its own files', () => {
   expect(
     violations({
-      'src/collector/store/a.ts': `import '../../report/ports.ts'; import '../../../gen/x_pb.js'; import './b.ts'; import 'mongodb';`,
+      'src/collector/store/a.ts': `import '../../report/report-sink.ts'; import '../../../gen/x_pb.js'; import './b.ts'; import 'mongodb';`,
       'src/main.ts': `import './cli/a.ts'; process.exit(0);`,
     }),
   ).toEqual([]);
@@ -76,11 +76,11 @@ test('the parts of the collector import downwards only', () => {
 
 test('the dashboard imports gen alone, and nothing imports it', () => {
   const files = {
-    'src/collector/dashboard/a.ts': `import '../../../gen/x_pb.js'; import './b.ts'; import '../../report/ports.ts';`,
+    'src/collector/dashboard/a.ts': `import '../../../gen/x_pb.js'; import './b.ts'; import '../../report/report-sink.ts';`,
     'src/collector/serve/a.ts': `import '../dashboard/a.ts';`,
   };
   expect(violations(files)).toEqual([
-    'src/collector/dashboard/a.ts (src/collector/dashboard) must not import src/report/ports.ts (src/report)',
+    'src/collector/dashboard/a.ts (src/collector/dashboard) must not import src/report/report-sink.ts (src/report)',
     'src/collector/serve/a.ts (src/collector/serve) must not import src/collector/dashboard/a.ts (src/collector/dashboard)',
   ]);
 });

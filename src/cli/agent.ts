@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import { type AgentConfig, startAgent } from '../kubermatic/agent.ts';
-import { openKubeClient } from '../kubernetes/client.ts';
+import { openKubernetesClient } from '../kubernetes/client.ts';
 import { systemClock } from '../runtime/clock.ts';
-import { readKeyFile } from '../volunteer/gather/cluster-key.ts';
+import { readKeyFile } from '../volunteer/gather/id-key.ts';
 import { createCommand, errorsOf, type RunOptions, waitFor } from './command.ts';
 import { type FlagsFor, group, type PartialValues } from './flags.ts';
 import { ID_KEY_FLAG, KUBERNETES_FLAGS, RECORD_DIR_FLAG } from './shared-flags.ts';
@@ -55,7 +55,7 @@ export const kubermaticAgentCommand = createCommand({
 function validate(values: PartialValues<typeof FLAGS>, env: NodeJS.ProcessEnv): Promise<readonly string[]> {
   const { idKeyFile, serviceAccountDir } = values;
   return errorsOf(idKeyFile !== undefined && (() => readKeyFile(idKeyFile)), async () =>
-    (await openKubeClient(values, { env, serviceAccountDir })).close(),
+    (await openKubernetesClient(values, { env, serviceAccountDir })).close(),
   );
 }
 

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { type CollectorConfig, startCollector } from '../collector/collector.ts';
-import { PEER_RECORDS } from '../collector/serve/admission/request-origin.ts';
+import { RECORD_PEER_MODES } from '../collector/serve/admission/request-origin.ts';
 import { type ConsoleConfig, findConsoleProblem } from '../collector/serve/console/console.ts';
 import type { TlsConfig } from '../collector/serve/tls.ts';
 import { DATABASES, DEFAULT_DATABASE, findDatabase } from '../collector/store/open.ts';
@@ -85,10 +85,10 @@ const FLAGS = {
   ...group('Privacy', {
     recordPeer: {
       name: 'record-peer',
-      placeholder: PEER_RECORDS.join('|'),
+      placeholder: RECORD_PEER_MODES.join('|'),
       default: 'none',
       help: 'Store the client address with each report (receivedFrom): not at all, as a keyed hash whose key changes at each start, or as it is.',
-      parse: (text) => parseChoice(text, PEER_RECORDS),
+      parse: (text) => parseChoice(text, RECORD_PEER_MODES),
     },
     keepCountry: {
       name: 'keep-country',
@@ -158,7 +158,7 @@ function validateTls({ certFile, keyFile, clientCaFile }: Partial['tls']): strin
 }
 
 function consoleOf({ listen, tokenFile }: Partial['console']): ConsoleConfig | undefined {
-  return listen === undefined ? undefined : { listen, tokenFile, isPublic: false };
+  return listen === undefined ? undefined : { listen, tokenFile };
 }
 
 function validateConsole(values: Partial['console']): string[] {

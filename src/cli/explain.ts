@@ -3,10 +3,10 @@ import { renderClusterRole } from '../report/cluster-role.ts';
 import { describeFields } from '../report/describe-fields.ts';
 import { renderFieldsPage } from '../report/fields-page.ts';
 import { CURRENT_SCHEMA_VERSION, parseSchemaVersion } from '../report/schema-version.ts';
-import { readAgreedVersion } from '../volunteer/gather/agreed-version.ts';
-import { AUTO_CLUSTER_ID } from '../volunteer/gather/cluster-key.ts';
 import { type GatherConfig, selectFields } from '../volunteer/gather/gather.ts';
-import { listRights } from '../volunteer/gather/rights.ts';
+import { AUTO_CLUSTER_ID } from '../volunteer/gather/id-key.ts';
+import { listRequiredRules } from '../volunteer/gather/rbac-rules.ts';
+import { readSchemaVersion } from '../volunteer/gather/schema-version-file.ts';
 import { createCommand } from './command.ts';
 import { type Explanation, explanationJson, explanationText } from './explain-formats.ts';
 import { group } from './flags.ts';
@@ -48,7 +48,7 @@ export const explainCommand = createCommand({
   },
   validate: validateGathering,
   async run({ format, since, ...values }, { stdout, env }) {
-    const schemaVersion = await readAgreedVersion(values.schemaVersion, values.spoolDir, { keep: false });
+    const schemaVersion = await readSchemaVersion(values.schemaVersion, values.spoolDir, { keep: false });
     const explanation = explain({ ...values, clusterId: values.clusterId ?? '', schemaVersion }, since);
     stdout.write(`${render(explanation, format, formatFor(stdout, env)).trimEnd()}\n`);
     return 0;
@@ -62,7 +62,7 @@ function explain(config: GatherConfig, since = 0): Explanation {
     schemaVersion: config.schemaVersion ?? CURRENT_SCHEMA_VERSION,
     since,
     fields: describeFields(fields),
-    rules: listRights(config, selection, fields),
+    rules: listRequiredRules(config, selection, fields),
     notes: notesOf(config),
   };
 }

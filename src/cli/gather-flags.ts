@@ -1,9 +1,9 @@
 import { COLLECTABLE, parseCollect } from '../report/field-selection.ts';
 import { parseOmissions } from '../report/omitted-fields.ts';
 import { CURRENT_SCHEMA_VERSION, LEGACY_SCHEMA_VERSION, parseSchemaVersion } from '../report/schema-version.ts';
-import { readAgreedVersion } from '../volunteer/gather/agreed-version.ts';
-import { AUTO_CLUSTER_ID, readKeyFile } from '../volunteer/gather/cluster-key.ts';
 import { checkExtensions } from '../volunteer/gather/extensions.ts';
+import { AUTO_CLUSTER_ID, readKeyFile } from '../volunteer/gather/id-key.ts';
+import { readSchemaVersion } from '../volunteer/gather/schema-version-file.ts';
 import { errorsOf } from './command.ts';
 import { group, type PartialValues } from './flags.ts';
 import { ID_KEY_FLAG } from './shared-flags.ts';
@@ -73,7 +73,7 @@ export async function validateGathering(values: Values): Promise<readonly string
     ...(await errorsOf(
       extensions !== undefined && (() => checkExtensions(extensions)),
       idKeyFile !== undefined && (() => readKeyFile(idKeyFile)),
-      () => readAgreedVersion(schemaVersion, spoolDir, { keep: false }),
+      () => readSchemaVersion(schemaVersion, spoolDir, { keep: false }),
     )),
   ];
 }

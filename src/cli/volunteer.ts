@@ -2,9 +2,9 @@ import { randomBytes } from 'node:crypto';
 import { openAccess } from '../delivery/client-credentials.ts';
 import { checkProxy, DATABASE_FORMS } from '../delivery/open-sink.ts';
 import { checkSpoolDir } from '../delivery/spool/spool.ts';
-import { openKubeClient } from '../kubernetes/client.ts';
+import { openKubernetesClient } from '../kubernetes/client.ts';
 import { systemClock } from '../runtime/clock.ts';
-import { readAgreedVersion } from '../volunteer/gather/agreed-version.ts';
+import { readSchemaVersion } from '../volunteer/gather/schema-version-file.ts';
 import { startVolunteer, type VolunteerConfig } from '../volunteer/volunteer.ts';
 import { createCommand, errorsOf, waitFor } from './command.ts';
 import { type FlagsFor, group } from './flags.ts';
@@ -77,12 +77,12 @@ export const volunteerCommand = createCommand({
         spoolDir !== undefined && (() => checkSpoolDir(spoolDir)),
       )),
       ...(await validateGathering(values)),
-      ...(await errorsOf(async () => (await openKubeClient(values, { env, serviceAccountDir })).close())),
+      ...(await errorsOf(async () => (await openKubernetesClient(values, { env, serviceAccountDir })).close())),
     ];
   },
   async run(values, { logger, stdout, env, stop }) {
     const { schemaVersion: given, spoolDir, serviceAccountDir } = values;
-    const schemaVersion = await readAgreedVersion(given, spoolDir, { keep: true, logger });
+    const schemaVersion = await readSchemaVersion(given, spoolDir, { keep: true, logger });
     const version = PROGRAM_VERSION;
     const options = { version, clock: systemClock, randomBytes, logger, stdout, env, serviceAccountDir };
     return await waitFor(await startVolunteer({ ...values, schemaVersion }, options), stop);

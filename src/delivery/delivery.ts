@@ -1,5 +1,5 @@
 import type { Report } from '../../gen/spartakus/report/v1/report_pb.js';
-import type { Outcome, ReportSink } from '../report/ports.ts';
+import type { Outcome, ReportSink } from '../report/report-sink.ts';
 import type { Clock } from '../runtime/clock.ts';
 import { SpartakusError } from '../runtime/errors.ts';
 import type { Heartbeat } from '../runtime/heartbeat.ts';

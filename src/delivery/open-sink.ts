@@ -1,5 +1,5 @@
 import type { Writable } from 'node:stream';
-import type { ReportSink } from '../report/ports.ts';
+import type { ReportSink } from '../report/report-sink.ts';
 import { SpartakusError } from '../runtime/errors.ts';
 import { maskUrl } from '../runtime/mask.ts';
 import type { Access } from './client-credentials.ts';

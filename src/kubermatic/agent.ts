@@ -1,14 +1,14 @@
 import { toJson } from '@bufbuild/protobuf';
 import { type Record as KubermaticRecord, RecordSchema } from '../../gen/spartakus/kubermatic/v1/record_pb.js';
-import { type KubeConfig, openKubeClient } from '../kubernetes/client.ts';
+import { type KubernetesConfig, openKubernetesClient } from '../kubernetes/client.ts';
 import type { Clock } from '../runtime/clock.ts';
 import { SpartakusError } from '../runtime/errors.ts';
 import { logFailure, type Logger } from '../runtime/logger.ts';
 import { gatherKubermaticRecord, type KubermaticGatherConfig } from './gather/gather-kubermatic.ts';
-import { gatherKubernetesRecord } from './gather/gather-record.ts';
+import { gatherKubernetesRecord } from './gather/gather-kubernetes.ts';
 import { type Files, openRecordDir } from './record-dir.ts';
 
-export interface AgentConfig extends KubermaticGatherConfig, KubeConfig {
+export interface AgentConfig extends KubermaticGatherConfig, KubernetesConfig {
   /** What the record is about: this cluster, or the installation of Kubermatic whose master it is. */
   readonly kind: 'kubernetes' | 'kubermatic';
   /** --record-dir */
@@ -51,7 +51,7 @@ const NAME_LETTERS = 'bcdfghjklmnpqrstvwxz2456789';
 export async function startAgent(config: AgentConfig, options: AgentOptions): Promise<Agent> {
   const { clock, randomBytes, logger, env, serviceAccountDir, files } = options;
   const stop = new AbortController();
-  const kube = await openKubeClient(config, { env, clock, serviceAccountDir });
+  const kube = await openKubernetesClient(config, { env, clock, serviceAccountDir });
   const dir = openRecordDir(config.recordDir, { now: () => clock.now(), files });
 
   const run = async (): Promise<AgentEnd> => {

@@ -12,7 +12,7 @@ import { openRpcClient } from '../delivery/transport/grpc-client.ts';
 import { parseGrpcUrl, portOf } from '../delivery/transport/grpc-url.ts';
 import { errorOf, outcomeOf, type RpcConfig, type RpcOptions } from '../delivery/transport/grpc.ts';
 import { placeBehind, proxyFor } from '../delivery/transport/proxy.ts';
-import type { EnvelopeSink, Outcome } from '../report/ports.ts';
+import type { EnvelopeSink, Outcome } from '../report/report-sink.ts';
 import { SpartakusError } from '../runtime/errors.ts';
 import { createPending } from '../runtime/pending.ts';
 

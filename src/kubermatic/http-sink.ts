@@ -5,7 +5,7 @@ import { excerpt } from '../delivery/transport/excerpt.ts';
 import { type HttpOptions, openAgent, readRetryAfter, readText, send } from '../delivery/transport/http.ts';
 import { httpTarget, placeBehind, proxyFor } from '../delivery/transport/proxy.ts';
 import { kindOfHttpStatus } from '../delivery/transport/status.ts';
-import type { EnvelopeSink, Outcome } from '../report/ports.ts';
+import type { EnvelopeSink, Outcome } from '../report/report-sink.ts';
 import { messageOf, SpartakusError } from '../runtime/errors.ts';
 import { maskUrl } from '../runtime/mask.ts';
 import { createPending } from '../runtime/pending.ts';

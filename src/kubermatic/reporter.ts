@@ -6,7 +6,7 @@ import type { Record as KubermaticRecord } from '../../gen/spartakus/kubermatic/
 import { type AccessConfig, openAccess } from '../delivery/client-credentials.ts';
 import { createBackoff } from '../delivery/retry.ts';
 import { readRecord } from '../report/kubermatic-record.ts';
-import type { EnvelopeSink, Outcome } from '../report/ports.ts';
+import type { EnvelopeSink, Outcome } from '../report/report-sink.ts';
 import type { Clock } from '../runtime/clock.ts';
 import { type ErrorKind, messageOf, SpartakusError } from '../runtime/errors.ts';
 import { logFailure, type Logger } from '../runtime/logger.ts';

@@ -1,145 +1,116 @@
 import https from 'node:https';
 import { type Clock, systemClock } from '../runtime/clock.ts';
-import { SpartakusError } from '../runtime/errors.ts';
-import type { KubeAccess, KubeCredentials } from './credentials.ts';
-import { inClusterAccess, SERVICE_ACCOUNT_DIR } from './in-cluster.ts';
-import { kubeconfigAccess } from './kubeconfig.ts';
+import type { ClusterCredentials, CredentialsLoader } from './credentials.ts';
+import { inClusterCredentials, SERVICE_ACCOUNT_DIR } from './in-cluster.ts';
+import { kubeconfigCredentials } from './kubeconfig.ts';
+import { createRateLimiter } from './rate-limiter.ts';
 import { sendRequest } from './request.ts';
-import type { KubeAnswer } from './response.ts';
-import { createThrottle } from './throttle.ts';
+import type { KubernetesResponse } from './response.ts';
 
-/** A minute, as client-go has it: tokens are renewed long before they expire, so an older file may be read this late. */
+/** As in client-go: tokens are renewed long before they expire. */
 const CREDENTIALS_TTL_MS = 60_000;
 
-/** How long to wait before each further attempt at a request, where the server does not ask for more; then its answer stands. */
+/** The waits before retries. A longer Retry-After replaces them, up to the maximum. */
 const RETRY_WAITS_MS = [1000, 2000, 4000, 8000] as const;
-
-/** A server that asks for more patience than this gets none: the next report asks again. */
 const MAX_RETRY_WAIT_MS = 60_000;
 
-/** An idle connection is closed before the other side does, so that no later request is sent into a closed one. */
+/** The client closes idle connections first, because the server could do so just when a request is sent. */
 const AGENT_OPTIONS = { keepAlive: true, timeout: 10_000 };
 
-export interface KubeConfig {
-  /** --kubeconfig: a file. */
+export interface KubernetesConfig {
+  /** --kubeconfig */
   readonly kubeconfig?: string;
-  /** --context: a context of the kubeconfig, in place of its current one. */
+  /** --context */
   readonly context?: string;
 }
 
-export interface KubeOptions extends RequestLimits {
-  readonly env: NodeJS.ProcessEnv;
-  /** Where the pod's service account is mounted. */
-  readonly serviceAccountDir?: string;
-}
-
 export interface RequestLimits {
-  /** How long one answer may take, in milliseconds. */
+  /** For a whole response. */
   readonly timeoutMs?: number;
-  /** How long one answer may be: a page of 100 nodes is about 1.2 MB as a rule. */
+  /** A page of 100 nodes is about 1.2 MB. */
   readonly maxBodyBytes?: number;
-  /** Counts the age of credentials, the rate of requests, and the time before a retry. */
   readonly clock?: Clock;
 }
 
-/** Reads from the Kubernetes API. */
-export interface KubeClient {
+export interface KubernetesClientOptions extends RequestLimits {
+  readonly env: NodeJS.ProcessEnv;
+  readonly serviceAccountDir?: string;
+}
+
+export interface KubernetesClient {
   /**
-   * Sends a GET, at most five a second. Answers whatever the API server answers, an error too: readJson and readProtobuf turn that into a
-   * SpartakusError. Where it answers 429 or 5xx it is asked again, after the time that it names and some of our own, four times at
-   * most. Rejects with a SpartakusError where there is no answer.
-   *
-   * @param target path and query, such as "/api/v1/nodes?limit=100"
-   * @param accept the media type to ask for
+   * Sends a GET, at most five a second, and retries 429 and 5xx up to four times. Resolves to a response of any status, and rejects
+   * with a SpartakusError where there is none. The target is a path with a query, and `accept` a media type.
    */
-  get(target: string, accept: string): Promise<KubeAnswer>;
-  /** Ends what is under way and closes every connection. Idempotent. */
+  get(target: string, accept: string): Promise<KubernetesResponse>;
+  /** Cancels all requests. Idempotent. */
   close(): void;
-  /** Whether it was closed: what fails then fails because of that. */
   isClosed(): boolean;
 }
 
 /**
- * A client of the cluster that the flags name, else of the cluster around this pod, else of the kubeconfig's current context
- * ($KUBECONFIG, then ~/.kube/config). No request is sent yet.
- *
- * A kubeconfig that cannot be read, or a context that is not in it, is a SpartakusError `invalid` that names the flag.
+ * Creates a client with --kubeconfig or --context, else with the service account of this pod, else with $KUBECONFIG or ~/.kube/config.
+ * Sends no request. Rejects with a SpartakusError `invalid` that names the flag where the kubeconfig cannot be used.
  */
-export async function openKubeClient(config: KubeConfig, options: KubeOptions): Promise<KubeClient> {
-  const { env, serviceAccountDir = SERVICE_ACCOUNT_DIR } = options;
-  return createKubeClient(await chooseAccess(config, env, serviceAccountDir), options);
+export async function openKubernetesClient(
+  config: KubernetesConfig,
+  options: KubernetesClientOptions,
+): Promise<KubernetesClient> {
+  return createKubernetesClient(await chooseCredentials(config, options), options);
 }
 
-/** A client of the cluster that the access leads to. No request is sent yet. */
-export function createKubeClient(access: KubeAccess, options: RequestLimits = {}): KubeClient {
-  const { timeoutMs = 30_000, maxBodyBytes = 64 * 1024 * 1024, clock = systemClock } = options;
+/** Creates a client of one cluster. Sends no request. */
+export function createKubernetesClient(
+  loadCredentials: CredentialsLoader,
+  { timeoutMs = 30_000, maxBodyBytes = 64 * 1024 * 1024, clock = systemClock }: RequestLimits = {},
+): KubernetesClient {
   const nowMs = (): number => clock.now().getTime();
-  const throttle = createThrottle(clock);
+  const waitForRate = createRateLimiter(clock);
   const stop = new AbortController();
-  // TLS material is part of what an agent knows its sockets by: rotated certificates get new connections by themselves.
+  const { signal } = stop;
+  // An agent keys its connections by their TLS options, so rotated certificates open new connections.
   const agent = new https.Agent(AGENT_OPTIONS);
-  const memory = { spare: new Uint8Array() };
-  let known: { readonly credentials: KubeCredentials; readonly readAtMs: number } | undefined;
+  const shared = { agent, buffer: { bytes: new Uint8Array() }, timeoutMs, maxBodyBytes, signal };
+  let cached: { readonly credentials: ClusterCredentials; readonly loadedAtMs: number } | undefined;
 
-  const credentials = async (): Promise<KubeCredentials> => {
-    // A clock that was set back counts as a long time.
-    if (known === undefined || Math.abs(nowMs() - known.readAtMs) > CREDENTIALS_TTL_MS) {
-      known = { credentials: await access.credentials(), readAtMs: nowMs() };
-    }
-    return known.credentials;
-  };
-
-  const send = async (target: string, accept: string): Promise<KubeAnswer> => {
-    await throttle.wait(stop.signal);
-    const { server, alias, headers, options: tls } = await credentials();
-    const answer = await sendRequest({
-      server,
-      alias,
-      target,
-      accept,
-      headers,
-      options: server.startsWith('http:') ? tls : { agent, ...tls },
-      timeoutMs,
-      maxBodyBytes,
-      memory,
-      signal: stop.signal,
-    });
-    // Whatever was presented is no longer known: the next request reads it again.
-    if (answer.status === 401) known = undefined;
-    return answer;
+  const send = async (target: string, accept: string): Promise<KubernetesResponse> => {
+    await waitForRate(signal);
+    // The absolute difference, because the clock may have been set back.
+    if (cached === undefined || Math.abs(nowMs() - cached.loadedAtMs) > CREDENTIALS_TTL_MS)
+      cached = { credentials: await loadCredentials(), loadedAtMs: nowMs() };
+    const response = await sendRequest({ ...cached.credentials, ...shared, target, accept });
+    if (response.status === 401) cached = undefined;
+    return response;
   };
 
   return {
     get: async (target, accept) => {
-      let answer = await send(target, accept);
-      for (const ownMs of RETRY_WAITS_MS) {
-        const waitMs = Math.max(ownMs, answer.retryAfterMs ?? 0);
-        if ((answer.status !== 429 && answer.status < 500) || waitMs > MAX_RETRY_WAIT_MS) break;
-        await clock.sleep(waitMs, stop.signal);
-        if (stop.signal.aborted)
-          throw new SpartakusError('unavailable', `GET ${answer.path} was given up, because the program stops.`);
-        answer = await send(target, accept);
+      let response = await send(target, accept);
+      for (const minWaitMs of RETRY_WAITS_MS) {
+        const waitMs = Math.max(minWaitMs, response.retryAfterMs ?? 0);
+        if ((response.status !== 429 && response.status < 500) || waitMs > MAX_RETRY_WAIT_MS) break;
+        await clock.sleep(waitMs, signal);
+        response = await send(target, accept);
       }
-      return answer;
+      return response;
     },
     close: () => {
       stop.abort();
       agent.destroy();
     },
-    isClosed: () => stop.signal.aborted,
+    isClosed: () => signal.aborted,
   };
 }
 
-async function chooseAccess(
-  config: KubeConfig,
-  env: NodeJS.ProcessEnv,
-  serviceAccountDir: string,
-): Promise<KubeAccess> {
-  if (config.kubeconfig === undefined && config.context === undefined) {
-    const inCluster = inClusterAccess(env, serviceAccountDir);
+async function chooseCredentials(
+  { kubeconfig, context }: KubernetesConfig,
+  { env, serviceAccountDir = SERVICE_ACCOUNT_DIR }: KubernetesClientOptions,
+): Promise<CredentialsLoader> {
+  if (kubeconfig === undefined && context === undefined) {
+    const inCluster = inClusterCredentials(env, serviceAccountDir);
     if (inCluster !== undefined) return inCluster;
   }
-  // Only here: it costs 80 MiB, which a pod does not have to pay.
-  const { KubeConfig: Kubeconfig } = await import('@kubernetes/client-node');
-  return kubeconfigAccess(config, env, () => new Kubeconfig());
+  // Loaded here only: it takes 80 MiB of memory, which a pod does not need.
+  const { KubeConfig } = await import('@kubernetes/client-node');
+  return kubeconfigCredentials(kubeconfig, context, env, () => new KubeConfig());
 }

@@ -1,14 +1,14 @@
-// What is looked up in JSON of which nothing is known: each path is named where it is read, and everything beside it stays unread.
+// Lookups in JSON of unknown shape: only the named paths are read.
 
-/** What stands at a path of names; undefined where anything on the way is no object or has no such name. */
+/** The value at a path; undefined where there is none. */
 export function pick(value: unknown, ...path: readonly string[]): unknown {
-  let here = value;
+  let current = value;
   for (const name of path) {
-    if (typeof here !== 'object' || here === null || Array.isArray(here) || !Object.hasOwn(here, name))
+    if (typeof current !== 'object' || current === null || Array.isArray(current) || !Object.hasOwn(current, name))
       return undefined;
-    here = (here as Readonly<Record<string, unknown>>)[name];
+    current = (current as Readonly<Record<string, unknown>>)[name];
   }
-  return here;
+  return current;
 }
 
 /** The text at a path; undefined where there is none, or an empty one. */
@@ -29,7 +29,7 @@ export function countAt(value: unknown, ...path: readonly string[]): number | un
   return typeof count === 'number' && Number.isInteger(count) && count >= 0 && count < 2 ** 32 ? count : undefined;
 }
 
-/** The list at a path; an empty one where there is none. */
+/** The list at a path; an empty one where there is none. Go encodes an empty list as null. */
 export function listAt(value: unknown, ...path: readonly string[]): readonly unknown[] {
   const list = pick(value, ...path);
   return Array.isArray(list) ? (list as readonly unknown[]) : [];

@@ -2,167 +2,150 @@ import { existsSync } from 'node:fs';
 import type { RequestOptions } from 'node:https';
 import path from 'node:path';
 import { messageOf, SpartakusError } from '../runtime/errors.ts';
-import type { KubeAccess, KubeCredentials } from './credentials.ts';
+import type { ClusterCredentials, CredentialsLoader } from './credentials.ts';
+import { pick } from './json.ts';
 
-/** Which files are read, and how messages name them. */
 interface Files {
   readonly paths: readonly string[];
-  /** The flag or variable that named them, with its value. */
+  /** The flag or variable that names the files, for errors. */
   readonly label: string;
 }
 
-/** What the flags say; see KubeConfig in kube.ts. */
-interface Choice {
-  readonly kubeconfig?: string;
-  readonly context?: string;
-}
-
-/** A thing of a kubeconfig that has a name. */
 interface Named {
   readonly name: string;
 }
 
-/** What is used of a kubeconfig, as @kubernetes/client-node reads it. */
+/** The part of @kubernetes/client-node's KubeConfig that is used here. */
 export interface Kubeconfig {
-  clusters: (Named & { readonly server: string; readonly proxyUrl?: string | undefined })[];
+  clusters: Named[];
   users: Named[];
-  contexts: (Named & { readonly cluster: string; readonly user: string })[];
+  contexts: Named[];
   loadFromFile(file: string): void;
-  /** Adds the other's clusters, users and contexts, and takes its current context unless `preserveContext` is set. */
+  /** Adds the entries of the other, and takes its current context unless `preserveContext` is set. Throws for duplicate names. */
   mergeConfig(other: Kubeconfig, preserveContext: boolean): void;
+  getCluster(name: string): object | null;
+  getUser(name: string): object | null;
+  getContextObject(name: string): { readonly cluster: string; readonly user: string } | null;
+  getCurrentCluster(): { readonly server: string; readonly proxyUrl?: string | undefined } | null;
   getCurrentContext(): string;
   setCurrentContext(context: string): void;
-  /** Fills in TLS material, headers and an agent; runs exec plugins. */
+  /** Sets TLS options, headers and an agent; runs exec plugins. */
   applyToHTTPSOptions(options: RequestOptions): Promise<void>;
 }
 
 /**
- * How to reach the API server that a kubeconfig names: its CA, and client certificates, tokens, exec plugins or a password. The
- * files are read now, so that a mistake shows at start, and again each time when credentials are asked for.
- *
- * Which files: --kubeconfig, else $KUBECONFIG (several, joined as kubectl does: of two entries with one name the first counts), else
- * ~/.kube/config. What cannot be used is a SpartakusError `invalid` that names the flag; it repeats nothing of the content.
- *
- * @param create makes an empty kubeconfig
+ * Loads the credentials of --kubeconfig, else of $KUBECONFIG (files are merged as by kubectl: the first entry of a name wins), else of
+ * ~/.kube/config. Reads the files now, to find errors at start, and again at each load. Throws a SpartakusError `invalid` that names the
+ * flag and contains nothing of the files.
  */
-export function kubeconfigAccess(choice: Choice, env: NodeJS.ProcessEnv, create: () => Kubeconfig): KubeAccess {
-  const files = chooseFiles(choice, env);
-  const load = (): Kubeconfig => loadFiles(files, choice.context, create);
+export function kubeconfigCredentials(
+  kubeconfig: string | undefined,
+  context: string | undefined,
+  env: NodeJS.ProcessEnv,
+  create: () => Kubeconfig,
+): CredentialsLoader {
+  const files = chooseFiles(kubeconfig, env);
+  const load = (): Kubeconfig => loadFiles(files, context, create);
   load();
-  return { credentials: async () => credentialsOf(load(), files) };
+  return async () => credentialsOf(load(), files);
 }
 
-function chooseFiles({ kubeconfig }: Choice, env: NodeJS.ProcessEnv): Files {
+function chooseFiles(kubeconfig: string | undefined, env: NodeJS.ProcessEnv): Files {
   if (kubeconfig !== undefined) return { paths: [kubeconfig], label: `--kubeconfig ${kubeconfig}` };
   const variable = env['KUBECONFIG'] ?? '';
   const named = variable.split(path.delimiter).filter((file) => file !== '');
-  // As kubectl: one file must exist, of several those that exist count.
+  // As kubectl: a single file must exist; of several, missing ones are skipped.
   const found = named.length > 1 ? named.filter((file) => existsSync(file)) : named;
   if (found.length > 0) return { paths: found, label: `$KUBECONFIG ${variable}` };
   const standard = path.join(env['HOME'] ?? env['USERPROFILE'] ?? '', '.kube', 'config');
   if (named.length === 0 && existsSync(standard)) return { paths: [standard], label: standard };
-  throw new SpartakusError(
-    'invalid',
+  throw invalid(
     'There is no way to a Kubernetes API: no --kubeconfig, no $KUBECONFIG, no ~/.kube/config, and no service account token as in a' +
       ' pod (automountServiceAccountToken). Name a kubeconfig with --kubeconfig.',
-    { field: '--kubeconfig' },
   );
 }
 
 function loadFiles(files: Files, context: string | undefined, create: () => Kubeconfig): Kubeconfig {
   const config = create();
-  for (const file of files.paths) join(config, read(file, files, create()));
-  choose(config, files, context);
-  return config;
-}
-
-function read(file: string, files: Files, config: Kubeconfig): Kubeconfig {
-  try {
-    config.loadFromFile(file);
-  } catch (error) {
-    // No cause: the text of a YAML error quotes the line, and the line may be a token.
-    throw new SpartakusError('invalid', `${files.label}: cannot be read as a kubeconfig: ${reasonOf(error)}.`, {
-      field: '--kubeconfig',
-    });
+  for (const file of files.paths) {
+    const other = create();
+    try {
+      other.loadFromFile(file);
+      other.clusters = other.clusters.filter(({ name }) => config.getCluster(name) === null);
+      other.users = other.users.filter(({ name }) => config.getUser(name) === null);
+      other.contexts = other.contexts.filter(({ name }) => config.getContextObject(name) === null);
+      config.mergeConfig(other, Boolean(config.getCurrentContext()));
+    } catch (error) {
+      // Without the cause: the message of a YAML error quotes the line, which may be a token.
+      throw invalid(`${files.label}: cannot be read as a kubeconfig: ${reasonOf(error)}.`);
+    }
   }
+  selectContext(config, files, context);
   return config;
 }
 
-function join(config: Kubeconfig, other: Kubeconfig): void {
-  other.clusters = other.clusters.filter(({ name }) => find(config.clusters, name) === undefined);
-  other.users = other.users.filter(({ name }) => find(config.users, name) === undefined);
-  other.contexts = other.contexts.filter(({ name }) => find(config.contexts, name) === undefined);
-  config.mergeConfig(other, Boolean(config.getCurrentContext()));
-}
-
-function choose(config: Kubeconfig, files: Files, context: string | undefined): void {
+function selectContext(config: Kubeconfig, { label }: Files, context: string | undefined): void {
   const known = config.contexts.map(({ name }) => name);
   const listed = known.length === 0 ? 'it has none' : `it has ${known.join(', ')}`;
   const name = context ?? config.getCurrentContext();
-  const fail = (message: string): never => {
-    throw new SpartakusError('invalid', message, { field: context === undefined ? '--kubeconfig' : '--context' });
-  };
-  if (!name) return fail(`${files.label}: no current-context is set; choose one with --context (${listed}).`);
-  const chosen = find(config.contexts, name);
-  if (chosen === undefined) {
-    return context === undefined
-      ? fail(`${files.label}: its current-context "${name}" is not among its contexts (${listed}).`)
-      : fail(`--context ${name}: ${files.label} has no such context (${listed}).`);
+  const field = context === undefined ? '--kubeconfig' : '--context';
+  if (!name) throw invalid(`${label}: no current-context is set; choose one with --context (${listed}).`, field);
+  const chosen = config.getContextObject(name);
+  if (chosen === null) {
+    throw invalid(
+      context === undefined
+        ? `${label}: its current-context "${name}" is not among its contexts (${listed}).`
+        : `--context ${name}: ${label} has no such context (${listed}).`,
+      field,
+    );
   }
-  if (find(config.clusters, chosen.cluster) === undefined)
-    return fail(`${files.label}: context "${name}" names a cluster that is not in it.`);
-  if (find(config.users, chosen.user) === undefined)
-    return fail(`${files.label}: context "${name}" names a user that is not in it.`);
+  const isMissing = { cluster: config.getCluster(chosen.cluster) === null, user: config.getUser(chosen.user) === null };
+  for (const kind of ['cluster', 'user'] as const)
+    if (isMissing[kind]) throw invalid(`${label}: context "${name}" names a ${kind} that is not in it.`, field);
   config.setCurrentContext(name);
 }
 
-function find<Entry extends Named>(entries: readonly Entry[], name: string): Entry | undefined {
-  return entries.find((entry) => entry.name === name);
-}
-
-async function credentialsOf(config: Kubeconfig, files: Files): Promise<KubeCredentials> {
-  const cluster = find(config.clusters, find(config.contexts, config.getCurrentContext())?.cluster ?? '');
+async function credentialsOf(config: Kubeconfig, { label }: Files): Promise<ClusterCredentials> {
+  const context = config.getCurrentContext();
+  const cluster = config.getCurrentCluster();
   const options: RequestOptions = {};
   try {
     await config.applyToHTTPSOptions(options);
   } catch (error) {
-    // What an exec plugin prints ends up in the error, so only files' and commands' names are repeated.
+    // The message may contain the output of an exec plugin; only those of system errors are safe.
+    const reason = isSystemError(error) ? `: ${messageOf(error)}` : '';
     throw new SpartakusError(
       'unavailable',
-      `${files.label}: the credentials of context "${config.getCurrentContext()}" cannot be had${reasonIfSystem(error)}. Does kubectl work with it?`,
+      `${label}: the credentials of context "${context}" cannot be loaded${reason}. Does kubectl work with it?`,
     );
   }
-  // client-node's agents open a connection a request. One is needed only where the way leads through a proxy.
+  // client-node's agents open a connection per request; one is needed for a proxy only.
   if (cluster?.proxyUrl === undefined) delete options.agent;
-  const { headers, ...rest } = options;
-  return { server: cluster?.server ?? '', headers: trimmed(headers), options: rest };
+  const { headers = {}, ...requestOptions } = options;
+  // Trimmed: a token that was read from a file may end in a newline, which a header must not contain.
+  const trimmed = Object.entries(headers).map(([name, value]) => [name, String(value).trim()] as const);
+  return { server: cluster?.server ?? '', headers: Object.fromEntries(trimmed), requestOptions };
 }
 
-/** A token that was read from a file ends in a newline, which a header may not hold. */
-function trimmed(headers: RequestOptions['headers']): Record<string, string> {
-  return Object.fromEntries(Object.entries(headers ?? {}).map(([name, value]) => [name, String(value).trim()]));
+function invalid(message: string, field = '--kubeconfig'): SpartakusError {
+  return new SpartakusError('invalid', message, { field });
 }
 
-/** Why a kubeconfig cannot be read, without a word of what stands in it. */
+/** Contains nothing of the kubeconfig. */
 function reasonOf(error: unknown): string {
   if (isSystemError(error)) return messageOf(error);
-  if (error instanceof Error && error.name === 'YAMLException') return `it is not YAML${lineOf(error)}`;
+  if (error instanceof Error && error.name === 'YAMLException') {
+    const line = pick(error, 'mark', 'line');
+    return typeof line === 'number' ? `it is not YAML, line ${line + 1}` : 'it is not YAML';
+  }
   // client-node's own checks name the entry by its index, such as "clusters[0].cluster.server is missing".
   const message = messageOf(error);
+  const [, duplicate] = /^Duplicate (cluster|user|context): /.exec(message) ?? [];
+  if (duplicate !== undefined) return `it has two ${duplicate}s of one name`;
   return /^(clusters|users|contexts)\[\d+\][\w.]* is missing$/.test(message) ? message : 'it is not a kubeconfig';
 }
 
-function lineOf(error: Error): string {
-  const mark: unknown = 'mark' in error ? error.mark : undefined;
-  const line = typeof mark === 'object' && mark !== null && 'line' in mark ? mark.line : undefined;
-  return typeof line === 'number' ? `, line ${line + 1}` : '';
-}
-
-function reasonIfSystem(error: unknown): string {
-  return isSystemError(error) ? `: ${messageOf(error)}` : '';
-}
-
-/** An error of the operating system: its message holds a code and a path. */
+/** The message of a system error contains a code and a path only. */
 function isSystemError(error: unknown): boolean {
   return error instanceof Error && 'syscall' in error;
 }

@@ -1,142 +1,106 @@
 import type { IncomingMessage } from 'node:http';
 import https from 'node:https';
 import { messageOf, SpartakusError } from '../runtime/errors.ts';
-import type { KubeAnswer } from './response.ts';
+import type { ClusterCredentials } from './credentials.ts';
+import type { KubernetesResponse } from './response.ts';
 
-/** What bodies are read into, one after the other: pages of a list are large, and make much garbage in no time. */
-export interface BodyMemory {
-  spare: Uint8Array;
-}
+const MIN_BUFFER_BYTES = 65_536;
 
-const NOTHING = new Uint8Array();
-const SMALLEST_BODY = 65_536;
-
-/** One GET, fully made up. */
-export interface KubeRequest {
-  /** The API server, such as "https://10.0.0.1:443", with a path where it stands behind one. */
-  readonly server: string;
-  /** See KubeCredentials. */
-  readonly alias?: string | undefined;
-  /** Path and query, from "/api" or the like on. */
+export interface KubernetesRequest extends ClusterCredentials {
   readonly target: string;
   readonly accept: string;
-  /** Authorization. */
-  readonly headers: Readonly<Record<string, string>>;
-  /** Agent and TLS material. */
-  readonly options: https.RequestOptions;
-  /** How long the whole answer may take, in milliseconds. */
+  /** The agent for HTTPS where requestOptions has none. */
+  readonly agent: https.Agent;
   readonly timeoutMs: number;
-  /** How long a body may be. */
   readonly maxBodyBytes: number;
-  /** The body of the answer is valid until the next request that has the same. */
-  readonly memory: BodyMemory;
-  /** Ends the request early. */
+  /** Memory for bodies, reused by each request, because pages of lists are large. */
+  readonly buffer: { bytes: Uint8Array };
   readonly signal: AbortSignal;
 }
 
-/** Sends a GET and reads the whole answer, whatever its status. What fails on the way is a SpartakusError. */
-export async function sendRequest(request: KubeRequest): Promise<KubeAnswer> {
-  const url = new URL(request.server.replace(/\/+$/, '') + request.target);
-  const path = request.target.split('?', 1)[0] ?? '';
-  const deadline = AbortSignal.timeout(request.timeoutMs);
+/** Sends a GET and reads the whole response, of any status. Rejects with a SpartakusError where there is none. */
+export async function sendRequest(request: KubernetesRequest): Promise<KubernetesResponse> {
+  const { server, target, displayName, timeoutMs, signal } = request;
+  const url = new URL(server.replace(/\/+$/, '') + target);
+  const path = target.split('?', 1)[0] ?? '';
+  const deadline = AbortSignal.timeout(timeoutMs);
   try {
-    const incoming = await send(url, request, AbortSignal.any([deadline, request.signal]));
-    const body = await readBody(incoming, path, request.maxBodyBytes, request.memory);
-    const retryAfterMs = secondsToMs(incoming.headers['retry-after']);
-    return {
-      path,
-      status: incoming.statusCode ?? 0,
-      contentType: incoming.headers['content-type'] ?? '',
-      body,
-      retryAfterMs,
-    };
+    const incoming = await send(url, request, AbortSignal.any([deadline, signal]));
+    const { statusCode: status = 0, headers } = incoming;
+    const body = await readBody(incoming, path, request);
+    // Kubernetes sends Retry-After in seconds, never as a date.
+    const retryAfter = /^\d{1,6}$/.exec(headers['retry-after'] ?? '')?.[0];
+    const retryAfterMs = retryAfter === undefined ? undefined : Number(retryAfter) * 1000;
+    return { path, status, contentType: headers['content-type'] ?? '', body, retryAfterMs };
   } catch (error) {
     if (error instanceof SpartakusError) throw error;
-    const asked = `GET ${path} of ${request.alias ?? url.origin}`;
-    if (deadline.aborted) {
-      throw new SpartakusError(
-        'unavailable',
-        `The Kubernetes API did not answer ${asked} within ${request.timeoutMs / 1000} s.`,
-      );
-    }
-    if (request.signal.aborted)
-      throw new SpartakusError('unavailable', `${asked} was given up, because the program stops.`);
-    throw new SpartakusError(
-      'unavailable',
-      `The Kubernetes API did not answer ${asked}: ${request.alias === undefined ? messageOf(error) : codeOf(error)}.${adviceFor(error)}`,
-    );
+    const name = `GET ${path} of ${displayName ?? url.origin}`;
+    const fail = (message: string): SpartakusError => new SpartakusError('unavailable', message);
+    if (deadline.aborted) throw fail(`The Kubernetes API did not respond to ${name} within ${timeoutMs / 1000} s.`);
+    if (signal.aborted) throw fail(`${name} was cancelled because the program is stopping.`);
+    const code = codeOf(error);
+    const advice = /CERT|VERIFY|ISSUER|SELF_SIGNED/.test(code)
+      ? ' The CA of the service account or kubeconfig does not verify its certificate: are they of the same cluster?'
+      : '';
+    const reason = displayName === undefined ? messageOf(error) : code;
+    throw fail(`The Kubernetes API did not respond to ${name}: ${reason}.${advice}`);
   }
 }
 
-async function send(
-  url: URL,
-  { options, headers, accept }: KubeRequest,
-  signal: AbortSignal,
-): Promise<IncomingMessage> {
-  // Plain HTTP is the exception (kubectl proxy), and node:http as a module costs 8 MiB, for it brings Node's WebSocket along.
-  const { request } = url.protocol === 'http:' ? await import('node:http') : https;
+async function send(url: URL, request: KubernetesRequest, signal: AbortSignal): Promise<IncomingMessage> {
+  const { agent, requestOptions, headers, accept } = request;
+  // Plain HTTP is rare (kubectl proxy), and the module node:http takes 8 MiB of memory.
+  const isHttp = url.protocol === 'http:';
+  const { request: open } = isHttp ? await import('node:http') : https;
   return new Promise((resolve, reject) => {
-    const outgoing = request(url, {
-      ...options,
+    const outgoing = open(url, {
+      ...(isHttp ? {} : { agent }),
+      ...requestOptions,
       method: 'GET',
       signal,
-      // Without "identity" Kubernetes compresses long answers, which costs both sides more than a local network does.
+      // Without "identity" Kubernetes compresses long responses, which costs more than it saves in a local network.
       headers: { ...headers, accept, 'accept-encoding': 'identity', 'user-agent': 'spartakus-volunteer' },
     });
     outgoing.once('response', resolve);
-    // For as long as the request lives: an error that comes when the answer has begun reaches the reader of the body as well.
+    // Not `once`: errors that follow the response headers are emitted here too, and must not be unhandled.
     outgoing.on('error', reject);
     outgoing.end();
   });
 }
 
-/** The body, in memory that it is given and gives back: valid until the next body is read into the same. */
 async function readBody(
   incoming: AsyncIterable<Uint8Array>,
   path: string,
-  maxBodyBytes: number,
-  memory: BodyMemory,
+  { maxBodyBytes, buffer }: KubernetesRequest,
 ): Promise<Uint8Array> {
-  // Not to be had by a second request at the same time.
-  let body = memory.spare;
-  memory.spare = NOTHING;
-  let bytes = 0;
+  // Taken out of the buffer meanwhile, so that concurrent requests do not share the memory.
+  let body = buffer.bytes;
+  buffer.bytes = new Uint8Array();
+  let length = 0;
   for await (const chunk of incoming) {
-    const needed = bytes + chunk.length;
-    // Leaving the loop destroys the stream, and the connection with it.
+    const needed = length + chunk.length;
+    // Leaving the loop destroys the stream and its connection.
     if (needed > maxBodyBytes) {
       throw new SpartakusError(
         'too-large',
-        `The answer of the Kubernetes API to GET ${path} is longer than ${maxBodyBytes} bytes.`,
+        `The response of the Kubernetes API to GET ${path} is longer than ${maxBodyBytes} bytes.`,
       );
     }
     if (needed > body.length) {
-      const larger = new Uint8Array(Math.max(needed, 2 * body.length, SMALLEST_BODY));
-      larger.set(body.subarray(0, bytes));
+      const larger = new Uint8Array(Math.max(needed, 2 * body.length, MIN_BUFFER_BYTES));
+      larger.set(body.subarray(0, length));
       body = larger;
     }
-    body.set(chunk, bytes);
-    bytes = needed;
+    body.set(chunk, length);
+    length = needed;
   }
-  memory.spare = body;
-  return body.subarray(0, bytes);
+  buffer.bytes = body;
+  return body.subarray(0, length);
 }
 
-/** Kubernetes sends Retry-After in seconds, never as a date. */
-function secondsToMs(header: string | undefined): number | undefined {
-  return header !== undefined && /^\d{1,6}$/.test(header) ? Number(header) * 1000 : undefined;
-}
-
-/** Node.js' word for what went wrong, such as "ECONNREFUSED": its sentences hold addresses and names. */
+/** The code of a system error, such as "ECONNREFUSED": its message contains addresses and names. */
 function codeOf(error: unknown): string {
   return error instanceof Error && 'code' in error && typeof error.code === 'string'
     ? error.code
     : 'the connection failed';
-}
-
-function adviceFor(error: unknown): string {
-  const code = codeOf(error);
-  return /CERT|VERIFY|ISSUER|SELF_SIGNED/.test(code)
-    ? " Its certificate does not hold against the CA of the service account or kubeconfig: is this the cluster's own CA and address?"
-    : '';
 }

@@ -1,116 +1,112 @@
 import type { DescMessage, MessageShape } from '@bufbuild/protobuf';
 import { StatusSchema, UnknownSchema } from '../../gen/spartakus/kubernetes/v1/kubernetes_pb.js';
 import { type ErrorKind, SpartakusError } from '../runtime/errors.ts';
-import { readMessage } from './message-reader.ts';
+import { pick } from './json.ts';
+import { readMessage } from './protobuf-reader.ts';
 
 export const JSON_TYPE = 'application/json';
 export const PROTOBUF_TYPE = 'application/vnd.kubernetes.protobuf';
 
-/** What every protobuf body of Kubernetes begins with (apimachinery, pkg/runtime/serializer/protobuf). */
+const METADATA_ONLY = ';as=PartialObjectMetadata;g=meta.k8s.io;v=v1';
+const METADATA_LIST_ONLY = ';as=PartialObjectMetadataList;g=meta.k8s.io;v=v1';
+/** Media types by which the server sends only the metadata of an object, or of the objects of a list. */
+export const METADATA_TYPE = PROTOBUF_TYPE + METADATA_ONLY;
+export const METADATA_LIST_TYPE = PROTOBUF_TYPE + METADATA_LIST_ONLY;
+export const METADATA_LIST_JSON_TYPE = JSON_TYPE + METADATA_LIST_ONLY;
+
+/** The first bytes of every protobuf body of Kubernetes (apimachinery, pkg/runtime/serializer/protobuf). */
 const PROTOBUF_MAGIC = Buffer.from('k8s\0', 'latin1');
 
-/** The reasons of a meta/v1 Status are words such as "Forbidden"; anything else is not repeated. */
+/** The form of reasons in a meta/v1 Status, such as "Forbidden". Other texts may contain names, and are not repeated. */
 const REASON = /^[A-Za-z]{1,64}$/;
 
-/** An answer of the Kubernetes API, whatever its status. */
-export interface KubeAnswer {
-  /** What was asked for: the path, without the query, in which continue tokens stand. */
+export interface KubernetesResponse {
+  /** The requested path without its query, which may contain a continue token. */
   readonly path: string;
   readonly status: number;
-  /** The media type with its parameters; empty where none came. */
   readonly contentType: string;
-  /** Valid until the client is asked for something else: the next answer is read into the same memory. */
+  /** Valid until the client's next request. */
   readonly body: Uint8Array;
-  /** What a Retry-After header asked for, in milliseconds. */
   readonly retryAfterMs?: number;
 }
 
-/** The JSON of an answer of 200. Anything else is a SpartakusError. */
-export function readJson(answer: KubeAnswer): unknown {
-  expectOk(answer, JSON_TYPE);
-  try {
-    return JSON.parse(Buffer.from(answer.body).toString('utf8'));
-  } catch {
-    throw unreadable(answer, 'it is not JSON');
-  }
+/** Parses the JSON of a response of status 200. Throws a SpartakusError for any other response. */
+export function readJson(response: KubernetesResponse): unknown {
+  expectOk(response, JSON_TYPE);
+  const value = parseJson(response.body);
+  if (value === undefined) throw unreadable(response, 'it is not JSON');
+  return value;
 }
 
-/**
- * The message of an answer of 200 in Kubernetes' protobuf. Only the fields that the schema declares are read; all others are
- * skipped and not kept. Anything else is a SpartakusError.
- */
-export function readProtobuf<Desc extends DescMessage>(answer: KubeAnswer, schema: Desc): MessageShape<Desc> {
-  expectOk(answer, PROTOBUF_TYPE);
-  const message = decode(answer.body, schema);
-  if (message === undefined) throw unreadable(answer, "it is not Kubernetes' protobuf");
+/** Decodes the declared fields of a protobuf response of status 200. Throws a SpartakusError for any other response. */
+export function readProtobuf<Desc extends DescMessage>(response: KubernetesResponse, schema: Desc): MessageShape<Desc> {
+  expectOk(response, PROTOBUF_TYPE);
+  const message = decode(response.body, schema);
+  if (message === undefined) throw unreadable(response, "it is not Kubernetes' protobuf");
   return message;
 }
 
 function decode<Desc extends DescMessage>(body: Uint8Array, schema: Desc): MessageShape<Desc> | undefined {
-  if (!PROTOBUF_MAGIC.equals(body.subarray(0, PROTOBUF_MAGIC.length))) return undefined;
+  const { length } = PROTOBUF_MAGIC;
+  if (!PROTOBUF_MAGIC.equals(body.subarray(0, length))) return undefined;
   try {
-    // A plain Uint8Array: the decoder cuts it up very often, which costs a Buffer several times as much.
-    const bytes = new Uint8Array(
-      body.buffer,
-      body.byteOffset + PROTOBUF_MAGIC.length,
-      body.length - PROTOBUF_MAGIC.length,
-    );
+    // A Uint8Array, because subarray() of a Buffer takes several times as long.
+    const bytes = new Uint8Array(body.buffer, body.byteOffset + length, body.length - length);
     return readMessage(schema, readMessage(UnknownSchema, bytes).raw);
   } catch {
     return undefined;
   }
 }
 
-function expectOk(answer: KubeAnswer, mediaType: string): void {
-  if (answer.status !== 200) throw refusal(answer);
-  if (mediaTypeOf(answer) !== mediaType) throw unreadable(answer, `it is not of type ${mediaType}`);
+function expectOk(response: KubernetesResponse, mediaType: string): void {
+  if (response.status !== 200) throw statusError(response);
+  if (mediaTypeOf(response) !== mediaType) throw unreadable(response, `it is not of type ${mediaType}`);
 }
 
-function unreadable(answer: KubeAnswer, why: string): SpartakusError {
+function unreadable({ path }: KubernetesResponse, problem: string): SpartakusError {
   return new SpartakusError(
     'internal',
-    `The answer of the Kubernetes API to GET ${answer.path} cannot be read: ${why}. Is there a proxy in between that answers itself?`,
+    `The response of the Kubernetes API to GET ${path} cannot be read: ${problem}. Does a proxy respond in its place?`,
   );
 }
 
-function refusal(answer: KubeAnswer): SpartakusError {
-  const { path, status, retryAfterMs } = answer;
-  const reason = reasonOf(answer);
-  const said = `The Kubernetes API answered GET ${path} with ${status}${reason === undefined ? '' : ` ${reason}`}`;
+function statusError(response: KubernetesResponse): SpartakusError {
+  const { path, status, retryAfterMs } = response;
+  const reason = reasonOf(response);
   return new SpartakusError(
     kindOf(status),
-    `${said}.${adviceFor(status, path)}`,
-    retryAfterMs === undefined ? {} : { retryAfterMs },
+    `The Kubernetes API answered GET ${path} with ${status}${reason === undefined ? '' : ` ${reason}`}.${adviceFor(status, path)}`,
+    { retryAfterMs },
   );
 }
 
+const KINDS: Readonly<Record<number, ErrorKind>> = {
+  400: 'invalid',
+  401: 'unauthenticated',
+  403: 'forbidden',
+  404: 'not-found',
+  406: 'not-found',
+  410: 'unavailable',
+  429: 'overloaded',
+};
+
 function kindOf(status: number): ErrorKind {
-  switch (status) {
-    case 400:
-      return 'invalid';
-    case 401:
-      return 'unauthenticated';
-    case 403:
-      return 'forbidden';
-    case 404:
-    case 406:
-      return 'not-found';
-    case 429:
-      return 'overloaded';
-    default:
-      return status === 410 || status >= 502 ? 'unavailable' : 'internal';
-  }
+  return KINDS[status] ?? (status >= 502 ? 'unavailable' : 'internal');
 }
 
 function adviceFor(status: number, path: string): string {
   if (status === 401)
-    return ' It does not know who asks: is the token or certificate of this cluster, and not expired?';
-  if (status === 403) return ` Grant the rule ${ruleFor(path)} to the account that asks, in a ClusterRole.`;
+    return ' It rejects the credentials: are the token or certificate of this cluster, and not expired?';
+  if (status === 403) return ` ${grantAdvice(path)}.`;
   return '';
 }
 
-/** The rule of a ClusterRole that allows a GET of the path, as YAML in one line, ready to be pasted. */
-export function ruleFor(path: string): string {
+/** Which ClusterRole rule allows a GET of the path, as YAML in one line that can be pasted. */
+export function grantAdvice(path: string): string {
+  return `Grant the rule ${ruleFor(path)} to the account in use, in a ClusterRole`;
+}
+
+function ruleFor(path: string): string {
   const match = /^\/(?:api\/[^/]+|apis\/([^/]+)\/[^/]+)\/(?:namespaces\/[^/]+\/(?=[^/]))?([^/]+)(?:\/([^/]+))?$/.exec(
     path,
   );
@@ -121,23 +117,23 @@ export function ruleFor(path: string): string {
     : `{apiGroups: ["${group}"], resources: [${resource}], resourceNames: [${name}], verbs: [get]}`;
 }
 
-/** Kubernetes' own word for what went wrong, from a Status in JSON or protobuf. The text beside it may hold names: not read. */
-function reasonOf(answer: KubeAnswer): string | undefined {
+/** The reason of the Status in the body, in JSON or protobuf. Its message may contain names and is not read. */
+function reasonOf(response: KubernetesResponse): string | undefined {
   const reason =
-    mediaTypeOf(answer) === PROTOBUF_TYPE ? decode(answer.body, StatusSchema)?.reason : reasonInJson(answer.body);
-  return reason !== undefined && REASON.test(reason) ? reason : undefined;
+    mediaTypeOf(response) === PROTOBUF_TYPE
+      ? decode(response.body, StatusSchema)?.reason
+      : pick(parseJson(response.body), 'reason');
+  return typeof reason === 'string' && REASON.test(reason) ? reason : undefined;
 }
 
-function reasonInJson(body: Uint8Array): string | undefined {
+function parseJson(body: Uint8Array): unknown {
   try {
-    const status: unknown = JSON.parse(Buffer.from(body).toString('utf8'));
-    const reason = typeof status === 'object' && status !== null && 'reason' in status ? status.reason : undefined;
-    return typeof reason === 'string' ? reason : undefined;
+    return JSON.parse(Buffer.from(body).toString('utf8'));
   } catch {
     return undefined;
   }
 }
 
-function mediaTypeOf(answer: KubeAnswer): string {
-  return (answer.contentType.split(';', 1)[0] ?? '').trim().toLowerCase();
+function mediaTypeOf({ contentType }: KubernetesResponse): string {
+  return (contentType.split(';', 1)[0] ?? '').trim().toLowerCase();
 }

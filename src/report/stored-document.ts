@@ -4,13 +4,15 @@ import { BinaryWriter } from '@bufbuild/protobuf/wire';
 import { timestampDate, type Timestamp } from '@bufbuild/protobuf/wkt';
 import { type Record as KubermaticRecord, RecordSchema } from '../../gen/spartakus/kubermatic/v1/record_pb.js';
 import { type Report, ReportSchema } from '../../gen/spartakus/report/v1/report_pb.js';
-import type { Arrival, StoreEntry } from './ports.ts';
+import type { EntryMetadata, StoreEntry } from './report-sink.ts';
 
 /** A report, or a record of Kubermatic's, as it is stored: `_id` is its id, and every other field has its JSON name. */
-export interface StoredDocument extends Omit<Arrival, 'receivedAt'> {
+export interface StoredDocument extends Pick<EntryMetadata, 'country' | 'quarantined'> {
   readonly _id: string;
   /** When the collector received it, by the collector's clock. */
   readonly receivedAt: Date;
+  /** See RequestOrigin.recordedAddress. */
+  readonly receivedFrom?: string;
   readonly [field: string]: unknown;
 }
 
@@ -30,13 +32,17 @@ export const UNKNOWN_FIELDS = 'unknownFields';
  *
  * @param report has a report id
  */
-export function toDocument(report: Report, receivedAt: Date, arrival?: Arrival): ReportDocument {
-  return addMetadata(writeReport(reflect(ReportSchema, report)), receivedAt, arrival);
+export function toDocument(report: Report, receivedAt: Date, metadata?: EntryMetadata): ReportDocument {
+  return addMetadata(writeReport(reflect(ReportSchema, report)), receivedAt, metadata);
 }
 
 /** The document of a record of Kubermatic's, as of {@link toDocument}. */
-export function toKubermaticDocument(record: KubermaticRecord, receivedAt: Date, arrival?: Arrival): StoredDocument {
-  return addMetadata(writeKubermaticRecord(reflect(RecordSchema, record)), receivedAt, arrival);
+export function toKubermaticDocument(
+  record: KubermaticRecord,
+  receivedAt: Date,
+  metadata?: EntryMetadata,
+): StoredDocument {
+  return addMetadata(writeKubermaticRecord(reflect(RecordSchema, record)), receivedAt, metadata);
 }
 
 /** The document of an entry. Without a time of receipt, it is dated 1970. */
@@ -47,9 +53,14 @@ export function entryDocument(entry: StoreEntry): { readonly kind: DocumentKind;
 }
 
 /** The database stores undefined as null, so absent metadata has no key. */
-function addMetadata({ reportID, ...fields }: Document, receivedAt: Date, arrival: Arrival = {}): StoredDocument {
-  const { receivedFrom, country, quarantined } = arrival;
-  const metadata = Object.entries({ receivedFrom, country, quarantined }).filter(([, value]) => value !== undefined);
+function addMetadata(
+  { reportID, ...fields }: Document,
+  receivedAt: Date,
+  { origin, country, quarantined }: EntryMetadata = {},
+): StoredDocument {
+  const metadata = Object.entries({ receivedFrom: origin?.recordedAddress, country, quarantined }).filter(
+    ([, value]) => value !== undefined,
+  );
   return { _id: reportID as string, receivedAt, ...Object.fromEntries(metadata), ...fields };
 }
 

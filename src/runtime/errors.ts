@@ -7,7 +7,9 @@
  * - `unsupported-media-type`: the handler does not accept the Content-Type.
  * - `unauthenticated`, `forbidden`: credentials are missing or invalid, or do not permit the request.
  * - `not-found`: the object or path does not exist.
- * - `overloaded`: a rate limit or capacity is exhausted; retryable.
+ * - `unimplemented`: the server has no such method or encoding.
+ * - `rate-limited`: the client sends too many requests; retryable.
+ * - `overloaded`: a capacity is exhausted; retryable.
  * - `unavailable`: a dependency is unavailable; retryable.
  * - `internal`: anything else. Retryable, so that no data is lost when the cause is unknown.
  */
@@ -18,11 +20,13 @@ export type ErrorKind =
   | 'unauthenticated'
   | 'forbidden'
   | 'not-found'
+  | 'unimplemented'
+  | 'rate-limited'
   | 'overloaded'
   | 'unavailable'
   | 'internal';
 
-const RETRYABLE: ReadonlySet<ErrorKind> = new Set(['overloaded', 'unavailable', 'internal']);
+const RETRYABLE: ReadonlySet<ErrorKind> = new Set(['rate-limited', 'overloaded', 'unavailable', 'internal']);
 
 export interface ErrorDetails {
   /** The JSON path of the invalid field, such as `nodes[3].id`, or the flag. */

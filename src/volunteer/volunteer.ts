@@ -7,8 +7,8 @@ import { checkDatabase, openDatabase } from '../delivery/open-sink.ts';
 import { createOutage } from '../delivery/outage-log.ts';
 import { createBackoff } from '../delivery/retry.ts';
 import { openSpool, type Spool } from '../delivery/spool/spool.ts';
-import { type KubeClient, openKubeClient } from '../kubernetes/client.ts';
-import type { Outcome, ReportSink } from '../report/ports.ts';
+import { type KubernetesClient, openKubernetesClient } from '../kubernetes/client.ts';
+import type { Outcome, ReportSink } from '../report/report-sink.ts';
 import type { Clock } from '../runtime/clock.ts';
 import { SpartakusError } from '../runtime/errors.ts';
 import { createHeartbeat, type Heartbeat } from '../runtime/heartbeat.ts';
@@ -101,7 +101,7 @@ export async function startVolunteer(config: VolunteerConfig, options: Volunteer
   const access = await openAccess(config, database);
   const ledger = createLedger();
   const spool = await openSpool({ dir: spoolDir, maxBytes: spoolBytes }, { clock, logger, ledger });
-  const kube = await openKubeClient(config, { env, clock, serviceAccountDir });
+  const kube = await openKubernetesClient(config, { env, clock, serviceAccountDir });
   const sink = await openDatabase(database, { stdout, timeoutMs, access, env, signal: giveUp.signal });
 
   const state: State = { gathered: false, gathering: createHeartbeat(clock), delivering: createHeartbeat(clock) };
@@ -166,7 +166,7 @@ async function openHealth(
 interface Run {
   readonly config: VolunteerConfig;
   readonly options: VolunteerOptions;
-  readonly kube: KubeClient;
+  readonly kube: KubernetesClient;
   readonly spool: Spool;
   readonly sink: ReportSink;
   readonly ledger: Ledger;

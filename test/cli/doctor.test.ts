@@ -109,7 +109,7 @@ test('only the rights that the flags need are checked, with one object each', as
 
   await doctor(api, '--collect=namespaces', '--omit=masterVersion');
 
-  expect(api.asked.map(({ target }) => target)).toStrictEqual(['/api/v1/namespaces?limit=1']);
+  expect(api.requests.map(({ target }) => target)).toStrictEqual(['/api/v1/namespaces?limit=1']);
 });
 
 test('a missing right is a warning that names the rule to grant, because the report is sent without it', async () => {

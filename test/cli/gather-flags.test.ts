@@ -36,7 +36,7 @@ async function printed(...args: string[]) {
 async function errors(...args: string[]): Promise<readonly string[]> {
   const { code, stdout, stderr } = await run(...args);
   expect([code, stdout]).toStrictEqual([2, '']);
-  expect(api.asked).toStrictEqual([]);
+  expect(api.requests).toStrictEqual([]);
   return stderr.split('\n').filter((line) => line.startsWith('spartakus volunteer: '));
 }
 

@@ -6,10 +6,10 @@ import type { Limits } from '../../src/collector/serve/admission/limits.ts';
 import { type Client, type Answer, sendLegacy, PROTOCOL_CLIENTS } from './protocols.ts';
 import { makeReport } from './report-sink.ts';
 
-/** A collector with limits, and a database that can stop responding. */
+/** A collector with limits, and a database that can be made to stand still. */
 export interface LimitedCollector {
   readonly url: string;
-  /** From now on the database does not respond. */
+  /** From now on the database neither stores nor rejects anything. */
   holdDatabase(): void;
   releaseDatabase(): Promise<void>;
   close(): Promise<void>;
@@ -42,12 +42,12 @@ const LEGACY = {
 };
 
 const TOO_MUCH = { outcome: 'rejected', code: Code.ResourceExhausted } as const;
-/** A retryable rejection: it says when to send again. */
+/** A rejection that says when to retry. */
 const LATER = { ...TOO_MUCH, retryAfterMs: expect.any(Number) as number };
 
 function padded(bytes: number): Report {
   const report = makeReport();
-  // Random, so that compression does not make it shorter.
+  // Noise, so that it is as long when it is compressed.
   const value = Array.from({ length: bytes / 8 }, () => Math.random().toString(36).slice(2, 10).padEnd(8, '0')).join(
     '',
   );
@@ -55,15 +55,15 @@ function padded(bytes: number): Report {
   return report;
 }
 
-const WAYS = [...PROTOCOL_CLIENTS, LEGACY];
+const CLIENTS = [...PROTOCOL_CLIENTS, LEGACY];
 
-/** How each limit rejects a report, by every protocol. */
+/** What every limit that a client can see looks like, by every protocol in. */
 export function limitsContract(name: string, open: (limits: Partial<Limits>) => Promise<LimitedCollector>): void {
   /** A collector with these limits, and a client of each test's own. */
   const describeLimits = (
     what: string,
     limits: Partial<Limits>,
-    tests: (collector: () => LimitedCollector, connect: (way: (typeof WAYS)[number]) => Client) => void,
+    tests: (collector: () => LimitedCollector, connect: (protocol: (typeof CLIENTS)[number]) => Client) => void,
   ): void => {
     describe(`${what}, before ${name}`, () => {
       let collector: LimitedCollector;
@@ -77,8 +77,8 @@ export function limitsContract(name: string, open: (limits: Partial<Limits>) => 
       afterAll(() => collector.close());
       tests(
         () => collector,
-        (way) => {
-          const client = way.open(collector.url);
+        (protocol) => {
+          const client = protocol.open(collector.url);
           clients.push(client);
           return client;
         },
@@ -87,40 +87,40 @@ export function limitsContract(name: string, open: (limits: Partial<Limits>) => 
   };
 
   describeLimits('a small limit of size', { maxProtobufBytes: 20_000, maxJsonBytes: 20_000 }, (_collector, connect) => {
-    test.each(WAYS)(
-      'a message that is larger than allowed once it is decompressed is rejected as permanent, by $name',
-      async (way) => {
-        const client = connect(way);
+    test.each(CLIENTS)(
+      'a message that is larger than allowed once it is decompressed is rejected for good, over $name',
+      async (protocol) => {
+        const client = connect(protocol);
         const bomb = makeReport();
         bomb.extensions = [create(ExtensionSchema, { name: 'zeros', value: '0'.repeat(1_000_000) })];
 
-        const heard = await client.send(bomb);
+        const answer = await client.send(bomb);
 
-        expect(heard).toMatchObject(TOO_MUCH);
-        expect(heard).not.toHaveProperty('retryAfterMs');
+        expect(answer).toMatchObject(TOO_MUCH);
+        expect(answer).not.toHaveProperty('retryAfterMs');
         await expect(client.send(makeReport())).resolves.toMatchObject({ outcome: 'stored' });
       },
     );
   });
 
-  describeLimits('capacity for four reports', { maxPendingReports: 4 }, (collector, connect) => {
-    test.each(WAYS)(
-      'one report more than the capacity is rejected as retryable, and those that wait are stored, by $name',
-      async (way) => {
-        const client = connect(way);
-        // Waits for the reports of the test before.
+  describeLimits('four pending reports', { maxPendingReports: 4 }, (collector, connect) => {
+    test.each(CLIENTS)(
+      'one report more than may wait for the database is rejected with a time to retry, and those that wait are stored, over $name',
+      async (protocol) => {
+        const client = connect(protocol);
+        // Behind whatever the test before has left.
         await client.send(makeReport());
         collector().holdDatabase();
-        // More than the capacity: which of them are accepted is not determined.
+        // More than may be pending; which of them are accepted depends on the network.
         const waiting = Array.from({ length: 8 }, () => sendLegacy(collector().url, makeReport()));
         const report = makeReport();
-        let heard: Answer | undefined;
+        let answer: Answer | undefined;
         await expect
-          .poll(async () => (heard = await Promise.race([client.send(report), tick()]))?.outcome)
+          .poll(async () => (answer = await Promise.race([client.send(report), tick()]))?.outcome)
           .toBe('rejected');
         await collector().releaseDatabase();
 
-        expect(heard).toMatchObject(LATER);
+        expect(answer).toMatchObject(LATER);
         const statuses = (await Promise.all(waiting)).map(({ status }) => status);
         expect(new Set(statuses)).toStrictEqual(new Set([204, 429]));
         expect(statuses.filter((status) => status === 204).length).toBeLessThanOrEqual(4);
@@ -132,31 +132,37 @@ export function limitsContract(name: string, open: (limits: Partial<Limits>) => 
   });
 
   describeLimits('a request a second', { requestsPerSecondPerAddress: 1 }, (_collector, connect) => {
-    test.each(WAYS)('an address that exceeds its rate is rejected as retryable, by $name', async (way) => {
-      await expect(untilRefused(connect(way), makeReport)).resolves.toMatchObject(LATER);
-    });
+    test.each(CLIENTS)(
+      'an address that sends more than it may is rejected with a time to retry, over $name',
+      async (protocol) => {
+        await expect(untilRejected(connect(protocol), makeReport)).resolves.toMatchObject(LATER);
+      },
+    );
   });
 
   describeLimits('two reports an hour', { reportsPerHourPerCluster: 2 }, (_collector, connect) => {
-    test.each(WAYS)(
-      'a cluster that exceeds its rate is rejected as retryable, and others are not, by $name',
-      async (way) => {
-        const client = connect(way);
-        const sameCluster = (): Report => Object.assign(makeReport(), { clusterId: `same, by ${way.name}` });
+    test.each(CLIENTS)(
+      'a cluster that sends more than it may is rejected with a time to retry, and others are not, over $name',
+      async (protocol) => {
+        const client = connect(protocol);
+        const sameCluster = (): Report => Object.assign(makeReport(), { clusterId: `same, over ${protocol.name}` });
 
-        await expect(untilRefused(client, sameCluster)).resolves.toMatchObject(LATER);
+        await expect(untilRejected(client, sameCluster)).resolves.toMatchObject(LATER);
         await expect(client.send(makeReport())).resolves.toMatchObject({ outcome: 'stored' });
       },
     );
   });
 
   describeLimits('little memory', { maxBodyBytes: 4_000 }, (_collector, connect) => {
-    test.each(WAYS)('a body that exceeds the memory limit is rejected as retryable, by $name', async (way) => {
-      const client = connect(way);
+    test.each(CLIENTS)(
+      'a body for which there is no memory now is rejected with a time to retry, over $name',
+      async (protocol) => {
+        const client = connect(protocol);
 
-      await expect(client.send(padded(16_000))).resolves.toMatchObject(LATER);
-      await expect(client.send(makeReport())).resolves.toMatchObject({ outcome: 'stored' });
-    });
+        await expect(client.send(padded(16_000))).resolves.toMatchObject(LATER);
+        await expect(client.send(makeReport())).resolves.toMatchObject({ outcome: 'stored' });
+      },
+    );
   });
 }
 
@@ -164,11 +170,11 @@ function tick(): Promise<undefined> {
   return new Promise((resolve) => setTimeout(() => resolve(undefined), 50));
 }
 
-/** Sends one report after the other until one is rejected. */
-async function untilRefused(client: Client, make: () => Report): Promise<Answer> {
+/** The first rejection of a client that sends one report after the other. */
+async function untilRejected(client: Client, make: () => Report): Promise<Answer> {
   for (let sent = 0; sent < 20; sent += 1) {
-    const heard = await client.send(make());
-    if (heard.outcome === 'rejected') return heard;
+    const answer = await client.send(make());
+    if (answer.outcome === 'rejected') return answer;
   }
   throw new Error('twenty reports were accepted');
 }

@@ -2,8 +2,8 @@ import { create } from '@bufbuild/protobuf';
 import { timestampFromMs } from '@bufbuild/protobuf/wkt';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { type Report, ReportSchema } from '../../gen/spartakus/report/v1/report_pb.js';
-import type { Outcome, ReportEntry, ReportSink } from '../../src/report/ports.ts';
 import { createReportId } from '../../src/report/report-id.ts';
+import type { Outcome, ReportEntry, ReportSink } from '../../src/report/report-sink.ts';
 
 export type Rejection = 'permanent' | 'retryable';
 

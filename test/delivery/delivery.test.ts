@@ -3,7 +3,7 @@ import type { Report } from '../../gen/spartakus/report/v1/report_pb.js';
 import { createLedger, type Ledger } from '../../src/delivery/counters.ts';
 import { type Delivery, startDelivery } from '../../src/delivery/delivery.ts';
 import { openSpool, type Spool } from '../../src/delivery/spool/spool.ts';
-import type { Outcome, ReportEntry, ReportSink } from '../../src/report/ports.ts';
+import type { Outcome, ReportEntry, ReportSink } from '../../src/report/report-sink.ts';
 import { SpartakusError } from '../../src/runtime/errors.ts';
 import { createHeartbeat, type Heartbeat } from '../../src/runtime/heartbeat.ts';
 import { makeReport } from '../contract/report-sink.ts';

@@ -6,9 +6,9 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { loadAll } from 'js-yaml';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { HOME_SEED, generateInstallation } from '../support/generated-installation.ts';
 import { openServiceAccount } from '../support/kube-api.ts';
 import { startInstallation } from '../support/kubermatic-installation.ts';
-import { HOME_SEED, makeWorld } from '../support/kubermatic-world.ts';
 import { runProgram } from '../support/program.ts';
 
 const run = promisify(execFile);
@@ -155,7 +155,7 @@ describe.runIf(hasKubectl)('what kustomize makes of it', () => {
         .map((verb) => `${verb} in kubermatic`),
     ].toSorted();
     const [installation, account] = await Promise.all([
-      startInstallation(makeWorld({ clusters: 6, users: 3 }), { home: HOME_SEED }),
+      startInstallation(generateInstallation({ clusters: 6, users: 3 }), { home: HOME_SEED }),
       openServiceAccount(),
     ]);
     try {
@@ -166,7 +166,7 @@ describe.runIf(hasKubectl)('what kustomize makes of it', () => {
         });
         expect({ code, stderr }).toMatchObject({ code: 0 });
       }
-      const used = new Set(installation.master.asked.map(({ method, target }) => verbFor(method, target)));
+      const used = new Set(installation.master.requests.map(({ method, target }) => verbFor(method, target)));
       expect([...used].toSorted()).toStrictEqual(granted);
     } finally {
       await Promise.all([installation.close(), account.close()]);

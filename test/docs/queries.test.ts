@@ -5,7 +5,7 @@ import { type AggregationCursor, type Collection, type FindCursor, MongoClient }
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { RecordSchema } from '../../gen/spartakus/kubermatic/v1/record_pb.js';
 import { openStore } from '../../src/collector/store/open.ts';
-import type { ReportStore } from '../../src/report/ports.ts';
+import type { ReportStore } from '../../src/report/report-sink.ts';
 import type { ReportDocument } from '../../src/report/stored-document.ts';
 import { makeReport } from '../contract/report-sink.ts';
 import { makeTestDatabase, type TestDatabase } from '../support/database.ts';

@@ -78,7 +78,7 @@ test('a port that is in use is a clear error, and exit code 1', async () => {
   const { code, stderr } = await launchCollector([`--port=${port}`, '--database=stdout']).ended;
 
   expect(code).toBe(1);
-  expect(stderr).toMatch(new RegExp(`^spartakus collector: --port ${port} cannot be had: .*EADDRINUSE`));
+  expect(stderr).toMatch(new RegExp(`^spartakus collector: --port ${port} cannot be opened: .*EADDRINUSE`));
   holder.close();
 });
 

@@ -54,7 +54,7 @@ test.each(['grpcs', 'https'])(
         expect(accepted).toMatchObject({ code: 0, stderr: expect.stringContaining('The report is stored.') as string });
         expect(withoutToken).toMatchObject({
           code: 1,
-          stderr: expect.stringContaining('bearer token is needed') as string,
+          stderr: expect.stringContaining('bearer token is required') as string,
         });
         expect(withWrongToken).toMatchObject({
           code: 1,

@@ -116,7 +116,7 @@ describe('a volunteer reads a Kubernetes API with its service account and report
 
   test('an API server whose certificate is not from the CA of the service account does not receive the token', async () => {
     const other = await openServiceAccount('test-token', 'legacy/coreos-report.json');
-    const asked = api.asked.length;
+    const asked = api.requests.length;
 
     const { code } = await runProgram(
       ['volunteer', '--cluster-id=c', '--period=0', `--service-account-dir=${other.dir}`],
@@ -124,7 +124,7 @@ describe('a volunteer reads a Kubernetes API with its service account and report
     );
 
     expect(code).toBe(1);
-    expect(api.asked).toHaveLength(asked);
+    expect(api.requests).toHaveLength(asked);
     await other.close();
   });
 });

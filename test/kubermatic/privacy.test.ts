@@ -3,8 +3,8 @@ import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { type Record as KubermaticRecord, RecordSchema } from '../../gen/spartakus/kubermatic/v1/record_pb.js';
 import { gatherKubermaticRecord } from '../../src/kubermatic/gather/gather-kubermatic.ts';
-import { createKubeClient } from '../../src/kubernetes/client.ts';
-import { HASTY, NOW } from '../support/gather-installation.ts';
+import { createKubernetesClient } from '../../src/kubernetes/client.ts';
+import { INSTANT_CLOCK, NOW } from '../support/gather-installation.ts';
 import { startKubeApi } from '../support/kube-api.ts';
 import { readSampleObjects, type SeedObject, startInstallation } from '../support/kubermatic-installation.ts';
 import { createKeptLog } from '../support/log.ts';
@@ -12,7 +12,7 @@ import { createKeptLog } from '../support/log.ts';
 const seedOfRun = Number(process.env['SPARTAKUS_TEST_SEED'] ?? Date.now() % 2 ** 31);
 const SAMPLES = await readSampleObjects();
 
-/** What people put where Kubermatic lets them: a name, an address, key material, a token, an IP. Each is told from all others by its number. */
+/** Forms of private values: a name, an address, key material, a token, a URL, an IP address. Each contains a unique mark. */
 const FORMS = [
   (mark: string) => `s3cret-${mark}`,
   (mark: string) => `jane.${mark}@example.com`,
@@ -22,10 +22,10 @@ const FORMS = [
   (mark: string) => `10.${mark}.0.7/16`,
 ] as const;
 
-/** Where a text stands in an object, as in "spec.cloud.hetzner.token". */
+/** The path of a string in an object, such as "spec.cloud.hetzner.token". */
 type Place = readonly (string | number)[];
 
-/** Every text in a value, and every key that somebody chose, with where it stands. */
+/** The paths of all strings in a value. */
 function placesOf(value: unknown, place: Place = []): Place[] {
   if (typeof value === 'string') return [place];
   if (typeof value !== 'object' || value === null) return [];
@@ -34,7 +34,7 @@ function placesOf(value: unknown, place: Place = []): Place[] {
   );
 }
 
-/** A copy with another text at a place; also where nothing was. */
+/** A copy with another string at a path, which may be new. */
 function plant(value: unknown, [first, ...rest]: Place, text: string): unknown {
   if (first === undefined) return text;
   if (Array.isArray(value))
@@ -43,7 +43,7 @@ function plant(value: unknown, [first, ...rest]: Place, text: string): unknown {
   return { ...object, [first]: plant(object[String(first)], rest, text) };
 }
 
-/** What Kubermatic's own objects hold and the samples do not. */
+/** Fields of Kubermatic's objects that the samples do not have. */
 const MORE_PLACES: readonly Place[] = [
   ['metadata', 'labels', 'owner'],
   ['metadata', 'annotations', 'note'],
@@ -72,7 +72,7 @@ const MORE_PLACES: readonly Place[] = [
   ['status', 'address', 'adminToken'],
 ];
 
-/** Names by which the double finds an object; what becomes of them is planted in names of its own. */
+/** Names by which the fake API servers find objects: rename() changes these instead. */
 const KEPT = /^(?:metadata\.name|metadata\.namespace|spec\.kubeconfig\..*|status\.namespaceName|kind|apiVersion)$/;
 
 const marks = fc.uniqueArray(
@@ -80,7 +80,7 @@ const marks = fc.uniqueArray(
   { minLength: 40, maxLength: 80 },
 );
 
-/** Plants each mark into some place of some object. */
+/** Writes each mark into a random field of a random object. */
 function plantAll<Item extends object>(
   objects: readonly Item[],
   drawn: readonly string[],
@@ -98,7 +98,7 @@ function plantAll<Item extends object>(
   return planted;
 }
 
-/** Names that people chose, each with a mark: of seeds, datacenters, clusters, projects, users, keys. */
+/** Renames seeds, datacenters, clusters, projects, users and keys to names with marks. */
 function rename<Item extends object>(objects: readonly Item[], names: ReadonlyMap<string, string>): readonly Item[] {
   let text = JSON.stringify(objects);
   for (const [from, to] of names) text = text.replaceAll(JSON.stringify(from), JSON.stringify(to));
@@ -111,7 +111,7 @@ const encodingsOf = (record: KubermaticRecord): readonly string[] => [
   toJsonString(RecordSchema, record, { useProtoFieldName: true }),
 ];
 
-test('whatever stands in any field of any custom resource: names, addresses, keys, IPs and tokens never occur in a record', async () => {
+test('no name, address, key, IP address or token in any field of any custom resource is in a record', async () => {
   const NAMES = [
     'acme-eu-west',
     'acme-lab',
@@ -152,12 +152,12 @@ test('whatever stands in any field of any custom resource: names, addresses, key
         };
         const log = createKeptLog();
         const installation = await startInstallation(objects);
-        const access = {
+        const credentials = {
           server: installation.master.url,
           headers: { authorization: 'Bearer test-token' },
-          options: { rejectUnauthorized: false },
+          requestOptions: { rejectUnauthorized: false },
         };
-        const kube = createKubeClient({ credentials: () => Promise.resolve(access) }, { clock: HASTY });
+        const kube = createKubernetesClient(() => Promise.resolve(credentials), { clock: INSTANT_CLOCK });
         try {
           const record = await gatherKubermaticRecord(
             { uuid, machineDeployments: true },
@@ -166,7 +166,7 @@ test('whatever stands in any field of any custom resource: names, addresses, key
               now: NOW,
               random: new Uint8Array(16),
               logger: log.logger,
-              clock: HASTY,
+              clock: INSTANT_CLOCK,
               signal: new AbortController().signal,
             },
           );
@@ -187,7 +187,7 @@ test('whatever stands in any field of any custom resource: names, addresses, key
               encodings.some((text) => text.toLowerCase().includes(secret.toLowerCase())),
             ),
           ).toStrictEqual([]);
-          // Whatever was planted, the installation was really read.
+          // All objects were read nevertheless.
           expect([
             record.seeds.length,
             record.clusters.length,
@@ -196,11 +196,11 @@ test('whatever stands in any field of any custom resource: names, addresses, key
             record.sshKeys.length,
           ]).toStrictEqual([3, 4, 3, 3, 3]);
           expect(record.machineDeployments).toHaveLength(7);
-          // The log names objects to whoever runs the agent, and never what a Secret holds.
-          const said = JSON.stringify(log.lines);
+          // The log may name objects, but not the content of Secrets.
+          const logged = JSON.stringify(log.lines);
           expect(
             ['token-', 'user-cluster-token', ...Object.values(installation.seeds).map(({ url }) => url)].filter(
-              (secret) => said.includes(secret),
+              (secret) => logged.includes(secret),
             ),
           ).toStrictEqual([]);
         } finally {
@@ -213,14 +213,14 @@ test('whatever stands in any field of any custom resource: names, addresses, key
   );
 });
 
-test('the double lets in whom it should: a wrong token is refused', async () => {
+test('the fake API server rejects a wrong token', async () => {
   const api = await startKubeApi({ token: 'right' });
-  const access = {
+  const credentials = {
     server: api.url,
     headers: { authorization: 'Bearer wrong' },
-    options: { rejectUnauthorized: false },
+    requestOptions: { rejectUnauthorized: false },
   };
-  const kube = createKubeClient({ credentials: () => Promise.resolve(access) }, { clock: HASTY });
+  const kube = createKubernetesClient(() => Promise.resolve(credentials), { clock: INSTANT_CLOCK });
 
   await expect(kube.get('/version', 'application/json')).resolves.toMatchObject({ status: 401 });
   kube.close();

@@ -2,7 +2,7 @@ import { writeFile } from 'node:fs/promises';
 import http from 'node:http';
 import path from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { openKubeClient } from '../../src/kubernetes/client.ts';
+import { openKubernetesClient } from '../../src/kubernetes/client.ts';
 import { readVersion } from '../../src/volunteer/gather/version.ts';
 import { failureOf } from '../support/failure.ts';
 import { withFiles } from '../support/files.ts';
@@ -19,7 +19,7 @@ afterEach(() => api.close());
 
 const base64 = (bytes: Buffer) => bytes.toString('base64');
 
-/** A kubeconfig as JSON, which YAML includes: one cluster, the given user. */
+/** A kubeconfig in JSON, which is valid YAML, with the test cluster and the given user. */
 async function kubeconfig(user: object, over: object = {}): Promise<string> {
   return JSON.stringify({
     apiVersion: 'v1',
@@ -30,19 +30,16 @@ async function kubeconfig(user: object, over: object = {}): Promise<string> {
         cluster: { server: api.url, 'certificate-authority-data': base64(await readFixture('tls/ca.crt')) },
       },
     ],
-    users: [{ name: 'someone', user }],
-    contexts: [{ name: 'here', context: { cluster: 'test', user: 'someone' } }],
+    users: [{ name: 'admin', user }],
+    contexts: [{ name: 'here', context: { cluster: 'test', user: 'admin' } }],
     'current-context': 'here',
     ...over,
   });
 }
 
-/** Reads the version with the kubeconfig in `dir`. */
-async function versionWith(
-  config: { kubeconfig?: string; context?: string },
-  env: NodeJS.ProcessEnv = {},
-): Promise<string> {
-  const kube = await openKubeClient(config, { env, serviceAccountDir: '/nonexistent' });
+/** Reads the version of the cluster with this configuration. */
+async function versionWith(config: { kubeconfig?: string; context?: string }, env: NodeJS.ProcessEnv = {}) {
+  const kube = await openKubernetesClient(config, { env, serviceAccountDir: '/nonexistent' });
   try {
     return await readVersion(kube);
   } finally {
@@ -76,7 +73,7 @@ test('an exec plugin works', async () => {
   });
 });
 
-test('an exec plugin that fails is reported without what it printed', async () => {
+test('the error of a failed exec plugin does not contain its output', async () => {
   const script = `console.error('hunter2'); process.exit(1)`;
   const exec = { apiVersion: 'client.authentication.k8s.io/v1', command: process.execPath, args: ['-e', script] };
   await withFiles({ config: await kubeconfig({ exec }) }, async (dir) => {
@@ -85,7 +82,7 @@ test('an exec plugin that fails is reported without what it printed', async () =
     const error = await failureOf(versionWith({ kubeconfig: file }));
 
     expect(error.message).toBe(
-      `--kubeconfig ${file}: the credentials of context "here" cannot be had. Does kubectl work with it?`,
+      `--kubeconfig ${file}: the credentials of context "here" cannot be loaded. Does kubectl work with it?`,
     );
   });
 });
@@ -99,10 +96,10 @@ test('a token file that ends in a newline works', async () => {
   });
 });
 
-test('--kubeconfig wins over the pod that the program runs in', async () => {
+test('--kubeconfig takes precedence over the service account of the pod', async () => {
   const account = await openServiceAccount('no-such-token');
   await withFiles({ config: await kubeconfig({ token: 'kubeconfig-token' }) }, async (dir) => {
-    const kube = await openKubeClient(
+    const kube = await openKubernetesClient(
       { kubeconfig: path.join(dir, 'config') },
       { env: api.env, serviceAccountDir: account.dir },
     );
@@ -114,14 +111,14 @@ test('--kubeconfig wins over the pod that the program runs in', async () => {
   await account.close();
 });
 
-test('--context chooses another context than the current one', async () => {
+test('--context selects another context than the current one', async () => {
   const over = { 'current-context': 'elsewhere' };
   await withFiles({ config: await kubeconfig({ token: 'kubeconfig-token' }, over) }, async (dir) => {
     await expect(versionWith({ kubeconfig: path.join(dir, 'config'), context: 'here' })).resolves.toBe(VERSION);
   });
 });
 
-test('$KUBECONFIG is used outside of a pod, and of several files the first that names a thing counts', async () => {
+test('$KUBECONFIG is used outside of a pod, and the first of several files that has an entry wins', async () => {
   const wrong = await kubeconfig({ token: 'wrong' });
   const files = { first: await kubeconfig({ token: 'kubeconfig-token' }), second: wrong };
   await withFiles(files, async (dir) => {
@@ -131,17 +128,17 @@ test('$KUBECONFIG is used outside of a pod, and of several files the first that 
   });
 });
 
-test('~/.kube/config is used where nothing else is named', async () => {
+test('~/.kube/config is the default', async () => {
   await withFiles({ '.kube/config': await kubeconfig({ token: 'kubeconfig-token' }) }, async (dir) => {
     await expect(versionWith({}, { HOME: dir })).resolves.toBe(VERSION);
   });
 });
 
-test('a kubeconfig that changed is read again', async () => {
+test('a changed token file is reloaded', async () => {
   await withFiles({ token: 'old' }, async (tokenDir) => {
     const file = path.join(tokenDir, 'token');
     await withFiles({ config: await kubeconfig({ 'token-file': file }) }, async (dir) => {
-      const kube = await openKubeClient({ kubeconfig: path.join(dir, 'config') }, { env: {} });
+      const kube = await openKubernetesClient({ kubeconfig: path.join(dir, 'config') }, { env: {} });
       await failureOf(readVersion(kube));
       await writeFile(file, 'kubeconfig-token');
 
@@ -152,7 +149,7 @@ test('a kubeconfig that changed is read again', async () => {
   });
 });
 
-test('plain HTTP, as kubectl proxy speaks it, works where the kubeconfig says that it may', async () => {
+test('plain HTTP, as of kubectl proxy, works only with insecure-skip-tls-verify', async () => {
   const server = http.createServer((_, response) =>
     response.setHeader('content-type', 'application/json').end('{"gitVersion":"v1.31.4"}'),
   );
@@ -171,14 +168,14 @@ test('plain HTTP, as kubectl proxy speaks it, works where the kubeconfig says th
   await shut(server);
 });
 
-test('without any way to a cluster the error says what was looked for', async () => {
+test('without any credentials the error lists the places that were tried', async () => {
   const error = await failureOf(versionWith({}, { HOME: '/nonexistent' }));
 
   expect(error).toMatchObject({ kind: 'invalid', field: '--kubeconfig' });
   expect(error.message).toContain('no --kubeconfig, no $KUBECONFIG, no ~/.kube/config');
 });
 
-test('an unknown context is named, with those that there are', async () => {
+test('the error of an unknown context lists the known ones', async () => {
   await withFiles({ config: await kubeconfig({ token: 't' }) }, async (dir) => {
     const file = path.join(dir, 'config');
 
@@ -189,7 +186,7 @@ test('an unknown context is named, with those that there are', async () => {
   });
 });
 
-test('a kubeconfig that is not there is named', async () => {
+test('the error of a missing kubeconfig names the file', async () => {
   const error = await failureOf(versionWith({ kubeconfig: '/nonexistent/config' }));
 
   expect(error).toMatchObject({ kind: 'invalid', field: '--kubeconfig' });
@@ -198,25 +195,22 @@ test('a kubeconfig that is not there is named', async () => {
 
 test.each([
   ['broken YAML', 'users:\n  - token: hunter2\n bad: [', /it is not YAML, line \d+\.$/],
-  ['a text', 'hunter2', /it is not a kubeconfig|no current-context is set/],
+  ['a string', 'hunter2', /it is not a kubeconfig|no current-context is set/],
   ['an empty file', '', /it is not YAML/],
   [
     'a cluster without a server',
     '{"clusters":[{"name":"a","cluster":{}}]}',
     /clusters\[0\]\.cluster\.server is missing\.$/,
   ],
+  ['two users of one name', '{"users":[{"name":"hunter2"},{"name":"hunter2"}]}', /it has two users of one name\.$/],
   ['no current context', '{"clusters":[],"users":[],"contexts":[]}', /no current-context is set/],
-  [
-    'a current context that is not there',
-    '{"current-context":"x"}',
-    /its current-context "x" is not among its contexts/,
-  ],
+  ['a missing current context', '{"current-context":"x"}', /its current-context "x" is not among its contexts/],
   [
     'a context without its cluster',
     '{"current-context":"x","contexts":[{"name":"x","context":{"cluster":"c","user":"u"}}]}',
     /context "x" names a cluster that is not in it/,
   ],
-])('%s is an error that names the flag and repeats no content', async (_, content, message) => {
+])('%s is an error that names the flag and contains no content of the file', async (_, content, message) => {
   await withFiles({ config: content }, async (dir) => {
     const error = await failureOf(versionWith({ kubeconfig: path.join(dir, 'config') }));
 

@@ -8,7 +8,7 @@ import { COLLECTABLE } from '../../src/report/field-selection.ts';
 import { renderFields, renderFieldsPage, renderTreatments } from '../../src/report/fields-page.ts';
 import { listFields } from '../../src/report/schema-fields.ts';
 import { selectFields } from '../../src/volunteer/gather/gather.ts';
-import { listRights } from '../../src/volunteer/gather/rights.ts';
+import { listRequiredRules } from '../../src/volunteer/gather/rbac-rules.ts';
 
 const everything = { clusterId: 'c', extensions: 'any', collect: COLLECTABLE };
 
@@ -21,10 +21,9 @@ test('every field and anonymization of a report has a comment in the schema', ()
 });
 
 test('docs/what-is-collected.md matches the schema (to update it: npm run docs)', async () => {
-  const [least, most] = [{ clusterId: 'c' }, everything].map((config) => listRights(config, selectFields(config))) as [
-    PolicyRule[],
-    PolicyRule[],
-  ];
+  const [least, most] = [{ clusterId: 'c' }, everything].map((config) =>
+    listRequiredRules(config, selectFields(config)),
+  ) as [PolicyRule[], PolicyRule[]];
   const page = renderFieldsPage({
     intro: `<!-- Generated from the field options of proto/spartakus/report/v1/report.proto by \`npm run docs\`. Do not edit. -->
 

@@ -1,25 +1,28 @@
 import type { Record as KubermaticRecord } from '../../gen/spartakus/kubermatic/v1/record_pb.js';
 import { gatherKubermaticRecord, type KubermaticGatherConfig } from '../../src/kubermatic/gather/gather-kubermatic.ts';
-import { openKubeClient } from '../../src/kubernetes/client.ts';
+import { openKubernetesClient } from '../../src/kubernetes/client.ts';
 import type { Clock } from '../../src/runtime/clock.ts';
 import { openServiceAccount } from './kube-api.ts';
 import type { Installation } from './kubermatic-installation.ts';
 import { createKeptLog, type KeptLog } from './log.ts';
 
-/** When the records of tests are made. */
+/** The time of the records. */
 export const NOW = new Date('2024-05-06T00:00:14.208Z');
 
-/** A clock on which waiting takes no time. */
-export const HASTY: Clock = { now: () => NOW, sleep: () => Promise.resolve() };
+/** A clock whose sleeps take no time. */
+export const INSTANT_CLOCK: Clock = { now: () => NOW, sleep: () => Promise.resolve() };
 
-/** Gathers a record as the agent does, and what it logged. */
+/** Gathers a record as the agent does. */
 export async function gatherFrom(
   installation: Installation,
   config: Partial<KubermaticGatherConfig> = {},
 ): Promise<{ record: KubermaticRecord; log: KeptLog }> {
   const account = await openServiceAccount();
   const log = createKeptLog();
-  const kube = await openKubeClient({}, { env: installation.master.env, serviceAccountDir: account.dir, clock: HASTY });
+  const kube = await openKubernetesClient(
+    {},
+    { env: installation.master.env, serviceAccountDir: account.dir, clock: INSTANT_CLOCK },
+  );
   try {
     const record = await gatherKubermaticRecord(
       { uuid: 'hmac', machineDeployments: false, ...config },
@@ -28,7 +31,7 @@ export async function gatherFrom(
         now: NOW,
         random: new Uint8Array(16),
         logger: log.logger,
-        clock: HASTY,
+        clock: INSTANT_CLOCK,
         signal: new AbortController().signal,
       },
     );

@@ -13,7 +13,6 @@ import {
   UnknownSchema,
 } from '../../gen/spartakus/kubernetes/v1/kubernetes_pb.js';
 import index from '../fixtures/kubernetes/index.json' with { type: 'json' };
-import { listAnswer } from './json-lists.ts';
 import { listen, shut } from './listen.ts';
 
 const FIXTURES = new URL('../fixtures/', import.meta.url);
@@ -30,51 +29,50 @@ export const KUBE_SYSTEM_UID = '70cf978e-1be3-400e-bcc8-773a980e7485';
 export const FIXTURE_PAGE_SIZE = 3;
 
 export interface KubeApiOptions {
-  /** The bearer token that is let in; change it later with `letIn`. */
+  /** The accepted bearer token; changed later by `acceptToken`. */
   readonly token?: string;
-  /** Paths, without a query, that are answered with 403. */
+  /** Paths, without a query, with the response 403. */
   readonly forbidden?: readonly string[];
-  /** Paths, without a query, that are never answered. */
+  /** Paths, without a query, without a response. */
   readonly silent?: readonly string[];
-  /** How many requests for a further page are answered with 410 before one is answered well. */
+  /** How many requests with a continue token get 410 first. */
   readonly expirations?: number;
-  /** How many requests are answered so, before all others are answered well. */
-  readonly unwell?: { readonly times: number; readonly answer: Answer };
-  /** Pages of two pods each are asked for, and this many of the fixtures' pods stand on each. */
+  /** The response to this many requests first. */
+  readonly failures?: { readonly times: number; readonly response: FakeResponse };
+  /** The number of pods on each page, for requests with limit=2. */
   readonly pagedPods?: readonly number[];
-  /** The objects of lists that come as JSON, by path: served in pages of what is asked for, whole or their metadata alone. */
+  /** The objects of lists in JSON, by path: paginated by `limit`, complete or as metadata only. */
   readonly lists?: Readonly<Record<string, readonly object[]>>;
-  /** Answers that replace those of the fixtures, by path and query. */
-  readonly answers?: Readonly<Record<string, Answer>>;
+  /** Responses that replace those of the fixtures, by path and query. */
+  readonly responses?: Readonly<Record<string, FakeResponse>>;
 }
 
-export interface Answer {
+export interface FakeResponse {
   readonly status: number;
   readonly contentType: string;
   readonly body: Uint8Array | string;
   readonly headers?: Readonly<Record<string, string>>;
 }
 
-/** What was asked. */
-export interface Asked {
+export interface ReceivedRequest {
   readonly method: string;
   readonly target: string;
   readonly accept: string;
 }
 
-/** An HTTPS server on 127.0.0.1 that answers as the kube-apiserver did from which test/fixtures/kubernetes was captured. */
+/** A fake kube-apiserver on 127.0.0.1, over HTTPS, with the responses in test/fixtures/kubernetes, which were captured from a real one. */
 export interface KubeApi {
   readonly url: string;
-  /** What a pod's environment says of it. */
+  /** The variables of a pod that contain its address. */
   readonly env: { readonly KUBERNETES_SERVICE_HOST: string; readonly KUBERNETES_SERVICE_PORT: string };
-  /** Every request, in order, whether it was let in or not. */
-  readonly asked: readonly Asked[];
-  /** Resolves when the first request has come in. */
+  /** All requests in order, including rejected ones. */
+  readonly requests: readonly ReceivedRequest[];
+  /** Resolves when the first request is received. */
   firstRequest(): Promise<void>;
-  /** How many connections were made. */
+  /** The number of connections so far. */
   connections(): number;
-  /** From now on only this token is let in. */
-  letIn(token: string): void;
+  /** Replaces the accepted token. */
+  acceptToken(token: string): void;
   close(): Promise<void>;
 }
 
@@ -84,37 +82,37 @@ export function readFixture(name: string): Promise<Buffer> {
 }
 
 export async function startKubeApi(options: KubeApiOptions = {}): Promise<KubeApi> {
-  const answers = {
-    ...(await fixtureAnswers()),
-    ...(await madeAnswers()),
+  const captures = {
+    ...(await capturedResponses()),
+    ...(await generatedResponses()),
     ...(await podPages(options.pagedPods ?? [])),
   };
-  const unauthorized: Answer = {
+  const unauthorized: FakeResponse = {
     status: 401,
     contentType: 'application/json',
     body: await readFixture('kubernetes/unauthorized.json'),
   };
-  const forbidden: Answer = {
+  const forbidden: FakeResponse = {
     status: 403,
     contentType: PROTOBUF,
     body: await readFixture('kubernetes/pods-forbidden.pb'),
   };
-  const asked: Asked[] = [];
+  const requests: ReceivedRequest[] = [];
   let token = options.token ?? 'test-token';
   let expirations = options.expirations ?? 0;
-  let unwell = options.unwell?.times ?? 0;
+  let failures = options.failures?.times ?? 0;
   let connections = 0;
   const first = Promise.withResolvers<void>();
 
-  const answer = (request: IncomingMessage): Answer => {
+  const respond = (request: IncomingMessage): FakeResponse => {
     const target = request.url ?? '';
     const accept = request.headers.accept ?? '';
-    asked.push({ method: request.method ?? '', target, accept });
+    requests.push({ method: request.method ?? '', target, accept });
     first.resolve();
     if (request.headers.authorization !== `Bearer ${token}` && !hasClientCertificate(request)) return unauthorized;
-    if (options.unwell !== undefined && unwell > 0) {
-      unwell -= 1;
-      return options.unwell.answer;
+    if (options.failures !== undefined && failures > 0) {
+      failures -= 1;
+      return options.failures.response;
     }
     if (options.forbidden?.includes(pathOf(target)) === true) return forbidden;
     if (target.includes('&continue=') && expirations > 0) {
@@ -125,13 +123,13 @@ export async function startKubeApi(options: KubeApiOptions = {}): Promise<KubeAp
         body: wrap(StatusSchema, create(StatusSchema, { reason: 'Expired' })),
       };
     }
-    // An API server may answer fewer objects than the limit allows: these pages are three nodes long, whatever is asked. Or more, to who asks for one.
+    // Captured pages have a fixed length: three nodes for any limit, and whole lists for limit=1.
     const captured = target
       .replace(/(\/nodes\?limit=)\d+/, `$1${FIXTURE_PAGE_SIZE}`)
       .replace(/\?limit=1$/, '?limit=500');
     const objects = options.lists?.[pathOf(target)];
-    if (objects !== undefined) return listAnswer(objects, target, accept);
-    return options.answers?.[target] ?? answers[`${accept} ${captured}`] ?? notFound(target);
+    if (objects !== undefined) return listPage(objects, target, accept);
+    return options.responses?.[target] ?? captures[`${accept} ${captured}`] ?? notFound(target);
   };
 
   const server = https.createServer(
@@ -143,7 +141,7 @@ export async function startKubeApi(options: KubeApiOptions = {}): Promise<KubeAp
       rejectUnauthorized: false,
     },
     (request, response) => {
-      const reply = answer(request);
+      const reply = respond(request);
       if (options.silent?.includes(pathOf(request.url ?? '')) !== true) send(response, reply);
     },
   );
@@ -155,17 +153,17 @@ export async function startKubeApi(options: KubeApiOptions = {}): Promise<KubeAp
   return {
     url: `https://127.0.0.1:${port}`,
     env: { KUBERNETES_SERVICE_HOST: '127.0.0.1', KUBERNETES_SERVICE_PORT: String(port) },
-    asked,
+    requests,
     firstRequest: () => first.promise,
     connections: () => connections,
-    letIn: (next) => {
+    acceptToken: (next) => {
       token = next;
     },
     close: () => shut(server),
   };
 }
 
-/** A folder as Kubernetes mounts it into a pod, with the CA of the test server unless another is given. */
+/** A mounted service account, with the CA of the fake API server by default. */
 export interface ServiceAccount {
   readonly dir: string;
   writeToken(token: string): Promise<void>;
@@ -180,13 +178,13 @@ export async function openServiceAccount(token = 'test-token', caFixture = 'tls/
   return { dir, writeToken, close: () => rm(dir, { recursive: true, force: true }) };
 }
 
-/** A body as the Kubernetes API sends protobuf. */
+/** Encodes a protobuf body of the Kubernetes API. */
 export function wrap<Desc extends DescMessage>(schema: Desc, message: MessageShape<Desc>): Uint8Array {
   const unknown = create(UnknownSchema, { raw: toBinary(schema, message) });
   return Buffer.concat([MAGIC, toBinary(UnknownSchema, unknown)]);
 }
 
-async function fixtureAnswers(): Promise<Record<string, Answer>> {
+async function capturedResponses(): Promise<Record<string, FakeResponse>> {
   const entries = await Promise.all(
     index.map(async ({ file, path: target, accept, status, contentType }) => {
       const body = await readFixture(`kubernetes/${file}`);
@@ -196,10 +194,10 @@ async function fixtureAnswers(): Promise<Record<string, Answer>> {
   return Object.fromEntries(entries);
 }
 
-/** What was not captured: the page behind the second, where this list ends, and kube-system by itself. */
-async function madeAnswers(): Promise<Record<string, Answer>> {
+/** Responses that were not captured: an empty last page of nodes, and the namespace kube-system. */
+async function generatedResponses(): Promise<Record<string, FakeResponse>> {
   const second = unwrap(NodeListSchema, await readFixture('kubernetes/nodes-page2.pb'));
-  // A list of metadata has the layout of a list of nodes.
+  // A PartialObjectMetadataList has the same field numbers as a NodeList.
   const namespaces = unwrap(NodeListSchema, await readFixture('kubernetes/namespaces-metadata.pb'));
   const kubeSystem = namespaces.items.find(({ metadata }) => metadata?.name === 'kube-system')?.metadata;
   if (kubeSystem === undefined) throw new Error('The fixtures have no kube-system.');
@@ -218,8 +216,8 @@ async function madeAnswers(): Promise<Record<string, Answer>> {
   };
 }
 
-/** The fixtures' pods in pages: the continue token of each is the number of the next. */
-async function podPages(lengths: readonly number[]): Promise<Record<string, Answer>> {
+/** The pods of the fixtures in pages, whose continue tokens are the numbers of the next pages. */
+async function podPages(lengths: readonly number[]): Promise<Record<string, FakeResponse>> {
   const { items } = unwrap(PartialObjectMetadataListSchema, await readFixture('kubernetes/pods-metadata.pb'));
   const pages = lengths.map((length, number) => {
     const metadata = { continueToken: number + 1 < lengths.length ? String(number + 1) : '' };
@@ -248,18 +246,31 @@ function pathOf(target: string): string {
   return target.split('?', 1)[0] ?? '';
 }
 
-function notFound(target: string): Answer {
+function notFound(target: string): FakeResponse {
   const status = {
     kind: 'Status',
     apiVersion: 'v1',
     status: 'Failure',
-    message: `${target} is not there`,
+    message: `${target} does not exist`,
     reason: 'NotFound',
     code: 404,
   };
   return { status: 404, contentType: 'application/json', body: JSON.stringify(status) };
 }
 
-function send(response: ServerResponse, { status, contentType, body, headers = {} }: Answer): void {
+function send(response: ServerResponse, { status, contentType, body, headers = {} }: FakeResponse): void {
   response.writeHead(status, { 'content-type': contentType, ...headers }).end(body);
+}
+
+/** A page of objects as an API server sends custom resources. */
+function listPage(objects: readonly object[], target: string, accept: string): FakeResponse {
+  const query = new URL(target, 'https://kubernetes').searchParams;
+  const from = Number(query.get('continue') ?? 0);
+  const to = from + Number(query.get('limit') ?? objects.length);
+  const isMetadataOnly = accept.includes('as=PartialObjectMetadataList');
+  const items = objects
+    .slice(from, to)
+    .map((object) => (isMetadataOnly && 'metadata' in object ? { metadata: object.metadata } : object));
+  const metadata = { resourceVersion: '1', continue: to < objects.length ? String(to) : '' };
+  return { status: 200, contentType: 'application/json', body: JSON.stringify({ metadata, items }) };
 }

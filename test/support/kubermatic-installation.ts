@@ -1,4 +1,4 @@
-import { type Answer, type KubeApi, type KubeApiOptions, readFixture, startKubeApi } from './kube-api.ts';
+import { type FakeResponse, type KubeApi, type KubeApiOptions, readFixture, startKubeApi } from './kube-api.ts';
 
 /** The custom resources of an installation of Kubermatic. */
 export interface InstallationObjects {
@@ -25,15 +25,14 @@ export interface ClusterObject {
 }
 
 export interface InstallationOptions {
-  /** The seed that is in the master cluster itself. */
+  /** The seed that is the master cluster itself. */
   readonly home?: string;
-  /** What else the master's API answers. */
-  readonly master?: Pick<KubeApiOptions, 'forbidden' | 'lists' | 'answers'>;
-  /** Makes another kubeconfig of the one that leads to a seed. */
+  /** Options of the master cluster's API server. */
+  readonly master?: Pick<KubeApiOptions, 'forbidden' | 'lists' | 'responses'>;
+  /** Changes the kubeconfig of a seed. */
   readonly kubeconfigOf?: (seed: string, kubeconfig: Kubeconfig) => unknown;
 }
 
-/** A kubeconfig with one of everything. */
 export interface Kubeconfig {
   readonly clusters: readonly { readonly name: string; readonly cluster: Record<string, unknown> }[];
   readonly users: readonly { readonly name: string; readonly user: Record<string, unknown> }[];
@@ -41,19 +40,19 @@ export interface Kubeconfig {
   readonly 'current-context': string;
 }
 
-/** The API servers of an installation, over TLS, each with a token of its own. */
+/** The API servers of an installation, each with its own token. */
 export interface Installation {
   readonly master: KubeApi;
-  /** By name, but the one that is in the master. */
+  /** By name, without the one that is the master cluster. */
   readonly seeds: Readonly<Record<string, KubeApi>>;
-  /** All user clusters, each below a path of its own. */
+  /** The API server of all user clusters, each below its own path. */
   readonly userClusters: KubeApi;
   close(): Promise<void>;
 }
 
 const KUBERMATIC = '/apis/kubermatic.k8c.io/v1';
 
-/** A list of a file of test/fixtures/kubermatic. */
+/** Reads the items of a list in test/fixtures/kubermatic. */
 export async function readObjects<Item extends object = object>(name: string): Promise<readonly Item[]> {
   return (JSON.parse((await readFixture(`kubermatic/${name}.json`)).toString()) as { readonly items: readonly Item[] })
     .items;
@@ -89,7 +88,7 @@ export async function startInstallation(
 ): Promise<Installation> {
   const { home, kubeconfigOf = (_seed, kubeconfig) => kubeconfig } = options;
   const authority = (await readFixture('tls/ca.crt')).toString('base64');
-  const leadTo = (server: string, token: string): Kubeconfig => ({
+  const kubeconfigFor = (server: string, token: string): Kubeconfig => ({
     clusters: [{ name: 'c', cluster: { server, 'certificate-authority-data': authority } }],
     users: [{ name: 'u', user: { token } }],
     contexts: [{ name: 'x', context: { cluster: 'c', user: 'u' } }],
@@ -100,28 +99,28 @@ export async function startInstallation(
       [`/${name}/apis/cluster.k8s.io/v1alpha1/namespaces/kube-system/machinedeployments`, list] as const,
   );
   const userClusters = await startKubeApi({ token: 'user-cluster-token', lists: Object.fromEntries(machineLists) });
-  const adminSecrets = (seed: string): Record<string, Answer> =>
+  const adminSecrets = (seed: string): Record<string, FakeResponse> =>
     Object.fromEntries(
       (objects.clusters[seed] ?? []).map(({ metadata: { name } }) => [
         `/api/v1/namespaces/cluster-${name}/secrets/admin-kubeconfig`,
-        secretAnswer('kubeconfig', leadTo(`${userClusters.url}/${name}`, 'user-cluster-token')),
+        secretResponse('kubeconfig', kubeconfigFor(`${userClusters.url}/${name}`, 'user-cluster-token')),
       ]),
     );
   const seeds: Record<string, KubeApi> = {};
-  const kubeconfigs: Record<string, Answer> = {};
+  const kubeconfigs: Record<string, FakeResponse> = {};
   for (const { metadata, spec } of objects.seeds) {
     const { name } = metadata;
     if (name === home) continue;
     const seed = await startKubeApi({
       token: `token-${name}`,
       lists: { [`${KUBERMATIC}/clusters`]: objects.clusters[name] ?? [] },
-      answers: adminSecrets(name),
+      responses: adminSecrets(name),
     });
     seeds[name] = seed;
     const secret = `/api/v1/namespaces/${spec.kubeconfig.namespace ?? metadata.namespace}/secrets/${spec.kubeconfig.name}`;
-    kubeconfigs[secret] = secretAnswer(
+    kubeconfigs[secret] = secretResponse(
       spec.kubeconfig.fieldPath ?? 'kubeconfig',
-      kubeconfigOf(name, leadTo(seed.url, `token-${name}`)),
+      kubeconfigOf(name, kubeconfigFor(seed.url, `token-${name}`)),
     );
   }
   const master = await startKubeApi({
@@ -135,7 +134,7 @@ export async function startInstallation(
       [`${KUBERMATIC}/clusters`]: home === undefined ? [] : (objects.clusters[home] ?? []),
       ...options.master?.lists,
     },
-    answers: { ...(home === undefined ? {} : adminSecrets(home)), ...kubeconfigs, ...options.master?.answers },
+    responses: { ...(home === undefined ? {} : adminSecrets(home)), ...kubeconfigs, ...options.master?.responses },
   });
   return {
     master,
@@ -147,7 +146,7 @@ export async function startInstallation(
   };
 }
 
-function secretAnswer(key: string, kubeconfig: unknown): Answer {
+function secretResponse(key: string, kubeconfig: unknown): FakeResponse {
   const text = typeof kubeconfig === 'string' ? kubeconfig : JSON.stringify(kubeconfig);
   const secret = {
     kind: 'Secret',

@@ -1,4 +1,4 @@
-import type { Outcome, ReportStore, StoreEntry } from '../../src/report/ports.ts';
+import type { Outcome, ReportStore, StoreEntry } from '../../src/report/report-sink.ts';
 import { entryDocument, type StoredDocument } from '../../src/report/stored-document.ts';
 import { SpartakusError } from '../../src/runtime/errors.ts';
 import { createPending } from '../../src/runtime/pending.ts';

@@ -1,4 +1,4 @@
-import type { Outcome, ReportSink } from '../../src/report/ports.ts';
+import type { Outcome, ReportSink } from '../../src/report/report-sink.ts';
 import type { SpartakusError } from '../../src/runtime/errors.ts';
 import { makeReport } from '../contract/report-sink.ts';
 

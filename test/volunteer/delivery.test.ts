@@ -268,7 +268,7 @@ test('the first report waits a random part of the initial delay', async () => {
   await start({ initialDelayMs: 60_000 }, { random: () => 0.25 });
 
   await expect(clock.asleep()).resolves.toBe(15_000);
-  expect(api.asked).toStrictEqual([]);
+  expect(api.requests).toStrictEqual([]);
   clock.advance(15_000);
   await hasArrived(1);
 });
@@ -279,7 +279,7 @@ test('closing during the initial delay sends nothing', async () => {
   await volunteer.close();
 
   await expect(volunteer.done).resolves.toStrictEqual({ status: 'closed' });
-  expect(api.asked).toStrictEqual([]);
+  expect(api.requests).toStrictEqual([]);
 });
 
 test.each([
@@ -292,14 +292,14 @@ test.each([
 });
 
 test('a cluster that cannot be read is tried again soon, and logs once when it begins, once a day, and once when it ends', async () => {
-  await startApi({ answers: { '/version': { status: 503, contentType: 'application/json', body: '{}' } } });
+  await startApi({ responses: { '/version': { status: 503, contentType: 'application/json', body: '{}' } } });
   await start({ periodMs: 24 * HOUR_MS });
   await clock.pass(25 * HOUR_MS, 1);
   const failing = log.messages();
 
   expect(failing.filter((message) => message.startsWith('No report can be made'))).toHaveLength(2);
   expect(arrived).toStrictEqual([]);
-  expect(api.asked.length).toBeGreaterThan(24);
+  expect(api.requests.length).toBeGreaterThan(24);
 });
 
 test('its health is live from the start, ready once it has gathered, and not live when a loop hangs', async () => {

@@ -4,15 +4,15 @@ import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { PartialObjectMetadataSchema, UnknownSchema } from '../../gen/spartakus/kubernetes/v1/kubernetes_pb.js';
 import { ReportSchema } from '../../gen/spartakus/report/v1/report_pb.js';
-import type { KubeClient } from '../../src/kubernetes/client.ts';
-import { JSON_TYPE, type KubeAnswer, PROTOBUF_TYPE } from '../../src/kubernetes/response.ts';
+import type { KubernetesClient } from '../../src/kubernetes/client.ts';
+import { JSON_TYPE, type KubernetesResponse, PROTOBUF_TYPE } from '../../src/kubernetes/response.ts';
 import { COLLECTABLE } from '../../src/report/field-selection.ts';
 import { LEGACY_SCHEMA_VERSION, reportJson } from '../../src/report/schema-version.ts';
 import { gatherReport } from '../../src/volunteer/gather/gather.ts';
 import { wrap } from '../support/kube-api.ts';
 
-// The bytes of a whole v1 Node, under the field numbers of staging/src/k8s.io/api/core/v1/generated.proto: what the schema of
-// this project declares is only a part of it, and the rest is what must not be read.
+// Encodes complete objects with the field numbers of staging/src/k8s.io/api/core/v1/generated.proto. Fields that kubernetes.proto does
+// not declare must not be read.
 
 const text = (field: number, value: string) =>
   new BinaryWriter().tag(field, WireType.LengthDelimited).string(value).finish();
@@ -24,7 +24,7 @@ const secret = fc
   .uint8Array({ minLength: 8, maxLength: 8 })
   .map((bytes) => `s3cret-${Buffer.from(bytes).toString('hex')}`);
 
-/** The places where Kubernetes lets a node, or its cluster, say something of its own. */
+/** A unique secret for each kind of field that may identify a node or its cluster. */
 const planted = fc.record({
   name: secret,
   uid: secret,
@@ -51,7 +51,7 @@ const planted = fc.record({
 
 type Planted = typeof planted extends fc.Arbitrary<infer Value> ? Value : never;
 
-/** Every form of a provider id that was thought of, well-formed or not. */
+/** Valid and invalid forms of provider ids. */
 const providerId = fc.constantFrom(
   (account: string) => `aws:///${account}/i-0`,
   (account: string) => `gce://${account}/zone/name`,
@@ -105,7 +105,7 @@ function nodeBytes(secrets: Planted, providerOf: (account: string) => string): U
   return Buffer.concat([metadata, spec, status]);
 }
 
-/** The metadata of any object, with everything that ObjectMeta of apimachinery/pkg/apis/meta/v1/generated.proto can hold. */
+/** Metadata with all fields of ObjectMeta in apimachinery/pkg/apis/meta/v1/generated.proto. */
 function metadataBytes(secrets: Planted): Uint8Array {
   const owner = message(
     13,
@@ -139,15 +139,15 @@ function metadataBytes(secrets: Planted): Uint8Array {
   );
 }
 
-/** A cluster of these nodes, with an object of each other kind for each of them, without a network. */
-function clusterOf(nodes: readonly Uint8Array[], objects: readonly Uint8Array[], clusterUid: string): KubeClient {
-  const answerTo = (path: string): Omit<KubeAnswer, 'path' | 'status'> => {
+/** A client of a cluster with these nodes and, for each other resource, these objects. Uses no network. */
+function clusterOf(nodes: readonly Uint8Array[], objects: readonly Uint8Array[], clusterUid: string): KubernetesClient {
+  const respondTo = (path: string): Omit<KubernetesResponse, 'path' | 'status'> => {
     if (path === '/version') return { contentType: JSON_TYPE, body: Buffer.from('{"gitVersion":"v1.31.4"}') };
     if (path === '/api/v1/namespaces/kube-system') {
       const metadata = create(PartialObjectMetadataSchema, { metadata: { name: 'kube-system', uid: clusterUid } });
       return { contentType: PROTOBUF_TYPE, body: wrap(PartialObjectMetadataSchema, metadata) };
     }
-    // What a server says of its list, a continue token aside, which would ask for more.
+    // With the list's metadata, but for a continue token.
     const listed = path === '/api/v1/nodes' ? nodes : objects;
     const raw = Buffer.concat([
       message(1, text(1, clusterUid), text(2, clusterUid)),
@@ -159,14 +159,14 @@ function clusterOf(nodes: readonly Uint8Array[], objects: readonly Uint8Array[],
   return {
     get: (target) => {
       const [path = ''] = target.split('?', 1);
-      return Promise.resolve({ path, status: 200, ...answerTo(path) });
+      return Promise.resolve({ path, status: 200, ...respondTo(path) });
     },
     close: () => undefined,
     isClosed: () => false,
   };
 }
 
-test('names, labels, addresses, images, accounts and keys never occur in a report, in any encoding of it', async () => {
+test('no name, label, address, image, account or key of a cluster is in a report, in any of its encodings', async () => {
   const nodes = fc.array(fc.tuple(planted, providerId), { minLength: 1, maxLength: 3 });
 
   await fc.assert(
@@ -179,8 +179,8 @@ test('names, labels, addresses, images, accounts and keys never occur in a repor
         clusterUid,
       );
 
-      const said: string[] = [];
-      const say = (fields: object, line: string) => void said.push(JSON.stringify(fields) + line);
+      const logged: string[] = [];
+      const log = (fields: object, line: string) => void logged.push(JSON.stringify(fields) + line);
       const report = await gatherReport(
         { clusterId, collect: COLLECTABLE, extensions: `/nonexistent/${first?.[0].extensionFile}` },
         {
@@ -189,7 +189,7 @@ test('names, labels, addresses, images, accounts and keys never occur in a repor
           now: new Date(0),
           random: new Uint8Array(16),
           sequence: 1,
-          logger: { debug: say, info: say, warn: say, error: say },
+          logger: { debug: log, info: log, warn: log, error: log },
         },
       );
 
@@ -206,10 +206,10 @@ test('names, labels, addresses, images, accounts and keys never occur in a repor
         lifetimes: { podsSeconds: 1_000_000 },
       });
       expect(report.missing).toMatchObject([{ what: 'extensions[]', reason: 'unreadable file' }]);
-      // The log names the administrator's own file, and nothing of the cluster.
-      expect(said).toHaveLength(1);
+      // The log contains the name of the extensions file, and nothing of the cluster.
+      expect(logged).toHaveLength(1);
       const clusterSecrets = secrets.filter((value) => value !== first?.[0].extensionFile);
-      expect(clusterSecrets.filter((value) => said.some((line) => line.includes(value)))).toStrictEqual([]);
+      expect(clusterSecrets.filter((value) => logged.some((line) => line.includes(value)))).toStrictEqual([]);
       expect(report.nodes.map(({ osImage }) => osImage)).toStrictEqual(
         drawn.map(() => 'Debian GNU/Linux 12 (bookworm)'),
       );

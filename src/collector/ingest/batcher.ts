@@ -1,56 +1,49 @@
 import type { Clock } from '../../runtime/clock.ts';
 import { SpartakusError } from '../../runtime/errors.ts';
 
-/** How a batcher groups items, and how much it takes. */
 export interface BatcherOptions<Item, Result> {
-  /** Writes a batch, and answers one result for each item in the same order. A rejection is every item's rejection. */
+  /** Writes a batch. Resolves to one result per item, in the same order; a rejection rejects every item. */
   readonly write: (items: readonly Item[]) => Promise<readonly Result[]>;
-  /** The most items of one write. */
   readonly maxItems: number;
-  /** The most bytes of one write, by `sizeOf`; an item above it is written alone. */
+  /** The most bytes of one write, by `sizeOf`; a larger item is written alone. */
   readonly maxBytes: number;
   readonly sizeOf: (item: Item) => number;
-  /** How many writes may be under way at once. */
   readonly maxInFlight: number;
-  /** The most items that are waiting or being written; one more is refused. */
+  /** The most items that wait or are being written. */
   readonly maxPendingItems: number;
-  /** The most bytes that are waiting or being written; an item that would go over them is refused, unless it is the only one. */
+  /** The same in bytes; a single item may be larger. */
   readonly maxPendingBytes: number;
   /** How long an item may wait until its write begins, in milliseconds. */
   readonly maxWaitMs: number;
-  /** Told when a write begins; what it answers is called when the write has ended. */
-  readonly onWrite?: (batch: { readonly items: number; readonly bytes: number }) => () => void;
+  /** Called when a write begins; the returned function is called when it has ended. */
+  readonly onWrite?: (batch: { readonly items: number; readonly bytes: number }) => (() => void) | undefined;
   readonly clock: Clock;
 }
 
 export interface Batcher<Item, Result> {
   /**
-   * Resolves with the item's own result once the write that held it has ended.
+   * Resolves to the item's own result once its write has ended.
    *
-   * @throws SpartakusError: `overloaded` at once where too much is pending, `unavailable` where no write began in time; and
-   * whatever the write rejects with
+   * @throws SpartakusError: `overloaded` at once where too much is pending, `unavailable` where no write began within `maxWaitMs`; what
+   * `write` rejects with
    */
   put(item: Item): Promise<Result>;
+  /** @throws SpartakusError `overloaded` where `put` would reject any item now */
+  rejectIfFull(): void;
   /**
-   * For whoever is about to make an item.
-   *
-   * @throws SpartakusError `overloaded` where any put would be refused now
+   * Resolves while less than three quarters of the capacity is pending, in the order of the calls, or when the signal is aborted. It
+   * reserves nothing: clients that can wait, wait here before each put, and leave the last quarter to those that cannot.
    */
-  requireRoom(): void;
-  /**
-   * Resolves while less than three quarters of what may be pending is; those who wait go on in their order, as many as there is
-   * room for. It promises nothing: whoever waits here before each put leaves the last quarter to those who cannot wait.
-   */
-  room(signal?: AbortSignal): Promise<void>;
+  waitForCapacity(signal?: AbortSignal): Promise<void>;
   pending(): { readonly items: number; readonly bytes: number };
-  /** Resolves once everything that was put has been answered. */
+  /** Resolves once everything that was put is settled. */
   drain(): Promise<void>;
 }
 
-/** How soon to come again where too much is pending: a commit takes some milliseconds, so a second is a hundred of them. */
+/** A commit takes milliseconds, so a second is about a hundred of them. */
 const RETRY_AFTER_MS = 1_000;
-/** The part of what may be pending that `room` gives away. */
-const ROOM = 0.75;
+/** The part of the capacity that is left to clients that wait. */
+const WAITING_SHARE = 0.75;
 
 interface Waiting<Item, Result> {
   readonly item: Item;
@@ -61,10 +54,8 @@ interface Waiting<Item, Result> {
 }
 
 /**
- * Group commit: an item that finds the writer idle is written at once; while a write is under way, items gather and go out
- * together, when it ends or as soon as they fill a batch. So a lone item waits for nobody, and a crowd shares the price of a
- * commit. What is pending is bounded, so that a crowd that comes faster than it is written is told so. It knows nothing of what
- * it writes.
+ * Group commit: while no write is in flight, an item is written at once; otherwise items gather until the write ends or a batch is
+ * full. So a single item has no extra latency, and many share the cost of a commit. Pending items are bounded.
  */
 export function createBatcher<Item, Result>(options: BatcherOptions<Item, Result>): Batcher<Item, Result> {
   const {
@@ -79,8 +70,8 @@ export function createBatcher<Item, Result>(options: BatcherOptions<Item, Result
     onWrite,
     clock,
   } = options;
-  // Made once, and thrown to everybody: under a flood, even the making of an error counts.
-  const full = new SpartakusError('overloaded', 'more comes in than can be written: send it again later', {
+  // Created once: under a flood, even creating an error is a cost.
+  const full = new SpartakusError('overloaded', 'too many reports are pending: send it again later', {
     retryAfterMs: RETRY_AFTER_MS,
   });
   let waiting: Waiting<Item, Result>[] = [];
@@ -88,10 +79,9 @@ export function createBatcher<Item, Result>(options: BatcherOptions<Item, Result
   let inFlight = 0;
   let pendingItems = 0;
   let pendingBytes = 0;
-  /** Set while somebody looks after what waits for too long. */
   let expiry: AbortController | undefined;
   let drained: (() => void)[] = [];
-  /** Who waits for room, in their order. */
+  /** Callers of `waitForCapacity`, in order. */
   const queue = new Set<() => void>();
 
   const take = (count: number): Waiting<Item, Result>[] => {
@@ -112,7 +102,7 @@ export function createBatcher<Item, Result>(options: BatcherOptions<Item, Result
     return take(count);
   };
 
-  /** Before they are answered, so that whoever has an answer finds room. */
+  /** Before the items are resolved, so that their callers find the capacity free. */
   const settle = (batch: readonly Waiting<Item, Result>[]): void => {
     pendingItems -= batch.length;
     for (const { sizeBytes } of batch) pendingBytes -= sizeBytes;
@@ -126,7 +116,7 @@ export function createBatcher<Item, Result>(options: BatcherOptions<Item, Result
     try {
       const results = await write(batch.map(({ item }) => item));
       if (results.length !== batch.length) {
-        throw new Error(`a write of ${batch.length} items answered ${results.length} results`);
+        throw new Error(`a write of ${batch.length} items returned ${results.length} results`);
       }
       settle(batch);
       batch.forEach(({ resolve }, index) => resolve(results[index] as Result));
@@ -138,12 +128,14 @@ export function createBatcher<Item, Result>(options: BatcherOptions<Item, Result
     }
   };
 
-  const roomFor = (): number =>
-    pendingBytes >= ROOM * maxPendingBytes ? 0 : Math.max(0, Math.ceil(ROOM * maxPendingItems) - pendingItems);
+  const freeItems = (): number =>
+    pendingBytes >= WAITING_SHARE * maxPendingBytes
+      ? 0
+      : Math.max(0, Math.ceil(WAITING_SHARE * maxPendingItems) - pendingItems);
 
   const wake = (): void => {
-    // Nothing pending means that nothing will end, and so nobody else would wake those who are left.
-    let count = pendingItems === 0 ? queue.size : roomFor();
+    // Where nothing is pending, no write will end and call this again: wake all.
+    let count = pendingItems === 0 ? queue.size : freeItems();
     for (const go of queue) {
       if (count === 0) return;
       count -= 1;
@@ -170,7 +162,7 @@ export function createBatcher<Item, Result>(options: BatcherOptions<Item, Result
     }
   };
 
-  /** Refuses what waits for longer than it may. It runs while something waits, from the end of one wait to the next. */
+  /** Rejects items that wait for too long. Runs while items wait, and sleeps until the next one expires. */
   const expire = async (): Promise<void> => {
     if (expiry !== undefined) return;
     for (let [head] = waiting; head !== undefined; [head] = waiting) {
@@ -193,7 +185,7 @@ export function createBatcher<Item, Result>(options: BatcherOptions<Item, Result
     flush();
   };
 
-  const requireRoom = (sizeBytes: number): void => {
+  const rejectIfFull = (sizeBytes: number): void => {
     if (pendingItems === 0 || (pendingItems < maxPendingItems && pendingBytes + sizeBytes <= maxPendingBytes)) return;
     throw full;
   };
@@ -201,7 +193,7 @@ export function createBatcher<Item, Result>(options: BatcherOptions<Item, Result
   return {
     put: async (item) => {
       const sizeBytes = sizeOf(item);
-      requireRoom(sizeBytes);
+      rejectIfFull(sizeBytes);
       return await new Promise((resolve, reject) => {
         waiting.push({ item, sizeBytes, resolve, reject, expiresAtMs: clock.now().getTime() + maxWaitMs });
         waitingBytes += sizeBytes;
@@ -211,9 +203,9 @@ export function createBatcher<Item, Result>(options: BatcherOptions<Item, Result
         if (waiting.length > 0) void expire();
       });
     },
-    requireRoom: () => requireRoom(1),
-    room: (signal) => {
-      if ((roomFor() > 0 && queue.size === 0) || signal?.aborted === true) return Promise.resolve();
+    rejectIfFull: () => rejectIfFull(1),
+    waitForCapacity: (signal) => {
+      if ((freeItems() > 0 && queue.size === 0) || signal?.aborted === true) return Promise.resolve();
       return new Promise((resolve) => {
         const leave = (): void => {
           queue.delete(go);

@@ -1,58 +1,43 @@
 import type { Clock } from '../../runtime/clock.ts';
-import { createRate } from './rate.ts';
+import { createRateLimiter, deleteOldest } from './rate-limiter.ts';
 
 export interface QuarantineOptions {
-  /** How many clusters may begin to report from one source in an hour; 0 for any number. */
+  /** The clusters that may begin to report from one address per hour; 0 for no limit. */
   readonly newClustersPerHour: number;
-  /** Whether reports of this cluster are stored that are not in quarantine. */
   readonly isKnown: (clusterId: string) => Promise<boolean>;
   readonly clock: Pick<Clock, 'now'>;
 }
 
-/** Tells which reports look made up: those of a crowd of new clusters that comes from one address. */
+/** Detects forged reports: those of many new clusters from one address. */
 export interface Quarantine {
-  /** Whether what this cluster sends is to be held back. */
-  holds(from: From): Promise<boolean>;
+  /** Whether a report is to be stored in quarantine; never for one without a cluster id or an address key. */
+  shouldHold(report: {
+    readonly clusterId: string;
+    /** Identifies the cluster in memory: the cluster id, or a hash of it. */
+    readonly clusterKey: string;
+    readonly addressKey: string | undefined;
+  }): Promise<boolean>;
 }
 
-interface From {
-  /** Empty where it is not said: then nothing is held. */
-  readonly clusterId: string;
-  /** What the cluster is remembered by. */
-  readonly key: string;
-  /** As of a Peer; of what has none nothing is held. */
-  readonly source: string | undefined;
-}
-
-/** The most clusters that are remembered as known; whoever was remembered first is forgotten first. */
-const MAX_REMEMBERED = 100_000;
+const MAX_KNOWN_CLUSTERS = 100_000;
 const HOUR_MS = 3_600_000;
 
-/**
- * The database is asked only about what comes from a source that has used up its new clusters, so that the usual report costs nothing.
- */
+/** The database is queried only for reports from an address that has used up its new clusters: usual reports cost nothing. */
 export function createQuarantine({ newClustersPerHour, isKnown, clock }: QuarantineOptions): Quarantine {
-  if (newClustersPerHour === 0) return { holds: () => Promise.resolve(false) };
-  const rate = createRate({
+  if (newClustersPerHour === 0) return { shouldHold: () => Promise.resolve(false) };
+  const rateLimiter = createRateLimiter({
     count: newClustersPerHour,
     perMs: HOUR_MS,
     burst: newClustersPerHour,
     now: () => clock.now(),
   });
   const known = new Set<string>();
-  const remember = (key: string): void => {
-    known.add(key);
-    if (known.size <= MAX_REMEMBERED) return;
-    for (const oldest of known) {
-      known.delete(oldest);
-      return;
-    }
-  };
   return {
-    async holds({ clusterId, key, source }) {
-      if (source === undefined || clusterId === '' || known.has(key)) return false;
-      if (rate.take(source) > 0 && !(await isKnown(clusterId))) return true;
-      remember(key);
+    async shouldHold({ clusterId, clusterKey, addressKey }) {
+      if (addressKey === undefined || clusterId === '' || known.has(clusterKey)) return false;
+      if (rateLimiter.take(addressKey) > 0 && !(await isKnown(clusterId))) return true;
+      known.add(clusterKey);
+      deleteOldest(known, MAX_KNOWN_CLUSTERS);
       return false;
     },
   };

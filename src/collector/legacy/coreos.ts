@@ -7,16 +7,16 @@ import {
 import { type Node, NodeSchema, type Report, ReportSchema } from '../../../gen/spartakus/report/v1/report_pb.js';
 import { foldKey, isObject, readGoJson } from '../../report/go-json.ts';
 
-/** Where numbers were seen for texts: the README has a text for a timestamp, and Kubernetes takes both for a quantity. */
+/** Fields with numbers in practice: CoreOS' README has a text for a timestamp, and Kubernetes accepts both for a quantity. */
 const NUMBERS_AS_TEXT = new Set(['CoreosMetadata.timestamp', 'CoreosNodeStatus.capacity']);
 
-/** Whether a body is the envelope of CoreOS' collector: an object with a `payload`, which no other dialect has. */
+/** Whether a body is an envelope of CoreOS' collector: only this dialect has an object `payload`. */
 export function isCoreosReport(json: JsonValue): boolean {
   return isObject(json) && Object.entries(json).some(([key, value]) => foldKey(key) === 'payload' && isObject(value));
 }
 
 /**
- * The report in the envelope of CoreOS' collector. Its nodes have no id, and get none: they can be counted, not told apart.
+ * Reads an envelope of CoreOS' collector. Its nodes have no id.
  *
  * @throws SpartakusError of kind `invalid` with the path of the field that has the wrong type
  */
@@ -47,7 +47,6 @@ function toNode({ status }: CoreosNode): Node {
   return node;
 }
 
-/** In the order of the names, as the later Spartakus sends them. */
 function toCapacity(capacity: Readonly<Record<string, string>>): { resource: string; value: string }[] {
   return Object.entries(capacity)
     .map(([resource, value]) => ({ resource, value }))

@@ -14,30 +14,29 @@ import {
   RECORD_KINDS,
 } from '../../report/kubermatic-record.ts';
 import { createReportId } from '../../report/report-id.ts';
+import type { Submission } from '../../report/report-sink.ts';
 
 export interface KubermaticOptions {
-  /** Whether the countries that a client sends are kept, as two letters; nothing else of a location ever is. */
+  /** Whether to keep the countries that a client sends, as two letters. Nothing else of a location is kept. */
   readonly keepCountry: boolean;
 }
 
-/** What one body of Kubermatic's reporter becomes. */
+/** The content of an envelope of Kubermatic's reporter. */
 export interface KubermaticSubmission {
-  /** Of the records of kind "kubernetes". */
-  readonly reports: readonly Report[];
-  /** The records of kind "kubermatic". */
-  readonly records: readonly KubermaticRecord[];
-  /** Where the client says that it is: two capital letters, where the operator keeps them. */
-  readonly country?: string;
+  /** One per record, in the same order: a report for the kind "kubernetes", the record itself for "kubermatic". */
+  readonly entries: readonly Submission[];
+  /** The country that the client states, in two capital letters, where it is kept. */
+  readonly country?: string | undefined;
 }
 
-/** The most records of one envelope: a real one has two. Without a bound one body could become hundreds of thousands of documents. */
+/** The most records of one envelope: a real one has two. Otherwise one body could become hundreds of thousands of documents. */
 const MAX_RECORDS = 1000;
-/** Says what the hash is for, and how its input is made: another way to make it must have another label. */
+/** Separates this hash from others. Another definition of its input needs another label. */
 const ID_LABEL = 'spartakus kubermatic record id v1';
 
 /**
- * Whether a body of POST /api/v1 is one of Kubermatic's reporter, or a record of its agents. A body of Spartakus has a clusterID, or
- * none of the keys that are looked for here.
+ * Whether a body of POST /api/v1 is from Kubermatic's reporter, or a record of its agents. A body of Spartakus has a clusterID, or none of
+ * these keys.
  */
 export function isKubermaticReport(json: JsonValue): boolean {
   if (!isObject(json)) return false;
@@ -52,12 +51,11 @@ export function isKubermaticReport(json: JsonValue): boolean {
 }
 
 /**
- * The reports and records in an envelope of Kubermatic's reporter, or in a bare record. Keys in either spelling; everything is
- * checked before anything is handed back, so that a body is stored whole or not at all. Neither a node's external IP nor a place is
- * ever read.
+ * Reads an envelope of Kubermatic's reporter, or a bare record, with keys in either spelling. Everything is validated first, so that a
+ * body is stored whole or not at all. External IPs of nodes and places are not read.
  *
- * These clients send no report id, and a reporter that failed sends the same files again, in a new envelope: the id is derived from
- * the record, see {@link deriveId}, so that it is stored once.
+ * These clients send no report id, and retry the same records in a new envelope. So the id is derived from the record, see
+ * {@link deriveId}, and a record is stored once.
  *
  * @throws SpartakusError of kind `invalid` with the path of the field that is wrong
  */
@@ -67,9 +65,9 @@ export function readKubermaticReport(json: JsonValue, { keepCountry }: Kubermati
 }
 
 /**
- * The same for an envelope that came as a message; its records become those that are handed back.
+ * Reads an envelope message. Its records are modified, and become the entries.
  *
- * @param pathOf what the path of a record's field starts with
+ * @param pathOf the prefix of the paths of a record's fields
  * @throws SpartakusError of kind `invalid` with the path of the field that is wrong
  */
 export function readEnvelope(
@@ -81,22 +79,20 @@ export function readEnvelope(
   if (envelope.records.length > MAX_RECORDS)
     throw invalidBody('records', `expected at most ${MAX_RECORDS}, got ${envelope.records.length}`);
   const envelopeTime = readTime(envelope.time, 'time');
-  const reports: Report[] = [];
-  const records: KubermaticRecord[] = [];
-  for (const [index, record] of envelope.records.entries()) {
+  const entries = envelope.records.map((record, index): Submission => {
     checkRecord(record, pathOf(index));
     if (record.clientUuid === '') record.clientUuid = envelope.clientUuid;
     const time = readTime(record.time, `${pathOf(index)}time`) ?? envelopeTime;
     if (time === undefined) delete record.time;
     else record.time = time;
-    if (record.kind === 'kubernetes') reports.push(toReport(record));
-    else records.push(toKubermaticRecord(record, keepCountry));
-  }
-  const country = keepCountry ? firstCountryOf(envelope) : undefined;
-  return country === undefined ? { reports, records } : { reports, records, country };
+    return record.kind === 'kubernetes'
+      ? { report: toReport(record) }
+      : { kubermaticRecord: toKubermaticRecord(record, keepCountry) };
+  });
+  return { entries, country: keepCountry ? firstCountryOf(envelope) : undefined };
 }
 
-/** The envelope, or a bare record in one; and what the path of a record's field starts with. */
+/** A bare record is put into an envelope; the paths of its fields begin at the body. */
 function readJsonEnvelope(json: JsonValue): {
   readonly envelope: Envelope;
   readonly pathOf: (index: number) => string;
@@ -108,12 +104,12 @@ function readJsonEnvelope(json: JsonValue): {
   }
   const envelope = readGoJson(EnvelopeSchema, json, RECORD_JSON_OPTIONS);
   if (envelope.clientUuid === '' && envelope.records.length === 0) {
-    throw invalidBody('', 'it has neither client_uuid and records, as an envelope, nor a kind, as a record');
+    throw invalidBody('', 'expected client_uuid and records, as in an envelope, or a kind, as in a record');
   }
   return { envelope, pathOf: (index) => `records[${index}].` };
 }
 
-/** The report of a record of kind "kubernetes". Seeds and the like, which are not of this kind, stay behind. */
+/** The report of a record of kind "kubernetes", without the fields of the other kind. */
 function toReport(record: KubermaticRecord): Report {
   const { clientUuid, time, kubernetesVersion, nodes } = record;
   const report = create(ReportSchema, { clusterId: clientUuid, nodes });
@@ -127,7 +123,7 @@ function toReport(record: KubermaticRecord): Report {
   return report;
 }
 
-/** A record of kind "kubermatic" as it is stored. Nodes, which are not of this kind, stay behind. */
+/** A record of kind "kubermatic" as it is stored, without the fields of the other kind. */
 function toKubermaticRecord(record: KubermaticRecord, keepCountry: boolean): KubermaticRecord {
   record.nodes = [];
   for (const seed of record.seeds) {
@@ -142,14 +138,13 @@ function toKubermaticRecord(record: KubermaticRecord, keepCountry: boolean): Kub
 }
 
 /**
- * The id of a record that came without one: a UUIDv7 whose time is the record's and whose 74 random bits are taken from
+ * The id of a record without one: a UUIDv7 with the record's time, whose 74 random bits are taken from
  *
  *     SHA-256(field("spartakus kubermatic record id v1") field(kind) field(content))
  *
- * where field(bytes) is their length (unsigned, 32 bits, big endian) and then the bytes, and the content is what will be stored in
- * protobuf's encoding, fields in the schema's order; it has the client's UUID. The same record of the same client has the same id
- * therefore, however often it is sent. Without any time there is none: a cluster that has not changed would look like a record that
- * was sent again, and the collector gives such a record an id of the moment it comes.
+ * where field(bytes) is their length (unsigned, 32 bits, big endian) followed by the bytes, and the content is the stored message in
+ * protobuf, in the order of field numbers, with the client's UUID. So the same record of the same client always has the same id. Empty
+ * without a time, since a cluster that has not changed would look like a retry: the ingest gives such a record an id.
  */
 function deriveId(kind: string, time: Timestamp | undefined, content: Uint8Array): string {
   if (time === undefined) return '';
@@ -162,7 +157,7 @@ function deriveId(kind: string, time: Timestamp | undefined, content: Uint8Array
   return createReportId(new Date(timestampMs(time)), hash.digest());
 }
 
-/** The first country among the places that an envelope names, the client's before the master's. */
+/** The first country in the envelope's locations, the client's before the master's. */
 function firstCountryOf({ clientLocation, location, masterLocation }: Envelope): string | undefined {
   return [clientLocation, location, masterLocation]
     .flatMap((place) => [countryOf(place?.countryCode), countryOf(place?.country)])

@@ -3,8 +3,7 @@ import { type Report, ReportSchema } from '../../../gen/spartakus/report/v1/repo
 import { readGoJson } from '../../report/go-json.ts';
 
 /**
- * The report in a body of POST /api/v1: legacy Spartakus JSON (kubernetes-retired/spartakus, pkg/report/record.go) is the protobuf
- * JSON of Report.
+ * Reads a report in legacy Spartakus JSON (kubernetes-retired/spartakus, pkg/report/record.go), which is the protobuf JSON of Report.
  *
  * @throws SpartakusError of kind `invalid` with the path of the field that has the wrong type
  */

@@ -1,24 +1,20 @@
 import type { Socket } from 'node:net';
 
-/** Counts of a port's connections. */
 export interface ConnectionStats {
-  /** Connections so far. */
   readonly opened: number;
-  /** Connections that were refused, so far; they are not among the opened. */
-  readonly refused: number;
-  /** Bytes that came over them so far, TLS and framing included. */
+  /** Rejected connections, in all; they are not among the opened. */
+  readonly rejected: number;
+  /** Bytes received, in all, TLS and framing included. */
   readonly receivedBytes: number;
-  /** Connections that are open now: by version of HTTP, and those that have not said yet which it is. */
+  /** Open connections by version of HTTP; `new` where it is not yet known. */
   readonly open: Readonly<Record<'http1' | 'http2' | 'new', number>>;
 }
 
-/** Counts connections for a listener, which tells of each twice. */
 export interface ConnectionCounts {
-  /** One was opened: the TCP socket, below TLS. */
+  /** @param socket the TCP socket, below TLS */
   opened(socket: Socket): void;
-  /** One was refused. */
-  refused(): void;
-  /** One has said which version of HTTP it speaks: the socket above TLS. */
+  rejected(): void;
+  /** The version of HTTP is known. @param socket the socket above TLS */
   routed(socket: Socket, version: 1 | 2): void;
   read(): ConnectionStats;
 }
@@ -26,7 +22,7 @@ export interface ConnectionCounts {
 export function createConnectionCounts(): ConnectionCounts {
   const sockets = new Set<Socket>();
   let opened = 0;
-  let refused = 0;
+  let rejected = 0;
   let closedBytes = 0;
   const routed = { http1: 0, http2: 0 };
   return {
@@ -38,7 +34,7 @@ export function createConnectionCounts(): ConnectionCounts {
         closedBytes += socket.bytesRead;
       });
     },
-    refused: () => (refused += 1),
+    rejected: () => (rejected += 1),
     routed(socket, version) {
       const kind = version === 2 ? 'http2' : 'http1';
       routed[kind] += 1;
@@ -48,7 +44,7 @@ export function createConnectionCounts(): ConnectionCounts {
       let receivedBytes = closedBytes;
       for (const { bytesRead } of sockets) receivedBytes += bytesRead;
       const undecided = Math.max(0, sockets.size - routed.http1 - routed.http2);
-      return { opened, refused, receivedBytes, open: { ...routed, new: undecided } };
+      return { opened, rejected, receivedBytes, open: { ...routed, new: undecided } };
     },
   };
 }

@@ -1,55 +1,88 @@
 import { create } from '@bufbuild/protobuf';
 import { durationFromMs } from '@bufbuild/protobuf/wkt';
 import { Code, ConnectError } from '@connectrpc/connect';
-import { BadRequestSchema, RetryInfoSchema } from '../../../gen/google/rpc/error_details_pb.js';
+import { BadRequestSchema, ErrorInfoSchema, RetryInfoSchema } from '../../../gen/google/rpc/error_details_pb.js';
 import { type Refusal, RefusalSchema } from '../../../gen/spartakus/collector/v1/collector_service_pb.js';
-import type { ErrorKind, SpartakusError } from '../../runtime/errors.ts';
+import { type ErrorKind, SpartakusError } from '../../runtime/errors.ts';
+
+interface ErrorStatus {
+  /** For gRPC, gRPC-Web and Connect: https://grpc.io/docs/guides/status-codes/ */
+  readonly code: Code;
+  /** For the legacy JSON API, which keeps the original's 400, 413, 415 and 500. */
+  readonly httpStatus: number;
+  /** google.rpc.ErrorInfo.reason */
+  readonly reason: string;
+  readonly logLevel: 'info' | 'error';
+}
 
 /**
- * What a kind of error is on the wire: the gRPC code (https://grpc.io/docs/guides/status-codes/) and the HTTP status of the plain
- * JSON road, which keeps the original's 400, 413, 415 and 500. The one table.
+ * How each kind of error is answered and logged. The kind itself is the value of the metrics' labels. Where several kinds have the
+ * same code, the first is what Connect's own errors with that code mean.
  */
-export const STATUS: Readonly<Record<ErrorKind, { readonly code: Code; readonly httpStatus: number }>> = {
-  invalid: { code: Code.InvalidArgument, httpStatus: 400 },
-  'too-large': { code: Code.ResourceExhausted, httpStatus: 413 },
-  'unsupported-media-type': { code: Code.InvalidArgument, httpStatus: 415 },
-  unauthenticated: { code: Code.Unauthenticated, httpStatus: 401 },
-  forbidden: { code: Code.PermissionDenied, httpStatus: 403 },
-  'not-found': { code: Code.NotFound, httpStatus: 404 },
-  overloaded: { code: Code.ResourceExhausted, httpStatus: 429 },
-  unavailable: { code: Code.Unavailable, httpStatus: 503 },
-  internal: { code: Code.Internal, httpStatus: 500 },
+export const ERROR_STATUS: Readonly<Record<ErrorKind, ErrorStatus>> = {
+  invalid: { code: Code.InvalidArgument, httpStatus: 400, reason: 'INVALID_REQUEST', logLevel: 'info' },
+  'too-large': { code: Code.ResourceExhausted, httpStatus: 413, reason: 'MESSAGE_TOO_LARGE', logLevel: 'info' },
+  'unsupported-media-type': {
+    code: Code.InvalidArgument,
+    httpStatus: 415,
+    reason: 'UNSUPPORTED_MEDIA_TYPE',
+    logLevel: 'info',
+  },
+  unauthenticated: { code: Code.Unauthenticated, httpStatus: 401, reason: 'UNAUTHENTICATED', logLevel: 'info' },
+  forbidden: { code: Code.PermissionDenied, httpStatus: 403, reason: 'PERMISSION_DENIED', logLevel: 'info' },
+  'not-found': { code: Code.NotFound, httpStatus: 404, reason: 'NOT_FOUND', logLevel: 'info' },
+  unimplemented: { code: Code.Unimplemented, httpStatus: 404, reason: 'UNIMPLEMENTED', logLevel: 'info' },
+  'rate-limited': { code: Code.ResourceExhausted, httpStatus: 429, reason: 'RATE_LIMITED', logLevel: 'info' },
+  overloaded: { code: Code.ResourceExhausted, httpStatus: 429, reason: 'OVERLOADED', logLevel: 'info' },
+  unavailable: { code: Code.Unavailable, httpStatus: 503, reason: 'UNAVAILABLE', logLevel: 'info' },
+  internal: { code: Code.Internal, httpStatus: 500, reason: 'INTERNAL', logLevel: 'error' },
 };
 
-/** How a client is told to prove who it is (RFC 9110 section 11.6.1, RFC 6750 section 3). */
+const DOMAIN = 'spartakus';
+
+const KIND_BY_CODE = new Map<Code, ErrorKind>([
+  ...(Object.entries(ERROR_STATUS) as [ErrorKind, ErrorStatus][])
+    .map(([kind, { code }]) => [code, kind] as const)
+    .toReversed(),
+  // Connect keeps the deadline that a client sets.
+  [Code.DeadlineExceeded, 'unavailable'],
+]);
+
+/** The kind of anything that a handler threw, including errors that Connect made itself. */
+export function kindOf(thrown: unknown): ErrorKind {
+  if (!(thrown instanceof ConnectError)) return SpartakusError.from(thrown).kind;
+  return thrown.cause instanceof SpartakusError ? thrown.cause.kind : (KIND_BY_CODE.get(thrown.code) ?? 'internal');
+}
+
+/** The challenge of a 401 (RFC 9110 section 11.6.1, RFC 6750 section 3). */
 export function challengeOf({ kind }: SpartakusError): Readonly<Record<string, string>> {
   return kind === 'unauthenticated' ? { 'www-authenticate': 'Bearer' } : {};
 }
 
-/** An error as Connect, gRPC and gRPC-Web send it: with the field in a BadRequest, and the time to wait in a RetryInfo. */
+/**
+ * An error as Connect, gRPC and gRPC-Web send it. Its details are an ErrorInfo, a BadRequest where a field is wrong, and a RetryInfo
+ * where the same request may succeed later: clients take RESOURCE_EXHAUSTED without RetryInfo for final.
+ */
 export function toConnectError(error: SpartakusError): ConnectError {
-  const details = [];
-  if (error.field !== undefined) {
-    details.push({
-      desc: BadRequestSchema,
-      value: create(BadRequestSchema, { fieldViolations: [{ field: error.field, description: error.message }] }),
-    });
-  }
-  if (error.retryAfterMs !== undefined) {
-    details.push({
-      desc: RetryInfoSchema,
-      value: create(RetryInfoSchema, { retryDelay: durationFromMs(error.retryAfterMs) }),
-    });
-  }
-  return new ConnectError(error.message, STATUS[error.kind].code, challengeOf(error), details, error);
+  const { code, reason } = ERROR_STATUS[error.kind];
+  const { field, retryAfterMs, message } = error;
+  const info = create(ErrorInfoSchema, { reason: field === undefined ? reason : 'INVALID_FIELD', domain: DOMAIN });
+  const fieldViolations = field === undefined ? [] : [{ field, description: message }];
+  const retryDelay = retryAfterMs === undefined ? undefined : durationFromMs(retryAfterMs);
+  const details = [
+    { desc: ErrorInfoSchema, value: info },
+    ...(field === undefined ? [] : [{ desc: BadRequestSchema, value: create(BadRequestSchema, { fieldViolations }) }]),
+    ...(retryDelay === undefined ? [] : [{ desc: RetryInfoSchema, value: create(RetryInfoSchema, { retryDelay }) }]),
+  ];
+  return new ConnectError(message, code, challengeOf(error), details, error);
 }
 
 /** An error as a receipt carries it. */
-export function toRefusal(error: SpartakusError): Refusal {
+export function toRefusal({ kind, message, field, retryAfterMs }: SpartakusError): Refusal {
   return create(RefusalSchema, {
-    code: STATUS[error.kind].code,
-    reason: error.message,
-    field: error.field ?? '',
-    ...(error.retryAfterMs === undefined ? {} : { retryAfter: durationFromMs(error.retryAfterMs) }),
+    code: ERROR_STATUS[kind].code,
+    reason: message,
+    field: field ?? '',
+    ...(retryAfterMs === undefined ? {} : { retryAfter: durationFromMs(retryAfterMs) }),
   });
 }

@@ -1,131 +1,71 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { ServerHttp2Stream } from 'node:http2';
-import type { ConnectRouter } from '@connectrpc/connect';
 import { Health } from '../../../gen/grpc/health/v1/health_pb.js';
 import * as reflectionV1 from '../../../gen/grpc/reflection/v1/reflection_pb.js';
 import * as reflectionV1alpha from '../../../gen/grpc/reflection/v1alpha/reflection_pb.js';
 import { CollectorService } from '../../../gen/spartakus/collector/v1/collector_service_pb.js';
-import type { Clock } from '../../runtime/clock.ts';
-import { SpartakusError } from '../../runtime/errors.ts';
-import type { Logger } from '../../runtime/logger.ts';
-import type { Ingest } from '../ingest/ingest.ts';
-import { createRate } from '../ingest/rate.ts';
-import type { Gate } from './admission/authenticator.ts';
-import type { Limits } from './admission/limits.ts';
-import { createBodyBudget } from './admission/memory-limiter.ts';
-import type { Peer, PeerFinder } from './admission/request-origin.ts';
-import type { OnRefusal } from './console/rejections.ts';
-import { createHttpHandler, createHttpRoutes, type ServerReply, type ServerRequest } from './http/http.ts';
-import { createConnectRoad } from './rpc/connect-handler.ts';
-import { createGrpcRoad } from './rpc/grpc-handler.ts';
-import { createHealthService, type HealthState } from './rpc/health-service.ts';
+import type { Protocol } from '../../report/request-origin.ts';
+import type { OriginFinder } from './admission/request-origin.ts';
+import type { HandlerContext } from './handler-context.ts';
+import { createLegacyApi } from './http/legacy-api.ts';
+import { createHttpHandler, pathOf, type ServerReply, type ServerRequest } from './http/router.ts';
+import { createConnectHandler } from './rpc/connect-handler.ts';
+import { createGrpcHandler } from './rpc/grpc-handler.ts';
+import { createHealthService } from './rpc/health-service.ts';
 import { createReflectionService } from './rpc/reflection-service.ts';
 import { createReportReceiver } from './rpc/report-receiver.ts';
 import { createReportService } from './rpc/report-service.ts';
+import { answerUnknownMethod } from './rpc/unknown-method.ts';
 
-export interface RoutesOptions {
-  readonly ingest: Ingest;
-  readonly health: HealthState;
-  readonly version: string;
-  /** See ReportReceiverOptions. */
-  readonly nextReportAfterMs?: number;
-  readonly limits: Limits;
-  /** See HttpRouteOptions. */
-  readonly keepCountry: boolean;
-  readonly findPeer: PeerFinder;
-  /** Asked by every road on which a report comes, with the request's headers, before its body is read. Health and reflection are for everybody. */
-  readonly gate: Gate;
-  /** Aborted when the collector stops. */
-  readonly stopping: AbortSignal;
-  readonly clock: Clock;
-  /** Told of everything that a client was refused. */
-  readonly onRefusal: OnRefusal;
-  readonly logger: Logger;
-}
-
-/** Everything that the collector answers. */
+/** The handlers of the collector's port. */
 export interface Routes {
-  /** Answers a request of either version of HTTP. */
   request(req: ServerRequest, res: ServerReply): void;
-  /** Answers a stream of HTTP/2, or says that `request` should, and leaves it untouched. */
+  /** Handles a stream of HTTP/2, or returns false and leaves it to `request`. */
   stream(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): boolean;
 }
 
-/** How many seconds' worth of requests an address may send at once, after a rest. */
-const BURST_SECONDS = 5;
-
-export function createRoutes(options: RoutesOptions): Routes {
-  const { ingest, health, version, limits, keepCountry, findPeer, gate, stopping, clock, onRefusal, logger } = options;
-  const count = limits.requestsPerSecondPerAddress;
-  const rate =
-    count === 0 ? undefined : createRate({ count, perMs: 1_000, burst: count * BURST_SECONDS, now: () => clock.now() });
-  const admitRequest = ({ source }: Peer): void => {
-    const waitMs = source === undefined ? 0 : (rate?.take(source) ?? 0);
-    if (waitMs > 0)
-      throw new SpartakusError('overloaded', `an address may send ${count} requests a second: send it again later`, {
-        retryAfterMs: waitMs,
-      });
-  };
-  const admitReport = (headers: IncomingHttpHeaders, peer: Peer): void => {
-    admitRequest(peer);
-    gate(headers);
-    ingest.requireRoom();
-  };
-  const pace = async ({ source }: Peer, signal: AbortSignal): Promise<void> => {
-    const waitMs = source === undefined ? 0 : (rate?.reserve(source) ?? 0);
-    if (waitMs > 0) await clock.sleep(waitMs, signal);
-  };
-
-  const budget = createBodyBudget(limits.maxBodyBytes);
-  const receiver = createReportReceiver({ ...options, pace });
+export function createRoutes(origins: Pick<OriginFinder, 'originOf'>, context: HandlerContext): Routes {
+  const { health, stopping, onRejection } = context;
+  const receiver = createReportReceiver(context);
   const services = [CollectorService, Health];
+  const serviceNames = services.map(({ typeName }) => typeName);
   const register = [
     createReportService(receiver),
-    createHealthService(
-      health,
-      services.map(({ typeName }) => typeName),
-      stopping,
-    ),
+    createHealthService(health, serviceNames, stopping),
     createReflectionService([
       ...services.map(({ file }) => file),
       reflectionV1.file_grpc_reflection_v1_reflection,
       reflectionV1alpha.file_grpc_reflection_v1alpha_reflection,
     ]),
   ];
-  const connectRoad = createConnectRoad({
-    routes: (router: ConnectRouter) => register.forEach((add) => add(router)),
-    maxProtobufBytes: limits.maxProtobufBytes,
-    maxJsonBytes: limits.maxJsonBytes,
-    bodyTimeoutMs: limits.bodyTimeoutMs,
-    budget,
-    admit: (path, headers, peer) =>
-      path.startsWith(`/${CollectorService.typeName}/`) ? admitReport(headers, peer) : admitRequest(peer),
-    stopping,
-    onRefusal,
-    logger,
-  });
-  const grpcRoad = createGrpcRoad({
-    receiver,
-    maxMessageBytes: limits.maxProtobufBytes,
-    bodyTimeoutMs: limits.bodyTimeoutMs,
-    budget,
-    admit: admitReport,
-    onRefusal,
-  });
-  const httpRoutes = createHttpRoutes({
-    ingest,
-    admit: admitReport,
-    version,
-    maxJsonBytes: limits.maxJsonBytes,
-    keepCountry,
-    isReady: () => health.serving,
-  });
-  const answerHttp = createHttpHandler(httpRoutes, { budget, bodyTimeoutMs: limits.bodyTimeoutMs, onRefusal });
+  const connect = createConnectHandler((router) => register.forEach((add) => add(router)), context);
+  const grpc = createGrpcHandler(receiver, context);
+  const http = createHttpHandler(createLegacyApi(context), context);
   return {
     request(req, res) {
-      const peer = findPeer(req);
-      if (!connectRoad(req, res, peer)) answerHttp(req, res, peer);
+      const path = pathOf(req);
+      const isMethod = connect.serves(path);
+      const origin = origins.originOf(req, protocolOf(req, path, isMethod));
+      if (isMethod) connect.handle(req, res, origin);
+      else if (origin.protocol === 'http') http(req, res, origin);
+      else onRejection(origin.protocol, answerUnknownMethod(req, res, origin));
     },
-    stream: (stream, headers) => grpcRoad(stream, headers, findPeer({ headers, socket: stream.session?.socket ?? {} })),
+    stream(stream, headers) {
+      if (!grpc.serves(headers)) return false;
+      grpc.handle(stream, headers, origins.originOf({ headers, socket: stream.session?.socket ?? {} }, 'grpc'));
+      return true;
+    },
   };
+}
+
+/** `/package.Service/Method`, which no path of the legacy JSON API resembles. */
+const METHOD_PATH = /^\/\w+(?:\.\w+)+\/\w+$/;
+const CONNECT_CONTENT_TYPE = /^application\/(?:json|proto|connect\+)/i;
+
+/** @param isMethod whether the path is a method that the collector has */
+function protocolOf({ headers }: ServerRequest, path: string, isMethod: boolean): Protocol {
+  const contentType = headers['content-type'] ?? '';
+  if (/^application\/grpc-web\b/i.test(contentType)) return 'grpc-web';
+  if (/^application\/grpc\b/i.test(contentType)) return 'grpc';
+  return isMethod || (METHOD_PATH.test(path) && CONNECT_CONTENT_TYPE.test(contentType)) ? 'connect' : 'http';
 }

@@ -5,23 +5,22 @@ export interface SessionGuardOptions extends Pick<
   Limits,
   'idleTimeoutMs' | 'keepaliveMinMs' | 'maxConnectionAgeMs' | 'bodyTimeoutMs'
 > {
-  /** A number from 0 to less than 1. */
   readonly random: () => number;
 }
 
-/** How many pings may come too early: as many as gRPC's servers allow (https://github.com/grpc/grpc/blob/master/doc/keepalive.md). */
+/** The pings that may come too early, as in gRPC's servers (https://github.com/grpc/grpc/blob/master/doc/keepalive.md). */
 const MAX_PING_STRIKES = 2;
 /**
- * More than the answer to a ping takes, with TLS: whoever was sent more than that, or a whole answer, since the last ping may ping again, as
- * gRPC clients do to measure.
+ * More than a ping's acknowledgement takes, with TLS. A client that was sent more since its last ping, or a whole response, may ping
+ * again, as gRPC clients do to measure the bandwidth-delay product.
  */
-const PING_ANSWER_BYTES = 64;
-/** What gRPC's clients know as the reason to ping less. */
+const PING_ACK_BYTES = 64;
+/** The GOAWAY debug data upon which gRPC clients ping less. */
 const TOO_MANY_PINGS = Buffer.from('too_many_pings');
 
 /**
- * Looks after one HTTP/2 connection: sends it away where it pings too often, asks its client to open another where it is old, and
- * closes it where nothing was asked for a while. Streams that are under way end in peace, within the time that a body may take.
+ * Closes an HTTP/2 connection with GOAWAY where its client pings too often, at its maximum age, and where it is idle. Open streams may
+ * end, within the time that a body may take.
  */
 export function guardSession(session: ServerHttp2Session, options: SessionGuardOptions): void {
   const { idleTimeoutMs, keepaliveMinMs, maxConnectionAgeMs, bodyTimeoutMs, random } = options;
@@ -40,7 +39,7 @@ export function guardSession(session: ServerHttp2Session, options: SessionGuardO
   }
 
   let openStreams = 0;
-  // It runs all the time, for a connection may have thousands of streams a second, and looks whether the time was idle when it ends.
+  // Not reset per stream, of which there may be thousands a second: it checks at its end whether there was any.
   let busy = false;
   const idle = later(idleTimeoutMs, () => {
     if (openStreams === 0 && !busy) {
@@ -55,27 +54,26 @@ export function guardSession(session: ServerHttp2Session, options: SessionGuardO
     busy = true;
     stream.once('close', () => {
       openStreams -= 1;
-      answered = true;
+      responded = true;
     });
   });
 
   let strikes = 0;
-  /** Whether a stream has ended since the last ping. */
-  let answered = false;
+  let responded = false;
   let lastPingMs = Number.NEGATIVE_INFINITY;
   let sentBytes = 0;
   session.on('ping', () => {
     const nowMs = performance.now();
     const { bytesWritten } = socket;
-    const early = nowMs - lastPingMs < keepaliveMinMs && bytesWritten - sentBytes <= PING_ANSWER_BYTES && !answered;
+    const early = nowMs - lastPingMs < keepaliveMinMs && bytesWritten - sentBytes <= PING_ACK_BYTES && !responded;
     strikes = early ? strikes + 1 : 0;
-    answered = false;
+    responded = false;
     lastPingMs = nowMs;
     sentBytes = bytesWritten;
     if (strikes <= MAX_PING_STRIKES || session.closed) return;
     session.goaway(http2.constants.NGHTTP2_ENHANCE_YOUR_CALM, 0, TOO_MANY_PINGS);
     session.close();
-    // Once the reason is on its way: a flood of pings is not to be read to its end.
+    // After the GOAWAY is sent; the rest of a flood of pings is not read.
     setImmediate(() => session.destroy());
   });
   session.once('close', () => {

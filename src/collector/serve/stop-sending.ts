@@ -1,12 +1,12 @@
 import http2, { type ServerHttp2Stream } from 'node:http2';
 
-/** How long a client that has its answer may go on sending. */
+/** How long a client may continue to send after it has its response. */
 const STOP_SENDING_AFTER_MS = 100;
 
 /**
- * Tells a client that has its whole answer and still sends to stop (RFC 9113 section 8.1). A body that nobody reads would fill the
- * window that all streams of the connection share, and the connection would stand still. Not at once: the answer's trailers are
- * still on their way through Node.js, and most clients stop by themselves.
+ * Resets a stream whose client still sends after it has the whole response (RFC 9113 section 8.1): an unread body would fill the flow
+ * control window of the connection and block its other streams. Not at once: Node.js still has to send the trailers, and most
+ * clients stop by themselves.
  */
 export function stopSending(stream: ServerHttp2Stream): void {
   if (stream.readableEnded) return;

@@ -1,41 +1,33 @@
 import tls from 'node:tls';
-import type { Clock } from '../../runtime/clock.ts';
 import type { Logger } from '../../runtime/logger.ts';
 import { findCaProblem, findPairProblem } from '../../runtime/pem.ts';
-import { reloadOnChange, invalidFile } from '../../runtime/reload-on-change.ts';
+import { reloadOnChange, type ReloadOptions, invalidFile } from '../../runtime/reload-on-change.ts';
 
 export interface TlsConfig {
-  /** --tls-cert: the certificate with its chain, as PEM. */
+  /** --tls-cert: the certificate with its chain, PEM. */
   readonly certFile: string;
-  /** --tls-key: its key, as PEM, without a password. */
+  /** --tls-key: its key, PEM, without a password. */
   readonly keyFile: string;
-  /** --tls-client-ca: the CAs that sign clients' certificates, as PEM. Nobody without such a certificate is let in then. */
+  /** --tls-client-ca: the CAs of client certificates, PEM. Where set, clients must have such a certificate. */
   readonly clientCaFile?: string;
 }
 
-export interface TlsOptions {
-  readonly clock: Pick<Clock, 'sleep'>;
-  /** Told what becomes of the files. */
-  readonly logger: Logger;
-  /** Told of clients that fail to shake hands. */
-  readonly quietLogger: Logger;
-  /** Ends the watch over the files. */
-  readonly stop: AbortSignal;
+export interface TlsOptions extends Omit<ReloadOptions, 'files' | 'use'> {
+  readonly rateLimitedLogger: Logger;
 }
 
-/** How long a client may take for its part of the handshake. */
 const HANDSHAKE_TIMEOUT_MS = 10_000;
 
 /**
- * A TLS server that does not listen: a listener gives it its connections by `emit('connection', socket)`, and gets them back, secured
- * and with the client's certificate verified where one is asked for, as 'secureConnection'. TLS 1.2 or newer. The files are followed
- * (see reloadOnChange): a new connection gets what they hold, and a session that was begun with what they held before is not resumed.
+ * A TLS server that does not listen: a listener passes it connections by `emit('connection', socket)`, and receives them, with the client
+ * certificate verified where required, as 'secureConnection'. TLS 1.2 or newer. The files are reloaded when they change: new connections
+ * use the new ones, and sessions of the old ones are not resumed.
  *
- * @throws SpartakusError of kind `invalid` that names the flag whose file is of no use
+ * @throws SpartakusError `invalid` with the flag whose file is unusable
  */
 export async function openTls(
   { certFile, keyFile, clientCaFile }: TlsConfig,
-  { clock, logger, quietLogger, stop }: TlsOptions,
+  { clock, logger, rateLimitedLogger, stop }: TlsOptions,
 ): Promise<tls.Server> {
   const named = {
     cert: { flag: '--tls-cert', file: certFile },
@@ -48,9 +40,8 @@ export async function openTls(
     requestCert: clientCaFile !== undefined,
     rejectUnauthorized: true,
   });
-  // Node.js closes the connection.
   server.on('tlsClientError', (error: NodeJS.ErrnoException) =>
-    quietLogger.info({ code: error.code }, 'a TLS handshake failed'),
+    rateLimitedLogger.info({ code: error.code }, 'a TLS handshake failed'),
   );
   const use = ([cert = Buffer.alloc(0), key = Buffer.alloc(0), clientCa]: readonly Buffer[]): void => {
     const wrong = findPairProblem(cert, key);

@@ -1,4 +1,4 @@
-import type { Outcome, ReportStore } from '../../report/ports.ts';
+import type { Outcome, ReportStore } from '../../report/report-sink.ts';
 import type { Clock } from '../../runtime/clock.ts';
 import { SpartakusError } from '../../runtime/errors.ts';
 import type { Logger } from '../../runtime/logger.ts';

@@ -1,6 +1,6 @@
 import { mkdir, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import type { ReportStore } from '../../report/ports.ts';
+import type { ReportStore } from '../../report/report-sink.ts';
 import { causesOf, messageOf, SpartakusError } from '../../runtime/errors.ts';
 import { DEFAULT_DATABASE, type MongoClientOptions } from './mongo-client.ts';
 import { openMongoStore } from './mongo-store.ts';

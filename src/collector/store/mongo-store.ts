@@ -1,5 +1,5 @@
 import { BSON, type Collection, type CreateIndexesOptions, type Db, type MongoClient } from 'mongodb';
-import type { Outcome, ReportStore, StoreEntry } from '../../report/ports.ts';
+import type { Outcome, ReportStore, StoreEntry } from '../../report/report-sink.ts';
 import { type DocumentKind, entryDocument, type StoredDocument } from '../../report/stored-document.ts';
 import { SpartakusError } from '../../runtime/errors.ts';
 import { createPending } from '../../runtime/pending.ts';

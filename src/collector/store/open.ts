@@ -1,5 +1,5 @@
 import type { Writable } from 'node:stream';
-import type { ReportStore } from '../../report/ports.ts';
+import type { ReportStore } from '../../report/report-sink.ts';
 import { SpartakusError } from '../../runtime/errors.ts';
 import { maskUrl } from '../../runtime/mask.ts';
 import { openEmbeddedStore } from './embedded.ts';

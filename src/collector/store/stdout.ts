@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import type { Writable } from 'node:stream';
-import type { Outcome, ReportStore } from '../../report/ports.ts';
+import type { Outcome, ReportStore } from '../../report/report-sink.ts';
 import { entryDocument } from '../../report/stored-document.ts';
 import { messageOf, SpartakusError } from '../../runtime/errors.ts';
 

@@ -1,5 +1,5 @@
 import { MongoBulkWriteError, type WriteError } from 'mongodb';
-import type { Outcome } from '../../report/ports.ts';
+import type { Outcome } from '../../report/report-sink.ts';
 import { SpartakusError } from '../../runtime/errors.ts';
 
 /** Error codes of MongoDB: https://www.mongodb.com/docs/manual/reference/error-codes/ */

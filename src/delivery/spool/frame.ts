@@ -2,7 +2,7 @@ import { crc32 } from 'node:zlib';
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
 import { BinaryReader } from '@bufbuild/protobuf/wire';
 import { type Report, ReportSchema } from '../../../gen/spartakus/report/v1/report_pb.js';
-import type { EncodedReport, ReportEntry } from '../../report/ports.ts';
+import type { EncodedReport, ReportEntry } from '../../report/report-sink.ts';
 import { SpartakusError } from '../../runtime/errors.ts';
 
 /** The first bytes of a spooled report: what it is, and the version of this layout. */

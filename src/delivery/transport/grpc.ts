@@ -11,7 +11,7 @@ import {
   StreamReportsResponseSchema,
 } from '../../../gen/spartakus/collector/v1/collector_service_pb.js';
 import { ReportSchema } from '../../../gen/spartakus/report/v1/report_pb.js';
-import type { Outcome, ReportEntry, ReportSink } from '../../report/ports.ts';
+import type { Outcome, ReportEntry, ReportSink } from '../../report/report-sink.ts';
 import { messageOf, SpartakusError } from '../../runtime/errors.ts';
 import { createPending } from '../../runtime/pending.ts';
 import { type Access, NO_ACCESS } from '../client-credentials.ts';

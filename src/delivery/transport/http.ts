@@ -1,7 +1,7 @@
 import http from 'node:http';
 import type { IncomingMessage } from 'node:http';
 import https from 'node:https';
-import type { Outcome, ReportEntry, ReportSink } from '../../report/ports.ts';
+import type { Outcome, ReportEntry, ReportSink } from '../../report/report-sink.ts';
 import { LEGACY_SCHEMA_VERSION, reportJson } from '../../report/schema-version.ts';
 import { messageOf, SpartakusError } from '../../runtime/errors.ts';
 import { maskUrl } from '../../runtime/mask.ts';

@@ -1,7 +1,7 @@
 import type { Writable } from 'node:stream';
 import { toJsonString } from '@bufbuild/protobuf';
 import { ReportSchema } from '../../../gen/spartakus/report/v1/report_pb.js';
-import type { Outcome, ReportEntry, ReportSink } from '../../report/ports.ts';
+import type { Outcome, ReportEntry, ReportSink } from '../../report/report-sink.ts';
 import { messageOf, SpartakusError } from '../../runtime/errors.ts';
 import { createPending } from '../../runtime/pending.ts';
 

@@ -1,35 +1,39 @@
-import type { KubeClient } from '../../kubernetes/client.ts';
-import { listPages, readJsonPage } from '../../kubernetes/pages.ts';
+import type { KubernetesClient } from '../../kubernetes/client.ts';
+import { textAt } from '../../kubernetes/json.ts';
+import { listPages, readJsonPage } from '../../kubernetes/pagination.ts';
 import { JSON_TYPE } from '../../kubernetes/response.ts';
 
-/** Where Kubermatic's custom resources are; Kubermatic 2.20 and newer serve this version alone. */
-export const KUBERMATIC_API = '/apis/kubermatic.k8c.io/v1';
+/** The only API version of Kubermatic 2.20 and newer. */
+const KUBERMATIC_API = '/apis/kubermatic.k8c.io/v1';
 
-/** A list of metadata only: nothing that stands in a spec travels. */
-export const METADATA_JSON_TYPE = `${JSON_TYPE};as=PartialObjectMetadataList;g=meta.k8s.io;v=v1`;
-
-/** A user cluster of Kubermatic's is about 7 KB, most of it what is not read. */
+/** A user cluster is about 7 KB. */
 const PAGE_SIZE = 200;
 
-/**
- * Lists custom resources, each reduced to what is needed as soon as its page is there. They come as JSON only.
- *
- * @param path such as "/apis/kubermatic.k8c.io/v1/seeds"
- * @param convert undefined leaves the object out
- */
+/** Lists custom resources in the order of the Kubernetes API, and converts each page before the next is requested. */
 export function listCustomResources<Item>(
-  kube: KubeClient,
+  kube: KubernetesClient,
   path: string,
-  convert: (object: unknown) => Item | undefined,
+  convert: (object: unknown) => readonly Item[],
   accept = JSON_TYPE,
-): Promise<readonly Item[]> {
+): Promise<Item[]> {
   return listPages(
     kube,
     { path, accept, read: readJsonPage, pageSize: PAGE_SIZE },
     (): Item[] => [],
-    (items, object) => {
-      const item = convert(object);
-      if (item !== undefined) items.push(item);
-    },
+    (items, object) => void items.push(...convert(object)),
   );
+}
+
+/** Lists a resource of Kubermatic's API, such as "seeds". */
+export function listKubermaticObjects<Item>(
+  kube: KubernetesClient,
+  resource: string,
+  convert: (object: unknown, name: string) => Item,
+  accept = JSON_TYPE,
+): Promise<Item[]> {
+  const convertNamed = (object: unknown): readonly Item[] => {
+    const name = textAt(object, 'metadata', 'name');
+    return name === undefined ? [] : [convert(object, name)];
+  };
+  return listCustomResources(kube, `${KUBERMATIC_API}/${resource}`, convertNamed, accept);
 }

@@ -1,24 +1,18 @@
-import type { KubeClient } from '../../kubernetes/client.ts';
+import type { KubernetesClient } from '../../kubernetes/client.ts';
 import { textAt } from '../../kubernetes/json.ts';
-import { wordOf, versionOf } from '../../report/kubermatic-enums.ts';
-import { KUBERMATIC_API, listCustomResources } from './custom-resources.ts';
+import { versionOf, wordOf } from '../../report/kubermatic-enums.ts';
+import { listKubermaticObjects } from './custom-resources.ts';
 
-/** The namespace in which Kubermatic keeps its one configuration. */
-const NAMESPACE = 'kubermatic';
-
-/** What is read of a KubermaticConfiguration. */
 export interface KubermaticConfiguration {
-  /** Such as "EE". */
   readonly edition: string | undefined;
-  /** Such as "v2.25.0". */
   readonly version: string | undefined;
-  /** What seeds have that say nothing themselves. */
+  /** The default of seeds. */
   readonly exposeStrategy: string | undefined;
 }
 
-/** Every configuration; Kubermatic has exactly one. */
-export function listConfigurations(kube: KubeClient): Promise<readonly KubermaticConfiguration[]> {
-  return listCustomResources(kube, `${KUBERMATIC_API}/namespaces/${NAMESPACE}/kubermaticconfigurations`, (object) => ({
+/** Lists the KubermaticConfigurations. An installation of Kubermatic has exactly one, in the namespace kubermatic. */
+export function listConfigurations(kube: KubernetesClient): Promise<readonly KubermaticConfiguration[]> {
+  return listKubermaticObjects(kube, 'namespaces/kubermatic/kubermaticconfigurations', (object) => ({
     edition: wordOf('edition', textAt(object, 'status', 'kubermaticEdition')),
     version: versionOf(textAt(object, 'status', 'kubermaticVersion')),
     exposeStrategy: wordOf('exposeStrategy', textAt(object, 'spec', 'exposeStrategy')),

@@ -1,12 +1,19 @@
 import { StatusSchema } from '../../../gen/spartakus/kubernetes/v1/kubernetes_pb.js';
-import type { KubeClient } from '../../kubernetes/client.ts';
-import { JSON_TYPE, type KubeAnswer, PROTOBUF_TYPE, readJson, readProtobuf } from '../../kubernetes/response.ts';
+import type { KubernetesClient } from '../../kubernetes/client.ts';
+import {
+  JSON_TYPE,
+  type KubernetesResponse,
+  METADATA_LIST_TYPE,
+  METADATA_TYPE,
+  PROTOBUF_TYPE,
+  readJson,
+  readProtobuf,
+} from '../../kubernetes/response.ts';
 import type { PolicyRule } from '../../report/cluster-role.ts';
 import { messageOf } from '../../runtime/errors.ts';
-import { KEY_PATH, KEY_TYPE } from '../gather/cluster-key.ts';
 import { type GatherConfig, selectFields } from '../gather/gather.ts';
-import { listRights } from '../gather/rights.ts';
-import { METADATA_LIST_TYPE } from '../gather/summaries.ts';
+import { KUBE_SYSTEM_PATH } from '../gather/id-key.ts';
+import { listRequiredRules } from '../gather/rbac-rules.ts';
 import { type Check, fail, ok, warn } from './check.ts';
 
 /** The request by which a right is tried. */
@@ -22,12 +29,12 @@ interface Probe {
  * Tries the access to Kubernetes, and each right that these flags take, by the very requests that a report makes, with a limit of one
  * object. (A SelfSubjectAccessReview would ask for a right of its own, and say nothing of what stands in between.)
  */
-export async function* checkKubernetes(kube: KubeClient, config: GatherConfig): AsyncGenerator<Check> {
-  const probes = listRights(config, selectFields(config)).map(probeOf);
+export async function* checkKubernetes(kube: KubernetesClient, config: GatherConfig): AsyncGenerator<Check> {
+  const probes = listRequiredRules(config, selectFields(config)).map(probeOf);
   const isAllowed: boolean[] = [];
   let isReached = false;
   for (const probe of probes) {
-    let answer: KubeAnswer;
+    let answer: KubernetesResponse;
     try {
       answer = await kube.get(probe.target, probe.accept);
     } catch (error) {
@@ -57,7 +64,12 @@ function probeOf(rule: PolicyRule): Probe {
   const [group] = rule.apiGroups;
   const resource = rule.resources.join();
   if (rule.resourceNames !== undefined)
-    return { name: `get ${resource} ${rule.resourceNames.join()}`, target: KEY_PATH, accept: KEY_TYPE, isVital: true };
+    return {
+      name: `get ${resource} ${rule.resourceNames.join()}`,
+      target: KUBE_SYSTEM_PATH,
+      accept: METADATA_TYPE,
+      isVital: true,
+    };
   return {
     name: `list ${resource}`,
     target: `${group === '' ? '/api/v1' : `/apis/${group}/v1`}/${resource}?limit=1`,
@@ -67,7 +79,7 @@ function probeOf(rule: PolicyRule): Probe {
 }
 
 /** What a gatherer would say of this answer. */
-function refusalOf(answer: KubeAnswer): string {
+function refusalOf(answer: KubernetesResponse): string {
   try {
     if (answer.contentType.startsWith(JSON_TYPE)) readJson(answer);
     else readProtobuf(answer, StatusSchema);

@@ -1,17 +1,17 @@
 import { mkdir, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { type Access, type AccessConfig, openAccess } from '../../delivery/client-credentials.ts';
-import { type KubeClient, type KubeConfig, openKubeClient } from '../../kubernetes/client.ts';
+import { type KubernetesClient, type KubernetesConfig, openKubernetesClient } from '../../kubernetes/client.ts';
 import { messageOf } from '../../runtime/errors.ts';
-import { readAgreedVersion } from '../gather/agreed-version.ts';
-import { readKeyFile } from '../gather/cluster-key.ts';
 import { checkExtensions, readExtensions } from '../gather/extensions.ts';
 import type { GatherConfig } from '../gather/gather.ts';
+import { readKeyFile } from '../gather/id-key.ts';
+import { readSchemaVersion } from '../gather/schema-version-file.ts';
 import { checkCollector } from './check-collector.ts';
 import { checkKubernetes } from './check-kubernetes.ts';
 import { type Check, fail, ok, warn } from './check.ts';
 
-export interface DoctorConfig extends GatherConfig, KubeConfig, AccessConfig {
+export interface DoctorConfig extends GatherConfig, KubernetesConfig, AccessConfig {
   /** --database */
   readonly database: string;
   /** --spool-dir */
@@ -61,7 +61,7 @@ async function checkSpool(spoolDir: string | undefined): Promise<Check> {
       `--spool-dir ${spoolDir}: ${messageOf(error)}. Reports wait in memory then: is the volume mounted, not full, and writable for this user?`,
     );
   }
-  return readAgreedVersion(undefined, spoolDir, { keep: false }).then(
+  return readSchemaVersion(undefined, spoolDir, { keep: false }).then(
     (version) => ok('spool', `${spoolDir} can be written; schema version ${version}`),
     (error: unknown) => fail('spool', messageOf(error)),
   );
@@ -90,9 +90,9 @@ async function* checkCluster(
   config: DoctorConfig,
   { env, serviceAccountDir, timeoutMs, signal }: DoctorOptions,
 ): AsyncGenerator<Check> {
-  let kube: KubeClient;
+  let kube: KubernetesClient;
   try {
-    kube = await openKubeClient(config, { env, serviceAccountDir, timeoutMs });
+    kube = await openKubernetesClient(config, { env, serviceAccountDir, timeoutMs });
   } catch (error) {
     yield fail('Kubernetes API', messageOf(error));
     return;

@@ -1,15 +1,17 @@
-import type { Summaries } from './summaries.ts';
+import { create } from '@bufbuild/protobuf';
+import { LifetimesSchema } from '../../../gen/spartakus/report/v1/report_pb.js';
+import type { Gatherer } from './gatherer.ts';
 
-/** The resources whose ages are averaged. */
-export const LIFETIMES = ['namespaces', 'pods', 'services'] as const;
+const MAX_UINT32 = 2 ** 32 - 1;
 
-export type Lifetime = (typeof LIFETIMES)[number];
-
-/** The longest lifetime that a report can hold, in seconds: a uint32, 136 years. */
-const MAX_SECONDS = 2 ** 32 - 1;
-
-/** The average age of these, in whole seconds; undefined where there are none. */
-export async function averageLifetimeSeconds(summaries: Summaries, lifetime: Lifetime): Promise<number | undefined> {
-  const { averageAgeSeconds } = await summaries(lifetime);
-  return averageAgeSeconds === undefined ? undefined : Math.min(Math.round(averageAgeSeconds), MAX_SECONDS);
-}
+/** For each field of Lifetimes, the average age of the objects of the resource, in whole seconds. Unset where there are none. */
+export const lifetimeGatherers: readonly Gatherer[] = LifetimesSchema.fields.map((field) => ({
+  path: `lifetimes.${field.jsonName}`,
+  tolerance: 'all-but-unauthenticated',
+  gather: async (report, { summarize }) => {
+    const { averageAgeSeconds } = await summarize(field);
+    if (averageAgeSeconds === undefined) return;
+    report.lifetimes ??= create(LifetimesSchema);
+    Object.assign(report.lifetimes, { [field.localName]: Math.min(Math.round(averageAgeSeconds), MAX_UINT32) });
+  },
+}));

@@ -1,6 +1,10 @@
-import type { Summaries } from './summaries.ts';
+import { ReportSchema } from '../../../gen/spartakus/report/v1/report_pb.js';
+import type { Gatherer } from './gatherer.ts';
 
-/** How many namespaces the cluster has. */
-export async function countNamespaces(summaries: Summaries): Promise<number> {
-  return (await summaries('namespaces')).count;
-}
+export const namespacesGatherer: Gatherer = {
+  path: 'namespaces',
+  tolerance: 'all-but-unauthenticated',
+  gather: async (report, { summarize }) => {
+    report.namespaces = (await summarize(ReportSchema.field.namespaces)).count;
+  },
+};

@@ -1,53 +1,45 @@
-import { type Node as KubeNode, NodeListSchema } from '../../../gen/spartakus/kubernetes/v1/kubernetes_pb.js';
+import { type Node as KubernetesNode, NodeListSchema } from '../../../gen/spartakus/kubernetes/v1/kubernetes_pb.js';
 import type { Node } from '../../../gen/spartakus/report/v1/report_pb.js';
-import type { KubeClient } from '../../kubernetes/client.ts';
-import { listPages, protobufPages } from '../../kubernetes/pages.ts';
+import type { KubernetesClient } from '../../kubernetes/client.ts';
+import { listPages, protobufPages } from '../../kubernetes/pagination.ts';
 import { PROTOBUF_TYPE } from '../../kubernetes/response.ts';
 import { assembleNode } from '../../report/assemble.ts';
 import { cloudProviderOf } from '../../report/cloud-provider.ts';
 import type { NodeIdentifier } from '../../report/ids.ts';
+import type { Gatherer } from './gatherer.ts';
 
-/** Enough that round trips cost little, and few enough that a page of large nodes stays small in memory. */
+/** Pages of large nodes still take little memory. */
 const PAGE_SIZE = 100;
 
-export interface NodesOptions {
-  /** Makes the ids. */
-  readonly identify: NodeIdentifier;
-  /** Nodes a request. */
-  readonly pageSize?: number;
-}
+export const nodesGatherer: Gatherer = {
+  path: 'nodes[]',
+  tolerance: 'forbidden',
+  gather: async (report, { kube, identify, pageSize }) => {
+    report.nodes = await listNodes(kube, identify, pageSize);
+  },
+};
 
-/** The nodes of the cluster, anonymous, in the order of the Kubernetes API. */
-export function listNodes(
-  kube: KubeClient,
-  { identify, pageSize = PAGE_SIZE }: NodesOptions,
-): Promise<readonly Node[]> {
+/** Lists the nodes in the order of the Kubernetes API, without anything that identifies them. */
+export function listNodes(kube: KubernetesClient, identify: NodeIdentifier, pageSize = PAGE_SIZE): Promise<Node[]> {
   return listPages(
     kube,
     { path: '/api/v1/nodes', accept: PROTOBUF_TYPE, read: protobufPages(NodeListSchema), pageSize },
     (): Node[] => [],
-    (nodes, node) => void nodes.push(convert(identify, node)),
+    (nodes, node) => void nodes.push(convert(node, identify)),
   );
 }
 
-function convert(identify: NodeIdentifier, node: KubeNode): Node {
-  const info = node.status?.nodeInfo;
+function convert({ metadata, spec, status }: KubernetesNode, identify: NodeIdentifier): Node {
+  const info = status?.nodeInfo;
   return assembleNode({
-    id: identify({
-      name: node.metadata?.name ?? '',
-      machineId: info?.machineId ?? '',
-      systemUuid: info?.systemUuid ?? '',
-    }),
+    id: identify({ name: metadata?.name ?? '', machineId: info?.machineId ?? '', systemUuid: info?.systemUuid ?? '' }),
     operatingSystem: info?.operatingSystem,
     osImage: info?.osImage,
     kernelVersion: info?.kernelVersion,
     architecture: info?.architecture,
     containerRuntimeVersion: info?.containerRuntimeVersion,
     kubeletVersion: info?.kubeletVersion,
-    cloudProvider: cloudProviderOf(node.spec?.providerId ?? ''),
-    capacity: Object.entries(node.status?.capacity ?? {}).map(([resource, amount]) => ({
-      resource,
-      value: amount.string,
-    })),
+    cloudProvider: cloudProviderOf(spec?.providerId ?? ''),
+    capacity: Object.entries(status?.capacity ?? {}).map(([resource, { string: value }]) => ({ resource, value })),
   });
 }

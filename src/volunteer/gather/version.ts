@@ -1,16 +1,22 @@
-import type { KubeClient } from '../../kubernetes/client.ts';
+import type { KubernetesClient } from '../../kubernetes/client.ts';
+import { textAt } from '../../kubernetes/json.ts';
 import { JSON_TYPE, readJson } from '../../kubernetes/response.ts';
 import { SpartakusError } from '../../runtime/errors.ts';
+import type { Gatherer } from './gatherer.ts';
 
-/**
- * The version of the control plane, such as "v1.31.4": `gitVersion` of GET /version. Empty where it says none.
- *
- * Every account may read it, unless the cluster took the role system:public-info-viewer away.
- */
-export async function readVersion(kube: KubeClient): Promise<string> {
+export const versionGatherer: Gatherer = {
+  path: 'masterVersion',
+  tolerance: 'forbidden',
+  gather: async (report, { kube }) => {
+    report.masterVersion = await readVersion(kube);
+  },
+};
+
+/** Reads the version of the control plane, such as "v1.31.4". Undefined where it is missing or empty. */
+export async function readVersion(kube: KubernetesClient): Promise<string | undefined> {
   const version = readJson(await kube.get('/version', JSON_TYPE));
   if (typeof version !== 'object' || version === null) {
-    throw new SpartakusError('internal', 'The answer of the Kubernetes API to GET /version is not a JSON object.');
+    throw new SpartakusError('internal', 'The response of the Kubernetes API to GET /version is not a JSON object.');
   }
-  return 'gitVersion' in version && typeof version.gitVersion === 'string' ? version.gitVersion : '';
+  return textAt(version, 'gitVersion');
 }

@@ -1,17 +1,22 @@
 import { create } from '@bufbuild/protobuf';
-import { type Bucket, BucketSchema } from '../../../gen/spartakus/report/v1/report_pb.js';
-import type { Summaries } from './summaries.ts';
+import { type Bucket, BucketSchema, WorkloadsSchema } from '../../../gen/spartakus/report/v1/report_pb.js';
+import type { Gatherer } from './gatherer.ts';
 
-/** The resources of which there are histograms; fields of the message Workloads have the same names. */
-export const WORKLOADS = ['pods', 'services', 'deployments', 'statefulsets', 'daemonsets', 'jobs'] as const;
+/** A histogram for each field of Workloads: how many namespaces contain how many objects of the resource. */
+export const workloadGatherers: readonly Gatherer[] = WorkloadsSchema.fields.map((field) => ({
+  path: `workloads.${field.jsonName}[]`,
+  tolerance: 'all-but-unauthenticated',
+  gather: async (report, { summarize }) => {
+    const { countByNamespace } = await summarize(field);
+    report.workloads ??= create(WorkloadsSchema);
+    Object.assign(report.workloads, { [field.localName]: histogramOf(countByNamespace.values()) });
+  },
+}));
 
-export type Workload = (typeof WORKLOADS)[number];
-
-/** How many namespaces hold how many of these, in powers of two, from the smallest bucket to the largest. */
-export async function countWorkloads(summaries: Summaries, workload: Workload): Promise<Bucket[]> {
-  const { countByNamespace } = await summaries(workload);
+/** Buckets by powers of two, in ascending order. */
+function histogramOf(counts: Iterable<number>): Bucket[] {
   const namespaces = new Map<number, number>();
-  for (const count of countByNamespace.values()) {
+  for (const count of counts) {
     const atLeast = 2 ** Math.floor(Math.log2(count));
     namespaces.set(atLeast, (namespaces.get(atLeast) ?? 0) + 1);
   }

@@ -86,7 +86,7 @@ test('a write that fails fails its own items and no others', async () => {
   await expect(later).resolves.toBe('d!');
 });
 
-test('a write that answers too few results fails, so that nobody waits for ever', async () => {
+test('a write that returns too few results fails, so that no caller waits for ever', async () => {
   const batcher = createBatcher<string, string>({
     maxItems: 10,
     maxBytes: 10,
@@ -99,7 +99,7 @@ test('a write that answers too few results fails, so that nobody waits for ever'
     write: () => Promise.resolve([]),
   });
 
-  await expect(batcher.put('a')).rejects.toThrow('a write of 1 items answered 0 results');
+  await expect(batcher.put('a')).rejects.toThrow('a write of 1 items returned 0 results');
 });
 
 test('draining waits for everything that was put, and for nothing when there is nothing', async () => {
@@ -122,15 +122,15 @@ test.each([
   ['items', { maxPendingItems: 3 }],
   ['bytes', { maxPendingBytes: 3 }],
 ])(
-  'one more than may be pending, in %s, is refused at once, and there is room again when a write ends',
+  'one more than may be pending, in %s, is rejected at once, and there is capacity again when a write ends',
   async (_what, limits) => {
     const { batcher, writes } = makeBatcher(limits);
     const first = ['a', 'b', 'c'].map((item) => batcher.put(item));
 
-    expect(() => batcher.requireRoom()).toThrow('more comes in than can be written');
+    expect(() => batcher.rejectIfFull()).toThrow('too many reports are pending');
     await expect(batcher.put('d')).rejects.toMatchObject({ kind: 'overloaded', retryAfterMs: 1_000 });
     await writes[0]?.succeed();
-    expect(() => batcher.requireRoom()).not.toThrow();
+    expect(() => batcher.rejectIfFull()).not.toThrow();
     const later = batcher.put('e');
     await writes[1]?.succeed();
     await writes[2]?.succeed();
@@ -150,28 +150,28 @@ test('an item over what may be pending is taken when it is alone', async () => {
   await expect(large).resolves.toBe('large!');
 });
 
-test('who waits for room leaves the last quarter, and goes on in order as writes end', async () => {
+test('callers that wait for capacity leave the last quarter free, and continue in order as writes end', async () => {
   const { batcher, writes } = makeBatcher({ maxPendingItems: 4 });
-  await batcher.room();
+  await batcher.waitForCapacity();
   for (const item of 'abc') void batcher.put(item);
   const gone: string[] = [];
-  for (const name of ['x', 'y', 'z']) void batcher.room().then(() => gone.push(name));
+  for (const name of ['x', 'y', 'z']) void batcher.waitForCapacity().then(() => gone.push(name));
 
   await settle();
   expect(gone).toStrictEqual([]);
-  expect(() => batcher.requireRoom()).not.toThrow();
+  expect(() => batcher.rejectIfFull()).not.toThrow();
   await writes[0]?.succeed();
   expect(gone).toStrictEqual(['x']);
   await writes[1]?.succeed();
   expect(gone).toStrictEqual(['x', 'y', 'z']);
 });
 
-test('who has gone does not wait for room any longer, and does not take it from others', async () => {
+test('an aborted caller stops waiting for capacity, and does not take it from others', async () => {
   const { batcher, writes } = makeBatcher({ maxPendingItems: 1 });
   void batcher.put('a');
   const leaving = new AbortController();
-  const left = batcher.room(leaving.signal);
-  const stayed = batcher.room();
+  const left = batcher.waitForCapacity(leaving.signal);
+  const stayed = batcher.waitForCapacity();
 
   leaving.abort();
   await left;
@@ -180,7 +180,7 @@ test('who has gone does not wait for room any longer, and does not take it from 
   await expect(stayed).resolves.toBeUndefined();
 });
 
-test('an item whose write does not begin in time is refused, and the one that is being written is not', async () => {
+test('an item whose write does not begin in time is rejected, and the one that is being written is not', async () => {
   const { batcher, writes, clock, itemsOf } = makeBatcher();
   const written = batcher.put('a');
   const late = batcher.put('b');

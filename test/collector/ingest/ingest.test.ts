@@ -2,14 +2,14 @@ import { create } from '@bufbuild/protobuf';
 import { expect, test } from 'vitest';
 import { RecordSchema } from '../../../gen/spartakus/kubermatic/v1/record_pb.js';
 import { ReportSchema } from '../../../gen/spartakus/report/v1/report_pb.js';
-import { createIngest, type IngestLimits } from '../../../src/collector/ingest/ingest.ts';
-import type { Outcome, StoreEntry } from '../../../src/report/ports.ts';
+import { createIngest, type IngestLimits, type SubmissionContext } from '../../../src/collector/ingest/ingest.ts';
+import type { Outcome, StoreEntry } from '../../../src/report/report-sink.ts';
+import { entryDocument } from '../../../src/report/stored-document.ts';
 import { SpartakusError } from '../../../src/runtime/errors.ts';
 import { createManualClock } from '../../support/manual-clock.ts';
 
 const NOW = new Date('2026-11-21T10:00:00Z');
-const VIA = { protocol: 'grpc', dialect: 'report' } as const;
-const REQUIRE = { requireClusterId: true, via: VIA };
+const CONTEXT: SubmissionContext = { origin: { protocol: 'grpc' }, dialect: 'report' };
 const LIMITS: IngestLimits = {
   maxPendingReports: 100,
   maxPendingBytes: 1_000_000,
@@ -17,7 +17,7 @@ const LIMITS: IngestLimits = {
   newClustersPerHourPerAddress: 0,
 };
 
-/** An ingest before a sink that answers as the test says, and keeps what it was given. */
+/** An ingest with a sink that answers as the test says, and keeps its entries. */
 function makeIngest(
   answer: (entry: StoreEntry) => Outcome = () => ({ status: 'stored' }),
   limits: Partial<IngestLimits> = {},
@@ -48,10 +48,10 @@ function makeIngest(
   return { ingest, entries, clock, asked };
 }
 
-test('a report without an id is given a UUIDv7 of the moment it came', async () => {
+test('a report without an id is given a UUIDv7 of the time of receipt', async () => {
   const { ingest, entries } = makeIngest();
 
-  const accepted = await ingest.accept(create(ReportSchema, { clusterId: 'c' }), REQUIRE);
+  const accepted = await ingest.accept({ report: create(ReportSchema, { clusterId: 'c' }) }, CONTEXT);
 
   expect(accepted.status).toBe('stored');
   expect(accepted.reportId).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/);
@@ -63,86 +63,88 @@ test('a report with an id keeps it', async () => {
   const reportId = '01890a5d-ac96-774b-bcce-b302099a8057';
   const { ingest } = makeIngest(() => ({ status: 'duplicate' }));
 
-  await expect(ingest.accept(create(ReportSchema, { clusterId: 'c', reportId }), REQUIRE)).resolves.toStrictEqual({
-    reportId,
-    status: 'duplicate',
-  });
+  await expect(
+    ingest.accept({ report: create(ReportSchema, { clusterId: 'c', reportId }) }, CONTEXT),
+  ).resolves.toStrictEqual({ reportId, status: 'duplicate' });
 });
 
 test('a report that breaks a rule does not reach the sink', async () => {
   const { ingest, entries } = makeIngest();
 
-  await expect(ingest.accept(create(ReportSchema, {}), REQUIRE)).rejects.toMatchObject({
+  await expect(ingest.accept({ report: create(ReportSchema, {}) }, CONTEXT)).rejects.toMatchObject({
     kind: 'invalid',
     field: 'clusterID',
   });
   expect(entries).toStrictEqual([]);
 });
 
-test("a report that the sink could not store is told so with the sink's own error, and the others are not", async () => {
+test("a report that the sink could not store is rejected with the sink's own error, and the others are stored", async () => {
   const full = new SpartakusError('unavailable', 'the disk is full');
   const { ingest } = makeIngest((entry) =>
     'report' in entry && entry.report.clusterId === 'b' ? { status: 'failed', error: full } : { status: 'stored' },
   );
 
   const settled = await Promise.allSettled(
-    ['a', 'b', 'c'].map((clusterId) => ingest.accept(create(ReportSchema, { clusterId }), REQUIRE)),
+    ['a', 'b', 'c'].map((clusterId) => ingest.accept({ report: create(ReportSchema, { clusterId }) }, CONTEXT)),
   );
 
   expect(settled.map(({ status }) => status)).toStrictEqual(['fulfilled', 'rejected', 'fulfilled']);
   expect(settled[1]).toMatchObject({ reason: full });
 });
 
-test("a record of Kubermatic's takes the same way: an id, the rules, the sink, and the sender beside it", async () => {
+test("a record of Kubermatic's gets an id, is validated and stored, with the country beside it", async () => {
   const { ingest, entries } = makeIngest();
-  const record = create(RecordSchema, { kind: 'kubermatic' });
+  const kubermaticRecord = create(RecordSchema, { kind: 'kubermatic' });
+  const origin = { protocol: 'http' } as const;
 
-  const accepted = await ingest.acceptKubermatic(record, {
-    country: 'DE',
-    via: { protocol: 'http', dialect: 'kubermatic' },
-  });
-  const refused = ingest.acceptKubermatic(create(RecordSchema, { reportId: 'x' }), { via: VIA });
+  const accepted = await ingest.accept({ kubermaticRecord }, { origin, dialect: 'kubermatic', country: 'DE' });
+  const rejected = ingest.accept({ kubermaticRecord: create(RecordSchema, { reportId: 'x' }) }, CONTEXT);
 
-  await expect(refused).rejects.toMatchObject({ kind: 'invalid', field: 'reportID' });
-  expect(accepted).toStrictEqual({ reportId: record.reportId, status: 'stored' });
-  expect(entries).toStrictEqual([{ kubermaticRecord: record, receivedAt: NOW, country: 'DE' }]);
+  await expect(rejected).rejects.toMatchObject({ kind: 'invalid', field: 'reportID' });
+  expect(accepted).toStrictEqual({ reportId: kubermaticRecord.reportId, status: 'stored' });
+  expect(entries).toStrictEqual([{ kubermaticRecord, receivedAt: NOW, country: 'DE', origin, quarantined: undefined }]);
+  expect(entries[0]).toHaveProperty('origin', origin);
 });
 
 const HOUR_MS = 3_600_000;
 
-test('a cluster that sends more reports an hour than it may is told when to come again, and others are not', async () => {
+test('a cluster that sends more reports an hour than it may is rejected with a time to retry, and others are not', async () => {
   const { ingest, clock } = makeIngest(undefined, { reportsPerHourPerCluster: 3 });
-  const send = (clusterId: string) => ingest.accept(create(ReportSchema, { clusterId }), REQUIRE);
+  const send = (clusterId: string) => ingest.accept({ report: create(ReportSchema, { clusterId }) }, CONTEXT);
   for (let time = 0; time < 3; time += 1) await send('eager');
 
-  await expect(send('eager')).rejects.toMatchObject({ kind: 'overloaded', retryAfterMs: HOUR_MS / 3 });
+  await expect(send('eager')).rejects.toMatchObject({ kind: 'rate-limited', retryAfterMs: HOUR_MS / 3 });
   await expect(send('other')).resolves.toMatchObject({ status: 'stored' });
   clock.advance(HOUR_MS / 3);
   await expect(send('eager')).resolves.toMatchObject({ status: 'stored' });
-  await expect(send('eager')).rejects.toMatchObject({ kind: 'overloaded' });
+  await expect(send('eager')).rejects.toMatchObject({ kind: 'rate-limited' });
 });
 
-test('reports that do not say their cluster are not taken for one cluster', async () => {
+test('reports without a cluster id do not share a limit', async () => {
   const { ingest } = makeIngest(undefined, { reportsPerHourPerCluster: 1, newClustersPerHourPerAddress: 1 });
   const send = () =>
-    ingest.accept(create(ReportSchema, {}), { requireClusterId: false, via: VIA, source: '192.0.2.1' });
+    ingest.accept(
+      { report: create(ReportSchema, {}) },
+      { origin: { protocol: 'http', addressKey: '192.0.2.1' }, dialect: 'spartakus' },
+    );
 
   await expect(Promise.all([send(), send(), send()])).resolves.toHaveLength(3);
 });
 
-test('a cluster id of any length is remembered by a few bytes, and told from others', async () => {
+test('long cluster ids are limited separately', async () => {
   const { ingest } = makeIngest(undefined, { reportsPerHourPerCluster: 1 });
-  const send = (clusterId: string) => ingest.accept(create(ReportSchema, { clusterId }), REQUIRE);
+  const send = (clusterId: string) => ingest.accept({ report: create(ReportSchema, { clusterId }) }, CONTEXT);
   await send(`${'x'.repeat(100_000)}a`);
 
-  await expect(send(`${'x'.repeat(100_000)}a`)).rejects.toMatchObject({ kind: 'overloaded' });
+  await expect(send(`${'x'.repeat(100_000)}a`)).rejects.toMatchObject({ kind: 'rate-limited' });
   await expect(send(`${'x'.repeat(100_000)}b`)).resolves.toMatchObject({ status: 'stored' });
 });
 
 test('a crowd of new clusters from one address is stored in quarantine from the one on that is too many', async () => {
   const { ingest, entries, clock, asked } = makeIngest(undefined, { newClustersPerHourPerAddress: 2 });
-  const send = async (clusterId: string, source?: string) => {
-    await ingest.accept(create(ReportSchema, { clusterId }), { ...REQUIRE, source });
+  const send = async (clusterId: string, addressKey?: string) => {
+    const origin = { protocol: 'grpc', addressKey } as const;
+    await ingest.accept({ report: create(ReportSchema, { clusterId }) }, { ...CONTEXT, origin });
     return entries.at(-1)?.quarantined ?? false;
   };
 
@@ -150,7 +152,7 @@ test('a crowd of new clusters from one address is stored in quarantine from the 
   await expect(send('b', '192.0.2.1')).resolves.toBe(false);
   expect(asked).toStrictEqual([]);
   await expect(send('c', '192.0.2.1')).resolves.toBe(true);
-  // Who has begun already is not new, nor is who comes from elsewhere, nor whose address nobody knows.
+  // A cluster that has begun is not new; other addresses, and unknown ones, are not affected.
   await expect(send('a', '192.0.2.1')).resolves.toBe(false);
   await expect(send('d', '192.0.2.2')).resolves.toBe(false);
   await expect(send('e')).resolves.toBe(false);
@@ -161,10 +163,15 @@ test('a crowd of new clusters from one address is stored in quarantine from the 
   await expect(send('c', '192.0.2.1')).resolves.toBe(false);
 });
 
-test('the address of a sender is not handed to the store', async () => {
+test('the origin reaches the store as it is, and only the recorded address is in the document', async () => {
   const { ingest, entries } = makeIngest();
+  const origin = { protocol: 'grpc', addressKey: '192.0.2.1', recordedAddress: 'recorded' } as const;
 
-  await ingest.accept(create(ReportSchema, { clusterId: 'c' }), { ...REQUIRE, source: '192.0.2.1' });
+  await ingest.accept({ report: create(ReportSchema, { clusterId: 'c' }) }, { ...CONTEXT, origin });
 
-  expect(Object.keys(entries[0] ?? {})).not.toContain('source');
+  const [entry] = entries;
+  expect(entry?.origin).toBe(origin);
+  const { document } = entryDocument(entry!);
+  expect(document.receivedFrom).toBe('recorded');
+  expect(JSON.stringify(document)).not.toContain('192.0.2.1');
 });

@@ -48,7 +48,7 @@ describe.each(DIALECTS)(
       }
     };
 
-    test('each is stored whole or refused with 400 and a reason', async () => {
+    test('each is stored whole or rejected with 400 and a reason', async () => {
       const text = await readFile(new URL(`../../fixtures/legacy/${sample}.json`, import.meta.url), 'utf8');
       const bodies = fc.sample(brokenBodies(text), { seed: SEED, numRuns: BODIES });
       const answers: { readonly status: number; readonly text: string }[] = [];

@@ -9,6 +9,7 @@ import { validateKubermaticRecord, validateReport } from '../../../src/report/va
 import { SpartakusError } from '../../../src/runtime/errors.ts';
 import { brokenBodies } from '../../support/broken-bodies.ts';
 import { startTestCollector, type TestCollector } from '../../support/collector.ts';
+import { byKind } from '../../support/kubermatic-submission.ts';
 
 const SEED = Number(process.env['SPARTAKUS_TEST_SEED'] ?? Date.now() % 2 ** 31);
 /** Of each sample. */
@@ -39,10 +40,10 @@ interface Stored {
 /** What of a document the test can foresee. */
 const content = (document: object): string => JSON.stringify({ ...document, _id: '', receivedAt: '' });
 
-/** What should be stored for a body; undefined where it should be refused, which must be with a reason. */
+/** What should be stored for a body; undefined where it should be rejected, which must be with a reason. */
 function expected(body: Buffer): Stored | undefined {
   try {
-    const { reports, records } = readKubermaticReport(parseJson(body), { keepCountry: false });
+    const { reports, records } = byKind(readKubermaticReport(parseJson(body), { keepCountry: false }));
     for (const report of reports) validateReport(report, { requireClusterId: false });
     for (const record of records) validateKubermaticRecord(record);
     return {
@@ -66,7 +67,7 @@ function isMarkElsewhere(body: Buffer): boolean {
 describe.each(['report-v1', 'report-v1-location', 'report-v2', 'record-kubermatic-v2', 'record-kubermatic-proposal'])(
   `broken bodies of %s (seed ${SEED}; SPARTAKUS_TEST_SEED repeats it)`,
   (name) => {
-    test('each is read or refused with a reason, and no place or address is in what would be stored', async () => {
+    test('each is read or rejected with a reason, and no place or address is in what would be stored', async () => {
       const bodies = fc.sample(brokenBodies(await markedSample(name)), { seed: SEED, numRuns: BODIES });
 
       const outcomes = bodies.map((body) => ({ body, stored: expected(body) }));
@@ -95,7 +96,7 @@ describe('over HTTP', () => {
   afterAll(() => collector.close());
 
   test.each(['report-v2', 'record-kubermatic-proposal'])(
-    `broken bodies of %s are stored whole or refused with 400 and a reason (seed ${SEED})`,
+    `broken bodies of %s are stored whole or rejected with 400 and a reason (seed ${SEED})`,
     async (name) => {
       const bodies = fc.sample(brokenBodies(await markedSample(name)), { seed: SEED, numRuns: BODIES_OVER_HTTP });
       const answers: { readonly status: number; readonly text: string }[] = [];

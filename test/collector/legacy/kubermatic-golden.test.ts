@@ -6,6 +6,7 @@ import { ReportSchema } from '../../../gen/spartakus/report/v1/report_pb.js';
 import { readKubermaticReport } from '../../../src/collector/legacy/kubermatic.ts';
 import { parseJson } from '../../../src/report/go-json.ts';
 import { toDocument, toKubermaticDocument } from '../../../src/report/stored-document.ts';
+import { byKind } from '../../support/kubermatic-submission.ts';
 
 const SAMPLES = ['report-v1', 'report-v1-location', 'report-v2', 'record-kubermatic-v2', 'record-kubermatic-proposal'];
 
@@ -15,7 +16,7 @@ const sample = async (name: string): Promise<JsonValue> =>
 describe('golden files: the body beside the reports and records that it becomes and the documents that are stored', () => {
   test.each(SAMPLES)('%s', async (name) => {
     const body = await sample(name);
-    const { reports, records: kept } = readKubermaticReport(body, { keepCountry: false });
+    const { reports, records: kept } = byKind(readKubermaticReport(body, { keepCountry: false }));
     const receivedAt = new Date('2026-11-21T10:00:00Z');
     const golden = {
       body,

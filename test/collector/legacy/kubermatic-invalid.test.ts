@@ -9,11 +9,11 @@ const SAMPLES = ['report-v1', 'report-v1-location', 'report-v2', 'record-kuberma
 const fixture = async (path: string): Promise<JsonValue> =>
   parseJson(await readFile(new URL(`../../fixtures/${path}.json`, import.meta.url)));
 
-describe('a body that is wrong is refused, and the field named', () => {
+describe('an invalid body is rejected, with the field named', () => {
   test.each<[string, JsonValue, string]>([
     ['a list', [], 'expected an object, got an array'],
-    ['nothing of an envelope', {}, 'it has neither client_uuid and records, as an envelope, nor a kind, as a record'],
-    ['a report of Spartakus', { clusterID: 'c' }, 'it has neither'],
+    ['nothing of an envelope', {}, 'expected client_uuid and records, as in an envelope, or a kind, as in a record'],
+    ['a report of Spartakus', { clusterID: 'c' }, 'expected client_uuid and records'],
     ['a number for the client', { client_uuid: 1 }, 'clientUUID: expected a string, got a number'],
     ['an object for the records', { client_uuid: 'u', records: {} }, 'records: expected an array, got an object'],
     ['a text for a record', { client_uuid: 'u', records: ['x'] }, 'records[0]: expected an object, got a string'],

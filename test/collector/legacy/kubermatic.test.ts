@@ -3,18 +3,21 @@ import { type JsonObject, type JsonValue, toJson } from '@bufbuild/protobuf';
 import { describe, expect, test } from 'vitest';
 import { RecordSchema } from '../../../gen/spartakus/kubermatic/v1/record_pb.js';
 import { ReportSchema } from '../../../gen/spartakus/report/v1/report_pb.js';
-import { type KubermaticSubmission, readKubermaticReport } from '../../../src/collector/legacy/kubermatic.ts';
+import { readKubermaticReport } from '../../../src/collector/legacy/kubermatic.ts';
 import { parseJson } from '../../../src/report/go-json.ts';
 import { isReportId } from '../../../src/report/report-id.ts';
 import { toDocument, toKubermaticDocument } from '../../../src/report/stored-document.ts';
+import { byKind, type SubmissionByKind } from '../../support/kubermatic-submission.ts';
 
 const TIME = '2024-05-06T00:00:06.071255038Z';
 const PLANTED = 'planted-mark';
 
 const sample = async (name: string): Promise<JsonValue> =>
   parseJson(await readFile(new URL(`../../fixtures/kubermatic/${name}.json`, import.meta.url)));
-const read = (json: JsonValue, keepCountry = false): KubermaticSubmission =>
-  readKubermaticReport(json, { keepCountry });
+const readCountry = (json: JsonValue, keepCountry: boolean): string | undefined =>
+  readKubermaticReport(json, { keepCountry }).country;
+const read = (json: JsonValue, keepCountry = false): SubmissionByKind =>
+  byKind(readKubermaticReport(json, { keepCountry }));
 
 /** The JSON of the records that an envelope of these becomes, without their ids, which have tests of their own. */
 function records(...bare: readonly JsonValue[]): readonly JsonValue[] {
@@ -200,6 +203,16 @@ describe('a record of kind kubernetes', () => {
   });
 });
 
+test('the entries are in the order of the records', () => {
+  const kinds = ['kubermatic', 'kubernetes', 'kubernetes', 'kubermatic'];
+  const { entries } = readKubermaticReport(
+    { client_uuid: 'u', records: kinds.map((kind) => ({ kind })) },
+    { keepCountry: false },
+  );
+
+  expect(entries.map((entry) => ('report' in entry ? 'kubernetes' : 'kubermatic'))).toStrictEqual(kinds);
+});
+
 describe('the id of a record', () => {
   const idOf = (record: object, client_uuid = 'u', envelope: object = {}): string | undefined => {
     const {
@@ -284,7 +297,7 @@ describe('locations', () => {
       },
     ],
   };
-  const documents = ({ reports, records: kept, country }: KubermaticSubmission): object[] => [
+  const documents = ({ reports, records: kept }: SubmissionByKind, country?: string): object[] => [
     ...reports.map((report) => toDocument(report, new Date(0), { country })),
     ...kept.map((record) => toKubermaticDocument(record, new Date(0), { country })),
   ];
@@ -297,7 +310,7 @@ describe('locations', () => {
   });
 
   test('leave the country where the operator keeps it, as two letters', () => {
-    const stored = documents(read(body, true));
+    const stored = documents(read(body, true), readCountry(body, true));
 
     expect(stored).toMatchObject([
       { country: 'DE' },
@@ -312,6 +325,6 @@ describe('locations', () => {
     ['no code at all', { client_location: { country: 'Germany', country_code: '' } }, undefined],
     ['the empty one of released clients', { client_location: { country: '' }, master_location: {} }, undefined],
   ])('%s', (_name, envelope, country) => {
-    expect(read({ client_uuid: 'u', ...envelope }, true).country).toBe(country);
+    expect(readCountry({ client_uuid: 'u', ...envelope }, true)).toBe(country);
   });
 });

@@ -109,7 +109,7 @@ test('a proxy that is trusted is no address: it may have as many connections as 
   await expect(isAlive(collector)).resolves.toBe(true);
 });
 
-test('a connection has as many streams at a time as allowed; one more waits for its turn or is refused', async () => {
+test('a connection has as many streams at a time as allowed; one more waits or is rejected', async () => {
   const collector = await start({ maxStreams: 3 });
   const session = openSession(collector);
   await once(session, 'remoteSettings');
@@ -189,7 +189,7 @@ test('an HTTP/2 connection without a request is asked to go after a while, and o
   busy?.close();
 });
 
-test('a client that pings without end is sent away, and told why', async () => {
+test('a client that pings without end is disconnected with the reason too_many_pings', async () => {
   const collector = await start({ keepaliveMinMs: 10_000 });
   const session = openSession(collector);
   const gone = once(session, 'goaway');
@@ -242,7 +242,7 @@ test('a connection that is old is replaced by another, and no call of grpc-js fa
   expect([...outcomes]).toStrictEqual(['stored']);
 });
 
-test('headers that are too many or too large are refused, over either version of HTTP', async () => {
+test('headers that are too many or too large are rejected, over either version of HTTP', async () => {
   const collector = await start({});
   const large = await new Promise<number | undefined>((resolve, reject) => {
     const request = http.get(`${collector.url}/healthz`, { headers: { 'x-large': 'x'.repeat(50_000) } }, (response) => {

@@ -4,7 +4,7 @@ import { openListener } from '../../../src/collector/serve/listener.ts';
 import { TEST_LIMITS } from '../../support/collector.ts';
 import { createKeptLog } from '../../support/log.ts';
 
-test('an answer that fails costs its own request alone, over either version of HTTP', async () => {
+test('an exception of a handler ends its own request only, over either version of HTTP', async () => {
   const log = createKeptLog();
   const fail = (): never => {
     throw new Error('nobody expected this');
@@ -14,11 +14,11 @@ test('an answer that fails costs its own request alone, over either version of H
     host: '127.0.0.1',
     routes: { stream: fail, request: fail },
     limits: TEST_LIMITS,
-    sourceOf: () => undefined,
+    addressKeyOf: () => undefined,
     random: () => 0.5,
     logger: log.logger,
   });
-  const url = `http://127.0.0.1:${listener.address.port}`;
+  const url = listener.url;
   try {
     for (let time = 0; time < 2; time += 1) {
       await expect(fetch(url)).rejects.toThrow('fetch failed');
@@ -29,7 +29,7 @@ test('an answer that fails costs its own request alone, over either version of H
       expect(stream.sentHeaders).toBeDefined();
       session.destroy();
     }
-    expect(log.messages('error')).toStrictEqual(Array(4).fill('a request could not be answered'));
+    expect(log.messages('error')).toStrictEqual(Array(4).fill('a request handler failed'));
   } finally {
     await listener.close(100);
   }

@@ -61,19 +61,19 @@ describe.each([
       await expect(collector.reports.countDocuments()).resolves.toBe(1);
     });
 
-    test('a report without a cluster id is refused with the field named, and the next one is stored', async () => {
+    test('a report without a cluster id is rejected with the field named, and the next one is stored', async () => {
       const bad = makeReport();
       bad.clusterId = '';
 
       await expect(client.send(bad)).resolves.toMatchObject({
         outcome: 'rejected',
         code: Code.InvalidArgument,
-        message: expect.stringContaining('clusterID') as string,
+        message: expect.stringContaining('report.cluster_id') as string,
       });
       await expect(client.send(makeReport())).resolves.toMatchObject({ outcome: 'stored' });
     });
 
-    test('a report over the size limit is refused as too large, and the next one is stored', async () => {
+    test('a report over the size limit is rejected as too large, and the next one is stored', async () => {
       const large = makeReport();
       const limit = json ? TEST_LIMITS.maxJsonBytes : TEST_LIMITS.maxProtobufBytes;
       large.extensions = [create(ExtensionSchema, { name: 'large', value: 'x'.repeat(limit) })];

@@ -11,7 +11,7 @@ afterAll(() => collector.close());
 
 const SUBMIT = '/spartakus.collector.v1.CollectorService/SubmitReport';
 
-test('of a crowd of new clusters from one address, by whatever road, the first are counted and the others held', async () => {
+test('of many new clusters from one address, over all protocols, the first are counted and the others quarantined', async () => {
   const send = async (clusterID: string, path: string, forwardedFor?: string): Promise<unknown> => {
     const response = await fetch(collector.url + path, {
       method: 'POST',

@@ -38,7 +38,7 @@ async function open(config: TlsConfig) {
   const server = await openTls(config, {
     clock,
     logger: log.logger,
-    quietLogger: createKeptLog().logger,
+    rateLimitedLogger: createKeptLog().logger,
     stop: stop.signal,
   });
   await clock.asleep();
@@ -48,7 +48,7 @@ async function open(config: TlsConfig) {
     tls: server,
     routes: { stream: () => false, request: (req, res) => res.end(`HTTP/${req.httpVersion}`) },
     limits: TEST_LIMITS,
-    sourceOf: () => undefined,
+    addressKeyOf: () => undefined,
     random: () => 0.5,
     logger: log.logger,
   });
@@ -63,7 +63,7 @@ async function open(config: TlsConfig) {
       await clock.asleep();
     }
   };
-  return { port: listener.address.port, log, look, close };
+  return { port: listener.port, log, look, close };
 }
 
 interface Dialled {
@@ -178,7 +178,7 @@ describe('one port', () => {
     await expect(Promise.all(ended)).resolves.toHaveLength(2);
   });
 
-  test('a certificate for somebody else is one that clients refuse', async () => {
+  test('clients reject a certificate for another host', async () => {
     const { port } = await open({ certFile: fixture('elsewhere.crt'), keyFile: fixture('elsewhere.key') });
 
     await expect(dial(port, { checkServerIdentity: tls.checkServerIdentity })).rejects.toThrow(/does not match/);
@@ -196,7 +196,7 @@ describe('with --tls-client-ca', () => {
     },
   );
 
-  test('a certificate of another CA is refused', async () => {
+  test('a client certificate of another CA is rejected', async () => {
     const { port } = await open({ ...PAIR, clientCaFile: fixture('other-ca.crt') });
 
     await expect(dial(port, CLIENT)).rejects.toThrow(REFUSED);

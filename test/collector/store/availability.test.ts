@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { monitorAvailability } from '../../../src/collector/store/availability.ts';
-import type { Outcome } from '../../../src/report/ports.ts';
+import type { Outcome } from '../../../src/report/report-sink.ts';
 import { SpartakusError } from '../../../src/runtime/errors.ts';
 import { makeReport } from '../../contract/report-sink.ts';
 import { createKeptLog } from '../../support/log.ts';

@@ -6,8 +6,8 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type Record as KubermaticRecord, RecordSchema } from '../../../gen/spartakus/kubermatic/v1/record_pb.js';
 import { openStore } from '../../../src/collector/store/open.ts';
 import { createStdoutStore } from '../../../src/collector/store/stdout.ts';
-import type { ReportStore } from '../../../src/report/ports.ts';
 import { createReportId } from '../../../src/report/report-id.ts';
+import type { ReportStore } from '../../../src/report/report-sink.ts';
 import { toDocument, toKubermaticDocument } from '../../../src/report/stored-document.ts';
 import { makeReport } from '../../contract/report-sink.ts';
 import { makeTestDatabase, type TestDatabase } from '../../support/database.ts';
@@ -45,7 +45,11 @@ test('a put of both kinds stores each in its collection, and returns outcomes in
   const outcomes = await store.put([
     { kubermaticRecord: large, receivedAt: RECEIVED_AT },
     { report, receivedAt: RECEIVED_AT },
-    { kubermaticRecord: second, receivedAt: RECEIVED_AT, receivedFrom: '192.0.2.1:80' },
+    {
+      kubermaticRecord: second,
+      receivedAt: RECEIVED_AT,
+      origin: { protocol: 'grpc', recordedAddress: '192.0.2.1:80' },
+    },
     { kubermaticRecord: first, receivedAt: RECEIVED_AT },
   ]);
 
@@ -54,7 +58,7 @@ test('a put of both kinds stores each in its collection, and returns outcomes in
   await expect(reports.find().toArray()).resolves.toStrictEqual([toDocument(report, RECEIVED_AT)]);
   await expect(reports.db.collection('kubermaticRecords').find().toArray()).resolves.toStrictEqual([
     toKubermaticDocument(first, RECEIVED_AT),
-    toKubermaticDocument(second, RECEIVED_AT, { receivedFrom: '192.0.2.1:80' }),
+    toKubermaticDocument(second, RECEIVED_AT, { origin: { protocol: 'grpc', recordedAddress: '192.0.2.1:80' } }),
   ]);
 });
 

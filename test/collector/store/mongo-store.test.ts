@@ -2,7 +2,7 @@ import { BSON, MongoClient } from 'mongodb';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { openMongoStore } from '../../../src/collector/store/mongo-store.ts';
 import { openStore } from '../../../src/collector/store/open.ts';
-import type { ReportSink } from '../../../src/report/ports.ts';
+import type { ReportSink } from '../../../src/report/report-sink.ts';
 import { toDocument } from '../../../src/report/stored-document.ts';
 import { makeReport, reportSinkContract } from '../../contract/report-sink.ts';
 import { makeTestDatabase, type TestDatabase } from '../../support/database.ts';

@@ -3,7 +3,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import type { Report } from '../../../gen/spartakus/report/v1/report_pb.js';
 import { openMongoStore } from '../../../src/collector/store/mongo-store.ts';
 import { openStore } from '../../../src/collector/store/open.ts';
-import type { Outcome, ReportStore } from '../../../src/report/ports.ts';
+import type { Outcome, ReportStore } from '../../../src/report/report-sink.ts';
 import { makeReport } from '../../contract/report-sink.ts';
 import { makeTestDatabase, type TestDatabase } from '../../support/database.ts';
 import { type DbProxy, type CommandAction, openDbProxy } from '../../support/db-proxy.ts';

@@ -1,7 +1,7 @@
 import { type BulkWriteResult, MongoBulkWriteError, type WriteError } from 'mongodb';
 import { expect, test } from 'vitest';
 import { outcomesOfBulkError } from '../../../src/collector/store/write-outcomes.ts';
-import type { Outcome } from '../../../src/report/ports.ts';
+import type { Outcome } from '../../../src/report/report-sink.ts';
 
 const errorOf = (index: number, code: number): WriteError =>
   ({ index, code, errmsg: 'failed at db-7.internal:27017' }) as WriteError;

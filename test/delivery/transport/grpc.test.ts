@@ -10,7 +10,7 @@ import { type Report, ReportSchema } from '../../../gen/spartakus/report/v1/repo
 import { NO_ACCESS } from '../../../src/delivery/client-credentials.ts';
 import { openRpcSink, type RpcOptions } from '../../../src/delivery/transport/grpc.ts';
 import { retryInfoMs } from '../../../src/delivery/transport/retry-info.ts';
-import type { ReportSink } from '../../../src/report/ports.ts';
+import type { ReportSink } from '../../../src/report/report-sink.ts';
 import { makeReport, type Rejection, reportSinkContract } from '../../contract/report-sink.ts';
 import { type GrpcCollector, startGrpcCollector } from '../../support/grpc-collector.ts';
 import { readFixture } from '../../support/kube-api.ts';

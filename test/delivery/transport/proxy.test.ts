@@ -6,7 +6,7 @@ import { NO_ACCESS } from '../../../src/delivery/client-credentials.ts';
 import { openRpcSink } from '../../../src/delivery/transport/grpc.ts';
 import { openHttpSink } from '../../../src/delivery/transport/http.ts';
 import { proxyFor } from '../../../src/delivery/transport/proxy.ts';
-import type { ReportSink } from '../../../src/report/ports.ts';
+import type { ReportSink } from '../../../src/report/report-sink.ts';
 import { makeReport } from '../../contract/report-sink.ts';
 import { type ConnectProxy, startConnectProxy } from '../../support/connect-proxy.ts';
 import { startGrpcCollector } from '../../support/grpc-collector.ts';

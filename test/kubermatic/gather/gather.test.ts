@@ -14,6 +14,7 @@ import {
   readSampleObjects,
   startInstallation,
 } from '../../support/kubermatic-installation.ts';
+import { byKind } from '../../support/kubermatic-submission.ts';
 
 let installation: Installation | undefined;
 
@@ -34,9 +35,9 @@ const KUBERMATIC = '/apis/kubermatic.k8c.io/v1';
 const sample = async (name: string): Promise<JsonValue> =>
   JSON.parse((await readFixture(`kubermatic/${name}.json`)).toString()) as JsonValue;
 
-/** A sample of Kubermatic's record, as a record of this project's agent has the same facts. */
+/** A sample record of Kubermatic's own agent, in the form of this project's agent. */
 async function expected(name: string) {
-  const [record] = readKubermaticReport(await sample(name), { keepCountry: true }).records;
+  const [record] = byKind(readKubermaticReport(await sample(name), { keepCountry: true })).records;
   if (record === undefined) throw new Error('The sample holds no record.');
   for (const datacenter of record.seeds.flatMap(({ datacenters }) => datacenters)) {
     if (datacenter.region !== undefined)
@@ -45,8 +46,8 @@ async function expected(name: string) {
   return record;
 }
 
-describe("with --uuid md5 a record says what Kubermatic's own agent says of the same installation", () => {
-  test('the released one: but for what may not leave, a project that is none, and the SSH key agent where nothing is said of it', async () => {
+describe("with --uuid md5 a record equals that of Kubermatic's own agent", () => {
+  test('the released agent, except for private fields, missing projects and the default of the SSH key agent', async () => {
     const { record } = await gatherFrom(await start(), { uuid: 'md5' });
     const released = await expected('record-kubermatic-v2');
 
@@ -74,19 +75,19 @@ describe("with --uuid md5 a record says what Kubermatic's own agent says of the 
           ...cluster
         }) => ({
           ...cluster,
-          // The released agent leaves false out.
+          // The released agent omits false.
           clusterNetwork: { ...clusterNetwork, konnectivityEnabled: clusterNetwork?.konnectivityEnabled ?? false },
           projectUuid: projectUuid === NO_PROJECT ? '' : projectUuid,
         }),
       );
     expect(comparable(record)).toStrictEqual(comparable(released));
     expect(record.clusters.map((cluster) => cluster.userSshKeyAgentEnabled)).toStrictEqual([true, false, true, true]);
-    // The third key of the sample has no owner reference yet, and says itself whose it is.
+    // The third key of the sample has no owner reference yet, and names its project in its spec.
     expect(record.sshKeys.slice(0, 2)).toStrictEqual(released.sshKeys.slice(0, 2));
     expect(record.sshKeys[2]?.ownerProjectUuid).toHaveLength(1);
   });
 
-  test("the proposal's: every field of it, the machines among them", async () => {
+  test('the proposal, including machine deployments', async () => {
     const { record } = await gatherFrom(await start(), { uuid: 'md5', machineDeployments: true });
     const proposed = await expected('record-kubermatic-proposal');
 
@@ -100,7 +101,7 @@ describe("with --uuid md5 a record says what Kubermatic's own agent says of the 
         cloud,
       }));
     expect(facts(record)).toStrictEqual(facts(proposed));
-    // The proposal leaves 0 out.
+    // The proposal omits 0.
     expect(
       record.machineDeployments.map((each) => ({ ...each, numberOfReplicas: each.numberOfReplicas ?? 0 })),
     ).toStrictEqual(
@@ -110,8 +111,8 @@ describe("with --uuid md5 a record says what Kubermatic's own agent says of the 
   });
 });
 
-describe('with a key', () => {
-  test('ids are UUIDs of version 8, and what belongs together can be joined', async () => {
+describe('with --uuid hmac', () => {
+  test('ids are UUIDs of version 8, and objects can be joined by them', async () => {
     const { record } = await gatherFrom(await start());
     const uuids = (list: readonly { uuid: string }[]): readonly string[] => list.map(({ uuid }) => uuid);
     const datacenters = uuids(record.seeds.flatMap((seed) => seed.datacenters));
@@ -148,7 +149,7 @@ describe('with a key', () => {
     ).toBe(true);
   });
 
-  test('they are the same at each reading, and others than without a key', async () => {
+  test('ids are the same in each record, and differ from those without a key', async () => {
     const api = await start();
     const [first, again, md5] = [await gatherFrom(api), await gatherFrom(api), await gatherFrom(api, { uuid: 'md5' })];
 
@@ -159,8 +160,8 @@ describe('with a key', () => {
   });
 });
 
-describe('a seed in the master cluster itself', () => {
-  test('is asked without its kubeconfig', async () => {
+describe('a seed that is the master cluster itself', () => {
+  test('is read without its kubeconfig', async () => {
     const { record } = await gatherFrom(await start({ home: 'acme-us-east' }));
 
     expect(record.missing).toStrictEqual([]);
@@ -168,13 +169,13 @@ describe('a seed in the master cluster itself', () => {
       record.clusters.map(({ seedUuid }) => record.seeds.findIndex(({ uuid }) => uuid === seedUuid)),
     ).toStrictEqual([2, 2, 0, 0]);
     expect(
-      installation?.master.asked
+      installation?.master.requests
         .map(({ target }) => target)
         .filter((target) => target.includes('secrets/kubeconfig-acme-us-east')),
     ).toStrictEqual([]);
   });
 
-  test('a cluster there whose datacenter is gone is of the only seed that it can be of', async () => {
+  test('a user cluster with an unknown datacenter is assigned to it', async () => {
     const clusters = await readObjects<{ metadata: { name: string }; spec: { cloud: object } }>(
       'clusters-acme-us-east',
     );
@@ -192,7 +193,7 @@ describe('a seed in the master cluster itself', () => {
     ]);
   });
 
-  test('with its machines', async () => {
+  test('has machine deployments', async () => {
     const { record } = await gatherFrom(await start({ home: 'acme-eu-west' }), { machineDeployments: true });
 
     expect(record.machineDeployments).toHaveLength(7);
@@ -200,7 +201,7 @@ describe('a seed in the master cluster itself', () => {
   });
 });
 
-describe('what is missing is recorded, and the rest goes on', () => {
+describe('missing fields are recorded, and all others are gathered', () => {
   const missingOf = async (options: InstallationOptions, over?: Partial<InstallationObjects>, config = {}) => {
     const { record, log } = await gatherFrom(await start(options, over), config);
     return { record, log, missing: record.missing.map(({ what, reason }) => `${what} ${reason}`) };
@@ -211,7 +212,7 @@ describe('what is missing is recorded, and the rest goes on', () => {
     ['projects', 'projects[]'],
     ['usersshkeys', 'sshKeys[]'],
     ['seeds', 'seeds[]'],
-  ])('%s that may not be listed', async (resource, what) => {
+  ])('%s without the right to list them', async (resource, what) => {
     const { record, log, missing } = await missingOf({ master: { forbidden: [`${KUBERMATIC}/${resource}`] } });
 
     expect(missing).toStrictEqual([`${what} not permitted`]);
@@ -222,10 +223,10 @@ describe('what is missing is recorded, and the rest goes on', () => {
     expect(record.users.length + record.projects.length).toBeGreaterThan(0);
   });
 
-  test('kinds that are not installed', async () => {
+  test('resources that are not installed', async () => {
     const { record, missing } = await missingOf({
       master: {
-        answers: {
+        responses: {
           [`${KUBERMATIC}/usersshkeys?limit=200`]: {
             status: 404,
             contentType: 'text/plain',
@@ -240,7 +241,7 @@ describe('what is missing is recorded, and the rest goes on', () => {
     expect(record.users).toHaveLength(3);
   });
 
-  test('a second configuration: which of them counts cannot be known', async () => {
+  test('two configurations are ambiguous', async () => {
     const { record, missing } = await missingOf(
       {},
       { configurations: await readObjects('kubermaticconfigurations-ambiguous') },
@@ -264,17 +265,17 @@ describe('what is missing is recorded, and the rest goes on', () => {
 
   test.each<[string, string, InstallationOptions]>([
     [
-      'whose Secret may not be read',
+      'without the right to read its Secret',
       'not permitted',
       { master: { forbidden: ['/api/v1/namespaces/kubermatic/secrets/kubeconfig-acme-eu-west'] } },
     ],
     [
-      'whose kubeconfig is none',
+      'with an invalid kubeconfig',
       'failed',
       { kubeconfigOf: (seed, config) => (seed === 'acme-eu-west' ? 'hello: [' : config) },
     ],
     [
-      'that does not answer',
+      'that does not respond',
       'failed',
       {
         kubeconfigOf: (seed, config) =>
@@ -284,14 +285,14 @@ describe('what is missing is recorded, and the rest goes on', () => {
       },
     ],
     [
-      'that does not know who asks',
+      'that rejects the credentials',
       'failed',
       {
         kubeconfigOf: (seed, config) =>
           seed === 'acme-eu-west' ? { ...config, users: [{ name: 'u', user: { token: 'wrong' } }] } : config,
       },
     ],
-  ])('a seed %s: the clusters of the others are there', async (_name, reason, options) => {
+  ])('a seed %s: the user clusters of other seeds are gathered', async (_name, reason, options) => {
     const { record, missing, log } = await missingOf(options);
 
     expect(missing).toStrictEqual([`clusters[] ${reason}`]);
@@ -303,7 +304,7 @@ describe('what is missing is recorded, and the rest goes on', () => {
     expect(log.messages('warn')).toHaveLength(1);
   });
 
-  test('a user cluster that cannot be reached: the machines of the others are there', async () => {
+  test('an unreachable user cluster: the machine deployments of others are gathered', async () => {
     const {
       machineDeployments: { hb6z5r9lkf: _gone, ...others },
     } = await readSampleObjects();
@@ -313,7 +314,7 @@ describe('what is missing is recorded, and the rest goes on', () => {
     expect(record.machineDeployments).toHaveLength(5);
   });
 
-  test('a server from nowhere, of everything: there is no record', async () => {
+  test('gathering fails where nothing of Kubermatic is installed', async () => {
     const lists = Object.fromEntries(
       ['namespaces/kubermatic/kubermaticconfigurations', 'seeds', 'clusters', 'projects', 'users', 'usersshkeys'].map(
         (path) => [`${KUBERMATIC}/${path}`, undefined as never],
@@ -327,7 +328,7 @@ describe('what is missing is recorded, and the rest goes on', () => {
     });
   });
 
-  test('the key of ids, without which there is no record', async () => {
+  test('gathering fails where the key of ids cannot be read', async () => {
     const api = await start({ master: { forbidden: ['/api/v1/namespaces/kube-system'] } });
 
     await expect(failureOf(gatherFrom(api))).resolves.toMatchObject({ kind: 'forbidden' });
@@ -335,7 +336,7 @@ describe('what is missing is recorded, and the rest goes on', () => {
   });
 });
 
-test('two seeds in one cluster do not double its clusters', async () => {
+test('user clusters that two seeds return are recorded once', async () => {
   const objects = await readSampleObjects();
   const { record } = await gatherFrom(
     await start({}, { clusters: { ...objects.clusters, 'acme-lab': objects.clusters['acme-eu-west'] ?? [] } }),
@@ -344,7 +345,7 @@ test('two seeds in one cluster do not double its clusters', async () => {
   expect(record.clusters).toHaveLength(4);
 });
 
-test('long lists are read in pages', async () => {
+test('lists are read in pages', async () => {
   const users = Array.from({ length: 450 }, (_, index) => ({
     metadata: { name: `user-${index}` },
     spec: { admin: index === 449 },
@@ -354,21 +355,21 @@ test('long lists are read in pages', async () => {
   expect(record.users).toHaveLength(450);
   expect(record.users[449]?.isAdmin).toBe(true);
   expect(
-    installation?.master.asked
+    installation?.master.requests
       .filter(({ target }) => target.includes('/users?'))
       .map(({ target }) => target.split('?')[1]),
   ).toStrictEqual(['limit=200', 'limit=200&continue=200', 'limit=200&continue=400']);
 });
 
-test('of projects no more is asked for than their metadata', async () => {
+test('only the metadata of projects is requested', async () => {
   await gatherFrom(await start());
 
-  expect(installation?.master.asked.find(({ target }) => target.includes('/projects'))?.accept).toBe(
+  expect(installation?.master.requests.find(({ target }) => target.includes('/projects'))?.accept).toBe(
     'application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1',
   );
 });
 
-test('a record is JSON of the schema in both spellings', async () => {
+test('a record can be parsed from its JSON with both field names', async () => {
   const { record } = await gatherFrom(await start(), { machineDeployments: true });
 
   for (const useProtoFieldName of [true, false]) {

@@ -1,11 +1,11 @@
 import { toJson } from '@bufbuild/protobuf';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { ReportSchema } from '../../../gen/spartakus/report/v1/report_pb.js';
-import { openKubeClient } from '../../../src/kubernetes/client.ts';
+import { ReportSchema, WorkloadsSchema } from '../../../gen/spartakus/report/v1/report_pb.js';
+import { openKubernetesClient } from '../../../src/kubernetes/client.ts';
 import { COLLECTABLE } from '../../../src/report/field-selection.ts';
 import { parseOmissions } from '../../../src/report/omitted-fields.ts';
-import { type GatherConfig, gatherReport } from '../../../src/volunteer/gather/gather.ts';
-import { createSummaries } from '../../../src/volunteer/gather/summaries.ts';
+import { type GatherConfig, gatherReport, selectFields } from '../../../src/volunteer/gather/gather.ts';
+import { createResourceSummaries } from '../../../src/volunteer/gather/resource-summaries.ts';
 import legacyReport from '../../fixtures/legacy/spartakus-volunteer-report.json' with { type: 'json' };
 import { failureOf } from '../../support/failure.ts';
 import { withFiles } from '../../support/files.ts';
@@ -42,7 +42,7 @@ async function start(options: KubeApiOptions = {}): Promise<KubeApi> {
 }
 
 async function open(api: KubeApi) {
-  const kube = await openKubeClient(
+  const kube = await openKubernetesClient(
     {},
     { env: api.env, serviceAccountDir: account.dir, clock: createJumpingClock(NOW) },
   );
@@ -50,9 +50,9 @@ async function open(api: KubeApi) {
   return kube;
 }
 
-/** A report as JSON, without what is the same in every one. */
+/** A report as JSON. */
 async function gather(api: KubeApi, config: Partial<GatherConfig> = {}) {
-  const say = () => undefined;
+  const ignore = () => undefined;
   const warn = (fields: object, message: string) => void warnings.push({ fields, message });
   const options = {
     kube: await open(api),
@@ -60,17 +60,17 @@ async function gather(api: KubeApi, config: Partial<GatherConfig> = {}) {
     now: NOW,
     random: new Uint8Array(16).fill(7),
     sequence: 1,
-    logger: { debug: say, info: say, warn, error: say },
+    logger: { debug: ignore, info: ignore, warn, error: ignore },
     pageSize: FIXTURE_PAGE_SIZE,
   };
   const report = await gatherReport({ clusterId: 'c', ...config }, options);
   return toJson(ReportSchema, report) as Record<string, unknown>;
 }
 
-/** What was asked, without the pages behind the first. */
-const paths = (api: KubeApi) => [...new Set(api.asked.map(({ target }) => target.split('?', 1)[0]))];
+/** The paths of the requests, each once. */
+const paths = (api: KubeApi) => [...new Set(api.requests.map(({ target }) => target.split('?', 1)[0]))];
 
-test('everything that can be collected is: how many namespaces, and histograms and ages of what they hold', async () => {
+test('all fields can be collected: the number of namespaces, and histograms and average ages of their objects', async () => {
   const api = await start();
 
   const report = await gather(api, { collect: COLLECTABLE });
@@ -102,12 +102,33 @@ test('everything that can be collected is: how many namespaces, and histograms a
   expect(report).not.toHaveProperty('missing');
 });
 
-test('each list is asked for once, whoever needs it, and only for metadata', async () => {
+/** The JSON paths of all fields that are set, as listFields() names them. */
+function pathsOf(value: unknown, prefix = ''): string[] {
+  if (Array.isArray(value)) return value.flatMap((each) => pathsOf(each, prefix));
+  if (typeof value !== 'object' || value === null) return [];
+  return Object.entries(value).flatMap(([name, member]) => {
+    const path = prefix + name + (Array.isArray(member) ? '[]' : '');
+    return [path, ...pathsOf(member, `${path}.`)];
+  });
+}
+
+test('every field of the schema has a gatherer', async () => {
+  const api = await start();
+  await withFiles({ e: '{"a":"1"}' }, async (dir) => {
+    const config = { clusterId: 'c', collect: COLLECTABLE, extensions: dir };
+    const gathered = pathsOf(await gather(api, config));
+
+    const expected = selectFields(config).fields.map(({ path }) => path);
+    expect(expected.filter((path) => !path.startsWith('missing[]') && !gathered.includes(path))).toStrictEqual([]);
+  });
+});
+
+test('each list is requested once, whatever the number of fields computed from it, and only its metadata', async () => {
   const api = await start();
 
   await gather(api, { collect: ['namespaces', 'workloads', 'lifetimes'] });
 
-  const lists = api.asked.filter(({ target }) => target.includes('limit='));
+  const lists = api.requests.filter(({ target }) => target.includes('limit='));
   expect(lists.map(({ target }) => target)).toStrictEqual([
     '/api/v1/namespaces?limit=500',
     '/api/v1/pods?limit=500',
@@ -120,7 +141,7 @@ test('each list is asked for once, whoever needs it, and only for metadata', asy
   expect(new Set(lists.map(({ accept }) => accept))).toStrictEqual(new Set([METADATA_LIST]));
 });
 
-test('of nothing but namespaces, neither nodes nor the key of their ids are asked for', async () => {
+test('without nodes in the report, neither nodes nor the key of ids are requested', async () => {
   const api = await start();
 
   await gather(api, { collect: ['namespaces'] });
@@ -128,7 +149,7 @@ test('of nothing but namespaces, neither nodes nor the key of their ids are aske
   expect(paths(api)).toStrictEqual(['/version', '/api/v1/namespaces']);
 });
 
-test('what is left out is not asked for', async () => {
+test('omitted fields are not requested', async () => {
   const api = await start();
   const omit = parseOmissions('masterVersion,id,workloads.pods,lifetimes');
 
@@ -146,7 +167,7 @@ test('what is left out is not asked for', async () => {
   expect(JSON.stringify(report)).not.toMatch(/"id"|masterVersion|lifetimes|"pods":/);
 });
 
-test('with an older schema version, nothing that it does not have is asked for or reported', async () => {
+test('with an older schema version, newer fields are neither requested nor reported', async () => {
   const api = await start();
 
   const report = await gather(api, { collect: COLLECTABLE, schemaVersion: 1 });
@@ -164,7 +185,7 @@ test('with an older schema version, nothing that it does not have is asked for o
   ]);
 });
 
-test('a right that is not granted costs only what it is for, and the report says so', async () => {
+test('a missing right is recorded in the report, and all other fields are gathered', async () => {
   const api = await start({ forbidden: ['/api/v1/pods', '/apis/batch/v1/jobs'] });
 
   const report = await gather(api, { collect: COLLECTABLE });
@@ -187,23 +208,23 @@ test('a right that is not granted costs only what it is for, and the report says
   ]);
 });
 
-test('a workload that cannot be read for another reason costs only itself', async () => {
+test('a workload that cannot be read is recorded, and all other fields are gathered', async () => {
   const broken = { status: 200, contentType: 'text/html', body: 'hello' };
-  const api = await start({ answers: { '/api/v1/services?limit=500': broken } });
+  const api = await start({ responses: { '/api/v1/services?limit=500': broken } });
 
   const report = await gather(api, { collect: ['workloads'] });
 
   expect(report['missing']).toStrictEqual([{ what: 'workloads.services[]', reason: 'failed' }]);
 });
 
-test('nodes that cannot be read for another reason than a missing right cost the report', async () => {
+test('an error other than a missing right while reading nodes fails the report', async () => {
   const broken = { status: 200, contentType: 'text/html', body: 'hello' };
-  const api = await start({ answers: { '/api/v1/nodes?limit=3': broken } });
+  const api = await start({ responses: { '/api/v1/nodes?limit=3': broken } });
 
   await expect(failureOf(gather(api))).resolves.toMatchObject({ kind: 'internal' });
 });
 
-test('a report of which nothing can be read is none', async () => {
+test('gathering fails where all rights are missing', async () => {
   const api = await start({ forbidden: ['/version', '/api/v1/nodes', '/api/v1/namespaces'] });
 
   const error = await failureOf(gather(api, { collect: ['nodes', 'namespaces'] }));
@@ -211,7 +232,7 @@ test('a report of which nothing can be read is none', async () => {
   expect(error).toMatchObject({ kind: 'forbidden' });
 });
 
-test('a program that stops makes no report of what is missing', async () => {
+test('closing the client fails the report, instead of recording missing fields', async () => {
   const api = await start({ silent: ['/api/v1/namespaces'] });
   const kube = await open(api);
   const options = { kube, version: 'v2.0.0', now: NOW, random: new Uint8Array(16), sequence: 1 };
@@ -222,10 +243,10 @@ test('a program that stops makes no report of what is missing', async () => {
 
   kube.close();
 
-  expect((await failure).message).toContain('because the program stops');
+  expect((await failure).message).toContain('because the program is stopping');
 });
 
-test('a bad extension, which used to cost the report, is logged by name, recorded without it, and costs nothing else', async () => {
+test('an invalid extension is logged with its name and recorded without it, and all other fields are gathered', async () => {
   const api = await start();
   await withFiles(
     { 'good.json': '{"a":"1"}', 'secret-project.json': 'not JSON', 'keys.json': '{"-bad":"1","b":"2"}' },
@@ -249,7 +270,7 @@ test('a bad extension, which used to cost the report, is logged by name, recorde
   );
 });
 
-test('with --node-id md5, node ids are those that the original sent, and no key is read', async () => {
+test('with --node-id md5, node ids equal those of the original, and no key is read', async () => {
   const api = await start();
 
   const { nodes } = await gather(api, { nodeId: 'md5' });
@@ -269,7 +290,7 @@ test('with a key file, the uid of kube-system is not read', async () => {
   });
 });
 
-test('the complaint "a new cluster id at every restart": one that is asked for is a UUID, the same at every start', async () => {
+test('with --cluster-id auto, the cluster id is the same UUID after every restart', async () => {
   const [first, second] = [
     await gather(await start(), { clusterId: 'auto' }),
     await gather(await start(), { clusterId: 'auto', nodeId: 'md5' }),
@@ -280,7 +301,7 @@ test('the complaint "a new cluster id at every restart": one that is asked for i
 });
 
 test.each([{}, { clusterId: 'auto', nodeId: 'md5' as const }])(
-  'without a key there is a clear error and no weak id: %j',
+  'an unreadable key is an error, and no weaker ids are made: %j',
   async (config) => {
     const api = await start({ forbidden: ['/api/v1/namespaces/kube-system'] });
 
@@ -291,10 +312,14 @@ test.each([{}, { clusterId: 'auto', nodeId: 'md5' as const }])(
   },
 );
 
-test('a list of metadata is read in pages', async () => {
+test('lists of metadata are read in pages', async () => {
   const api = await start({ pagedPods: [2, 1] });
 
-  const { count, countByNamespace } = await createSummaries(await open(api), NOW, 2)('pods');
+  const { count, countByNamespace } = await createResourceSummaries(
+    await open(api),
+    NOW,
+    2,
+  )(WorkloadsSchema.field.pods);
 
   expect(count).toBe(3);
   expect(countByNamespace).toStrictEqual(

@@ -5,14 +5,14 @@ import { checkExtensions, readExtensions } from '../../../src/volunteer/gather/e
 import { failureOf } from '../../support/failure.ts';
 import { withFiles } from '../../support/files.ts';
 
-/** The extensions of a path in which nothing is wrong. */
+/** The extensions of a path without problems. */
 async function read(place: string) {
   const { extensions, problems } = await readExtensions(place);
   expect(problems).toStrictEqual([]);
   return extensions;
 }
 
-test('a text is taken as it is, and any other value as compact JSON', async () => {
+test('a string is used as it is, and any other value as compact JSON', async () => {
   const content = '{"a": " text ", "b": 1.50, "c": true, "d": null, "e": {"x": [1, 2]}, "f": ""}';
   await withFiles({ 'e.json': content }, async (dir) => {
     await expect(read(path.join(dir, 'e.json'))).resolves.toStrictEqual([
@@ -26,7 +26,7 @@ test('a text is taken as it is, and any other value as compact JSON', async () =
   });
 });
 
-test('a directory is all its files and those of its sub-directories in the order of their names, without what begins with a dot', async () => {
+test('a directory is read with its sub-directories in the order of names, without names that begin with a dot', async () => {
   const files = {
     'b/c.json': '{"b/c":"2"}',
     'b/a.json': '{"b/a":"1"}',
@@ -46,7 +46,7 @@ test('a directory is all its files and those of its sub-directories in the order
   });
 });
 
-test('a link to a directory that it is in does not go on for ever', async () => {
+test('a link to one of its parent directories is not an endless loop', async () => {
   await withFiles({ 'a/e': '{"a":"1"}' }, async (dir) => {
     await symlink('..', path.join(dir, 'a', 'up'));
 
@@ -54,7 +54,7 @@ test('a link to a directory that it is in does not go on for ever', async () => 
   });
 });
 
-test('a mounted ConfigMap works, and its next version is read', async () => {
+test('a mounted ConfigMap can be read, before and after an update', async () => {
   await withFiles({ '..v1/e.json': '{"a":"1"}', '..v2/e.json': '{"a":"2"}' }, async (dir) => {
     await symlink('..v1', path.join(dir, '..data'));
     await symlink('..data/e.json', path.join(dir, 'e.json'));
@@ -68,7 +68,7 @@ test('a mounted ConfigMap works, and its next version is read', async () => {
   });
 });
 
-test('a file is read again at each call', async () => {
+test('each call reads the files again', async () => {
   await withFiles({ e: '{"a":"1"}' }, async (dir) => {
     const file = path.join(dir, 'e');
     await read(file);
@@ -105,7 +105,7 @@ test.each([
   ['example..com/hello', 'has a prefix that is not a DNS subdomain'],
   ['ex_ample.com/hello', 'has a prefix that is not a DNS subdomain'],
   [`${SUBDOMAIN_253}b/x`, 'has a prefix that is not a DNS subdomain'],
-])('the key %j is a problem, by file and key, and costs no other', async (key, problem) => {
+])('the key %j is a problem that names file and key, and other keys are read', async (key, problem) => {
   await withFiles({ e: `{"before": "1", ${JSON.stringify(key)}: "hunter2", "behind": "2"}` }, async (dir) => {
     const { extensions, problems } = await readExtensions(dir);
 
@@ -125,12 +125,12 @@ test.each([
 const BROKEN_FILES = [
   ['a broken file', '{"a": hunter2', 'is not JSON'],
   ['a list', '["hunter2"]', 'is not a JSON object'],
-  ['a text', '"hunter2"', 'is not a JSON object'],
+  ['a string', '"hunter2"', 'is not a JSON object'],
   ['null', 'null', 'is not a JSON object'],
 ] as const;
 
 test.each(BROKEN_FILES)(
-  '%s is a problem by its name, its content is not repeated, and it costs no other file',
+  '%s is a problem that names the file without its content, and other files are read',
   async (_, content, problem) => {
     await withFiles({ a: '{"a":"1"}', e: content, f: '{"f":"2"}' }, async (dir) => {
       const { extensions, problems } = await readExtensions(dir);
@@ -143,7 +143,7 @@ test.each(BROKEN_FILES)(
   },
 );
 
-test.each(BROKEN_FILES)('%s as all there is is refused at the start', async (_, content, problem) => {
+test.each(BROKEN_FILES)('checkExtensions() rejects %s as the only file', async (_, content, problem) => {
   await withFiles({ e: content }, async (dir) => {
     const error = await failureOf(checkExtensions(path.join(dir, 'e')));
 
@@ -153,13 +153,13 @@ test.each(BROKEN_FILES)('%s as all there is is refused at the start', async (_, 
   });
 });
 
-test('a directory in which something is wrong is no reason not to start', async () => {
+test('checkExtensions() accepts a directory with invalid files', async () => {
   await withFiles({ e: 'not JSON' }, async (dir) => {
     await expect(checkExtensions(dir)).resolves.toBeUndefined();
   });
 });
 
-test('a link that leads nowhere is a problem, and costs no other file', async () => {
+test('a broken link is a problem, and other files are read', async () => {
   await withFiles({ a: '{"a":"1"}' }, async (dir) => {
     await symlink('nowhere', path.join(dir, 'b'));
 
@@ -175,13 +175,13 @@ test('a link that leads nowhere is a problem, and costs no other file', async ()
   });
 });
 
-test('a byte order mark does no harm', async () => {
+test('a byte order mark is ignored', async () => {
   await withFiles({ e: '\uFEFF{"a":"1"}' }, async (dir) => {
     await expect(read(dir)).resolves.toStrictEqual([{ name: 'a', value: '1' }]);
   });
 });
 
-test('a path that is not there is named: at the start as an error, later as a problem', async () => {
+test('a missing path is an error of checkExtensions(), and a problem of readExtensions()', async () => {
   const error = await failureOf(checkExtensions('/nonexistent/e'));
   const { problems } = await readExtensions('/nonexistent/e');
 

@@ -1,7 +1,7 @@
 import { toJson, toJsonString } from '@bufbuild/protobuf';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { ReportSchema } from '../../../gen/spartakus/report/v1/report_pb.js';
-import { type KubeClient, openKubeClient } from '../../../src/kubernetes/client.ts';
+import { type KubernetesClient, openKubernetesClient } from '../../../src/kubernetes/client.ts';
 import { createNodeIdentifier } from '../../../src/report/ids.ts';
 import { LEGACY_SCHEMA_VERSION, reportJson } from '../../../src/report/schema-version.ts';
 import { gatherReport } from '../../../src/volunteer/gather/gather.ts';
@@ -18,12 +18,12 @@ import {
 
 let api: KubeApi;
 let account: ServiceAccount;
-let kube: KubeClient;
+let kube: KubernetesClient;
 
 beforeEach(async () => {
   api = await startKubeApi();
   account = await openServiceAccount();
-  kube = await openKubeClient({}, { env: api.env, serviceAccountDir: account.dir });
+  kube = await openKubernetesClient({}, { env: api.env, serviceAccountDir: account.dir });
 });
 
 afterEach(async () => {
@@ -46,7 +46,7 @@ function options() {
 const CLUSTER_ID = '2f9c93d3-156c-47aa-8802-578ffca9b50e';
 const EXTENSIONS = { 'extensions.json': '{"example.com/hello": "world", "example.com/foo": "bar"}' };
 
-test('the nodes reported equal, field by field (ids aside), what the original volunteer put on the wire', async () => {
+test('all fields of nodes but their ids equal those of the original volunteer', async () => {
   await withFiles(EXTENSIONS, async (dir) => {
     const report = await gatherReport({ clusterId: CLUSTER_ID, extensions: `${dir}/extensions.json` }, options());
 
@@ -61,7 +61,7 @@ test('the nodes reported equal, field by field (ids aside), what the original vo
   });
 });
 
-test('the whole report is that of the golden file', async () => {
+test('the report equals the golden file', async () => {
   await withFiles(EXTENSIONS, async (dir) => {
     const report = await gatherReport({ clusterId: CLUSTER_ID, extensions: dir }, options());
 
@@ -83,10 +83,10 @@ test('node ids are keyed with the uid of the kube-system namespace', async () =>
   );
 });
 
-test('the version, the metadata of kube-system and the pages of nodes are read, and nothing else', async () => {
+test('the version, the metadata of kube-system and the pages of nodes are the only requests', async () => {
   await gatherReport({ clusterId: CLUSTER_ID }, options());
 
-  expect(api.asked.map(({ method, target, accept }) => `${method} ${target} as ${accept}`)).toStrictEqual([
+  expect(api.requests.map(({ method, target, accept }) => `${method} ${target} as ${accept}`)).toStrictEqual([
     'GET /version as application/json',
     'GET /api/v1/namespaces/kube-system as application/vnd.kubernetes.protobuf;as=PartialObjectMetadata;g=meta.k8s.io;v=v1',
     'GET /api/v1/nodes?limit=3 as application/vnd.kubernetes.protobuf',

@@ -1,42 +1,36 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import { isBearerToken } from '../../../runtime/bearer-token.ts';
-import type { Clock } from '../../../runtime/clock.ts';
 import { SpartakusError } from '../../../runtime/errors.ts';
-import type { Logger } from '../../../runtime/logger.ts';
-import { type NamedFile, reloadOnChange, invalidFile } from '../../../runtime/reload-on-change.ts';
+import { type NamedFile, reloadOnChange, type ReloadOptions, invalidFile } from '../../../runtime/reload-on-change.ts';
 
 /**
- * Lets a request in by its headers, before anything of its body is read.
+ * Authenticates a request by its headers, before its body is read.
  *
- * @throws SpartakusError of kind `unauthenticated`; the message holds nothing of what was sent
+ * @throws SpartakusError `unauthenticated`; the message quotes nothing of the request
  */
-export type Gate = (headers: { readonly authorization?: string | undefined }) => void;
+export type Authenticator = (headers: { readonly authorization?: string | undefined }) => void;
 
-/** Lets everybody in. */
-export const OPEN_GATE: Gate = () => undefined;
-
-export interface TokenGateOptions {
-  readonly clock: Pick<Clock, 'sleep'>;
-  readonly logger: Logger;
-  /** Ends the watch over the file. */
-  readonly stop: AbortSignal;
-}
+/** Accepts every request. */
+export const NO_AUTHENTICATION: Authenticator = () => undefined;
 
 /**
- * A gate for whoever sends one of the bearer tokens (RFC 6750) of a file: one a line; empty lines, and those that begin with "#", are
- * left out. The file is followed, see reloadOnChange. Only hashes are compared, always all of them, each in constant time.
+ * Accepts requests with one of the bearer tokens (RFC 6750) in a file: one per line, without empty lines and those that begin with "#". The file
+ * is reloaded when it changes. Only hashes are compared, always all of them, each in constant time.
  *
- * @throws SpartakusError of kind `invalid` where the file cannot be read, holds no token, or holds a line that is none
+ * @throws SpartakusError `invalid` where the file is unreadable, has no token, or has an invalid line
  */
-export async function openTokenGate(named: NamedFile, { clock, logger, stop }: TokenGateOptions): Promise<Gate> {
-  // Made once, and thrown to everybody: under a flood, even the making of an error counts.
+export async function openTokenAuthenticator(
+  named: NamedFile,
+  { clock, logger, stop }: Omit<ReloadOptions, 'files' | 'use'>,
+): Promise<Authenticator> {
+  // Created once: under a flood, even creating an error is a cost.
   const missing = new SpartakusError(
     'unauthenticated',
-    'a bearer token is needed: send it in the header Authorization, as "Bearer …"',
+    'a bearer token is required: send the header Authorization: Bearer <token>',
   );
   const unknown = new SpartakusError(
     'unauthenticated',
-    'the bearer token is unknown here: ask whoever runs this collector for one',
+    "the bearer token is unknown: ask the collector's operator for one",
   );
   let hashes: readonly Buffer[] = [];
   const use = ([content = Buffer.alloc(0)]: readonly Buffer[]): void => {

@@ -1,39 +1,33 @@
-/** Counts connections, and says which are too many. */
-export interface ConnectionGate {
+import type { Limits } from './limits.ts';
+
+/** Limits the open connections, in all and per address. */
+export interface ConnectionLimiter {
   /**
-   * Lets a connection in, unless it is one too many altogether or of its source.
-   *
-   * @param source as of a Peer; undefined counts altogether alone
-   * @returns to be called when the connection is closed; undefined where it is not let in
+   * @param addressKey see RequestOrigin; undefined is limited in all only
+   * @returns a function to call when the connection is closed; undefined where a limit is reached
    */
-  enter(source: string | undefined): (() => void) | undefined;
+  acquire(addressKey: string | undefined): (() => void) | undefined;
 }
 
-export interface ConnectionGateOptions {
-  readonly maxConnections: number;
-  /** 0 for any number. */
-  readonly maxConnectionsPerAddress: number;
-}
-
-export function createConnectionGate({
+export function createConnectionLimiter({
   maxConnections,
   maxConnectionsPerAddress,
-}: ConnectionGateOptions): ConnectionGate {
+}: Pick<Limits, 'maxConnections' | 'maxConnectionsPerAddress'>): ConnectionLimiter {
   let open = 0;
-  const openBySource = new Map<string, number>();
+  const openByAddress = new Map<string, number>();
   return {
-    enter(source) {
-      const ofSource = source === undefined ? 0 : (openBySource.get(source) ?? 0);
-      if (open >= maxConnections || (maxConnectionsPerAddress > 0 && ofSource >= maxConnectionsPerAddress))
+    acquire(addressKey) {
+      const ofAddress = addressKey === undefined ? 0 : (openByAddress.get(addressKey) ?? 0);
+      if (open >= maxConnections || (maxConnectionsPerAddress > 0 && ofAddress >= maxConnectionsPerAddress))
         return undefined;
       open += 1;
-      if (source !== undefined) openBySource.set(source, ofSource + 1);
+      if (addressKey !== undefined) openByAddress.set(addressKey, ofAddress + 1);
       return () => {
         open -= 1;
-        if (source === undefined) return;
-        const left = (openBySource.get(source) ?? 1) - 1;
-        if (left === 0) openBySource.delete(source);
-        else openBySource.set(source, left);
+        if (addressKey === undefined) return;
+        const left = (openByAddress.get(addressKey) ?? 1) - 1;
+        if (left === 0) openByAddress.delete(addressKey);
+        else openByAddress.set(addressKey, left);
       };
     },
   };

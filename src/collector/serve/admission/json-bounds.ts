@@ -1,16 +1,16 @@
 import { SpartakusError } from '../../../runtime/errors.ts';
 
-/** How deep JSON may be nested: as deep as protobuf messages may. No report is deeper than ten. */
+/** The deepest nesting: that of protobuf. No report is deeper than ten. */
 const MAX_DEPTH = 100;
-/** How many objects and lists there may be: a report of 16,000 nodes has 110,000, and MongoDB's largest document not twice as many. */
+/** The most objects and lists: a report of 16,000 nodes has 110,000; MongoDB's largest document has less than twice as many. */
 const MAX_CONTAINERS = 200_000;
-/** How many bytes there are to each of them, but for the first: the shortest thing that a report is full of, a resource of a node, takes thirty. */
+/** The fewest bytes per object or list beyond the first thousand: the shortest common one, a resource of a node, takes thirty. */
 const MIN_BYTES_EACH = 16;
 const FREE_CONTAINERS = 1_000;
 
-/** How many values there may be in all, by the commas between them: a report of 16,000 nodes has 340,000. */
+/** The most values, counted by commas: a report of 16,000 nodes has 340,000. */
 const MAX_VALUES = 1_000_000;
-/** How many keys one object may have: a million of them take seconds. Those of reports have some tens. */
+/** The most keys of one object: a million take seconds to parse. Objects of reports have tens. */
 const MAX_KEYS = 10_000;
 
 const QUOTE = 0x22;
@@ -22,14 +22,14 @@ const OPENING_OBJECT = 0x7b;
 const CLOSING_OBJECT = 0x7d;
 
 /**
- * Follows how deep JSON is nested, and of how many objects and lists it is, before anybody parses it: a body of brackets takes fifty
- * times its size in memory once it is parsed, and seconds. It does not care whether the JSON is well-formed.
+ * Checks the nesting and the number of objects, lists and keys of JSON before it is parsed: parsing a body of brackets takes fifty times its size
+ * in memory, and seconds. Malformed JSON is left to the parser.
  */
 export interface JsonBounds {
   /**
-   * Takes the next bytes of a text in UTF-8.
+   * Checks the next bytes of a text in UTF-8.
    *
-   * @throws SpartakusError `invalid` where they are more than any report needs
+   * @throws SpartakusError `invalid` where the text has more than any report needs
    */
   push(bytes: Uint8Array): void;
 }
@@ -38,7 +38,7 @@ export function createJsonBounds(): JsonBounds {
   let depth = 0;
   let containers = 0;
   let values = 0;
-  /** Of each list or object that is open, how many commas it has so far, and whether it is an object. */
+  /** Per open list or object: its commas so far, and whether it is an object. */
   const counts = new Uint32Array(MAX_DEPTH + 1);
   const isObject = new Uint8Array(MAX_DEPTH + 1);
   let seenBytes = 0;
@@ -46,7 +46,7 @@ export function createJsonBounds(): JsonBounds {
   let escaped = false;
   return {
     push(bytes) {
-      // By index: it is as fast as it gets, and every byte of JSON comes by here.
+      // By index, which is the fastest way: this runs for every byte of JSON.
       for (let at = 0; at < bytes.length; at += 1) {
         const byte = bytes[at] ?? 0;
         if (inString) {
@@ -84,7 +84,6 @@ export function createJsonBounds(): JsonBounds {
   };
 }
 
-/** The same for a whole text. */
 export function checkJsonBounds(bytes: Uint8Array): void {
   createJsonBounds().push(bytes);
 }

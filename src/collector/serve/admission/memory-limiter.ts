@@ -1,59 +1,50 @@
 import { SpartakusError } from '../../../runtime/errors.ts';
 
-/** The part of a budget that one request holds. */
-export interface BodyShare {
-  /**
-   * Takes more.
-   *
-   * @throws SpartakusError `overloaded` where the budget has no more to give; what was taken stays taken
-   */
-  take(bytes: number): void;
-  /** Gives some back. */
-  give(bytes: number): void;
-  /** Gives all back, and all that is taken from now on at once. */
+/** The memory that one request has reserved. */
+export interface MemoryReservation {
+  /** @throws SpartakusError `overloaded` where less is free; what was reserved before stays reserved */
+  reserve(bytes: number): void;
+  release(bytes: number): void;
+  /** Releases everything. Later calls of `reserve` and `release` have no effect. */
   end(): void;
 }
 
-/** The memory of bodies that are being read, of all requests together: each may be small, and many of them are not. */
-export interface BodyBudget {
-  open(): BodyShare;
-  /** What is taken now, in bytes. */
-  readonly takenBytes: number;
+/** Limits the memory of all bodies that are being read, of all requests together. */
+export interface MemoryLimiter {
+  open(): MemoryReservation;
+  readonly reservedBytes: number;
 }
 
-/** How soon to come again: a body takes seconds to come in. */
+/** A body takes seconds to arrive. */
 const RETRY_AFTER_MS = 5_000;
 
-export function createBodyBudget(maxBytes: number): BodyBudget {
-  let takenBytes = 0;
+export function createMemoryLimiter(maxBytes: number): MemoryLimiter {
+  let reservedBytes = 0;
   return {
-    get takenBytes() {
-      return takenBytes;
+    get reservedBytes() {
+      return reservedBytes;
     },
     open() {
       let heldBytes = 0;
       let ended = false;
-      const give = (bytes: number): void => {
-        heldBytes -= bytes;
-        takenBytes -= bytes;
+      const add = (bytes: number): void => {
+        if (ended) return;
+        heldBytes += bytes;
+        reservedBytes += bytes;
       };
       return {
-        take(bytes) {
-          if (ended) return;
-          if (takenBytes + bytes > maxBytes) {
+        reserve(bytes) {
+          if (!ended && reservedBytes + bytes > maxBytes) {
             throw new SpartakusError('overloaded', 'too many bodies are being read: send it again later', {
               retryAfterMs: RETRY_AFTER_MS,
             });
           }
-          heldBytes += bytes;
-          takenBytes += bytes;
+          add(bytes);
         },
-        give(bytes) {
-          if (!ended) give(bytes);
-        },
+        release: (bytes) => add(-bytes),
         end() {
+          add(-heldBytes);
           ended = true;
-          give(heldBytes);
         },
       };
     },

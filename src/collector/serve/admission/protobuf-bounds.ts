@@ -2,11 +2,11 @@ import { type DescField, type DescMessage, ScalarType } from '@bufbuild/protobuf
 import { BinaryReader } from '@bufbuild/protobuf/wire';
 import { SpartakusError } from '../../../runtime/errors.ts';
 
-/** What is shorter cannot become much. */
+/** Shorter messages cannot grow to a harmful size. */
 const SMALL_BYTES = 16_384;
-/** How many messages and unknown fields there may be within one: a report of 30,000 nodes, more than MongoDB takes, has 200,000. */
+/** The most messages and unknown fields within one message: a report of 30,000 nodes, more than MongoDB stores, has 200,000. */
 const MAX_MESSAGES = 400_000;
-/** How many bytes there are to each of them, but for the first: the shortest thing that a report is full of, a resource of a node, takes ten. */
+/** The fewest bytes per part beyond the first thousand: the shortest common one, a resource of a node, takes ten. */
 const MIN_BYTES_EACH = 8;
 const FREE_MESSAGES = 1_000;
 
@@ -19,11 +19,11 @@ const END_GROUP = 4;
 const BIT32 = 5;
 
 interface Field {
-  /** What it holds, where that is a message. */
+  /** The type of its values, where that is a message. */
   readonly message: DescMessage | undefined;
-  /** Whether it becomes an object each time. */
+  /** Whether each occurrence is decoded to an object. */
   readonly isCounted: boolean;
-  /** How it may stand on the wire. */
+  /** The wire types that its type allows. */
   readonly wireTypes: readonly number[];
 }
 
@@ -32,12 +32,11 @@ type Fields = ReadonlyMap<number, Field>;
 const known = new WeakMap<DescMessage, Fields>();
 
 /**
- * Counts the messages within a message, and the fields that are unknown here, before anybody makes objects of them: an empty one takes two
- * bytes on the wire and a hundred times as many in memory. What is malformed is the decoder's to refuse, but for two things of which it
- * would read another message than is counted here: groups, which proto3 does not have, and a wire type that is not the field's, which it
- * does not look at.
+ * Counts the nested messages and unknown fields of a message before it is decoded: an empty one takes two bytes on the wire, and a
+ * hundred times as many in memory. Malformed messages are left to the decoder, except for two cases that it would decode differently from this
+ * count: groups, which proto3 does not have, and wire types that do not match the field, which it ignores.
  *
- * @throws SpartakusError `invalid` where they are more than any report needs
+ * @throws SpartakusError `invalid` where the message has more parts than any report needs
  */
 export function checkProtobufBounds(schema: DescMessage, bytes: Uint8Array): void {
   if (bytes.length < SMALL_BYTES) return;
@@ -53,7 +52,7 @@ export function checkProtobufBounds(schema: DescMessage, bytes: Uint8Array): voi
       if (wireType === START_GROUP || wireType === END_GROUP || field?.wireTypes.includes(wireType) === false) {
         throw new SpartakusError(
           'invalid',
-          `the message has a field of the wire type ${wireType} where that cannot be`,
+          `the message has a field of the wire type ${wireType} that its type does not allow`,
         );
       }
       if (field === undefined || field.isCounted) count += 1;
@@ -83,7 +82,7 @@ function fieldsOf(schema: DescMessage): Fields {
   if (fields === undefined) {
     fields = new Map(
       schema.fields.map((field) => {
-        // What a map holds is inside its entries, which are counted.
+        // Messages within a map are inside its entries, which are counted.
         const message = field.fieldKind === 'map' ? undefined : field.message;
         const isCounted = message !== undefined || field.fieldKind === 'list' || field.fieldKind === 'map';
         return [field.number, { message, isCounted, wireTypes: wireTypesOf(field) }];
@@ -94,32 +93,19 @@ function fieldsOf(schema: DescMessage): Fields {
   return fields;
 }
 
+const WIRE_TYPES: Readonly<Partial<Record<ScalarType, number>>> = {
+  [ScalarType.STRING]: LENGTH_DELIMITED,
+  [ScalarType.BYTES]: LENGTH_DELIMITED,
+  [ScalarType.DOUBLE]: BIT64,
+  [ScalarType.FIXED64]: BIT64,
+  [ScalarType.SFIXED64]: BIT64,
+  [ScalarType.FLOAT]: BIT32,
+  [ScalarType.FIXED32]: BIT32,
+  [ScalarType.SFIXED32]: BIT32,
+};
+
 function wireTypesOf(field: DescField): readonly number[] {
   if (field.fieldKind === 'map' || field.message !== undefined) return [LENGTH_DELIMITED];
-  const one = field.scalar === undefined ? VARINT : wireTypeOf(field.scalar);
+  const one = field.scalar === undefined ? VARINT : (WIRE_TYPES[field.scalar] ?? VARINT);
   return field.fieldKind === 'list' ? [one, LENGTH_DELIMITED] : [one];
-}
-
-function wireTypeOf(scalar: ScalarType): number {
-  switch (scalar) {
-    case ScalarType.STRING:
-    case ScalarType.BYTES:
-      return LENGTH_DELIMITED;
-    case ScalarType.DOUBLE:
-    case ScalarType.FIXED64:
-    case ScalarType.SFIXED64:
-      return BIT64;
-    case ScalarType.FLOAT:
-    case ScalarType.FIXED32:
-    case ScalarType.SFIXED32:
-      return BIT32;
-    case ScalarType.BOOL:
-    case ScalarType.INT32:
-    case ScalarType.INT64:
-    case ScalarType.SINT32:
-    case ScalarType.SINT64:
-    case ScalarType.UINT32:
-    case ScalarType.UINT64:
-      return VARINT;
-  }
 }

@@ -1,81 +1,53 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import { formatHostPort, isLoopback } from '../../../runtime/addresses.ts';
-import type { Clock } from '../../../runtime/clock.ts';
 import { messageOf, SpartakusError } from '../../../runtime/errors.ts';
-import type { Logger } from '../../../runtime/logger.ts';
-import { type Gate, openTokenGate } from '../admission/authenticator.ts';
+import { type Authenticator, openTokenAuthenticator } from '../admission/authenticator.ts';
 import type { Limits } from '../admission/limits.ts';
-import { createBodyBudget } from '../admission/memory-limiter.ts';
-import { createHttpHandler, type HttpRoute } from '../http/http.ts';
-import { openListener } from '../listener.ts';
-import { openTls, type TlsConfig } from '../tls.ts';
+import { createMemoryLimiter } from '../admission/memory-limiter.ts';
+import { createHttpHandler, type HttpRoute } from '../http/router.ts';
+import { type ListenAddress, openListener } from '../listener.ts';
+import { openTls, type TlsConfig, type TlsOptions } from '../tls.ts';
 import type { Metrics } from './metrics.ts';
-import type { OnRefusal } from './rejections.ts';
-
-/** Where the console listens. */
-export interface ListenAddress {
-  /** An IP address, or "localhost"; all addresses where absent. */
-  readonly host?: string;
-  /** 0 takes any free one. */
-  readonly port: number;
-}
+import type { OnRejection } from './rejections.ts';
 
 export interface ConsoleConfig {
-  /** --console-listen */
   readonly listen: ListenAddress;
   /** --console-token-file: the bearer tokens of operators. */
   readonly tokenFile?: string;
-  /** --console-public: whether the suppressed figures are meant for everybody. */
-  readonly isPublic: boolean;
 }
 
-/**
- * Whom a route of the console is for: `anyone` says nothing; `public` is of figures that tell of no single cluster, and is everybody's
- * where the operator says so; `operator` is all else.
- */
-export type ConsoleAccess = 'anyone' | 'public' | 'operator';
-
-/** One line of the console's table. */
+/** A route of the console. `anyone` may use it without a token where it reveals nothing. */
 export interface ConsoleRoute extends HttpRoute {
-  readonly access: ConsoleAccess;
+  readonly access: 'anyone' | 'operator';
 }
 
-export interface ConsoleOptions {
+export interface ConsoleOptions extends TlsOptions {
   readonly metrics: Pick<Metrics, 'render'>;
-  /** The certificate of the collector, for a console that is reached from other machines. */
+  /** The collector's certificate, for a console that other machines reach. */
   readonly tls?: TlsConfig;
-  readonly clock: Clock;
-  readonly logger: Logger;
-  /** One that a flood cannot fill. */
-  readonly quietLogger: Logger;
   readonly limits: Limits;
-  /** A number from 0 to less than 1. */
   readonly random: () => number;
-  readonly onRefusal: OnRefusal;
-  readonly stop: AbortSignal;
+  readonly onRejection: OnRejection;
 }
 
 export interface Console {
-  /** Such as "http://127.0.0.1:8081". */
   readonly url: string;
   close(): Promise<void>;
 }
 
-/** Nothing that is asked of the console has a body. */
 const MAX_BODY_BYTES = 1024 * 1024;
-/** How long an answer may take once the collector is told to stop. */
+/** How long a response may take once the collector stops. */
 const CLOSE_GRACE_MS = 500;
 
-/** What is wrong with a console as it is configured; undefined where nothing is. */
-export function findConsoleProblem({ listen, tokenFile, isPublic }: ConsoleConfig): string | undefined {
-  if (isLocal(listen) || tokenFile !== undefined || isPublic) return undefined;
+/** A sentence about a configuration that would expose the console; undefined where it is safe. */
+export function findConsoleProblem({ listen, tokenFile }: ConsoleConfig): string | undefined {
+  if (isLocal(listen) || tokenFile !== undefined) return undefined;
   return (
-    `--console-listen ${shown(listen)}: other machines would reach what only operators may see. Give --console-token-file, or an address ` +
-    'of this machine alone such as 127.0.0.1:8081; or give --console-public where the public figures are meant for everybody, and nothing else.'
+    `--console-listen ${shown(listen)}: other machines could reach the console without a token. Set --console-token-file, or listen on an ` +
+    'address of this machine only, such as 127.0.0.1:8081.'
   );
 }
 
-/** The console's table. Statistics join it here. */
 function consoleRoutes({ metrics }: ConsoleOptions): readonly ConsoleRoute[] {
   return [
     { method: 'GET', path: '/healthz', access: 'anyone', handle: () => ({ status: 200 }) },
@@ -89,25 +61,27 @@ function consoleRoutes({ metrics }: ConsoleOptions): readonly ConsoleRoute[] {
 }
 
 /**
- * Opens the second listener, on which is everything that reads. From other machines it speaks TLS where the collector does, without
- * client certificates: the token says who may.
+ * Opens the second listener, for everything that operators read. For other machines it uses TLS where the collector does, without client
+ * certificates: operators authenticate by token.
  *
- * @throws SpartakusError: `invalid` where the configuration lets too many in, or the tokens cannot be read; `unavailable` where the
- * port cannot be had
+ * @throws SpartakusError: `invalid` where the configuration is unsafe, or the tokens are unreadable; `unavailable` where the port
+ * cannot be opened
  */
 export async function openConsole(config: ConsoleConfig, options: ConsoleOptions): Promise<Console> {
-  const { clock, logger, quietLogger, limits, random, onRefusal, stop } = options;
+  const { clock, logger, rateLimitedLogger, limits, random, onRejection, stop } = options;
   const { listen, tokenFile } = config;
   const problem = findConsoleProblem(config);
   if (problem !== undefined) throw new SpartakusError('invalid', problem, { field: '--console-listen' });
-  const watch = { clock, logger, quietLogger, stop };
-  const gate =
-    tokenFile === undefined ? undefined : await openTokenGate({ flag: '--console-token-file', file: tokenFile }, watch);
+  const watch = { clock, logger, rateLimitedLogger, stop };
+  const authenticate =
+    tokenFile === undefined
+      ? undefined
+      : await openTokenAuthenticator({ flag: '--console-token-file', file: tokenFile }, watch);
   const withTls = options.tls !== undefined && !isLocal(listen);
   const tls = withTls
     ? await openTls({ certFile: options.tls.certFile, keyFile: options.tls.keyFile }, watch)
     : undefined;
-  const guard = createConsoleGuard(config, gate);
+  const guard = createConsoleGuard(config, authenticate);
   const routes = consoleRoutes(options).map((route): HttpRoute => ({
     ...route,
     handle(request) {
@@ -115,64 +89,58 @@ export async function openConsole(config: ConsoleConfig, options: ConsoleOptions
       return route.handle(request);
     },
   }));
-  const answer = createHttpHandler(routes, {
-    budget: createBodyBudget(MAX_BODY_BYTES),
-    bodyTimeoutMs: limits.bodyTimeoutMs,
-    onRefusal,
-  });
+  const answer = createHttpHandler(routes, { memory: createMemoryLimiter(MAX_BODY_BYTES), limits, onRejection });
   const listener = await openListener({
     port: listen.port,
     host: listen.host,
-    routes: { request: (req, res) => answer(req, res, {}), stream: () => false },
+    routes: { request: (req, res) => answer(req, res, { protocol: 'http' }), stream: () => false },
     tls,
     limits,
-    sourceOf: (remoteAddress) => remoteAddress,
+    addressKeyOf: (remoteAddress) => remoteAddress,
     random,
-    logger: quietLogger,
+    logger: rateLimitedLogger,
   }).catch((error: unknown) => {
     throw new SpartakusError(
       'unavailable',
-      `--console-listen ${shown(listen)} cannot be had: ${messageOf(error)}. Each collector of a machine needs one of its own: choose another, or "off".`,
+      `--console-listen ${shown(listen)} cannot be opened: ${messageOf(error)}. Each collector on a machine needs its own address: choose another, or "off".`,
       { cause: error },
     );
   });
-  const host =
-    listen.host === undefined || listen.host === '0.0.0.0' || listen.host === '::' ? '127.0.0.1' : listen.host;
-  return {
-    url: `${withTls ? 'https' : 'http'}://${shown({ host, port: listener.address.port })}`,
-    close: () => listener.close(CLOSE_GRACE_MS),
-  };
+  return { url: listener.url, close: () => listener.close(CLOSE_GRACE_MS) };
 }
 
-/** Lets a request to the console in, or throws a SpartakusError `unauthenticated` or `forbidden`. */
-export type ConsoleGuard = (access: ConsoleAccess, headers: IncomingHttpHeaders) => void;
+/** Authorizes a request to the console, or throws SpartakusError `unauthenticated` or `forbidden`. */
+export type ConsoleGuard = (access: ConsoleRoute['access'], headers: IncomingHttpHeaders) => void;
 
 /**
- * Without a token, whoever can reach this machine's own addresses may read everything; so a request must also say that it meant this
- * machine. A browser does not, where a page from elsewhere has its name resolved to 127.0.0.1 (DNS rebinding).
+ * Without tokens, every process on this machine may read everything. The requested host must then be this machine too, against DNS rebinding:
+ * a browser page from elsewhere whose name resolves to 127.0.0.1.
  *
- * @param gate asks for a token; absent where there is none
+ * @param authenticate checks the token; absent where there are none
  */
 export function createConsoleGuard(
-  { listen, isPublic }: Pick<ConsoleConfig, 'listen' | 'isPublic'>,
-  gate: Gate | undefined,
+  { listen }: Pick<ConsoleConfig, 'listen'>,
+  authenticate: Authenticator | undefined,
 ): ConsoleGuard {
   const local = isLocal(listen);
   return (access, headers) => {
-    if (gate === undefined && local && !isLoopback(hostOf(headers))) {
+    if (authenticate === undefined && local && !isLoopback(hostOf(headers))) {
       throw new SpartakusError(
         'forbidden',
-        'the host that is asked for is not this machine: use http://127.0.0.1, or start the collector with --console-token-file',
+        'the requested host is not this machine: use http://127.0.0.1, or start the collector with --console-token-file',
       );
     }
-    if (access === 'anyone' || (access === 'public' && isPublic)) return;
-    if (gate !== undefined) gate(headers);
+    if (access === 'anyone') return;
+    if (authenticate !== undefined) authenticate(headers);
     else if (!local)
-      throw new SpartakusError('forbidden', 'this is for operators: start the collector with --console-token-file');
+      throw new SpartakusError(
+        'forbidden',
+        'only operators may read this: start the collector with --console-token-file',
+      );
   };
 }
 
-/** The host that a request asks for, without port and brackets; empty where it says none. */
+/** The requested host without port and brackets; empty where absent or malformed. */
 function hostOf(headers: IncomingHttpHeaders): string {
   const authority = [headers[':authority'] ?? headers.host ?? ''].flat().join(',').toLowerCase();
   return (

@@ -1,23 +1,22 @@
 import type { ServerHttp2Stream } from 'node:http2';
 
-/** Reads a body, chunk by chunk. */
 export interface ChunkReader {
   /**
-   * The next chunk, undefined where the body has ended.
+   * The next chunk; undefined at the end of the body.
    *
-   * @throws what `interrupt` was called with, or an error where the stream was closed before the body ended
+   * @throws the error that `interrupt` was called with, or an error where the stream was closed before the body ended
    */
   next(): Promise<Buffer | undefined>;
-  /** Fails whoever waits for a chunk, or asks for one later. */
+  /** Rejects the pending and all later calls of `next`. */
   interrupt(error: Error): void;
 }
 
-/** How much is read ahead, in bytes; then flow control holds the client. */
+/** The bytes that are read ahead before flow control stops the client. */
 const READ_AHEAD_BYTES = 64 * 1024;
 
 /**
- * By events: an async iterator over a stream of Node.js costs more than the decoding of a report, cannot be interrupted while it
- * waits, and destroys the stream when it is left.
+ * Reads by events: Node.js' async iterator of a stream costs more than the decoding of a report, cannot be interrupted, and destroys
+ * the stream when it is left.
  */
 export function createChunkReader(stream: ServerHttp2Stream): ChunkReader {
   const chunks: Buffer[] = [];

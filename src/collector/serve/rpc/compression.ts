@@ -1,42 +1,61 @@
 import { Code, ConnectError } from '@connectrpc/connect';
 import { compressionBrotli, compressionGzip } from '@connectrpc/connect-node';
 import type { Compression } from '@connectrpc/connect/protocol';
-import { tooLarge } from './grpc-frames.ts';
+import { SpartakusError } from '../../../runtime/errors.ts';
+import { type GrpcFrame, messageTooLarge } from './grpc-frames.ts';
+
+/** The compressions of requests and responses. gRPC clients use gzip. */
+export const GZIP = compressionGzip;
+export const COMPRESSIONS: Compression[] = [GZIP, compressionBrotli];
 
 /**
- * How many messages are decompressed at a time. A few bytes can become the largest message that is allowed, so many at once would
- * be as many of those in memory; and Node.js has four threads for it.
+ * The messages that are decompressed at a time. A few bytes can become the largest message that is allowed, so this bounds the memory;
+ * Node.js has four threads for it.
  */
-const AT_A_TIME = 4;
+const MAX_CONCURRENT = 4;
+const acquire = createSemaphore(MAX_CONCURRENT);
 
-const takeTurn = createTurns(AT_A_TIME);
-
-/** What messages may be compressed with. */
-export const GZIP = inTurns(compressionGzip);
-export const COMPRESSIONS: Compression[] = [GZIP, inTurns(compressionBrotli)];
-
-function inTurns(compression: Compression): Compression {
-  return {
-    name: compression.name,
-    compress: (bytes) => compression.compress(bytes),
-    async decompress(bytes, readMaxBytes) {
-      const endTurn = await takeTurn();
-      try {
-        return await compression.decompress(bytes, readMaxBytes);
-      } catch (error) {
-        throw error instanceof ConnectError && error.code === Code.ResourceExhausted ? tooLarge(readMaxBytes) : error;
-      } finally {
-        endTurn();
-      }
-    },
-  };
+/**
+ * Decompresses a message.
+ *
+ * @throws SpartakusError: `too-large` where the result is longer than `maxBytes`, `invalid` where the bytes cannot be decompressed
+ */
+export async function decompress(compression: Compression, bytes: Uint8Array, maxBytes: number): Promise<Uint8Array> {
+  const release = await acquire();
+  try {
+    return await compression.decompress(bytes, maxBytes);
+  } catch (error) {
+    const { code, rawMessage } = ConnectError.from(error);
+    throw code === Code.ResourceExhausted
+      ? messageTooLarge(maxBytes)
+      : new SpartakusError('invalid', `the message is no ${compression.name}: ${rawMessage}`, { cause: error });
+  } finally {
+    release();
+  }
 }
 
-/** Lets so many go on at a time, in their order. Resolves with what ends a turn. */
-function createTurns(count: number): () => Promise<() => void> {
-  let free = count;
+/**
+ * The message in a frame.
+ *
+ * @param compression as the request's headers say; undefined where they name none
+ * @throws as `decompress`
+ */
+export async function readFrame(
+  { isCompressed, bytes }: GrpcFrame,
+  compression: Compression | undefined,
+  maxBytes: number,
+): Promise<Uint8Array> {
+  if (!isCompressed) return bytes;
+  if (compression === undefined)
+    throw new SpartakusError('invalid', 'a message is compressed, but the headers name no encoding');
+  return await decompress(compression, bytes, maxBytes);
+}
+
+/** Resolves with a function that releases the permit; waiting callers continue in order. */
+function createSemaphore(permits: number): () => Promise<() => void> {
+  let free = permits;
   const queue: (() => void)[] = [];
-  const end = (): void => {
+  const release = (): void => {
     const next = queue.shift();
     if (next === undefined) free += 1;
     else next();
@@ -44,6 +63,6 @@ function createTurns(count: number): () => Promise<() => void> {
   return async () => {
     if (free > 0) free -= 1;
     else await new Promise<void>((resolve) => queue.push(resolve));
-    return end;
+    return release;
   };
 }

@@ -1,32 +1,30 @@
-import { Code, ConnectError } from '@connectrpc/connect';
+import { SpartakusError } from '../../../runtime/errors.ts';
 
-/** A message as gRPC frames it (https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md). */
+/** A length-prefixed message (https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md), as in gRPC-Web and Connect's streams. */
 export interface GrpcFrame {
-  readonly compressed: boolean;
+  readonly isCompressed: boolean;
   readonly bytes: Uint8Array<ArrayBuffer>;
 }
 
-const HEADER_BYTES = 5;
+const PREFIX_BYTES = 5;
 const COMPRESSED = 1;
 
-/** Cuts a body into messages, chunk by chunk. */
 export interface GrpcFrameReader {
   /**
-   * The messages that are whole with this chunk.
+   * The messages that are complete with this chunk.
    *
-   * @throws ConnectError RESOURCE_EXHAUSTED as soon as a message says that it is longer than `maxBytes`, INVALID_ARGUMENT for flags
-   * that gRPC does not have
+   * @throws SpartakusError: `too-large` as soon as a prefix states more than `maxBytes`, `invalid` for unknown flags
    */
   push(chunk: Uint8Array): GrpcFrame[];
-  /** Whether the bytes so far end in the middle of a message. */
-  readonly isTorn: boolean;
+  /** @throws SpartakusError `invalid` where the body ended within a message */
+  end(): void;
 }
 
 export function createGrpcFrameReader(maxBytes: number): GrpcFrameReader {
   let held: Uint8Array[] = [];
   let heldBytes = 0;
-  /** How many bytes the next message takes with its header; a header's where that has not come yet. */
-  let wantedBytes = HEADER_BYTES;
+  /** The length of the next message with its prefix; a prefix's where it is incomplete. */
+  let wantedBytes = PREFIX_BYTES;
 
   const takeHeld = (): Buffer<ArrayBuffer> => {
     const [only] = held;
@@ -47,21 +45,21 @@ export function createGrpcFrameReader(maxBytes: number): GrpcFrameReader {
       const bytes = takeHeld();
       const frames: GrpcFrame[] = [];
       let start = 0;
-      wantedBytes = HEADER_BYTES;
-      while (bytes.length - start >= HEADER_BYTES) {
+      wantedBytes = PREFIX_BYTES;
+      while (bytes.length - start >= PREFIX_BYTES) {
         const flags = bytes.readUInt8(start);
         const length = bytes.readUInt32BE(start + 1);
         if (flags > COMPRESSED)
-          throw new ConnectError(`a message has the flags ${flags}: gRPC knows 0 and 1`, Code.InvalidArgument);
-        if (length > maxBytes) throw tooLarge(maxBytes);
-        if (bytes.length - start < HEADER_BYTES + length) {
-          wantedBytes = HEADER_BYTES + length;
+          throw new SpartakusError('invalid', `a message has the flags ${flags}: only 0 and 1 are defined`);
+        if (length > maxBytes) throw messageTooLarge(maxBytes);
+        if (bytes.length - start < PREFIX_BYTES + length) {
+          wantedBytes = PREFIX_BYTES + length;
           break;
         }
-        const from = start + HEADER_BYTES;
-        // A plain Uint8Array: the decoder cuts it up very often, which costs a Buffer several times as much.
+        const from = start + PREFIX_BYTES;
+        // A plain Uint8Array: the decoder's many subarrays of a Buffer cost several times as much.
         frames.push({
-          compressed: flags === COMPRESSED,
+          isCompressed: flags === COMPRESSED,
           bytes: new Uint8Array(bytes.buffer, bytes.byteOffset + from, length),
         });
         start = from + length;
@@ -72,21 +70,20 @@ export function createGrpcFrameReader(maxBytes: number): GrpcFrameReader {
       }
       return frames;
     },
-    get isTorn() {
-      return heldBytes > 0;
+    end() {
+      if (heldBytes > 0) throw new SpartakusError('invalid', 'the body ends in the middle of a message');
     },
   };
 }
 
-/** A message that is sent as it is. */
 export function encodeGrpcFrame(message: Uint8Array): Buffer {
-  const frame = Buffer.allocUnsafe(HEADER_BYTES + message.length);
+  const frame = Buffer.allocUnsafe(PREFIX_BYTES + message.length);
   frame.writeUInt8(0, 0);
   frame.writeUInt32BE(message.length, 1);
-  frame.set(message, HEADER_BYTES);
+  frame.set(message, PREFIX_BYTES);
   return frame;
 }
 
-export function tooLarge(maxBytes: number): ConnectError {
-  return new ConnectError(`the message is over the limit of ${maxBytes} bytes`, Code.ResourceExhausted);
+export function messageTooLarge(maxBytes: number): SpartakusError {
+  return new SpartakusError('too-large', `the message is over the limit of ${maxBytes} bytes`);
 }

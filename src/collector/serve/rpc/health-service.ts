@@ -1,15 +1,15 @@
-import { Code, ConnectError, type ConnectRouter } from '@connectrpc/connect';
+import type { ConnectRouter } from '@connectrpc/connect';
 import {
   Health,
   HealthCheckResponse_ServingStatus as ServingStatus,
 } from '../../../../gen/grpc/health/v1/health_pb.js';
+import { SpartakusError } from '../../../runtime/errors.ts';
 
-/** Whether the collector serves, and who wants to be told. */
+/** Whether the collector is serving, with listeners. */
 export interface HealthState {
-  /** Whether new reports are taken. */
   readonly serving: boolean;
   setServing(serving: boolean): void;
-  /** Calls back at every change, until the signal is aborted. */
+  /** Calls the listener on every change, until the signal is aborted. */
   onChange(listener: () => void, signal: AbortSignal): void;
 }
 
@@ -34,11 +34,11 @@ export function createHealthState(): HealthState {
 }
 
 /**
- * grpc.health.v1 (https://github.com/grpc/grpc/blob/master/doc/health-checking.md): the empty name is the whole server, and every
- * service that is served has the same health.
+ * grpc.health.v1 (https://github.com/grpc/grpc/blob/master/doc/health-checking.md): the empty name is the whole server, and all
+ * services have the same health.
  *
  * @param serviceNames the full names of the services
- * @param stopping ends every Watch, after it was told the last status
+ * @param stopping when aborted, ends every Watch after its last status
  */
 export function createHealthService(
   health: HealthState,
@@ -53,8 +53,7 @@ export function createHealthService(
   return (router) =>
     router.service(Health, {
       check({ service }) {
-        if (!known.has(service))
-          throw new ConnectError(`there is no service ${JSON.stringify(service)} here`, Code.NotFound);
+        if (!known.has(service)) throw new SpartakusError('not-found', `unknown service ${JSON.stringify(service)}`);
         return { status: statusOf(service) };
       },
       list: () => ({
@@ -62,20 +61,20 @@ export function createHealthService(
       }),
       async *watch({ service }, { signal }) {
         const ended = AbortSignal.any([signal, stopping]);
-        let bell = Promise.withResolvers<void>();
-        const ring = (): void => bell.resolve();
-        health.onChange(ring, ended);
-        ended.addEventListener('abort', ring, { once: true });
-        let told: ServingStatus | undefined;
+        let changed = Promise.withResolvers<void>();
+        const onChange = (): void => changed.resolve();
+        health.onChange(onChange, ended);
+        ended.addEventListener('abort', onChange, { once: true });
+        let sent: ServingStatus | undefined;
         while (true) {
           const status = statusOf(service);
-          if (status !== told) {
-            told = status;
+          if (status !== sent) {
+            sent = status;
             yield { status };
           }
           if (ended.aborted) return;
-          await bell.promise;
-          bell = Promise.withResolvers();
+          await changed.promise;
+          changed = Promise.withResolvers();
         }
       },
     });

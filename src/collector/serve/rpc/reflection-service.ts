@@ -14,22 +14,22 @@ import { Code, type ConnectRouter } from '@connectrpc/connect';
 import * as v1 from '../../../../gen/grpc/reflection/v1/reflection_pb.js';
 import * as v1alpha from '../../../../gen/grpc/reflection/v1alpha/reflection_pb.js';
 
-type Answer = NonNullable<MessageInitShape<typeof v1.ServerReflectionResponseSchema>['messageResponse']>;
+type MessageResponse = NonNullable<MessageInitShape<typeof v1.ServerReflectionResponseSchema>['messageResponse']>;
 
 /**
  * Server reflection, v1 and v1alpha (https://github.com/grpc/grpc/blob/master/doc/server-reflection.md), so that grpcurl and
  * buf curl work without the .proto files.
  *
- * @param files the files of the services that are served; what they import is served too
+ * @param files the files of the services; their imports are added
  */
 export function createReflectionService(files: readonly DescFile[]): (router: ConnectRouter) => void {
   const all = withImports(files);
   const registry = createRegistry(...all);
   const serviceNames = files.flatMap(({ services }) => services.map(({ typeName }) => typeName));
 
-  const fileAnswer = (file: DescFile | undefined, asked: string): Answer =>
+  const fileResponseOf = (file: DescFile | undefined, name: string): MessageResponse =>
     file === undefined
-      ? notFound(asked)
+      ? notFound(name)
       : { case: 'fileDescriptorResponse', value: { fileDescriptorProto: withImports([file]).map(encode) } };
   const message = (typeName: string): DescMessage | undefined => registry.getMessage(typeName);
   const extensionsOf = (typeName: string): number[] =>
@@ -37,22 +37,22 @@ export function createReflectionService(files: readonly DescFile[]): (router: Co
       desc.kind === 'extension' && desc.extendee.typeName === typeName ? [desc.number] : [],
     );
 
-  const answer = ({ messageRequest: request }: v1.ServerReflectionRequest): Answer => {
+  const answer = ({ messageRequest: request }: v1.ServerReflectionRequest): MessageResponse => {
     switch (request.case) {
       case 'listServices':
         return { case: 'listServicesResponse', value: { service: serviceNames.map((name) => ({ name })) } };
       case 'fileByFilename':
-        return fileAnswer(
+        return fileResponseOf(
           all.find(({ proto }) => proto.name === request.value),
           request.value,
         );
       case 'fileContainingSymbol':
-        return fileAnswer(findSymbol(all, request.value), request.value);
+        return fileResponseOf(findSymbol(all, request.value), request.value);
       case 'fileContainingExtension': {
         const { containingType, extensionNumber } = request.value;
         const extendee = message(containingType);
         const extension = extendee === undefined ? undefined : registry.getExtensionFor(extendee, extensionNumber);
-        return fileAnswer(extension?.file, `${containingType} ${extensionNumber}`);
+        return fileResponseOf(extension?.file, `${containingType} ${extensionNumber}`);
       }
       case 'allExtensionNumbersOfType':
         return message(request.value) === undefined
@@ -64,7 +64,7 @@ export function createReflectionService(files: readonly DescFile[]): (router: Co
       case undefined:
         return {
           case: 'errorResponse',
-          value: { errorCode: Code.InvalidArgument, errorMessage: 'the request asks for nothing' },
+          value: { errorCode: Code.InvalidArgument, errorMessage: 'the request has no message_request' },
         };
     }
   };
@@ -89,7 +89,7 @@ export function createReflectionService(files: readonly DescFile[]): (router: Co
   };
 }
 
-/** The files and everything that they import, imports first, each once. */
+/** The files with their transitive imports, imports first, each once. */
 function withImports(files: readonly DescFile[]): DescFile[] {
   const found = new Set<DescFile>();
   const visit = (file: DescFile): void => {
@@ -101,7 +101,7 @@ function withImports(files: readonly DescFile[]): DescFile[] {
   return [...found];
 }
 
-/** The file that declares a symbol: a message, enum, service or extension, or one of their members, by its full name. */
+/** The file that declares a message, enum, service or extension, or one of their members, by its full name. */
 function findSymbol(files: readonly DescFile[], symbol: string): DescFile | undefined {
   return files.find((file) => {
     for (const desc of nestedTypes(file)) {
@@ -121,14 +121,14 @@ function encode(file: DescFile): Uint8Array {
   return toBinary(FileDescriptorProtoSchema, file.proto);
 }
 
-function notFound(asked: string): Answer {
+function notFound(name: string): MessageResponse {
   return {
     case: 'errorResponse',
-    value: { errorCode: Code.NotFound, errorMessage: `there is no ${JSON.stringify(asked)} here` },
+    value: { errorCode: Code.NotFound, errorMessage: `unknown: ${JSON.stringify(name)}` },
   };
 }
 
-/** v1 and v1alpha are the same bytes under two names. */
+/** The messages of v1 and v1alpha have the same encoding. */
 function convert<From extends DescMessage, To extends DescMessage>(
   from: From,
   to: To,

@@ -2,147 +2,146 @@ import { create } from '@bufbuild/protobuf';
 import { durationFromMs } from '@bufbuild/protobuf/wkt';
 import {
   Outcome,
-  type Policy,
   PolicySchema,
   type Receipt,
   ReceiptSchema,
+  SubmitKubermaticReportRequestSchema,
+  SubmitReportRequestSchema,
 } from '../../../../gen/spartakus/collector/v1/collector_service_pb.js';
 import type { Envelope } from '../../../../gen/spartakus/kubermatic/v1/envelope_pb.js';
 import type { Report } from '../../../../gen/spartakus/report/v1/report_pb.js';
+import type { RequestOrigin } from '../../../report/request-origin.ts';
 import { SpartakusError } from '../../../runtime/errors.ts';
-import type { Protocol } from '../../ingest/hooks.ts';
-import type { Accepted, Ingest } from '../../ingest/ingest.ts';
-import type { Peer } from '../admission/request-origin.ts';
-import type { OnRefusal } from '../console/rejections.ts';
+import type { Accepted } from '../../ingest/ingest.ts';
+import { type KubermaticSubmission, readEnvelope } from '../../legacy/kubermatic.ts';
 import { toRefusal } from '../error-status.ts';
-import { acceptEnvelope } from './kubermatic-envelope.ts';
+import type { HandlerContext } from '../handler-context.ts';
+import { withRequestPath } from './field-path.ts';
 
-export interface ReportReceiverOptions {
-  readonly ingest: Ingest;
-  /** Whether the countries that Kubermatic's clients send are kept; nothing else of a location ever is. */
-  readonly keepCountry: boolean;
-  /** How long a client is asked to wait between two reports, in milliseconds, at least 0; as long as it wishes where absent. */
-  readonly nextReportAfterMs?: number;
-  /** Waits until a peer may send one more report of a stream, or the signal is aborted. */
-  readonly pace: (peer: Peer, signal: AbortSignal) => Promise<void>;
-  /** Told of each report of a stream that is refused; of a call, its road tells. */
-  readonly onRefusal: OnRefusal;
-  /** Aborted when the collector stops: streams read no further, answer what they have read, and end. */
-  readonly stopping: AbortSignal;
-}
+type ReportReceiverContext = Pick<
+  HandlerContext,
+  'ingest' | 'admission' | 'keepCountry' | 'nextReportAfterMs' | 'onRejection' | 'stopping'
+>;
 
-/** Whom a call is from, and how it came. */
-export interface Caller extends Peer {
-  readonly protocol: Protocol;
-}
-
-/** What CollectorService does, whichever road a call came by. */
+/**
+ * The implementation of CollectorService for every protocol. The fields of its errors and receipts are paths from the request message,
+ * with the names of the .proto files.
+ */
 export interface ReportReceiver {
-  /** @throws SpartakusError what became of a report that is not stored */
-  submit(report: Report | undefined, caller: Caller): Promise<Receipt>;
+  submit(report: Report | undefined, origin: RequestOrigin): Promise<Receipt>;
   /**
-   * A receipt for each record of an envelope of Kubermatic's, in their order.
+   * Returns a receipt per record of a Kubermatic envelope, in the same order.
    *
    * @throws SpartakusError `invalid` with the field that is wrong; nothing is stored then
    */
-  submitEnvelope(envelope: Envelope | undefined, caller: Caller): Promise<Receipt[]>;
+  submitEnvelope(envelope: Envelope | undefined, origin: RequestOrigin): Promise<Receipt[]>;
   /**
-   * Reads reports and yields their receipts as commits finish: reading does not wait for commits. It waits where too much is
-   * pending, or where the peer comes too fast, so that flow control reaches the client.
+   * Reads reports and yields their receipts in the order in which they are committed; reading does not wait for commits. It stops reading
+   * while too much is pending or the address exceeds its rate, so that flow control slows the client.
    *
-   * @param signal aborted when the client has gone
-   * @throws what the requests throw; SpartakusError `unavailable`, once everything that was read is answered, where the collector
-   * stops before the client is done
+   * @param signal aborted when the client has disconnected
+   * @throws the errors of `requests`; SpartakusError `unavailable`, after all receipts, where the collector stops during the stream
    */
   stream(
     requests: AsyncIterable<{ readonly report?: Report | undefined }>,
-    caller: Caller,
+    origin: RequestOrigin,
     signal: AbortSignal,
   ): AsyncGenerator<Receipt>;
 }
 
-/**
- * The most reports of one stream that wait for the database. The stream is not read further until one is answered.
- */
+/** The fields of a report that was made from a Kubermatic record. */
+const REPORT_ALIASES = { clusterID: 'clientUUID' };
+/** The most unanswered reports of one stream; it is not read further until one is answered. */
 const MAX_PENDING_PER_STREAM = 256;
 
 export function createReportReceiver({
   ingest,
+  admission,
   keepCountry,
   nextReportAfterMs,
-  pace,
-  onRefusal,
+  onRejection,
   stopping,
-}: ReportReceiverOptions): ReportReceiver {
+}: ReportReceiverContext): ReportReceiver {
   const policy = create(
     PolicySchema,
     nextReportAfterMs === undefined ? {} : { nextReportAfter: durationFromMs(nextReportAfterMs) },
   );
-
-  const submit = async (report: Report | undefined, { protocol, ...peer }: Caller): Promise<Receipt> => {
-    const via = { protocol, dialect: 'report' } as const;
-    return acceptedReceipt(
-      await ingest.accept(requireReport(report), { requireClusterId: true, via, ...peer }),
-      policy,
-    );
+  const acceptedReceipt = ({ reportId, status }: Accepted): Receipt =>
+    create(ReceiptSchema, { reportId, outcome: status === 'stored' ? Outcome.STORED : Outcome.DUPLICATE, policy });
+  const rejectedReceipt = (reportId: string, error: SpartakusError, { protocol }: RequestOrigin): Receipt => {
+    onRejection(protocol, error);
+    return create(ReceiptSchema, { reportId, outcome: Outcome.REFUSED, refusal: toRefusal(error), policy });
   };
 
-  const answer = async (report: Report | undefined, caller: Caller): Promise<Receipt> => {
+  const submit = async (report: Report | undefined, origin: RequestOrigin): Promise<Receipt> => {
+    if (report === undefined) throw new SpartakusError('invalid', 'report is required', { field: 'report' });
     try {
-      return await submit(report, caller);
+      return acceptedReceipt(await ingest.accept({ report }, { origin, dialect: 'report' }));
     } catch (error) {
-      onRefusal(caller.protocol, error);
-      return refusedReceipt(report, SpartakusError.from(error), policy);
+      // The request messages of streams have the same field.
+      throw withRequestPath(error, SubmitReportRequestSchema, 'report');
     }
   };
 
-  const submitEnvelope = async (envelope: Envelope | undefined, caller: Caller): Promise<Receipt[]> => {
-    const outcomes = await acceptEnvelope(envelope, { ingest, keepCountry, caller });
-    return outcomes.map((outcome) => {
-      if (!('error' in outcome)) return acceptedReceipt(outcome, policy);
-      onRefusal(caller.protocol, outcome.error);
-      return refusedReceipt(outcome, outcome.error, policy);
-    });
+  const submitEnvelope = async (envelope: Envelope | undefined, origin: RequestOrigin): Promise<Receipt[]> => {
+    const { entries, country } = readRequestEnvelope(envelope, keepCountry);
+    return await Promise.all(
+      entries.map(async (entry, index) => {
+        try {
+          return acceptedReceipt(await ingest.accept(entry, { origin, dialect: 'kubermatic', country }));
+        } catch (thrown) {
+          const base = `envelope.records[${index}]`;
+          const error = withRequestPath(thrown, SubmitKubermaticReportRequestSchema, base, REPORT_ALIASES);
+          const { reportId } = 'report' in entry ? entry.report : entry.kubermaticRecord;
+          return rejectedReceipt(reportId, error, origin);
+        }
+      }),
+    );
   };
 
   async function* stream(
     requests: AsyncIterable<{ readonly report?: Report | undefined }>,
-    caller: Caller,
+    origin: RequestOrigin,
     signal: AbortSignal,
   ): AsyncGenerator<Receipt> {
     const receipts: Receipt[] = [];
     let unanswered = 0;
     let reading = true;
     let failure: { readonly reason: unknown } | undefined;
-    // One bell for both sides: it rings when a receipt is ready, when one is taken, and when the reading ends.
-    let bell = Promise.withResolvers<void>();
-    const ring = (): void => {
-      bell.resolve();
-      bell = Promise.withResolvers();
+    // Resolved when a receipt is ready, when one is sent, and when the reading ends.
+    let change = Promise.withResolvers<void>();
+    const notify = (): void => {
+      change.resolve();
+      change = Promise.withResolvers();
     };
     const endReading = (): void => {
       reading = false;
-      ring();
+      notify();
     };
     const failReading = (reason: unknown): void => {
       if (reading) failure = { reason };
       endReading();
     };
     const stop = (): void =>
-      failReading(new SpartakusError('unavailable', 'the collector is stopping: send what has no receipt again'));
+      failReading(
+        new SpartakusError('unavailable', 'the collector is stopping: send the reports without a receipt again'),
+      );
 
     const accept = async (report: Report | undefined): Promise<void> => {
-      receipts.push(await answer(report, caller));
-      ring();
+      const receipt = await submit(report, origin).catch((error: unknown) =>
+        rejectedReceipt(report?.reportId ?? '', SpartakusError.from(error), origin),
+      );
+      receipts.push(receipt);
+      notify();
     };
     const read = async (): Promise<void> => {
       for await (const { report } of requests) {
         if (!reading) return;
         unanswered += 1;
         void accept(report);
-        while (unanswered >= MAX_PENDING_PER_STREAM) await bell.promise;
-        await ingest.room(signal);
-        await pace(caller, signal);
+        while (unanswered >= MAX_PENDING_PER_STREAM) await change.promise;
+        await ingest.waitForCapacity(signal);
+        await admission.pace(origin, signal);
       }
     };
 
@@ -153,17 +152,17 @@ export function createReportReceiver({
       while (reading || unanswered > 0) {
         const receipt = receipts.shift();
         if (receipt === undefined) {
-          await bell.promise;
+          await change.promise;
         } else {
           yield receipt;
           unanswered -= 1;
-          ring();
+          notify();
         }
       }
     } finally {
-      // The client may have gone: what was read is stored all the same, and nobody is told.
+      // Where the client has disconnected, the reports that were read are stored without an answer.
       reading = false;
-      ring();
+      notify();
       stopping.removeEventListener('abort', stop);
     }
     if (failure !== undefined) throw failure.reason;
@@ -172,24 +171,18 @@ export function createReportReceiver({
   return { submit, submitEnvelope, stream };
 }
 
-function refusedReceipt(
-  report: { readonly reportId: string } | undefined,
-  error: SpartakusError,
-  policy: Policy,
-): Receipt {
-  return create(ReceiptSchema, {
-    reportId: report?.reportId ?? '',
-    outcome: Outcome.REFUSED,
-    refusal: toRefusal(error),
-    policy,
-  });
-}
-
-function acceptedReceipt({ reportId, status }: Accepted, policy: Policy): Receipt {
-  return create(ReceiptSchema, { reportId, outcome: status === 'stored' ? Outcome.STORED : Outcome.DUPLICATE, policy });
-}
-
-function requireReport(report: Report | undefined): Report {
-  if (report === undefined) throw new SpartakusError('invalid', 'report is required', { field: 'report' });
-  return report;
+function readRequestEnvelope(envelope: Envelope | undefined, keepCountry: boolean): KubermaticSubmission {
+  if (envelope === undefined) throw new SpartakusError('invalid', 'envelope is required', { field: 'envelope' });
+  try {
+    if (envelope.clientUuid.trim() === '') {
+      throw new SpartakusError(
+        'invalid',
+        'clientUUID is required: a text that identifies this installation, such as a random UUID',
+        { field: 'clientUUID' },
+      );
+    }
+    return readEnvelope(envelope, { keepCountry });
+  } catch (error) {
+    throw withRequestPath(error, SubmitKubermaticReportRequestSchema, 'envelope');
+  }
 }

@@ -1,43 +1,22 @@
-import { ConnectError, type ConnectRouter, createContextKey, type HandlerContext } from '@connectrpc/connect';
+import { type ConnectRouter, createContextKey, type HandlerContext } from '@connectrpc/connect';
 import { CollectorService } from '../../../../gen/spartakus/collector/v1/collector_service_pb.js';
-import { SpartakusError } from '../../../runtime/errors.ts';
-import type { Protocol } from '../../ingest/hooks.ts';
-import type { Peer } from '../admission/request-origin.ts';
-import { toConnectError } from '../error-status.ts';
-import type { Caller, ReportReceiver } from './report-receiver.ts';
+import type { RequestOrigin } from '../../../report/request-origin.ts';
+import type { ReportReceiver } from './report-receiver.ts';
 
-/** Whom a call is from. */
-export const PEER = createContextKey<Peer>({});
+/** The origin of a call; handlers of Connect's router set it. */
+export const ORIGIN = createContextKey<RequestOrigin>({ protocol: 'connect' });
 
-/** CollectorService over Connect, gRPC-Web, and gRPC with JSON. gRPC with protobuf takes the straight road: see grpc-road.ts. */
+/** CollectorService over Connect, gRPC-Web, and gRPC with JSON. For gRPC with protobuf see grpc-handler.ts. */
 export function createReportService(receiver: ReportReceiver): (router: ConnectRouter) => void {
-  // Connect has these three, and no other.
-  const callerOf = ({ values, protocolName }: HandlerContext): Caller => ({
-    ...values.get(PEER),
-    protocol: protocolName as Protocol,
-  });
+  const originOf = ({ values }: HandlerContext): RequestOrigin => values.get(ORIGIN);
   return (router) =>
     router.service(CollectorService, {
-      async submitReport({ report }, context) {
-        try {
-          return { receipt: await receiver.submit(report, callerOf(context)) };
-        } catch (error) {
-          throw toConnectError(SpartakusError.from(error));
-        }
-      },
+      submitReport: async ({ report }, context) => ({ receipt: await receiver.submit(report, originOf(context)) }),
       async *streamReports(requests, context) {
-        try {
-          for await (const receipt of receiver.stream(requests, callerOf(context), context.signal)) yield { receipt };
-        } catch (error) {
-          throw error instanceof ConnectError ? error : toConnectError(SpartakusError.from(error));
-        }
+        for await (const receipt of receiver.stream(requests, originOf(context), context.signal)) yield { receipt };
       },
-      async submitKubermaticReport({ envelope }, context) {
-        try {
-          return { receipts: await receiver.submitEnvelope(envelope, callerOf(context)) };
-        } catch (error) {
-          throw toConnectError(SpartakusError.from(error));
-        }
-      },
+      submitKubermaticReport: async ({ envelope }, context) => ({
+        receipts: await receiver.submitEnvelope(envelope, originOf(context)),
+      }),
     });
 }

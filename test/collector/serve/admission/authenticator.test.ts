@@ -7,7 +7,7 @@ import { createGrpcTransport } from '@connectrpc/connect-node';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Health } from '../../../../gen/grpc/health/v1/health_pb.js';
 import { ServerReflection } from '../../../../gen/grpc/reflection/v1/reflection_pb.js';
-import { type Gate, openTokenGate } from '../../../../src/collector/serve/admission/authenticator.ts';
+import { type Authenticator, openTokenAuthenticator } from '../../../../src/collector/serve/admission/authenticator.ts';
 import { SpartakusError } from '../../../../src/runtime/errors.ts';
 import { legacyJson, PROTOCOL_CLIENTS } from '../../../contract/protocols.ts';
 import { makeReport } from '../../../contract/report-sink.ts';
@@ -19,10 +19,10 @@ import { createManualClock } from '../../../support/manual-clock.ts';
 
 const TOKENS = '# of team a\nfirst-token\n\n  second+token/1~==  \r\n#third-token\n';
 
-/** Whom a gate lets in. */
-function letsIn(gate: Gate, authorization?: string): boolean {
+/** Whether an authenticator accepts a header. */
+function accepts(authenticate: Authenticator, authorization?: string): boolean {
   try {
-    gate({ authorization });
+    authenticate({ authorization });
     return true;
   } catch (error) {
     if (SpartakusError.from(error).kind === 'unauthenticated') return false;
@@ -30,15 +30,15 @@ function letsIn(gate: Gate, authorization?: string): boolean {
   }
 }
 
-/** Opens a gate on a file that a test may exchange. */
-async function withGate(
-  use: (parts: { gate: Gate; file: string; log: KeptLog; look: () => Promise<void> }) => Promise<void>,
+/** Opens an authenticator with a file that the test may change. */
+async function withAuthenticator(
+  use: (parts: { authenticate: Authenticator; file: string; log: KeptLog; look: () => Promise<void> }) => Promise<void>,
 ): Promise<void> {
   await withFiles({ tokens: TOKENS }, async (dir) => {
     const clock = createManualClock(new Date(0));
     const log = createKeptLog();
     const stop = new AbortController();
-    const gate = await openTokenGate(
+    const authenticate = await openTokenAuthenticator(
       { flag: '--tokens', file: `${dir}/tokens` },
       { clock, logger: log.logger, stop: stop.signal },
     );
@@ -49,21 +49,21 @@ async function withGate(
         await clock.asleep();
       }
     };
-    await use({ gate, file: `${dir}/tokens`, log, look });
+    await use({ authenticate, file: `${dir}/tokens`, log, look });
     stop.abort();
   });
 }
 
-describe('the gate', () => {
-  test('lets in each token of the file, and nothing else', async () => {
-    await withGate(({ gate }) => {
+describe('the token authenticator', () => {
+  test('accepts each token of the file, and nothing else', async () => {
+    await withAuthenticator(({ authenticate }) => {
       for (const token of [
         'Bearer first-token',
         'bearer first-token',
         'Bearer  first-token ',
         'Bearer second+token/1~==',
       ])
-        expect(letsIn(gate, token)).toBe(true);
+        expect(accepts(authenticate, token)).toBe(true);
       for (const other of [
         undefined,
         '',
@@ -79,19 +79,22 @@ describe('the gate', () => {
         'Bearer #',
         'Bearer FIRST-TOKEN',
       ]) {
-        expect(letsIn(gate, other)).toBe(false);
+        expect(accepts(authenticate, other)).toBe(false);
       }
       return Promise.resolve();
     });
   });
 
-  test('follows the file: a new token lets in, an old one no more', async () => {
-    await withGate(async ({ gate, file, log, look }) => {
+  test('reloads the file: it accepts a new token, and an old one no longer', async () => {
+    await withAuthenticator(async ({ authenticate, file, log, look }) => {
       await writeFile(file, 'new-token\n');
       await look();
 
-      expect([letsIn(gate, 'Bearer new-token'), letsIn(gate, 'Bearer first-token')]).toStrictEqual([true, false]);
-      expect(log.messages()).toStrictEqual([`reloaded --tokens ${file}`]);
+      expect([accepts(authenticate, 'Bearer new-token'), accepts(authenticate, 'Bearer first-token')]).toStrictEqual([
+        true,
+        false,
+      ]);
+      expect(log.messages()).toStrictEqual([`read anew: --tokens ${file}`]);
     });
   });
 
@@ -103,13 +106,13 @@ describe('the gate', () => {
       'line 2 is no token of printable characters without spaces',
     ],
     ['is gone', (file: string) => rm(file), 'cannot be read'],
-  ])('keeps its tokens where the file %s, and says so without quoting it', async (_, spoil, problem) => {
-    await withGate(async ({ gate, file, log, look }) => {
+  ])('keeps its tokens where the file %s, and logs it without quoting the file', async (_, spoil, problem) => {
+    await withAuthenticator(async ({ authenticate, file, log, look }) => {
       await spoil(file);
       await look();
       await look();
 
-      expect(letsIn(gate, 'Bearer first-token')).toBe(true);
+      expect(accepts(authenticate, 'Bearer first-token')).toBe(true);
       expect(log.messages('error')).toStrictEqual([expect.stringContaining(`--tokens ${file}: ${problem}`)]);
       expect(JSON.stringify(log.lines)).not.toMatch(/good-token|bad token/);
     });
@@ -123,7 +126,7 @@ describe('the gate', () => {
   ])('does not open on a file with %j', async (content, problem) => {
     await withFiles({ tokens: content }, async (dir) => {
       const stop = AbortSignal.abort();
-      const opened = openTokenGate(
+      const opened = openTokenAuthenticator(
         { flag: '--tokens', file: `${dir}/tokens` },
         { clock: createManualClock(new Date(0)), logger: createKeptLog().logger, stop },
       );
@@ -155,7 +158,7 @@ describe('a collector with --ingest-tokens-file', () => {
   });
 
   test.each(PROTOCOL_CLIENTS)(
-    'over $name a report with the token is stored, and without it or with another it is refused',
+    'over $name a report with the token is stored, and without it or with another it is rejected',
     async ({ open }) => {
       const [known, unknown, nobody] = [
         open(collector.url, { token: 'the-token' }),
@@ -203,7 +206,7 @@ describe('a collector with --ingest-tokens-file', () => {
   });
 
   test.each(['/spartakus.collector.v1.CollectorService/SubmitReport', '/api/v1'])(
-    '%s is refused before the body comes, over both versions of HTTP',
+    '%s is rejected before the body is sent, over both versions of HTTP',
     async (path) => {
       const headers = { 'content-type': 'application/json', 'content-length': 10 };
       const request = http.request(collector.url + path, { method: 'POST', headers });
@@ -220,11 +223,11 @@ describe('a collector with --ingest-tokens-file', () => {
     },
   );
 
-  test.each(['/', '/healthz', '/readyz', '/version'])('GET %s is for everybody', async (path) => {
+  test.each(['/', '/healthz', '/readyz', '/version'])('GET %s needs no token', async (path) => {
     await expect(fetch(collector.url + path)).resolves.toMatchObject({ status: 200 });
   });
 
-  test('gRPC health and reflection are for everybody: the schema is public', async () => {
+  test('gRPC health and reflection need no token', async () => {
     const transport = createGrpcTransport({ baseUrl: collector.url });
 
     await expect(createClient(Health, transport).check({})).resolves.toMatchObject({ status: 1 });

@@ -47,7 +47,7 @@ test.each([
     `[[],{"a":{${Array.from({ length: 10_001 }, (_, index) => `"${index}":0`).join(',')}}}]`,
   ],
   ['more objects than a report has, each of some length', `[${'{"id":"12345678"},'.repeat(200_001)}{}]`],
-])('JSON of %s is refused', (_what, text) => {
+])('JSON of %s is rejected', (_what, text) => {
   expect(() => checkJsonBounds(utf8(text))).toThrow(/^the JSON /);
 });
 
@@ -66,7 +66,7 @@ test('JSON is followed from one chunk to the next', () => {
   expect(() => bounds.push(utf8('['.repeat(100)))).toThrow('nested deeper');
 });
 
-test('protobuf of messages that take two bytes each is refused, wherever they are nested', () => {
+test('protobuf of messages that take two bytes each is rejected, wherever they are nested', () => {
   const nodes = toBinary(
     SubmitReportRequestSchema,
     create(SubmitReportRequestSchema, { report: { nodes: Array.from({ length: 10_000 }, () => ({})) } }),
@@ -82,7 +82,7 @@ test('protobuf of messages that take two bytes each is refused, wherever they ar
   expect(() => checkProtobufBounds(SubmitReportRequestSchema, capacity)).toThrow(/^the message has more than /);
 });
 
-test('protobuf of fields that nobody knows, two bytes each, is refused, and some of them are not', () => {
+test('protobuf of unknown fields, two bytes each, is rejected, and some of them are not', () => {
   const report = (count: number): Uint8Array => {
     const fields = new Uint8Array(count * 3).map((_, index) => [0xa8, 0x3e, 0x01][index % 3] ?? 0);
     const message = toBinary(
@@ -110,12 +110,12 @@ test.each([
     (report: BinaryWriter) => report.tag(1, WireType.EndGroup).raw(Buffer.from([0])),
   ],
   ['groups', (report: BinaryWriter) => report.tag(99, WireType.StartGroup).tag(99, WireType.EndGroup)],
-])('protobuf of %s is refused', (_what, write) => {
+])('protobuf of %s is rejected', (_what, write) => {
   const report = new BinaryWriter();
   for (let index = 0; index < 10_000; index += 1) write(report);
   const message = new BinaryWriter().tag(1, WireType.LengthDelimited).bytes(report.finish()).finish();
 
-  expect(() => checkProtobufBounds(SubmitReportRequestSchema, message)).toThrow('where that cannot be');
+  expect(() => checkProtobufBounds(SubmitReportRequestSchema, message)).toThrow('that its type does not allow');
 });
 
 test('what is no protobuf is left to the decoder', () => {

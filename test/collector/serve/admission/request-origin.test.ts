@@ -1,23 +1,28 @@
 import { describe, expect, test } from 'vitest';
-import { createPeerFinder, type PeerOptions } from '../../../../src/collector/serve/admission/request-origin.ts';
+import {
+  createOriginFinder,
+  type OriginOptions,
+  type OriginRequest,
+} from '../../../../src/collector/serve/admission/request-origin.ts';
 import { startTestCollector } from '../../../support/collector.ts';
 
-const OPTIONS: PeerOptions = {
-  record: 'address',
+const OPTIONS: OriginOptions = {
+  recordPeer: 'address',
   trustedProxies: ['10.0.0.0/8', '2001:db8::/32'],
   randomBytes: (count) => new Uint8Array(count).fill(7),
 };
+const originOf = (options: OriginOptions, from: OriginRequest) => createOriginFinder(options).originOf(from, 'http');
 const request = (remoteAddress: string, forwardedFor?: string) => ({
   headers: forwardedFor === undefined ? {} : { 'x-forwarded-for': forwardedFor },
   socket: { remoteAddress, remotePort: 4711 },
 });
 
-describe('the address of a client', () => {
+describe('the recorded address', () => {
   test.each<[string, string, string | undefined, string]>([
     ['is that of the connection', '192.0.2.1', undefined, '192.0.2.1:4711'],
-    ['is IPv4 where IPv6 wraps it', '::ffff:192.0.2.1', undefined, '192.0.2.1:4711'],
+    ['is IPv4 for IPv4-mapped IPv6', '::ffff:192.0.2.1', undefined, '192.0.2.1:4711'],
     ['is in brackets where it is IPv6', '2001:DB9::1', undefined, '[2001:db9::1]:4711'],
-    ['is not what a stranger forwards', '192.0.2.1', '198.51.100.9', '192.0.2.1:4711'],
+    ['is not what an untrusted client forwards', '192.0.2.1', '198.51.100.9', '192.0.2.1:4711'],
     ['is what a trusted proxy forwards', '10.1.2.3', '198.51.100.9', '198.51.100.9'],
     ['is what a trusted proxy forwards, with a port', '10.1.2.3', '198.51.100.9:99', '198.51.100.9'],
     [
@@ -30,22 +35,22 @@ describe('the address of a client', () => {
     ['is that of the proxy where it forwards nonsense', '10.1.2.3', 'unknown', '10.1.2.3:4711'],
     ['is IPv6 through a trusted IPv6 proxy', '2001:db8::5', '[2001:db9::1]:99', '2001:db9::1'],
   ])('%s', (_name, remoteAddress, forwardedFor, expected) => {
-    expect(createPeerFinder(OPTIONS)(request(remoteAddress, forwardedFor)).receivedFrom).toBe(expected);
+    expect(originOf(OPTIONS, request(remoteAddress, forwardedFor)).recordedAddress).toBe(expected);
   });
 
-  test('is nothing at all unless the operator asks for it', () => {
-    expect(createPeerFinder({ ...OPTIONS, record: 'none' })(request('192.0.2.1')).receivedFrom).toBeUndefined();
+  test('is not recorded by default', () => {
+    expect(originOf({ ...OPTIONS, recordPeer: 'none' }, request('192.0.2.1')).recordedAddress).toBeUndefined();
   });
 
   test('is a hash that is equal for one client, and another one after a restart', () => {
-    const find = createPeerFinder({ ...OPTIONS, record: 'hash' });
-    const findLater = createPeerFinder({
+    const finder = createOriginFinder({ ...OPTIONS, recordPeer: 'hash' });
+    const laterFinder = createOriginFinder({
       ...OPTIONS,
-      record: 'hash',
+      recordPeer: 'hash',
       randomBytes: (count) => new Uint8Array(count).fill(8),
     });
-    const name = (from: ReturnType<typeof request>) => find(from).receivedFrom;
-    const restarted = (from: ReturnType<typeof request>) => findLater(from).receivedFrom;
+    const name = (from: ReturnType<typeof request>) => finder.originOf(from, 'http').recordedAddress;
+    const restarted = (from: ReturnType<typeof request>) => laterFinder.originOf(from, 'http').recordedAddress;
 
     expect(name(request('192.0.2.1'))).toMatch(/^[0-9a-f]{16}$/);
     expect(name({ ...request('192.0.2.1'), socket: { remoteAddress: '192.0.2.1', remotePort: 5 } })).toBe(
@@ -56,27 +61,27 @@ describe('the address of a client', () => {
   });
 
   test.each(['x', '10.0.0.0/33', '::/129', '10.0.0.0/8/8', '10.0.0.0/', '10.0.0.0/-1'])(
-    'a trusted proxy that is none is refused: %s',
+    'an invalid trusted proxy is rejected: %s',
     (network) => {
-      expect(() => createPeerFinder({ ...OPTIONS, trustedProxies: [network] })).toThrow(
+      expect(() => createOriginFinder({ ...OPTIONS, trustedProxies: [network] })).toThrow(
         `--trusted-proxies "${network}" is not an IP address or a network`,
       );
     },
   );
 });
 
-describe('the source that limits know a client by', () => {
+describe('the address key', () => {
   test.each<[string, string, string | undefined, string | undefined]>([
     ['is its address', '192.0.2.1', undefined, '192.0.2.1'],
-    ['is the same in the clothes of IPv6', '::ffff:192.0.2.1', undefined, '192.0.2.1'],
+    ['is the same for IPv4-mapped IPv6', '::ffff:192.0.2.1', undefined, '192.0.2.1'],
     ['is the network of 64 bits of IPv6', '2001:db9:1:2:3:4:5:6', undefined, '2001:db9:1:2::/64'],
     ['is that network where zeros are left out', '2001:db9::6', undefined, '2001:db9::/64'],
     ['is what a trusted proxy forwards', '10.1.2.3', '198.51.100.9', '198.51.100.9'],
     ['is unknown where a trusted proxy forwards nothing', '10.1.2.3', undefined, undefined],
     ['is unknown where only trusted proxies are named', '10.1.2.3', '10.4.4.4', undefined],
-    ['is not what a stranger forwards', '192.0.2.1', '198.51.100.9', '192.0.2.1'],
+    ['is not what an untrusted client forwards', '192.0.2.1', '198.51.100.9', '192.0.2.1'],
   ])('%s', (_name, remoteAddress, forwardedFor, expected) => {
-    expect(createPeerFinder({ ...OPTIONS, record: 'none' })(request(remoteAddress, forwardedFor)).source).toBe(
+    expect(originOf({ ...OPTIONS, recordPeer: 'none' }, request(remoteAddress, forwardedFor)).addressKey).toBe(
       expected,
     );
   });

@@ -16,7 +16,7 @@ import { withFiles } from '../../../support/files.ts';
 import { listen, shut } from '../../../support/listen.ts';
 
 const FIXTURES = path.join(import.meta.dirname, '../../../fixtures/tls');
-const LOCAL: ConsoleConfig = { listen: { host: '127.0.0.1', port: 0 }, isPublic: false };
+const LOCAL: ConsoleConfig = { listen: { host: '127.0.0.1', port: 0 } };
 
 const collectors: LocalCollector[] = [];
 afterEach(async () => {
@@ -91,7 +91,7 @@ describe('on this machine alone', () => {
     'localhost@evil.example',
     '[::1',
     '::1',
-  ])('a request for the host %j is refused: a page in a browser may have sent it', async (host) => {
+  ])('a request for the host %j is rejected: a page in a browser may have sent it', async (host) => {
     await expect(get(`${consoleUrl}/metrics`, { host })).resolves.toBe(403);
   });
 
@@ -133,23 +133,16 @@ describe('where other machines reach it', () => {
     { host: '::', port: 8081 },
     { host: '192.0.2.1', port: 8081 },
   ])('it does not start on %j without a token file', (address) => {
-    const config = { listen: address, isPublic: false };
+    const config = { listen: address };
 
     expect(findConsoleProblem(config)).toMatch(/^--console-listen .*:8081: .*--console-token-file/);
     expect(findConsoleProblem({ ...config, tokenFile: 'tokens' })).toBeUndefined();
-    expect(findConsoleProblem({ ...config, isPublic: true })).toBeUndefined();
   });
 
-  test('a collector that is told to all the same does not start', async () => {
+  test('a collector with such a console does not start', async () => {
     const failure = await failureOf(startCollectorOn('stdout', { console: { ...LOCAL, ...EVERYWHERE } }));
 
     expect(failure).toMatchObject({ kind: 'invalid', field: '--console-listen' });
-  });
-
-  test('with --console-public alone, metrics are refused even from this machine', async () => {
-    const { consoleUrl } = await open({ ...EVERYWHERE, isPublic: true });
-
-    expect([await get(`${consoleUrl}/metrics`), await get(`${consoleUrl}/healthz`)]).toStrictEqual([403, 200]);
   });
 
   test('it speaks TLS where the collector does, and asks for no client certificate', async () => {
@@ -157,7 +150,7 @@ describe('where other machines reach it', () => {
       const pair = { certFile: path.join(FIXTURES, 'server.crt'), keyFile: path.join(FIXTURES, 'server.key') };
       const collector = await startCollectorOn('stdout', {
         tls: { ...pair, clientCaFile: path.join(FIXTURES, 'ca.crt') },
-        console: { ...EVERYWHERE, isPublic: false, tokenFile: `${dir}/tokens` },
+        console: { ...EVERYWHERE, tokenFile: `${dir}/tokens` },
       });
       collectors.push(collector);
       const { consoleUrl = '' } = collector;
@@ -173,13 +166,13 @@ describe('where other machines reach it', () => {
   });
 });
 
-describe('who may see what', () => {
-  const admits = (config: Omit<ConsoleConfig, 'tokenFile'>, gated: boolean) => {
-    const refuse = (): never => {
+describe('authorization of a request without a token', () => {
+  const authorize = (host: string, hasTokens: boolean) => {
+    const reject = (): never => {
       throw new SpartakusError('unauthenticated', 'no');
     };
-    const guard = createConsoleGuard(config, gated ? refuse : undefined);
-    return (['anyone', 'public', 'operator'] as const).map((access) => {
+    const guard = createConsoleGuard({ listen: { host, port: 8081 } }, hasTokens ? reject : undefined);
+    return (['anyone', 'operator'] as const).map((access) => {
       try {
         guard(access, { host: '127.0.0.1' });
         return access;
@@ -190,14 +183,12 @@ describe('who may see what', () => {
   };
 
   test.each([
-    ['127.0.0.1', 'without a token file', false, false, ['anyone', 'public', 'operator']],
-    ['127.0.0.1', 'with one', true, false, ['anyone', 'unauthenticated', 'unauthenticated']],
-    ['127.0.0.1', 'with one, and public', true, true, ['anyone', 'public', 'unauthenticated']],
-    ['192.0.2.1', 'with one', true, false, ['anyone', 'unauthenticated', 'unauthenticated']],
-    ['192.0.2.1', 'with one, and public', true, true, ['anyone', 'public', 'unauthenticated']],
-    ['192.0.2.1', 'public, without a token file', false, true, ['anyone', 'public', 'forbidden']],
-  ] as const)('on %s, %s, whoever has no token', (host, _how, gated, isPublic, expected) => {
-    expect(admits({ listen: { host, port: 8081 }, isPublic }, gated)).toStrictEqual(expected);
+    ['127.0.0.1', 'without a token file', false, ['anyone', 'operator']],
+    ['127.0.0.1', 'with a token file', true, ['anyone', 'unauthenticated']],
+    ['192.0.2.1', 'with a token file', true, ['anyone', 'unauthenticated']],
+    ['192.0.2.1', 'without a token file', false, ['anyone', 'forbidden']],
+  ] as const)('on %s, %s', (host, _how, hasTokens, expected) => {
+    expect(authorize(host, hasTokens)).toStrictEqual(expected);
   });
 });
 
@@ -205,12 +196,10 @@ test('a port that is taken is an error that names the flag, and nothing stays op
   const holder = http.createServer();
   const port = await listen(holder);
 
-  const failure = await failureOf(
-    startCollectorOn('stdout', { console: { listen: { host: '127.0.0.1', port }, isPublic: false } }),
-  );
+  const failure = await failureOf(startCollectorOn('stdout', { console: { listen: { host: '127.0.0.1', port } } }));
 
   expect(failure.message).toMatch(
-    new RegExp(`^--console-listen 127\\.0\\.0\\.1:${port} cannot be had: .*EADDRINUSE.*"off"`),
+    new RegExp(`^--console-listen 127\\.0\\.0\\.1:${port} cannot be opened: .*EADDRINUSE.*"off"`),
   );
   await shut(holder);
 });

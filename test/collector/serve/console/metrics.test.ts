@@ -16,12 +16,12 @@ import { createDice } from '../../../support/dice.ts';
 let collector: TestCollector;
 
 beforeAll(async () => {
-  collector = await startTestCollector({ console: { listen: { host: '127.0.0.1', port: 0 }, isPublic: false } });
+  collector = await startTestCollector({ console: { listen: { host: '127.0.0.1', port: 0 } } });
 });
 
 afterAll(() => collector.close());
 
-/** What is exposed now: the number by series. */
+/** The current value by series. */
 async function scrape(): Promise<ReadonlyMap<string, number>> {
   const response = await fetch(`${collector.consoleUrl}/metrics`);
   const lines = (await response.text()).split('\n').filter((line) => line !== '' && !line.startsWith('#'));
@@ -33,7 +33,7 @@ async function scrape(): Promise<ReadonlyMap<string, number>> {
   );
 }
 
-/** What has grown while something was done. */
+/** The increase of each counter during an action. */
 async function growth(act: () => Promise<unknown>): Promise<Readonly<Record<string, number>>> {
   const before = await scrape();
   await act();
@@ -72,8 +72,8 @@ describe('reports are counted by protocol, dialect and outcome', () => {
       [series('stored')]: 1,
       [series('duplicate')]: 1,
       [series('invalid')]: 1,
-      [`refusals_total{protocol="${protocol}",reason="invalid"}`]: 1,
-      [`refusals_total{protocol="${protocol}",reason="too-large"}`]: 1,
+      [`rejections_total{protocol="${protocol}",reason="invalid"}`]: 1,
+      [`rejections_total{protocol="${protocol}",reason="too-large"}`]: 1,
       batch_reports_count: 2,
       batch_reports_sum: 2,
       commit_seconds_count: 2,
@@ -107,23 +107,25 @@ describe('reports are counted by protocol, dialect and outcome', () => {
 test.each([
   ['POST', '/spartakus.collector.v1.CollectorService/SubmitReport', 'text/plain', 'connect', 'unsupported-media-type'],
   ['PUT', '/spartakus.collector.v1.CollectorService/SubmitReport', 'application/json', 'connect', 'not-found'],
-  ['POST', '/spartakus.collector.v1.CollectorService/NoSuchCall', 'application/json', 'http', 'not-found'],
+  ['POST', '/spartakus.collector.v1.CollectorService/NoSuchCall', 'application/json', 'connect', 'unimplemented'],
+  ['POST', '/spartakus.collector.v1.CollectorService/NoSuchCall', 'application/grpc', 'grpc', 'unimplemented'],
+  ['POST', '/no.such.Service/Call', 'application/grpc-web+proto', 'grpc-web', 'unimplemented'],
   ['PUT', '/api/v1', 'application/json', 'http', 'not-found'],
   ['POST', '/api/v1', 'text/plain', 'http', 'unsupported-media-type'],
 ])(
-  'a request that is none is counted once, by its reason: %s %s of %s',
+  'an invalid request is counted once, by its reason: %s %s of %s',
   async (method, at, contentType, protocol, reason) => {
     const grown = await growth(() =>
       fetch(collector.url + at, { method, headers: { 'content-type': contentType }, body: '{}' }),
     );
 
-    expect(Object.entries(grown).filter(([series]) => /^re(ports|fusals)/.test(series))).toStrictEqual([
-      [`refusals_total{protocol="${protocol}",reason="${reason}"}`, 1],
+    expect(Object.entries(grown).filter(([series]) => /^re(ports|jections)/.test(series))).toStrictEqual([
+      [`rejections_total{protocol="${protocol}",reason="${reason}"}`, 1],
     ]);
   },
 );
 
-test('connections, and what comes over them, are counted', async () => {
+test('connections and received bytes are counted', async () => {
   const before = await scrape();
   const silent = net.connect(collector.port, '127.0.0.1');
   const session = http2.connect(collector.url);
@@ -154,7 +156,7 @@ test('connections, and what comes over them, are counted', async () => {
   expect((await scrape()).get('received_bytes_total')).toBeGreaterThanOrEqual(during.get('received_bytes_total') ?? 0);
 });
 
-test('the database is up, nothing waits for it, and the process and its event loop are told', async () => {
+test('the database, pending reports, the process and its event loop are exposed', async () => {
   const metrics = await scrape();
 
   expect(metrics.get('database_up')).toBe(1);
@@ -163,7 +165,7 @@ test('the database is up, nothing waits for it, and the process and its event lo
   expect(metrics.get('process_resident_memory_bytes')).toBeGreaterThan(0);
 });
 
-test('whatever clients send, no series is of their making', async () => {
+test('no label value comes from a client', async () => {
   const seed = Number(process.env['SPARTAKUS_TEST_SEED'] ?? Date.now() % 1_000_000);
   const dice = createDice(seed);
   const pick = <Item>(items: readonly Item[]): Item => items[Math.floor(dice() * items.length)] as Item;
@@ -233,6 +235,8 @@ const KNOWN_LABELS: ReadonlySet<string> = new Set([
     'unauthenticated',
     'forbidden',
     'not-found',
+    'unimplemented',
+    'rate-limited',
     'overloaded',
     'unavailable',
     'internal',
@@ -250,12 +254,12 @@ test('docs/operations.md lists every metric of the collector with its type', asy
   const listed = [...page.matchAll(/^\| `(spartakus_collector_\w+)`(?:[^|]*) \| (\w+) \|/gm)].map(
     ([, name, type]) => `${name} ${type}`,
   );
-  const stats = { opened: 0, refused: 0, receivedBytes: 0, open: { http1: 0, http2: 0, new: 0 } };
+  const stats = { opened: 0, rejected: 0, receivedBytes: 0, open: { http1: 0, http2: 0, new: 0 } };
   const metrics = createMetrics({
     version: 'v0',
     pending: () => ({ items: 0, bytes: 0 }),
     connections: () => stats,
-    isDatabaseThere: () => false,
+    isDatabaseAvailable: () => false,
   });
 
   const { body } = await metrics.render();

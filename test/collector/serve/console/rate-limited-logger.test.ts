@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { createQuietLogger } from '../../../../src/collector/serve/console/rate-limited-logger.ts';
+import { createRateLimitedLogger } from '../../../../src/collector/serve/console/rate-limited-logger.ts';
 import { createKeptLog } from '../../../support/log.ts';
 import { createManualClock } from '../../../support/manual-clock.ts';
 
@@ -7,7 +7,12 @@ function make(verbose = false) {
   const clock = createManualClock(new Date(1_000_000));
   const log = createKeptLog();
   const stop = new AbortController();
-  return { clock, log, stop, quiet: createQuietLogger({ logger: log.logger, clock, verbose, stop: stop.signal }) };
+  return {
+    clock,
+    log,
+    stop,
+    quiet: createRateLimitedLogger({ logger: log.logger, clock, verbose, stop: stop.signal }),
+  };
 }
 
 /** Lets what was woken go on. */

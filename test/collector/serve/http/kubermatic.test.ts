@@ -128,7 +128,7 @@ test('a report of Spartakus on the path of Kubermatic is answered 400, and says 
   const response = await post({ clusterID: 'c' });
 
   expect(response.status).toBe(400);
-  await expect(response.text()).resolves.toContain('neither client_uuid and records');
+  await expect(response.text()).resolves.toContain('expected client_uuid and records');
 });
 
 test('the indexes of records are those of reports, by client', async () => {

@@ -102,7 +102,7 @@ describe.each([
       'no record of Kubermatic',
       post('/api/kubermatic/v1', '{}', JSON_TYPE),
       400,
-      /^Error: the body is not a report: it has neither client_uuid/,
+      /^Error: the body is not a report: expected client_uuid/,
     ],
     [
       'a wrong type in a record',

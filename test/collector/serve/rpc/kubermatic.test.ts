@@ -58,7 +58,7 @@ test('each record is answered by a receipt in its place, and the same envelope a
   ]);
 });
 
-test('by the other road the same records are the same documents', async () => {
+test('over the legacy JSON API the same records are the same documents', async () => {
   await submit(two());
   const body = {
     client_uuid: 'u',
@@ -75,7 +75,7 @@ test('by the other road the same records are the same documents', async () => {
   await expect(countAll()).resolves.toStrictEqual([1, 1]);
 });
 
-test('it is there for JSON over Connect too', async () => {
+test('Connect with JSON works too', async () => {
   const transport = createConnectTransport({ baseUrl: collector.url, httpVersion: '1.1', useBinaryFormat: false });
 
   await expect(submit(two(), transport)).resolves.toMatchObject({
@@ -85,7 +85,7 @@ test('it is there for JSON over Connect too', async () => {
 
 test.each<[string, Envelope | undefined, string]>([
   ['no envelope', undefined, 'envelope is required'],
-  ['no client', envelope({ records: [{ kind: 'kubermatic' }] }), 'envelope.clientUUID is required'],
+  ['no client', envelope({ records: [{ kind: 'kubermatic' }] }), 'envelope.client_uuid is required'],
   [
     'a kind that is none',
     envelope({ client_uuid: 'u', records: [{ kind: 'kubermatic' }, { kind: 'k3s' }] }),
@@ -94,7 +94,7 @@ test.each<[string, Envelope | undefined, string]>([
   [
     'an id that is none',
     envelope({ client_uuid: 'u', records: [{ kind: 'kubermatic', reportID: 'x' }] }),
-    'envelope.records[0].reportID',
+    'envelope.records[0].report_id',
   ],
   [
     'a date that cannot be stored',
@@ -109,7 +109,7 @@ test.each<[string, Envelope | undefined, string]>([
   await expect(countAll()).resolves.toStrictEqual([0, 0]);
 });
 
-test('a record that the database cannot take is refused by itself, and the others are stored', async () => {
+test('a record that the database cannot take is rejected by itself, and the others are stored', async () => {
   const message = two();
   message.records[0] = { ...message.records[0]!, kubermaticVersion: 'x'.repeat(17 * 1024 * 1024) };
 
@@ -122,7 +122,7 @@ test('a record that the database cannot take is refused by itself, and the other
   await expect(countAll()).resolves.toStrictEqual([1, 0]);
 });
 
-test('countries are kept where the operator keeps them, and nothing else of a place', async () => {
+test('countries are kept only where the operator asks for it, and nothing else of a place', async () => {
   const record = { kind: 'kubermatic', time: TIME, seeds: [{ uuid: 's', country: 'de' }] };
   const message = envelope({
     client_uuid: 'u',

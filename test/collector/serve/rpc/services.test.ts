@@ -43,13 +43,13 @@ describe('grpc.health.v1', () => {
     },
   );
 
-  test('Check knows no other service', async () => {
+  test('Check answers NOT_FOUND for an unknown service', async () => {
     await expect(createClient(Health, transport()).check({ service: 'x' })).rejects.toMatchObject({
       code: Code.NotFound,
     });
   });
 
-  test('Watch tells the status now, and the change when the collector stops', async () => {
+  test('Watch sends the current status, and the change when the collector stops', async () => {
     const heard: ServingStatus[] = [];
     for await (const { status } of createClient(Health, transport()).watch({ service: '' })) {
       heard.push(status);
@@ -59,7 +59,7 @@ describe('grpc.health.v1', () => {
     expect(heard).toStrictEqual([ServingStatus.SERVING, ServingStatus.NOT_SERVING]);
   });
 
-  test('Watch tells of a service that is unknown, and stays', async () => {
+  test('Watch sends SERVICE_UNKNOWN for an unknown service, and stays open', async () => {
     const watching = createClient(Health, transport()).watch({ service: 'x' })[Symbol.asyncIterator]();
 
     await expect(watching.next()).resolves.toMatchObject({ value: { status: ServingStatus.SERVICE_UNKNOWN } });
@@ -203,7 +203,7 @@ describe('StreamReports', () => {
     await expect(stream.answers.next()).resolves.toMatchObject({ done: true });
   });
 
-  test('a report that is refused costs the stream nothing', async () => {
+  test('a rejected report does not end the stream', async () => {
     const stream = openStream();
     const bad = makeReport();
     bad.clusterId = '';
@@ -218,7 +218,7 @@ describe('StreamReports', () => {
     );
     expect(receipts.find((receipt) => receipt?.outcome === Outcome.REFUSED)).toMatchObject({
       reportId: bad.reportId,
-      refusal: { code: Code.InvalidArgument, field: 'clusterID' },
+      refusal: { code: Code.InvalidArgument, field: 'report.cluster_id' },
     });
   });
 

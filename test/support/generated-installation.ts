@@ -1,15 +1,15 @@
 import { createDice } from './dice.ts';
 import type { InstallationObjects } from './kubermatic-installation.ts';
 
-export interface WorldSize {
+export interface InstallationSize {
   readonly clusters: number;
   readonly users: number;
 }
 
-/** The seed that is in the master cluster: the first. */
+/** The seed that is the master cluster itself. */
 export const HOME_SEED = 'seed-frankfurt';
 
-/** The three seeds, each with its datacenters: name, cloud, and what is said of it. */
+/** The three seeds, each with its datacenters: name, provider and provider spec. */
 const SEEDS = [
   [
     HOME_SEED,
@@ -30,8 +30,8 @@ const SEEDS = [
 
 const VERSIONS = ['1.31.4', 'v1.30.9', '1.29'];
 
-/** An installation of 3 seeds, made up: the same in every run. Free texts, names and credentials in it begin with "planted-". */
-export function makeWorld({ clusters, users }: WorldSize): InstallationObjects {
+/** Generates an installation of three seeds, the same in every run. Private values begin with "planted-". */
+export function generateInstallation({ clusters, users }: InstallationSize): InstallationObjects {
   const dice = createDice(6);
   const roll = (below: number): number => Math.floor(dice() * below);
   const pickOne = <Item>(items: readonly Item[]): Item => items[roll(items.length)] as Item;
@@ -72,7 +72,7 @@ export function makeWorld({ clusters, users }: WorldSize): InstallationObjects {
         location: 'planted-place',
         kubeconfig: { name: `kubeconfig-${name}` },
         datacenters: Object.fromEntries(
-          list.map(([dc, provider, said]) => [dc, { location: 'planted-place', spec: { [provider]: said } }]),
+          list.map(([dc, provider, spec]) => [dc, { location: 'planted-place', spec: { [provider]: spec } }]),
         ),
       },
       status: { versions: { kubermatic: 'v2.28.0' } },

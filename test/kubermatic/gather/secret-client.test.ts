@@ -1,14 +1,13 @@
 import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { withSecretCluster } from '../../../src/kubermatic/gather/secret-cluster.ts';
-import type { SecretKey } from '../../../src/kubermatic/gather/secret-kubeconfig.ts';
-import { openKubeClient } from '../../../src/kubernetes/client.ts';
+import { type SecretKey, withSecretClient } from '../../../src/kubermatic/gather/secret-client.ts';
+import { openKubernetesClient } from '../../../src/kubernetes/client.ts';
 import { readVersion } from '../../../src/volunteer/gather/version.ts';
 import { startConnectProxy } from '../../support/connect-proxy.ts';
 import { failureOf } from '../../support/failure.ts';
 import { withFiles } from '../../support/files.ts';
-import { HASTY } from '../../support/gather-installation.ts';
+import { INSTANT_CLOCK } from '../../support/gather-installation.ts';
 import {
   type KubeApi,
   openServiceAccount,
@@ -34,7 +33,7 @@ afterEach(async () => {
 
 const base64 = async (fixture: string): Promise<string> => (await readFixture(fixture)).toString('base64');
 
-/** A kubeconfig of a user and, beside the right server and CA, of what else a cluster is given. */
+/** A kubeconfig of the test cluster, with a user and further fields of the cluster. */
 async function kubeconfig(user: object, cluster: object = {}): Promise<object> {
   return {
     clusters: [
@@ -49,26 +48,34 @@ async function kubeconfig(user: object, cluster: object = {}): Promise<object> {
   };
 }
 
-/** The version of the cluster that a kubeconfig in a Secret leads to. */
-async function versionBy(config: object | string, secret = SECRET): Promise<string> {
+/** Reads the version of the cluster whose kubeconfig is in a Secret. */
+async function versionWith(config: object | string, secret = SECRET) {
   const text = typeof config === 'string' ? config : JSON.stringify(config);
   const body = JSON.stringify({ data: { kubeconfig: Buffer.from(text).toString('base64') } });
-  const answers = {
+  const responses = {
     '/api/v1/namespaces/kubermatic/secrets/kubeconfig-seed': { status: 200, contentType: 'application/json', body },
   };
-  const master = await startKubeApi({ answers });
-  const kube = await openKubeClient({}, { env: master.env, serviceAccountDir: account.dir, clock: HASTY });
+  const master = await startKubeApi({ responses });
+  const kube = await openKubernetesClient(
+    {},
+    { env: master.env, serviceAccountDir: account.dir, clock: INSTANT_CLOCK },
+  );
   try {
-    return await withSecretCluster(kube, secret, { clock: HASTY, signal: new AbortController().signal }, readVersion);
+    return await withSecretClient(
+      kube,
+      secret,
+      { clock: INSTANT_CLOCK, signal: new AbortController().signal },
+      readVersion,
+    );
   } finally {
     kube.close();
     await master.close();
   }
 }
 
-describe('a kubeconfig in a Secret leads to its cluster', () => {
+describe('the cluster of a kubeconfig in a Secret is read', () => {
   test('with a token', async () => {
-    await expect(versionBy(await kubeconfig({ token: PLANTED }))).resolves.toBe(VERSION);
+    await expect(versionWith(await kubeconfig({ token: PLANTED }))).resolves.toBe(VERSION);
   });
 
   test('in YAML', async () => {
@@ -77,7 +84,7 @@ describe('a kubeconfig in a Secret leads to its cluster', () => {
       `apiVersion: v1\nkind: Config\ncurrent-context: x\nclusters:\n- name: c\n  cluster: {server: "${seed.url}", certificate-authority-data: ${ca}}\n` +
       `contexts:\n- name: x\n  context:\n    cluster: c\n    user: u\nusers:\n- name: u\n  user:\n    token: ${PLANTED}\n`;
 
-    await expect(versionBy(yaml)).resolves.toBe(VERSION);
+    await expect(versionWith(yaml)).resolves.toBe(VERSION);
   });
 
   test('with a client certificate', async () => {
@@ -86,38 +93,38 @@ describe('a kubeconfig in a Secret leads to its cluster', () => {
       'client-key-data': await base64('tls/client.key'),
     };
 
-    await expect(versionBy(await kubeconfig(user))).resolves.toBe(VERSION);
+    await expect(versionWith(await kubeconfig(user))).resolves.toBe(VERSION);
   });
 
-  test('without checking its certificate, where it says so', async () => {
-    const unchecked = { 'certificate-authority-data': undefined, 'insecure-skip-tls-verify': true };
+  test('without certificate verification, with insecure-skip-tls-verify only', async () => {
+    const unverified = { 'certificate-authority-data': undefined, 'insecure-skip-tls-verify': true };
 
-    await expect(versionBy(await kubeconfig({ token: PLANTED }, unchecked))).resolves.toBe(VERSION);
+    await expect(versionWith(await kubeconfig({ token: PLANTED }, unverified))).resolves.toBe(VERSION);
     await expect(
       failureOf(
-        versionBy(
+        versionWith(
           await kubeconfig({ token: PLANTED }, { 'certificate-authority-data': await base64('tls/other-ca.crt') }),
         ),
       ),
     ).resolves.toMatchObject({ kind: 'unavailable' });
   });
 
-  test('through the proxy that it names', async () => {
+  test('through its proxy-url', async () => {
     const proxy = await startConnectProxy(Number(new URL(seed.url).port));
 
-    await expect(versionBy(await kubeconfig({ token: PLANTED }, { 'proxy-url': proxy.url }))).resolves.toBe(VERSION);
+    await expect(versionWith(await kubeconfig({ token: PLANTED }, { 'proxy-url': proxy.url }))).resolves.toBe(VERSION);
     expect(proxy.asked).toHaveLength(1);
     proxy.close();
   });
 
-  test('a password is sent as such', async () => {
+  test('with a password', async () => {
     await expect(
-      failureOf(versionBy(await kubeconfig({ username: 'admin', password: PLANTED }))),
+      failureOf(versionWith(await kubeconfig({ username: 'admin', password: PLANTED }))),
     ).resolves.toMatchObject({ kind: 'unauthenticated' });
   });
 });
 
-describe('whoever can write a Secret has this program run nothing and read no file', () => {
+describe('a kubeconfig in a Secret cannot run programs, read local files or reach other paths', () => {
   test.each<[string, (dir: string) => object, (dir: string) => object]>([
     [
       'exec',
@@ -143,83 +150,83 @@ describe('whoever can write a Secret has this program run nothing and read no fi
       () => ({ token: PLANTED }),
       (dir) => ({ 'certificate-authority-data': undefined, 'certificate-authority': path.join(dir, 'token') }),
     ],
-  ])('by %s', async (name, user, cluster) => {
+  ])('%s is rejected', async (name, user, cluster) => {
     await withFiles({ token: 'token-of-this-machine' }, async (dir) => {
-      const { kind, message } = await failureOf(versionBy(await kubeconfig(user(dir), cluster(dir))));
+      const { kind, message } = await failureOf(versionWith(await kubeconfig(user(dir), cluster(dir))));
 
       expect({ kind, message }).toStrictEqual({
         kind: 'invalid',
-        message: expect.stringContaining(`has "${name}", which is not followed`) as string,
+        message: expect.stringContaining(`has "${name}", which is not supported`) as string,
       });
       expect(message).not.toContain(PLANTED);
       expect(existsSync(path.join(dir, 'ran'))).toBe(false);
     });
-    expect(seed.asked).toStrictEqual([]);
+    expect(seed.requests).toStrictEqual([]);
   });
 
   test.each(['http://127.0.0.1', 'file:///etc/passwd', 'https://user:pass@127.0.0.1', '', 'nonsense'])(
-    'nor send what it holds to %j',
+    'credentials are not sent to %j',
     async (server) => {
-      await expect(failureOf(versionBy(await kubeconfig({ token: PLANTED }, { server })))).resolves.toMatchObject({
+      await expect(failureOf(versionWith(await kubeconfig({ token: PLANTED }, { server })))).resolves.toMatchObject({
         kind: 'invalid',
-        message: expect.stringContaining('no server with https://') as string,
+        message: expect.stringContaining('has no server with https://') as string,
       });
     },
   );
 
-  test('nor ask for another path than that of a Secret', async () => {
+  test('an invalid name of a Secret is not requested', async () => {
     for (const name of ['../../nodes', 'a/b', '..', 'x?limit=1', 'A', '']) {
       await expect(
-        failureOf(versionBy(await kubeconfig({ token: PLANTED }), { ...SECRET, name })),
+        failureOf(versionWith(await kubeconfig({ token: PLANTED }), { ...SECRET, name })),
       ).resolves.toMatchObject({ kind: 'invalid' });
     }
   });
 });
 
-describe('a kubeconfig that cannot be used', () => {
+describe('an unusable kubeconfig', () => {
   test.each<[string, string | object, string]>([
-    ['no YAML', `token: ${PLANTED}\n\t- [`, 'is not YAML'],
-    ['a list', [PLANTED], 'is no kubeconfig'],
-    ['a text', PLANTED, 'is no kubeconfig'],
-    ['nothing at all', ' ', 'is not YAML'],
-    ['no context', { 'current-context': PLANTED, contexts: [] }, 'is no kubeconfig'],
+    ['invalid YAML', `token: ${PLANTED}\n\t- [`, 'is not YAML'],
+    ['a list', [PLANTED], 'has no current-context with a cluster and a user'],
+    ['a string', PLANTED, 'has no current-context with a cluster and a user'],
+    ['an empty text', ' ', 'is not YAML'],
+    ['no context', { 'current-context': PLANTED, contexts: [] }, 'has no current-context with a cluster and a user'],
     [
       'names of objects in JavaScript',
       {
         'current-context': '__proto__',
         contexts: [{ name: '__proto__', context: { cluster: 'constructor', user: 'toString' } }],
       },
-      'is no kubeconfig',
+      'has no current-context with a cluster and a user',
     ],
-  ])('%s: nothing of it is repeated', async (_name, config, said) => {
-    const { kind, message } = await failureOf(versionBy(config));
+  ])('%s is an error that contains nothing of it', async (_name, config, problem) => {
+    const { kind, message } = await failureOf(versionWith(config));
 
     expect(kind).toBe('invalid');
     expect(message).toMatch(
-      new RegExp(`^The kubeconfig under "kubeconfig" of the Secret kubermatic/kubeconfig-seed ${said}[a-z, -]*\\.$`),
+      new RegExp(`^The kubeconfig under "kubeconfig" of the Secret kubermatic/kubeconfig-seed ${problem}[a-z, -]*\\.$`),
     );
     expect(message).not.toContain(PLANTED);
   });
 
-  test('a token that would be two headers', async () => {
-    const { message } = await failureOf(versionBy(await kubeconfig({ token: `${PLANTED}\r\nx: y` })));
+  test('a token with a line break is rejected', async () => {
+    const { message } = await failureOf(versionWith(await kubeconfig({ token: `${PLANTED}\r\nx: y` })));
 
-    expect(message).toContain('holds a token that is none');
+    expect(message).toContain('has an invalid token');
     expect(message).not.toContain(PLANTED);
   });
 
-  test('a server that is not there: neither its address nor its name is told', async () => {
+  test('the error of a failed connection contains neither the address nor the name of the server', async () => {
     const hosts = ['https://127.0.0.1:1', `https://${PLANTED}.invalid:6443`];
     const failures = await Promise.all(
-      hosts.map(async (server) => failureOf(versionBy(await kubeconfig({ token: PLANTED }, { server })))),
+      hosts.map(async (server) => failureOf(versionWith(await kubeconfig({ token: PLANTED }, { server })))),
     );
 
     expect(failures.map(({ message }) => message)).toStrictEqual([
       expect.stringMatching(
-        /did not answer GET \/version of the cluster of the Secret kubermatic\/kubeconfig-seed: ECONNREFUSED/,
+        /did not respond to GET \/version of the cluster of the Secret kubermatic\/kubeconfig-seed: ECONNREFUSED/,
       ),
       expect.stringMatching(
-        /did not answer GET \/version of the cluster of the Secret kubermatic\/kubeconfig-seed: E[A-Z_]+/,
+        /did not respond to GET \/version of the cluster of the Secret kubermatic\/kubeconfig-seed: E[A-Z_]+/,
       ),
     ]);
     expect(failures.filter(({ message }) => message.includes(PLANTED) || message.includes('127.0.0.1'))).toStrictEqual(
@@ -227,10 +234,12 @@ describe('a kubeconfig that cannot be used', () => {
     );
   });
 
-  test('a key that is not there', async () => {
-    await expect(failureOf(versionBy({}, { ...SECRET, key: 'value' }))).resolves.toMatchObject({
+  test('a missing key is an error', async () => {
+    await expect(failureOf(versionWith({}, { ...SECRET, key: 'value' }))).resolves.toMatchObject({
       kind: 'invalid',
-      message: expect.stringContaining('under "value" of the Secret kubermatic/kubeconfig-seed is not there') as string,
+      message: expect.stringContaining(
+        'under "value" of the Secret kubermatic/kubeconfig-seed does not exist',
+      ) as string,
     });
   });
 });

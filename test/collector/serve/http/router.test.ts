@@ -1,8 +1,9 @@
 import { readFile } from 'node:fs/promises';
 import http from 'node:http';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { createBodyBudget } from '../../../../src/collector/serve/admission/memory-limiter.ts';
-import { createHttpHandler, createHttpRoutes } from '../../../../src/collector/serve/http/http.ts';
+import { createMemoryLimiter } from '../../../../src/collector/serve/admission/memory-limiter.ts';
+import { createLegacyApi } from '../../../../src/collector/serve/http/legacy-api.ts';
+import { createHttpHandler } from '../../../../src/collector/serve/http/router.ts';
 import { SpartakusError } from '../../../../src/runtime/errors.ts';
 import { legacyJson } from '../../../contract/protocols.ts';
 import { makeReport } from '../../../contract/report-sink.ts';
@@ -91,7 +92,7 @@ describe('POST /api/v1', () => {
     ],
     ['an id that is no UUIDv7', '{"reportID": "x"}', 'Error: reportID must be a UUIDv7'],
     ['a date that is none', '{"observedAt": "yesterday"}', 'Error: the body is not a report: '],
-  ])('answers 400 to %s, and says what is wrong', async (_name, body, message) => {
+  ])('answers 400 to %s, with the reason', async (_name, body, message) => {
     const response = await post(body);
 
     expect(response.status).toBe(400);
@@ -107,38 +108,29 @@ describe('POST /api/v1', () => {
     await expect(post(`${body} `)).resolves.toMatchObject({ status: 413 });
   });
 
-  test('a field that nobody knows is ignored', async () => {
+  test('an unknown field is ignored', async () => {
     await expect(post('{"clusterID": "c", "future": {"a": [1]}}')).resolves.toMatchObject({ status: 204 });
     await expect(collector.reports.findOne()).resolves.not.toHaveProperty('future');
   });
 });
 
 describe('when a report cannot be stored', () => {
-  /** What the HTTP road answers where everything that is accepted fails like this. */
+  /** The response where the ingest rejects every submission with this error. */
   const answerTo = async (failure: SpartakusError, path = '/api/v1'): Promise<Response> => {
-    const refuse = (): Promise<never> => Promise.reject(failure);
-    const ingest = {
-      accept: refuse,
-      acceptKubermatic: refuse,
-      requireRoom: () => undefined,
-      room: () => Promise.resolve(),
-      pending: () => ({ items: 0, bytes: 0 }),
-      drain: () => Promise.resolve(),
-    };
-    const routes = createHttpRoutes({
-      ingest,
-      admit: () => undefined,
+    const routes = createLegacyApi({
+      ingest: { accept: () => Promise.reject(failure) },
+      admission: { admitRequest: () => undefined, admitReport: () => undefined, pace: () => Promise.resolve() },
       version: 'v9',
-      maxJsonBytes: 1000,
+      limits: { maxJsonBytes: 1000 },
       keepCountry: false,
-      isReady: () => false,
+      health: { serving: false },
     });
     const handler = createHttpHandler(routes, {
-      budget: createBodyBudget(1_000_000),
-      bodyTimeoutMs: 1000,
-      onRefusal: () => undefined,
+      memory: createMemoryLimiter(1_000_000),
+      limits: { bodyTimeoutMs: 1000 },
+      onRejection: () => undefined,
     });
-    const server = http.createServer((req, res) => handler(req, res, {}));
+    const server = http.createServer((req, res) => handler(req, res, { protocol: 'http' }));
     try {
       const url = `http://127.0.0.1:${await listen(server)}${path}`;
       if (path !== '/api/v1') return await fetch(url);
@@ -149,10 +141,10 @@ describe('when a report cannot be stored', () => {
   };
 
   test.each([
-    ['the database refused it', 'internal', 500, null],
+    ['the database rejected it', 'internal', 500, null],
     ['the database is away', 'unavailable', 503, '3'],
     ['there are too many', 'overloaded', 429, '3'],
-  ] as const)('because %s, it says so with %s: %i', async (message, kind, status, retryAfter) => {
+  ] as const)('%s (%s) is %i', async (message, kind, status, retryAfter) => {
     const response = await answerTo(
       new SpartakusError(kind, message, kind === 'internal' ? {} : { retryAfterMs: 2_500 }),
     );
@@ -166,7 +158,7 @@ describe('when a report cannot be stored', () => {
     ['/', 200],
     ['/healthz', 200],
     ['/readyz', 503],
-  ])('GET %s is %i: the process lives, but could store nothing', async (path, status) => {
+  ])('GET %s is %i where the process is live, but not ready', async (path, status) => {
     await expect(answerTo(new SpartakusError('unavailable', 'away'), path)).resolves.toMatchObject({ status });
   });
 });

@@ -11,7 +11,7 @@ import {
   UnknownSchema,
 } from '../../gen/spartakus/kubernetes/v1/kubernetes_pb.js';
 import { ReportSchema } from '../../gen/spartakus/report/v1/report_pb.js';
-import { readMessage } from '../../src/kubernetes/message-reader.ts';
+import { readMessage } from '../../src/kubernetes/protobuf-reader.ts';
 import { readFixture } from '../support/kube-api.ts';
 
 const SEED = Number(process.env['SPARTAKUS_TEST_SEED'] ?? Date.now() % 2 ** 31);
@@ -24,13 +24,13 @@ const CAPTURED: readonly [string, DescMessage][] = [
   ['pods-forbidden', StatusSchema],
 ];
 
-/** What a reader makes of bytes, as plain data; "refused" where it throws. */
-function madeOf(read: () => object): unknown {
+/** The decoded message as plain data; "rejected" where the reader throws. */
+function decoded(read: () => object): unknown {
   let message: object;
   try {
     message = read();
   } catch {
-    return 'refused';
+    return 'rejected';
   }
   return plain(message);
 }
@@ -47,17 +47,17 @@ function plain(value: unknown): unknown {
   );
 }
 
-const ours = (schema: DescMessage, bytes: Uint8Array): unknown => madeOf(() => readMessage(schema, bytes));
+const ours = (schema: DescMessage, bytes: Uint8Array): unknown => decoded(() => readMessage(schema, bytes));
 
 const theirs = (schema: DescMessage, bytes: Uint8Array): unknown =>
-  madeOf(() => fromBinary(schema, bytes, { readUnknownFields: false }));
+  decoded(() => fromBinary(schema, bytes, { readUnknownFields: false }));
 
 async function captured(name: string): Promise<Uint8Array> {
   const body = await readFixture(`kubernetes/${name}.pb`);
   return fromBinary(UnknownSchema, new Uint8Array(body.subarray(4))).raw;
 }
 
-/** A message of any fields at all: declared ones with the right type and the wrong, unknown ones, and groups. */
+/** A message of random fields: declared ones of the right and of the wrong type, unknown ones, and groups. */
 const wireMessage = fc.letrec<{ message: Uint8Array }>((tie) => ({
   message: fc
     .array(
@@ -96,19 +96,19 @@ const wireMessage = fc.letrec<{ message: Uint8Array }>((tie) => ({
     }),
 })).message;
 
-test('what can be read of Kubernetes can be read here', () => {
+test('all messages of kubernetes.proto are supported', () => {
   for (const schema of file_spartakus_kubernetes_v1_kubernetes.messages)
     expect(readMessage(schema, new Uint8Array())).toMatchObject({ $typeName: schema.typeName });
 });
 
-test.each(CAPTURED)('the captured %s is read as protobuf-es reads it', async (name, schema) => {
+test.each(CAPTURED)('the captured %s is decoded as by protobuf-es', async (name, schema) => {
   const bytes = await captured(name);
 
   expect(ours(schema, bytes)).toStrictEqual(theirs(schema, bytes));
   expect(Object.keys(readMessage(schema, bytes)).length).toBeGreaterThan(1);
 });
 
-test('a text outside ASCII, an unusual key and a field that comes twice are read as protobuf-es reads them', () => {
+test('non-ASCII strings, unusual keys and repeated message fields are decoded as by protobuf-es', () => {
   const texts = ['é', 'Ã', '\uFEFFbom', '', 'a'.repeat(1000), '__proto__', '1', '😀'];
   const capacity = Object.fromEntries(texts.map((text) => [text, { string: text }]));
   Object.defineProperty(capacity, '__proto__', { value: { string: 'own' }, enumerable: true });
@@ -125,12 +125,12 @@ test('a text outside ASCII, an unusual key and a field that comes twice are read
   expect(ours(NodeStatusSchema, Buffer.concat([bytes, Buffer.from([0x3a, 3, 0x2a, 1, 0xc3])]))).toBe('rejected');
 });
 
-test('a message with other fields than Kubernetes has is a mistake in the program', () => {
+test('unsupported field types are a TypeError', () => {
   expect(() => readMessage(ReportSchema, new Uint8Array())).toThrow(TypeError);
 });
 
 describe(`broken bytes (seed ${SEED}; SPARTAKUS_TEST_SEED repeats it)`, () => {
-  test('messages of random fields are read, or refused, as by protobuf-es', () => {
+  test('messages of random fields are decoded or rejected as by protobuf-es', () => {
     const schemas = fc.constantFrom<DescMessage>(
       NodeListSchema,
       NodeStatusSchema,
@@ -146,16 +146,16 @@ describe(`broken bytes (seed ${SEED}; SPARTAKUS_TEST_SEED repeats it)`, () => {
   });
 
   test.each(CAPTURED)(
-    '%s is read, or refused, as by protobuf-es, wherever it ends too early and whichever bits are wrong',
+    '%s, truncated and with flipped bits, is decoded or rejected as by protobuf-es',
     async (name, schema) => {
       const bytes = await captured(name);
       const at = fc.nat(bytes.length - 1);
-      const harm = fc.tuple(
+      const corruption = fc.tuple(
         fc.array(fc.tuple(at, fc.integer({ min: 1, max: 255 })), { maxLength: 4 }),
         fc.option(at, { nil: bytes.length }),
       );
       fc.assert(
-        fc.property(harm, ([flips, end]) => {
+        fc.property(corruption, ([flips, end]) => {
           const broken = bytes.slice();
           for (const [place, bits] of flips) broken[place] = (broken[place] ?? 0) ^ bits;
           const cut = broken.subarray(0, end);

@@ -1,0 +1,155 @@
+import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http';
+import type { Http2ServerRequest, Http2ServerResponse } from 'node:http2';
+import type { RequestOrigin } from '../../../report/request-origin.ts';
+import { SpartakusError } from '../../../runtime/errors.ts';
+import { startBodyDeadline } from '../admission/body-deadline.ts';
+import type { Limits } from '../admission/limits.ts';
+import type { MemoryReservation } from '../admission/memory-limiter.ts';
+import { challengeOf, ERROR_STATUS } from '../error-status.ts';
+import type { HandlerContext } from '../handler-context.ts';
+
+/** A request of either version of HTTP, as Node.js hands it over. */
+export type ServerRequest = IncomingMessage | Http2ServerRequest;
+export type ServerReply = ServerResponse | Http2ServerResponse;
+
+/** A request without its socket, so that tests can call handlers. */
+export interface HttpRequest {
+  readonly headers: IncomingHttpHeaders;
+  readonly origin: RequestOrigin;
+  /**
+   * Reads the whole body.
+   *
+   * @param check called with each chunk; throws to reject the body
+   * @throws SpartakusError: `too-large` as soon as more than `maxBytes` arrived, `overloaded`, `unavailable` where it takes too long; what
+   * `check` throws
+   */
+  readBody(maxBytes: number, check: (chunk: Uint8Array) => void): Promise<Uint8Array>;
+}
+
+export interface HttpResponse {
+  readonly status: number;
+  readonly contentType?: string;
+  readonly body?: string;
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+export interface HttpRoute {
+  readonly method: 'GET' | 'POST';
+  readonly path: string;
+  handle(request: HttpRequest): Promise<HttpResponse> | HttpResponse;
+}
+
+type HttpHandlerContext = Pick<HandlerContext, 'memory' | 'onRejection'> & {
+  readonly limits: Pick<Limits, 'bodyTimeoutMs'>;
+};
+
+export type HttpHandler = (req: ServerRequest, res: ServerReply, origin: RequestOrigin) => void;
+
+export function pathOf({ url = '/' }: ServerRequest): string {
+  return url.split('?', 1)[0] ?? '/';
+}
+
+/** Routes requests by path and method: 404 for an unknown path, 405 with Allow for an unknown method, HEAD as GET without the body. */
+export function createHttpHandler(
+  routes: readonly HttpRoute[],
+  { memory, limits, onRejection }: HttpHandlerContext,
+): HttpHandler {
+  const answer = async (req: ServerRequest, request: HttpRequest): Promise<HttpResponse> => {
+    const path = pathOf(req);
+    const atPath = routes.filter((route) => route.path === path);
+    const route = atPath.find(({ method }) => method === (req.method === 'HEAD' ? 'GET' : req.method));
+    if (atPath.length > 0 && route === undefined) {
+      const allow = atPath.map(({ method }) => (method === 'GET' ? 'GET, HEAD' : method)).join(', ');
+      const error = new SpartakusError('not-found', `${path} does not support ${req.method}: use ${allow}`);
+      return { ...rejectionOf(error), status: 405, headers: { allow } };
+    }
+    try {
+      if (route === undefined) throw new SpartakusError('not-found', `no such path: ${path}`);
+      return await route.handle(request);
+    } catch (thrown) {
+      return rejectionOf(SpartakusError.from(thrown));
+    }
+  };
+  const rejectionOf = (error: SpartakusError): HttpResponse => {
+    onRejection('http', error);
+    const { kind, message, retryAfterMs } = error;
+    const headers: Record<string, string> = { ...challengeOf(error) };
+    if (retryAfterMs !== undefined) headers['retry-after'] = String(Math.ceil(retryAfterMs / 1000));
+    return {
+      status: ERROR_STATUS[kind].httpStatus,
+      headers,
+      contentType: 'text/plain; charset=utf-8',
+      // The original's format.
+      body: `Error: ${message}\n`,
+    };
+  };
+  return (req, res, origin) => {
+    const reservation = memory.open();
+    res.once('close', () => reservation.end());
+    const read: HttpRequest['readBody'] = (maxBytes, check) =>
+      readBody(req, { maxBytes, check, reservation, timeoutMs: limits.bodyTimeoutMs });
+    void answer(req, { headers: req.headers, origin, readBody: read }).then((response) =>
+      sendResponse(req, res, response),
+    );
+  };
+}
+
+interface ReadOptions {
+  readonly maxBytes: number;
+  readonly check: (chunk: Uint8Array) => void;
+  readonly reservation: MemoryReservation;
+  readonly timeoutMs: number;
+}
+
+/** Reads by events: leaving a `for await` early would destroy the request and its connection. */
+function readBody(req: ServerRequest, { maxBytes, check, reservation, timeoutMs }: ReadOptions): Promise<Uint8Array> {
+  return new Promise((resolve, reject) => {
+    const tooLarge = (): SpartakusError =>
+      new SpartakusError('too-large', `the body is over the limit of ${maxBytes} bytes`);
+    if (Number(req.headers['content-length'] ?? 0) > maxBytes) {
+      reject(tooLarge());
+      return;
+    }
+    const chunks: Buffer[] = [];
+    let bytes = 0;
+    const deadline = startBodyDeadline(timeoutMs, reject);
+    const onData = (chunk: Buffer): void => {
+      bytes += chunk.length;
+      try {
+        if (bytes > maxBytes) throw tooLarge();
+        reservation.reserve(chunk.length);
+        check(chunk);
+        chunks.push(chunk);
+      } catch (error) {
+        chunks.length = 0;
+        req.off('data', onData);
+        deadline.end();
+        reject(error);
+      }
+    };
+    const onAborted = (): void => {
+      deadline.end();
+      reject(new SpartakusError('invalid', 'the body is incomplete'));
+    };
+    req.on('data', onData);
+    req.once('end', () => {
+      deadline.end();
+      req.off('close', onAborted);
+      resolve(Buffer.concat(chunks, bytes));
+    });
+    req.once('error', onAborted);
+    req.once('close', onAborted);
+  });
+}
+
+/** Sends a response, unless the client has disconnected. */
+export function sendResponse(req: ServerRequest, res: ServerReply, response: HttpResponse): void {
+  if (res.destroyed || res.writableEnded) return;
+  const body = response.body === undefined ? undefined : Buffer.from(response.body);
+  res.statusCode = response.status;
+  for (const [name, value] of Object.entries(response.headers ?? {})) res.setHeader(name, value);
+  if (response.contentType !== undefined) res.setHeader('content-type', response.contentType);
+  if (response.status !== 204) res.setHeader('content-length', body?.length ?? 0);
+  if (body === undefined || req.method === 'HEAD') res.end();
+  else res.end(body);
+}

@@ -1,0 +1,27 @@
+import { errorToJson } from '@connectrpc/connect/protocol-connect';
+import { setTrailerStatus } from '@connectrpc/connect/protocol-grpc';
+import type { RequestOrigin } from '../../../report/request-origin.ts';
+import { SpartakusError } from '../../../runtime/errors.ts';
+import { ERROR_STATUS, toConnectError } from '../error-status.ts';
+import { pathOf, sendResponse, type ServerReply, type ServerRequest } from '../http/router.ts';
+
+/**
+ * Answers a call of a service or method that the collector does not have: in gRPC and gRPC-Web by `grpc-status: 12` with HTTP status 200,
+ * in Connect by a JSON error.
+ *
+ * @returns the error
+ */
+export function answerUnknownMethod(req: ServerRequest, res: ServerReply, { protocol }: RequestOrigin): SpartakusError {
+  const error = new SpartakusError('unimplemented', `unknown method ${pathOf(req)}`);
+  const connectError = toConnectError(error);
+  if (protocol === 'connect') {
+    const body = JSON.stringify(errorToJson(connectError, undefined));
+    sendResponse(req, res, { status: ERROR_STATUS[error.kind].httpStatus, contentType: 'application/json', body });
+  } else {
+    const trailers = new Headers();
+    setTrailerStatus(trailers, connectError);
+    const contentType = req.headers['content-type'];
+    sendResponse(req, res, { status: 200, contentType, headers: Object.fromEntries(trailers) });
+  }
+  return error;
+}

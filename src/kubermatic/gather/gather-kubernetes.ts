@@ -1,0 +1,18 @@
+import type { Record as KubermaticRecord } from '../../../gen/spartakus/kubermatic/v1/record_pb.js';
+import { listNodes } from '../../volunteer/gather/nodes.ts';
+import { readVersion } from '../../volunteer/gather/version.ts';
+import { beginRecord, type RecordIdConfig, type RecordOptions } from './record.ts';
+
+/** Makes the record of this cluster. Rejects with a SpartakusError where both rights are missing, and for other errors. */
+export async function gatherKubernetesRecord(
+  config: RecordIdConfig,
+  options: RecordOptions,
+): Promise<KubermaticRecord> {
+  const { kube } = options;
+  const { record, missing, identify } = await beginRecord('kubernetes', config, options);
+  record.kubernetesVersion = await missing.attempt('kubernetesVersion', 'forbidden', () => readVersion(kube));
+  record.nodes = (await missing.attempt('nodes[]', 'forbidden', () => listNodes(kube, identify))) ?? [];
+  missing.throwIfAllFailed();
+  record.missing = missing.list;
+  return record;
+}

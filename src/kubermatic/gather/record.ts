@@ -1,0 +1,65 @@
+import { create } from '@bufbuild/protobuf';
+import { timestampFromDate } from '@bufbuild/protobuf/wkt';
+import { type Record as KubermaticRecord, RecordSchema } from '../../../gen/spartakus/kubermatic/v1/record_pb.js';
+import type { KubernetesClient } from '../../kubernetes/client.ts';
+import {
+  createKubermaticUuids,
+  createLegacyKubermaticUuid,
+  createLegacyNodeId,
+  createNodeIdentifier,
+  type NodeIdentifier,
+  type UuidMaker,
+} from '../../report/ids.ts';
+import { createReportId } from '../../report/report-id.ts';
+import type { Clock } from '../../runtime/clock.ts';
+import type { Logger } from '../../runtime/logger.ts';
+import { readKey } from '../../volunteer/gather/id-key.ts';
+import { createMissingFields, type MissingFields } from '../../volunteer/gather/missing-fields.ts';
+
+/** The version that Kubermatic's agents send since v0.3.0, to which this project adds fields. */
+const RECORD_VERSION = 'v2';
+
+export interface RecordIdConfig {
+  /** --uuid: `hmac` is keyed, `md5` is that of Kubermatic's own agents, which can be guessed. */
+  readonly uuid: 'hmac' | 'md5';
+  /** --id-key-file */
+  readonly idKeyFile?: string;
+}
+
+export interface RecordOptions {
+  readonly kube: KubernetesClient;
+  readonly now: Date;
+  /** 16 fresh random bytes for its id. */
+  readonly random: Uint8Array;
+  readonly logger: Logger;
+  readonly clock?: Clock;
+  /** Closes the clients of other clusters. */
+  readonly signal: AbortSignal;
+}
+
+/** A record without its content, and what gatherers need to fill it. */
+export interface RecordDraft {
+  readonly record: KubermaticRecord;
+  readonly missing: MissingFields;
+  readonly uuidOf: UuidMaker;
+  readonly identify: NodeIdentifier;
+}
+
+/** Reads the key of ids, and begins a record. Rejects with a SpartakusError as readKey() does. */
+export async function beginRecord(
+  kind: 'kubernetes' | 'kubermatic',
+  config: RecordIdConfig,
+  { kube, logger, now, random }: RecordOptions,
+): Promise<RecordDraft> {
+  const record = create(RecordSchema, {
+    kind,
+    version: RECORD_VERSION,
+    time: timestampFromDate(now),
+    reportId: createReportId(now, random),
+  });
+  const draft = { record, missing: createMissingFields(kube, logger) };
+  if (config.uuid === 'md5')
+    return { ...draft, uuidOf: (_kind, name) => createLegacyKubermaticUuid(name), identify: createLegacyNodeId };
+  const key = await readKey(kube, config);
+  return { ...draft, uuidOf: createKubermaticUuids(key), identify: createNodeIdentifier(key) };
+}

@@ -1,0 +1,24 @@
+import type { Clock } from '../runtime/clock.ts';
+
+const REQUESTS_PER_SECOND = 5;
+
+/**
+ * Limits requests to five in any second, in the order of the calls. The returned function resolves when the next request may be sent, or as
+ * soon as the signal is aborted.
+ */
+export function createRateLimiter(clock: Clock): (signal: AbortSignal) => Promise<void> {
+  const sentAtMs: number[] = [];
+  let last = Promise.resolve();
+
+  const wait = async (signal: AbortSignal): Promise<void> => {
+    const oldestMs = sentAtMs.length < REQUESTS_PER_SECOND ? undefined : sentAtMs.shift();
+    if (oldestMs !== undefined) {
+      // Capped, because the clock may have been set back.
+      const waitMs = Math.min(1000, oldestMs + 1000 - clock.now().getTime());
+      if (waitMs > 0) await clock.sleep(waitMs, signal);
+    }
+    sentAtMs.push(clock.now().getTime());
+  };
+
+  return (signal) => (last = last.then(() => wait(signal)));
+}

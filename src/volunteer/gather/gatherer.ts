@@ -1,0 +1,23 @@
+import type { Report } from '../../../gen/spartakus/report/v1/report_pb.js';
+import type { KubernetesClient } from '../../kubernetes/client.ts';
+import type { NodeIdentifier } from '../../report/ids.ts';
+import type { Tolerance } from './missing-fields.ts';
+import type { ResourceSummaries } from './resource-summaries.ts';
+
+export interface GatherContext {
+  readonly kube: KubernetesClient;
+  readonly summarize: ResourceSummaries;
+  readonly identify: NodeIdentifier;
+  /** Nodes per request. */
+  readonly pageSize?: number;
+}
+
+/** Reads one field of a report from the Kubernetes API. */
+export interface Gatherer {
+  /** The field, as listFields() names it. Read only where it is selected. */
+  readonly path: string;
+  /** All other errors fail the report. */
+  readonly tolerance: Tolerance;
+  /** Sets the field. Rejects with a SpartakusError, and has not changed the report then. */
+  readonly gather: (report: Report, context: GatherContext) => Promise<void>;
+}

@@ -1,0 +1,83 @@
+import { create } from '@bufbuild/protobuf';
+import { type Missing, MissingSchema } from '../../../gen/spartakus/report/v1/report_pb.js';
+import type { KubernetesClient } from '../../kubernetes/client.ts';
+import { SpartakusError } from '../../runtime/errors.ts';
+import type { Logger } from '../../runtime/logger.ts';
+
+/** Reports contain no other text about errors. */
+export type MissingReason =
+  | 'not permitted'
+  | 'not installed'
+  | 'failed'
+  | 'unreadable file'
+  | 'not a JSON object'
+  | 'not a qualified name'
+  | 'ambiguous';
+
+/**
+ * Which errors of a read are recorded, so that gathering continues: only a missing right (403); all but rejected credentials (401), which
+ * every request shares; or all, where another cluster is read.
+ */
+export type Tolerance = 'forbidden' | 'all-but-unauthenticated' | 'all';
+
+export interface MissingFields {
+  /** Each pair of field and reason once, in the order of their occurrence. */
+  readonly list: Missing[];
+  /**
+   * Resolves to undefined for a tolerated error, which is recorded and logged. Rejects with other errors, and with all errors once the
+   * client is closed. `what` is the path of the field, as listFields() names it.
+   */
+  attempt<Value>(what: string, tolerance: Tolerance, read: () => Promise<Value>): Promise<Value | undefined>;
+  add(what: string, reason: MissingReason, message: string): void;
+  /** Throws the first error. */
+  throwIfAllFailed(): void;
+}
+
+export function createMissingFields(kube: KubernetesClient, logger: Logger | undefined): MissingFields {
+  const list: Missing[] = [];
+  const errors = new Set<SpartakusError>();
+  let succeeded = 0;
+
+  const record = (what: string, reason: MissingReason): void => {
+    if (!list.some((entry) => entry.what === what && entry.reason === reason))
+      list.push(create(MissingSchema, { what, reason }));
+  };
+
+  return {
+    list,
+    add: (what, reason, message) => {
+      record(what, reason);
+      logger?.warn({ what, reason }, message);
+    },
+    attempt: async (what, tolerance, read) => {
+      try {
+        const value = await read();
+        succeeded += 1;
+        return value;
+      } catch (thrown) {
+        const error = SpartakusError.from(thrown);
+        if (kube.isClosed() || !isTolerated(error, tolerance)) throw error;
+        const reason = reasonOf(error);
+        record(what, reason);
+        // Several fields may share one request, whose error is logged once.
+        if (!errors.has(error)) logger?.warn({ what, reason }, `${what} is left out: ${error.message}`);
+        errors.add(error);
+        return undefined;
+      }
+    },
+    throwIfAllFailed: () => {
+      const [first] = errors;
+      if (succeeded === 0 && first !== undefined) throw first;
+    },
+  };
+}
+
+function isTolerated({ kind }: SpartakusError, tolerance: Tolerance): boolean {
+  if (kind === 'forbidden' || tolerance === 'all') return true;
+  return tolerance === 'all-but-unauthenticated' && kind !== 'unauthenticated';
+}
+
+function reasonOf({ kind }: SpartakusError): MissingReason {
+  if (kind === 'forbidden') return 'not permitted';
+  return kind === 'not-found' ? 'not installed' : 'failed';
+}
