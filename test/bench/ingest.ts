@@ -7,10 +7,10 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import process from 'node:process';
 import { fileURLToPath } from 'node:url';
-import { legacyJson } from '../contract/protocols.ts';
-import { makeReport } from '../contract/report-sink.ts';
 import { UNLIMITED_CLIENTS } from '../support/collector-program.ts';
+import { legacyJson } from '../support/protocols.ts';
 import { openCall, postLegacy, STREAM_PATH, streamFrame, submit, submitFrame } from '../support/raw-grpc.ts';
+import { makeReport } from '../support/reports.ts';
 
 /**
  * The CPU time that a report costs the collector by each protocol, beside a baseline in the same run: `npm run bench:ingest`. It is the CPU

@@ -3,8 +3,8 @@ import { Code } from '@connectrpc/connect';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { ExtensionSchema, type Report } from '../../gen/spartakus/report/v1/report_pb.js';
 import type { Limits } from '../../src/collector/serve/admission/limits.ts';
-import { type Client, type Answer, sendLegacy, PROTOCOL_CLIENTS } from './protocols.ts';
-import { makeReport } from './report-sink.ts';
+import { type Client, type Answer, sendLegacy, PROTOCOL_CLIENTS } from '../support/protocols.ts';
+import { makeReport } from '../support/reports.ts';
 
 /** A collector with limits, and a database that can be made to stand still. */
 export interface LimitedCollector {

@@ -1,9 +1,7 @@
-import { create } from '@bufbuild/protobuf';
-import { timestampFromMs } from '@bufbuild/protobuf/wkt';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { type Report, ReportSchema } from '../../gen/spartakus/report/v1/report_pb.js';
-import { createReportId } from '../../src/report/report-id.ts';
+import type { Report } from '../../gen/spartakus/report/v1/report_pb.js';
 import type { Outcome, ReportEntry, ReportSink } from '../../src/report/report-sink.ts';
+import { makeReport } from '../support/reports.ts';
 
 export type Rejection = 'permanent' | 'retryable';
 
@@ -23,23 +21,6 @@ export interface ContractOptions {
   readonly duplicates: boolean;
   /** The rejections that the test can cause. */
   readonly rejections: readonly Rejection[];
-}
-
-let made = 0;
-
-/** A report with a cluster id of its own. */
-export function makeReport(): Report {
-  made += 1;
-  const now = new Date(Date.UTC(2026, 10, 21) + made);
-  return create(ReportSchema, {
-    version: 'v2.0.0',
-    timestamp: String(Math.floor(now.getTime() / 1000)),
-    clusterId: `cluster-${made}`,
-    nodes: [{ id: 'n', operatingSystem: 'linux', capacity: [{ resource: 'cpu', value: '4' }] }],
-    reportId: createReportId(now, crypto.getRandomValues(new Uint8Array(16))),
-    observedAt: timestampFromMs(now.getTime()),
-    sequence: 1,
-  });
 }
 
 const entryOf = (report: Report): ReportEntry => ({ report, receivedAt: new Date(Date.UTC(2026, 10, 21)) });

@@ -5,7 +5,7 @@ import { encodeFrame, type SpooledReport } from '../../src/delivery/spool/frame.
 import type { Spool, SpoolOptions } from '../../src/delivery/spool/spool.ts';
 import { SpartakusError } from '../../src/runtime/errors.ts';
 import { createKeptLog, type KeptLog } from '../support/log.ts';
-import { makeReport } from './report-sink.ts';
+import { makeReport } from '../support/reports.ts';
 
 /** More than any test here needs. */
 export const ALL = { reports: 1000, bytes: 1_000_000 };

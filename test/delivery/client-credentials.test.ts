@@ -6,12 +6,12 @@ import { ServerCredentials } from '@grpc/grpc-js';
 import { afterEach, describe, expect, test } from 'vitest';
 import { type AccessConfig, openAccess } from '../../src/delivery/client-credentials.ts';
 import { openDatabase } from '../../src/delivery/open-sink.ts';
-import { makeReport } from '../contract/report-sink.ts';
 import { failureOf } from '../support/failure.ts';
 import { withFiles } from '../support/files.ts';
 import { type GrpcCollector, startGrpcCollector } from '../support/grpc-collector.ts';
 import { readFixture } from '../support/kube-api.ts';
 import { listen, shut } from '../support/listen.ts';
+import { makeReport } from '../support/reports.ts';
 
 const fixture = (name: string) => fileURLToPath(new URL(`../fixtures/tls/${name}`, import.meta.url));
 const CA = { caFile: fixture('ca.crt') };

@@ -6,11 +6,11 @@ import { openSpool, type Spool } from '../../src/delivery/spool/spool.ts';
 import type { Outcome, ReportEntry, ReportSink } from '../../src/report/report-sink.ts';
 import { SpartakusError } from '../../src/runtime/errors.ts';
 import { createHeartbeat, type Heartbeat } from '../../src/runtime/heartbeat.ts';
-import { makeReport } from '../contract/report-sink.ts';
 import { ALL, idsOf } from '../contract/spool.ts';
 import { createDice } from '../support/dice.ts';
 import { createKeptLog, type KeptLog } from '../support/log.ts';
 import { createManualClock } from '../support/manual-clock.ts';
+import { makeReport } from '../support/reports.ts';
 
 const MINUTE_MS = 60_000;
 const HOUR_MS = 60 * MINUTE_MS;

@@ -7,8 +7,8 @@ import { RecordSchema } from '../../gen/spartakus/kubermatic/v1/record_pb.js';
 import { openStore } from '../../src/collector/store/open.ts';
 import type { ReportStore } from '../../src/report/report-sink.ts';
 import type { ReportDocument } from '../../src/report/stored-document.ts';
-import { makeReport } from '../contract/report-sink.ts';
 import { makeTestDatabase, type TestDatabase } from '../support/database.ts';
+import { makeReport } from '../support/reports.ts';
 
 const page = await readFile(new URL('../../docs/queries.md', import.meta.url), 'utf8');
 

@@ -1,11 +1,11 @@
 import { once } from 'node:events';
 import http from 'node:http';
 import { expect, test } from 'vitest';
-import { legacyJson } from '../contract/protocols.ts';
-import { makeReport } from '../contract/report-sink.ts';
 import { launchCollector, startCollectorProgram } from '../support/collector-program.ts';
 import { makeEmbeddedDatabase } from '../support/database.ts';
 import { listen } from '../support/listen.ts';
+import { legacyJson } from '../support/protocols.ts';
+import { makeReport } from '../support/reports.ts';
 
 test.each(['SIGTERM', 'SIGINT'] as const)(
   'on %s a collector answers the requests that it has accepted, and exits with 0',

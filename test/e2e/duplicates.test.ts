@@ -3,10 +3,10 @@ import { fromBinary } from '@bufbuild/protobuf';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
 import { Outcome, StreamReportsResponseSchema } from '../../gen/spartakus/collector/v1/collector_service_pb.js';
 import type { Report } from '../../gen/spartakus/report/v1/report_pb.js';
-import { PROTOCOL_CLIENTS, sendLegacy } from '../contract/protocols.ts';
-import { makeReport } from '../contract/report-sink.ts';
 import { type LocalCollector, startCollectorOn } from '../support/collector.ts';
+import { PROTOCOL_CLIENTS, sendLegacy } from '../support/protocols.ts';
 import { openCall, readMessages, STREAM_PATH, streamFrame } from '../support/raw-grpc.ts';
+import { makeReport } from '../support/reports.ts';
 import { type RunningDatabase, startDatabase } from '../support/running-database.ts';
 
 let database: RunningDatabase;

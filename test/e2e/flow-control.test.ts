@@ -4,11 +4,11 @@ import { create, fromBinary } from '@bufbuild/protobuf';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { Outcome, StreamReportsResponseSchema } from '../../gen/spartakus/collector/v1/collector_service_pb.js';
 import { ExtensionSchema } from '../../gen/spartakus/report/v1/report_pb.js';
-import { makeReport } from '../contract/report-sink.ts';
 import { type LocalCollector, startCollectorOn } from '../support/collector.ts';
 import { makeEmbeddedDatabase } from '../support/database.ts';
 import { type DbProxy, openDbProxy } from '../support/db-proxy.ts';
 import { openCall, readMessages, STREAM_PATH, streamFrame, submit } from '../support/raw-grpc.ts';
+import { makeReport } from '../support/reports.ts';
 import { type RunningDatabase, startDatabase } from '../support/running-database.ts';
 
 const REPORTS = 1_000;

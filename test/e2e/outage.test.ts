@@ -2,10 +2,10 @@ import { Code, createClient } from '@connectrpc/connect';
 import { createGrpcTransport } from '@connectrpc/connect-node';
 import { afterAll, beforeAll, test } from 'vitest';
 import { Health, HealthCheckResponse_ServingStatus as ServingStatus } from '../../gen/grpc/health/v1/health_pb.js';
-import { type Answer, sendLegacy, PROTOCOL_CLIENTS } from '../contract/protocols.ts';
-import { makeReport } from '../contract/report-sink.ts';
 import { startCollectorOn } from '../support/collector.ts';
 import { type DbProxy, type CommandAction, openDbProxy } from '../support/db-proxy.ts';
+import { type Answer, sendLegacy, PROTOCOL_CLIENTS } from '../support/protocols.ts';
+import { makeReport } from '../support/reports.ts';
 import { type RunningDatabase, startDatabase } from '../support/running-database.ts';
 
 /** Each collector connects to the database by a proxy of its own, which can fail in every way. */

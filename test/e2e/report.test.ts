@@ -6,7 +6,6 @@ import { promisify } from 'node:util';
 import { fromJson } from '@bufbuild/protobuf';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { ReportSchema } from '../../gen/spartakus/report/v1/report_pb.js';
-import { PROTOCOL_CLIENTS } from '../contract/protocols.ts';
 import { type CollectorProgram, startCollectorProgram } from '../support/collector-program.ts';
 import { makeTestDatabase, type TestDatabase } from '../support/database.ts';
 import { withFiles } from '../support/files.ts';
@@ -18,6 +17,7 @@ import {
   startKubeApi,
 } from '../support/kube-api.ts';
 import { runProgram } from '../support/program.ts';
+import { PROTOCOL_CLIENTS } from '../support/protocols.ts';
 
 /** The programs of the collector and the volunteer, TLS, gRPC and MongoDB's engine; only the Kubernetes API is simulated. */
 let database: TestDatabase;

@@ -2,11 +2,11 @@ import http from 'node:http';
 import path from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { collectorCommand } from '../../src/cli/collector.ts';
-import { legacyJson, PROTOCOL_CLIENTS } from '../contract/protocols.ts';
-import { makeReport } from '../contract/report-sink.ts';
 import { startCollectorProgram } from '../support/collector-program.ts';
 import { withFiles } from '../support/files.ts';
+import { legacyJson, PROTOCOL_CLIENTS } from '../support/protocols.ts';
 import { postLegacy } from '../support/raw-grpc.ts';
+import { makeReport } from '../support/reports.ts';
 import { runCommand } from '../support/run-command.ts';
 
 const SECRET = 'hunter2-planted';

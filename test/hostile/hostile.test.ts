@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { sendLegacy } from '../contract/protocols.ts';
-import { makeReport } from '../contract/report-sink.ts';
 import { runAttack, startAttackedCollector, submitDuring } from '../support/attacked-collector.ts';
 import type { CollectorProgram } from '../support/collector-program.ts';
+import { sendLegacy } from '../support/protocols.ts';
 import { connectRaw } from '../support/raw-http2.ts';
+import { makeReport } from '../support/reports.ts';
 import { ATTACKS, SMUGGLED } from './attacks.ts';
 
 /** attacks.soak.test.ts attacks for longer, and asserts the collector's memory and response times. */

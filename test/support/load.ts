@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Report } from '../../gen/spartakus/report/v1/report_pb.js';
-import { type Client, PROTOCOL_CLIENTS, sendLegacy } from '../contract/protocols.ts';
-import { makeReport } from '../contract/report-sink.ts';
 import type { Acknowledgement, History } from './history.ts';
+import { type Client, PROTOCOL_CLIENTS, sendLegacy } from './protocols.ts';
+import { makeReport } from './reports.ts';
 
 /** Clients of every protocol that report without a break, and send again every report that was not acknowledged. */
 export interface Load {

@@ -1,6 +1,6 @@
 import type { Outcome, ReportSink } from '../../src/report/report-sink.ts';
 import type { SpartakusError } from '../../src/runtime/errors.ts';
-import { makeReport } from '../contract/report-sink.ts';
+import { makeReport } from './reports.ts';
 
 /** Resolves with the outcome of one report. */
 export async function putOne(sink: ReportSink, report = makeReport()): Promise<Outcome> {

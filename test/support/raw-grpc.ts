@@ -7,8 +7,8 @@ import {
 } from '../../gen/spartakus/collector/v1/collector_service_pb.js';
 import type { Report } from '../../gen/spartakus/report/v1/report_pb.js';
 import { createGrpcFrameReader, encodeGrpcFrame } from '../../src/collector/serve/rpc/grpc-frames.ts';
-import { legacyJson } from '../contract/protocols.ts';
-import { makeReport } from '../contract/report-sink.ts';
+import { legacyJson } from './protocols.ts';
+import { makeReport } from './reports.ts';
 
 /** Clients on bare node:http2 and node:http, which cost little, for tests that send much. */
 

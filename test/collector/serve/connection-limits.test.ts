@@ -5,10 +5,10 @@ import net from 'node:net';
 import * as grpc from '@grpc/grpc-js';
 import { afterEach, expect, test } from 'vitest';
 import type { Limits } from '../../../src/collector/serve/admission/limits.ts';
-import { PROTOCOL_CLIENTS } from '../../contract/protocols.ts';
-import { makeReport } from '../../contract/report-sink.ts';
 import { type LocalCollector, startCollectorOn } from '../../support/collector.ts';
 import { createMemoryStore, type MemoryStore } from '../../support/memory-store.ts';
+import { PROTOCOL_CLIENTS } from '../../support/protocols.ts';
+import { makeReport } from '../../support/reports.ts';
 
 const closers: (() => Promise<void> | void)[] = [];
 afterEach(async () => {

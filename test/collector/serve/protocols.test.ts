@@ -5,9 +5,9 @@ import { Code } from '@connectrpc/connect';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { ExtensionSchema } from '../../../gen/spartakus/report/v1/report_pb.js';
 import { toDocument } from '../../../src/report/stored-document.ts';
-import { type Client, type ClientCredentials, PROTOCOL_CLIENTS } from '../../contract/protocols.ts';
-import { makeReport } from '../../contract/report-sink.ts';
 import { startTestCollector, TEST_LIMITS, type TestCollector } from '../../support/collector.ts';
+import { type Client, type ClientCredentials, PROTOCOL_CLIENTS } from '../../support/protocols.ts';
+import { makeReport } from '../../support/reports.ts';
 
 const TLS_DIR = path.join(import.meta.dirname, '../../fixtures/tls');
 const CA = await readFile(path.join(TLS_DIR, 'ca.crt'));

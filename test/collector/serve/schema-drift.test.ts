@@ -9,9 +9,9 @@ import { RecordSchema } from '../../../gen/spartakus/kubermatic/v1/record_pb.js'
 import { type Node, NodeSchema, type Report, ReportSchema } from '../../../gen/spartakus/report/v1/report_pb.js';
 import { createStdoutStore } from '../../../src/collector/store/stdout.ts';
 import { UNKNOWN_FIELDS } from '../../../src/report/stored-document.ts';
-import { sendLegacy, PROTOCOL_CLIENTS } from '../../contract/protocols.ts';
-import { makeReport } from '../../contract/report-sink.ts';
 import { startTestCollector, type TestCollector } from '../../support/collector.ts';
+import { sendLegacy, PROTOCOL_CLIENTS } from '../../support/protocols.ts';
+import { makeReport } from '../../support/reports.ts';
 
 let collector: TestCollector;
 

@@ -2,9 +2,9 @@ import { expect, test } from 'vitest';
 import { monitorAvailability } from '../../../src/collector/store/availability.ts';
 import type { Outcome } from '../../../src/report/report-sink.ts';
 import { SpartakusError } from '../../../src/runtime/errors.ts';
-import { makeReport } from '../../contract/report-sink.ts';
 import { createKeptLog } from '../../support/log.ts';
 import { createManualClock } from '../../support/manual-clock.ts';
+import { makeReport } from '../../support/reports.ts';
 
 const UNAVAILABLE = 'the database is unavailable: reports are rejected until it is back';
 const AVAILABLE = 'the database is available again';

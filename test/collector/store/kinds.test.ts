@@ -9,8 +9,8 @@ import { createStdoutStore } from '../../../src/collector/store/stdout.ts';
 import { createReportId } from '../../../src/report/report-id.ts';
 import type { ReportStore } from '../../../src/report/report-sink.ts';
 import { toDocument, toKubermaticDocument } from '../../../src/report/stored-document.ts';
-import { makeReport } from '../../contract/report-sink.ts';
 import { makeTestDatabase, type TestDatabase } from '../../support/database.ts';
+import { makeReport } from '../../support/reports.ts';
 
 const TIME = new Date('2024-05-06T00:00:14.208Z');
 const RECEIVED_AT = new Date('2026-11-21T10:00:00.123Z');

@@ -4,8 +4,9 @@ import { openMongoStore } from '../../../src/collector/store/mongo-store.ts';
 import { openStore } from '../../../src/collector/store/open.ts';
 import type { ReportSink } from '../../../src/report/report-sink.ts';
 import { toDocument } from '../../../src/report/stored-document.ts';
-import { makeReport, reportSinkContract } from '../../contract/report-sink.ts';
+import { reportSinkContract } from '../../contract/report-sink.ts';
 import { makeTestDatabase, type TestDatabase } from '../../support/database.ts';
+import { makeReport } from '../../support/reports.ts';
 import { openTap } from '../../support/tap.ts';
 
 const OPTIONS = { appName: 'spartakus-test', connectTimeoutMs: 5_000, storeTimeoutMs: 10_000 };

@@ -4,9 +4,9 @@ import type { Report } from '../../../gen/spartakus/report/v1/report_pb.js';
 import { openMongoStore } from '../../../src/collector/store/mongo-store.ts';
 import { openStore } from '../../../src/collector/store/open.ts';
 import type { Outcome, ReportStore } from '../../../src/report/report-sink.ts';
-import { makeReport } from '../../contract/report-sink.ts';
 import { makeTestDatabase, type TestDatabase } from '../../support/database.ts';
 import { type DbProxy, type CommandAction, openDbProxy } from '../../support/db-proxy.ts';
+import { makeReport } from '../../support/reports.ts';
 
 const OPTIONS = { appName: 'spartakus-test', connectTimeoutMs: 2_000, storeTimeoutMs: 800 };
 /** Tests of the embedded engine are skipped on a server. */

@@ -9,10 +9,10 @@ import { decodeFrame, encodeFrame } from '../../../src/delivery/spool/frame.ts';
 import { openSpool, type Spool, type SpoolOptions } from '../../../src/delivery/spool/spool.ts';
 import { createVolume, KEPT_ASIDE, type Volume } from '../../../src/delivery/spool/volume.ts';
 import { SpartakusError } from '../../../src/runtime/errors.ts';
-import { makeReport } from '../../contract/report-sink.ts';
 import { ALL, decoded, idsOf, spoolContract } from '../../contract/spool.ts';
 import { failureOf } from '../../support/failure.ts';
 import { createKeptLog, type KeptLog } from '../../support/log.ts';
+import { makeReport } from '../../support/reports.ts';
 
 let dir: string;
 let log: KeptLog;

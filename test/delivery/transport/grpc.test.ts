@@ -11,10 +11,11 @@ import { NO_ACCESS } from '../../../src/delivery/client-credentials.ts';
 import { openRpcSink, type RpcOptions } from '../../../src/delivery/transport/grpc.ts';
 import { retryInfoMs } from '../../../src/delivery/transport/retry-info.ts';
 import type { ReportSink } from '../../../src/report/report-sink.ts';
-import { makeReport, type Rejection, reportSinkContract } from '../../contract/report-sink.ts';
+import { type Rejection, reportSinkContract } from '../../contract/report-sink.ts';
 import { type GrpcCollector, startGrpcCollector } from '../../support/grpc-collector.ts';
 import { readFixture } from '../../support/kube-api.ts';
 import { failOne, putOne } from '../../support/put-one.ts';
+import { makeReport } from '../../support/reports.ts';
 
 const REFUSAL = {
   permanent: { code: Code.INVALID_ARGUMENT, reason: 'no' },

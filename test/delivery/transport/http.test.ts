@@ -5,9 +5,10 @@ import { afterEach, expect, test } from 'vitest';
 import { apiUrl } from '../../../src/delivery/transport/http-url.ts';
 import { type HttpOptions, openHttpSink } from '../../../src/delivery/transport/http.ts';
 import type { ReportSink } from '../../../src/report/report-sink.ts';
-import { makeReport, type Rejection, reportSinkContract } from '../../contract/report-sink.ts';
+import { type Rejection, reportSinkContract } from '../../contract/report-sink.ts';
 import { listen, shut } from '../../support/listen.ts';
 import { failOne, putOne } from '../../support/put-one.ts';
+import { makeReport } from '../../support/reports.ts';
 
 interface Got {
   readonly method: string;

@@ -7,11 +7,11 @@ import { openRpcSink } from '../../../src/delivery/transport/grpc.ts';
 import { openHttpSink } from '../../../src/delivery/transport/http.ts';
 import { proxyFor } from '../../../src/delivery/transport/proxy.ts';
 import type { ReportSink } from '../../../src/report/report-sink.ts';
-import { makeReport } from '../../contract/report-sink.ts';
 import { type ConnectProxy, startConnectProxy } from '../../support/connect-proxy.ts';
 import { startGrpcCollector } from '../../support/grpc-collector.ts';
 import { readFixture } from '../../support/kube-api.ts';
 import { listen, shut } from '../../support/listen.ts';
+import { makeReport } from '../../support/reports.ts';
 
 const closers: (() => void | Promise<void>)[] = [];
 

@@ -3,7 +3,8 @@ import { fromJsonString } from '@bufbuild/protobuf';
 import { expect, test } from 'vitest';
 import { ReportSchema } from '../../../gen/spartakus/report/v1/report_pb.js';
 import { openStdoutSink } from '../../../src/delivery/transport/stdout.ts';
-import { makeReport, reportSinkContract } from '../../contract/report-sink.ts';
+import { reportSinkContract } from '../../contract/report-sink.ts';
+import { makeReport } from '../../support/reports.ts';
 
 reportSinkContract(
   'stdout',

@@ -9,13 +9,13 @@ import { Health } from '../../../../gen/grpc/health/v1/health_pb.js';
 import { ServerReflection } from '../../../../gen/grpc/reflection/v1/reflection_pb.js';
 import { type Authenticator, openTokenAuthenticator } from '../../../../src/collector/serve/admission/authenticator.ts';
 import { SpartakusError } from '../../../../src/runtime/errors.ts';
-import { legacyJson, PROTOCOL_CLIENTS } from '../../../contract/protocols.ts';
-import { makeReport } from '../../../contract/report-sink.ts';
 import { startTestCollector, type TestCollector } from '../../../support/collector.ts';
 import { failureOf } from '../../../support/failure.ts';
 import { withFiles } from '../../../support/files.ts';
 import { createKeptLog, type KeptLog } from '../../../support/log.ts';
 import { createManualClock } from '../../../support/manual-clock.ts';
+import { legacyJson, PROTOCOL_CLIENTS } from '../../../support/protocols.ts';
+import { makeReport } from '../../../support/reports.ts';
 
 const TOKENS = '# of team a\nfirst-token\n\n  second+token/1~==  \r\n#third-token\n';
 

@@ -5,7 +5,7 @@ import { SubmitReportRequestSchema } from '../../../../gen/spartakus/collector/v
 import { type Report, ReportSchema } from '../../../../gen/spartakus/report/v1/report_pb.js';
 import { checkJsonBounds, createJsonBounds } from '../../../../src/collector/serve/admission/json-bounds.ts';
 import { checkProtobufBounds } from '../../../../src/collector/serve/admission/protobuf-bounds.ts';
-import { makeReport } from '../../../contract/report-sink.ts';
+import { makeReport } from '../../../support/reports.ts';
 
 const utf8 = (text: string): Uint8Array => new TextEncoder().encode(text);
 

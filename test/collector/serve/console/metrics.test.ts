@@ -8,10 +8,10 @@ import { create } from '@bufbuild/protobuf';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { ExtensionSchema } from '../../../../gen/spartakus/report/v1/report_pb.js';
 import { createMetrics } from '../../../../src/collector/serve/console/metrics.ts';
-import { PROTOCOL_CLIENTS } from '../../../contract/protocols.ts';
-import { makeReport } from '../../../contract/report-sink.ts';
 import { startTestCollector, TEST_LIMITS, type TestCollector } from '../../../support/collector.ts';
 import { createDice } from '../../../support/dice.ts';
+import { PROTOCOL_CLIENTS } from '../../../support/protocols.ts';
+import { makeReport } from '../../../support/reports.ts';
 
 let collector: TestCollector;
 

@@ -5,10 +5,10 @@ import { createMemoryLimiter } from '../../../../src/collector/serve/admission/m
 import { createLegacyApi } from '../../../../src/collector/serve/http/legacy-api.ts';
 import { createHttpHandler } from '../../../../src/collector/serve/http/router.ts';
 import { SpartakusError } from '../../../../src/runtime/errors.ts';
-import { legacyJson } from '../../../contract/protocols.ts';
-import { makeReport } from '../../../contract/report-sink.ts';
 import { startTestCollector, TEST_LIMITS, type TestCollector } from '../../../support/collector.ts';
 import { listen, shut } from '../../../support/listen.ts';
+import { legacyJson } from '../../../support/protocols.ts';
+import { makeReport } from '../../../support/reports.ts';
 
 let collector: TestCollector;
 

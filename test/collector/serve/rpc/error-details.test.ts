@@ -12,10 +12,10 @@ import {
 } from '../../../../gen/spartakus/collector/v1/collector_service_pb.js';
 import { EnvelopeSchema } from '../../../../gen/spartakus/kubermatic/v1/envelope_pb.js';
 import type { Limits } from '../../../../src/collector/serve/admission/limits.ts';
-import { makeReport } from '../../../contract/report-sink.ts';
 import { type LocalCollector, startCollectorOn } from '../../../support/collector.ts';
 import { withFiles } from '../../../support/files.ts';
 import { createMemoryStore } from '../../../support/memory-store.ts';
+import { makeReport } from '../../../support/reports.ts';
 
 const startCollector = (limits: Partial<Limits> = {}, ingestTokensFile?: string): Promise<LocalCollector> =>
   startCollectorOn('memory', { limits, ingestTokensFile }, { openStore: () => Promise.resolve(createMemoryStore()) });

@@ -15,9 +15,9 @@ import {
   type StreamReportsResponse,
 } from '../../../../gen/spartakus/collector/v1/collector_service_pb.js';
 import type { Report } from '../../../../gen/spartakus/report/v1/report_pb.js';
-import { makeReport } from '../../../contract/report-sink.ts';
 import { type LocalCollector, startCollectorOn } from '../../../support/collector.ts';
 import { createMemoryStore, type MemoryStore } from '../../../support/memory-store.ts';
+import { makeReport } from '../../../support/reports.ts';
 
 let store: MemoryStore;
 let collector: LocalCollector;
