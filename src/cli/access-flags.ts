@@ -1,5 +1,5 @@
-import type { AccessConfig } from '../delivery/client-credentials.ts';
-import { checkDatabase } from '../delivery/open-sink.ts';
+import type { ClientCredentialsConfig } from '../delivery/client-credentials.ts';
+import { parseDatabase } from '../delivery/open-sink.ts';
 import { parseText } from './values.ts';
 
 /** Where reports go. */
@@ -8,7 +8,7 @@ export const DATABASE_FLAG = {
   default: 'stdout',
   help: 'Where the report goes; --print-databases lists the forms.',
   parse: (spec: string) => {
-    checkDatabase(spec);
+    parseDatabase(spec);
     return spec;
   },
 };
@@ -36,7 +36,7 @@ export const ACCESS_FLAGS = {
 type AccessFlag = 'ca-file' | 'cert-file' | 'key-file' | 'token-file';
 
 /** The flags of certificates and token, where they are given. */
-export function pickAccess(values: Partial<Readonly<Record<AccessFlag, string | undefined>>>): AccessConfig {
+export function pickAccess(values: Partial<Readonly<Record<AccessFlag, string | undefined>>>): ClientCredentialsConfig {
   const { 'ca-file': caFile, 'cert-file': certFile, 'key-file': keyFile, 'token-file': tokenFile } = values;
   return { caFile, certFile, keyFile, tokenFile };
 }

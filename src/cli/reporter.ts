@@ -1,9 +1,9 @@
-import { openAccess } from '../delivery/client-credentials.ts';
-import { parseGrpcUrl, portOf } from '../delivery/transport/grpc-url.ts';
+import { openClientCredentials } from '../delivery/client-credentials.ts';
+import { parseGrpcUrl } from '../delivery/transport/grpc-url.ts';
 import { httpTarget, proxyFor } from '../delivery/transport/proxy.ts';
 import { parseReportUrl } from '../kubermatic/http-sink.ts';
 import { checkRecordDir } from '../kubermatic/record-dir.ts';
-import { type ReporterConfig, type Road, startReporter } from '../kubermatic/reporter.ts';
+import { type ReporterConfig, type ReporterTransport, startReporter } from '../kubermatic/reporter.ts';
 import { systemClock } from '../runtime/clock.ts';
 import { ACCESS_FLAGS, pickAccess } from './access-flags.ts';
 import { createCommand, type Io } from './command.ts';
@@ -54,7 +54,7 @@ export const stdoutReporterCommand = createCommand({
   summary: 'Prints one report of all records that agents wrote, as it would be sent, and removes none.',
   flags: FLAGS,
   check: ({ 'record-dir': dir }) => checkDir(dir),
-  execute: (values, io) => run({ road: 'stdout', timeoutMs: 0, ...pick(values) }, values, io),
+  execute: (values, io) => run({ transport: 'stdout', timeoutMs: 0, ...pick(values) }, values, io),
 });
 
 /** `spartakus reporter http`: to this project's collector, or to Kubermatic's own. */
@@ -77,7 +77,7 @@ export const httpReporterCommand = createCommand({
   ],
   execute: (values, io) =>
     run(
-      { road: 'http', timeoutMs: values.timeout, url: values.url, ...pick(values), ...pickAccess(values) },
+      { transport: 'http', timeoutMs: values.timeout, url: values.url, ...pick(values), ...pickAccess(values) },
       values,
       io,
     ),
@@ -102,7 +102,7 @@ export const grpcReporterCommand = createCommand({
   ],
   execute: (values, io) =>
     run(
-      { road: 'grpc', timeoutMs: values.timeout, url: values.url, ...pick(values), ...pickAccess(values) },
+      { transport: 'grpc', timeoutMs: values.timeout, url: values.url, ...pick(values), ...pickAccess(values) },
       values,
       io,
     ),
@@ -120,20 +120,20 @@ function checkDir(dir: string | undefined): Promise<readonly string[]> {
 
 /** What is wrong with the way to the collector: its proxy, and the files that it takes. */
 async function checkWay(
-  road: Exclude<Road, 'stdout'>,
+  transport: Exclude<ReporterTransport, 'stdout'>,
   values: Partial<FlagValues<typeof SENDING_FLAGS>> & { readonly url?: string },
   env: NodeJS.ProcessEnv,
 ): Promise<readonly string[]> {
   const { url } = values;
   if (url === undefined) return [];
   const checkProxy = (): void => {
-    if (road === 'http') proxyFor(httpTarget(parseReportUrl(url)), env);
-    else {
-      const { host, authority } = parseGrpcUrl(url, '--url');
-      proxyFor({ kind: 'grpc', host, port: portOf(authority) }, env);
-    }
+    if (transport === 'http') proxyFor(httpTarget(parseReportUrl(url)), env);
+    else proxyFor(parseGrpcUrl(url, '--url'), env);
   };
-  return [...(await errorsOf(checkProxy)), ...(await errorsOf(() => openAccess(pickAccess(values), url, '--url')))];
+  return [
+    ...(await errorsOf(checkProxy)),
+    ...(await errorsOf(() => openClientCredentials(pickAccess(values), url, '--url'))),
+  ];
 }
 
 async function run(config: ReporterConfig, values: Values, io: Io): Promise<number> {

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { openAccess } from '../delivery/client-credentials.ts';
+import { openClientCredentials } from '../delivery/client-credentials.ts';
 import { checkProxy, DATABASE_FORMS } from '../delivery/open-sink.ts';
 import { checkSpoolDir } from '../delivery/spool/spool.ts';
 import { openKubeClient } from '../kubernetes/client.ts';
@@ -75,7 +75,7 @@ export const volunteerCommand = createCommand({
     const { database = 'stdout', 'spool-dir': spoolDir } = values;
     return [
       ...(await errorsOf(() => checkProxy(database, env))),
-      ...(await errorsOf(() => openAccess(pickAccess(values), database))),
+      ...(await errorsOf(() => openClientCredentials(pickAccess(values), database))),
       ...(spoolDir === undefined ? [] : await errorsOf(() => checkSpoolDir(spoolDir))),
       ...(await checkGatherFlags(values)),
       ...(await errorsOf(openAndClose)),

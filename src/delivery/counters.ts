@@ -1,37 +1,38 @@
 import type { ErrorKind } from '../runtime/errors.ts';
 
-/** What can become of a report. */
-export const FATES = ['made', 'stored', 'refused', 'dropped', 'damaged'] as const;
-export type Fate = (typeof FATES)[number];
+/** What is counted of reports: one counter each, and one metric each. */
+export const REPORT_COUNTERS = ['made', 'stored', 'rejected', 'dropped', 'corrupt'] as const;
+export type ReportCounter = (typeof REPORT_COUNTERS)[number];
 
-/** What was being done when something failed. */
-export type Deed = 'gathering' | 'delivery' | 'spool';
+/** The operation that failed. */
+export type Operation = 'gathering' | 'delivery' | 'spool';
 
-/** A cause of failures, and how often it was one. */
+/** How often an operation failed for one cause. */
 export interface FailureCount {
-  readonly during: Deed;
+  readonly during: Operation;
   readonly cause: ErrorKind;
   readonly count: number;
 }
 
-/** What became of the volunteer's reports since it started, for its metrics. */
-export interface Ledger {
-  add(fate: Fate, reports?: number): void;
-  fail(during: Deed, cause: ErrorKind): void;
-  /** Notes that a delivery succeeded. */
+/** The counters of a volunteer since its start, for its metrics. */
+export interface Counters {
+  add(counter: ReportCounter, reports?: number): void;
+  /** Counts one failure. */
+  fail(during: Operation, cause: ErrorKind): void;
+  /** Sets the time of the last successful delivery. */
   succeed(now: Date): void;
-  count(fate: Fate): number;
+  count(counter: ReportCounter): number;
   failures(): readonly FailureCount[];
   lastSuccess(): Date | undefined;
 }
 
-export function createLedger(): Ledger {
-  const fates = new Map<Fate, number>(FATES.map((fate) => [fate, 0]));
+export function createCounters(): Counters {
+  const reports = new Map<ReportCounter, number>();
   const failures = new Map<string, FailureCount>();
   let lastSuccess: Date | undefined;
-  const count = (fate: Fate): number => fates.get(fate) ?? 0;
+  const count = (counter: ReportCounter): number => reports.get(counter) ?? 0;
   return {
-    add: (fate, reports = 1) => void fates.set(fate, count(fate) + reports),
+    add: (counter, added = 1) => void reports.set(counter, count(counter) + added),
     fail: (during, cause) => {
       const key = `${during} ${cause}`;
       failures.set(key, { during, cause, count: (failures.get(key)?.count ?? 0) + 1 });

@@ -3,14 +3,14 @@ import type { SpartakusError } from '../runtime/errors.ts';
 import type { Logger } from '../runtime/logger.ts';
 
 /** Says that something does not work once when that begins, once a day while it lasts, and once when it ends. */
-export interface Outage {
+export interface OutageLog {
   /** It failed, and will be tried again. */
   fail(error: SpartakusError): void;
   /** It worked. */
   end(): void;
 }
 
-export interface OutageOptions {
+export interface OutageLogOptions {
   readonly clock: Pick<Clock, 'now'>;
   readonly logger: Logger;
   /** What does not work, such as "No report can be delivered". */
@@ -23,7 +23,7 @@ export interface OutageOptions {
 
 const DAY_MS = 86_400_000;
 
-export function createOutage({ clock, logger, failing, working, waiting }: OutageOptions): Outage {
+export function createOutageLog({ clock, logger, failing, working, waiting }: OutageLogOptions): OutageLog {
   let sinceMs: number | undefined;
   let saidMs = 0;
   let mostWaiting = 0;

@@ -1,12 +1,13 @@
 import { toJson } from '@bufbuild/protobuf';
 import { type Record as KubermaticRecord, RecordSchema } from '../../gen/spartakus/kubermatic/v1/record_pb.js';
 import { type KubeConfig, openKubeClient } from '../kubernetes/client.ts';
+import type { Files } from '../runtime/atomic-file.ts';
 import type { Clock } from '../runtime/clock.ts';
 import { SpartakusError } from '../runtime/errors.ts';
 import { logFailure, type Logger } from '../runtime/logger.ts';
 import { gatherKubermaticRecord, type KubermaticGatherConfig } from './gather/gather-kubermatic.ts';
 import { gatherKubernetesRecord } from './gather/gather-record.ts';
-import { type Files, openRecordDir } from './record-dir.ts';
+import { openRecordDir } from './record-dir.ts';
 
 export interface AgentConfig extends KubermaticGatherConfig, KubeConfig {
   /** What the record is about: this cluster, or the installation of Kubermatic whose master it is. */

@@ -4,7 +4,7 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { ServerCredentials } from '@grpc/grpc-js';
 import { afterEach, describe, expect, test } from 'vitest';
-import { type AccessConfig, openAccess } from '../../src/delivery/client-credentials.ts';
+import { type ClientCredentialsConfig, openClientCredentials } from '../../src/delivery/client-credentials.ts';
 import { openDatabase } from '../../src/delivery/open-sink.ts';
 import { makeReport } from '../contract/report-sink.ts';
 import { failureOf } from '../support/failure.ts';
@@ -24,9 +24,9 @@ afterEach(async () => {
 });
 
 /** What became of a report that is sent with this access; a function that sends one more. */
-async function connect(database: string, config: AccessConfig): Promise<() => Promise<unknown>> {
-  const access = await openAccess(config, database);
-  const sink = await openDatabase(database, { stdout: process.stdout, access });
+async function connect(database: string, config: ClientCredentialsConfig): Promise<() => Promise<unknown>> {
+  const credentials = await openClientCredentials(config, database);
+  const sink = await openDatabase(database, { stdout: process.stdout, credentials });
   closers.push(() => sink.close());
   return async () => (await sink.put([{ report: makeReport() }]))[0];
 }
@@ -141,9 +141,9 @@ describe('what cannot be used is refused with the flag and the file', () => {
     ['--token-file', { tokenFile: 'DIR/words' }, remote, 'holds more than one token'],
     ['--token-file', { tokenFile: 'DIR/text' }, 'grpc://collector.example.com', 'is not sent without TLS'],
     ['--token-file', { tokenFile: 'DIR/text' }, 'http://127.0.0.1.example.com', 'is not sent without TLS'],
-    ['--ca-file', CA, 'grpc://localhost', 'is of no use without TLS: write --database grpcs://'],
-    ['--cert-file', CLIENT, 'http://localhost', 'is of no use without TLS: write --database https://'],
-  ])('%s %j with %s', async (flag, config: AccessConfig, database, problem) => {
+    ['--ca-file', CA, 'grpc://localhost', 'has no effect without TLS: write --database grpcs://'],
+    ['--cert-file', CLIENT, 'http://localhost', 'has no effect without TLS: write --database https://'],
+  ])('%s %j with %s', async (flag, config: ClientCredentialsConfig, database, problem) => {
     const files = {
       text: 'hunter2',
       empty: '\n',
@@ -154,7 +154,7 @@ describe('what cannot be used is refused with the flag and the file', () => {
       const placed = Object.fromEntries(
         Object.entries(config).map(([name, file]: [string, string]) => [name, file.replace('DIR', dir)]),
       );
-      const error = await failureOf(openAccess(placed, database));
+      const error = await failureOf(openClientCredentials(placed, database));
 
       expect(error).toMatchObject({ kind: 'invalid', field: flag });
       expect(error.message).toMatch(new RegExp(`^${flag} /`));
@@ -164,6 +164,8 @@ describe('what cannot be used is refused with the flag and the file', () => {
   });
 
   test('but a report that is only printed needs none of them', async () => {
-    await expect(openAccess({ caFile: '/nonexistent', tokenFile: '/nonexistent' }, 'stdout')).resolves.toBeDefined();
+    await expect(
+      openClientCredentials({ caFile: '/nonexistent', tokenFile: '/nonexistent' }, 'stdout'),
+    ).resolves.toBeDefined();
   });
 });

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { Report } from '../../gen/spartakus/report/v1/report_pb.js';
-import { createLedger, type Ledger } from '../../src/delivery/counters.ts';
+import { createCounters, type Counters } from '../../src/delivery/counters.ts';
 import { type Delivery, startDelivery } from '../../src/delivery/delivery.ts';
 import { openSpool, type Spool } from '../../src/delivery/spool/spool.ts';
 import type { Outcome, ReportEntry, ReportSink } from '../../src/report/ports.ts';
@@ -55,7 +55,7 @@ function createFakeCollector(): FakeCollector {
 
 let clock: ReturnType<typeof createManualClock>;
 let log: KeptLog;
-let ledger: Ledger;
+let counters: Counters;
 let heartbeat: Heartbeat;
 let collector: FakeCollector;
 let spool: Spool;
@@ -64,10 +64,10 @@ let delivery: Delivery | undefined;
 beforeEach(async () => {
   clock = createManualClock(START);
   log = createKeptLog();
-  ledger = createLedger();
+  counters = createCounters();
   heartbeat = createHeartbeat(clock);
   collector = createFakeCollector();
-  spool = await openSpool({ maxBytes: 10_000_000 }, { clock, logger: log.logger, ledger });
+  spool = await openSpool({ maxBytes: 10_000_000 }, { clock, logger: log.logger, counters });
 });
 
 afterEach(() => delivery?.close());
@@ -79,7 +79,7 @@ const start = (random: () => number = () => 0.5): Delivery => {
     clock,
     random,
     logger: log.logger,
-    ledger,
+    counters,
     heartbeat,
     timeoutMs: 1000,
   });
@@ -124,8 +124,8 @@ test('a report that is added goes out at once', async () => {
   await settle();
 
   expect(collector.puts).toStrictEqual([1]);
-  expect(ledger.count('stored')).toBe(1);
-  expect(ledger.lastSuccess()).toStrictEqual(START);
+  expect(counters.count('stored')).toBe(1);
+  expect(counters.lastSuccess()).toStrictEqual(START);
 });
 
 test('it is told when nothing is left, and not before', async () => {
@@ -139,7 +139,7 @@ test('it is told when nothing is left, and not before', async () => {
     clock,
     random: () => 0.5,
     logger: log.logger,
-    ledger,
+    counters,
     heartbeat,
     timeoutMs: 1000,
     onIdle,
@@ -192,7 +192,7 @@ test('a sink that breaks its promise and rejects is a failure that is retried', 
   expect(delivery?.lastError()).toMatchObject({ kind: 'internal' });
 });
 
-test('what is refused for good is not retried, and said once with its reason', async () => {
+test('what is rejected for good is not retried, and said once with its reason', async () => {
   collector.answer = () => refusal('The node id is missing.');
   await waitInSpool(3);
 
@@ -201,8 +201,8 @@ test('what is refused for good is not retried, and said once with its reason', a
 
   expect(collector.puts).toStrictEqual([3]);
   expect(spool.size().reports).toBe(0);
-  expect(ledger.count('refused')).toBe(3);
-  expect(log.messages()).toStrictEqual(['3 reports were refused for good, and not stored: The node id is missing.']);
+  expect(counters.count('rejected')).toBe(3);
+  expect(log.messages()).toStrictEqual(['3 reports were rejected for good, and not stored: The node id is missing.']);
 });
 
 test('every kind of outcome in one put is kept to', async () => {

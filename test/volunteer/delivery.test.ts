@@ -11,12 +11,8 @@ import {
   StreamReportsResponseSchema,
 } from '../../gen/spartakus/collector/v1/collector_service_pb.js';
 import type { Report } from '../../gen/spartakus/report/v1/report_pb.js';
-import {
-  startVolunteer,
-  type Volunteer,
-  type VolunteerConfig,
-  type VolunteerOptions,
-} from '../../src/volunteer/volunteer.ts';
+import type { VolunteerConfig, VolunteerOptions } from '../../src/volunteer/run.ts';
+import { startVolunteer, type Volunteer } from '../../src/volunteer/volunteer.ts';
 import { createDice } from '../support/dice.ts';
 import { type GrpcCollector, startGrpcCollector } from '../support/grpc-collector.ts';
 import {
@@ -244,7 +240,7 @@ test('a one-shot tries more than once', async () => {
   expect(attempts()).toBeGreaterThan(1);
 });
 
-test('a report that is refused for good is set aside with its reason, and the next one is sent all the same', async () => {
+test('a report that is rejected for good is set aside with its reason, and the next one is sent all the same', async () => {
   const { receiptOf } = collector;
   collector.receiptOf = ({ reportId }) => ({
     reportId,
@@ -260,8 +256,8 @@ test('a report that is refused for good is set aside with its reason, and the ne
   await hasArrived(1);
 
   expect(arrived[0]?.sequence).toBe(2);
-  await expect(readdir(path.join(spoolDir, 'refused'))).resolves.toHaveLength(2);
-  expect(log.messages('error')[0]).toContain('1 report was refused for good, and not stored:');
+  await expect(readdir(path.join(spoolDir, 'rejected'))).resolves.toHaveLength(2);
+  expect(log.messages('error')[0]).toContain('1 report was rejected for good, and not stored:');
 });
 
 test('the first report waits a random part of the initial delay', async () => {

@@ -3,12 +3,8 @@ import { create } from '@bufbuild/protobuf';
 import { durationFromMs } from '@bufbuild/protobuf/wkt';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { Outcome as ReceiptOutcome, PolicySchema } from '../../gen/spartakus/collector/v1/collector_service_pb.js';
-import {
-  startVolunteer,
-  type Volunteer,
-  type VolunteerConfig,
-  type VolunteerOptions,
-} from '../../src/volunteer/volunteer.ts';
+import type { VolunteerConfig, VolunteerOptions } from '../../src/volunteer/run.ts';
+import { startVolunteer, type Volunteer } from '../../src/volunteer/volunteer.ts';
 import { failureOf } from '../support/failure.ts';
 import { type GrpcCollector, startGrpcCollector } from '../support/grpc-collector.ts';
 import {
@@ -203,7 +199,7 @@ test('a one-shot that cannot deliver tries until the timeout, and says why and w
 
   await expect(volunteer.done).resolves.toMatchObject({ status: 'failed', error: { kind: 'unavailable' } });
   expect(errors().map(({ message }) => message)).toStrictEqual([
-    `No report was stored: The collector at grpc://127.0.0.1:${collector.port} did not take the report: away (gRPC code 14). Is a collector running there, and does nothing stand in between?`,
+    `No report was stored: The collector at grpc://127.0.0.1:${collector.port} did not accept the report: away (gRPC code 14). Is a collector running there, and does nothing stand in between?`,
   ]);
 });
 

@@ -19,7 +19,7 @@ interface Probe {
 }
 
 /**
- * Tries the access to Kubernetes, and each right that these flags take, by the very requests that a report makes, with a limit of one
+ * Tries the credentials to Kubernetes, and each right that these flags take, by the very requests that a report makes, with a limit of one
  * object. (A SelfSubjectAccessReview would ask for a right of its own, and say nothing of what stands in between.)
  */
 export async function* checkKubernetes(kube: KubeClient, config: GatherConfig): AsyncGenerator<Check> {

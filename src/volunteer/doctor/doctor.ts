@@ -1,6 +1,10 @@
 import { mkdir, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { type Access, type AccessConfig, openAccess } from '../../delivery/client-credentials.ts';
+import {
+  type ClientCredentials,
+  type ClientCredentialsConfig,
+  openClientCredentials,
+} from '../../delivery/client-credentials.ts';
 import { type KubeClient, type KubeConfig, openKubeClient } from '../../kubernetes/client.ts';
 import { messageOf } from '../../runtime/errors.ts';
 import { readAgreedVersion } from '../gather/agreed-version.ts';
@@ -11,7 +15,7 @@ import { checkCollector } from './check-collector.ts';
 import { checkKubernetes } from './check-kubernetes.ts';
 import { type Check, fail, ok, warn } from './check.ts';
 
-export interface DoctorConfig extends GatherConfig, KubeConfig, AccessConfig {
+export interface DoctorConfig extends GatherConfig, KubeConfig, ClientCredentialsConfig {
   /** --database */
   readonly database: string;
   /** --spool-dir */
@@ -38,14 +42,14 @@ export async function* runDoctor(config: DoctorConfig, options: DoctorOptions): 
   yield* checkFiles(config);
   yield* checkCluster(config, options);
   const { env, timeoutMs } = options;
-  let access: Access;
+  let credentials: ClientCredentials;
   try {
-    access = await openAccess(config, config.database);
+    credentials = await openClientCredentials(config, config.database);
   } catch (error) {
     yield fail('credentials', messageOf(error));
     return;
   }
-  yield* checkCollector(config.database, { env, access, timeoutMs });
+  yield* checkCollector(config.database, { env, credentials, timeoutMs });
 }
 
 async function checkSpool(spoolDir: string | undefined): Promise<Check> {

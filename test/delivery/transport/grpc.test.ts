@@ -7,9 +7,10 @@ import {
   StreamReportsResponseSchema,
 } from '../../../gen/spartakus/collector/v1/collector_service_pb.js';
 import { type Report, ReportSchema } from '../../../gen/spartakus/report/v1/report_pb.js';
-import { NO_ACCESS } from '../../../src/delivery/client-credentials.ts';
-import { openRpcSink, type RpcOptions } from '../../../src/delivery/transport/grpc.ts';
+import { NO_CREDENTIALS } from '../../../src/delivery/client-credentials.ts';
+import { openGrpcSink } from '../../../src/delivery/transport/grpc.ts';
 import { retryInfoMs } from '../../../src/delivery/transport/retry-info.ts';
+import type { TransportOptions } from '../../../src/delivery/transport/sink.ts';
 import type { ReportSink } from '../../../src/report/ports.ts';
 import { makeReport, type Refusal, reportSinkContract } from '../../contract/report-sink.ts';
 import { type GrpcCollector, startGrpcCollector } from '../../support/grpc-collector.ts';
@@ -25,7 +26,7 @@ reportSinkContract(
   'a collector over gRPC',
   async () => {
     const collector = await startGrpcCollector();
-    const sink = openRpcSink({ url: `grpc://127.0.0.1:${collector.port}` });
+    const sink = openGrpcSink(`grpc://127.0.0.1:${collector.port}`);
     const refused = new Map<string, Refusal>();
     const store = collector.receiptOf;
     collector.receiptOf = (report) => {
@@ -52,10 +53,12 @@ afterEach(async () => {
   for (const close of closers.splice(0).toReversed()) await close();
 });
 
-async function start(options: RpcOptions = {}): Promise<{ collector: GrpcCollector; sink: ReportSink; url: string }> {
+async function start(
+  options: TransportOptions = {},
+): Promise<{ collector: GrpcCollector; sink: ReportSink; url: string }> {
   const collector = await startGrpcCollector();
   const url = `grpc://127.0.0.1:${collector.port}`;
-  const sink = openRpcSink({ url }, options);
+  const sink = openGrpcSink(url, options);
   closers.push(
     () => collector.close(),
     () => sink.close(),
@@ -117,7 +120,7 @@ test('a refusal says why, which field, and when to come again', async () => {
   const error = await failOne(sink);
 
   expect(error).toMatchObject({ kind: 'overloaded', field: 'nodes[3].id', retryAfterMs: 1500, retryable: true });
-  expect(error.message).toBe(`The collector at ${url} refused the report for its nodes[3].id: too many at once`);
+  expect(error.message).toBe(`The collector at ${url} rejected the report for its nodes[3].id: too many at once`);
 });
 
 test('a report that is too large is not to be sent again', async () => {
@@ -240,7 +243,7 @@ test('a call of many reports that was too much for the collector is to be tried 
 
 test('a collector that comes back is reached at the next attempt but one, not only after two minutes', async () => {
   const first = await startGrpcCollector();
-  const sink = openRpcSink({ url: `grpc://127.0.0.1:${first.port}` });
+  const sink = openGrpcSink(`grpc://127.0.0.1:${first.port}`);
   closers.push(() => sink.close());
   first.close();
   for (let attempt = 0; attempt < 5; attempt++) await failOne(sink);
@@ -261,7 +264,7 @@ test('a collector that is not there is named, with what to do', async () => {
   const error = await failOne(sink);
 
   expect(error.kind).toBe('unavailable');
-  expect(error.message).toContain(`The collector at ${url} did not take the report`);
+  expect(error.message).toContain(`The collector at ${url} did not accept the report`);
   expect(error.message).toContain('ECONNREFUSED');
 });
 
@@ -307,10 +310,9 @@ async function startTls(certificate: string): Promise<GrpcCollector> {
 }
 
 async function trust(collector: GrpcCollector, host: string, ca: string): Promise<ReportSink> {
-  const sink = openRpcSink(
-    { url: `grpcs://${host}:${collector.port}` },
-    { access: { ...NO_ACCESS, ca: await readFixture(`tls/${ca}.crt`) } },
-  );
+  const sink = openGrpcSink(`grpcs://${host}:${collector.port}`, {
+    credentials: { ...NO_CREDENTIALS, ca: await readFixture(`tls/${ca}.crt`) },
+  });
   closers.push(() => sink.close());
   return sink;
 }

@@ -3,7 +3,8 @@ import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:
 import { text } from 'node:stream/consumers';
 import { afterEach, expect, test } from 'vitest';
 import { apiUrl } from '../../../src/delivery/transport/http-url.ts';
-import { type HttpOptions, openHttpSink } from '../../../src/delivery/transport/http.ts';
+import { openHttpSink } from '../../../src/delivery/transport/http.ts';
+import type { TransportOptions } from '../../../src/delivery/transport/sink.ts';
 import type { ReportSink } from '../../../src/report/ports.ts';
 import { makeReport, type Refusal, reportSinkContract } from '../../contract/report-sink.ts';
 import { listen, shut } from '../../support/listen.ts';
@@ -54,7 +55,7 @@ reportSinkContract(
   'a collector over legacy HTTP',
   async () => {
     const collector = await startLegacyCollector();
-    const sink = openHttpSink({ url: collector.url });
+    const sink = openHttpSink(collector.url);
     const refused = new Map<string, Refusal>();
     const stored: string[] = [];
     collector.answer = (response, got) => {
@@ -81,9 +82,9 @@ afterEach(async () => {
   for (const close of closers.splice(0).toReversed()) await close();
 });
 
-async function start(options: HttpOptions = {}): Promise<{ collector: LegacyCollector; sink: ReportSink }> {
+async function start(options: TransportOptions = {}): Promise<{ collector: LegacyCollector; sink: ReportSink }> {
   const collector = await startLegacyCollector();
-  const sink = openHttpSink({ url: collector.url }, options);
+  const sink = openHttpSink(collector.url, options);
   closers.push(
     () => collector.close(),
     () => sink.close(),
@@ -140,7 +141,7 @@ test.each([
 
   expect(error.kind).toBe(kind);
   expect(error.message).toBe(
-    `The collector at ${collector.url}/api/v1 did not take the report: status ${status} where only 204 is a success, "fine".`,
+    `The collector at ${collector.url}/api/v1 did not accept the report: status ${status}, "fine".${status < 300 ? ' Only status 204 says that a report is stored.' : ''}`,
   );
 });
 
@@ -207,7 +208,7 @@ test('a collector that does not answer in time is a failure that may be tried ag
   const error = await failOne(sink);
 
   expect(error.kind).toBe('unavailable');
-  expect(error.message).toContain('no answer within 0.05 s');
+  expect(error.message).toContain('no response within 0.05 s');
 });
 
 test('of many reports to a collector that does not answer, one waits for the timeout', async () => {
@@ -224,7 +225,7 @@ test('of many reports to a collector that does not answer, one waits for the tim
 test('a collector that is not there is named, and its password is not', async () => {
   const { collector } = await start();
   await collector.close();
-  const sink = openHttpSink({ url: collector.url.replace('//', '//user:hunter2@') });
+  const sink = openHttpSink(collector.url.replace('//', '//user:hunter2@'));
 
   const error = await failOne(sink);
 
@@ -236,7 +237,7 @@ test('a collector that is not there is named, and its password is not', async ()
 
 test('a user and password in the URL are presented', async () => {
   const { collector } = await start();
-  const sink = openHttpSink({ url: collector.url.replace('//', '//user:p%40ss@') });
+  const sink = openHttpSink(collector.url.replace('//', '//user:p%40ss@'));
   closers.push(() => sink.close());
 
   await putOne(sink);

@@ -2,8 +2,8 @@ import http from 'node:http';
 import https from 'node:https';
 import { ServerCredentials } from '@grpc/grpc-js';
 import { afterEach, describe, expect, test } from 'vitest';
-import { NO_ACCESS } from '../../../src/delivery/client-credentials.ts';
-import { openRpcSink } from '../../../src/delivery/transport/grpc.ts';
+import { NO_CREDENTIALS } from '../../../src/delivery/client-credentials.ts';
+import { openGrpcSink } from '../../../src/delivery/transport/grpc.ts';
 import { openHttpSink } from '../../../src/delivery/transport/http.ts';
 import { proxyFor } from '../../../src/delivery/transport/proxy.ts';
 import type { ReportSink } from '../../../src/report/ports.ts';
@@ -30,7 +30,7 @@ async function put(sink: ReportSink): Promise<unknown> {
   return (await sink.put([{ report: makeReport() }]))[0];
 }
 
-const trusted = async () => ({ ...NO_ACCESS, ca: await readFixture('tls/ca.crt') });
+const trusted = async () => ({ ...NO_CREDENTIALS, ca: await readFixture('tls/ca.crt') });
 const pair = async () => ({
   cert: await readFixture('tls/elsewhere.crt'),
   key: await readFixture('tls/elsewhere.key'),
@@ -58,13 +58,13 @@ describe('HTTPS_PROXY is honoured', () => {
       );
       closers.push(() => collector.close());
       const proxy = await startProxy(collector.port);
-      const access = await trusted();
+      const credentials = await trusted();
       const env = { [variable]: proxy.url };
 
-      await expect(put(openRpcSink({ url: 'grpcs://elsewhere.example.com' }, { env, access }))).resolves.toStrictEqual({
+      await expect(put(openGrpcSink('grpcs://elsewhere.example.com', { env, credentials }))).resolves.toStrictEqual({
         status: 'stored',
       });
-      await expect(put(openRpcSink({ url: 'grpcs://other.example.com' }, { env, access }))).resolves.toMatchObject({
+      await expect(put(openGrpcSink('grpcs://other.example.com', { env, credentials }))).resolves.toMatchObject({
         status: 'failed',
       });
       expect(proxy.asked[0]).toBe('CONNECT elsewhere.example.com:443');
@@ -78,7 +78,7 @@ describe('HTTPS_PROXY is honoured', () => {
     const proxy = await startProxy(collector.port);
     const env = { HTTPS_PROXY: proxy.url.replace('//', '//user:p%40ss@') };
 
-    await expect(put(openRpcSink({ url: 'grpc://collector.example.com' }, { env }))).resolves.toStrictEqual({
+    await expect(put(openGrpcSink('grpc://collector.example.com', { env }))).resolves.toStrictEqual({
       status: 'stored',
     });
     expect(proxy.asked).toStrictEqual(['CONNECT collector.example.com:8080']);
@@ -89,13 +89,13 @@ describe('HTTPS_PROXY is honoured', () => {
     'over HTTPS, as %s, and the certificate is checked through it',
     async (variable) => {
       const proxy = await startProxy(await startLegacy(true));
-      const access = await trusted();
+      const credentials = await trusted();
       const env = { [variable]: proxy.url };
 
-      await expect(put(openHttpSink({ url: 'https://elsewhere.example.com' }, { env, access }))).resolves.toStrictEqual(
-        { status: 'stored' },
-      );
-      await expect(put(openHttpSink({ url: 'https://other.example.com' }, { env, access }))).resolves.toMatchObject({
+      await expect(put(openHttpSink('https://elsewhere.example.com', { env, credentials }))).resolves.toStrictEqual({
+        status: 'stored',
+      });
+      await expect(put(openHttpSink('https://other.example.com', { env, credentials }))).resolves.toMatchObject({
         status: 'failed',
       });
       expect(proxy.asked[0]).toBe('CONNECT elsewhere.example.com:443');
@@ -106,7 +106,7 @@ describe('HTTPS_PROXY is honoured', () => {
     const proxy = await startProxy(await startLegacy(false));
     const env = { HTTP_PROXY: proxy.url.replace('//', '//user:p%40ss@') };
 
-    await expect(put(openHttpSink({ url: 'http://collector.example.com' }, { env }))).resolves.toStrictEqual({
+    await expect(put(openHttpSink('http://collector.example.com', { env }))).resolves.toStrictEqual({
       status: 'stored',
     });
     expect(proxy.asked).toStrictEqual(['POST http://collector.example.com/api/v1']);
@@ -122,7 +122,7 @@ describe('HTTPS_PROXY is honoured', () => {
     const url = `${scheme}://127.0.0.1:${port}`;
 
     await expect(
-      put(scheme === 'grpc' ? openRpcSink({ url }, options) : openHttpSink({ url }, options)),
+      put(scheme === 'grpc' ? openGrpcSink(url, options) : openHttpSink(url, options)),
     ).resolves.toStrictEqual({ status: 'stored' });
     expect(proxy.asked).toStrictEqual([]);
   });
@@ -132,13 +132,13 @@ test.each(['grpcs', 'https'])('a proxy that is not there is named, without its p
   const url = `${scheme}://elsewhere.example.com`;
   const env = { HTTPS_PROXY: 'http://user:hunter2@127.0.0.1:9' };
 
-  const outcome = await put(scheme === 'grpcs' ? openRpcSink({ url }, { env }) : openHttpSink({ url }, { env }));
+  const outcome = await put(scheme === 'grpcs' ? openGrpcSink(url, { env }) : openHttpSink(url, { env }));
 
   expect(outcome).toMatchObject({
     error: {
       kind: 'unavailable',
       message: expect.stringContaining(
-        '(through the proxy http://127.0.0.1:9 of $HTTPS_PROXY) did not take the report',
+        '(through the proxy http://127.0.0.1:9 of $HTTPS_PROXY) did not accept the report',
       ) as string,
     },
   });
