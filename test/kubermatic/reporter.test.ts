@@ -26,7 +26,7 @@ let collector: TestCollector;
 let work: string;
 let dir: string;
 let log: KeptLog;
-/** Each moment is a second after the one before, and waiting takes the time that it should, at once. */
+/** A clock that moves on by a second with each reading, and by the whole time with each sleep, without waiting. */
 let nowMs: number;
 const clock = {
   now: () => new Date((nowMs += 1000)),
@@ -77,7 +77,7 @@ async function run(config: Partial<ReporterConfig> = {}, options: Partial<Report
   return await reporter.done;
 }
 
-/** What the agents of both projects write: with an id, without one, and without even a time. */
+/** Records of the agents of both projects: with an id, without one, and without a time. */
 const RECORDS: Readonly<Record<string, object>> = {
   'record-1.json': {
     kind: 'kubermatic',
@@ -379,7 +379,7 @@ test('closed while sending, it ends, and records without acknowledgement stay', 
   await silent.close();
 });
 
-/** In front of the collector: hears every request, and decides what becomes of the answer. */
+/** A proxy for the collector that records each request and can change the response. */
 function startProxy(
   onAnswer: (status: number, response: http.ServerResponse, body: string) => unknown,
 ): Promise<TestServer> {

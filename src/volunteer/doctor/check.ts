@@ -1,11 +1,9 @@
-/**
- * What a check found: `ok`; `warn`, where the next report is made and sent, but without something; `FAIL`, where it is not.
- */
+/** The result of a check: `ok`; `warn`, where the next report is made and sent but something is missing; `FAIL`, where it is not. */
 export interface Check {
   readonly status: 'ok' | 'warn' | 'FAIL';
   /** What was checked, in a word or two. */
   readonly name: string;
-  /** What was found, and where it is not ok, what to do. */
+  /** The finding, and where it is not ok, what to do. */
   readonly message: string;
 }
 

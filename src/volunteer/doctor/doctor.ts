@@ -24,18 +24,17 @@ export interface DoctorConfig extends GatherConfig, KubeConfig, ClientCredential
 
 export interface DoctorOptions {
   readonly env: NodeJS.ProcessEnv;
-  /** Where the pod's service account is mounted, where it is not the usual place. */
+  /** The mount point of the pod's service account (default: that of Kubernetes). */
   readonly serviceAccountDir?: string;
-  /** How long a step may take, in milliseconds. */
+  /** The deadline of each step, in milliseconds. */
   readonly timeoutMs?: number;
   /** Ends the checks. */
   readonly signal?: AbortSignal;
 }
 
 /**
- * Checks everything that the next report of a volunteer with these flags needs, and tells one thing after the other: files, Kubernetes
- * with each right, and the way to the collector. Nothing of the cluster is sent anywhere, and nothing is changed but that the
- * spool directory is made.
+ * Checks what the next report of a volunteer with this configuration needs, one result at a time: files, the Kubernetes API with each
+ * right, and the connection to the collector. Sends nothing of the cluster, and changes nothing except that it creates the spool directory.
  */
 export async function* runDoctor(config: DoctorConfig, options: DoctorOptions): AsyncGenerator<Check> {
   yield await checkSpool(config.spoolDir);
@@ -53,7 +52,7 @@ export async function* runDoctor(config: DoctorConfig, options: DoctorOptions): 
 }
 
 async function checkSpool(spoolDir: string | undefined): Promise<Check> {
-  if (spoolDir === undefined) return ok('spool', 'reports wait in memory; with --spool-dir they outlive the volunteer');
+  if (spoolDir === undefined) return ok('spool', 'reports wait in memory; with --spool-dir they survive a restart');
   const file = path.join(spoolDir, '.doctor');
   try {
     await mkdir(spoolDir, { recursive: true });
@@ -62,7 +61,7 @@ async function checkSpool(spoolDir: string | undefined): Promise<Check> {
   } catch (error) {
     return warn(
       'spool',
-      `--spool-dir ${spoolDir}: ${messageOf(error)}. Reports wait in memory then: is the volume mounted, not full, and writable for this user?`,
+      `--spool-dir ${spoolDir}: ${messageOf(error)}. Reports wait in memory instead: is the volume mounted, not full, and writable for this user?`,
     );
   }
   return readAgreedVersion(undefined, spoolDir, { keep: false }).then(
@@ -87,7 +86,7 @@ async function* checkFiles({ extensions, idKeyFile }: DoctorConfig): AsyncGenera
   }
   const { extensions: found, problems } = await readExtensions(extensions);
   yield ok('extensions', `${extensions} holds ${found.length}`);
-  for (const { message } of problems) yield warn('extensions', `${message} The report goes without it.`);
+  for (const { message } of problems) yield warn('extensions', `${message} The report is sent without it.`);
 }
 
 async function* checkCluster(

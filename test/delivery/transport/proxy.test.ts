@@ -47,8 +47,8 @@ async function startLegacy(tls: boolean): Promise<number> {
   return listen(server);
 }
 
-// The proxy alone knows where elsewhere.example.com is, so that a report which arrives has gone through it.
-describe('HTTPS_PROXY is honoured', () => {
+// Only the proxy resolves elsewhere.example.com, so a report that arrives has gone through it.
+describe('the proxy of the environment is used', () => {
   test.each(['HTTPS_PROXY', 'https_proxy', 'grpc_proxy', 'HTTP_PROXY'])(
     'over gRPC with TLS, as %s, and the certificate is checked through it',
     async (variable) => {
@@ -113,7 +113,7 @@ describe('HTTPS_PROXY is honoured', () => {
     expect(proxy.authorizations).toStrictEqual([`Basic ${Buffer.from('user:p@ss').toString('base64')}`]);
   });
 
-  test.each(['grpc', 'http'])('but not for this machine itself, over %s', async (scheme) => {
+  test.each(['grpc', 'http'])('but not for a loopback address, over %s', async (scheme) => {
     const collector = await startGrpcCollector();
     closers.push(() => collector.close());
     const port = scheme === 'grpc' ? collector.port : await startLegacy(false);
@@ -128,22 +128,25 @@ describe('HTTPS_PROXY is honoured', () => {
   });
 });
 
-test.each(['grpcs', 'https'])('a proxy that is not there is named, without its password, over %s', async (scheme) => {
-  const url = `${scheme}://elsewhere.example.com`;
-  const env = { HTTPS_PROXY: 'http://user:hunter2@127.0.0.1:9' };
+test.each(['grpcs', 'https'])(
+  'the error of an unreachable proxy names it without its password, over %s',
+  async (scheme) => {
+    const url = `${scheme}://elsewhere.example.com`;
+    const env = { HTTPS_PROXY: 'http://user:hunter2@127.0.0.1:9' };
 
-  const outcome = await put(scheme === 'grpcs' ? openGrpcSink(url, { env }) : openHttpSink(url, { env }));
+    const outcome = await put(scheme === 'grpcs' ? openGrpcSink(url, { env }) : openHttpSink(url, { env }));
 
-  expect(outcome).toMatchObject({
-    error: {
-      kind: 'unavailable',
-      message: expect.stringContaining(
-        '(through the proxy http://127.0.0.1:9 of $HTTPS_PROXY) did not accept the report',
-      ) as string,
-    },
-  });
-  expect(JSON.stringify(outcome)).not.toContain('hunter2');
-});
+    expect(outcome).toMatchObject({
+      error: {
+        kind: 'unavailable',
+        message: expect.stringContaining(
+          '(through the proxy http://127.0.0.1:9 of $HTTPS_PROXY) did not accept the report',
+        ) as string,
+      },
+    });
+    expect(JSON.stringify(outcome)).not.toContain('hunter2');
+  },
+);
 
 const PROXY = { HTTPS_PROXY: 'http://proxy:3128' };
 const target = (host: string, port = 443) => ({ kind: 'https', host, port }) as const;
@@ -174,7 +177,7 @@ test.each([
   expect(proxyFor(target(host), { ...PROXY, NO_PROXY: exceptions }) === undefined).toBe(isLeft);
 });
 
-test('gRPC has variables of its own, which count first', () => {
+test('the variables of gRPC have precedence', () => {
   const env = {
     grpc_proxy: 'http://own:1',
     https_proxy: 'http://other:2',
@@ -201,9 +204,12 @@ test.each([
   ['https', 'socks5://user:hunter2@proxy'],
   ['https', 'http://'],
   ['grpc', 'https://user:hunter2@proxy'],
-] as const)('for %s, a variable that is no proxy, %s, is refused by name and without its password', (kind, value) => {
-  const find = () => proxyFor({ kind, host: 'a', port: 1 }, { HTTPS_PROXY: value });
+] as const)(
+  'for %s, a variable that is not the URL of a proxy, %s, is rejected with its name and without its password',
+  (kind, value) => {
+    const find = () => proxyFor({ kind, host: 'a', port: 1 }, { HTTPS_PROXY: value });
 
-  expect(find).toThrow(expect.objectContaining({ kind: 'invalid', field: 'HTTPS_PROXY' }));
-  expect(find).toThrow(/^\$HTTPS_PROXY [a-z0-9]+:\/\/(user:\*\*\*@proxy)?: is not the URL of a proxy/);
-});
+    expect(find).toThrow(expect.objectContaining({ kind: 'invalid', field: 'HTTPS_PROXY' }));
+    expect(find).toThrow(/^\$HTTPS_PROXY [a-z0-9]+:\/\/(user:\*\*\*@proxy)?: is not the URL of a proxy/);
+  },
+);
