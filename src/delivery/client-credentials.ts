@@ -15,7 +15,6 @@ export interface ClientCredentialsConfig {
   readonly tokenFile?: string;
 }
 
-/** The content of the files. */
 export interface ClientCredentials {
   readonly ca?: Buffer;
   readonly cert?: Buffer;
@@ -28,7 +27,6 @@ export const NO_CREDENTIALS: ClientCredentials = { authorization: () => Promise.
 
 type Flag = '--ca-file' | '--cert-file' | '--key-file' | '--token-file';
 
-/** A file, and the flag that names it. */
 interface FlagFile {
   readonly flag: Flag;
   readonly file: string;

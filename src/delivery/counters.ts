@@ -4,10 +4,8 @@ import type { ErrorKind } from '../runtime/errors.ts';
 export const REPORT_COUNTERS = ['made', 'stored', 'rejected', 'dropped', 'corrupt'] as const;
 export type ReportCounter = (typeof REPORT_COUNTERS)[number];
 
-/** The operation that failed. */
 export type Operation = 'gathering' | 'delivery' | 'spool';
 
-/** How often an operation failed for one cause. */
 export interface FailureCount {
   readonly during: Operation;
   readonly cause: ErrorKind;
@@ -17,7 +15,6 @@ export interface FailureCount {
 /** The counters of a volunteer since its start, for its metrics. */
 export interface Counters {
   add(counter: ReportCounter, reports?: number): void;
-  /** Counts one failure. */
   fail(during: Operation, cause: ErrorKind): void;
   /** Sets the time of the last successful delivery. */
   succeed(now: Date): void;

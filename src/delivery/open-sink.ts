@@ -14,7 +14,6 @@ export interface DatabaseForm {
   readonly description: string;
 }
 
-/** Every form of --database that a volunteer supports. */
 export const DATABASE_FORMS: readonly DatabaseForm[] = [
   { example: 'stdout', description: 'prints each report, and sends nothing' },
   {
@@ -31,7 +30,6 @@ export interface OpenOptions extends TransportOptions {
   readonly stdout: Writable;
 }
 
-/** What a value of --database names. */
 export type Database =
   | { readonly transport: 'stdout' }
   | { readonly transport: 'grpc'; readonly target: GrpcTarget }

@@ -4,9 +4,7 @@ import type { Logger } from '../runtime/logger.ts';
 
 /** Logs an outage when it begins, once a day while it lasts, and when it ends. */
 export interface OutageLog {
-  /** An attempt failed and will be repeated. */
   fail(error: SpartakusError): void;
-  /** An attempt succeeded. */
   end(): void;
 }
 
@@ -68,25 +66,17 @@ function seconds(ms: number): number {
   return Math.round(ms / 1000);
 }
 
-const UNITS = [
-  ['d', 86_400],
-  ['h', 3_600],
-  ['min', 60],
-  ['s', 1],
-] as const;
-
 /** The two largest units of a duration, such as "3 d 4 h". */
 function inWords(ms: number): string {
   const total = Math.max(0, seconds(ms));
-  const largest = UNITS.findIndex(([, size]) => total >= size);
+  const parts = [
+    { amount: Math.floor(total / 86_400), unit: 'd' },
+    { amount: Math.floor(total / 3_600) % 24, unit: 'h' },
+    { amount: Math.floor(total / 60) % 60, unit: 'min' },
+    { amount: total % 60, unit: 's' },
+  ];
+  const largest = parts.findIndex(({ amount }) => amount > 0);
   if (largest === -1) return '0 s';
-  const parts = UNITS.map(([unit, size], index) => {
-    const [, larger] = UNITS[index - 1] ?? ['', Number.POSITIVE_INFINITY];
-    return { amount: Math.floor((total % larger) / size), unit };
-  });
-  return parts
-    .slice(largest, largest + 2)
-    .filter(({ amount }) => amount > 0)
-    .map(({ amount, unit }) => `${amount} ${unit}`)
-    .join(' ');
+  const shown = parts.slice(largest, largest + 2).filter(({ amount }) => amount > 0);
+  return shown.map(({ amount, unit }) => `${amount} ${unit}`).join(' ');
 }

@@ -1,5 +1,4 @@
 export interface BackoffOptions {
-  /** A random number, at least 0 and less than 1. */
   readonly random: () => number;
 }
 

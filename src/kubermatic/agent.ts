@@ -12,7 +12,6 @@ import { openRecordDir } from './record-dir.ts';
 export interface AgentConfig extends KubermaticGatherConfig, KubeConfig {
   /** The subject of the record: this cluster, or the installation of Kubermatic of which this is the master cluster. */
   readonly kind: 'kubernetes' | 'kubermatic';
-  /** --record-dir */
   readonly recordDir: string;
 }
 
@@ -27,7 +26,6 @@ export interface AgentOptions {
   readonly files?: Files;
 }
 
-/** The result of an agent. */
 export type AgentEnd =
   | { readonly status: 'written'; readonly file: string }
   /** No file was written; the log has the same error. */

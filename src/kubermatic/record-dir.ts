@@ -15,14 +15,11 @@ export interface RecordDir {
   /** The names of the record files, sorted. */
   list(): Promise<readonly string[]>;
   read(name: string): Promise<string>;
-  /** Writes a record, whole or not at all. */
   write(name: string, text: string): Promise<void>;
-  /** Idempotent. */
   remove(name: string): Promise<void>;
   /** The report that an earlier run began. Undefined where there is none, or it is corrupt: its records are still there. */
   readPending(): Promise<PendingReport | undefined>;
   writePending(pending: PendingReport): Promise<void>;
-  /** Idempotent. */
   removePending(): Promise<void>;
 }
 

@@ -10,7 +10,6 @@ import { type ErrorKind, messageOf, SpartakusError } from '../runtime/errors.ts'
 import type { Logger } from '../runtime/logger.ts';
 import type { RecordDir } from './record-dir.ts';
 
-/** A report, and the file of each of its records. */
 export interface RecordReport {
   readonly files: readonly string[];
   readonly envelope: Envelope;
@@ -18,7 +17,6 @@ export interface RecordReport {
 
 /** The records of a directory as a queue of file names. */
 export interface ReportQueue extends Queue<string> {
-  /** How many records are stored. */
   stored(): number;
   /** Why a record was rejected; undefined where none was. */
   rejection(): SpartakusError | undefined;

@@ -9,15 +9,13 @@ import { SpartakusError } from '../runtime/errors.ts';
 import { logFailure, type Logger } from '../runtime/logger.ts';
 import { envelopeJson } from './http-sink.ts';
 import { openRecordDir } from './record-dir.ts';
-import { openRecordReports, type RecordReports } from './report-queue.ts';
+import { openRecordReports } from './report-queue.ts';
 
 export type ReporterTransport = 'stdout' | 'http' | 'grpc';
 
 export interface ReporterConfig extends ClientCredentialsConfig {
   readonly transport: ReporterTransport;
-  /** --record-dir */
   readonly recordDir: string;
-  /** --client-uuid */
   readonly clientUuid: string;
   /** --url; not used with stdout. */
   readonly url?: string;
@@ -36,7 +34,6 @@ export interface ReporterOptions {
   readonly files?: Files;
 }
 
-/** The result of a reporter. */
 export type ReporterEnd =
   /** Every record is stored, or printed. */
   | { readonly status: 'done'; readonly records: number }
@@ -51,32 +48,49 @@ export interface Reporter {
 }
 
 /**
- * The reporter: sends the records that the agents wrote, see {@link openRecordReports}, and removes each record that is acknowledged.
+ * The reporter: sends the records that the agents wrote, see {@link openRecordReports}, and removes each record that is acknowledged. With
+ * stdout it prints one report of all records, and removes none.
  *
  * Rejects with a SpartakusError `invalid` where the URL, the proxy of the environment or the client credentials are wrong.
  */
 export async function startReporter(config: ReporterConfig, options: ReporterOptions): Promise<Reporter> {
-  const { clientUuid, recordDir } = config;
-  const { clock, logger, files, stdout } = options;
+  const { clientUuid, recordDir, timeoutMs } = config;
+  const { clock, random, logger, files, stdout } = options;
   const stop = new AbortController();
   const dir = openRecordDir(recordDir, { now: () => clock.now(), files });
   const reports = openRecordReports({ dir, clientUuid, clock, logger });
   const sink = config.transport === 'stdout' ? undefined : await openSink(config, options, stop.signal);
 
+  const print = async (): Promise<number> => {
+    const { files: printed, envelope } = await reports.aggregate();
+    await write(stdout, `${envelopeJson(envelope)}\n`);
+    return printed.length;
+  };
+  const send = async (to: EnvelopeSink): Promise<number> => {
+    const queue = reports.createQueue(to);
+    const error = await drain(queue, {
+      clock,
+      random,
+      stop: stop.signal,
+      deadlineMs: clock.now().getTime() + timeoutMs,
+      onRetry: ({ kind, message }, waitMs) => logger.debug({ kind, waitMs }, message),
+    });
+    if (error !== undefined) throw error;
+    const records = queue.stored();
+    if (records > 0) logger.info({ records }, 'The records are stored.');
+    const rejection = queue.rejection();
+    if (rejection !== undefined) throw rejection;
+    if (records === 0) logger.info({ dir: recordDir }, 'There are no records to send.');
+    return records;
+  };
   const run = async (): Promise<ReporterEnd> => {
     try {
-      return sink === undefined
-        ? await print(reports, stdout)
-        : await send(reports, sink, config, options, stop.signal);
+      return { status: 'done', records: await (sink === undefined ? print() : send(sink)) };
     } catch (thrown) {
       const error = SpartakusError.from(thrown);
       const { kind, field, message } = error;
-      logFailure(
-        logger,
-        stop.signal,
-        { kind, field },
-        `Not all records were stored; the next run sends the rest: ${message}`,
-      );
+      const summary = `Not all records were stored; the next run sends the rest: ${message}`;
+      logFailure(logger, stop.signal, { kind, field }, summary);
       return { status: 'failed', error };
     } finally {
       await sink?.close();
@@ -99,36 +113,4 @@ async function openSink(config: ReporterConfig, { env }: ReporterOptions, signal
   // Imported when used: gRPC takes 10 MiB of memory.
   if (transport === 'grpc') return (await import('./grpc-sink.ts')).openKubermaticGrpcSink(url, sinkOptions);
   return (await import('./http-sink.ts')).openKubermaticHttpSink(url, sinkOptions);
-}
-
-/** Sends the records; throws the error because of which some stay. */
-async function send(
-  reports: RecordReports,
-  sink: EnvelopeSink,
-  { timeoutMs, recordDir }: ReporterConfig,
-  { clock, random, logger }: ReporterOptions,
-  stop: AbortSignal,
-): Promise<ReporterEnd> {
-  const queue = reports.createQueue(sink);
-  const error = await drain(queue, {
-    clock,
-    random,
-    stop,
-    deadlineMs: clock.now().getTime() + timeoutMs,
-    onRetry: ({ kind, message }, waitMs) => logger.debug({ kind, waitMs }, message),
-  });
-  if (error !== undefined) throw error;
-  const records = queue.stored();
-  if (records > 0) logger.info({ records }, 'The records are stored.');
-  const rejection = queue.rejection();
-  if (rejection !== undefined) throw rejection;
-  if (records === 0) logger.info({ dir: recordDir }, 'There are no records to send.');
-  return { status: 'done', records };
-}
-
-/** Prints one report of all records; removes none. */
-async function print(reports: RecordReports, stdout: Writable): Promise<ReporterEnd> {
-  const { files, envelope } = await reports.aggregate();
-  await write(stdout, `${envelopeJson(envelope)}\n`);
-  return { status: 'done', records: files.length };
 }

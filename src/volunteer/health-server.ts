@@ -95,32 +95,24 @@ const REPORT_HELP: Readonly<Record<ReportCounter, string>> = {
 
 function metricsOf({ counters, spoolSize }: VolunteerHealthOptions): string {
   const { reports, bytes, inMemory } = spoolSize();
-  const metric = (name: string, type: 'gauge' | 'counter', help: string, samples: readonly string[]): string =>
-    [
-      `# HELP spartakus_volunteer_${name} ${help}`,
-      `# TYPE spartakus_volunteer_${name} ${type}`,
-      ...samples.map((each) => `spartakus_volunteer_${name}${each}`),
-      '',
-    ].join('\n');
   const lastSuccess = (counters.lastSuccess()?.getTime() ?? 0) / 1000;
-  return [
-    metric(
-      'last_success_timestamp_seconds',
-      'gauge',
-      'When the collector last stored a report; 0 where it has not yet in this run.',
-      [` ${lastSuccess}`],
-    ),
-    metric('spool_reports', 'gauge', 'Reports in the spool.', [` ${reports}`]),
-    metric('spool_memory_reports', 'gauge', 'Reports of the spool that are in memory only.', [` ${inMemory}`]),
-    metric('spool_bytes', 'gauge', 'Bytes of the reports in the spool.', [` ${bytes}`]),
-    ...REPORT_COUNTERS.map((name) =>
-      metric(`reports_${name}_total`, 'counter', REPORT_HELP[name], [` ${counters.count(name)}`]),
-    ),
-    metric(
-      'failures_total',
-      'counter',
-      'Failures by operation and cause.',
-      counters.failures().map(({ during, cause, count }) => `{during="${during}",cause="${cause}"} ${count}`),
-    ),
-  ].join('');
+  const failures = counters
+    .failures()
+    .map(({ during, cause, count }) => `{during="${during}",cause="${cause}"} ${count}`);
+  const lastSuccessHelp = 'When the collector last stored a report; 0 where it has not yet in this run.';
+  const metrics: [name: string, type: 'gauge' | 'counter', help: string, samples: readonly string[]][] = [
+    ['last_success_timestamp_seconds', 'gauge', lastSuccessHelp, [` ${lastSuccess}`]],
+    ['spool_reports', 'gauge', 'Reports in the spool.', [` ${reports}`]],
+    ['spool_memory_reports', 'gauge', 'Reports of the spool that are in memory only.', [` ${inMemory}`]],
+    ['spool_bytes', 'gauge', 'Bytes of the reports in the spool.', [` ${bytes}`]],
+  ];
+  for (const name of REPORT_COUNTERS)
+    metrics.push([`reports_${name}_total`, 'counter', REPORT_HELP[name], [` ${counters.count(name)}`]]);
+  metrics.push(['failures_total', 'counter', 'Failures by operation and cause.', failures]);
+  const lines = metrics.flatMap(([name, type, help, samples]) => [
+    `# HELP spartakus_volunteer_${name} ${help}`,
+    `# TYPE spartakus_volunteer_${name} ${type}`,
+    ...samples.map((sample) => `spartakus_volunteer_${name}${sample}`),
+  ]);
+  return `${lines.join('\n')}\n`;
 }

@@ -1,7 +1,8 @@
+import { startDelivery } from '../delivery/delivery.ts';
 import type { Outcome } from '../report/ports.ts';
 import { SpartakusError } from '../runtime/errors.ts';
 import { logFailure } from '../runtime/logger.ts';
-import { deliver, gatherInto, type VolunteerEnd, type VolunteerRun } from './run.ts';
+import { gatherInto, type VolunteerEnd, type VolunteerRun } from './run.ts';
 
 /** There is neither an error nor a receipt. */
 const REMOVED = new SpartakusError(
@@ -11,8 +12,7 @@ const REMOVED = new SpartakusError(
 
 /** Gathers one report, and delivers it together with what earlier runs left in the spool, until the timeout. */
 export async function runOnce(run: VolunteerRun): Promise<VolunteerEnd> {
-  const { options, stop, cancel, spool, timeoutMs } = run;
-  const { clock, logger } = options;
+  const { clock, logger, stop, cancel, spool, timeoutMs } = run;
   const fail = (error: SpartakusError): VolunteerEnd => {
     const { kind, field, message } = error;
     logFailure(logger, stop, { kind, field }, `No report was stored: ${message}`);
@@ -27,7 +27,8 @@ export async function runOnce(run: VolunteerRun): Promise<VolunteerEnd> {
   }
   const settled = new AbortController();
   let outcome: Outcome | undefined;
-  const delivery = deliver(run, {
+  const delivery = startDelivery({
+    ...run,
     onSettled: (settledId, finalOutcome) => {
       if (settledId !== reportId) return;
       outcome = finalOutcome;

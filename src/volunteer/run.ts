@@ -1,10 +1,8 @@
 import type { Writable } from 'node:stream';
 import type { ClientCredentialsConfig } from '../delivery/client-credentials.ts';
-import type { Counters } from '../delivery/counters.ts';
-import { type Delivery, type DeliveryOptions, startDelivery } from '../delivery/delivery.ts';
+import type { DeliveryOptions } from '../delivery/delivery.ts';
 import type { Spool } from '../delivery/spool/spool.ts';
 import type { KubeClient } from '../kubernetes/client.ts';
-import type { ReportSink } from '../report/ports.ts';
 import type { Clock } from '../runtime/clock.ts';
 import type { SpartakusError } from '../runtime/errors.ts';
 import type { Heartbeat } from '../runtime/heartbeat.ts';
@@ -16,9 +14,7 @@ export interface VolunteerConfig extends GatherConfig, ClientCredentialsConfig {
   readonly periodMs: number;
   /** --database, see DATABASE_FORMS in delivery/open-sink.ts. */
   readonly database: string;
-  /** --kubeconfig */
   readonly kubeconfig?: string;
-  /** --context */
   readonly context?: string;
   /** --spool-dir (default: in memory). */
   readonly spoolDir?: string;
@@ -51,29 +47,21 @@ export interface VolunteerOptions {
   readonly graceMs?: number;
 }
 
-/** The result of a volunteer. */
 export type VolunteerEnd =
   | { readonly status: 'stored' }
   /** The report of a one-shot was not made or not stored; the log has the same error. */
   | { readonly status: 'failed'; readonly error: SpartakusError }
-  /** A periodic volunteer was closed. */
   | { readonly status: 'closed' };
 
 /** The parts of a volunteer that is running. */
-export interface VolunteerRun {
+export interface VolunteerRun extends Omit<DeliveryOptions, 'onSettled' | 'onIdle'> {
   readonly config: VolunteerConfig;
   readonly options: VolunteerOptions;
   readonly kube: KubeClient;
-  readonly spool: Spool;
-  readonly sink: ReportSink;
-  readonly counters: Counters;
-  readonly random: () => number;
-  readonly timeoutMs: number;
-  readonly health: {
+  readonly gathering: {
+    readonly heartbeat: Heartbeat;
     /** Whether the last gathering succeeded. */
     isReady: boolean;
-    readonly gathering: Heartbeat;
-    readonly delivering: Heartbeat;
   };
   readonly stop: AbortSignal;
   /** Cancels a delivery in progress. */
@@ -81,47 +69,23 @@ export interface VolunteerRun {
 }
 
 /**
- * Gathers a report and adds it to a spool; gives its id. This is one function so that nothing else refers to the report while it is delivered:
- * that of a large cluster takes many times as much memory as its encoding.
+ * Gathers a report and adds it to a spool; gives its id. This is one function so that nothing else refers to the report while it is
+ * delivered: that of a large cluster takes many times as much memory as its encoding.
  *
  * @param sequence the number of the report in this run, from 1
  * @param onGathered called before it is added
  */
 export async function gatherInto(
-  { config, options, kube, counters }: VolunteerRun,
+  { config, options, kube, counters, clock, logger }: VolunteerRun,
   spool: Pick<Spool, 'add'>,
   sequence: number,
   onGathered?: () => void,
 ): Promise<string> {
-  const { version, clock, randomBytes, logger, pageSize } = options;
-  const now = clock.now();
-  const report = await gatherReport(config, {
-    kube,
-    version,
-    now,
-    random: randomBytes(16),
-    sequence,
-    logger,
-    pageSize,
-  });
+  const { version, randomBytes, pageSize } = options;
+  const [now, random] = [clock.now(), randomBytes(16)];
+  const report = await gatherReport(config, { kube, version, now, random, sequence, logger, pageSize });
   counters.add('made');
   onGathered?.();
   await spool.add(report);
   return report.reportId;
-}
-
-export function deliver(run: VolunteerRun, hooks: Pick<DeliveryOptions, 'onSettled' | 'onIdle'> = {}): Delivery {
-  const { spool, sink, options, random, counters, health, timeoutMs } = run;
-  const { clock, logger } = options;
-  return startDelivery({
-    spool,
-    sink,
-    clock,
-    random,
-    logger,
-    counters,
-    heartbeat: health.delivering,
-    timeoutMs,
-    ...hooks,
-  });
 }

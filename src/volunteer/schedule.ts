@@ -1,8 +1,8 @@
-import type { Delivery } from '../delivery/delivery.ts';
+import { type Delivery, startDelivery } from '../delivery/delivery.ts';
 import { createOutageLog } from '../delivery/outage-log.ts';
 import { createBackoff } from '../delivery/retry.ts';
 import { SpartakusError } from '../runtime/errors.ts';
-import { deliver, gatherInto, type VolunteerEnd, type VolunteerRun } from './run.ts';
+import { gatherInto, type VolunteerEnd, type VolunteerRun } from './run.ts';
 
 /** Each period is up to this part longer or shorter, so that volunteers which started together do not report together. */
 const PERIOD_JITTER = 0.05;
@@ -14,27 +14,22 @@ const MAX_GATHERING_MS = 900_000;
  * for a shorter one. A gathering that fails is tried again with backoff, at the latest after a period.
  */
 export async function runPeriodically(run: VolunteerRun): Promise<VolunteerEnd> {
-  const { config, options, stop, counters, random, health } = run;
-  const { clock, logger } = options;
+  const { config, clock, logger, stop, counters, random, gathering } = run;
   const { periodMs, initialDelayMs = 0 } = config;
-  const outage = createOutageLog({
-    clock,
-    logger,
-    failing: 'No report can be made',
-    working: 'Reports are made again',
-  });
+  const [failing, working] = ['No report can be made', 'Reports are made again'];
+  const outage = createOutageLog({ clock, logger, failing, working });
   const backoff = createBackoff({ random });
 
   // The backlog of the spool waits too, so that volunteers which start together do not connect together.
   if (initialDelayMs > 0) await sleep(run, initialDelayMs * random());
   if (stop.aborted) return { status: 'closed' };
-  const delivery = deliver(run);
+  const delivery = startDelivery(run);
   for (let sequence = 1; !stop.aborted;) {
     const startedMs = clock.now().getTime();
-    health.gathering.beat(MAX_GATHERING_MS);
+    gathering.heartbeat.beat(MAX_GATHERING_MS);
     try {
       await gatherInto(run, delivery, sequence, () => {
-        health.isReady = true;
+        gathering.isReady = true;
         sequence += 1;
         backoff.reset();
         outage.end();
@@ -43,7 +38,7 @@ export async function runPeriodically(run: VolunteerRun): Promise<VolunteerEnd> 
     } catch (thrown) {
       if (stop.aborted) break;
       const error = SpartakusError.from(thrown);
-      health.isReady = false;
+      gathering.isReady = false;
       counters.fail('gathering', error.kind);
       outage.fail(error);
       await sleep(run, error.retryable ? Math.min(backoff.next(error.retryAfterMs), periodMs) : periodMs);
@@ -53,16 +48,15 @@ export async function runPeriodically(run: VolunteerRun): Promise<VolunteerEnd> 
   return { status: 'closed' };
 }
 
-function sleep({ options, health, stop }: VolunteerRun, ms: number): Promise<void> {
-  health.gathering.beat(ms);
-  return options.clock.sleep(ms, stop);
+function sleep({ clock, gathering, stop }: VolunteerRun, ms: number): Promise<void> {
+  gathering.heartbeat.beat(ms);
+  return clock.sleep(ms, stop);
 }
 
 /** Waits until the next report is due. A receipt that arrives meanwhile may prolong it. */
 async function sleepUntilNext(run: VolunteerRun, delivery: Delivery, startedMs: number): Promise<void> {
-  const { config, options, random, stop } = run;
-  const { clock, logger } = options;
-  const { periodMs } = config;
+  const { clock, logger, random, stop } = run;
+  const { periodMs } = run.config;
   const ownMs = periodMs * (1 + PERIOD_JITTER * (2 * random() - 1));
   const askedJitter = 1 + PERIOD_JITTER * random();
   let loggedMs = periodMs;

@@ -46,10 +46,13 @@ export async function startVolunteer(config: VolunteerConfig, options: Volunteer
     kube,
     spool,
     sink,
+    clock,
+    logger,
     counters,
     random,
     timeoutMs,
-    health: { isReady: false, gathering: createHeartbeat(clock), delivering: createHeartbeat(clock) },
+    heartbeat: createHeartbeat(clock),
+    gathering: { heartbeat: createHeartbeat(clock), isReady: false },
     stop: stop.signal,
     cancel,
   };
@@ -84,15 +87,15 @@ export async function startVolunteer(config: VolunteerConfig, options: Volunteer
   };
 }
 
-async function openHealth({ config, health, counters, spool }: VolunteerRun) {
+async function openHealth({ config, gathering, heartbeat, counters, spool }: VolunteerRun) {
   const { healthPort: port } = config;
   if (port === undefined) return undefined;
   // Imported when used: a server takes 8 MiB of memory.
   const { openVolunteerHealth } = await import('./health-server.ts');
   return await openVolunteerHealth({
     port,
-    isLive: () => health.gathering.isAlive() && health.delivering.isAlive(),
-    isReady: () => health.isReady,
+    isLive: () => gathering.heartbeat.isAlive() && heartbeat.isAlive(),
+    isReady: () => gathering.isReady,
     counters,
     spoolSize: () => spool.size(),
   });

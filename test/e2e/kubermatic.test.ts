@@ -145,7 +145,7 @@ test('a reporter that nobody answers keeps the records, exits with 1, and sends 
   const { code } = await report('http', `${collector.url}/api/v1`);
 
   expect(failed.code).toBe(1);
-  expect(failed.stderr).toContain('what is left goes with the next run');
+  expect(failed.stderr).toContain('the next run sends the rest');
   expect(names).toHaveLength(1);
   expect(code).toBe(0);
   await expect(readdir(dir)).resolves.toStrictEqual([]);

@@ -7,12 +7,10 @@ import { SpartakusError } from '../../runtime/errors.ts';
 
 /** The file type, and the version of this layout. */
 const MAGIC = Buffer.from('spool/1\n', 'latin1');
-/** Magic, length and checksum. */
 const HEADER_BYTES = MAGIC.length + 8;
 /** Nodes are encoded in parts: the encoder's buffer for all nodes at once is several times their size. */
 const NODES_PER_PART = 500;
 
-/** A report from the spool. */
 export type SpooledReport = ReportEntry & { readonly encoded: EncodedReport };
 
 /**

@@ -23,9 +23,7 @@ export interface SpoolOptions {
   readonly volume?: Volume;
 }
 
-/** Which reports to read. */
 export interface Batch {
-  /** The maximum number of reports. */
   readonly reports: number;
   /** The maximum size in bytes; one report may be larger. */
   readonly bytes: number;
@@ -46,7 +44,6 @@ export interface Spool {
   add(report: Report): Promise<void>;
   /** The oldest reports, oldest first; they stay in the spool. Corrupt ones become dead letters and are left out. */
   oldest(batch: Batch): Promise<readonly SpooledReport[]>;
-  /** Removes a report that has its receipt. */
   remove(id: string): Promise<void>;
   /** Removes a report that was rejected for good; on a volume it becomes a dead letter with the reason. */
   reject(id: string, error: SpartakusError): Promise<void>;
@@ -55,7 +52,6 @@ export interface Spool {
   close(): Promise<void>;
 }
 
-/** A report in the spool. */
 interface Slot {
   readonly bytes: number;
   /** The report itself, where it is not on the volume. */
@@ -100,7 +96,6 @@ export async function openSpool({ dir, maxBytes }: SpoolConfig, options: SpoolOp
     }
   };
 
-  /** By id, oldest first. */
   let slots = await attempt(new Map<string, Slot>(), async (on) => {
     return new Map<string, Slot>([...(await on.list())].map(([id, bytes]) => [id, { bytes }]));
   });

@@ -14,14 +14,12 @@ export interface Volume {
   /** Resolves once the frame and its name would survive a power cut. */
   write(id: string, frame: Uint8Array): Promise<void>;
   read(id: string): Promise<Uint8Array>;
-  /** Idempotent. */
   remove(id: string): Promise<void>;
   /** Moves a report into a folder of dead letters, with the reason in a text file; the oldest beyond {@link MAX_DEAD_LETTERS} are removed. */
   moveToDeadLetters(id: string, folder: DeadLetterFolder, reason: string): Promise<void>;
 }
 
 const SUFFIX = '.report';
-/** How many reports a folder of dead letters keeps. */
 export const MAX_DEAD_LETTERS = 100;
 /** Reports are anonymous, but only for the volunteer. */
 const DIR_MODE = 0o700;
@@ -66,7 +64,6 @@ export function createVolume(dir: string, now: () => Date): Volume {
   };
 }
 
-/** The report id in a file name; undefined for other files. */
 function idOf(name: string): string | undefined {
   const id = name.endsWith(SUFFIX) ? name.slice(0, -SUFFIX.length) : '';
   return isReportId(id) ? id : undefined;

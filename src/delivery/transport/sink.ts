@@ -25,10 +25,9 @@ export interface SinkOptions<Batch> {
   readonly close: () => void;
 }
 
+/** A sink as report/ports.ts has them. After close() every item fails as `unavailable`. */
 export interface Sink<Batch> {
-  /** Resolves with one outcome for each item, in order. Never rejects; after close() every item fails as `unavailable`. */
   put(batch: Batch): Promise<readonly Outcome[]>;
-  /** Waits for puts in progress, then closes the connections. Idempotent. */
   close(): Promise<void>;
 }
 

@@ -16,9 +16,7 @@ import { checkKubernetes } from './check-kubernetes.ts';
 import { type Check, fail, ok, warn } from './check.ts';
 
 export interface DoctorConfig extends GatherConfig, KubeConfig, ClientCredentialsConfig {
-  /** --database */
   readonly database: string;
-  /** --spool-dir */
   readonly spoolDir?: string;
 }
 
