@@ -4,37 +4,25 @@ import type { ErrorKind } from '../runtime/errors.ts';
 export const REPORT_COUNTERS = ['made', 'stored', 'rejected', 'dropped', 'corrupt'] as const;
 export type ReportCounter = (typeof REPORT_COUNTERS)[number];
 
-export type Operation = 'gathering' | 'delivery' | 'spool';
-
-export interface FailureCount {
-  readonly during: Operation;
-  readonly cause: ErrorKind;
-  readonly count: number;
-}
+type Operation = 'gathering' | 'delivery' | 'spool';
 
 /** The counters of a volunteer since its start, for its metrics. */
-export interface Counters {
-  add(counter: ReportCounter, reports?: number): void;
-  fail(during: Operation, cause: ErrorKind): void;
-  /** Sets the time of the last successful delivery. */
-  succeed(now: Date): void;
-  count(counter: ReportCounter): number;
-  failures(): readonly FailureCount[];
-  lastSuccess(): Date | undefined;
-}
+export type Counters = ReturnType<typeof createCounters>;
 
-export function createCounters(): Counters {
+export function createCounters() {
   const reports = new Map<ReportCounter, number>();
-  const failures = new Map<string, FailureCount>();
+  const failures = new Map<string, { readonly during: Operation; readonly cause: ErrorKind; readonly count: number }>();
   let lastSuccess: Date | undefined;
   const count = (counter: ReportCounter): number => reports.get(counter) ?? 0;
   return {
-    add: (counter, added = 1) => void reports.set(counter, count(counter) + added),
-    fail: (during, cause) => {
+    add: (counter: ReportCounter, added = 1): void => void reports.set(counter, count(counter) + added),
+    /** Counts a failure of an operation. */
+    fail: (during: Operation, cause: ErrorKind): void => {
       const key = `${during} ${cause}`;
       failures.set(key, { during, cause, count: (failures.get(key)?.count ?? 0) + 1 });
     },
-    succeed: (now) => {
+    /** Sets the time of the last successful delivery. */
+    succeed: (now: Date): void => {
       lastSuccess = now;
     },
     count,

@@ -90,9 +90,9 @@ export function startDelivery(options: DeliveryOptions): Delivery {
         counters.succeed(clock.now());
         logger.info({ reports: stored }, stored === 1 ? 'The report is stored.' : `${stored} reports are stored.`);
       }
-      if (rejections.length === 0) return;
       counters.add('rejected', rejections.length);
       logRejections(rejections, logger);
+      return settled.length;
     },
   };
   const onRetry = (error: SpartakusError, waitMs: number): void => {

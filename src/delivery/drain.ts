@@ -22,8 +22,8 @@ export interface Queue<Item> {
   send(items: readonly Item[]): Promise<readonly Outcome[]>;
   /** Whether an error is final for its item alone, so that the others can go on. Any other error keeps its item in the queue. */
   isFinal(error: SpartakusError): boolean;
-  /** Takes settled items out of the queue. The other items of the batch stay in it. */
-  settle(settled: readonly Settled<Item>[]): Promise<void>;
+  /** Takes settled items out of the queue; the other items of the batch stay in it. Gives how many were in the queue until now. */
+  settle(settled: readonly Settled<Item>[]): Promise<number>;
 }
 
 export interface DrainOptions {
@@ -72,8 +72,7 @@ export async function drain<Item>(
       if (outcome.status === 'failed' && !queue.isFinal(outcome.error)) errors.push(outcome.error);
       else settled.push({ item, outcome });
     }
-    await queue.settle(settled);
-    if (settled.length > 0) backoff.reset();
+    if ((await queue.settle(settled)) > 0) backoff.reset();
     return errors;
   };
 

@@ -45,7 +45,7 @@ export function openRecordDir(dir: string, { now, files = SYSTEM_FILES }: Record
   const fileOf = (name: string): string => path.join(recordDir, name);
   let pendingDir: string | undefined;
   const findPendingDir = async (): Promise<string> => (pendingDir ??= await choosePendingDir(recordDir));
-  /** Releases before kept the begun report in the record directory. */
+  /** Earlier versions kept the begun report in the record directory. */
   const pendingFiles = async (): Promise<ReadonlySet<string>> =>
     new Set([path.join(await findPendingDir(), PENDING), fileOf(PENDING)]);
 

@@ -124,18 +124,20 @@ export function openRecordReports({ dir, clientUuid, clock, logger }: RecordRepo
         const rejected = settled.flatMap(({ item, outcome }) =>
           outcome.status === 'failed' ? [{ item, error: outcome.error }] : [],
         );
+        const before = stored.size;
         for (const { item, outcome } of settled) {
           if (outcome.status === 'failed') continue;
           await dir.remove(item);
           stored.add(item);
         }
-        if (settled.length !== current?.files.length) return;
+        if (settled.length !== current?.files.length) return stored.size - before;
         // Where all of several records are rejected, the error does not say which one is the cause.
         const isWhole = rejected.length > 1 && rejected.length === settled.length;
         for (const { item } of rejected) (isWhole ? alone : skipped).add(item);
         if (!isWhole) rejection = rejected[0]?.error ?? rejection;
         await dir.removePending();
         current = undefined;
+        return settled.length;
       },
       stored: () => stored.size,
       rejection: () => rejection,

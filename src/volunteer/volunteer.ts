@@ -2,6 +2,7 @@ import { openClientCredentials } from '../delivery/client-credentials.ts';
 import { createCounters } from '../delivery/counters.ts';
 import { openDatabase, parseDatabase } from '../delivery/open-sink.ts';
 import { openSpool } from '../delivery/spool/spool.ts';
+import { DEFAULT_TIMEOUT_MS } from '../delivery/transport/sink.ts';
 import { openKubeClient } from '../kubernetes/client.ts';
 import { createHeartbeat } from '../runtime/heartbeat.ts';
 import { maskUrl } from '../runtime/mask.ts';
@@ -20,7 +21,6 @@ export interface Volunteer {
 
 /** Weeks of reports of a large cluster. */
 const DEFAULT_SPOOL_BYTES = 16 * 2 ** 20;
-const DEFAULT_TIMEOUT_MS = 60_000;
 
 /**
  * The volunteer: gathers reports into the spool (schedule.ts, or one-shot.ts with a period of 0), and delivers them from there.

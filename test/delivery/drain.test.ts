@@ -23,7 +23,7 @@ function createQueue(names: readonly string[], attempts: readonly (readonly Outc
     isFinal: ({ kind }) => kind === 'invalid',
     settle: (items) => {
       settled.push(...items.map(({ item }) => item));
-      return Promise.resolve();
+      return Promise.resolve(items.length);
     },
   };
   return { queue, sent, settled };
@@ -88,4 +88,14 @@ test('an item without an outcome, and a batch that rejects, are retried', async 
     [['a', 'b'], ['b'], ['b']],
     ['a', 'b'],
   ]);
+});
+
+test('items that a repeated attempt settles again do not shorten the wait', async () => {
+  const attempts = Array.from({ length: 10 }, () => [STORED, failure('unavailable')]);
+  const { queue, sent } = createQueue(['a', 'b'], attempts);
+  // As a begun report, which is sent as a whole until each of its records is settled.
+  const whole: Queue<string> = { ...queue, settle: () => Promise.resolve(sent.length === 1 ? 1 : 0) };
+
+  await expect(run(whole, { deadlineMs: 40_000 })).resolves.toMatchObject({ sleeps: [2500, 5000, 10_000, 20_000] });
+  expect(sent).toStrictEqual(Array(5).fill(['a', 'b']));
 });

@@ -87,27 +87,26 @@ export function openGrpcClient(url: string, options: TransportOptions, flag?: st
     return call;
   };
 
+  const unary: GrpcClient['unary'] = async (method, request) => {
+    const { promise, resolve, reject } = Promise.withResolvers<MessageShape<typeof method.output>>();
+    await start((caller, metadata, callOptions) =>
+      caller.makeUnaryRequest(
+        pathOf(method),
+        (message: typeof request) => Buffer.from(toBinary(method.input, message)),
+        (bytes) => fromBinary(method.output, bytes),
+        request,
+        metadata,
+        callOptions,
+        (error, response) => (response === undefined ? reject(error ?? new Error('no response')) : resolve(response)),
+      ),
+    );
+    return await promise;
+  };
+
   return {
     target: describeTarget(url, proxy),
     start,
-    unary: async <Input extends DescMessage, Output extends DescMessage>(
-      method: DescMethodUnary<Input, Output>,
-      request: MessageShape<Input>,
-    ) => {
-      const { promise, resolve, reject } = Promise.withResolvers<MessageShape<Output>>();
-      await start((caller, metadata, callOptions) =>
-        caller.makeUnaryRequest(
-          pathOf(method),
-          (message: MessageShape<Input>) => Buffer.from(toBinary(method.input, message)),
-          (bytes) => fromBinary(method.output, bytes),
-          request,
-          metadata,
-          callOptions,
-          (error, response) => (response === undefined ? reject(error ?? new Error('no response')) : resolve(response)),
-        ),
-      );
-      return await promise;
-    },
+    unary,
     close: () => {
       signal?.removeEventListener('abort', cancelAll);
       cancelAll();

@@ -28,15 +28,10 @@ export interface Proxy {
 }
 
 /** The variables of gRPC are those that every gRPC library reads, before those of HTTPS and HTTP. */
-const VARIABLES: Readonly<Record<ProxyKind, readonly string[]>> = {
-  grpc: ['grpc_proxy', 'https_proxy', 'http_proxy'],
-  https: ['https_proxy'],
-  http: ['http_proxy'],
-};
-const NO_PROXY_VARIABLES: Readonly<Record<ProxyKind, readonly string[]>> = {
-  grpc: ['no_grpc_proxy', 'no_proxy'],
-  https: ['no_proxy'],
-  http: ['no_proxy'],
+const VARIABLES = {
+  grpc: { proxy: ['grpc_proxy', 'https_proxy', 'http_proxy'], noProxy: ['no_grpc_proxy', 'no_proxy'] },
+  https: { proxy: ['https_proxy'], noProxy: ['no_proxy'] },
+  http: { proxy: ['http_proxy'], noProxy: ['no_proxy'] },
 };
 
 /**
@@ -47,12 +42,14 @@ const NO_PROXY_VARIABLES: Readonly<Record<ProxyKind, readonly string[]>> = {
  * Throws a SpartakusError `invalid` with the name of the variable where its value is not the URL of a proxy.
  */
 export function proxyFor(target: ProxyTarget, env: NodeJS.ProcessEnv): Proxy | undefined {
-  const found = lookUp(VARIABLES[target.kind], env);
+  const { proxy, noProxy } = VARIABLES[target.kind];
+  const found = lookUp(proxy, env);
   if (found === undefined || isLoopback(target.host)) return undefined;
-  const exceptions = (lookUp(NO_PROXY_VARIABLES[target.kind], env)?.value ?? '')
-    .split(/[\s,]+/)
-    .filter((entry) => entry !== '');
-  if (exceptions.some((entry) => covers(entry.toLowerCase(), target))) return undefined;
+  const exceptions =
+    lookUp(noProxy, env)
+      ?.value.toLowerCase()
+      .match(/[^\s,]+/g) ?? [];
+  if (exceptions.some((entry) => covers(entry, target))) return undefined;
   return { url: parseProxyUrl(found, target.kind), variable: found.variable };
 }
 
