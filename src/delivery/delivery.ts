@@ -20,9 +20,7 @@ export interface DeliveryOptions {
   readonly heartbeat: Heartbeat;
   /** The deadline of one report, in milliseconds, for the heartbeat. */
   readonly timeoutMs: number;
-  /** Called with the final outcome of each report. */
   readonly onSettled?: (reportId: string, outcome: Outcome) => void;
-  /** Called whenever the spool is empty. */
   readonly onIdle?: () => void;
 }
 
@@ -129,7 +127,6 @@ export function startDelivery(options: DeliveryOptions): Delivery {
   };
 }
 
-/** Logs one line for each reason. */
 function logRejections(rejections: readonly SpartakusError[], logger: Logger): void {
   for (const [message, same] of Map.groupBy(rejections, (error) => error.message)) {
     const { kind, field } = same[0] as SpartakusError;

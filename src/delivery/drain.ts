@@ -28,13 +28,11 @@ export interface Queue<Item> {
 
 export interface DrainOptions {
   readonly clock: Clock;
-  /** A random number, at least 0 and less than 1. */
   readonly random: () => number;
   /** Ends the delivery after the batch that is being sent. */
   readonly stop: AbortSignal;
   /** No attempt is made after this time, in milliseconds since 1970 (default: without end). */
   readonly deadlineMs?: number;
-  /** Called before each wait. */
   readonly onRetry: (error: SpartakusError, waitMs: number) => void;
 }
 

@@ -26,7 +26,6 @@ export const DATABASE_FORMS: readonly DatabaseForm[] = [
 ];
 
 export interface OpenOptions extends TransportOptions {
-  /** The stream that `stdout` prints to. */
   readonly stdout: Writable;
 }
 

@@ -13,7 +13,6 @@ export interface OutageLogOptions {
   readonly logger: Logger;
   /** What fails, such as "No report can be delivered". */
   readonly failing: string;
-  /** What works again, such as "Reports are delivered again". */
   readonly working: string;
   /** How many reports wait now; without it their number is not logged. */
   readonly waiting?: () => number;

@@ -20,15 +20,12 @@ export interface AgentOptions {
   readonly randomBytes: (length: number) => Uint8Array;
   readonly logger: Logger;
   readonly env: NodeJS.ProcessEnv;
-  /** The mount point of the pod's service account (default: that of Kubernetes). */
   readonly serviceAccountDir?: string;
-  /** Replaces the file system. */
   readonly files?: Files;
 }
 
 export type AgentEnd =
   | { readonly status: 'written'; readonly file: string }
-  /** No file was written; the log has the same error. */
   | { readonly status: 'failed'; readonly error: SpartakusError };
 
 export interface Agent {

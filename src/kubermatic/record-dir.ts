@@ -28,7 +28,6 @@ const MODES = { mode: 0o640, dirMode: 0o770 };
 const PENDING = '.report.pending';
 
 export interface RecordDirOptions {
-  /** Decides which unfinished files are leftovers. */
   readonly now: () => Date;
   readonly files?: Files;
 }

@@ -15,20 +15,17 @@ export interface RecordReport {
   readonly envelope: Envelope;
 }
 
-/** The records of a directory as a queue of file names. */
 export interface ReportQueue extends Queue<string> {
+  /** A report of the records in the directory, as many as fit. Files that are no records are logged and left out. */
+  aggregate(limits?: { readonly records: number; readonly bytes: number }): Promise<RecordReport>;
   stored(): number;
   /** Why a record was rejected; undefined where none was. */
   rejection(): SpartakusError | undefined;
 }
 
-export interface RecordReports {
-  /** A report of the records in the directory, as many as fit. Files that are no records are logged and left out. */
-  aggregate(limits?: { readonly records: number; readonly bytes: number }): Promise<RecordReport>;
-  createQueue(sink: EnvelopeSink): ReportQueue;
-}
-
-export interface RecordReportsOptions {
+export interface ReportQueueOptions {
+  /** Undefined where reports are only printed. */
+  readonly sink: EnvelopeSink | undefined;
   readonly dir: RecordDir;
   readonly clientUuid: string;
   readonly clock: Pick<Clock, 'now'>;
@@ -44,13 +41,13 @@ const NO_LIMITS = { records: Number.POSITIVE_INFINITY, bytes: Number.POSITIVE_IN
 const RECORD_ERRORS: ReadonlySet<ErrorKind> = new Set(['invalid', 'too-large']);
 
 /**
- * Makes reports of the records in a directory.
+ * The records of a directory as a queue of file names, sent in reports.
  *
  * A report that is begun is written to the directory before it is sent and kept until each of its records is settled; every attempt, also
  * of a later run, sends it with the same time, records and ids. The collector recognises duplicates, so a reporter that is stopped at any
  * moment loses and doubles nothing. A record that the collector rejects stays, and is sent in another report by the next run.
  */
-export function openRecordReports({ dir, clientUuid, clock, logger }: RecordReportsOptions): RecordReports {
+export function createReportQueue({ sink, dir, clientUuid, clock, logger }: ReportQueueOptions): ReportQueue {
   /** Files that this run does not send any more. */
   const skipped = new Set<string>();
   /** Files that are sent in reports of their own, to find out which of several records is rejected. */
@@ -82,7 +79,6 @@ export function openRecordReports({ dir, clientUuid, clock, logger }: RecordRepo
     return { files, envelope: create(EnvelopeSchema, { version: ENVELOPE_VERSION, time, clientUuid, records }) };
   };
 
-  /** The report that an earlier run began. */
   const resume = async (): Promise<RecordReport | undefined> => {
     const pending = await dir.readPending();
     if (pending === undefined) return undefined;
@@ -104,45 +100,42 @@ export function openRecordReports({ dir, clientUuid, clock, logger }: RecordRepo
     return report;
   };
 
-  const createQueue = (sink: EnvelopeSink): ReportQueue => {
-    const stored = new Set<string>();
-    let rejection: SpartakusError | undefined;
-    let isFirst = true;
-    let current: RecordReport | undefined;
-    return {
-      next: async (after) => {
-        // What stays of a report is not skipped: the next pass sends the same report again.
-        if (current !== undefined) return after === undefined ? current.files : [];
-        if (isFirst) current = await resume();
-        isFirst = false;
-        current ??= await begin();
-        return current?.files ?? [];
-      },
-      send: async () => (current === undefined ? [] : await sink.put(current.envelope)),
-      isFinal: ({ kind }) => RECORD_ERRORS.has(kind),
-      settle: async (settled) => {
-        const rejected = settled.flatMap(({ item, outcome }) =>
-          outcome.status === 'failed' ? [{ item, error: outcome.error }] : [],
-        );
-        const before = stored.size;
-        for (const { item, outcome } of settled) {
-          if (outcome.status === 'failed') continue;
-          await dir.remove(item);
-          stored.add(item);
-        }
-        if (settled.length !== current?.files.length) return stored.size - before;
-        // Where all of several records are rejected, the error does not say which one is the cause.
-        const isWhole = rejected.length > 1 && rejected.length === settled.length;
-        for (const { item } of rejected) (isWhole ? alone : skipped).add(item);
-        if (!isWhole) rejection = rejected[0]?.error ?? rejection;
-        await dir.removePending();
-        current = undefined;
-        return settled.length;
-      },
-      stored: () => stored.size,
-      rejection: () => rejection,
-    };
+  const stored = new Set<string>();
+  let rejection: SpartakusError | undefined;
+  let isFirst = true;
+  let current: RecordReport | undefined;
+  return {
+    aggregate,
+    next: async (after) => {
+      // What stays of a report is not skipped: the next pass sends the same report again.
+      if (current !== undefined) return after === undefined ? current.files : [];
+      if (isFirst) current = await resume();
+      isFirst = false;
+      current ??= await begin();
+      return current?.files ?? [];
+    },
+    send: async () => (current === undefined ? [] : ((await sink?.put(current.envelope)) ?? [])),
+    isFinal: ({ kind }) => RECORD_ERRORS.has(kind),
+    settle: async (settled) => {
+      const rejected = settled.flatMap(({ item, outcome }) =>
+        outcome.status === 'failed' ? [{ item, error: outcome.error }] : [],
+      );
+      const before = stored.size;
+      for (const { item, outcome } of settled) {
+        if (outcome.status === 'failed') continue;
+        await dir.remove(item);
+        stored.add(item);
+      }
+      if (settled.length !== current?.files.length) return stored.size - before;
+      // Where all of several records are rejected, the error does not say which one is the cause.
+      const isWhole = rejected.length > 1 && rejected.length === settled.length;
+      for (const { item } of rejected) (isWhole ? alone : skipped).add(item);
+      if (!isWhole) rejection = rejected[0]?.error ?? rejection;
+      await dir.removePending();
+      current = undefined;
+      return settled.length;
+    },
+    stored: () => stored.size,
+    rejection: () => rejection,
   };
-
-  return { aggregate, createQueue };
 }

@@ -9,7 +9,7 @@ import { SpartakusError } from '../runtime/errors.ts';
 import { logFailure, type Logger } from '../runtime/logger.ts';
 import { envelopeJson } from './http-sink.ts';
 import { openRecordDir } from './record-dir.ts';
-import { openRecordReports } from './report-queue.ts';
+import { createReportQueue } from './report-queue.ts';
 
 export type ReporterTransport = 'stdout' | 'http' | 'grpc';
 
@@ -25,12 +25,10 @@ export interface ReporterConfig extends ClientCredentialsConfig {
 
 export interface ReporterOptions {
   readonly clock: Clock;
-  /** A number from 0 to less than 1, for the jitter of retries. */
   readonly random: () => number;
   readonly logger: Logger;
   readonly stdout: Writable;
   readonly env: NodeJS.ProcessEnv;
-  /** Replaces the file system. */
   readonly files?: Files;
 }
 
@@ -48,7 +46,7 @@ export interface Reporter {
 }
 
 /**
- * The reporter: sends the records that the agents wrote, see {@link openRecordReports}, and removes each record that is acknowledged. With
+ * The reporter: sends the records that the agents wrote, see {@link createReportQueue}, and removes each record that is acknowledged. With
  * stdout it prints one report of all records, and removes none.
  *
  * Rejects with a SpartakusError `invalid` where the URL, the proxy of the environment or the client credentials are wrong.
@@ -58,16 +56,15 @@ export async function startReporter(config: ReporterConfig, options: ReporterOpt
   const { clock, random, logger, files, stdout } = options;
   const stop = new AbortController();
   const dir = openRecordDir(recordDir, { now: () => clock.now(), files });
-  const reports = openRecordReports({ dir, clientUuid, clock, logger });
   const sink = config.transport === 'stdout' ? undefined : await openSink(config, options, stop.signal);
+  const queue = createReportQueue({ sink, dir, clientUuid, clock, logger });
 
   const print = async (): Promise<number> => {
-    const { files: printed, envelope } = await reports.aggregate();
+    const { files: printed, envelope } = await queue.aggregate();
     await write(stdout, `${envelopeJson(envelope)}\n`);
     return printed.length;
   };
-  const send = async (to: EnvelopeSink): Promise<number> => {
-    const queue = reports.createQueue(to);
+  const send = async (): Promise<number> => {
     const error = await drain(queue, {
       clock,
       random,
@@ -85,7 +82,7 @@ export async function startReporter(config: ReporterConfig, options: ReporterOpt
   };
   const run = async (): Promise<ReporterEnd> => {
     try {
-      return { status: 'done', records: await (sink === undefined ? print() : send(sink)) };
+      return { status: 'done', records: await (sink === undefined ? print() : send()) };
     } catch (thrown) {
       const error = SpartakusError.from(thrown);
       const { kind, field, message } = error;

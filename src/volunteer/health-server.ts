@@ -6,11 +6,9 @@ import type { SpoolSize } from '../delivery/spool/spool.ts';
 import { messageOf, SpartakusError } from '../runtime/errors.ts';
 
 export interface VolunteerHealthOptions {
-  /** 0 for any free port. */
   readonly port: number;
   /** Whether the gathering and the delivery are running. */
   readonly isLive: () => boolean;
-  /** Whether the last gathering succeeded. */
   readonly isReady: () => boolean;
   readonly counters: Counters;
   readonly spoolSize: () => SpoolSize;

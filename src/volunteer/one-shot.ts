@@ -4,7 +4,6 @@ import { SpartakusError } from '../runtime/errors.ts';
 import { logFailure } from '../runtime/logger.ts';
 import { gatherInto, type VolunteerEnd, type VolunteerRun } from './run.ts';
 
-/** There is neither an error nor a receipt. */
 const REMOVED = new SpartakusError(
   'unavailable',
   'The report is not in the spool any more: another volunteer with the same --spool-dir took it, or it was corrupt there (see the log).',

@@ -18,7 +18,6 @@ export interface VolunteerConfig extends GatherConfig, ClientCredentialsConfig {
   readonly context?: string;
   /** --spool-dir (default: in memory). */
   readonly spoolDir?: string;
-  /** --spool-size, in bytes. */
   readonly spoolBytes?: number;
   /** --initial-delay, in milliseconds: the first report waits a random part of it; a one-shot does not wait. */
   readonly initialDelayMs?: number;
@@ -33,15 +32,11 @@ export interface VolunteerOptions {
   readonly version: string;
   readonly clock: Clock;
   readonly randomBytes: (length: number) => Uint8Array;
-  /** A number from 0 to less than 1, for jitter. */
   readonly random?: () => number;
   readonly logger: Logger;
-  /** The stream that --database stdout prints to. */
   readonly stdout: Writable;
   readonly env: NodeJS.ProcessEnv;
-  /** The mount point of the pod's service account (default: that of Kubernetes). */
   readonly serviceAccountDir?: string;
-  /** How many nodes one request reads. */
   readonly pageSize?: number;
   /** How long close() waits for a delivery in progress before it is cancelled, in milliseconds. */
   readonly graceMs?: number;
@@ -53,16 +48,11 @@ export type VolunteerEnd =
   | { readonly status: 'failed'; readonly error: SpartakusError }
   | { readonly status: 'closed' };
 
-/** The parts of a volunteer that is running. */
 export interface VolunteerRun extends Omit<DeliveryOptions, 'onSettled' | 'onIdle'> {
   readonly config: VolunteerConfig;
   readonly options: VolunteerOptions;
   readonly kube: KubeClient;
-  readonly gathering: {
-    readonly heartbeat: Heartbeat;
-    /** Whether the last gathering succeeded. */
-    isReady: boolean;
-  };
+  readonly gathering: { readonly heartbeat: Heartbeat; isReady: boolean };
   readonly stop: AbortSignal;
   /** Cancels a delivery in progress. */
   readonly cancel: AbortController;

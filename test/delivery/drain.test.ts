@@ -97,5 +97,5 @@ test('items that a repeated attempt settles again do not shorten the wait', asyn
   const whole: Queue<string> = { ...queue, settle: () => Promise.resolve(sent.length === 1 ? 1 : 0) };
 
   await expect(run(whole, { deadlineMs: 40_000 })).resolves.toMatchObject({ sleeps: [2500, 5000, 10_000, 20_000] });
-  expect(sent).toStrictEqual(Array(5).fill(['a', 'b']));
+  expect(sent).toStrictEqual(Array.from({ length: 5 }, () => ['a', 'b']));
 });

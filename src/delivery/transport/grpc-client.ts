@@ -55,7 +55,6 @@ export interface GrpcClient {
     method: DescMethodUnary<Input, Output>,
     request: MessageShape<Input>,
   ): Promise<MessageShape<Output>>;
-  /** Cancels calls in progress and closes the connection. */
   close(): void;
 }
 

@@ -15,7 +15,6 @@ const MAX_TEXT_BYTES = 4096;
 /** Idle connections close before the server closes them, so that no later report is sent into a closed one. */
 const AGENT_OPTIONS = { keepAlive: true, timeout: 10_000 };
 
-/** How a server answers reports. */
 export interface PostOptions {
   /** Whether a status says that the reports are stored. */
   readonly isStored: (status: number) => boolean;
@@ -32,7 +31,6 @@ export interface HttpClient {
   request(method: 'GET' | 'POST', body?: string): Promise<http.IncomingMessage>;
   /** Posts JSON. Rejects with a SpartakusError `unavailable` where there is no response. */
   post(body: string, options: PostOptions): Promise<Outcome>;
-  /** Closes idle connections. */
   close(): void;
 }
 

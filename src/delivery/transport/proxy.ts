@@ -6,7 +6,6 @@ import { maskUrl } from '../../runtime/mask.ts';
 /** The protocol, which selects the variables. */
 export type ProxyKind = 'grpc' | 'https' | 'http';
 
-/** The server of a connection. */
 export interface ProxyTarget {
   readonly kind: ProxyKind;
   /** A name, or an address without brackets. */
@@ -23,7 +22,6 @@ export function httpTarget({ protocol, hostname, port }: URL): ProxyTarget {
 export interface Proxy {
   /** The whole URL, which may hold a password. */
   readonly url: URL;
-  /** The variable that it is read from. */
   readonly variable: string;
 }
 

@@ -19,9 +19,7 @@ export const DEFAULT_TIMEOUT_MS = 60_000;
 export interface SinkOptions<Batch> {
   /** Sends a batch. Where it rejects, every item of the batch fails with that error. */
   readonly send: (batch: Batch) => Promise<readonly Outcome[]>;
-  /** How many items a batch has. */
   readonly count: (batch: Batch) => number;
-  /** Closes the connections. */
   readonly close: () => void;
 }
 

@@ -9,7 +9,6 @@ import { listRights } from '../gather/rights.ts';
 import { METADATA_LIST_TYPE } from '../gather/summaries.ts';
 import { type Check, fail, ok, warn } from './check.ts';
 
-/** The request that checks a right. */
 interface Probe {
   readonly name: string;
   readonly target: string;

@@ -22,11 +22,9 @@ export interface DoctorConfig extends GatherConfig, KubeConfig, ClientCredential
 
 export interface DoctorOptions {
   readonly env: NodeJS.ProcessEnv;
-  /** The mount point of the pod's service account (default: that of Kubernetes). */
   readonly serviceAccountDir?: string;
   /** The deadline of each step, in milliseconds. */
   readonly timeoutMs?: number;
-  /** Ends the checks. */
   readonly signal?: AbortSignal;
 }
 
