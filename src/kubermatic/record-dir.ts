@@ -1,7 +1,14 @@
 import { constants } from 'node:fs';
 import { access, readdir, stat } from 'node:fs/promises';
 import path from 'node:path';
-import { type Files, ignoreMissing, sweepUnfinished, SYSTEM_FILES, writeAtomically } from '../runtime/atomic-file.ts';
+import {
+  type Files,
+  hasCode,
+  ignoreMissing,
+  sweepUnfinished,
+  SYSTEM_FILES,
+  writeAtomically,
+} from '../runtime/atomic-file.ts';
 import { messageOf, SpartakusError } from '../runtime/errors.ts';
 
 /** A report that was begun: its envelope as JSON, and the file of each of its records, in the order of the records. */
@@ -74,7 +81,12 @@ export function openRecordDir(dir: string, { now, files = SYSTEM_FILES }: Record
     read: (name) => attempt(() => files.read(fileOf(name))),
     write: (name, text) =>
       attempt(async () => {
-        await write(fileOf(name), text);
+        await write(fileOf(name), text).catch(async (error: unknown) => {
+          if (!hasCode(error, 'EXDEV')) throw error;
+          // A mount point of the same device.
+          pendingDir = recordDir;
+          await write(fileOf(name), text);
+        });
         await sweep().catch(() => undefined);
       }),
     remove: (name) => attempt(() => remove(fileOf(name))),

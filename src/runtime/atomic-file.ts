@@ -74,7 +74,12 @@ export async function sweepUnfinished(dir: string, name: string, now: Date): Pro
 
 /** Whether an error says that a file does not exist. */
 export function isMissing(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && error.code === 'ENOENT';
+  return hasCode(error, 'ENOENT');
+}
+
+/** Whether an error of the system has a code, such as EXDEV. */
+export function hasCode(error: unknown, code: string): boolean {
+  return error instanceof Error && 'code' in error && error.code === code;
 }
 
 /** The result of an operation on files; undefined where a file does not exist. */

@@ -5,6 +5,7 @@ import type { JsonValue } from '@bufbuild/protobuf';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { openRecordDir } from '../../src/kubermatic/record-dir.ts';
 import { readRecord } from '../../src/report/kubermatic-record.ts';
+import { type Files, SYSTEM_FILES } from '../../src/runtime/atomic-file.ts';
 import { createMortalFiles } from '../support/mortal-files.ts';
 
 const now = () => new Date();
@@ -76,6 +77,18 @@ test('a begun report beside the record directory is resumed by the next run', as
 
   await expect(openRecordDir(dir, { now }).readPending()).resolves.toStrictEqual(PENDING);
   await expect(readdir(`${dir}.pending`)).resolves.toStrictEqual(['.report.pending']);
+});
+
+test('where the record directory is a mount of the same device, to which no file can be moved, a record is written all the same', async () => {
+  const rename: Files['rename'] = (from, to) =>
+    path.dirname(from) === path.dirname(to)
+      ? SYSTEM_FILES.rename(from, to)
+      : Promise.reject(Object.assign(new Error('EXDEV: cross-device link'), { code: 'EXDEV' }));
+
+  await openRecordDir(dir, { now, files: { ...SYSTEM_FILES, rename } }).write('record-1.json', RECORD);
+
+  await expect(readAsKubermatic()).resolves.toStrictEqual(['record-1.json']);
+  await expect(readdir(`${dir}.pending`)).resolves.toStrictEqual([]);
 });
 
 test('where nothing can be written beside the record directory, the begun report is kept in it', async () => {
