@@ -74,17 +74,6 @@ test('the parts of the collector import downwards only', () => {
   ]);
 });
 
-test('the dashboard imports gen alone, and nothing imports it', () => {
-  const files = {
-    'src/collector/dashboard/a.ts': `import '../../../gen/x_pb.js'; import './b.ts'; import '../../report/report-sink.ts';`,
-    'src/collector/serve/a.ts': `import '../dashboard/a.ts';`,
-  };
-  expect(violations(files)).toEqual([
-    'src/collector/dashboard/a.ts (src/collector/dashboard) must not import src/report/report-sink.ts (src/report)',
-    'src/collector/serve/a.ts (src/collector/serve) must not import src/collector/dashboard/a.ts (src/collector/dashboard)',
-  ]);
-});
-
 test('a new part needs a line in the table, and src/ imports nothing from test/', () => {
   expect(violations({ 'src/helpers/a.ts': '', 'src/delivery/b.ts': `import '../../test/support/x.ts';` })).toEqual([
     'src/helpers/a.ts belongs to no part',

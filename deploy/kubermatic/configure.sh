@@ -1,13 +1,20 @@
 #!/bin/sh
-# Writes an overlay of base/ with what only this installation has. Run it again to change the collector: the client uuid stays.
+# Writes an overlay of base/ for this installation. Run it again to change the collector or the components: the client uuid stays.
 #
 # usage: configure.sh DIRECTORY URL [COMPONENT ...]
-#   DIRECTORY   where the overlay is written; made where it is missing
+#   DIRECTORY   the directory of the overlay; it is created if necessary
 #   URL         the collector: grpcs://HOST:PORT; with the component http, https://HOST/api/kubermatic/v1
 #   COMPONENT   folders of components/: http, machine-deployments, spool, off
 #
 # then: kubectl apply -k DIRECTORY
 set -eu
+LC_ALL=C
+export LC_ALL
+
+fail() {
+  echo "configure.sh: $1" >&2
+  exit 2
+}
 
 if [ $# -lt 2 ]; then
   sed -n '2,/^set/s/^# \{0,1\}//p' "$0" | sed '/^set/d' >&2
@@ -17,17 +24,31 @@ directory=$1
 url=$2
 shift 2
 here=$(cd "$(dirname "$0")" && pwd)
+
+transport=grpc
+for component in "$@"; do
+  if [ "$component" = http ]; then transport=http; fi
+  [ -d "$here/components/$component" ] ||
+    fail "there is no component $component; the components are: $(ls "$here/components" | tr '\n' ' ')"
+done
+
+# Only the characters of a URL (RFC 3986): the URL is written into YAML. After "://" there must be a host.
+case $url in
+  *[!]A-Za-z0-9[._~:/?#@!$\&\'\(\)*+,\;=%-]*) scheme= ;;
+  *://[/?#:]* | *://) scheme= ;;
+  *) scheme=$(printf '%s' "${url%%://*}" | tr 'A-Z' 'a-z') ;;
+esac
+case $transport,$scheme in
+  grpc,grpc | grpc,grpcs | http,http | http,https) ;;
+  http,grpc | http,grpcs) fail "$url: the component http sends over HTTP: write https://HOST/api/kubermatic/v1, or leave out http" ;;
+  grpc,http | grpc,https) fail "$url: reports are sent over gRPC: write grpcs://HOST:PORT, or add the component http" ;;
+  *) fail "'$url' is not a URL of a collector: write grpcs://HOST:PORT, or with the component http https://HOST/api/kubermatic/v1" ;;
+esac
+
 mkdir -p "$directory"
 directory=$(cd "$directory" && pwd)
 
-for component in "$@"; do
-  if [ ! -d "$here/components/$component" ]; then
-    echo "configure.sh: there is no component $component; there are: $(ls "$here/components" | tr '\n' ' ')" >&2
-    exit 2
-  fi
-done
-
-# kustomize takes paths that are relative to the overlay.
+# kustomize requires paths relative to the overlay.
 relative() {
   from=$directory
   up=
@@ -39,11 +60,11 @@ relative() {
   [ "$from" = / ] && echo "$up${1#/}" || echo "$up${1#"$from"/}"
 }
 
-# A random UUID, made once: it tells this installation from others, and says nothing of it.
+# A random UUID, created once: it identifies this installation, and contains nothing of it.
 if [ ! -s "$directory/client-uuid" ]; then
   (umask 077 && { cat /proc/sys/kernel/random/uuid 2> /dev/null || uuidgen | tr 'A-Z' 'a-z'; } | tr -d '\n' > "$directory/client-uuid")
 fi
-# The minute of the day by hash, so that a fleet spreads, and an installation keeps its own.
+# The minute of the day is a hash of the UUID: it is spread over a fleet, and constant for an installation.
 minute=$(($(cksum < "$directory/client-uuid" | cut -d ' ' -f 1) % 1440))
 
 {

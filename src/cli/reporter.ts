@@ -1,5 +1,5 @@
-import { type AccessConfig, openAccess } from '../delivery/client-credentials.ts';
-import { parseGrpcUrl, portOf } from '../delivery/transport/grpc-url.ts';
+import { type ClientCredentialsConfig, openClientCredentials } from '../delivery/client-credentials.ts';
+import { parseGrpcUrl } from '../delivery/transport/grpc-url.ts';
 import { httpTarget, proxyFor } from '../delivery/transport/proxy.ts';
 import { parseReportUrl } from '../kubermatic/http-sink.ts';
 import { checkRecordDir } from '../kubermatic/record-dir.ts';
@@ -37,7 +37,7 @@ export const stdoutReporterCommand = createCommand({
     'Prints one report of all records that agents wrote, in the form in which it would be sent. Removes no records.',
   flags: FLAGS,
   validate: ({ recordDir }) => errorsOf(recordDir !== undefined && (() => checkRecordDir(recordDir))),
-  run: (values, options) => runReporter({ road: 'stdout', timeoutMs: 0, ...values }, options),
+  run: (values, options) => runReporter({ transport: 'stdout', timeoutMs: 0, ...values }, options),
 });
 
 export const httpReporterCommand = createCommand({
@@ -62,7 +62,7 @@ export const httpReporterCommand = createCommand({
     ...CREDENTIALS_FLAGS,
   },
   validate: (values, env) => validateDelivery(values, (url) => proxyFor(httpTarget(parseReportUrl(url)), env)),
-  run: (values, options) => runReporter({ road: 'http', ...values }, options),
+  run: (values, options) => runReporter({ transport: 'http', ...values }, options),
 });
 
 export const grpcReporterCommand = createCommand({
@@ -86,23 +86,19 @@ export const grpcReporterCommand = createCommand({
     }),
     ...CREDENTIALS_FLAGS,
   },
-  validate: (values, env) =>
-    validateDelivery(values, (url) => {
-      const { host, authority } = parseGrpcUrl(url, '--url');
-      proxyFor({ kind: 'grpc', host, port: portOf(authority) }, env);
-    }),
-  run: (values, options) => runReporter({ road: 'grpc', ...values }, options),
+  validate: (values, env) => validateDelivery(values, (url) => proxyFor(parseGrpcUrl(url, '--url'), env)),
+  run: (values, options) => runReporter({ transport: 'grpc', ...values }, options),
 });
 
 function validateDelivery(
-  values: AccessConfig & { readonly recordDir: string | undefined; readonly url: string | undefined },
+  values: ClientCredentialsConfig & { readonly recordDir: string | undefined; readonly url: string | undefined },
   checkProxy: (url: string) => void,
 ): Promise<readonly string[]> {
   const { recordDir, url } = values;
   return errorsOf(
     recordDir !== undefined && (() => checkRecordDir(recordDir)),
     url !== undefined && (() => checkProxy(url)),
-    url !== undefined && (() => openAccess(values, url, '--url')),
+    url !== undefined && (() => openClientCredentials(values, url, '--url')),
   );
 }
 

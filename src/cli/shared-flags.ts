@@ -1,4 +1,4 @@
-import { checkDatabase } from '../delivery/open-sink.ts';
+import { parseDatabase } from '../delivery/open-sink.ts';
 import { SERVICE_ACCOUNT_DIR } from '../kubernetes/in-cluster.ts';
 import { group } from './flags.ts';
 import { DIRECTORY, FILE, parseText } from './values.ts';
@@ -10,7 +10,7 @@ export const DATABASE_FLAG = {
   default: 'stdout',
   help: 'Send reports to this destination; stdout prints them. --print-databases lists the supported forms.',
   parse: (spec: string) => {
-    checkDatabase(spec);
+    parseDatabase(spec);
     return spec;
   },
 };

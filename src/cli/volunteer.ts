@@ -1,11 +1,12 @@
 import { randomBytes } from 'node:crypto';
-import { openAccess } from '../delivery/client-credentials.ts';
+import { openClientCredentials } from '../delivery/client-credentials.ts';
 import { checkProxy, DATABASE_FORMS } from '../delivery/open-sink.ts';
 import { checkSpoolDir } from '../delivery/spool/spool.ts';
 import { openKubernetesClient } from '../kubernetes/client.ts';
 import { systemClock } from '../runtime/clock.ts';
 import { readSchemaVersion } from '../volunteer/gather/schema-version-file.ts';
-import { startVolunteer, type VolunteerConfig } from '../volunteer/volunteer.ts';
+import type { VolunteerConfig } from '../volunteer/run.ts';
+import { startVolunteer } from '../volunteer/volunteer.ts';
 import { createCommand, errorsOf, waitFor } from './command.ts';
 import { type FlagsFor, group } from './flags.ts';
 import { CLUSTER_ID_FLAG, GATHER_FLAGS, validateGathering } from './gather-flags.ts';
@@ -73,7 +74,7 @@ export const volunteerCommand = createCommand({
     return [
       ...(await errorsOf(
         () => checkProxy(database, env),
-        () => openAccess(values, database),
+        () => openClientCredentials(values, database),
         spoolDir !== undefined && (() => checkSpoolDir(spoolDir)),
       )),
       ...(await validateGathering(values)),

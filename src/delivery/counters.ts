@@ -1,42 +1,28 @@
 import type { ErrorKind } from '../runtime/errors.ts';
 
-/** What can become of a report. */
-export const FATES = ['made', 'stored', 'refused', 'dropped', 'damaged'] as const;
-export type Fate = (typeof FATES)[number];
+/** What is counted of reports: one counter each, and one metric each. */
+export const REPORT_COUNTERS = ['made', 'stored', 'rejected', 'dropped', 'corrupt'] as const;
+export type ReportCounter = (typeof REPORT_COUNTERS)[number];
 
-/** What was being done when something failed. */
-export type Deed = 'gathering' | 'delivery' | 'spool';
+type Operation = 'gathering' | 'delivery' | 'spool';
 
-/** A cause of failures, and how often it was one. */
-export interface FailureCount {
-  readonly during: Deed;
-  readonly cause: ErrorKind;
-  readonly count: number;
-}
+/** The counters of a volunteer since its start, for its metrics. */
+export type Counters = ReturnType<typeof createCounters>;
 
-/** What became of the volunteer's reports since it started, for its metrics. */
-export interface Ledger {
-  add(fate: Fate, reports?: number): void;
-  fail(during: Deed, cause: ErrorKind): void;
-  /** Notes that a delivery succeeded. */
-  succeed(now: Date): void;
-  count(fate: Fate): number;
-  failures(): readonly FailureCount[];
-  lastSuccess(): Date | undefined;
-}
-
-export function createLedger(): Ledger {
-  const fates = new Map<Fate, number>(FATES.map((fate) => [fate, 0]));
-  const failures = new Map<string, FailureCount>();
+export function createCounters() {
+  const reports = new Map<ReportCounter, number>();
+  const failures = new Map<string, { readonly during: Operation; readonly cause: ErrorKind; readonly count: number }>();
   let lastSuccess: Date | undefined;
-  const count = (fate: Fate): number => fates.get(fate) ?? 0;
+  const count = (counter: ReportCounter): number => reports.get(counter) ?? 0;
   return {
-    add: (fate, reports = 1) => void fates.set(fate, count(fate) + reports),
-    fail: (during, cause) => {
+    add: (counter: ReportCounter, added = 1): void => void reports.set(counter, count(counter) + added),
+    /** Counts a failure of an operation. */
+    fail: (during: Operation, cause: ErrorKind): void => {
       const key = `${during} ${cause}`;
       failures.set(key, { during, cause, count: (failures.get(key)?.count ?? 0) + 1 });
     },
-    succeed: (now) => {
+    /** Sets the time of the last successful delivery. */
+    succeed: (now: Date): void => {
       lastSuccess = now;
     },
     count,

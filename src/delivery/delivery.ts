@@ -1,12 +1,12 @@
 import type { Report } from '../../gen/spartakus/report/v1/report_pb.js';
 import type { Outcome, ReportSink } from '../report/report-sink.ts';
 import type { Clock } from '../runtime/clock.ts';
-import { SpartakusError } from '../runtime/errors.ts';
+import type { SpartakusError } from '../runtime/errors.ts';
 import type { Heartbeat } from '../runtime/heartbeat.ts';
 import type { Logger } from '../runtime/logger.ts';
-import type { Ledger } from './counters.ts';
-import { createOutage } from './outage-log.ts';
-import { createBackoff } from './retry.ts';
+import type { Counters } from './counters.ts';
+import { drain, type Queue } from './drain.ts';
+import { createOutageLog } from './outage-log.ts';
 import type { SpooledReport } from './spool/frame.ts';
 import type { Spool } from './spool/spool.ts';
 
@@ -16,44 +16,39 @@ export interface DeliveryOptions {
   readonly clock: Clock;
   readonly random: () => number;
   readonly logger: Logger;
-  readonly ledger: Ledger;
+  readonly counters: Counters;
   readonly heartbeat: Heartbeat;
-  /** How long the sink may take for a report, in milliseconds, for the heartbeat. */
+  /** The deadline of one report, in milliseconds, for the heartbeat. */
   readonly timeoutMs: number;
-  /** Hears what finally became of each report: it is stored, or will never be taken. */
   readonly onSettled?: (reportId: string, outcome: Outcome) => void;
-  /** Called whenever nothing is left to deliver. */
   readonly onIdle?: () => void;
 }
 
-/** Brings reports from the spool to the collector, for as long as it takes. */
+/** Delivers the reports of a spool in the background. */
 export interface Delivery {
-  /** Keeps a report in the spool, from which it is delivered. Resolves once it is kept. */
+  /** Adds a report to the spool. Resolves once it is kept. */
   add(report: Report): Promise<void>;
-  /** How long the collector asked to wait between two reports, in its latest receipt. */
+  /** How long the collector asks to wait until the next report, in its latest receipt, in milliseconds. */
   nextReportAfterMs(): number | undefined;
-  /** Why the last attempt failed; undefined where it did not. */
+  /** Why the last attempt failed; undefined where it succeeded. */
   lastError(): SpartakusError | undefined;
-  /** Stops trying; resolves when what is under way has ended. Idempotent. */
+  /** Ends the delivery once the batch that is being sent is settled. Idempotent. */
   close(): Promise<void>;
 }
 
-/** One stream's worth: many small reports go out together, and large ones do not fill the memory. */
+/** The size of one put: many small reports go in one stream, and large ones do not fill the memory. */
 const BATCH = { reports: 100, bytes: 1_048_576 };
-/** While nothing gets through, the oldest report alone is tried: that costs little, and shows whether it is to blame. */
+/** While the collector cannot be reached, the oldest report alone is tried. */
 const PROBE = { reports: 1, bytes: 1 };
-/** Every so many failures in a row those behind are tried too, so that a report which cannot be taken does not stop them. */
-const TRY_ALL_EVERY = 10;
 
 /**
- * Delivers what is in the spool now, oldest first, and whatever is added. A report leaves the spool on its receipt, or when it is
- * refused for good. All other failures are tried again, see retry.ts, without end and quietly, see outage.ts.
+ * Delivers the reports of a spool and those that are added, oldest first, see {@link drain}. A report leaves the spool with its receipt, or
+ * when it is rejected for good. Failures are retried without end, and logged as outage-log.ts says.
  */
 export function startDelivery(options: DeliveryOptions): Delivery {
-  const { spool, sink, clock, logger, ledger, heartbeat, timeoutMs, random, onSettled, onIdle } = options;
+  const { spool, sink, clock, logger, counters, heartbeat, timeoutMs, random, onSettled, onIdle } = options;
   const stop = new AbortController();
-  const backoff = createBackoff({ random });
-  const outage = createOutage({
+  const outage = createOutageLog({
     clock,
     logger,
     failing: 'No report can be delivered',
@@ -62,80 +57,57 @@ export function startDelivery(options: DeliveryOptions): Delivery {
   });
   let nextReportAfterMs: number | undefined;
   let lastError: SpartakusError | undefined;
-  let wake = Promise.withResolvers<void>();
-  stop.signal.addEventListener('abort', () => wake.resolve(), { once: true });
+  let added = Promise.withResolvers<void>();
+  stop.signal.addEventListener('abort', () => added.resolve(), { once: true });
 
-  const settle = async (reportId: string, outcome: Outcome): Promise<void> => {
-    if (outcome.status === 'failed') await spool.refuse(reportId, outcome.error);
-    else {
-      await spool.remove(reportId);
-      nextReportAfterMs = outcome.nextReportAfterMs;
-    }
-    onSettled?.(reportId, outcome);
-  };
-
-  /** Puts reports, and settles those that can be. Gives the errors of those that stay. */
-  const deliver = async (batch: readonly SpooledReport[]): Promise<readonly SpartakusError[]> => {
-    heartbeat.beat(timeoutMs * batch.length);
-    const outcomes = await put(sink, batch);
-    const staying: SpartakusError[] = [];
-    const refusals: SpartakusError[] = [];
-    let stored = 0;
-    for (const [index, { encoded }] of batch.entries()) {
-      const outcome: Outcome = outcomes[index] ?? NO_OUTCOME;
-      if (outcome.status === 'failed') {
-        ledger.fail('delivery', outcome.error.kind);
-        (outcome.error.retryable ? staying : refusals).push(outcome.error);
-        if (outcome.error.retryable) continue;
-      } else stored += 1;
-      await settle(encoded.reportId, outcome);
-    }
-    if (stored > 0) {
-      ledger.add('stored', stored);
-      ledger.succeed(clock.now());
-      logger.info({ reports: stored }, stored === 1 ? 'The report is stored.' : `${stored} reports are stored.`);
-    }
-    if (refusals.length > 0) {
-      ledger.add('refused', refusals.length);
-      sayRefused(refusals, logger);
-    }
-    return staying;
-  };
-
-  /** Goes through the spool once, oldest first. Gives how long to wait until the next time; undefined where nothing is left. */
-  const pass = async (): Promise<number | undefined> => {
-    const errors: SpartakusError[] = [];
-    const tryAll = backoff.failures > 0 && backoff.failures % TRY_ALL_EVERY === 0;
-    let after = '';
-    while (!stop.signal.aborted) {
-      // Not in one stream with the oldest, which may be what makes streams fail.
-      const isProbe = backoff.failures > 0 && !(tryAll && after !== '');
-      const batch = await spool.oldest({ ...(isProbe ? PROBE : BATCH), after });
-      if (batch.length === 0) break;
-      const staying = await deliver(batch);
-      errors.push(...staying);
-      after = batch.at(-1)?.encoded.reportId ?? after;
-      if (staying.length < batch.length) backoff.reset();
-      if (staying.length > 0 && !tryAll) break;
-    }
-    lastError = errors[0];
-    if (lastError === undefined) {
-      if (!stop.signal.aborted) {
-        outage.end();
-        onIdle?.();
+  const queue: Queue<SpooledReport> = {
+    next: (after, isProbe) => spool.oldest({ ...(isProbe ? PROBE : BATCH), after: after?.encoded.reportId }),
+    send: async (reports) => {
+      heartbeat.beat(timeoutMs * reports.length);
+      const outcomes = await sink.put(reports);
+      for (const outcome of outcomes) if (outcome.status === 'failed') counters.fail('delivery', outcome.error.kind);
+      return outcomes;
+    },
+    isFinal: ({ retryable }) => !retryable,
+    settle: async (settled) => {
+      const rejections: SpartakusError[] = [];
+      for (const { item, outcome } of settled) {
+        const { reportId } = item.encoded;
+        if (outcome.status === 'failed') {
+          rejections.push(outcome.error);
+          await spool.reject(reportId, outcome.error);
+        } else {
+          nextReportAfterMs = outcome.nextReportAfterMs;
+          await spool.remove(reportId);
+        }
+        onSettled?.(reportId, outcome);
       }
-      return undefined;
-    }
-    if (!stop.signal.aborted) outage.fail(lastError);
-    return backoff.next(Math.max(...errors.map(({ retryAfterMs }) => retryAfterMs ?? 0)));
+      const stored = settled.length - rejections.length;
+      if (stored > 0) {
+        counters.add('stored', stored);
+        counters.succeed(clock.now());
+        logger.info({ reports: stored }, stored === 1 ? 'The report is stored.' : `${stored} reports are stored.`);
+      }
+      counters.add('rejected', rejections.length);
+      logRejections(rejections, logger);
+      return settled.length;
+    },
+  };
+  const onRetry = (error: SpartakusError, waitMs: number): void => {
+    lastError = error;
+    outage.fail(error);
+    heartbeat.beat(waitMs);
   };
 
   const run = async (): Promise<void> => {
     while (!stop.signal.aborted) {
-      const woken = wake.promise;
-      const waitMs = await pass();
-      heartbeat.beat(waitMs ?? Number.POSITIVE_INFINITY);
-      await (waitMs === undefined ? woken : clock.sleep(waitMs, stop.signal));
+      const woken = added.promise;
+      lastError = await drain(queue, { clock, random, stop: stop.signal, onRetry });
+      if (stop.signal.aborted) return;
+      outage.end();
+      onIdle?.();
+      heartbeat.beat(Number.POSITIVE_INFINITY);
+      await woken;
     }
   };
   const ended = run();
@@ -143,8 +115,8 @@ export function startDelivery(options: DeliveryOptions): Delivery {
   return {
     add: async (report) => {
       await spool.add(report);
-      wake.resolve();
-      if (!stop.signal.aborted) wake = Promise.withResolvers();
+      added.resolve();
+      if (!stop.signal.aborted) added = Promise.withResolvers();
     },
     nextReportAfterMs: () => nextReportAfterMs,
     lastError: () => lastError,
@@ -155,25 +127,10 @@ export function startDelivery(options: DeliveryOptions): Delivery {
   };
 }
 
-const NO_OUTCOME = {
-  status: 'failed',
-  error: new SpartakusError('internal', 'The database gave no outcome for the report.'),
-} as const;
-
-async function put(sink: ReportSink, batch: readonly SpooledReport[]): Promise<readonly Outcome[]> {
-  try {
-    return await sink.put(batch);
-  } catch (thrown) {
-    const error = SpartakusError.from(thrown);
-    return batch.map(() => ({ status: 'failed', error }));
-  }
-}
-
-/** A line for each reason, not for each report. */
-function sayRefused(refusals: readonly SpartakusError[], logger: Logger): void {
-  for (const [message, same] of Map.groupBy(refusals, (error) => error.message)) {
-    const { kind, field } = same[0] ?? NO_OUTCOME.error;
-    const what = same.length === 1 ? '1 report was refused for good' : `${same.length} reports were refused for good`;
-    logger.error({ kind, field, reports: same.length }, `${what}, and not stored: ${message}`);
+function logRejections(rejections: readonly SpartakusError[], logger: Logger): void {
+  for (const [message, same] of Map.groupBy(rejections, (error) => error.message)) {
+    const { kind, field } = same[0] as SpartakusError;
+    const subject = same.length === 1 ? '1 report was' : `${same.length} reports were`;
+    logger.error({ kind, field, reports: same.length }, `${subject} rejected for good, and not stored: ${message}`);
   }
 }

@@ -2,66 +2,61 @@ import type { Clock } from '../runtime/clock.ts';
 import type { SpartakusError } from '../runtime/errors.ts';
 import type { Logger } from '../runtime/logger.ts';
 
-/** Says that something does not work once when that begins, once a day while it lasts, and once when it ends. */
-export interface Outage {
-  /** It failed, and will be tried again. */
+/** Logs an outage when it begins, once a day while it lasts, and when it ends. */
+export interface OutageLog {
   fail(error: SpartakusError): void;
-  /** It worked. */
   end(): void;
 }
 
-export interface OutageOptions {
+export interface OutageLogOptions {
   readonly clock: Pick<Clock, 'now'>;
   readonly logger: Logger;
-  /** What does not work, such as "No report can be delivered". */
+  /** What fails, such as "No report can be delivered". */
   readonly failing: string;
-  /** What works again, such as "Reports are delivered again". */
   readonly working: string;
-  /** How many reports wait now; none are told of where it is absent. */
+  /** How many reports wait now; without it their number is not logged. */
   readonly waiting?: () => number;
 }
 
 const DAY_MS = 86_400_000;
 
-export function createOutage({ clock, logger, failing, working, waiting }: OutageOptions): Outage {
+export function createOutageLog({ clock, logger, failing, working, waiting }: OutageLogOptions): OutageLog {
   let sinceMs: number | undefined;
-  let saidMs = 0;
-  let mostWaiting = 0;
-  /** Once an outage is over its reports are no more there to be counted. */
+  let loggedMs = 0;
+  let maxWaiting = 0;
+  /** The maximum of the outage: when it ends, the reports are already delivered. */
   const countWaiting = (): object => {
     if (waiting === undefined) return {};
-    mostWaiting = Math.max(mostWaiting, waiting());
-    return { waiting: mostWaiting };
+    maxWaiting = Math.max(maxWaiting, waiting());
+    return { waiting: maxWaiting };
   };
   return {
-    fail: (error) => {
+    fail: ({ kind, message }) => {
       const nowMs = clock.now().getTime();
-      const fields = { kind: error.kind, ...countWaiting() };
+      const fields = { kind, ...countWaiting() };
       if (sinceMs === undefined) {
         sinceMs = nowMs;
-        saidMs = nowMs;
+        loggedMs = nowMs;
+        logger.warn(fields, `${failing}: ${message} It will be retried; while it fails, this is logged once a day.`);
+      } else if (nowMs - loggedMs >= DAY_MS) {
+        loggedMs = nowMs;
+        const lastedMs = nowMs - sinceMs;
         logger.warn(
-          fields,
-          `${failing}: ${error.message} It will be tried again; for as long as it fails this is said once a day.`,
+          { ...fields, forSeconds: seconds(lastedMs) },
+          `${failing}, for ${inWords(lastedMs)} now: ${message}`,
         );
-      } else if (nowMs - saidMs >= DAY_MS) {
-        saidMs = nowMs;
-        logger.warn(
-          { ...fields, forSeconds: seconds(nowMs - sinceMs) },
-          `${failing}, for ${inWords(nowMs - sinceMs)} now: ${error.message}`,
-        );
-      } else logger.debug(fields, `${failing}: ${error.message}`);
+      } else logger.debug(fields, `${failing}: ${message}`);
     },
     end: () => {
       if (sinceMs === undefined) return;
       const lastedMs = clock.now().getTime() - sinceMs;
-      const waited = waiting === undefined ? '' : `; ${mostWaiting} ${mostWaiting === 1 ? 'report' : 'reports'} waited`;
+      const waited = waiting === undefined ? '' : `; ${maxWaiting} ${maxWaiting === 1 ? 'report' : 'reports'} waited`;
       logger.info(
         { ...countWaiting(), forSeconds: seconds(lastedMs) },
         `${working}, after ${inWords(lastedMs)}${waited}.`,
       );
       sinceMs = undefined;
-      mostWaiting = 0;
+      maxWaiting = 0;
     },
   };
 }
@@ -72,19 +67,15 @@ function seconds(ms: number): number {
 
 /** The two largest units of a duration, such as "3 d 4 h". */
 function inWords(ms: number): string {
-  const units = [
-    ['d', 86_400],
-    ['h', 3_600],
-    ['min', 60],
-    ['s', 1],
-  ] as const;
-  let left = Math.max(0, seconds(ms));
-  const parts = units.map(([unit, size]) => {
-    const amount = Math.floor(left / size);
-    left -= amount * size;
-    return { amount, unit };
-  });
-  const first = parts.findIndex(({ amount }) => amount > 0);
-  const shown = first === -1 ? parts.slice(-1) : parts.slice(first, first + 2).filter(({ amount }) => amount > 0);
+  const total = Math.max(0, seconds(ms));
+  const parts = [
+    { amount: Math.floor(total / 86_400), unit: 'd' },
+    { amount: Math.floor(total / 3_600) % 24, unit: 'h' },
+    { amount: Math.floor(total / 60) % 60, unit: 'min' },
+    { amount: total % 60, unit: 's' },
+  ];
+  const largest = parts.findIndex(({ amount }) => amount > 0);
+  if (largest === -1) return '0 s';
+  const shown = parts.slice(largest, largest + 2).filter(({ amount }) => amount > 0);
   return shown.map(({ amount, unit }) => `${amount} ${unit}`).join(' ');
 }

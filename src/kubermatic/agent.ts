@@ -1,17 +1,17 @@
 import { toJson } from '@bufbuild/protobuf';
 import { type Record as KubermaticRecord, RecordSchema } from '../../gen/spartakus/kubermatic/v1/record_pb.js';
 import { type KubernetesConfig, openKubernetesClient } from '../kubernetes/client.ts';
+import type { Files } from '../runtime/atomic-file.ts';
 import type { Clock } from '../runtime/clock.ts';
 import { SpartakusError } from '../runtime/errors.ts';
 import { logFailure, type Logger } from '../runtime/logger.ts';
 import { gatherKubermaticRecord, type KubermaticGatherConfig } from './gather/gather-kubermatic.ts';
 import { gatherKubernetesRecord } from './gather/gather-kubernetes.ts';
-import { type Files, openRecordDir } from './record-dir.ts';
+import { openRecordDir } from './record-dir.ts';
 
 export interface AgentConfig extends KubermaticGatherConfig, KubernetesConfig {
-  /** What the record is about: this cluster, or the installation of Kubermatic whose master it is. */
+  /** The subject of the record: this cluster, or the installation of Kubermatic of which this is the master cluster. */
   readonly kind: 'kubernetes' | 'kubermatic';
-  /** --record-dir */
   readonly recordDir: string;
 }
 
@@ -20,33 +20,29 @@ export interface AgentOptions {
   readonly randomBytes: (length: number) => Uint8Array;
   readonly logger: Logger;
   readonly env: NodeJS.ProcessEnv;
-  /** Where the pod's service account is mounted, where it is not the usual place. */
   readonly serviceAccountDir?: string;
-  /** What writes the file, where it is not the machine. */
   readonly files?: Files;
 }
 
-/** How an agent ended. */
 export type AgentEnd =
   | { readonly status: 'written'; readonly file: string }
-  /** There is no file; the log says the same. */
   | { readonly status: 'failed'; readonly error: SpartakusError };
 
 export interface Agent {
-  /** Resolves when the record is written, or is not; never rejects. */
+  /** Resolves when the agent has ended; never rejects. */
   readonly done: Promise<AgentEnd>;
-  /** Ends what is under way; resolves when all is closed. Idempotent. */
+  /** Cancels what is in progress; resolves when everything is closed. Idempotent. */
   close(): Promise<void>;
 }
 
-/** Letters and digits that cannot be taken for one another or make a word, as Kubernetes has in names that it makes up. */
+/** The alphabet of names that Kubernetes generates: no vowels, and no characters that look alike. */
 const NAME_LETTERS = 'bcdfghjklmnpqrstvwxz2456789';
 
 /**
- * The agent: reads the cluster, and writes one record as a file, whole or not at all. The file is the JSON of its message in the released
- * spelling, so Kubermatic's own reporter can send it as well.
+ * The agent: reads the cluster and writes one record file, whole or not at all. The file is JSON in the released spelling, so Kubermatic's
+ * own reporter can send it as well.
  *
- * Rejects with a SpartakusError `invalid` where the kubeconfig or its context cannot be used.
+ * Rejects with a SpartakusError `invalid` where the kubeconfig or its context is wrong.
  */
 export async function startAgent(config: AgentConfig, options: AgentOptions): Promise<Agent> {
   const { clock, randomBytes, logger, env, serviceAccountDir, files } = options;
@@ -82,7 +78,7 @@ export async function startAgent(config: AgentConfig, options: AgentOptions): Pr
   };
 }
 
-/** The name that the released agents give: the time by which names are in the order of age, and six letters. */
+/** The file name of the released agents: the time, by which names sort by age, and six letters. */
 function nameOf(now: Date, random: Uint8Array): string {
   const letters = Array.from(random, (byte) => NAME_LETTERS[byte % NAME_LETTERS.length]).join('');
   return `record-${now.toISOString().slice(0, 19).replaceAll(':', '-')}-${letters}.json`;

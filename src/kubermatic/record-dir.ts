@@ -1,129 +1,129 @@
-import { mkdir, readdir, readFile, rename, rm, stat, unlink } from 'node:fs/promises';
+import { constants } from 'node:fs';
+import { access, readdir, stat } from 'node:fs/promises';
 import path from 'node:path';
-import { syncDirectory, writeThrough } from '../runtime/atomic-file.ts';
+import {
+  type Files,
+  hasCode,
+  ignoreMissing,
+  sweepUnfinished,
+  SYSTEM_FILES,
+  writeAtomically,
+} from '../runtime/atomic-file.ts';
 import { messageOf, SpartakusError } from '../runtime/errors.ts';
 
-/** What a record directory does to files: each of them a step between which a machine may stop. Every function rejects with the system's error. */
-export interface Files {
-  list(dir: string): Promise<readonly string[]>;
-  read(file: string): Promise<string>;
-  /** Resolves when the content would survive a power cut. */
-  write(file: string, text: string): Promise<void>;
-  rename(from: string, to: string): Promise<void>;
-  remove(file: string): Promise<void>;
-  /** Resolves when the names in it would survive a power cut. */
-  syncDirectory(dir: string): Promise<void>;
-}
-
-/** The agent and the reporter may be different users of one group, as in a pod. */
-const FILE_MODE = 0o640;
-const DIR_MODE = 0o770;
-
-/** The machine's own. */
-export const MACHINE_FILES: Files = {
-  list: readdir,
-  read: (file) => readFile(file, 'utf8'),
-  write: (file, text) => writeThrough(file, text, FILE_MODE),
-  rename,
-  remove: unlink,
-  syncDirectory,
-};
-
-/** The report that was begun: the names of the files whose records it holds, and its text. */
+/** A report that was begun: its envelope as JSON, and the file of each of its records, in the order of the records. */
 export interface PendingReport {
-  /** In the order of the records. */
   readonly files: readonly string[];
   readonly report: unknown;
 }
 
-/** A directory to which agents write their records, and from which a reporter takes them. Whatever fails is a SpartakusError `unavailable`. */
+/** The directory of the agents' records, which a reporter sends and removes. Every failure is a SpartakusError `unavailable`. */
 export interface RecordDir {
-  /** The names of the record files, in their order. */
+  /** The names of the record files, sorted. */
   list(): Promise<readonly string[]>;
   read(name: string): Promise<string>;
-  /** Writes a record, whole or not at all. */
   write(name: string, text: string): Promise<void>;
-  /** Nothing happens where it is gone already. */
   remove(name: string): Promise<void>;
-  /** The report that an earlier run began, where it left one. One that cannot be read is none: its records are still there. */
+  /** The report that an earlier run began. Undefined where there is none, or it is corrupt: its records are still there. */
   readPending(): Promise<PendingReport | undefined>;
   writePending(pending: PendingReport): Promise<void>;
   removePending(): Promise<void>;
 }
 
-/** Hidden, so that neither is taken for a record by anybody who reads all that he sees. */
+/** The agent and the reporter may be different users of one group, as in a pod. */
+const MODES = { mode: 0o640, dirMode: 0o770 };
 const PENDING = '.report.pending';
-const UNFINISHED_SUFFIX = '.unfinished';
-/** Writing takes moments: what is older was left behind by a program that is no more. */
-const UNFINISHED_FOR_MS = 60_000;
+
+export interface RecordDirOptions {
+  readonly now: () => Date;
+  readonly files?: Files;
+}
 
 /**
- * @param dir need not exist
- * @param options.now tells which unfinished files are old
+ * Opens a record directory, which is created with the first write.
+ *
+ * Kubermatic's own reporter reads every file of the record directory and fails on anything but a record (pkg/reporter/v2/file.go of
+ * kubermatic/telemetry-client). So unfinished records and the begun report are kept beside it, in `<dir>.pending`. Where that cannot be
+ * created on the same file system, because the record directory is itself a mount point, they are kept in the record directory as hidden files.
  */
-export function openRecordDir(
-  dir: string,
-  { now, files = MACHINE_FILES }: { readonly now: () => Date; readonly files?: Files },
-): RecordDir {
-  const place = (name: string): string => path.join(dir, name);
+export function openRecordDir(dir: string, { now, files = SYSTEM_FILES }: RecordDirOptions): RecordDir {
+  const recordDir = path.resolve(dir);
+  const fileOf = (name: string): string => path.join(recordDir, name);
+  let pendingDir: string | undefined;
+  const findPendingDir = async (): Promise<string> => (pendingDir ??= await choosePendingDir(recordDir));
+  /** Earlier versions kept the begun report in the record directory. */
+  const pendingFiles = async (): Promise<ReadonlySet<string>> =>
+    new Set([path.join(await findPendingDir(), PENDING), fileOf(PENDING)]);
 
-  const writeWhole = async (name: string, text: string): Promise<void> => {
-    await mkdir(dir, { recursive: true, mode: DIR_MODE });
-    const unfinished = place(`.${name.replace(/^\./, '')}${UNFINISHED_SUFFIX}`);
+  const attempt = async <Value>(operation: () => Promise<Value>): Promise<Value> => {
     try {
-      await files.write(unfinished, text);
-      await files.rename(unfinished, place(name));
-    } catch (error) {
-      // On a full volume an empty file would be left; that it cannot be taken away either is no news.
-      await files.remove(unfinished).catch(() => undefined);
-      throw error;
-    }
-    await files.syncDirectory(dir);
-  };
-  const removeIfThere = async (name: string): Promise<void> => {
-    try {
-      await files.remove(place(name));
-    } catch (error) {
-      if (!isMissing(error)) throw error;
-    }
-  };
-  const sweep = async (name: string): Promise<void> => {
-    const { mtimeMs } = await stat(place(name));
-    if (Math.abs(now().getTime() - mtimeMs) > UNFINISHED_FOR_MS) await rm(place(name), { force: true });
-  };
-  const attempt = async <Value>(use: () => Promise<Value>): Promise<Value> => {
-    try {
-      return await use();
+      return await operation();
     } catch (error) {
       throw new SpartakusError('unavailable', `--record-dir ${dir}: ${messageOf(error)}.`, { field: '--record-dir' });
+    }
+  };
+  const write = async (file: string, text: string): Promise<void> =>
+    writeAtomically(file, text, { ...MODES, unfinishedDir: await findPendingDir(), files });
+  const remove = async (file: string): Promise<void> => ignoreMissing(() => files.remove(file));
+  const sweep = async (): Promise<void> => {
+    for (const swept of new Set([recordDir, await findPendingDir()])) {
+      for (const name of await readdir(swept)) await sweepUnfinished(swept, name, now());
     }
   };
 
   return {
     list: () =>
       attempt(async () => {
-        const names = (await files.list(dir)).toSorted();
-        for (const name of names) if (name.endsWith(UNFINISHED_SUFFIX)) await sweep(name).catch(() => undefined);
-        return names.filter((name) => name.endsWith('.json') && !name.startsWith('.'));
+        const names = await files.list(recordDir);
+        await sweep().catch(() => undefined);
+        return names.filter((name) => name.endsWith('.json') && !name.startsWith('.')).toSorted();
       }),
-    read: (name) => attempt(() => files.read(place(name))),
-    write: (name, text) => attempt(() => writeWhole(name, text)),
-    remove: (name) => attempt(() => removeIfThere(name)),
+    read: (name) => attempt(() => files.read(fileOf(name))),
+    write: (name, text) =>
+      attempt(async () => {
+        await write(fileOf(name), text).catch(async (error: unknown) => {
+          if (!hasCode(error, 'EXDEV')) throw error;
+          // A mount point of the same device.
+          pendingDir = recordDir;
+          await write(fileOf(name), text);
+        });
+        await sweep().catch(() => undefined);
+      }),
+    remove: (name) => attempt(() => remove(fileOf(name))),
     readPending: () =>
       attempt(async () => {
-        try {
-          return parsePending(await files.read(place(PENDING)));
-        } catch (error) {
-          if (isMissing(error)) return undefined;
-          throw error;
+        for (const file of await pendingFiles()) {
+          const text = await ignoreMissing(() => files.read(file));
+          const pending = text === undefined ? undefined : parsePending(text);
+          if (pending !== undefined) return pending;
         }
+        return undefined;
       }),
-    writePending: (pending) => attempt(() => writeWhole(PENDING, JSON.stringify(pending))),
-    removePending: () => attempt(() => removeIfThere(PENDING)),
+    writePending: (pending) =>
+      attempt(async () => write(path.join(await findPendingDir(), PENDING), JSON.stringify(pending))),
+    removePending: () =>
+      attempt(async () => {
+        for (const file of await pendingFiles()) await remove(file);
+      }),
   };
 }
 
-/** Rejects with a SpartakusError `invalid` where the directory is not there, or is none. */
+/** `<dir>.pending`; the record directory itself where that cannot be written, or is on another file system. */
+async function choosePendingDir(recordDir: string): Promise<string> {
+  const sibling = `${recordDir}.pending`;
+  const canWrite = constants.R_OK | constants.W_OK | constants.X_OK;
+  try {
+    const [own, existing] = await Promise.all([recordDir, sibling].map((dir) => ignoreMissing(() => stat(dir))));
+    const place = existing === undefined ? path.dirname(sibling) : sibling;
+    // Where neither exists, both will be created in the same directory.
+    await ignoreMissing(() => access(place, canWrite));
+    return own === undefined || own.dev === (await stat(place)).dev ? sibling : recordDir;
+  } catch {
+    return recordDir;
+  }
+}
+
+/** Rejects with a SpartakusError `invalid` where the directory does not exist or is none. */
 export async function checkRecordDir(dir: string): Promise<void> {
   try {
     await readdir(dir);
@@ -146,12 +146,8 @@ function parsePending(text: string): PendingReport | undefined {
   if (typeof pending !== 'object' || pending === null || !('files' in pending) || !('report' in pending))
     return undefined;
   const { files, report } = pending;
-  // A name that led elsewhere would have a file removed there.
+  // A path would remove a file of another directory.
   const isOwn = (name: unknown): name is string =>
     typeof name === 'string' && name === path.basename(name) && name.endsWith('.json');
   return Array.isArray(files) && files.every(isOwn) ? { files, report } : undefined;
-}
-
-function isMissing(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && error.code === 'ENOENT';
 }

@@ -1,18 +1,16 @@
 import { once } from 'node:events';
 import http from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { FATES, type Ledger } from '../delivery/counters.ts';
+import { type Counters, REPORT_COUNTERS, type ReportCounter } from '../delivery/counters.ts';
 import type { SpoolSize } from '../delivery/spool/spool.ts';
 import { messageOf, SpartakusError } from '../runtime/errors.ts';
 
 export interface VolunteerHealthOptions {
-  /** 0 takes any free one. */
   readonly port: number;
-  /** Whether the loops go on. */
+  /** Whether the gathering and the delivery are running. */
   readonly isLive: () => boolean;
-  /** Whether the last gathering worked. */
   readonly isReady: () => boolean;
-  readonly ledger: Ledger;
+  readonly counters: Counters;
   readonly spoolSize: () => SpoolSize;
 }
 
@@ -26,31 +24,27 @@ const TEXT = 'text/plain; charset=utf-8';
 const METRICS_TEXT = 'text/plain; version=0.0.4; charset=utf-8';
 
 /**
- * The volunteer's health for a kubelet and for Prometheus, on all addresses: GET /livez (200 while its loops tick in time, else 503),
- * GET /readyz (200 where the last gathering worked, else 503), GET /metrics. Nothing of a report is in it.
+ * The health of the volunteer for a kubelet and for Prometheus, on all addresses: GET /livez and GET /readyz (200 or 503), GET /metrics.
+ * It contains nothing of a report.
  *
- * Rejects with a SpartakusError `invalid` where the port cannot be had.
+ * Rejects with a SpartakusError `invalid` where it cannot listen on the port.
  */
 export async function openVolunteerHealth(options: VolunteerHealthOptions): Promise<VolunteerHealth> {
   const { port, isLive, isReady } = options;
-  const answers: Readonly<Record<string, () => Answer>> = {
-    '/livez': () =>
-      isLive() ? { status: 200, body: 'ok\n' } : { status: 503, body: 'a loop has not been heard of in time\n' },
-    '/readyz': () =>
-      isReady()
-        ? { status: 200, body: 'ok\n' }
-        : { status: 503, body: 'the last gathering did not work, or there was none yet\n' },
+  const routes: Readonly<Record<string, () => Answer>> = {
+    '/livez': () => healthOf(isLive(), 'the gathering or the delivery has stopped'),
+    '/readyz': () => healthOf(isReady(), 'the last gathering failed, or there was none yet'),
     '/metrics': () => ({ status: 200, body: metricsOf(options), type: METRICS_TEXT }),
   };
   const server = http.createServer((request, response) => {
     request.resume();
-    const answer = answers[(request.url ?? '').split('?', 1)[0] ?? ''];
+    const route = routes[(request.url ?? '').split('?', 1)[0] ?? ''];
     const isRead = request.method === 'GET' || request.method === 'HEAD';
-    const { status, body, type = TEXT } = answer === undefined ? NOT_FOUND : isRead ? answer() : NOT_ALLOWED;
+    const { status, body, type = TEXT } = route === undefined ? NOT_FOUND : isRead ? route() : NOT_ALLOWED;
     response.writeHead(status, {
       'content-type': type,
       'content-length': Buffer.byteLength(body),
-      ...(status === 405 ? { allow: 'GET, HEAD' } : {}),
+      ...(status === 405 && { allow: 'GET, HEAD' }),
     });
     response.end(request.method === 'HEAD' ? undefined : body);
   });
@@ -62,7 +56,7 @@ export async function openVolunteerHealth(options: VolunteerHealthOptions): Prom
       field: '--health-port',
     });
   }
-  // A port is there to answer questions, not to keep a program alive that has ended.
+  // An open port does not keep a program alive that has ended.
   server.unref();
   return {
     port: (server.address() as AddressInfo).port,
@@ -82,43 +76,41 @@ interface Answer {
   readonly type?: string;
 }
 
-const NOT_FOUND: Answer = { status: 404, body: 'there are /livez, /readyz and /metrics\n' };
-const NOT_ALLOWED: Answer = { status: 405, body: 'this is for GET and HEAD\n' };
+const NOT_FOUND: Answer = { status: 404, body: 'the paths are /livez, /readyz and /metrics\n' };
+const NOT_ALLOWED: Answer = { status: 405, body: 'the methods are GET and HEAD\n' };
 
-const FATE_HELP: Readonly<Record<(typeof FATES)[number], string>> = {
-  made: 'Reports that were made.',
-  stored: 'Reports that the collector has stored.',
-  refused: 'Reports that the collector will never take.',
-  dropped: 'Reports that were dropped because the spool was full.',
-  damaged: 'Reports that were found damaged in the spool.',
+function healthOf(isHealthy: boolean, problem: string): Answer {
+  return isHealthy ? { status: 200, body: 'ok\n' } : { status: 503, body: `${problem}\n` };
+}
+
+const REPORT_HELP: Readonly<Record<ReportCounter, string>> = {
+  made: 'Reports made.',
+  stored: 'Reports stored by the collector.',
+  rejected: 'Reports rejected by the collector for good.',
+  dropped: 'Reports dropped because the spool was full.',
+  corrupt: 'Reports found corrupt in the spool.',
 };
 
-function metricsOf({ ledger, spoolSize }: VolunteerHealthOptions): string {
+function metricsOf({ counters, spoolSize }: VolunteerHealthOptions): string {
   const { reports, bytes, inMemory } = spoolSize();
-  const lastSuccess = ledger.lastSuccess();
-  const metric = (name: string, type: 'gauge' | 'counter', help: string, samples: readonly string[]): string =>
-    [
-      `# HELP spartakus_volunteer_${name} ${help}`,
-      `# TYPE spartakus_volunteer_${name} ${type}`,
-      ...samples.map((each) => `spartakus_volunteer_${name}${each}`),
-      '',
-    ].join('\n');
-  return [
-    metric(
-      'last_success_timestamp_seconds',
-      'gauge',
-      'When the collector last stored a report; 0 where it has not yet in this run.',
-      [` ${(lastSuccess?.getTime() ?? 0) / 1000}`],
-    ),
-    metric('spool_reports', 'gauge', 'Reports that wait to be stored.', [` ${reports}`]),
-    metric('spool_memory_reports', 'gauge', 'Reports that wait in memory only.', [` ${inMemory}`]),
-    metric('spool_bytes', 'gauge', 'Bytes of the reports that wait.', [` ${bytes}`]),
-    ...FATES.map((fate) => metric(`reports_${fate}_total`, 'counter', FATE_HELP[fate], [` ${ledger.count(fate)}`])),
-    metric(
-      'failures_total',
-      'counter',
-      'What failed, by what was being done and by cause.',
-      ledger.failures().map(({ during, cause, count }) => `{during="${during}",cause="${cause}"} ${count}`),
-    ),
-  ].join('');
+  const lastSuccess = (counters.lastSuccess()?.getTime() ?? 0) / 1000;
+  const failures = counters
+    .failures()
+    .map(({ during, cause, count }) => `{during="${during}",cause="${cause}"} ${count}`);
+  const lastSuccessHelp = 'When the collector last stored a report; 0 where it has not yet in this run.';
+  const metrics: [name: string, type: 'gauge' | 'counter', help: string, samples: readonly string[]][] = [
+    ['last_success_timestamp_seconds', 'gauge', lastSuccessHelp, [` ${lastSuccess}`]],
+    ['spool_reports', 'gauge', 'Reports in the spool.', [` ${reports}`]],
+    ['spool_memory_reports', 'gauge', 'Reports of the spool that are in memory only.', [` ${inMemory}`]],
+    ['spool_bytes', 'gauge', 'Bytes of the reports in the spool.', [` ${bytes}`]],
+  ];
+  for (const name of REPORT_COUNTERS)
+    metrics.push([`reports_${name}_total`, 'counter', REPORT_HELP[name], [` ${counters.count(name)}`]]);
+  metrics.push(['failures_total', 'counter', 'Failures by operation and cause.', failures]);
+  const lines = metrics.flatMap(([name, type, help, samples]) => [
+    `# HELP spartakus_volunteer_${name} ${help}`,
+    `# TYPE spartakus_volunteer_${name} ${type}`,
+    ...samples.map((sample) => `spartakus_volunteer_${name}${sample}`),
+  ]);
+  return `${lines.join('\n')}\n`;
 }

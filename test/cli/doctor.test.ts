@@ -5,7 +5,7 @@ import { ServerCredentials } from '@grpc/grpc-js';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { doctorCommand } from '../../src/cli/doctor.ts';
 import { startCollector } from '../../src/collector/collector.ts';
-import { NO_ACCESS } from '../../src/delivery/client-credentials.ts';
+import { NO_CREDENTIALS } from '../../src/delivery/client-credentials.ts';
 import { systemClock } from '../../src/runtime/clock.ts';
 import { checkCollector } from '../../src/volunteer/doctor/check-collector.ts';
 import { TEST_LIMITS } from '../support/collector.ts';
@@ -188,7 +188,7 @@ test('the certificate of a collector is verified with the given CAs', async () =
     const found: string[] = [];
     for await (const { status, name } of checkCollector(`grpcs://127.0.0.1:${collector.port}`, {
       env: {},
-      access: { ...NO_ACCESS, ca: await readFixture(ca) },
+      credentials: { ...NO_CREDENTIALS, ca: await readFixture(ca) },
     })) {
       found.push(`${status} ${name}`);
     }
@@ -205,7 +205,7 @@ test('a collector without a health service is a warning', async () => {
 
   const { code, lines } = await doctor(await startApi(), `--database=grpc://127.0.0.1:${collector.port}`);
 
-  expect(lines.at(-1)).toMatch(/^warn {2}collector: .*does not tell its health/);
+  expect(lines.at(-1)).toMatch(/^warn {2}collector: .*has no health service/);
   expect(code).toBe(0);
 });
 

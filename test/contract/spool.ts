@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { Report } from '../../gen/spartakus/report/v1/report_pb.js';
-import { createLedger, type Ledger } from '../../src/delivery/counters.ts';
+import { createCounters, type Counters } from '../../src/delivery/counters.ts';
 import { encodeFrame, type SpooledReport } from '../../src/delivery/spool/frame.ts';
 import type { Spool, SpoolOptions } from '../../src/delivery/spool/spool.ts';
 import { SpartakusError } from '../../src/runtime/errors.ts';
@@ -13,14 +13,14 @@ export const ALL = { reports: 1000, bytes: 1_000_000 };
 export const idsOf = (reports: readonly (Report | SpooledReport)[]): readonly string[] =>
   reports.map((each) => ('encoded' in each ? each.encoded.reportId : each.reportId));
 
-/** What comes out of a spool, decoded. */
+/** The reports of a spool, decoded. */
 export const decoded = async (spooled: Promise<readonly SpooledReport[]>): Promise<readonly Report[]> =>
   (await spooled).map(({ report }) => report);
 
-/** What every spool promises (see Spool), tried on one kind. */
+/** The contract of Spool, for one implementation. */
 export function spoolContract(name: string, open: (maxBytes: number, options: SpoolOptions) => Promise<Spool>): void {
   describe(`${name}, as every spool`, () => {
-    let ledger: Ledger;
+    let counters: Counters;
     let log: KeptLog;
     let spool: Spool;
     const reports = Array.from({ length: 5 }, makeReport);
@@ -30,9 +30,9 @@ export function spoolContract(name: string, open: (maxBytes: number, options: Sp
     const bytes = Math.max(...reports.map(sizeOf));
 
     const openWith = async (maxBytes: number): Promise<void> => {
-      ledger = createLedger();
+      counters = createCounters();
       log = createKeptLog();
-      spool = await open(maxBytes, { clock: { now: () => new Date() }, logger: log.logger, ledger });
+      spool = await open(maxBytes, { clock: { now: () => new Date() }, logger: log.logger, counters });
     };
     beforeEach(() => openWith(1_000_000));
     afterEach(() => spool.close());
@@ -68,17 +68,17 @@ export function spoolContract(name: string, open: (maxBytes: number, options: Sp
       expect(spool.size()).toMatchObject({ reports: 1, bytes: sizeOf(second) });
     });
 
-    test('a report that is refused is not handed out again', async () => {
+    test('a report that is rejected is not read again', async () => {
       await addAll(first, second);
 
-      await spool.refuse(first.reportId, new SpartakusError('invalid', 'no'));
+      await spool.reject(first.reportId, new SpartakusError('invalid', 'no'));
 
       expect(idsOf(await spool.oldest(ALL))).toStrictEqual([second.reportId]);
     });
 
-    test('what is not there can be removed and refused', async () => {
+    test('removing and rejecting a missing report does nothing', async () => {
       await expect(spool.remove(first.reportId)).resolves.toBeUndefined();
-      await expect(spool.refuse(first.reportId, new SpartakusError('invalid', 'no'))).resolves.toBeUndefined();
+      await expect(spool.reject(first.reportId, new SpartakusError('invalid', 'no'))).resolves.toBeUndefined();
     });
 
     test('the same report twice is kept once', async () => {
@@ -87,7 +87,7 @@ export function spoolContract(name: string, open: (maxBytes: number, options: Sp
       expect(spool.size()).toMatchObject({ reports: 1, bytes: sizeOf(first) });
     });
 
-    test('a batch holds as many reports and bytes as asked, but at least one', async () => {
+    test('a batch has at most the given number of reports and bytes, but at least one report', async () => {
       await addAll(...reports);
 
       expect(idsOf(await spool.oldest({ reports: 2, bytes: 1_000_000 }))).toStrictEqual(idsOf([first, second]));
@@ -95,13 +95,13 @@ export function spoolContract(name: string, open: (maxBytes: number, options: Sp
       expect(idsOf(await spool.oldest({ reports: 9, bytes: 1 }))).toStrictEqual(idsOf([first]));
     });
 
-    test('a batch begins behind the report that is named', async () => {
+    test('a batch begins after the given report', async () => {
       await addAll(...reports);
 
       expect(idsOf(await spool.oldest({ ...ALL, after: third.reportId }))).toStrictEqual(idsOf([fourth, fifth]));
     });
 
-    test('over the cap the oldest are dropped, and that is said and counted', async () => {
+    test('over the capacity the oldest are dropped, logged and counted', async () => {
       await openWith(3 * bytes);
 
       await addAll(...reports);
@@ -109,13 +109,13 @@ export function spoolContract(name: string, open: (maxBytes: number, options: Sp
       expect(idsOf(await spool.oldest(ALL))).toStrictEqual(idsOf([third, fourth, fifth]));
       expect(log.messages('warn')).toStrictEqual(
         Array(2).fill(
-          '1 report was dropped, the oldest first: the spool is full. They are lost; a larger --spool-size keeps more.',
+          '1 report was dropped, the oldest first, and lost: the spool is full. A larger --spool-size keeps more.',
         ),
       );
-      expect(ledger.count('dropped')).toBe(2);
+      expect(counters.count('dropped')).toBe(2);
     });
 
-    test('a report that is larger than the cap is kept for as long as it is the newest', async () => {
+    test('a report that is larger than the capacity is kept while it is the newest', async () => {
       await openWith(1);
 
       await addAll(first, second);
@@ -123,7 +123,7 @@ export function spoolContract(name: string, open: (maxBytes: number, options: Sp
       expect(idsOf(await spool.oldest(ALL))).toStrictEqual([second.reportId]);
     });
 
-    test('many things at a time do not disturb each other', async () => {
+    test('concurrent operations do not interfere', async () => {
       const many = Array.from({ length: 20 }, makeReport);
 
       await Promise.all(
@@ -136,7 +136,7 @@ export function spoolContract(name: string, open: (maxBytes: number, options: Sp
       expect(idsOf(await spool.oldest(ALL))).toStrictEqual(idsOf(many.filter((_, index) => index % 2 === 1)));
     });
 
-    test('closes a second time as if nothing were', async () => {
+    test('closes a second time without effect', async () => {
       await spool.close();
 
       await expect(spool.close()).resolves.toBeUndefined();

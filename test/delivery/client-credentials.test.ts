@@ -4,7 +4,7 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { ServerCredentials } from '@grpc/grpc-js';
 import { afterEach, describe, expect, test } from 'vitest';
-import { type AccessConfig, openAccess } from '../../src/delivery/client-credentials.ts';
+import { type ClientCredentialsConfig, openClientCredentials } from '../../src/delivery/client-credentials.ts';
 import { openDatabase } from '../../src/delivery/open-sink.ts';
 import { failureOf } from '../support/failure.ts';
 import { withFiles } from '../support/files.ts';
@@ -23,10 +23,10 @@ afterEach(async () => {
   for (const close of closers.splice(0).toReversed()) await close();
 });
 
-/** What became of a report that is sent with this access; a function that sends one more. */
-async function connect(database: string, config: AccessConfig): Promise<() => Promise<unknown>> {
-  const access = await openAccess(config, database);
-  const sink = await openDatabase(database, { stdout: process.stdout, access });
+/** A function that sends a report with these credentials and gives its outcome. */
+async function connect(database: string, config: ClientCredentialsConfig): Promise<() => Promise<unknown>> {
+  const credentials = await openClientCredentials(config, database);
+  const sink = await openDatabase(database, { stdout: process.stdout, credentials });
   closers.push(() => sink.close());
   return async () => (await sink.put([{ report: makeReport() }]))[0];
 }
@@ -41,7 +41,7 @@ async function startTls(clientCertificate: boolean): Promise<GrpcCollector> {
 }
 
 describe('over gRPC', () => {
-  test('--cert-file and --key-file are shown to a collector that asks for them', async () => {
+  test('--cert-file and --key-file are sent to a collector that requests a client certificate', async () => {
     const { port } = await startTls(true);
 
     await expect((await connect(`grpcs://localhost:${port}`, { ...CA, ...CLIENT }))()).resolves.toStrictEqual({
@@ -64,7 +64,7 @@ describe('over gRPC', () => {
     expect(collector.authorizations).toStrictEqual(['Bearer first', 'Bearer second']);
   });
 
-  test('a token that has gone is a failure that may be tried again, and nothing is sent without it', async () => {
+  test('a missing token is a retryable failure, and nothing is sent without it', async () => {
     const collector = await startTls(false);
     await withFiles({ token: 'first' }, async (dir) => {
       const tokenFile = path.join(dir, 'token');
@@ -80,7 +80,7 @@ describe('over gRPC', () => {
     expect(collector.authorizations).toStrictEqual([]);
   });
 
-  test('without TLS a token goes to this machine itself', async () => {
+  test('without TLS a token is sent to a loopback address', async () => {
     const collector = await startGrpcCollector();
     closers.push(() => collector.close());
     await withFiles({ token: 'secret' }, async (dir) => {
@@ -93,7 +93,7 @@ describe('over gRPC', () => {
   });
 });
 
-test('over HTTPS the same files do the same', async () => {
+test('over HTTPS the same files are used', async () => {
   const authorizations: (string | undefined)[] = [];
   const tls = {
     cert: await readFixture('tls/server.crt'),
@@ -119,7 +119,7 @@ test('over HTTPS the same files do the same', async () => {
   expect(authorizations).toStrictEqual(['Bearer first', 'Bearer second']);
 });
 
-describe('what cannot be used is refused with the flag and the file', () => {
+describe('wrong files are rejected with the flag and the file', () => {
   const remote = 'grpcs://collector.example.com';
 
   test.each([
@@ -141,9 +141,9 @@ describe('what cannot be used is refused with the flag and the file', () => {
     ['--token-file', { tokenFile: 'DIR/words' }, remote, 'holds more than one token'],
     ['--token-file', { tokenFile: 'DIR/text' }, 'grpc://collector.example.com', 'is not sent without TLS'],
     ['--token-file', { tokenFile: 'DIR/text' }, 'http://127.0.0.1.example.com', 'is not sent without TLS'],
-    ['--ca-file', CA, 'grpc://localhost', 'is of no use without TLS: write --database grpcs://'],
-    ['--cert-file', CLIENT, 'http://localhost', 'is of no use without TLS: write --database https://'],
-  ])('%s %j with %s', async (flag, config: AccessConfig, database, problem) => {
+    ['--ca-file', CA, 'grpc://localhost', 'has no effect without TLS: write --database grpcs://'],
+    ['--cert-file', CLIENT, 'http://localhost', 'has no effect without TLS: write --database https://'],
+  ])('%s %j with %s', async (flag, config: ClientCredentialsConfig, database, problem) => {
     const files = {
       text: 'hunter2',
       empty: '\n',
@@ -154,7 +154,7 @@ describe('what cannot be used is refused with the flag and the file', () => {
       const placed = Object.fromEntries(
         Object.entries(config).map(([name, file]: [string, string]) => [name, file.replace('DIR', dir)]),
       );
-      const error = await failureOf(openAccess(placed, database));
+      const error = await failureOf(openClientCredentials(placed, database));
 
       expect(error).toMatchObject({ kind: 'invalid', field: flag });
       expect(error.message).toMatch(new RegExp(`^${flag} /`));
@@ -163,7 +163,9 @@ describe('what cannot be used is refused with the flag and the file', () => {
     });
   });
 
-  test('but a report that is only printed needs none of them', async () => {
-    await expect(openAccess({ caFile: '/nonexistent', tokenFile: '/nonexistent' }, 'stdout')).resolves.toBeDefined();
+  test('a report that is only printed needs no files', async () => {
+    await expect(
+      openClientCredentials({ caFile: '/nonexistent', tokenFile: '/nonexistent' }, 'stdout'),
+    ).resolves.toBeDefined();
   });
 });

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { Report } from '../../gen/spartakus/report/v1/report_pb.js';
-import { createLedger, type Ledger } from '../../src/delivery/counters.ts';
+import { createCounters, type Counters } from '../../src/delivery/counters.ts';
 import { type Delivery, startDelivery } from '../../src/delivery/delivery.ts';
 import { openSpool, type Spool } from '../../src/delivery/spool/spool.ts';
 import type { Outcome, ReportEntry, ReportSink } from '../../src/report/report-sink.ts';
@@ -17,15 +17,15 @@ const HOUR_MS = 60 * MINUTE_MS;
 const START = new Date('2026-11-21T00:00:00Z');
 const STORED: Outcome = { status: 'stored' };
 
-const away: Outcome = { status: 'failed', error: new SpartakusError('unavailable', 'Nobody is there.') };
+const away: Outcome = { status: 'failed', error: new SpartakusError('unavailable', 'No response.') };
 const refusal = (message: string): Outcome => ({ status: 'failed', error: new SpartakusError('invalid', message) });
 
-/** A collector that answers as told, and keeps what it stored and how many reports each put had. */
+/** A sink with configurable outcomes, that records the stored reports and the size of each put. */
 interface FakeCollector extends ReportSink {
   answer: (report: Report) => Outcome;
   /** Whether a put fails as a whole. */
   fails: (reports: readonly Report[]) => boolean;
-  /** What a put waits for before it is answered. */
+  /** A put resolves after this. */
   ready: Promise<void>;
   readonly stored: string[];
   readonly puts: number[];
@@ -55,7 +55,7 @@ function createFakeCollector(): FakeCollector {
 
 let clock: ReturnType<typeof createManualClock>;
 let log: KeptLog;
-let ledger: Ledger;
+let counters: Counters;
 let heartbeat: Heartbeat;
 let collector: FakeCollector;
 let spool: Spool;
@@ -64,10 +64,10 @@ let delivery: Delivery | undefined;
 beforeEach(async () => {
   clock = createManualClock(START);
   log = createKeptLog();
-  ledger = createLedger();
+  counters = createCounters();
   heartbeat = createHeartbeat(clock);
   collector = createFakeCollector();
-  spool = await openSpool({ maxBytes: 10_000_000 }, { clock, logger: log.logger, ledger });
+  spool = await openSpool({ maxBytes: 10_000_000 }, { clock, logger: log.logger, counters });
 });
 
 afterEach(() => delivery?.close());
@@ -79,14 +79,14 @@ const start = (random: () => number = () => 0.5): Delivery => {
     clock,
     random,
     logger: log.logger,
-    ledger,
+    counters,
     heartbeat,
     timeoutMs: 1000,
   });
   return delivery;
 };
 
-/** Lets everything happen that can without time passing. */
+/** Runs everything that is due without time passing. */
 const settle = () => new Promise<void>((resolve) => void setImmediate(resolve));
 
 async function waitInSpool(count: number): Promise<readonly Report[]> {
@@ -106,7 +106,7 @@ test('at the start the backlog is streamed, oldest first, in one put', async () 
   expect(spool.size().reports).toBe(0);
 });
 
-test('a long backlog goes out in streams of a hundred', async () => {
+test('a long backlog is sent in streams of a hundred', async () => {
   const backlog = await waitInSpool(250);
 
   start();
@@ -116,7 +116,7 @@ test('a long backlog goes out in streams of a hundred', async () => {
   expect(collector.stored).toStrictEqual(idsOf(backlog));
 });
 
-test('a report that is added goes out at once', async () => {
+test('a report that is added is sent at once', async () => {
   const running = start();
   await settle();
 
@@ -124,11 +124,11 @@ test('a report that is added goes out at once', async () => {
   await settle();
 
   expect(collector.puts).toStrictEqual([1]);
-  expect(ledger.count('stored')).toBe(1);
-  expect(ledger.lastSuccess()).toStrictEqual(START);
+  expect(counters.count('stored')).toBe(1);
+  expect(counters.lastSuccess()).toStrictEqual(START);
 });
 
-test('it is told when nothing is left, and not before', async () => {
+test('onIdle is called when the spool is empty, and not before', async () => {
   await waitInSpool(2);
   collector.answer = () => away;
   let idle = 0;
@@ -139,7 +139,7 @@ test('it is told when nothing is left, and not before', async () => {
     clock,
     random: () => 0.5,
     logger: log.logger,
-    ledger,
+    counters,
     heartbeat,
     timeoutMs: 1000,
     onIdle,
@@ -182,7 +182,7 @@ test('a report leaves the spool on its receipt and not before', async () => {
   expect(spool.size().reports).toBe(0);
 });
 
-test('a sink that breaks its promise and rejects is a failure that is retried', async () => {
+test('a sink that rejects is a failure that is retried', async () => {
   collector.put = () => Promise.reject(new Error('broken'));
   await start().add(makeReport());
 
@@ -192,7 +192,7 @@ test('a sink that breaks its promise and rejects is a failure that is retried', 
   expect(delivery?.lastError()).toMatchObject({ kind: 'internal' });
 });
 
-test('what is refused for good is not retried, and said once with its reason', async () => {
+test('rejected reports are not retried, and logged once with the reason', async () => {
   collector.answer = () => refusal('The node id is missing.');
   await waitInSpool(3);
 
@@ -201,11 +201,11 @@ test('what is refused for good is not retried, and said once with its reason', a
 
   expect(collector.puts).toStrictEqual([3]);
   expect(spool.size().reports).toBe(0);
-  expect(ledger.count('refused')).toBe(3);
-  expect(log.messages()).toStrictEqual(['3 reports were refused for good, and not stored: The node id is missing.']);
+  expect(counters.count('rejected')).toBe(3);
+  expect(log.messages()).toStrictEqual(['3 reports were rejected for good, and not stored: The node id is missing.']);
 });
 
-test('every kind of outcome in one put is kept to', async () => {
+test('each report of one put is settled by its own outcome', async () => {
   const [good, bad, later] = (await waitInSpool(3)) as [Report, Report, Report];
   collector.answer = ({ reportId }) => ({ [good.reportId]: STORED, [bad.reportId]: refusal('no') })[reportId] ?? away;
 
@@ -216,7 +216,7 @@ test('every kind of outcome in one put is kept to', async () => {
   expect(idsOf(await spool.oldest(ALL))).toStrictEqual([later.reportId]);
 });
 
-test('while nothing gets through only the oldest report is tried, and then all at once', async () => {
+test('while the collector is unavailable only the oldest report is tried, and then all at once', async () => {
   collector.answer = () => away;
   await waitInSpool(50);
   start();
@@ -232,7 +232,7 @@ test('while nothing gets through only the oldest report is tried, and then all a
 });
 
 test.each([true, false])(
-  'a report that is never taken does not stop those behind it (where it makes the whole stream fail: %s)',
+  'a report that always fails does not stop those behind it (where it fails the whole stream: %s)',
   async (wholeStream) => {
     const [poison, ...others] = (await waitInSpool(4)) as [Report, ...Report[]];
     const isPoison = ({ reportId }: Report): boolean => reportId === poison.reportId;
@@ -250,7 +250,7 @@ test.each([true, false])(
   },
 );
 
-test('what the collector asks for with its latest receipt is known', async () => {
+test('nextReportAfterMs is that of the latest receipt', async () => {
   const running = start();
   expect(running.nextReportAfterMs()).toBeUndefined();
   collector.answer = () => ({ status: 'stored', nextReportAfterMs: 7_200_000 });
@@ -272,7 +272,7 @@ test('a retry waits for as long as the collector asks', async () => {
 });
 
 describe('a heartbeat', () => {
-  test('is alive for as long as it was heard of in time', async () => {
+  test('is alive while it beats in time', async () => {
     collector.answer = () => away;
     await start().add(makeReport());
     const waitMs = await clock.asleep();
@@ -281,7 +281,7 @@ describe('a heartbeat', () => {
     expect(createStuck(waitMs + 301_000).isAlive()).toBe(false);
   });
 
-  test('of a loop that has nothing to do is alive for ever', async () => {
+  test('of an idle loop is alive without end', async () => {
     start();
     await settle();
 
@@ -300,7 +300,7 @@ describe('a heartbeat', () => {
 });
 
 describe('an air-gapped cluster logs once a day', () => {
-  test('once when the collector goes away, once a day, and once when it is back, with how long and how many waited', async () => {
+  test('when the outage begins, once a day, and when it ends, with its duration and the number of reports', async () => {
     collector.answer = () => away;
     const running = start();
     await running.add(makeReport());
@@ -313,10 +313,10 @@ describe('an air-gapped cluster logs once a day', () => {
 
     const all = log.messages();
     expect(all).toStrictEqual([
-      'No report can be delivered: Nobody is there. It will be tried again; for as long as it fails this is said once a day.',
-      expect.stringMatching(/^No report can be delivered, for 1 d( \d+ (min|s))? now: Nobody is there\.$/),
-      expect.stringMatching(/^No report can be delivered, for 2 d( \d+ (min|s))? now: Nobody is there\.$/),
-      expect.stringMatching(/^No report can be delivered, for 3 d( \d+ (min|s))? now: Nobody is there\.$/),
+      'No report can be delivered: No response. It will be retried; while it fails, this is logged once a day.',
+      expect.stringMatching(/^No report can be delivered, for 1 d( \d+ (min|s))? now: No response\.$/),
+      expect.stringMatching(/^No report can be delivered, for 2 d( \d+ (min|s))? now: No response\.$/),
+      expect.stringMatching(/^No report can be delivered, for 3 d( \d+ (min|s))? now: No response\.$/),
       'The report is stored.',
       'The report is stored.',
       expect.stringMatching(/^Reports are delivered again, after 3 d 1 h; 2 reports waited\.$/),
@@ -334,7 +334,7 @@ describe('an air-gapped cluster logs once a day', () => {
 const MOST_ATTEMPTS_IN_72_HOURS = 2200;
 
 test.each([1, 2, 3])(
-  'no report is lost in silence: 72 hours without a collector, then all arrive in order (dice %i)',
+  '72 hours without a collector: no report is lost, then all arrive in order (seed %i)',
   async (seed) => {
     collector.answer = () => away;
     const running = start(createDice(seed));
@@ -360,7 +360,7 @@ test.each([1, 2, 3])(
   },
 );
 
-test('however the dice fall, there is no more than one attempt a second', async () => {
+test('there is at most one attempt a second, whatever the random number', async () => {
   collector.answer = () => away;
   await start(() => 0).add(makeReport());
 
@@ -369,7 +369,7 @@ test('however the dice fall, there is no more than one attempt a second', async 
   expect(collector.puts.length).toBeLessThanOrEqual(601);
 });
 
-test('closing stops the retries at once, and what waits stays in the spool', async () => {
+test('closing stops the retries at once, and the reports stay in the spool', async () => {
   collector.answer = () => away;
   const running = start();
   await running.add(makeReport());
@@ -380,7 +380,7 @@ test('closing stops the retries at once, and what waits stays in the spool', asy
   expect(spool.size().reports).toBe(1);
 });
 
-test('closing waits for what is under way', async () => {
+test('closing waits for the put in progress', async () => {
   const answer = Promise.withResolvers<void>();
   collector.ready = answer.promise;
   const running = start();

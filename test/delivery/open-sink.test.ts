@@ -1,25 +1,25 @@
 import { PassThrough } from 'node:stream';
 import { expect, test } from 'vitest';
-import { checkDatabase, DATABASE_FORMS, openDatabase } from '../../src/delivery/open-sink.ts';
+import { parseDatabase, DATABASE_FORMS, openDatabase } from '../../src/delivery/open-sink.ts';
 import { parseGrpcUrl } from '../../src/delivery/transport/grpc-url.ts';
-import { kindOfGrpcCode, kindOfHttpStatus, kindOfRefusal } from '../../src/delivery/transport/status.ts';
+import { kindOfGrpcCode, kindOfHttpStatus, kindOfRejection } from '../../src/delivery/transport/status.ts';
 import { failureOf } from '../support/failure.ts';
 
 test.each(DATABASE_FORMS)('$example, as help shows it, can be opened', async ({ example }) => {
   const sink = await openDatabase(example, { stdout: new PassThrough() });
 
   await expect(sink.close()).resolves.toBeUndefined();
-  expect(() => checkDatabase(example)).not.toThrow();
+  expect(() => parseDatabase(example)).not.toThrow();
 });
 
 test.each([
-  ['grpc://host', { host: 'host', authority: 'host:8080', tls: false }],
-  ['grpc://host:9000/', { host: 'host', authority: 'host:9000', tls: false }],
-  ['grpcs://host', { host: 'host', authority: 'host:443', tls: true }],
-  ['grpcs://[2001:db8::1]:8443', { host: '2001:db8::1', authority: '[2001:db8::1]:8443', tls: true }],
-  ['grpc://127.0.0.1:1', { host: '127.0.0.1', authority: '127.0.0.1:1', tls: false }],
-])('%s is understood', (url, target) => {
-  expect(parseGrpcUrl(url)).toStrictEqual(target);
+  ['grpc://host', { host: 'host', port: 8080, authority: 'host:8080', tls: false }],
+  ['grpc://host:9000/', { host: 'host', port: 9000, authority: 'host:9000', tls: false }],
+  ['grpcs://host', { host: 'host', port: 443, authority: 'host:443', tls: true }],
+  ['grpcs://[2001:db8::1]:8443', { host: '2001:db8::1', port: 8443, authority: '[2001:db8::1]:8443', tls: true }],
+  ['grpc://127.0.0.1:1', { host: '127.0.0.1', port: 1, authority: '127.0.0.1:1', tls: false }],
+])('%s is parsed', (url, target) => {
+  expect(parseGrpcUrl(url)).toStrictEqual({ kind: 'grpc', ...target });
 });
 
 test.each([
@@ -32,10 +32,10 @@ test.each([
   ['grpc://user:hunter2@host', 'has a user or password'],
   ['grpc://host/path', 'has more than a host and port'],
   ['grpc://host?x=y', 'has more than a host and port'],
-  ['http://', 'is not a URL'],
-  ['https://host:99999', 'is not a URL'],
+  ['http://', 'is not an http(s):// URL'],
+  ['https://host:99999', 'is not an http(s):// URL'],
 ])(
-  '--database %j is refused with the flag, the value and what would be right, and without its password',
+  '--database %j is rejected with the flag, the value and the known forms, and without its password',
   async (spec, problem) => {
     const error = await failureOf(openDatabase(spec, { stdout: new PassThrough() }));
 
@@ -45,14 +45,14 @@ test.each([
   },
 );
 
-test('codes and statuses that nobody knows count as retryable', () => {
+test('unknown codes and statuses are retryable', () => {
   expect([kindOfGrpcCode(99), kindOfGrpcCode(-1), kindOfHttpStatus(599), kindOfHttpStatus(0)]).toStrictEqual(
     Array(4).fill('internal'),
   );
 });
 
-test('RESOURCE_EXHAUSTED is too large for one report, and overload where it says when to come again', () => {
-  expect([kindOfRefusal(8, undefined), kindOfRefusal(8, 0), kindOfRefusal(14, undefined)]).toStrictEqual([
+test('RESOURCE_EXHAUSTED of a single report means too large, and with a retry delay overload', () => {
+  expect([kindOfRejection(8, undefined), kindOfRejection(8, 0), kindOfRejection(14, undefined)]).toStrictEqual([
     'too-large',
     'overloaded',
     'unavailable',

@@ -9,13 +9,13 @@ test('the wait is a random part of 5 s, 10 s, 20 s, … 5 min, without end', () 
   expect(new Set(highest.slice(6))).toStrictEqual(new Set([300]));
 });
 
-test('the wait is never under a second, however the dice fall', () => {
+test('the wait is never under a second, whatever the random number', () => {
   const backoff = createBackoff({ random: () => 0 });
 
   expect(Array.from({ length: 20 }, () => backoff.next())).toStrictEqual(Array(20).fill(SHORTEST_RETRY_MS));
 });
 
-test('the wait begins anew after a success', () => {
+test('after a success the wait is the first one again', () => {
   const backoff = createBackoff({ random: () => 0.5 });
   for (let i = 0; i < 10; i++) backoff.next();
 
@@ -24,7 +24,7 @@ test('the wait begins anew after a success', () => {
   expect(backoff.next()).toBe(2500);
 });
 
-test('the wait is at least what the collector asked for, a little spread, and at most about a day', () => {
+test('the wait is at least what the collector asked for, with jitter, and at most about a day', () => {
   const backoff = createBackoff({ random: () => 0.5 });
 
   expect(backoff.next(60_000)).toBe(61_500);

@@ -14,6 +14,7 @@ import { runProgram } from '../support/program.ts';
 const run = promisify(execFile);
 const DEPLOY = fileURLToPath(new URL('../../deploy/kubermatic', import.meta.url));
 const URL_OF_COLLECTOR = 'grpcs://collector.example.com:443';
+const URL_FOR_HTTP = 'https://collector.example.com/api/kubermatic/v1';
 const hasKubectl = spawnSync('kubectl', ['version', '--client']).status === 0;
 
 let work: string;
@@ -22,8 +23,10 @@ beforeAll(async () => {
 });
 afterAll(() => rm(work, { recursive: true }));
 
+const configureFor = (url: string, name: string, ...components: string[]): Promise<unknown> =>
+  run(path.join(DEPLOY, 'configure.sh'), [path.join(work, name), url, ...components]);
 const configure = (name: string, ...components: string[]): Promise<unknown> =>
-  run(path.join(DEPLOY, 'configure.sh'), [path.join(work, name), URL_OF_COLLECTOR, ...components]);
+  configureFor(components.includes('http') ? URL_FOR_HTTP : URL_OF_COLLECTOR, name, ...components);
 
 interface Rule {
   readonly apiGroups?: readonly string[];
@@ -55,7 +58,8 @@ interface PodSpec {
 interface Container {
   readonly image: string;
   readonly args: readonly string[];
-  readonly volumeMounts: readonly { readonly name: string }[];
+  readonly env: readonly { readonly name: string; readonly value?: string }[];
+  readonly volumeMounts: readonly { readonly name: string; readonly mountPath: string }[];
 }
 
 async function build(name: string): Promise<readonly Manifest[]> {
@@ -71,7 +75,7 @@ const find = (manifests: readonly Manifest[], kind: string): Manifest => {
 const podOf = (manifests: readonly Manifest[]): PodSpec | undefined =>
   find(manifests, 'CronJob').spec?.jobTemplate.spec.template.spec;
 
-test('configure.sh keeps the client uuid and the minute, whatever else changes', async () => {
+test('configure.sh keeps the client uuid and the minute when other arguments change', async () => {
   await configure('kept');
   const read = async () => [
     await readFile(path.join(work, 'kept/client-uuid'), 'utf8'),
@@ -85,8 +89,8 @@ test('configure.sh keeps the client uuid and the minute, whatever else changes',
   await expect(read()).resolves.toStrictEqual(first);
 });
 
-test('configure.sh says which components there are', async () => {
-  await expect(configure('wrong', 'telepathy')).rejects.toMatchObject({
+test('configure.sh lists the components', async () => {
+  await expect(configure('wrong', 'unknown')).rejects.toMatchObject({
     code: 2,
     stderr: expect.stringContaining('http machine-deployments off spool') as string,
   });
@@ -96,8 +100,38 @@ test('configure.sh says which components there are', async () => {
   });
 });
 
-describe.runIf(hasKubectl)('what kustomize makes of it', () => {
-  test('agents before the reporter, which has no token of Kubernetes, and the client uuid in a secret', async () => {
+test.each([
+  ['collector.example.com:443', [], 'is not a URL of a collector'],
+  ['', [], 'is not a URL of a collector'],
+  ['grpcs://', [], 'is not a URL of a collector'],
+  ['grpcs:///path', [], 'is not a URL of a collector'],
+  ['ftp://collector.example.com', [], 'is not a URL of a collector'],
+  ['grpcs://collector example.com', [], 'is not a URL of a collector'],
+  ['grpcs://x"]\n  - name: y', [], 'is not a URL of a collector'],
+  [URL_OF_COLLECTOR, ['http'], 'the component http sends over HTTP'],
+  ['grpc://collector.example.com:8080', ['spool', 'http'], 'the component http sends over HTTP'],
+  [URL_FOR_HTTP, [], 'add the component http'],
+])('configure.sh rejects %j with the components %j, and writes nothing', async (url, components, problem) => {
+  await expect(configureFor(url, 'rejected', ...components)).rejects.toMatchObject({
+    code: 2,
+    stderr: expect.stringContaining(problem) as string,
+  });
+  await expect(readFile(path.join(work, 'rejected/kustomization.yaml'))).rejects.toThrow('ENOENT');
+});
+
+test.each([
+  ['grpc://127.0.0.1:8080', []],
+  ['grpcs://[2001:db8::1]:443', []],
+  ['GRPCS://collector.example.com', []],
+  ['http://collector.example.com:8080/api/kubermatic/v1?a=b&c=%20', ['http']],
+])('configure.sh accepts %j with the components %j', async (url, components) => {
+  await configureFor(url, 'accepted', ...components);
+
+  await expect(readFile(path.join(work, 'accepted/kustomization.yaml'), 'utf8')).resolves.toContain(`"url=${url}"`);
+});
+
+describe.runIf(hasKubectl)('the manifests of kustomize', () => {
+  test('agents run before the reporter, which has no service account token, and the client uuid is in a Secret', async () => {
     await configure('plain');
     const manifests = await build('plain');
     const pod = podOf(manifests);
@@ -110,6 +144,11 @@ describe.runIf(hasKubectl)('what kustomize makes of it', () => {
     expect(pod?.automountServiceAccountToken).toBe(false);
     expect(pod?.containers[0]?.volumeMounts.map(({ name }) => name)).toStrictEqual(['records']);
     expect(pod?.volumes[0]).toHaveProperty('emptyDir');
+    // The reporter keeps a begun report beside the record directory: on the same volume, and not a file in that directory.
+    for (const { env, volumeMounts } of [...(pod?.initContainers ?? []), ...(pod?.containers ?? [])]) {
+      const recordDir = env.find((variable) => variable.name === 'RECORD_DIR')?.value ?? '';
+      expect(path.dirname(recordDir)).toBe(volumeMounts.find(({ name }) => name === 'records')?.mountPath);
+    }
     const uuid = Buffer.from(find(manifests, 'Secret').data?.['uuid'] ?? '', 'base64').toString();
     expect(uuid).toBe(await readFile(path.join(work, 'plain/client-uuid'), 'utf8'));
     expect(find(manifests, 'ConfigMap').data).toStrictEqual({ url: URL_OF_COLLECTOR });
@@ -118,7 +157,7 @@ describe.runIf(hasKubectl)('what kustomize makes of it', () => {
     );
   });
 
-  test('each component does what it says, and the switch turns all off', async () => {
+  test('each component has its effect, and off suspends the CronJob', async () => {
     await configure('all', 'http', 'machine-deployments', 'spool', 'off');
     const manifests = await build('all');
     const pod = podOf(manifests);
@@ -131,7 +170,7 @@ describe.runIf(hasKubectl)('what kustomize makes of it', () => {
     expect(find(manifests, 'CronJob').spec?.suspend).toBe(true);
   });
 
-  test('a fleet spreads over the day', async () => {
+  test('the schedules of a fleet are spread over the day', async () => {
     const names = Array.from({ length: 20 }, (_, index) => `fleet-${index}`);
     await Promise.all(names.map((name) => configure(name)));
     const schedules = await Promise.all(
@@ -144,7 +183,7 @@ describe.runIf(hasKubectl)('what kustomize makes of it', () => {
     expect(new Set(schedules).size).toBeGreaterThan(15);
   });
 
-  test('the rights are those that the agents use, no more and no fewer', async () => {
+  test('the roles grant exactly the rights that the agents use', async () => {
     await configure('rights', 'machine-deployments');
     const manifests = await build('rights');
     const rulesOf = (kind: string): readonly Rule[] => find(manifests, kind).rules ?? [];
@@ -162,7 +201,7 @@ describe.runIf(hasKubectl)('what kustomize makes of it', () => {
       for (const args of [['kubernetes'], ['kubermatic', '--machine-deployments']]) {
         const { code, stderr } = await runProgram(['agent', ...args, `--service-account-dir=${account.dir}`], {
           ...installation.master.env,
-          RECORD_DIR: path.join(work),
+          RECORD_DIR: path.join(work, 'records'),
         });
         expect({ code, stderr }).toMatchObject({ code: 0 });
       }
@@ -174,7 +213,7 @@ describe.runIf(hasKubectl)('what kustomize makes of it', () => {
   });
 });
 
-/** What a rule allows, each as one word. The Secrets with the seeds' kubeconfigs are named by whoever runs them: the name does not count. */
+/** The rights of a rule, one text each. The names of the Secrets with the seeds' kubeconfigs are chosen by the installation, so they are ignored. */
 function verbsOf({
   apiGroups = [''],
   resources = [],
@@ -194,7 +233,7 @@ function verbsOf({
   ]);
 }
 
-/** The right that a request takes, in the same words. */
+/** The right that a request needs, as the same text. */
 function verbFor(method: string, target: string): string {
   expect(method).toBe('GET');
   const { pathname } = new URL(target, 'https://x');

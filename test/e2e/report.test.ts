@@ -188,8 +188,10 @@ describe('the README and docs/getting-started.md', () => {
     await expect(stored()).resolves.toMatchObject({ masterVersion: expect.any(String) as string, sequence: 1 });
   });
 
-  test('volunteer explain prints the smallest ClusterRole', async () => {
-    await expect(runCommand('volunteer explain')).resolves.toContain('kind: ClusterRole');
+  test('volunteer explain prints the fields, and with --format yaml the smallest ClusterRole', async () => {
+    await expect(runCommand('volunteer explain')).resolves.toContain('nodes[].kubeletVersion');
+    const asYaml = (command: string): string => `${command.trimEnd()} --format yaml`;
+    await expect(runCommand('volunteer explain', asYaml)).resolves.toContain('kind: ClusterRole');
   });
 
   test('volunteer doctor finds no problem', async () => {

@@ -3,11 +3,11 @@ import net from 'node:net';
 import type { Socket } from 'node:net';
 import { listen } from './listen.ts';
 
-/** A proxy on 127.0.0.1 for CONNECT and plain requests, behind which every name leads to one port of this machine. */
+/** A proxy on 127.0.0.1 for CONNECT and plain requests, that connects every name to one local port. */
 export interface ConnectProxy {
   readonly url: string;
   readonly port: number;
-  /** What was asked for, such as "CONNECT collector.example.com:443". */
+  /** The requests, such as "CONNECT collector.example.com:443". */
   readonly asked: readonly string[];
   /** The Proxy-Authorization of each request. */
   readonly authorizations: readonly (string | undefined)[];

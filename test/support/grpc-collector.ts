@@ -18,7 +18,7 @@ export type ReceiptInit = MessageInitShape<typeof ReceiptSchema>;
 export interface GrpcCollector {
   readonly port: number;
   readonly stored: Map<string, Report>;
-  /** How each stream is answered; by default with `answer`, last report first, once the client has ended its side. */
+  /** The handler of each stream; by default it sends the receipts in reverse order once the client has ended its side. */
   serve: (stream: Stream) => void;
   /** The Authorization of each stream; undefined where it had none. */
   readonly authorizations: (string | undefined)[];
@@ -27,7 +27,7 @@ export interface GrpcCollector {
   close(): void;
 }
 
-/** Ends the client's side first, and then answers every report, the last one first. */
+/** Waits for the client to end its side, and then sends a receipt for each report, the last one first. */
 function answerInReverse(stream: Stream, receiptOf: (report: Report) => ReceiptInit): void {
   const reports: Report[] = [];
   stream.on('data', ({ report }: StreamReportsRequest) => {

@@ -2,7 +2,7 @@ import http from 'node:http';
 import { buffer } from 'node:stream/consumers';
 import { listen, shut } from './listen.ts';
 
-/** An HTTP server that keeps the bodies it receives. */
+/** An HTTP server that records request bodies. */
 export interface TestServer {
   readonly url: string;
   /** Of each request that came, in order. */

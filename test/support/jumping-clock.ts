@@ -1,6 +1,6 @@
 import type { Clock } from '../../src/runtime/clock.ts';
 
-/** A clock whose sleeps take no time, and move it on. */
+/** A clock whose sleeps end at once and move it on. */
 export interface JumpingClock extends Clock {
   /** The length of each sleep so far, in milliseconds. */
   readonly sleeps: readonly number[];

@@ -2,11 +2,11 @@ import type { Clock } from '../../src/runtime/clock.ts';
 
 /** A clock that stands still until a test moves it. */
 export interface ManualClock extends Clock {
-  /** Resolves with the length of the next sleep, in milliseconds, as soon as somebody sleeps. */
+  /** Resolves with the length of the next sleep, in milliseconds, once there is one. */
   asleep(): Promise<number>;
-  /** Moves on, and wakes who has slept enough. */
+  /** Moves on, and ends the sleeps that are due. */
   advance(ms: number): void;
-  /** Moves on by so much, from one waking to the next. Before each step it waits until so many sleep at the same time. */
+  /** Moves on, from one end of a sleep to the next. Before each step it waits until there are so many sleeps at the same time. */
   pass(ms: number, sleepers: number): Promise<void>;
 }
 

@@ -1,18 +1,18 @@
-import { MACHINE_FILES, type Files } from '../../src/kubermatic/record-dir.ts';
+import { type Files, SYSTEM_FILES } from '../../src/runtime/atomic-file.ts';
 
-/** Files on a machine that stops before one of its steps, in the middle of it where that is writing; from then on nothing is done. */
+/** Files on a machine that stops before one of its operations, or in the middle of a write; from then on every operation fails. */
 export interface MortalFiles extends Files {
   /** Whether it has stopped. */
   isDead(): boolean;
 }
 
-/** @param diesAt how many steps are done before it stops */
+/** @param diesAt how many operations succeed before it stops */
 export function createMortalFiles(diesAt: number): MortalFiles {
-  let steps = 0;
+  let operations = 0;
   let dead = false;
   const step = async <Value>(live: () => Promise<Value>, dying?: () => Promise<unknown>): Promise<Value> => {
-    if (!dead && steps < diesAt) {
-      steps += 1;
+    if (!dead && operations < diesAt) {
+      operations += 1;
       return await live();
     }
     if (!dead) {
@@ -23,15 +23,15 @@ export function createMortalFiles(diesAt: number): MortalFiles {
   };
   return {
     isDead: () => dead,
-    list: (dir) => step(() => MACHINE_FILES.list(dir)),
-    read: (file) => step(() => MACHINE_FILES.read(file)),
-    write: (file, text) =>
+    list: (dir) => step(() => SYSTEM_FILES.list(dir)),
+    read: (file) => step(() => SYSTEM_FILES.read(file)),
+    write: (file, content, mode) =>
       step(
-        () => MACHINE_FILES.write(file, text),
-        () => MACHINE_FILES.write(file, text.slice(0, text.length / 2)),
+        () => SYSTEM_FILES.write(file, content, mode),
+        () => SYSTEM_FILES.write(file, content.slice(0, content.length / 2), mode),
       ),
-    rename: (from, to) => step(() => MACHINE_FILES.rename(from, to)),
-    remove: (file) => step(() => MACHINE_FILES.remove(file)),
-    syncDirectory: (dir) => step(() => MACHINE_FILES.syncDirectory(dir)),
+    rename: (from, to) => step(() => SYSTEM_FILES.rename(from, to)),
+    remove: (file) => step(() => SYSTEM_FILES.remove(file)),
+    syncDirectory: (dir) => step(() => SYSTEM_FILES.syncDirectory(dir)),
   };
 }

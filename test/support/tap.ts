@@ -1,9 +1,9 @@
 import { once } from 'node:events';
 import net, { type AddressInfo } from 'node:net';
 
-/** A wire tap on the way to a MongoDB server. */
+/** A proxy for a MongoDB server that records what clients send. */
 export interface Tap {
-  /** The address of the server by way of the tap, with the query given. */
+  /** The URI of the server through the proxy, with this query. */
   uri(query: string): string;
   /** Everything that clients have sent so far. */
   sent(): Buffer;

@@ -11,12 +11,8 @@ import {
   StreamReportsResponseSchema,
 } from '../../gen/spartakus/collector/v1/collector_service_pb.js';
 import type { Report } from '../../gen/spartakus/report/v1/report_pb.js';
-import {
-  startVolunteer,
-  type Volunteer,
-  type VolunteerConfig,
-  type VolunteerOptions,
-} from '../../src/volunteer/volunteer.ts';
+import type { VolunteerConfig, VolunteerOptions } from '../../src/volunteer/run.ts';
+import { startVolunteer, type Volunteer } from '../../src/volunteer/volunteer.ts';
 import { createDice } from '../support/dice.ts';
 import { type GrpcCollector, startGrpcCollector } from '../support/grpc-collector.ts';
 import {
@@ -39,7 +35,7 @@ let collector: GrpcCollector;
 let clock: ReturnType<typeof createManualClock>;
 let log: KeptLog;
 let spoolDir: string;
-/** What was stored, in the order in which it came. */
+/** The stored reports, in the order of their arrival. */
 let arrived: Report[];
 const closers: (() => void | Promise<void>)[] = [];
 
@@ -57,7 +53,7 @@ beforeEach(async () => {
     arrived.push(report);
     return receiptOf(report);
   };
-  // In the order in which they came, and not the other way round as this collector likes it.
+  // In the order of arrival; the default of this collector is the reverse.
   collector.serve = (stream) => {
     stream.on('data', ({ report }: StreamReportsRequest) => {
       if (report !== undefined)
@@ -105,7 +101,7 @@ async function start(
   return volunteer;
 }
 
-/** The collector answers every stream with UNAVAILABLE, until the function is called that this gives. */
+/** The collector fails every stream with UNAVAILABLE until comeBack() is called. */
 function goAway(): { readonly attempts: () => number; readonly comeBack: () => void } {
   const { serve } = collector;
   let attempts = 0;
@@ -121,13 +117,13 @@ function goAway(): { readonly attempts: () => number; readonly comeBack: () => v
   };
 }
 
-/** Where it comes from: MOST_ATTEMPTS_IN_72_HOURS in test/deliver/delivery.test.ts. Printing counts each report of a put. */
+/** See MOST_ATTEMPTS_IN_72_HOURS in test/delivery/delivery.test.ts. With stdout each report of a put counts. */
 const MOST_TRIES = 2000 + 200 * 75;
 
 const hasArrived = (count: number) => vi.waitFor(() => expect(arrived).toHaveLength(count), { interval: 5 });
 const spooled = async () => (await readdir(spoolDir)).filter((name) => name.endsWith('.report'));
 
-test('72 hours with nobody to take reports: gathering goes on, nothing is lost, order is kept, and the log is quiet', async () => {
+test('72 hours without a collector: gathering continues, nothing is lost, the order is kept, and the log is short', async () => {
   // A stream that fails and one that works cost less than thousands of connections, and the volunteer treats them alike.
   const texts: string[] = [];
   let attempts = 0;
@@ -182,7 +178,7 @@ test('a collector that hangs does not stop the gathering', async () => {
   await closing;
 });
 
-test('what was not delivered goes out after a restart, oldest first', async () => {
+test('undelivered reports are sent after a restart, oldest first', async () => {
   const { comeBack } = goAway();
   const first = await start();
   await clock.pass(2.5 * HOUR_MS, 2);
@@ -196,7 +192,7 @@ test('what was not delivered goes out after a restart, oldest first', async () =
   expect(log.messages('info')).toContain('3 reports were not delivered yet, and kept in the spool for the next run.');
 });
 
-test('without a spool directory, what is lost at the end is said', async () => {
+test('without a spool directory, lost reports are logged at the end', async () => {
   goAway();
   const volunteer = await startVolunteer(
     { clusterId: 'c', periodMs: HOUR_MS, database: `grpc://127.0.0.1:${collector.port}` },
@@ -217,7 +213,7 @@ test('without a spool directory, what is lost at the end is said', async () => {
   expect(log.messages('warn').at(-1)).toMatch(/^1 report was not delivered, and lost: kept in memory only\./);
 });
 
-test('a one-shot leaves its report in the spool, and the next one brings both', async () => {
+test('a one-shot leaves its report in the spool, and the next one delivers both', async () => {
   const { comeBack } = goAway();
   const first = await start({ periodMs: 0, timeoutMs: 1000 });
   await clock.pass(1000, 2);
@@ -244,7 +240,7 @@ test('a one-shot tries more than once', async () => {
   expect(attempts()).toBeGreaterThan(1);
 });
 
-test('a report that is refused for good is set aside with its reason, and the next one is sent all the same', async () => {
+test('a rejected report becomes a dead letter with its reason, and the next report is sent', async () => {
   const { receiptOf } = collector;
   collector.receiptOf = ({ reportId }) => ({
     reportId,
@@ -260,8 +256,8 @@ test('a report that is refused for good is set aside with its reason, and the ne
   await hasArrived(1);
 
   expect(arrived[0]?.sequence).toBe(2);
-  await expect(readdir(path.join(spoolDir, 'refused'))).resolves.toHaveLength(2);
-  expect(log.messages('error')[0]).toContain('1 report was refused for good, and not stored:');
+  await expect(readdir(path.join(spoolDir, 'rejected'))).resolves.toHaveLength(2);
+  expect(log.messages('error')[0]).toContain('1 report was rejected for good, and not stored:');
 });
 
 test('the first report waits a random part of the initial delay', async () => {
@@ -285,13 +281,13 @@ test('closing during the initial delay sends nothing', async () => {
 test.each([
   [0, 0.95],
   [0.999_999, 1.05],
-])('each period is up to a twentieth shorter or longer (dice %d)', async (dice, factor) => {
-  await start({}, { random: () => dice });
+])('each period is up to a twentieth shorter or longer (random number %d)', async (random, factor) => {
+  await start({}, { random: () => random });
 
   expect((await clock.asleep()) / HOUR_MS).toBeCloseTo(factor, 4);
 });
 
-test('a cluster that cannot be read is tried again soon, and logs once when it begins, once a day, and once when it ends', async () => {
+test('a gathering that fails is retried soon, and logged when it begins, once a day, and when it ends', async () => {
   await startApi({ responses: { '/version': { status: 503, contentType: 'application/json', body: '{}' } } });
   await start({ periodMs: 24 * HOUR_MS });
   await clock.pass(25 * HOUR_MS, 1);
@@ -302,7 +298,7 @@ test('a cluster that cannot be read is tried again soon, and logs once when it b
   expect(api.requests.length).toBeGreaterThan(24);
 });
 
-test('its health is live from the start, ready once it has gathered, and not live when a loop hangs', async () => {
+test('it is live from the start, ready after the first gathering, and not live when a loop hangs', async () => {
   const volunteer = await start({ healthPort: 0, initialDelayMs: 60_000 });
   const ask = async (): Promise<readonly number[]> =>
     Promise.all(

@@ -1,25 +1,25 @@
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { createLedger, type Ledger } from '../../src/delivery/counters.ts';
+import { createCounters, type Counters } from '../../src/delivery/counters.ts';
 import { openVolunteerHealth, type VolunteerHealth } from '../../src/volunteer/health-server.ts';
 import { failureOf } from '../support/failure.ts';
 
-let ledger: Ledger;
+let counters: Counters;
 let health: VolunteerHealth;
 let isLive: boolean;
 let isReady: boolean;
 
 beforeEach(async () => {
-  ledger = createLedger();
+  counters = createCounters();
   [isLive, isReady] = [true, true];
   const spoolSize = () => ({ reports: 3, bytes: 1234, inMemory: 1 });
-  health = await openVolunteerHealth({ port: 0, isLive: () => isLive, isReady: () => isReady, ledger, spoolSize });
+  health = await openVolunteerHealth({ port: 0, isLive: () => isLive, isReady: () => isReady, counters, spoolSize });
 });
 
 afterEach(() => health.close());
 
 const get = (path: string, init: RequestInit = {}) => fetch(`http://127.0.0.1:${health.port}${path}`, init);
 
-test('live and ready is 200, else 503, each for itself', async () => {
+test('/livez and /readyz answer 200 or 503, independently', async () => {
   const both = async () => [(await get('/livez')).status, (await get('/readyz')).status];
 
   expect(await both()).toStrictEqual([200, 200]);
@@ -29,7 +29,7 @@ test('live and ready is 200, else 503, each for itself', async () => {
   expect(await both()).toStrictEqual([200, 503]);
 });
 
-test('what is not there is 404, and what is not for reading 405', async () => {
+test('an unknown path is 404, and a method other than GET and HEAD is 405', async () => {
   const head = await get('/livez', { method: 'HEAD' });
   const post = await get('/livez', { method: 'POST', body: 'x' });
 
@@ -39,13 +39,13 @@ test('what is not there is 404, and what is not for reading 405', async () => {
   expect(post.headers.get('allow')).toBe('GET, HEAD');
 });
 
-test('the metrics tell of the last success, the spool, the reports, and failures by cause', async () => {
-  ledger.add('made', 5);
-  ledger.add('stored', 2);
-  ledger.succeed(new Date('2026-11-21T00:00:00.500Z'));
-  ledger.fail('delivery', 'unavailable');
-  ledger.fail('delivery', 'unavailable');
-  ledger.fail('gathering', 'forbidden');
+test('the metrics have the last success, the spool, the reports, and failures by cause', async () => {
+  counters.add('made', 5);
+  counters.add('stored', 2);
+  counters.succeed(new Date('2026-11-21T00:00:00.500Z'));
+  counters.fail('delivery', 'unavailable');
+  counters.fail('delivery', 'unavailable');
+  counters.fail('gathering', 'forbidden');
 
   const response = await get('/metrics');
   const text = await response.text();
@@ -58,9 +58,9 @@ test('the metrics tell of the last success, the spool, the reports, and failures
     'spartakus_volunteer_spool_bytes 1234',
     'spartakus_volunteer_reports_made_total 5',
     'spartakus_volunteer_reports_stored_total 2',
-    'spartakus_volunteer_reports_refused_total 0',
+    'spartakus_volunteer_reports_rejected_total 0',
     'spartakus_volunteer_reports_dropped_total 0',
-    'spartakus_volunteer_reports_damaged_total 0',
+    'spartakus_volunteer_reports_corrupt_total 0',
     'spartakus_volunteer_failures_total{during="delivery",cause="unavailable"} 2',
     'spartakus_volunteer_failures_total{during="gathering",cause="forbidden"} 1',
     '',
@@ -68,12 +68,12 @@ test('the metrics tell of the last success, the spool, the reports, and failures
   expect(text.match(/^# (HELP|TYPE) /gm)).toHaveLength(20);
 });
 
-test('a port that is taken is refused with the flag', async () => {
+test('a port in use is rejected with the flag', async () => {
   const options = {
     port: 0,
     isLive: () => true,
     isReady: () => true,
-    ledger,
+    counters,
     spoolSize: () => ({ reports: 0, bytes: 0, inMemory: 0 }),
   };
   const wildcard = await openVolunteerHealth(options);
@@ -85,7 +85,7 @@ test('a port that is taken is refused with the flag', async () => {
   await wildcard.close();
 });
 
-test('closes a second time as if nothing were', async () => {
+test('closes a second time without effect', async () => {
   await health.close();
 
   await expect(health.close()).resolves.toBeUndefined();

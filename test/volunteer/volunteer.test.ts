@@ -3,12 +3,8 @@ import { create } from '@bufbuild/protobuf';
 import { durationFromMs } from '@bufbuild/protobuf/wkt';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { Outcome as ReceiptOutcome, PolicySchema } from '../../gen/spartakus/collector/v1/collector_service_pb.js';
-import {
-  startVolunteer,
-  type Volunteer,
-  type VolunteerConfig,
-  type VolunteerOptions,
-} from '../../src/volunteer/volunteer.ts';
+import type { VolunteerConfig, VolunteerOptions } from '../../src/volunteer/run.ts';
+import { startVolunteer, type Volunteer } from '../../src/volunteer/volunteer.ts';
 import { failureOf } from '../support/failure.ts';
 import { type GrpcCollector, startGrpcCollector } from '../support/grpc-collector.ts';
 import {
@@ -85,7 +81,7 @@ async function start(
   return volunteer;
 }
 
-/** From now on the collector asks, with each receipt, for the next report after this time. */
+/** Sets the time until the next report in each receipt of the collector. */
 function askForAReportAfter(ms: number): void {
   const policy = create(PolicySchema, { nextReportAfter: durationFromMs(ms) });
   const { receiptOf } = collector;
@@ -108,7 +104,7 @@ test('a one-shot volunteer delivers one report and ends', async () => {
   ]);
 });
 
-test('a one-shot volunteer whose report is refused ends with the error', async () => {
+test('a one-shot volunteer whose report is rejected ends with the error', async () => {
   collector.receiptOf = ({ reportId }) => ({
     reportId,
     outcome: ReceiptOutcome.REFUSED,
@@ -154,7 +150,7 @@ test('a one-shot volunteer to stdout prints what it would send', async () => {
   expect(String(stdout.read())).toContain('"clusterID": "c"');
 });
 
-test('every period a report is made, each with an id, a time and a number of its own', async () => {
+test('every period a report is made, each with its own id, time and sequence number', async () => {
   await start();
 
   for (const _ of [1, 2, 3]) {
@@ -169,7 +165,7 @@ test('every period a report is made, each with an id, a time and a number of its
   );
 });
 
-test('a collector that asks for rarer reports gets them', async () => {
+test('a collector can ask for a longer period', async () => {
   askForAReportAfter(48 * HOUR_MS);
   const spreadMs = 48 * HOUR_MS * 0.025;
   await start();
@@ -182,7 +178,7 @@ test('a collector that asks for rarer reports gets them', async () => {
   expect(lines.at(-1)).toMatchObject({ level: 'info', fields: { askedMs: 48 * HOUR_MS } });
 });
 
-test('a collector that asks for more frequent reports than the administrator wants does not get them', async () => {
+test('a collector cannot ask for a shorter period than configured', async () => {
   askForAReportAfter(1);
   await start();
   await clock.asleep();
@@ -195,7 +191,7 @@ test('a collector that asks for more frequent reports than the administrator wan
   await expect(clock.asleep()).resolves.toBe(24 * HOUR_MS);
 });
 
-test('a one-shot that cannot deliver tries until the timeout, and says why and what to do', async () => {
+test('a one-shot that cannot deliver retries until the timeout, and logs the reason and what to do', async () => {
   collector.serve = (stream) => stream.emit('error', { code: 14, details: 'away' });
   const volunteer = await start({ periodMs: 0, timeoutMs: 20_000 });
 
@@ -203,7 +199,7 @@ test('a one-shot that cannot deliver tries until the timeout, and says why and w
 
   await expect(volunteer.done).resolves.toMatchObject({ status: 'failed', error: { kind: 'unavailable' } });
   expect(errors().map(({ message }) => message)).toStrictEqual([
-    `No report was stored: The collector at grpc://127.0.0.1:${collector.port} did not take the report: away (gRPC code 14). Is a collector running there, and does nothing stand in between?`,
+    `No report was stored: The collector at grpc://127.0.0.1:${collector.port} did not accept the report: away (gRPC code 14). Is a collector running there, and does nothing stand in between?`,
   ]);
 });
 
@@ -241,7 +237,7 @@ test('closing waits for a delivery that ends within the grace', async () => {
   await expect(volunteer.done).resolves.toStrictEqual({ status: 'stored' });
 });
 
-test('closing gives up a delivery that takes longer than the grace', async () => {
+test('closing cancels a delivery that takes longer than the grace', async () => {
   const arrived = Promise.withResolvers<void>();
   collector.serve = () => arrived.resolve();
   const volunteer = await start({ periodMs: 0 });
@@ -256,7 +252,7 @@ test('closing gives up a delivery that takes longer than the grace', async () =>
   await expect(volunteer.done).resolves.toMatchObject({ status: 'failed', error: { kind: 'unavailable' } });
 });
 
-test('closing twice is as closing once', async () => {
+test('close is idempotent', async () => {
   const volunteer = await start();
 
   await Promise.all([volunteer.close(), volunteer.close()]);
@@ -264,7 +260,7 @@ test('closing twice is as closing once', async () => {
   await expect(volunteer.close()).resolves.toBeUndefined();
 });
 
-test('a configuration that cannot be used is refused at the start', async () => {
+test('a wrong configuration is rejected at the start', async () => {
   const wrongDatabase = await failureOf(start({ database: 'ftp://user:hunter2@x' }));
   const wrongKubeconfig = await failureOf(start({ kubeconfig: '/nonexistent' }));
 
@@ -273,7 +269,7 @@ test('a configuration that cannot be used is refused at the start', async () => 
   expect(wrongKubeconfig).toMatchObject({ kind: 'invalid', field: '--kubeconfig' });
 });
 
-test('the log says neither the token nor the password in the URL', async () => {
+test('the log has neither the token nor the password in the URL', async () => {
   const volunteer = await start({ periodMs: 0, database: 'http://user:hunter2@127.0.0.1:1', timeoutMs: 1000 });
   await clock.pass(1000, 2);
 

@@ -5,51 +5,44 @@ import { type Report, ReportSchema } from '../../../gen/spartakus/report/v1/repo
 import type { EncodedReport, ReportEntry } from '../../report/report-sink.ts';
 import { SpartakusError } from '../../runtime/errors.ts';
 
-/** The first bytes of a spooled report: what it is, and the version of this layout. */
+/** The file type, and the version of this layout. */
 const MAGIC = Buffer.from('spool/1\n', 'latin1');
-/** Magic, length and checksum. */
 const HEADER_BYTES = MAGIC.length + 8;
-/** An encoder makes room as it goes, which for all nodes at once is several times what they take. */
-const NODES_AT_ONCE = 500;
+/** Nodes are encoded in parts: the encoder's buffer for all nodes at once is several times their size. */
+const NODES_PER_PART = 500;
 
-/** A report that comes out of the spool. */
 export type SpooledReport = ReportEntry & { readonly encoded: EncodedReport };
 
 /**
- * A report as it lies in the spool: 8 bytes of magic, the length of the report and its CRC-32, both 4 bytes and big endian, and the
- * report in protobuf. A file that ends too early, or in which up to 32 bits in a row are wrong, is told from a whole one.
+ * A report as a spool file: 8 bytes of magic, the length of the report and its CRC-32, each 4 bytes in big endian, and the report in
+ * protobuf. This detects every truncated file and every error burst of up to 32 bits.
  */
 export function encodeFrame(report: Report): Buffer {
-  const parts = [...encodeParts(report)];
-  const length = parts.reduce((sum, part) => sum + part.length, 0);
-  const header = Buffer.alloc(HEADER_BYTES);
-  MAGIC.copy(header);
-  header.writeUInt32BE(length, MAGIC.length);
-  header.writeUInt32BE(
-    parts.reduce((sum, part) => crc32(part, sum), 0),
-    MAGIC.length + 4,
-  );
-  return Buffer.concat([header, ...parts]);
+  const frame = Buffer.concat([Buffer.alloc(HEADER_BYTES), ...encodeParts(report)]);
+  const body = frame.subarray(HEADER_BYTES);
+  MAGIC.copy(frame);
+  frame.writeUInt32BE(body.length, MAGIC.length);
+  frame.writeUInt32BE(crc32(body), MAGIC.length + 4);
+  return frame;
 }
 
-/** Messages of one kind that stand one behind the other are one message (https://protobuf.dev/programming-guides/encoding/#last-one-wins). */
+/** Concatenated messages of one type are one merged message (https://protobuf.dev/programming-guides/encoding/#last-one-wins). */
 function* encodeParts(report: Report): Generator<Uint8Array> {
   yield toBinary(ReportSchema, { ...report, nodes: [] });
-  for (let start = 0; start < report.nodes.length; start += NODES_AT_ONCE) {
-    yield toBinary(ReportSchema, create(ReportSchema, { nodes: report.nodes.slice(start, start + NODES_AT_ONCE) }));
+  for (let start = 0; start < report.nodes.length; start += NODES_PER_PART) {
+    yield toBinary(ReportSchema, create(ReportSchema, { nodes: report.nodes.slice(start, start + NODES_PER_PART) }));
   }
 }
 
-/** The report of a frame. Anything but exactly what {@link encodeFrame} made is a SpartakusError `invalid` that says what is wrong. */
+/** Decodes a frame. Anything else than the output of {@link encodeFrame} is a SpartakusError `invalid` whose message is the problem. */
 export function decodeFrame(frame: Uint8Array): SpooledReport {
   const buffer = Buffer.from(frame.buffer, frame.byteOffset, frame.byteLength);
-  if (buffer.length < HEADER_BYTES)
-    throw damaged(`it is ${buffer.length} bytes long, and so ends before its report begins`);
-  if (!buffer.subarray(0, MAGIC.length).equals(MAGIC)) throw damaged('it does not begin as a spooled report does');
+  if (buffer.length < HEADER_BYTES) throw corrupt(`it has ${buffer.length} bytes, fewer than its header`);
+  if (!buffer.subarray(0, MAGIC.length).equals(MAGIC)) throw corrupt('it does not begin with the header of a report');
   const bytes = buffer.subarray(HEADER_BYTES);
   const length = buffer.readUInt32BE(MAGIC.length);
-  if (bytes.length !== length) throw damaged(`its report is ${bytes.length} bytes long where ${length} were written`);
-  if (crc32(bytes) !== buffer.readUInt32BE(MAGIC.length + 4)) throw damaged('its checksum does not hold');
+  if (bytes.length !== length) throw corrupt(`its report is ${bytes.length} bytes long where ${length} were written`);
+  if (crc32(bytes) !== buffer.readUInt32BE(MAGIC.length + 4)) throw corrupt('its checksum is wrong');
   const encoded = { reportId: reportIdOf(bytes), bytes };
   return {
     encoded,
@@ -59,7 +52,7 @@ export function decodeFrame(frame: Uint8Array): SpooledReport {
   };
 }
 
-/** The id in an encoded report, without the rest of it. */
+/** The id of an encoded report; decodes nothing else. */
 function reportIdOf(bytes: Uint8Array): string {
   try {
     const reader = new BinaryReader(bytes);
@@ -71,10 +64,10 @@ function reportIdOf(bytes: Uint8Array): string {
     }
     return reportId;
   } catch {
-    throw damaged('it holds no report');
+    throw corrupt('it holds no report');
   }
 }
 
-function damaged(what: string): SpartakusError {
-  return new SpartakusError('invalid', what);
+function corrupt(problem: string): SpartakusError {
+  return new SpartakusError('invalid', problem);
 }

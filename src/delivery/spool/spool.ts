@@ -1,67 +1,64 @@
 import { stat } from 'node:fs/promises';
 import type { Report } from '../../../gen/spartakus/report/v1/report_pb.js';
+import { isMissing } from '../../runtime/atomic-file.ts';
 import type { Clock } from '../../runtime/clock.ts';
 import { messageOf, SpartakusError } from '../../runtime/errors.ts';
 import type { Logger } from '../../runtime/logger.ts';
-import type { Ledger } from '../counters.ts';
+import type { Counters } from '../counters.ts';
 import { decodeFrame, encodeFrame, type SpooledReport } from './frame.ts';
-import { createVolume, isMissing, type Volume } from './volume.ts';
+import { createVolume, type Volume } from './volume.ts';
 
 export interface SpoolConfig {
-  /** --spool-dir; reports wait in memory where none is given. */
+  /** --spool-dir (default: in memory). */
   readonly dir?: string;
-  /** --spool-size: how much may wait, in bytes. The newest report is kept whatever its size. */
+  /** --spool-size: the capacity in bytes. The newest report is kept whatever its size. */
   readonly maxBytes: number;
 }
 
 export interface SpoolOptions {
   readonly clock: Pick<Clock, 'now'>;
   readonly logger: Logger;
-  readonly ledger: Pick<Ledger, 'add' | 'fail'>;
-  /** Stands in for the directory. */
+  readonly counters: Pick<Counters, 'add' | 'fail'>;
+  /** Replaces the volume of the directory. */
   readonly volume?: Volume;
 }
 
-/** Which reports to hand out. */
 export interface Batch {
-  /** At most so many. */
   readonly reports: number;
-  /** At most so many bytes; but one report, whatever its size. */
+  /** The maximum size in bytes; one report may be larger. */
   readonly bytes: number;
-  /** Only those that are younger than the report of this id. */
+  /** Only reports younger than the one of this id. */
   readonly after?: string;
 }
 
 export interface SpoolSize {
   readonly reports: number;
   readonly bytes: number;
-  /** How many of the reports are in memory only, and gone when the program is. */
+  /** How many of the reports are in memory only, and lost when the program ends. */
   readonly inMemory: number;
 }
 
-/** Where reports wait for their receipt. Nothing rejects: a report that cannot be kept well is kept as well as can be, and that is said. */
+/** The queue of reports that wait for their receipt. Nothing rejects: where the volume fails, reports are kept in memory and that is logged. */
 export interface Spool {
-  /** Keeps a report, over the cap at the cost of the oldest ones. Resolves once it is safe, or once that cannot be had. */
+  /** Adds a report; over the capacity the oldest reports are dropped. Resolves once it is on the volume, or that has failed. */
   add(report: Report): Promise<void>;
-  /** The oldest reports, oldest first; they stay. What is damaged is set aside, and not among them. */
+  /** The oldest reports, oldest first; they stay in the spool. Corrupt ones become dead letters and are left out. */
   oldest(batch: Batch): Promise<readonly SpooledReport[]>;
-  /** Lets go of a report that has its receipt. */
   remove(id: string): Promise<void>;
-  /** Lets go of a report that will never be taken; on a volume it is set aside with the reason. */
-  refuse(id: string, error: SpartakusError): Promise<void>;
+  /** Removes a report that was rejected for good; on a volume it becomes a dead letter with the reason. */
+  reject(id: string, error: SpartakusError): Promise<void>;
   size(): SpoolSize;
-  /** Tries once more to bring what is in memory to safety, and says what is kept and what is lost. Idempotent. */
+  /** Tries once more to write reports in memory to the volume, and logs how many are kept and how many lost. Idempotent. */
   close(): Promise<void>;
 }
 
-/** A report that waits. */
 interface Slot {
   readonly bytes: number;
   /** The report itself, where it is not on the volume. */
   readonly frame?: Uint8Array;
 }
 
-/** Checks --spool-dir without making it. Rejects with a SpartakusError `invalid` where it is something else than a directory. */
+/** Checks --spool-dir without creating it. Rejects with a SpartakusError `invalid` where it is not a directory. */
 export async function checkSpoolDir(dir: string): Promise<void> {
   const found = await stat(dir).catch(() => undefined);
   if (found !== undefined && !found.isDirectory()) {
@@ -70,103 +67,115 @@ export async function checkSpoolDir(dir: string): Promise<void> {
 }
 
 /**
- * Opens the spool, with the reports that an earlier run left in its directory. Rejects as {@link checkSpoolDir}; a directory that cannot
- * be read or written is not an error: it is said, and reports wait in memory.
+ * Opens the spool with the reports of earlier runs. Rejects as {@link checkSpoolDir}; a directory that cannot be read or written is no
+ * error: it is logged, and reports wait in memory.
  */
 export async function openSpool({ dir, maxBytes }: SpoolConfig, options: SpoolOptions): Promise<Spool> {
-  const { clock, logger, ledger } = options;
+  const { clock, logger, counters } = options;
   if (dir !== undefined) await checkSpoolDir(dir);
   const volume = options.volume ?? (dir === undefined ? undefined : createVolume(dir, () => clock.now()));
-  const status = createStatus(volume, logger, ledger);
-  /** By id, in the order of age. */
-  let slots = await status.attempt(new Map<string, Slot>(), async (on) => {
+  let volumeFails = false;
+
+  /** The result of an operation on the volume, or `otherwise` where there is none or it fails. Logs the first of several failures. */
+  const attempt = async <Value>(otherwise: Value, operation: (on: Volume) => Promise<Value>): Promise<Value> => {
+    if (volume === undefined) return otherwise;
+    try {
+      return await operation(volume);
+    } catch (error) {
+      // Another volunteer on the same directory has removed the file.
+      if (isMissing(error)) return otherwise;
+      counters.fail('spool', 'unavailable');
+      if (!volumeFails) {
+        logger.warn(
+          { dir: volume.dir },
+          `The spool directory cannot be used: ${messageOf(error)}. Until it can, reports wait in memory, and are lost if the volunteer ends before.`,
+        );
+      }
+      volumeFails = true;
+      return otherwise;
+    }
+  };
+
+  let slots = await attempt(new Map<string, Slot>(), async (on) => {
     return new Map<string, Slot>([...(await on.list())].map(([id, bytes]) => [id, { bytes }]));
   });
-
   const total = (): number => [...slots.values()].reduce((sum, { bytes }) => sum + bytes, 0);
-
   const countInMemory = (): number => [...slots.values()].filter(({ frame }) => frame !== undefined).length;
 
-  const insert = (id: string, slot: Slot): void => {
-    const newest = [...slots.keys()].at(-1) ?? '';
-    slots.set(id, slot);
-    // A clock that was set back gives a new report an older id.
-    if (id < newest) slots = new Map([...slots].toSorted(([one], [other]) => (one < other ? -1 : 1)));
-  };
-
-  const discard = async (id: string): Promise<void> => {
+  const remove = async (id: string): Promise<void> => {
     const slot = slots.get(id);
     slots.delete(id);
-    if (slot !== undefined && slot.frame === undefined) await status.attempt(undefined, (on) => on.remove(id));
+    if (slot !== undefined && slot.frame === undefined) await attempt(undefined, (on) => on.remove(id));
   };
 
-  const makeRoom = async (bytes: number): Promise<void> => {
+  const dropOldest = async (neededBytes: number): Promise<void> => {
     let dropped = 0;
     for (const id of slots.keys()) {
-      if (total() + bytes <= maxBytes) break;
-      await discard(id);
+      if (total() + neededBytes <= maxBytes) break;
+      await remove(id);
       dropped += 1;
     }
     if (dropped === 0) return;
-    ledger.add('dropped', dropped);
+    counters.add('dropped', dropped);
     logger.warn(
       { dropped, spoolBytes: maxBytes },
-      `${count(dropped)} dropped, the oldest first: the spool is full. They are lost; a larger --spool-size keeps more.`,
+      `${count(dropped)} dropped, the oldest first, and lost: the spool is full. A larger --spool-size keeps more.`,
     );
   };
 
-  /** Brings what is in memory to the volume. */
-  const moveAll = async (): Promise<void> => {
+  /** Writes reports in memory to the volume. */
+  const writeAll = async (): Promise<void> => {
     for (const [id, { bytes, frame }] of slots) {
       if (frame === undefined) continue;
-      const written = await status.attempt(false, async (on) => {
+      const isWritten = await attempt(false, async (on) => {
         await on.write(id, frame);
-        status.recovered();
         return true;
       });
-      if (!written) return;
-      // It may have been delivered meanwhile.
+      if (!isWritten) return;
+      // Only a write shows that the volume works: a full one still lets files be removed.
+      if (volumeFails) logger.info({ dir: volume?.dir }, 'The spool directory can be used again.');
+      volumeFails = false;
+      // It may have been delivered in between.
       if (slots.has(id)) slots.set(id, { bytes });
-      else await status.attempt(undefined, (on) => on.remove(id));
+      else await attempt(undefined, (on) => on.remove(id));
     }
   };
+  let writing = Promise.resolve();
+  /** One at a time: two would write the same file. */
+  const writeToVolume = (): Promise<void> => (writing = writing.then(writeAll));
 
-  let moving = Promise.resolve();
-  /** One at a time, for two would write the same file. */
-  const moveToVolume = (): Promise<void> => (moving = moving.then(moveAll));
-
-  const setAsideDamaged = async (on: Volume, id: string, what: string): Promise<void> => {
+  const moveCorrupt = async (on: Volume, id: string, problem: string): Promise<void> => {
     slots.delete(id);
-    ledger.add('damaged');
+    counters.add('corrupt');
     logger.warn(
       { reportId: id, dir: on.dir },
-      `A report in the spool is damaged (${what}) and goes to the folder "damaged" there; it is not sent.`,
+      `A report in the spool is corrupt (${problem}) and is moved to its folder "corrupt"; it is not sent.`,
     );
-    await status.attempt(undefined, () => on.setAside(id, 'damaged', `This report was not sent: ${what}.`));
+    await attempt(undefined, () => on.moveToDeadLetters(id, 'corrupt', `This report was not sent: ${problem}.`));
   };
 
-  /** A report that waits; undefined where it is damaged, or where another volunteer took it away. */
+  /** A report of the spool; undefined where it is corrupt, or another volunteer has removed it. */
   const read = async (id: string, { frame }: Slot): Promise<SpooledReport | undefined> => {
     if (frame !== undefined) return decodeFrame(frame);
     if (volume === undefined) return undefined;
     try {
       const report = decodeFrame(await volume.read(id));
       if (report.encoded.reportId === id) return report;
-      await setAsideDamaged(volume, id, 'its name is not that of its report');
+      await moveCorrupt(volume, id, 'its name is not the id of its report');
     } catch (error) {
       if (isMissing(error)) slots.delete(id);
-      else await setAsideDamaged(volume, id, messageOf(error));
+      else await moveCorrupt(volume, id, messageOf(error));
     }
     return undefined;
   };
 
   const close = async (): Promise<void> => {
-    await moveToVolume();
+    await writeToVolume();
     const lost = countInMemory();
     if (lost > 0)
       logger.warn(
         { lost },
-        `${count(lost)} not delivered, and lost: kept in memory only. A --spool-dir that can be written keeps reports.`,
+        `${count(lost)} not delivered, and lost: kept in memory only. A writable --spool-dir keeps reports.`,
       );
     const kept = slots.size - lost;
     if (kept > 0 && volume !== undefined)
@@ -180,15 +189,18 @@ export async function openSpool({ dir, maxBytes }: SpoolConfig, options: SpoolOp
   return {
     add: async (report) => {
       const frame = encodeFrame(report);
-      await makeRoom(frame.length);
-      insert(report.reportId, { bytes: frame.length, frame });
-      await moveToVolume();
+      await dropOldest(frame.length);
+      const newest = [...slots.keys()].at(-1) ?? '';
+      slots.set(report.reportId, { bytes: frame.length, frame });
+      // After a clock was set back, a new report has an older id.
+      if (report.reportId < newest) slots = new Map([...slots].toSorted(([one], [other]) => (one < other ? -1 : 1)));
+      await writeToVolume();
     },
-    oldest: async ({ reports: most, bytes: mostBytes, after = '' }) => {
+    oldest: async ({ reports: maxReports, bytes: maxBatchBytes, after = '' }) => {
       const batch: SpooledReport[] = [];
       let bytes = 0;
       for (const [id, slot] of [...slots].filter(([each]) => each > after)) {
-        if (batch.length >= most || (batch.length > 0 && bytes + slot.bytes > mostBytes)) break;
+        if (batch.length >= maxReports || (batch.length > 0 && bytes + slot.bytes > maxBatchBytes)) break;
         const report = await read(id, slot);
         if (report === undefined) continue;
         batch.push(report);
@@ -196,52 +208,16 @@ export async function openSpool({ dir, maxBytes }: SpoolConfig, options: SpoolOp
       }
       return batch;
     },
-    remove: discard,
-    refuse: async (id, error) => {
+    remove,
+    reject: async (id, { kind, field, message }) => {
       const slot = slots.get(id);
       slots.delete(id);
       if (slot === undefined || slot.frame !== undefined) return;
-      const why = `${clock.now().toISOString()} ${error.kind}${error.field === undefined ? '' : ` ${error.field}`}: ${error.message}`;
-      await status.attempt(undefined, (on) => on.setAside(id, 'refused', why));
+      const reason = `${clock.now().toISOString()} ${kind}${field === undefined ? '' : ` ${field}`}: ${message}`;
+      await attempt(undefined, (on) => on.moveToDeadLetters(id, 'rejected', reason));
     },
     size: () => ({ reports: slots.size, bytes: total(), inMemory: countInMemory() }),
     close: () => (closed ??= close()),
-  };
-}
-
-/** Tries things on the volume, and says when it begins to fail and when it works again: once each. */
-interface Status {
-  /** What `use` gives, or `otherwise` where there is no volume or it fails. */
-  attempt<Value>(otherwise: Value, use: (volume: Volume) => Promise<Value>): Promise<Value>;
-  /** A report was written. Nothing less shows that the volume works: from a full one files can be taken away. */
-  recovered(): void;
-}
-
-function createStatus(volume: Volume | undefined, logger: Logger, ledger: Pick<Ledger, 'fail'>): Status {
-  let failing = false;
-  return {
-    attempt: async (otherwise, use) => {
-      if (volume === undefined) return otherwise;
-      try {
-        return await use(volume);
-      } catch (error) {
-        // Another volunteer on the same directory was faster.
-        if (isMissing(error)) return otherwise;
-        ledger.fail('spool', 'unavailable');
-        if (!failing) {
-          logger.warn(
-            { dir: volume.dir },
-            `The spool directory cannot be used: ${messageOf(error)}. Until it can, reports wait in memory, and are lost where the volunteer ends first.`,
-          );
-        }
-        failing = true;
-        return otherwise;
-      }
-    },
-    recovered: () => {
-      if (failing) logger.info({ dir: volume?.dir }, 'The spool directory can be used again.');
-      failing = false;
-    },
   };
 }
 

@@ -1,24 +1,21 @@
 import { stripBrackets } from '../../runtime/addresses.ts';
 import { SpartakusError } from '../../runtime/errors.ts';
 import { maskUrl } from '../../runtime/mask.ts';
+import type { ProxyTarget } from './proxy.ts';
 
-/** Where a collector listens for gRPC. */
-export interface GrpcTarget {
-  /** A name, or an address without brackets. */
-  readonly host: string;
+/** The address of a collector's gRPC server. */
+export interface GrpcTarget extends ProxyTarget {
   /** Host and port, an IPv6 address in brackets, such as "[::1]:8080". */
   readonly authority: string;
   readonly tls: boolean;
 }
 
-/** The collector's own default, and that of TLS. */
+/** The default ports: the collector's own, and that of HTTPS. */
 const DEFAULT_PORT = { 'grpc:': '8080', 'grpcs:': '443' } as const;
 
 /**
- * Reads grpc://HOST[:PORT] (without TLS, port 8080 where none is given) or grpcs://HOST[:PORT] (TLS, port 443). Anything else is a
- * SpartakusError `invalid`.
- *
- * @param flag what named it
+ * Parses grpc://HOST[:PORT] (without TLS, default port 8080) or grpcs://HOST[:PORT] (TLS, default port 443). Throws a SpartakusError
+ * `invalid` with the flag otherwise.
  */
 export function parseGrpcUrl(text: string, flag = '--database'): GrpcTarget {
   const fail = (problem: string): never => {
@@ -33,18 +30,15 @@ export function parseGrpcUrl(text: string, flag = '--database'): GrpcTarget {
     return fail('is not grpc:// or grpcs:// with a host and port');
   if (url.hostname === '') return fail('has no host');
   if (url.username !== '' || url.password !== '')
-    return fail('has a user or password, which gRPC does not take: write a host and port only');
+    return fail('has a user or password, which gRPC does not support: write a host and port only');
   if (!['', '/'].includes(url.pathname) || url.search !== '' || url.hash !== '')
     return fail('has more than a host and port');
-  const host = stripBrackets(url.hostname);
+  const port = url.port || DEFAULT_PORT[url.protocol];
   return {
-    host,
-    authority: `${url.hostname}:${url.port || DEFAULT_PORT[url.protocol]}`,
+    kind: 'grpc',
+    host: stripBrackets(url.hostname),
+    port: Number(port),
+    authority: `${url.hostname}:${port}`,
     tls: url.protocol === 'grpcs:',
   };
-}
-
-/** The port of an authority as a target has it. */
-export function portOf(authority: string): number {
-  return Number(/:(\d+)$/.exec(authority)?.[1]);
 }

@@ -1,7 +1,7 @@
 import { fromBinary, toBinary } from '@bufbuild/protobuf';
 import { BinaryWriter, WireType } from '@bufbuild/protobuf/wire';
 import { type Duration, durationMs } from '@bufbuild/protobuf/wkt';
-import { type ClientDuplexStream, Metadata, status as Code, type StatusObject } from '@grpc/grpc-js';
+import { type ClientDuplexStream, status as Code, type StatusObject } from '@grpc/grpc-js';
 import {
   CollectorService,
   Outcome as ReceiptOutcome,
@@ -13,122 +13,61 @@ import {
 import { ReportSchema } from '../../../gen/spartakus/report/v1/report_pb.js';
 import type { Outcome, ReportEntry, ReportSink } from '../../report/report-sink.ts';
 import { messageOf, SpartakusError } from '../../runtime/errors.ts';
-import { createPending } from '../../runtime/pending.ts';
-import { type Access, NO_ACCESS } from '../client-credentials.ts';
 import { excerpt } from './excerpt.ts';
-import { openRpcClient } from './grpc-client.ts';
-import { parseGrpcUrl, portOf } from './grpc-url.ts';
-import { placeBehind, proxyFor } from './proxy.ts';
+import { openGrpcClient, pathOf } from './grpc-client.ts';
 import { retryInfoMs } from './retry-info.ts';
-import { kindOfGrpcCode, kindOfRefusal } from './status.ts';
-
-const METHOD = `/${CollectorService.typeName}/${CollectorService.method.streamReports.name}`;
-
-export interface RpcConfig {
-  /** grpc://HOST[:PORT] or grpcs://HOST[:PORT]; see parseGrpcUrl. */
-  readonly url: string;
-}
-
-export interface RpcOptions {
-  /** How long one put may take, in milliseconds. */
-  readonly timeoutMs?: number;
-  /** Certificates and token; see access.ts. */
-  readonly access?: Access;
-  /** Where proxies are named; see proxy.ts. */
-  readonly env?: NodeJS.ProcessEnv;
-  /** Gives up what is under way: its reports fail as `unavailable`. */
-  readonly signal?: AbortSignal;
-}
+import { createSink, type TransportOptions } from './sink.ts';
+import { kindOfGrpcCode, kindOfRejection } from './status.ts';
 
 type Call = ClientDuplexStream<Buffer, StreamReportsResponse>;
 
 /**
- * A collector that takes reports over gRPC. Each put is one stream; the receipts, in whatever order they come, become outcomes in the
- * order of the reports. Nothing connects before the first put. Throws a SpartakusError `invalid` where the URL is wrong, or that of
- * a proxy.
+ * Sends reports over gRPC, one stream for each put. The receipts may arrive in any order; the outcomes are in the order of the reports.
+ *
+ * @param url grpc://HOST[:PORT] or grpcs://HOST[:PORT]
+ * @throws SpartakusError `invalid` where the URL, or that of a proxy, is wrong
  */
-export function openRpcSink({ url }: RpcConfig, options: RpcOptions = {}): ReportSink {
-  const { timeoutMs = 60_000, access = NO_ACCESS, env = {}, signal } = options;
-  const target = parseGrpcUrl(url);
-  const proxy = proxyFor({ kind: 'grpc', host: target.host, port: portOf(target.authority) }, env);
-  const place = placeBehind(proxy, url);
-  const client = openRpcClient(target, access, proxy?.url);
-  const calls = new Set<Call>();
-  const pending = createPending();
-
-  const open = (authorization: string | undefined): Call => {
-    const metadata = new Metadata();
-    if (authorization !== undefined) metadata.set('authorization', authorization);
-    const call = client.makeBidiStreamRequest<Buffer, StreamReportsResponse>(
-      METHOD,
-      (bytes) => bytes,
-      (bytes) => fromBinary(StreamReportsResponseSchema, bytes),
-      metadata,
-      { deadline: Date.now() + timeoutMs },
-    );
-    calls.add(call);
-    call.once('status', () => calls.delete(call));
-    return call;
-  };
-  const cancelAll = () => {
-    for (const call of calls) call.cancel();
-  };
-  signal?.addEventListener('abort', cancelAll, { once: true });
-
-  let closed = false;
-
-  const put = async (entries: readonly ReportEntry[]): Promise<readonly Outcome[]> => {
+export function openGrpcSink(url: string, options: TransportOptions = {}): ReportSink {
+  const client = openGrpcClient(url, options);
+  const send = async (entries: readonly ReportEntry[]): Promise<readonly Outcome[]> => {
     if (entries.length === 0) return [];
-    const failAll = (error: SpartakusError): readonly Outcome[] => entries.map(() => ({ status: 'failed', error }));
-    if (closed)
-      return failAll(new SpartakusError('unavailable', `The connection to the collector at ${place} is closed.`));
-    let authorization: string | undefined;
-    try {
-      authorization = await access.authorization();
-    } catch (error) {
-      return failAll(SpartakusError.from(error));
-    }
-    const call = open(authorization);
-    if (signal?.aborted === true) call.cancel();
-    return exchange(call, entries, place);
+    const call = await client.start<Call>((caller, metadata, callOptions) =>
+      caller.makeBidiStreamRequest(
+        pathOf(CollectorService.method.streamReports),
+        (bytes: Buffer) => bytes,
+        (bytes) => fromBinary(StreamReportsResponseSchema, bytes),
+        metadata,
+        callOptions,
+      ),
+    );
+    return await exchange(call, entries, client.target);
   };
-
-  return {
-    put: (entries) => pending.add(put(entries)),
-    close: async () => {
-      closed = true;
-      await pending.settled();
-      signal?.removeEventListener('abort', cancelAll);
-      // Every receipt is in; a collector that has not ended its side yet is not waited for.
-      cancelAll();
-      client.close();
-    },
-  };
+  // close() does not wait for the server to end its side: every receipt is there, so what is left of a call is cancelled.
+  return createSink({ send, count: (entries) => entries.length, close: () => client.close() });
 }
 
-/** Streams the reports, and gathers their outcomes; never rejects. */
-function exchange(call: Call, entries: readonly ReportEntry[], place: string): Promise<readonly Outcome[]> {
+/** Streams the reports and collects their outcomes; never rejects. */
+function exchange(call: Call, entries: readonly ReportEntry[], target: string): Promise<readonly Outcome[]> {
   const { promise, resolve } = Promise.withResolvers<readonly Outcome[]>();
   const outcomes: (Outcome | undefined)[] = entries.map(() => undefined);
-  // Which reports still wait for a receipt of their id; two may have the same.
+  // The reports without a receipt, by id; two may have the same.
   const waiting = Map.groupBy(entries.keys(), (index) => idOf(entries[index]));
   let left = entries.length;
   let failure: SpartakusError | undefined;
 
-  const settle = (receipt: Receipt): void => {
-    const index = waiting.get(receipt.reportId)?.shift();
-    if (index === undefined) return;
-    outcomes[index] = outcomeOf(receipt, place);
-    left -= 1;
-    if (left === 0) finish();
-  };
   const finish = (): void => {
     const error =
       failure ??
-      new SpartakusError('internal', `The collector at ${place} ended the stream without a receipt for the report.`);
+      new SpartakusError('internal', `The collector at ${target} ended the stream without a receipt for the report.`);
     resolve(outcomes.map((outcome) => outcome ?? { status: 'failed', error }));
   };
-
+  call.on('data', ({ receipt }: StreamReportsResponse) => {
+    const index = receipt && waiting.get(receipt.reportId)?.shift();
+    if (receipt === undefined || index === undefined) return;
+    outcomes[index] = outcomeOf(receipt, target);
+    left -= 1;
+    if (left === 0) finish();
+  });
   const requests = encode(entries);
   const writeOn = (): void => {
     try {
@@ -144,15 +83,12 @@ function exchange(call: Call, entries: readonly ReportEntry[], place: string): P
       call.cancel();
     }
   };
-  call.on('data', ({ receipt }: StreamReportsResponse) => {
-    if (receipt !== undefined) settle(receipt);
-  });
-  // The same is said by 'status', which comes for every call; without a listener an 'error' would end the program.
+  // 'status' follows for every call; an 'error' without a listener would end the program.
   call.on('error', () => undefined);
   call.on('status', (status: StatusObject) => {
     call.off('drain', writeOn);
-    if (status.code !== Code.OK) failure ??= errorOf(status, place, entries.length);
-    // Receipts that came before it may still be on their way through the stream.
+    if (status.code !== Code.OK) failure ??= errorOf(status, target, entries.length);
+    // Receipts that arrived before the status may still be in the stream's buffer.
     if (call.readableEnded) finish();
     else call.once('end', finish);
   });
@@ -173,8 +109,8 @@ function* encode(entries: readonly ReportEntry[]): Generator<Buffer> {
   }
 }
 
-/** What a receipt says became of a report, or of a record. */
-export function outcomeOf(receipt: Receipt, place: string): Outcome {
+/** The outcome that a receipt means, for a report or for a record. */
+export function outcomeOf(receipt: Receipt, target: string): Outcome {
   const nextReportAfterMs = optionalMs(receipt.policy?.nextReportAfter);
   const policy = nextReportAfterMs === undefined ? {} : { nextReportAfterMs };
   switch (receipt.outcome) {
@@ -183,46 +119,46 @@ export function outcomeOf(receipt: Receipt, place: string): Outcome {
     case ReceiptOutcome.DUPLICATE:
       return { status: 'duplicate', ...policy };
     case ReceiptOutcome.REFUSED:
-      return { status: 'failed', error: refusalOf(receipt, place) };
+      return { status: 'failed', error: rejectionOf(receipt, target) };
     case ReceiptOutcome.UNSPECIFIED:
     default:
       return {
         status: 'failed',
-        error: new SpartakusError(
-          'internal',
-          `The receipt of the collector at ${place} does not say what became of the report.`,
-        ),
+        error: new SpartakusError('internal', `The receipt of the collector at ${target} has no outcome.`),
       };
   }
 }
 
-function refusalOf({ refusal }: Receipt, place: string): SpartakusError {
+function rejectionOf({ refusal }: Receipt, target: string): SpartakusError {
   const retryAfterMs = optionalMs(refusal?.retryAfter);
-  const field = refusal?.field ?? '';
+  const field = refusal?.field || undefined;
   const reason = excerpt(refusal?.reason ?? '') || 'it gives no reason';
   return new SpartakusError(
-    kindOfRefusal(refusal?.code ?? 2, retryAfterMs),
-    `The collector at ${place} refused the report${field === '' ? '' : ` for its ${excerpt(field)}`}: ${reason}`,
-    { ...(field === '' ? {} : { field }), retryAfterMs },
+    kindOfRejection(refusal?.code ?? Code.UNKNOWN, retryAfterMs),
+    `The collector at ${target} rejected the report${field === undefined ? '' : ` for its ${excerpt(field)}`}: ${reason}`,
+    { field, retryAfterMs },
   );
 }
 
-/** Why a call failed. */
-export function errorOf(status: StatusObject, place: string, reports: number): SpartakusError {
-  const [details] = status.metadata.get('grpc-status-details-bin');
-  const retryAfterMs = Buffer.isBuffer(details) ? retryInfoMs(details) : undefined;
-  // A call with one report fails for that report; of many it is not said which was too much.
-  const kind = reports === 1 ? kindOfRefusal(status.code, retryAfterMs) : kindOfGrpcCode(status.code);
-  const advice = {
-    unavailable: ' Is a collector running there, and does nothing stand in between?',
-    'not-found': ' Does a Spartakus collector listen there?',
-    unauthenticated: ' Is --token-file the token for it?',
-  };
-  const hint = kind === 'unavailable' || kind === 'not-found' || kind === 'unauthenticated' ? advice[kind] : '';
+const HINTS: Readonly<Record<string, string>> = {
+  unavailable: ' Is a collector running there, and does nothing stand in between?',
+  'not-found': ' Does a Spartakus collector listen there?',
+  unauthenticated: ' Is --token-file the token for it?',
+};
+
+/** The error that the status of a failed call means, for a call with so many reports. */
+export function errorOf(
+  { code, details, metadata }: Omit<StatusObject, 'progress'>,
+  target: string,
+  reports: number,
+): SpartakusError {
+  const [encoded] = metadata.get('grpc-status-details-bin');
+  const retryAfterMs = Buffer.isBuffer(encoded) ? retryInfoMs(encoded) : undefined;
+  const kind = reports === 1 ? kindOfRejection(code, retryAfterMs) : kindOfGrpcCode(code);
   return new SpartakusError(
     kind,
-    `The collector at ${place} did not take the report: ${excerpt(status.details)} (gRPC code ${status.code}).${hint}`,
-    retryAfterMs === undefined ? {} : { retryAfterMs },
+    `The collector at ${target} did not accept the report: ${excerpt(details)} (gRPC code ${code}).${HINTS[kind] ?? ''}`,
+    { retryAfterMs },
   );
 }
 

@@ -3,16 +3,18 @@ import { maskUrl } from '../../runtime/mask.ts';
 
 const API_PATH = '/api/v1';
 
-/** Where reports go: the URL with /api/v1 at its end, once. Throws a SpartakusError `invalid` where it is not an http(s):// URL. */
-export function apiUrl(text: string): URL {
+/** Parses an http:// or https:// URL. Throws a SpartakusError `invalid` with the flag and an example otherwise. */
+export function parseHttpUrl(text: string, flag: string, example: string): URL {
   const url = URL.parse(text);
-  if (url === null || (url.protocol !== 'http:' && url.protocol !== 'https:')) {
-    throw new SpartakusError(
-      'invalid',
-      `--database ${maskUrl(text)}: is not a URL, such as https://collector.example.com.`,
-      { field: '--database' },
-    );
-  }
+  if (url?.protocol === 'http:' || url?.protocol === 'https:') return url;
+  throw new SpartakusError('invalid', `${flag} ${maskUrl(text)}: is not an http(s):// URL, such as ${example}.`, {
+    field: flag,
+  });
+}
+
+/** The URL of the legacy JSON API: the URL of --database with /api/v1 at its end, once. */
+export function apiUrl(text: string): URL {
+  const url = parseHttpUrl(text, '--database', 'https://collector.example.com');
   const path = url.pathname.replace(/\/+$/, '');
   url.pathname = path.endsWith(API_PATH) ? path : path + API_PATH;
   url.hash = '';

@@ -3,10 +3,9 @@ import { createNetworks, isLoopback, stripBrackets } from '../../runtime/address
 import { SpartakusError } from '../../runtime/errors.ts';
 import { maskUrl } from '../../runtime/mask.ts';
 
-/** Which variables count: those for gRPC are the ones that every gRPC library reads, then those for HTTPS and HTTP. */
+/** The protocol, which selects the variables. */
 export type ProxyKind = 'grpc' | 'https' | 'http';
 
-/** Who is to be reached. */
 export interface ProxyTarget {
   readonly kind: ProxyKind;
   /** A name, or an address without brackets. */
@@ -14,53 +13,49 @@ export interface ProxyTarget {
   readonly port: number;
 }
 
-/** What the URL of an HTTP server names. */
+/** The server of an http:// or https:// URL. */
 export function httpTarget({ protocol, hostname, port }: URL): ProxyTarget {
   const kind = protocol === 'http:' ? 'http' : 'https';
   return { kind, host: stripBrackets(hostname), port: Number(port) || (kind === 'http' ? 80 : 443) };
 }
 
-/** A proxy to go through. */
 export interface Proxy {
-  /** The whole URL; it may hold a password. */
+  /** The whole URL, which may hold a password. */
   readonly url: URL;
-  /** The variable that names it. */
   readonly variable: string;
 }
 
-const VARIABLES: Readonly<Record<ProxyKind, readonly string[]>> = {
-  grpc: ['grpc_proxy', 'https_proxy', 'http_proxy'],
-  https: ['https_proxy'],
-  http: ['http_proxy'],
-};
-const NO_PROXY_VARIABLES: Readonly<Record<ProxyKind, readonly string[]>> = {
-  grpc: ['no_grpc_proxy', 'no_proxy'],
-  https: ['no_proxy'],
-  http: ['no_proxy'],
+/** The variables of gRPC are those that every gRPC library reads, before those of HTTPS and HTTP. */
+const VARIABLES = {
+  grpc: { proxy: ['grpc_proxy', 'https_proxy', 'http_proxy'], noProxy: ['no_grpc_proxy', 'no_proxy'] },
+  https: { proxy: ['https_proxy'], noProxy: ['no_proxy'] },
+  http: { proxy: ['http_proxy'], noProxy: ['no_proxy'] },
 };
 
 /**
- * The proxy that the environment names for a target; each variable in lower or in upper case. None for this machine itself, which a
- * proxy elsewhere cannot reach, and none for what NO_PROXY lists, in the words of Go and curl: `*`, a domain with all below it,
- * `.example.com` or `*.example.com` for what is below it alone, an address, a CIDR block; a name or an address may have a port.
+ * The proxy that the environment names for a server; each variable in lower or upper case. None for a loopback address, and none for the
+ * entries of NO_PROXY, in the syntax of Go and curl: `*`, a domain with its subdomains, `.example.com` or `*.example.com` for the
+ * subdomains alone, an address, a CIDR block; a name or an address may have a port.
  *
- * A variable that is no proxy's URL is a SpartakusError `invalid` that names it.
+ * Throws a SpartakusError `invalid` with the name of the variable where its value is not the URL of a proxy.
  */
 export function proxyFor(target: ProxyTarget, env: NodeJS.ProcessEnv): Proxy | undefined {
-  const found = lookUp(VARIABLES[target.kind], env);
+  const { proxy, noProxy } = VARIABLES[target.kind];
+  const found = lookUp(proxy, env);
   if (found === undefined || isLoopback(target.host)) return undefined;
-  const exceptions = (lookUp(NO_PROXY_VARIABLES[target.kind], env)?.value ?? '')
-    .split(/[\s,]+/)
-    .filter((entry) => entry !== '');
-  if (exceptions.some((entry) => covers(entry.toLowerCase(), target))) return undefined;
+  const exceptions =
+    lookUp(noProxy, env)
+      ?.value.toLowerCase()
+      .match(/[^\s,]+/g) ?? [];
+  if (exceptions.some((entry) => covers(entry, target))) return undefined;
   return { url: parseProxyUrl(found, target.kind), variable: found.variable };
 }
 
-/** A place for a message, with the proxy on the way to it. */
-export function placeBehind(proxy: Proxy | undefined, place: string): string {
+/** A server for messages, with the proxy on the way to it. */
+export function describeTarget(target: string, proxy: Proxy | undefined): string {
   return proxy === undefined
-    ? place
-    : `${place} (through the proxy ${maskUrl(proxy.url.origin)} of $${proxy.variable})`;
+    ? target
+    : `${target} (through the proxy ${maskUrl(proxy.url.origin)} of $${proxy.variable})`;
 }
 
 interface Variable {

@@ -3,12 +3,12 @@ import { BinaryReader, WireType } from '@bufbuild/protobuf/wire';
 import { anyUnpack, AnySchema, durationMs } from '@bufbuild/protobuf/wkt';
 import { RetryInfoSchema } from '../../../gen/google/rpc/error_details_pb.js';
 
-/** The field `details` of google.rpc.Status: any number of google.protobuf.Any. */
+/** The field number of `details` in google.rpc.Status: repeated google.protobuf.Any. */
 const DETAILS = 3;
 
 /**
- * How long a server asks to wait, in milliseconds: the RetryInfo in what it sent as grpc-status-details-bin, a google.rpc.Status
- * (https://github.com/googleapis/googleapis/blob/master/google/rpc/status.proto). Undefined where there is none, or nothing that can be read.
+ * The delay of the google.rpc.RetryInfo in grpc-status-details-bin, in milliseconds. The header holds a google.rpc.Status
+ * (https://github.com/googleapis/googleapis/blob/master/google/rpc/status.proto). Undefined where there is no readable RetryInfo.
  */
 export function retryInfoMs(statusDetails: Uint8Array): number | undefined {
   try {
@@ -23,7 +23,7 @@ export function retryInfoMs(statusDetails: Uint8Array): number | undefined {
       if (delay !== undefined) return Math.max(0, durationMs(delay));
     }
   } catch {
-    // The status itself says what went wrong; its details are extra.
+    // The details are optional: the status itself is enough.
   }
   return undefined;
 }

@@ -3,18 +3,17 @@ import { toJsonString } from '@bufbuild/protobuf';
 import { ReportSchema } from '../../../gen/spartakus/report/v1/report_pb.js';
 import type { Outcome, ReportEntry, ReportSink } from '../../report/report-sink.ts';
 import { messageOf, SpartakusError } from '../../runtime/errors.ts';
-import { createPending } from '../../runtime/pending.ts';
+import { createSink } from './sink.ts';
 
-/** As the original printed it. */
+/** The indentation of the original. */
 const INDENT_SPACES = 4;
 
 /**
- * Prints each report instead of sending it: its protobuf JSON, every field that would be sent and no other. A report counts as stored
- * once the stream has taken it. The stream is not closed.
+ * Prints each report as protobuf JSON with exactly the fields that would be sent. A report counts as stored once the stream has accepted
+ * it. The stream is not closed.
  */
 export function openStdoutSink(stream: Writable): ReportSink {
-  const pending = createPending();
-  // A closed pipe is told to who writes, and once more as an event: without a listener that ends the program.
+  // A closed pipe fails the write and emits 'error', which without a listener would end the program.
   stream.on('error', () => undefined);
   const print = async (entry: ReportEntry): Promise<Outcome> => {
     try {
@@ -27,11 +26,15 @@ export function openStdoutSink(stream: Writable): ReportSink {
       };
     }
   };
-  return { put: (entries) => pending.add(Promise.all(entries.map(print))), close: () => pending.settled() };
+  return createSink({
+    send: (entries) => Promise.all(entries.map(print)),
+    count: (entries) => entries.length,
+    close: () => undefined,
+  });
 }
 
-/** Resolves once the text is written, so that a slow reader slows the writer. */
-function write(stream: Writable, text: string): Promise<void> {
+/** Resolves once the text is written, so that a slow reader slows down the writer. */
+export function write(stream: Writable, text: string): Promise<void> {
   return new Promise((resolve, reject) => {
     stream.write(text, (error) => (error ? reject(error) : resolve()));
   });

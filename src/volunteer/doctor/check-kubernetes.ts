@@ -16,18 +16,17 @@ import { KUBE_SYSTEM_PATH } from '../gather/id-key.ts';
 import { listRequiredRules } from '../gather/rbac-rules.ts';
 import { type Check, fail, ok, warn } from './check.ts';
 
-/** The request by which a right is tried. */
 interface Probe {
   readonly name: string;
   readonly target: string;
   readonly accept: string;
-  /** Whether there is no report without it. */
-  readonly isVital: boolean;
+  /** Whether no report is made without the right. */
+  readonly isRequired: boolean;
 }
 
 /**
- * Tries the access to Kubernetes, and each right that these flags take, by the very requests that a report makes, with a limit of one
- * object. (A SelfSubjectAccessReview would ask for a right of its own, and say nothing of what stands in between.)
+ * Checks the connection to the Kubernetes API, and each right that the configuration needs, with the requests of a report and a limit of
+ * one object. (A SelfSubjectAccessReview would need a right of its own, and would not check what is between it and the API server.)
  */
 export async function* checkKubernetes(kube: KubernetesClient, config: GatherConfig): AsyncGenerator<Check> {
   const probes = listRequiredRules(config, selectFields(config)).map(probeOf);
@@ -42,24 +41,25 @@ export async function* checkKubernetes(kube: KubernetesClient, config: GatherCon
       return;
     }
     if (answer.status === 401) {
-      yield fail('Kubernetes API', refusalOf(answer));
+      yield fail('Kubernetes API', problemOf(answer));
       return;
     }
-    if (!isReached) yield ok('Kubernetes API', 'it answers, and knows who asks');
+    if (!isReached) yield ok('Kubernetes API', 'it answers, and the credentials are valid');
     isReached = true;
     isAllowed.push(answer.status === 200);
     if (answer.status === 200) yield ok(probe.name, 'permitted');
-    else if (probe.isVital || answer.status !== 403) yield (probe.isVital ? fail : warn)(probe.name, refusalOf(answer));
-    else yield warn(probe.name, `${refusalOf(answer)} Without it the report says "not permitted" there.`);
+    else if (probe.isRequired || answer.status !== 403)
+      yield (probe.isRequired ? fail : warn)(probe.name, problemOf(answer));
+    else yield warn(probe.name, `${problemOf(answer)} Without it the report has "not permitted" there.`);
   }
   if (probes.length > 0 && !isAllowed.includes(true))
-    yield fail('Kubernetes rights', 'nothing can be read of the cluster, so there is no report');
+    yield fail('Kubernetes rights', 'nothing of the cluster can be read, so no report is made');
 }
 
 function probeOf(rule: PolicyRule): Probe {
   if ('nonResourceURLs' in rule) {
     const path = rule.nonResourceURLs.join();
-    return { name: `get ${path}`, target: path, accept: JSON_TYPE, isVital: false };
+    return { name: `get ${path}`, target: path, accept: JSON_TYPE, isRequired: false };
   }
   const [group] = rule.apiGroups;
   const resource = rule.resources.join();
@@ -68,18 +68,18 @@ function probeOf(rule: PolicyRule): Probe {
       name: `get ${resource} ${rule.resourceNames.join()}`,
       target: KUBE_SYSTEM_PATH,
       accept: METADATA_TYPE,
-      isVital: true,
+      isRequired: true,
     };
   return {
     name: `list ${resource}`,
     target: `${group === '' ? '/api/v1' : `/apis/${group}/v1`}/${resource}?limit=1`,
     accept: resource === 'nodes' ? PROTOBUF_TYPE : METADATA_LIST_TYPE,
-    isVital: false,
+    isRequired: false,
   };
 }
 
-/** What a gatherer would say of this answer. */
-function refusalOf(answer: KubernetesResponse): string {
+/** The error of a gatherer for this response. */
+function problemOf(answer: KubernetesResponse): string {
   try {
     if (answer.contentType.startsWith(JSON_TYPE)) readJson(answer);
     else readProtobuf(answer, StatusSchema);

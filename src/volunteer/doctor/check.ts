@@ -1,22 +1,16 @@
-/**
- * What a check found: `ok`; `warn`, where the next report is made and sent, but without something; `FAIL`, where it is not.
- */
+/** The result of a check: `ok`; `warn`, where the next report is made and sent but something is missing; `FAIL`, where it is not. */
 export interface Check {
   readonly status: 'ok' | 'warn' | 'FAIL';
-  /** What was checked, in a word or two. */
+  /** The subject, in a word or two. */
   readonly name: string;
-  /** What was found, and where it is not ok, what to do. */
+  /** The finding, and where it is not ok, what to do. */
   readonly message: string;
 }
 
-export function ok(name: string, message: string): Check {
-  return { status: 'ok', name, message };
-}
+const createCheck =
+  (status: Check['status']) =>
+  (name: string, message: string): Check => ({ status, name, message });
 
-export function warn(name: string, message: string): Check {
-  return { status: 'warn', name, message };
-}
-
-export function fail(name: string, message: string): Check {
-  return { status: 'FAIL', name, message };
-}
+export const ok = createCheck('ok');
+export const warn = createCheck('warn');
+export const fail = createCheck('FAIL');

@@ -1,6 +1,10 @@
 import { mkdir, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { type Access, type AccessConfig, openAccess } from '../../delivery/client-credentials.ts';
+import {
+  type ClientCredentials,
+  type ClientCredentialsConfig,
+  openClientCredentials,
+} from '../../delivery/client-credentials.ts';
 import { type KubernetesClient, type KubernetesConfig, openKubernetesClient } from '../../kubernetes/client.ts';
 import { messageOf } from '../../runtime/errors.ts';
 import { checkExtensions, readExtensions } from '../gather/extensions.ts';
@@ -11,45 +15,40 @@ import { checkCollector } from './check-collector.ts';
 import { checkKubernetes } from './check-kubernetes.ts';
 import { type Check, fail, ok, warn } from './check.ts';
 
-export interface DoctorConfig extends GatherConfig, KubernetesConfig, AccessConfig {
-  /** --database */
+export interface DoctorConfig extends GatherConfig, KubernetesConfig, ClientCredentialsConfig {
   readonly database: string;
-  /** --spool-dir */
   readonly spoolDir?: string;
 }
 
 export interface DoctorOptions {
   readonly env: NodeJS.ProcessEnv;
-  /** Where the pod's service account is mounted, where it is not the usual place. */
   readonly serviceAccountDir?: string;
-  /** How long a step may take, in milliseconds. */
+  /** The deadline of each step, in milliseconds. */
   readonly timeoutMs?: number;
-  /** Ends the checks. */
   readonly signal?: AbortSignal;
 }
 
 /**
- * Checks everything that the next report of a volunteer with these flags needs, and tells one thing after the other: files, Kubernetes
- * with each right, and the way to the collector. Nothing of the cluster is sent anywhere, and nothing is changed but that the
- * spool directory is made.
+ * Checks what the next report of a volunteer with this configuration needs, one result at a time: files, the Kubernetes API with each
+ * right, and the connection to the collector. Sends nothing of the cluster, and changes nothing except that it creates the spool directory.
  */
 export async function* runDoctor(config: DoctorConfig, options: DoctorOptions): AsyncGenerator<Check> {
   yield await checkSpool(config.spoolDir);
   yield* checkFiles(config);
   yield* checkCluster(config, options);
   const { env, timeoutMs } = options;
-  let access: Access;
+  let credentials: ClientCredentials;
   try {
-    access = await openAccess(config, config.database);
+    credentials = await openClientCredentials(config, config.database);
   } catch (error) {
     yield fail('credentials', messageOf(error));
     return;
   }
-  yield* checkCollector(config.database, { env, access, timeoutMs });
+  yield* checkCollector(config.database, { env, credentials, timeoutMs });
 }
 
 async function checkSpool(spoolDir: string | undefined): Promise<Check> {
-  if (spoolDir === undefined) return ok('spool', 'reports wait in memory; with --spool-dir they outlive the volunteer');
+  if (spoolDir === undefined) return ok('spool', 'reports wait in memory; with --spool-dir they survive a restart');
   const file = path.join(spoolDir, '.doctor');
   try {
     await mkdir(spoolDir, { recursive: true });
@@ -58,7 +57,7 @@ async function checkSpool(spoolDir: string | undefined): Promise<Check> {
   } catch (error) {
     return warn(
       'spool',
-      `--spool-dir ${spoolDir}: ${messageOf(error)}. Reports wait in memory then: is the volume mounted, not full, and writable for this user?`,
+      `--spool-dir ${spoolDir}: ${messageOf(error)}. Reports wait in memory instead: is the volume mounted, not full, and writable for this user?`,
     );
   }
   return readSchemaVersion(undefined, spoolDir, { keep: false }).then(
@@ -83,7 +82,7 @@ async function* checkFiles({ extensions, idKeyFile }: DoctorConfig): AsyncGenera
   }
   const { extensions: found, problems } = await readExtensions(extensions);
   yield ok('extensions', `${extensions} holds ${found.length}`);
-  for (const { message } of problems) yield warn('extensions', `${message} The report goes without it.`);
+  for (const { message } of problems) yield warn('extensions', `${message} The report is sent without it.`);
 }
 
 async function* checkCluster(

@@ -4,10 +4,10 @@ import path from 'node:path';
 import { create, fromBinary } from '@bufbuild/protobuf';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { NodeSchema, type Report, ReportSchema } from '../../../gen/spartakus/report/v1/report_pb.js';
-import { createLedger, type Ledger } from '../../../src/delivery/counters.ts';
+import { createCounters, type Counters } from '../../../src/delivery/counters.ts';
 import { decodeFrame, encodeFrame } from '../../../src/delivery/spool/frame.ts';
 import { openSpool, type Spool, type SpoolOptions } from '../../../src/delivery/spool/spool.ts';
-import { createVolume, KEPT_ASIDE, type Volume } from '../../../src/delivery/spool/volume.ts';
+import { createVolume, MAX_DEAD_LETTERS, type Volume } from '../../../src/delivery/spool/volume.ts';
 import { SpartakusError } from '../../../src/runtime/errors.ts';
 import { ALL, decoded, idsOf, spoolContract } from '../../contract/spool.ts';
 import { failureOf } from '../../support/failure.ts';
@@ -16,12 +16,12 @@ import { makeReport } from '../../support/reports.ts';
 
 let dir: string;
 let log: KeptLog;
-let ledger: Ledger;
+let counters: Counters;
 
 beforeEach(async () => {
   dir = await mkdtemp(path.join(tmpdir(), 'spartakus-spool-'));
   log = createKeptLog();
-  ledger = createLedger();
+  counters = createCounters();
 });
 
 afterEach(() => rm(dir, { recursive: true, force: true }));
@@ -33,7 +33,7 @@ spoolContract('a spool in a directory', (maxBytes, options) =>
 
 const clock = { now: () => new Date() };
 const open = (options: Partial<SpoolOptions> = {}): Promise<Spool> =>
-  openSpool({ dir, maxBytes: 1_000_000 }, { clock, logger: log.logger, ledger, ...options });
+  openSpool({ dir, maxBytes: 1_000_000 }, { clock, logger: log.logger, counters, ...options });
 const fileOf = ({ reportId }: Report): string => path.join(dir, `${reportId}.report`);
 
 async function addTo(spool: Spool, count: number): Promise<readonly Report[]> {
@@ -67,7 +67,7 @@ test('a report is one file that is named by its id, for its owner alone', async 
   expect((await stat(fileOf(reports[0] as Report))).mode & 0o777).toBe(0o600);
 });
 
-test("files that are nobody's reports are left alone", async () => {
+test('files of other programs are ignored', async () => {
   await writeFile(path.join(dir, 'notes.txt'), 'hello');
   await mkdir(path.join(dir, 'lost+found'));
 
@@ -77,7 +77,7 @@ test("files that are nobody's reports are left alone", async () => {
   expect((await readdir(dir)).toSorted()).toStrictEqual(['lost+found', 'notes.txt']);
 });
 
-test('what a volunteer left unfinished is swept away, once nobody can be at work on it', async () => {
+test('an unfinished file is removed when it is too old to be in progress', async () => {
   const [old, young] = ['old.unfinished', 'young.unfinished'].map((name) => path.join(dir, name)) as [string, string];
   await Promise.all([old, young].map((file) => writeFile(file, '')));
   const twoHoursAgo = Date.now() / 1000 - 7200;
@@ -88,11 +88,11 @@ test('what a volunteer left unfinished is swept away, once nobody can be at work
   await expect(readdir(dir)).resolves.toStrictEqual(['young.unfinished']);
 });
 
-test('a path that is no directory is refused, with the flag', async () => {
+test('a path that is no directory is rejected with the flag', async () => {
   const file = path.join(dir, 'file');
   await writeFile(file, '');
 
-  const error = await failureOf(openSpool({ dir: file, maxBytes: 1 }, { clock, logger: log.logger, ledger }));
+  const error = await failureOf(openSpool({ dir: file, maxBytes: 1 }, { clock, logger: log.logger, counters }));
 
   expect(error).toMatchObject({
     kind: 'invalid',
@@ -101,29 +101,29 @@ test('a path that is no directory is refused, with the flag', async () => {
   });
 });
 
-/** Damages the second of three reports as told, and gives what the spool then hands out and keeps aside. */
-async function damageSecond(damage: (bytes: Buffer) => Buffer): Promise<void> {
+/** Corrupts the second of three reports, and checks that the spool gives the others and keeps it as a dead letter. */
+async function corruptSecond(corrupt: (bytes: Buffer) => Buffer): Promise<void> {
   const [first, second, third] = (await addTo(await open(), 3)) as [Report, Report, Report];
-  await writeFile(fileOf(second), damage(await readFile(fileOf(second))));
+  await writeFile(fileOf(second), corrupt(await readFile(fileOf(second))));
 
   const spool = await open();
 
   expect(idsOf(await spool.oldest(ALL))).toStrictEqual([first.reportId, third.reportId]);
-  await expect(readdir(path.join(dir, 'damaged'))).resolves.toStrictEqual([
+  await expect(readdir(path.join(dir, 'corrupt'))).resolves.toStrictEqual([
     `${second.reportId}.report`,
     `${second.reportId}.txt`,
   ]);
 }
 
-test('a damaged report is set aside with the reason, said once, and the others go out', async () => {
-  await damageSecond((bytes) => bytes.subarray(0, -1));
+test('a corrupt report becomes a dead letter with the reason, is logged once, and the others are delivered', async () => {
+  await corruptSecond((bytes) => bytes.subarray(0, -1));
 
   expect(log.messages('warn')).toStrictEqual([
-    expect.stringMatching(/^A report in the spool is damaged \(its report is \d+ bytes long where \d+ were written\)/),
+    expect.stringMatching(/^A report in the spool is corrupt \(its report is \d+ bytes long where \d+ were written\)/),
   ]);
-  expect(ledger.count('damaged')).toBe(1);
-  const names = await readdir(path.join(dir, 'damaged'));
-  await expect(readFile(path.join(dir, 'damaged', names[1] ?? ''), 'utf8')).resolves.toMatch(
+  expect(counters.count('corrupt')).toBe(1);
+  const names = await readdir(path.join(dir, 'corrupt'));
+  await expect(readFile(path.join(dir, 'corrupt', names[1] ?? ''), 'utf8')).resolves.toMatch(
     /^This report was not sent: its report is /,
   );
   await open();
@@ -134,13 +134,13 @@ test.each([
   ['an empty file', () => Buffer.alloc(0)],
   ['a file of zeros', (bytes: Buffer) => Buffer.alloc(bytes.length)],
   ['a file of another report', () => encodeFrame(makeReport())],
-])('%s is damaged', async (_, damage) => {
-  await damageSecond(damage);
+])('%s is corrupt', async (_, corrupt) => {
+  await corruptSecond(corrupt);
 
-  expect(ledger.count('damaged')).toBe(1);
+  expect(counters.count('corrupt')).toBe(1);
 });
 
-test('a file that ends anywhere before its end is told from a whole one', () => {
+test('a file that ends anywhere before its end is detected', () => {
   const frame = encodeFrame(makeReport());
 
   const taken = Array.from({ length: frame.length }, (_, length) => frame.subarray(0, length)).filter(isTaken);
@@ -149,7 +149,7 @@ test('a file that ends anywhere before its end is told from a whole one', () => 
   expect(isTaken(frame)).toBe(true);
 });
 
-test('a file with any bit flipped, or with a byte too many, is told from a whole one', () => {
+test('a file with any bit flipped, or with a byte too many, is detected', () => {
   const frame = encodeFrame(makeReport());
   const flipped = Array.from({ length: frame.length * 8 }, (_, bit) => {
     const copy = Buffer.from(frame);
@@ -170,7 +170,7 @@ function isTaken(frame: Buffer): boolean {
   }
 }
 
-test('whatever the length at which a spool file was cut off, or the byte in which a bit flipped, the others go out', async () => {
+test('whatever the length at which a spool file was cut off, or the byte in which a bit flipped, the others are delivered', async () => {
   const [before, victim, after] = Array.from({ length: 3 }, makeReport) as [Report, Report, Report];
   const whole = encodeFrame(victim);
   const cut = Array.from({ length: whole.length }, (_, length) => whole.subarray(0, length));
@@ -179,13 +179,13 @@ test('whatever the length at which a spool file was cut off, or the byte in whic
   );
   // In memory but for the directory: a thousand times on a disk would test the disk.
   const files = new Map<string, Uint8Array>();
-  const aside: string[] = [];
+  const deadLetters: string[] = [];
   const volume = {
     ...createVolume(dir, clock.now),
     list: () => Promise.resolve(new Map([...files].map(([id, bytes]) => [id, bytes.length]))),
     read: (id: string) => Promise.resolve(files.get(id) ?? Buffer.alloc(0)),
-    setAside: (id: string) => {
-      aside.push(id);
+    moveToDeadLetters: (id: string) => {
+      deadLetters.push(id);
       files.delete(id);
       return Promise.resolve();
     },
@@ -197,47 +197,47 @@ test('whatever the length at which a spool file was cut off, or the byte in whic
     expect(idsOf(await (await open({ volume })).oldest(ALL))).toStrictEqual(idsOf([before, after]));
   }
 
-  expect(aside).toStrictEqual(Array(2 * whole.length).fill(victim.reportId));
+  expect(deadLetters).toStrictEqual(Array(2 * whole.length).fill(victim.reportId));
 });
 
-test('a report that is refused is set aside, with the reason in a readable file', async () => {
+test('a rejected report becomes a dead letter, with the reason in a readable file', async () => {
   const spool = await open();
   const [report] = (await addTo(spool, 1)) as [Report];
 
-  await spool.refuse(
+  await spool.reject(
     report.reportId,
-    new SpartakusError('invalid', 'The collector refused the report: bad id', { field: 'nodes[3].id' }),
+    new SpartakusError('invalid', 'The collector rejected the report: bad id', { field: 'nodes[3].id' }),
   );
 
-  const aside = path.join(dir, 'refused');
-  await expect(readFile(path.join(aside, `${report.reportId}.txt`), 'utf8')).resolves.toMatch(
-    /^\d{4}-\d\d-\d\dT[\d:.]+Z invalid nodes\[3\]\.id: The collector refused the report: bad id\n$/,
+  const rejected = path.join(dir, 'rejected');
+  await expect(readFile(path.join(rejected, `${report.reportId}.txt`), 'utf8')).resolves.toMatch(
+    /^\d{4}-\d\d-\d\dT[\d:.]+Z invalid nodes\[3\]\.id: The collector rejected the report: bad id\n$/,
   );
-  expect(decodeFrame(await readFile(path.join(aside, `${report.reportId}.report`))).report).toStrictEqual(report);
+  expect(decodeFrame(await readFile(path.join(rejected, `${report.reportId}.report`))).report).toStrictEqual(report);
   expect((await open()).size().reports).toBe(0);
 });
 
-test('a refused report that is moved back is sent again by the next run', async () => {
+test('a dead letter that is moved back is sent again by the next run', async () => {
   const spool = await open();
   const [report] = (await addTo(spool, 1)) as [Report];
-  await spool.refuse(report.reportId, new SpartakusError('unauthenticated', 'who?'));
+  await spool.reject(report.reportId, new SpartakusError('unauthenticated', 'no'));
 
-  await writeFile(fileOf(report), await readFile(path.join(dir, 'refused', `${report.reportId}.report`)));
+  await writeFile(fileOf(report), await readFile(path.join(dir, 'rejected', `${report.reportId}.report`)));
 
   await expect(decoded((await open()).oldest(ALL))).resolves.toStrictEqual([report]);
 });
 
-test('of refused reports the newest hundred are kept', async () => {
+test('the newest hundred dead letters are kept', async () => {
   const spool = await open();
-  const reports = await addTo(spool, KEPT_ASIDE + 3);
+  const reports = await addTo(spool, MAX_DEAD_LETTERS + 3);
 
-  for (const { reportId } of reports) await spool.refuse(reportId, new SpartakusError('invalid', 'no'));
+  for (const { reportId } of reports) await spool.reject(reportId, new SpartakusError('invalid', 'no'));
 
-  const names = await readdir(path.join(dir, 'refused'));
+  const names = await readdir(path.join(dir, 'rejected'));
   expect(names.filter((name) => name.endsWith('.report')).toSorted()).toStrictEqual(
     reports.slice(3).map(({ reportId }) => `${reportId}.report`),
   );
-  expect(names).toHaveLength(2 * KEPT_ASIDE);
+  expect(names).toHaveLength(2 * MAX_DEAD_LETTERS);
 });
 
 /** A volume that fails for as long as `failing` says. */
@@ -251,14 +251,14 @@ function brokenVolume(code: string): { failing: boolean; readonly volume: Volume
     write: (id, frame) => guard(() => real.write(id, frame)),
     read: (id) => real.read(id),
     remove: (id) => guard(() => real.remove(id)),
-    setAside: (id, folder, why) => guard(() => real.setAside(id, folder, why)),
+    moveToDeadLetters: (id, folder, why) => guard(() => real.moveToDeadLetters(id, folder, why)),
   };
   const state = { failing: true, volume };
   return state;
 }
 
 test.each(['ENOSPC', 'EROFS', 'EACCES'])(
-  'on a volume that answers %s reports wait in memory, and that is said once',
+  'on a volume that answers %s reports wait in memory, which is logged once',
   async (code) => {
     const { volume } = brokenVolume(code);
     const spool = await open({ volume });
@@ -268,12 +268,12 @@ test.each(['ENOSPC', 'EROFS', 'EACCES'])(
     await expect(decoded(spool.oldest(ALL))).resolves.toStrictEqual(reports);
     expect(spool.size()).toMatchObject({ reports: 3, inMemory: 3 });
     expect(log.messages()).toStrictEqual([
-      `The spool directory cannot be used: ${code}: it is broken. Until it can, reports wait in memory, and are lost where the volunteer ends first.`,
+      `The spool directory cannot be used: ${code}: it is broken. Until it can, reports wait in memory, and are lost if the volunteer ends before.`,
     ]);
   },
 );
 
-test('once a volume can be written again, it gets what waited in memory', async () => {
+test('once a volume can be written again, reports in memory are written to it', async () => {
   const broken = brokenVolume('ENOSPC');
   const spool = await open({ volume: broken.volume });
   const waited = await addTo(spool, 2);
@@ -286,7 +286,7 @@ test('once a volume can be written again, it gets what waited in memory', async 
   expect(log.messages('info')).toStrictEqual(['The spool directory can be used again.']);
 });
 
-test('a full volume from which reports are delivered is said once, not at each report', async () => {
+test('a full volume from which reports are delivered is logged once, not for each report', async () => {
   const spool = await open();
   const [first, second] = (await addTo(spool, 2)) as [Report, Report];
   const real = createVolume(dir, clock.now);
@@ -309,16 +309,16 @@ test('on a volume that became read-only reports are still delivered, each once',
   broken.failing = true;
 
   await spool.remove(first.reportId);
-  await spool.refuse(second.reportId, new SpartakusError('invalid', 'no'));
+  await spool.reject(second.reportId, new SpartakusError('invalid', 'no'));
 
   await expect(spool.oldest(ALL)).resolves.toStrictEqual([]);
 });
 
-test('a real directory that cannot be made is said, and reports wait in memory', async () => {
+test('a real directory that cannot be created is logged, and reports wait in memory', async () => {
   await writeFile(path.join(dir, 'file'), '');
   const spool = await openSpool(
     { dir: path.join(dir, 'file', 'spool'), maxBytes: 1_000_000 },
-    { clock, logger: log.logger, ledger },
+    { clock, logger: log.logger, counters },
   );
 
   const reports = await addTo(spool, 1);
@@ -327,18 +327,18 @@ test('a real directory that cannot be made is said, and reports wait in memory',
   expect(log.messages('warn')).toStrictEqual([expect.stringContaining('ENOTDIR')]);
 });
 
-test('what is lost at the end is said', async () => {
-  const spool = await openSpool({ maxBytes: 1_000_000 }, { clock, logger: log.logger, ledger });
+test('reports that are lost at the end are logged', async () => {
+  const spool = await openSpool({ maxBytes: 1_000_000 }, { clock, logger: log.logger, counters });
   await addTo(spool, 2);
 
   await spool.close();
 
   expect(log.messages('warn')).toStrictEqual([
-    '2 reports were not delivered, and lost: kept in memory only. A --spool-dir that can be written keeps reports.',
+    '2 reports were not delivered, and lost: kept in memory only. A writable --spool-dir keeps reports.',
   ]);
 });
 
-test('what is kept at the end is said', async () => {
+test('reports that are kept at the end are logged', async () => {
   const spool = await open();
   await addTo(spool, 1);
 
@@ -347,14 +347,14 @@ test('what is kept at the end is said', async () => {
   expect(log.messages()).toStrictEqual(['1 report was not delivered yet, and kept in the spool for the next run.']);
 });
 
-test('two volunteers on one directory take nothing from each other but what is delivered', async () => {
+test('two volunteers on one directory remove only reports that are settled', async () => {
   const mine = await addTo(await open(), 4);
   const [one, other] = await Promise.all([open(), open()]);
   await expect(decoded(other.oldest(ALL))).resolves.toStrictEqual(mine);
 
   await Promise.all(
     mine.map(({ reportId }, index) =>
-      index % 2 === 0 ? one.remove(reportId) : other.refuse(reportId, new SpartakusError('invalid', 'no')),
+      index % 2 === 0 ? one.remove(reportId) : other.reject(reportId, new SpartakusError('invalid', 'no')),
     ),
   );
 

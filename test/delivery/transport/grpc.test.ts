@@ -7,9 +7,10 @@ import {
   StreamReportsResponseSchema,
 } from '../../../gen/spartakus/collector/v1/collector_service_pb.js';
 import { type Report, ReportSchema } from '../../../gen/spartakus/report/v1/report_pb.js';
-import { NO_ACCESS } from '../../../src/delivery/client-credentials.ts';
-import { openRpcSink, type RpcOptions } from '../../../src/delivery/transport/grpc.ts';
+import { NO_CREDENTIALS } from '../../../src/delivery/client-credentials.ts';
+import { openGrpcSink } from '../../../src/delivery/transport/grpc.ts';
 import { retryInfoMs } from '../../../src/delivery/transport/retry-info.ts';
+import type { TransportOptions } from '../../../src/delivery/transport/sink.ts';
 import type { ReportSink } from '../../../src/report/report-sink.ts';
 import { type Rejection, reportSinkContract } from '../../contract/report-sink.ts';
 import { type GrpcCollector, startGrpcCollector } from '../../support/grpc-collector.ts';
@@ -17,7 +18,7 @@ import { readFixture } from '../../support/kube-api.ts';
 import { failOne, putOne } from '../../support/put-one.ts';
 import { makeReport } from '../../support/reports.ts';
 
-const REFUSAL = {
+const REJECTION = {
   permanent: { code: Code.INVALID_ARGUMENT, reason: 'no' },
   retryable: { code: Code.UNAVAILABLE, reason: 'later' },
 } as const;
@@ -26,13 +27,13 @@ reportSinkContract(
   'a collector over gRPC',
   async () => {
     const collector = await startGrpcCollector();
-    const sink = openRpcSink({ url: `grpc://127.0.0.1:${collector.port}` });
+    const sink = openGrpcSink(`grpc://127.0.0.1:${collector.port}`);
     const refused = new Map<string, Rejection>();
     const store = collector.receiptOf;
     collector.receiptOf = (report) => {
       const how = refused.get(report.reportId);
       if (how === undefined) return store(report);
-      return { reportId: report.reportId, outcome: ReceiptOutcome.REFUSED, refusal: REFUSAL[how] };
+      return { reportId: report.reportId, outcome: ReceiptOutcome.REFUSED, refusal: REJECTION[how] };
     };
     return {
       sink,
@@ -53,10 +54,12 @@ afterEach(async () => {
   for (const close of closers.splice(0).toReversed()) await close();
 });
 
-async function start(options: RpcOptions = {}): Promise<{ collector: GrpcCollector; sink: ReportSink; url: string }> {
+async function start(
+  options: TransportOptions = {},
+): Promise<{ collector: GrpcCollector; sink: ReportSink; url: string }> {
   const collector = await startGrpcCollector();
   const url = `grpc://127.0.0.1:${collector.port}`;
-  const sink = openRpcSink({ url }, options);
+  const sink = openGrpcSink(url, options);
   closers.push(
     () => collector.close(),
     () => sink.close(),
@@ -64,7 +67,7 @@ async function start(options: RpcOptions = {}): Promise<{ collector: GrpcCollect
   return { collector, sink, url };
 }
 
-test('a report whose encoding is at hand is sent as that, and not decoded', async () => {
+test('an encoded report is sent as it is, and not decoded', async () => {
   const { collector, sink } = await start();
   const report = makeReport();
   const encoded = { reportId: report.reportId, bytes: toBinary(ReportSchema, report) };
@@ -91,7 +94,7 @@ test('the collector gets the report with every field', async () => {
   expect(collector.stored.get(report.reportId)).toStrictEqual(report);
 });
 
-test('what the collector asks of its clients comes with the outcome', async () => {
+test('the policy of the receipt is in the outcome', async () => {
   const { collector, sink } = await start();
   collector.receiptOf = ({ reportId }) => ({
     reportId,
@@ -102,7 +105,7 @@ test('what the collector asks of its clients comes with the outcome', async () =
   await expect(putOne(sink)).resolves.toStrictEqual({ status: 'stored', nextReportAfterMs: 7_200_500 });
 });
 
-test('a refusal says why, which field, and when to come again', async () => {
+test('a rejection has the reason, the field and the retry delay', async () => {
   const { collector, sink, url } = await start();
   collector.receiptOf = ({ reportId }) => ({
     reportId,
@@ -118,10 +121,10 @@ test('a refusal says why, which field, and when to come again', async () => {
   const error = await failOne(sink);
 
   expect(error).toMatchObject({ kind: 'overloaded', field: 'nodes[3].id', retryAfterMs: 1500, retryable: true });
-  expect(error.message).toBe(`The collector at ${url} refused the report for its nodes[3].id: too many at once`);
+  expect(error.message).toBe(`The collector at ${url} rejected the report for its nodes[3].id: too many at once`);
 });
 
-test('a report that is too large is not to be sent again', async () => {
+test('a report that is too large is not retried', async () => {
   const { collector, sink } = await start();
   collector.receiptOf = ({ reportId }) => ({
     reportId,
@@ -132,7 +135,7 @@ test('a report that is too large is not to be sent again', async () => {
   await expect(failOne(sink)).resolves.toMatchObject({ kind: 'too-large', retryable: false });
 });
 
-test('a collector that does not answer in time is a failure that may be tried again', async () => {
+test('a deadline that is exceeded is a retryable failure', async () => {
   const { collector, sink } = await start({ timeoutMs: 50 });
   collector.serve = (stream) => stream.resume();
 
@@ -142,7 +145,7 @@ test('a collector that does not answer in time is a failure that may be tried ag
   expect(error.message).toContain('gRPC code 4');
 });
 
-test('receipts that came before the stream broke count', async () => {
+test('receipts before a failure of the stream count', async () => {
   const { collector, sink } = await start();
   collector.serve = (stream) => {
     stream.once('data', ({ report }: { report: { reportId: string } }) => {
@@ -171,15 +174,15 @@ test('a stream that ends without a receipt is a failure', async () => {
   expect(error.message).toContain('without a receipt');
 });
 
-test('receipts for reports that nobody sent are passed over', async () => {
+test('receipts for unknown reports are ignored', async () => {
   const { collector, sink } = await start();
   const own = collector.receiptOf;
-  collector.receiptOf = (report) => ({ ...own(report), reportId: 'somebody else' });
+  collector.receiptOf = (report) => ({ ...own(report), reportId: 'another' });
 
   await expect(failOne(sink)).resolves.toMatchObject({ kind: 'internal' });
 });
 
-test('a receipt that does not say what became of the report is a failure', async () => {
+test('a receipt without an outcome is a failure', async () => {
   const { collector, sink } = await start();
   collector.receiptOf = ({ reportId }) => ({ reportId });
 
@@ -202,7 +205,7 @@ test.each([
   expect(error.message).toContain(`said the server (gRPC code ${code})`);
 });
 
-/** google.rpc.Status with a RetryInfo of 90.5 s behind a message and a detail of another kind, byte for byte. */
+/** google.rpc.Status with a message, a detail of another type and a RetryInfo of 90.5 s, byte for byte. */
 const STATUS_DETAILS = Buffer.concat([
   Buffer.from([0x08, 14, 0x12, 4, ...Buffer.from('busy')]),
   Buffer.from([0x1a, 2 + 3, 0x0a, 3, ...Buffer.from('x/y')]),
@@ -213,7 +216,7 @@ const STATUS_DETAILS = Buffer.concat([
 test.each([
   [Code.UNAVAILABLE, 'unavailable'],
   [Code.RESOURCE_EXHAUSTED, 'overloaded'],
-])('a call that fails with code %i and a RetryInfo is to be tried again when that says', async (code, kind) => {
+])('a call that fails with code %i and a RetryInfo is retried after its delay', async (code, kind) => {
   const { collector, sink } = await start();
   const metadata = new Metadata();
   metadata.set('grpc-status-details-bin', STATUS_DETAILS);
@@ -222,14 +225,14 @@ test.each([
   await expect(failOne(sink)).resolves.toMatchObject({ kind, retryAfterMs: 90_500 });
 });
 
-test('details that cannot be read are passed over', () => {
+test('malformed details are ignored', () => {
   const cut = Array.from(STATUS_DETAILS, (_, length) => retryInfoMs(STATUS_DETAILS.subarray(0, length)));
 
   expect(new Set(cut)).toStrictEqual(new Set([undefined]));
   expect(retryInfoMs(Buffer.alloc(100, 0xff))).toBeUndefined();
 });
 
-test('a call of many reports that was too much for the collector is to be tried again: it is not said which was', async () => {
+test('RESOURCE_EXHAUSTED of a call with many reports is retried: it does not say which is too large', async () => {
   const { collector, sink } = await start();
   collector.serve = (stream) => stream.emit('error', { code: Code.RESOURCE_EXHAUSTED, details: 'too large' });
 
@@ -239,9 +242,9 @@ test('a call of many reports that was too much for the collector is to be tried 
   ]);
 });
 
-test('a collector that comes back is reached at the next attempt but one, not only after two minutes', async () => {
+test('a collector that is available again is reached within seconds, not only after two minutes', async () => {
   const first = await startGrpcCollector();
-  const sink = openRpcSink({ url: `grpc://127.0.0.1:${first.port}` });
+  const sink = openGrpcSink(`grpc://127.0.0.1:${first.port}`);
   closers.push(() => sink.close());
   first.close();
   for (let attempt = 0; attempt < 5; attempt++) await failOne(sink);
@@ -255,18 +258,18 @@ test('a collector that comes back is reached at the next attempt but one, not on
   expect(second.stored.size).toBe(1);
 });
 
-test('a collector that is not there is named, with what to do', async () => {
+test('the error of an unreachable collector names it, and what to do', async () => {
   const { collector, sink, url } = await start();
   collector.close();
 
   const error = await failOne(sink);
 
   expect(error.kind).toBe('unavailable');
-  expect(error.message).toContain(`The collector at ${url} did not take the report`);
+  expect(error.message).toContain(`The collector at ${url} did not accept the report`);
   expect(error.message).toContain('ECONNREFUSED');
 });
 
-test('giving up ends what is under way', async () => {
+test('aborting the signal cancels calls in progress', async () => {
   const stop = new AbortController();
   const { collector, sink } = await start({ signal: stop.signal });
   collector.serve = (stream) => {
@@ -277,21 +280,21 @@ test('giving up ends what is under way', async () => {
   await expect(failOne(sink)).resolves.toMatchObject({ kind: 'unavailable' });
 });
 
-test('after it was given up nothing is sent any more', async () => {
+test('after the signal was aborted nothing is sent', async () => {
   const { collector, sink } = await start({ signal: AbortSignal.abort() });
 
   await expect(failOne(sink)).resolves.toMatchObject({ kind: 'unavailable' });
   expect(collector.stored.size).toBe(0);
 });
 
-test('after it was closed nothing is sent any more', async () => {
+test('after close nothing is sent', async () => {
   const { sink } = await start();
   await sink.close();
 
   await expect(failOne(sink)).resolves.toMatchObject({ kind: 'unavailable' });
 });
 
-test('a collector on this machine is reached without the proxy of the environment', async () => {
+test('a loopback address is reached without the proxy of the environment', async () => {
   const { sink } = await start({ env: { grpc_proxy: 'http://127.0.0.1:9' } });
 
   await expect(putOne(sink)).resolves.toStrictEqual({ status: 'stored' });
@@ -308,16 +311,15 @@ async function startTls(certificate: string): Promise<GrpcCollector> {
 }
 
 async function trust(collector: GrpcCollector, host: string, ca: string): Promise<ReportSink> {
-  const sink = openRpcSink(
-    { url: `grpcs://${host}:${collector.port}` },
-    { access: { ...NO_ACCESS, ca: await readFixture(`tls/${ca}.crt`) } },
-  );
+  const sink = openGrpcSink(`grpcs://${host}:${collector.port}`, {
+    credentials: { ...NO_CREDENTIALS, ca: await readFixture(`tls/${ca}.crt`) },
+  });
   closers.push(() => sink.close());
   return sink;
 }
 
 test.each(['localhost', '127.0.0.1'])(
-  'grpcs://%s takes a certificate of a CA that is trusted, and no other',
+  'grpcs://%s accepts a certificate of a trusted CA, and no other',
   async (host) => {
     const collector = await startTls('server');
 
@@ -327,7 +329,7 @@ test.each(['localhost', '127.0.0.1'])(
   },
 );
 
-test.each(['localhost', '127.0.0.1'])('grpcs://%s refuses a certificate that is for somebody else', async (host) => {
+test.each(['localhost', '127.0.0.1'])('grpcs://%s rejects a certificate for another name', async (host) => {
   const collector = await startTls('elsewhere');
 
   const error = await failOne(await trust(collector, host, 'ca'));

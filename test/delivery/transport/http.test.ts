@@ -3,7 +3,8 @@ import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:
 import { text } from 'node:stream/consumers';
 import { afterEach, expect, test } from 'vitest';
 import { apiUrl } from '../../../src/delivery/transport/http-url.ts';
-import { type HttpOptions, openHttpSink } from '../../../src/delivery/transport/http.ts';
+import { openHttpSink } from '../../../src/delivery/transport/http.ts';
+import type { TransportOptions } from '../../../src/delivery/transport/sink.ts';
 import type { ReportSink } from '../../../src/report/report-sink.ts';
 import { type Rejection, reportSinkContract } from '../../contract/report-sink.ts';
 import { listen, shut } from '../../support/listen.ts';
@@ -17,7 +18,7 @@ interface Got {
   readonly body: string;
 }
 
-/** A server on 127.0.0.1 that keeps what it gets, and answers as `answer` does; by default 204. */
+/** A server on 127.0.0.1 that records requests and responds with `answer`, by default 204. */
 interface LegacyCollector {
   readonly url: string;
   readonly got: readonly Got[];
@@ -55,7 +56,7 @@ reportSinkContract(
   'a collector over legacy HTTP',
   async () => {
     const collector = await startLegacyCollector();
-    const sink = openHttpSink({ url: collector.url });
+    const sink = openHttpSink(collector.url);
     const refused = new Map<string, Rejection>();
     const stored: string[] = [];
     collector.answer = (response, got) => {
@@ -82,9 +83,9 @@ afterEach(async () => {
   for (const close of closers.splice(0).toReversed()) await close();
 });
 
-async function start(options: HttpOptions = {}): Promise<{ collector: LegacyCollector; sink: ReportSink }> {
+async function start(options: TransportOptions = {}): Promise<{ collector: LegacyCollector; sink: ReportSink }> {
   const collector = await startLegacyCollector();
-  const sink = openHttpSink({ url: collector.url }, options);
+  const sink = openHttpSink(collector.url, options);
   closers.push(
     () => collector.close(),
     () => sink.close(),
@@ -92,7 +93,7 @@ async function start(options: HttpOptions = {}): Promise<{ collector: LegacyColl
   return { collector, sink };
 }
 
-test('what is sent is what the original sent: POST /api/v1, JSON, and its fields alone', async () => {
+test('a report is sent as the original sent it: POST /api/v1, JSON, and its fields alone', async () => {
   const { collector, sink } = await start();
   const report = makeReport();
 
@@ -117,7 +118,7 @@ test.each([
   ['https://host/api/v1', 'https://host/api/v1'],
   ['https://host/api/v1/', 'https://host/api/v1'],
   ['http://[::1]:8080', 'http://[::1]:8080/api/v1'],
-])('reports for %s go to %s', (url, target) => {
+])('reports for %s are posted to %s', (url, target) => {
   expect(apiUrl(url).href).toBe(target);
 });
 
@@ -141,11 +142,11 @@ test.each([
 
   expect(error.kind).toBe(kind);
   expect(error.message).toBe(
-    `The collector at ${collector.url}/api/v1 did not take the report: status ${status} where only 204 is a success, "fine".`,
+    `The collector at ${collector.url}/api/v1 did not accept the report: status ${status}, "fine".${status < 300 ? ' Only status 204 says that a report is stored.' : ''}`,
   );
 });
 
-test('the connection lives on after a refusal', async () => {
+test('the connection stays open after a rejection', async () => {
   const { collector, sink } = await start();
   const sockets = new Set<unknown>();
   collector.answer = (response) => {
@@ -159,7 +160,7 @@ test('the connection lives on after a refusal', async () => {
   expect(sockets.size).toBe(1);
 });
 
-test('a redirect is not followed, and said', async () => {
+test('a redirect is not followed, and reported', async () => {
   const { collector, sink } = await start();
   collector.answer = (response) => response.writeHead(301, { location: '/elsewhere' }).end();
 
@@ -169,7 +170,7 @@ test('a redirect is not followed, and said', async () => {
   expect(collector.got).toHaveLength(1);
 });
 
-test('what the collector said is shown in one short line, without passwords', async () => {
+test('the error has the body in one short line, without passwords', async () => {
   const { collector, sink } = await start();
   collector.answer = (response) =>
     response
@@ -183,7 +184,7 @@ test('what the collector said is shown in one short line, without passwords', as
   expect(error.message.length).toBeLessThan(400);
 });
 
-test('a time to come again is kept', async () => {
+test('the error has the delay of Retry-After', async () => {
   const { collector, sink } = await start();
   collector.answer = (response) => response.writeHead(503, { 'retry-after': '120' }).end();
 
@@ -194,24 +195,27 @@ test.each([
   ['Sat, 21 Nov 2026 00:02:00 GMT', 'Sat, 21 Nov 2026 00:00:00 GMT', 120_000],
   ['Sat, 21 Nov 2026 00:00:00 GMT', 'Sat, 21 Nov 2026 00:02:00 GMT', 0],
   ['soon', 'Sat, 21 Nov 2026 00:00:00 GMT', undefined],
-])('a date to come again, %s, is held against the time of the server, %s', async (retryAfter, date, retryAfterMs) => {
-  const { collector, sink } = await start();
-  collector.answer = (response) => response.writeHead(503, { 'retry-after': retryAfter, date }).end();
+])(
+  'a date in Retry-After, %s, is compared with the Date of the response, %s',
+  async (retryAfter, date, retryAfterMs) => {
+    const { collector, sink } = await start();
+    collector.answer = (response) => response.writeHead(503, { 'retry-after': retryAfter, date }).end();
 
-  expect((await failOne(sink)).retryAfterMs).toBe(retryAfterMs);
-});
+    expect((await failOne(sink)).retryAfterMs).toBe(retryAfterMs);
+  },
+);
 
-test('a collector that does not answer in time is a failure that may be tried again', async () => {
+test('a timeout is a retryable failure', async () => {
   const { collector, sink } = await start({ timeoutMs: 50 });
   collector.answer = () => undefined;
 
   const error = await failOne(sink);
 
   expect(error.kind).toBe('unavailable');
-  expect(error.message).toContain('no answer within 0.05 s');
+  expect(error.message).toContain('no response within 0.05 s');
 });
 
-test('of many reports to a collector that does not answer, one waits for the timeout', async () => {
+test('of many reports to a collector without a response, one waits for the timeout', async () => {
   const { collector, sink } = await start({ timeoutMs: 50 });
   collector.answer = (response) => (collector.got.length === 1 ? response.writeHead(204).end() : undefined);
 
@@ -222,10 +226,10 @@ test('of many reports to a collector that does not answer, one waits for the tim
   expect(collector.got).toHaveLength(2);
 });
 
-test('a collector that is not there is named, and its password is not', async () => {
+test('the error of an unreachable collector names it without its password', async () => {
   const { collector } = await start();
   await collector.close();
-  const sink = openHttpSink({ url: collector.url.replace('//', '//user:hunter2@') });
+  const sink = openHttpSink(collector.url.replace('//', '//user:hunter2@'));
 
   const error = await failOne(sink);
 
@@ -235,9 +239,9 @@ test('a collector that is not there is named, and its password is not', async ()
   expect(error.message).not.toContain('hunter2');
 });
 
-test('a user and password in the URL are presented', async () => {
+test('a user and password in the URL are sent as Basic authentication', async () => {
   const { collector } = await start();
-  const sink = openHttpSink({ url: collector.url.replace('//', '//user:p%40ss@') });
+  const sink = openHttpSink(collector.url.replace('//', '//user:p%40ss@'));
   closers.push(() => sink.close());
 
   await putOne(sink);
@@ -245,7 +249,7 @@ test('a user and password in the URL are presented', async () => {
   expect(collector.got[0]?.headers.authorization).toBe(`Basic ${Buffer.from('user:p@ss').toString('base64')}`);
 });
 
-test('giving up ends what is under way', async () => {
+test('aborting the signal cancels requests in progress', async () => {
   const stop = new AbortController();
   const { collector, sink } = await start({ signal: stop.signal });
   collector.answer = () => stop.abort();

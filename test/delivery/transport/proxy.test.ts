@@ -2,8 +2,8 @@ import http from 'node:http';
 import https from 'node:https';
 import { ServerCredentials } from '@grpc/grpc-js';
 import { afterEach, describe, expect, test } from 'vitest';
-import { NO_ACCESS } from '../../../src/delivery/client-credentials.ts';
-import { openRpcSink } from '../../../src/delivery/transport/grpc.ts';
+import { NO_CREDENTIALS } from '../../../src/delivery/client-credentials.ts';
+import { openGrpcSink } from '../../../src/delivery/transport/grpc.ts';
 import { openHttpSink } from '../../../src/delivery/transport/http.ts';
 import { proxyFor } from '../../../src/delivery/transport/proxy.ts';
 import type { ReportSink } from '../../../src/report/report-sink.ts';
@@ -30,7 +30,7 @@ async function put(sink: ReportSink): Promise<unknown> {
   return (await sink.put([{ report: makeReport() }]))[0];
 }
 
-const trusted = async () => ({ ...NO_ACCESS, ca: await readFixture('tls/ca.crt') });
+const trusted = async () => ({ ...NO_CREDENTIALS, ca: await readFixture('tls/ca.crt') });
 const pair = async () => ({
   cert: await readFixture('tls/elsewhere.crt'),
   key: await readFixture('tls/elsewhere.key'),
@@ -47,8 +47,8 @@ async function startLegacy(tls: boolean): Promise<number> {
   return listen(server);
 }
 
-// The proxy alone knows where elsewhere.example.com is, so that a report which arrives has gone through it.
-describe('HTTPS_PROXY is honoured', () => {
+// Only the proxy resolves elsewhere.example.com, so a report that arrives has gone through it.
+describe('the proxy of the environment is used', () => {
   test.each(['HTTPS_PROXY', 'https_proxy', 'grpc_proxy', 'HTTP_PROXY'])(
     'over gRPC with TLS, as %s, and the certificate is checked through it',
     async (variable) => {
@@ -58,13 +58,13 @@ describe('HTTPS_PROXY is honoured', () => {
       );
       closers.push(() => collector.close());
       const proxy = await startProxy(collector.port);
-      const access = await trusted();
+      const credentials = await trusted();
       const env = { [variable]: proxy.url };
 
-      await expect(put(openRpcSink({ url: 'grpcs://elsewhere.example.com' }, { env, access }))).resolves.toStrictEqual({
+      await expect(put(openGrpcSink('grpcs://elsewhere.example.com', { env, credentials }))).resolves.toStrictEqual({
         status: 'stored',
       });
-      await expect(put(openRpcSink({ url: 'grpcs://other.example.com' }, { env, access }))).resolves.toMatchObject({
+      await expect(put(openGrpcSink('grpcs://other.example.com', { env, credentials }))).resolves.toMatchObject({
         status: 'failed',
       });
       expect(proxy.asked[0]).toBe('CONNECT elsewhere.example.com:443');
@@ -78,7 +78,7 @@ describe('HTTPS_PROXY is honoured', () => {
     const proxy = await startProxy(collector.port);
     const env = { HTTPS_PROXY: proxy.url.replace('//', '//user:p%40ss@') };
 
-    await expect(put(openRpcSink({ url: 'grpc://collector.example.com' }, { env }))).resolves.toStrictEqual({
+    await expect(put(openGrpcSink('grpc://collector.example.com', { env }))).resolves.toStrictEqual({
       status: 'stored',
     });
     expect(proxy.asked).toStrictEqual(['CONNECT collector.example.com:8080']);
@@ -89,13 +89,13 @@ describe('HTTPS_PROXY is honoured', () => {
     'over HTTPS, as %s, and the certificate is checked through it',
     async (variable) => {
       const proxy = await startProxy(await startLegacy(true));
-      const access = await trusted();
+      const credentials = await trusted();
       const env = { [variable]: proxy.url };
 
-      await expect(put(openHttpSink({ url: 'https://elsewhere.example.com' }, { env, access }))).resolves.toStrictEqual(
-        { status: 'stored' },
-      );
-      await expect(put(openHttpSink({ url: 'https://other.example.com' }, { env, access }))).resolves.toMatchObject({
+      await expect(put(openHttpSink('https://elsewhere.example.com', { env, credentials }))).resolves.toStrictEqual({
+        status: 'stored',
+      });
+      await expect(put(openHttpSink('https://other.example.com', { env, credentials }))).resolves.toMatchObject({
         status: 'failed',
       });
       expect(proxy.asked[0]).toBe('CONNECT elsewhere.example.com:443');
@@ -106,14 +106,14 @@ describe('HTTPS_PROXY is honoured', () => {
     const proxy = await startProxy(await startLegacy(false));
     const env = { HTTP_PROXY: proxy.url.replace('//', '//user:p%40ss@') };
 
-    await expect(put(openHttpSink({ url: 'http://collector.example.com' }, { env }))).resolves.toStrictEqual({
+    await expect(put(openHttpSink('http://collector.example.com', { env }))).resolves.toStrictEqual({
       status: 'stored',
     });
     expect(proxy.asked).toStrictEqual(['POST http://collector.example.com/api/v1']);
     expect(proxy.authorizations).toStrictEqual([`Basic ${Buffer.from('user:p@ss').toString('base64')}`]);
   });
 
-  test.each(['grpc', 'http'])('but not for this machine itself, over %s', async (scheme) => {
+  test.each(['grpc', 'http'])('but not for a loopback address, over %s', async (scheme) => {
     const collector = await startGrpcCollector();
     closers.push(() => collector.close());
     const port = scheme === 'grpc' ? collector.port : await startLegacy(false);
@@ -122,28 +122,31 @@ describe('HTTPS_PROXY is honoured', () => {
     const url = `${scheme}://127.0.0.1:${port}`;
 
     await expect(
-      put(scheme === 'grpc' ? openRpcSink({ url }, options) : openHttpSink({ url }, options)),
+      put(scheme === 'grpc' ? openGrpcSink(url, options) : openHttpSink(url, options)),
     ).resolves.toStrictEqual({ status: 'stored' });
     expect(proxy.asked).toStrictEqual([]);
   });
 });
 
-test.each(['grpcs', 'https'])('a proxy that is not there is named, without its password, over %s', async (scheme) => {
-  const url = `${scheme}://elsewhere.example.com`;
-  const env = { HTTPS_PROXY: 'http://user:hunter2@127.0.0.1:9' };
+test.each(['grpcs', 'https'])(
+  'the error of an unreachable proxy names it without its password, over %s',
+  async (scheme) => {
+    const url = `${scheme}://elsewhere.example.com`;
+    const env = { HTTPS_PROXY: 'http://user:hunter2@127.0.0.1:9' };
 
-  const outcome = await put(scheme === 'grpcs' ? openRpcSink({ url }, { env }) : openHttpSink({ url }, { env }));
+    const outcome = await put(scheme === 'grpcs' ? openGrpcSink(url, { env }) : openHttpSink(url, { env }));
 
-  expect(outcome).toMatchObject({
-    error: {
-      kind: 'unavailable',
-      message: expect.stringContaining(
-        '(through the proxy http://127.0.0.1:9 of $HTTPS_PROXY) did not take the report',
-      ) as string,
-    },
-  });
-  expect(JSON.stringify(outcome)).not.toContain('hunter2');
-});
+    expect(outcome).toMatchObject({
+      error: {
+        kind: 'unavailable',
+        message: expect.stringContaining(
+          '(through the proxy http://127.0.0.1:9 of $HTTPS_PROXY) did not accept the report',
+        ) as string,
+      },
+    });
+    expect(JSON.stringify(outcome)).not.toContain('hunter2');
+  },
+);
 
 const PROXY = { HTTPS_PROXY: 'http://proxy:3128' };
 const target = (host: string, port = 443) => ({ kind: 'https', host, port }) as const;
@@ -174,7 +177,7 @@ test.each([
   expect(proxyFor(target(host), { ...PROXY, NO_PROXY: exceptions }) === undefined).toBe(isLeft);
 });
 
-test('gRPC has variables of its own, which count first', () => {
+test('the variables of gRPC have precedence', () => {
   const env = {
     grpc_proxy: 'http://own:1',
     https_proxy: 'http://other:2',
@@ -201,9 +204,12 @@ test.each([
   ['https', 'socks5://user:hunter2@proxy'],
   ['https', 'http://'],
   ['grpc', 'https://user:hunter2@proxy'],
-] as const)('for %s, a variable that is no proxy, %s, is refused by name and without its password', (kind, value) => {
-  const find = () => proxyFor({ kind, host: 'a', port: 1 }, { HTTPS_PROXY: value });
+] as const)(
+  'for %s, a variable that is not the URL of a proxy, %s, is rejected with its name and without its password',
+  (kind, value) => {
+    const find = () => proxyFor({ kind, host: 'a', port: 1 }, { HTTPS_PROXY: value });
 
-  expect(find).toThrow(expect.objectContaining({ kind: 'invalid', field: 'HTTPS_PROXY' }));
-  expect(find).toThrow(/^\$HTTPS_PROXY [a-z0-9]+:\/\/(user:\*\*\*@proxy)?: is not the URL of a proxy/);
-});
+    expect(find).toThrow(expect.objectContaining({ kind: 'invalid', field: 'HTTPS_PROXY' }));
+    expect(find).toThrow(/^\$HTTPS_PROXY [a-z0-9]+:\/\/(user:\*\*\*@proxy)?: is not the URL of a proxy/);
+  },
+);

@@ -26,7 +26,7 @@ reportSinkContract(
   { duplicates: false, rejections: [] },
 );
 
-test('a report is printed with every field, as the JSON that the wire has', async () => {
+test('a report is printed with every field that is sent, as JSON', async () => {
   const stream = new PassThrough();
   const report = makeReport();
 
@@ -56,7 +56,7 @@ test('a report counts as stored only when it is written', async () => {
   expect(before).toBe(false);
 });
 
-test('a pipe that was closed is a failure, and not the end of the program', async () => {
+test('a closed pipe is a failure, and does not end the program', async () => {
   const closed = new Writable({ write: (_chunk, _encoding, done) => done(new Error('write EPIPE')) });
 
   const [outcome] = await openStdoutSink(closed).put([{ report: makeReport() }]);

@@ -1,0 +1,118 @@
+import http from 'node:http';
+import https from 'node:https';
+import type { Outcome } from '../../report/report-sink.ts';
+import { messageOf, SpartakusError } from '../../runtime/errors.ts';
+import { maskUrl } from '../../runtime/mask.ts';
+import { NO_CREDENTIALS } from '../client-credentials.ts';
+import { excerpt } from './excerpt.ts';
+import { describeTarget, httpTarget, proxyFor } from './proxy.ts';
+import { DEFAULT_TIMEOUT_MS, type TransportOptions } from './sink.ts';
+import { kindOfHttpStatus } from './status.ts';
+
+/** How much of a response body is read for an error message. */
+const MAX_TEXT_BYTES = 4096;
+
+/** Idle connections close before the server closes them, so that no later report is sent into a closed one. */
+const AGENT_OPTIONS = { keepAlive: true, timeout: 10_000 };
+
+export interface PostOptions {
+  /** Whether a status says that the reports are stored. */
+  readonly isStored: (status: number) => boolean;
+  /** A sentence that the error message ends with for a status, with a space before it; may be empty. */
+  readonly hintFor: (status: number) => string;
+}
+
+/** Requests to one URL, with the credentials and through the proxy of the environment. Redirects are not followed. */
+export interface HttpClient {
+  /**
+   * Sends one request; resolves with the response once its header is there. The caller reads the body or discards it. Rejects with an
+   * Error whose message is the reason where there is no response before the deadline, and as `unavailable` where the token cannot be read.
+   */
+  request(method: 'GET' | 'POST', body?: string): Promise<http.IncomingMessage>;
+  /** Posts JSON. Rejects with a SpartakusError `unavailable` where there is no response. */
+  post(body: string, options: PostOptions): Promise<Outcome>;
+  close(): void;
+}
+
+/** Throws a SpartakusError `invalid` where the URL of a proxy is wrong. */
+export function openHttpClient(url: URL, options: TransportOptions): HttpClient {
+  const { timeoutMs = DEFAULT_TIMEOUT_MS, credentials = NO_CREDENTIALS, env = {}, signal } = options;
+  const { ca, cert, key } = credentials;
+  const proxy = proxyFor(httpTarget(url), env);
+  const target = describeTarget(maskUrl(url.href), proxy);
+  const isTls = url.protocol === 'https:';
+  const proxyEnv = proxy && { http_proxy: proxy.url.href, https_proxy: proxy.url.href };
+  const agent = isTls
+    ? new https.Agent({ ...AGENT_OPTIONS, proxyEnv, ca, cert, key })
+    : new http.Agent({ ...AGENT_OPTIONS, proxyEnv });
+
+  const request = async (method: 'GET' | 'POST', body?: string): Promise<http.IncomingMessage> => {
+    const authorization = await credentials.authorization();
+    const deadline = AbortSignal.timeout(timeoutMs);
+    const { promise, resolve, reject } = Promise.withResolvers<http.IncomingMessage>();
+    const outgoing = (isTls ? https : http).request(url, {
+      agent,
+      method,
+      signal: signal === undefined ? deadline : AbortSignal.any([deadline, signal]),
+      headers: {
+        ...(body !== undefined && { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) }),
+        ...(authorization !== undefined && { authorization }),
+      },
+    });
+    outgoing.once('response', resolve);
+    outgoing.on('error', (error) =>
+      reject(deadline.aborted ? new Error(`no response within ${timeoutMs / 1000} s`) : error),
+    );
+    outgoing.end(body);
+    return await promise;
+  };
+
+  const post = async (body: string, { isStored, hintFor }: PostOptions): Promise<Outcome> => {
+    let response: http.IncomingMessage;
+    try {
+      response = await request('POST', body);
+    } catch (error) {
+      if (error instanceof SpartakusError) throw error;
+      const reason = excerpt(messageOf(error));
+      throw new SpartakusError(
+        'unavailable',
+        `The collector at ${target} did not accept the report: ${reason}. Is it running and reachable from here?`,
+      );
+    }
+    const { statusCode: status = 0, headers } = response;
+    if (isStored(status)) {
+      response.resume();
+      return { status: 'stored' };
+    }
+    // The status decides, whatever becomes of the body.
+    const text = excerpt(await readText(response).catch(() => ''));
+    const error = new SpartakusError(
+      kindOfHttpStatus(status),
+      `The collector at ${target} did not accept the report: status ${status}${text === '' ? '' : `, "${text}"`}.${hintFor(status)}`,
+      { retryAfterMs: readRetryAfter(headers['retry-after'], headers.date) },
+    );
+    return { status: 'failed', error };
+  };
+
+  return { request, post, close: () => agent.destroy() };
+}
+
+/** The beginning of a body. A longer one is cut off, and its connection is closed. */
+async function readText(response: AsyncIterable<Uint8Array>): Promise<string> {
+  const chunks: Uint8Array[] = [];
+  let bytes = 0;
+  for await (const chunk of response) {
+    chunks.push(chunk);
+    bytes += chunk.length;
+    if (bytes >= MAX_TEXT_BYTES) break;
+  }
+  return Buffer.concat(chunks).toString('utf8', 0, MAX_TEXT_BYTES);
+}
+
+/** Retry-After in milliseconds (RFC 9110 section 10.2.3): seconds, or a date. A date is compared with the Date of the same response. */
+function readRetryAfter(header: string | undefined, serverDate: string | undefined): number | undefined {
+  if (header === undefined) return undefined;
+  if (/^\d{1,9}$/.test(header)) return Number(header) * 1000;
+  const untilMs = Date.parse(header) - (serverDate === undefined ? Date.now() : Date.parse(serverDate));
+  return Number.isNaN(untilMs) ? undefined : Math.max(0, untilMs);
+}

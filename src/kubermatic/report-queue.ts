@@ -1,0 +1,141 @@
+import { create, fromJson, type JsonValue, toJson } from '@bufbuild/protobuf';
+import { timestampFromDate } from '@bufbuild/protobuf/wkt';
+import { type Envelope, EnvelopeSchema } from '../../gen/spartakus/kubermatic/v1/envelope_pb.js';
+import type { Record as KubermaticRecord } from '../../gen/spartakus/kubermatic/v1/record_pb.js';
+import type { Queue } from '../delivery/drain.ts';
+import { readRecord } from '../report/kubermatic-record.ts';
+import type { EnvelopeSink } from '../report/report-sink.ts';
+import type { Clock } from '../runtime/clock.ts';
+import { type ErrorKind, messageOf, SpartakusError } from '../runtime/errors.ts';
+import type { Logger } from '../runtime/logger.ts';
+import type { RecordDir } from './record-dir.ts';
+
+export interface RecordReport {
+  readonly files: readonly string[];
+  readonly envelope: Envelope;
+}
+
+export interface ReportQueue extends Queue<string> {
+  /** A report of the records in the directory, as many as fit. Files that are no records are logged and left out. */
+  aggregate(limits?: { readonly records: number; readonly bytes: number }): Promise<RecordReport>;
+  stored(): number;
+  /** Why a record was rejected; undefined where none was. */
+  rejection(): SpartakusError | undefined;
+}
+
+export interface ReportQueueOptions {
+  /** Undefined where reports are only printed. */
+  readonly sink: EnvelopeSink | undefined;
+  readonly dir: RecordDir;
+  readonly clientUuid: string;
+  readonly clock: Pick<Clock, 'now'>;
+  readonly logger: Logger;
+}
+
+/** The version of the envelope that Kubermatic's reporter has sent since v0.3.0. */
+const ENVELOPE_VERSION = 'v2';
+/** The limits of one report: a collector accepts at most 1000 records and a few MiB. The rest goes into further reports. */
+const REPORT_LIMITS = { records: 100, bytes: 1024 * 1024 };
+const NO_LIMITS = { records: Number.POSITIVE_INFINITY, bytes: Number.POSITIVE_INFINITY };
+/** Errors of a record itself. Every other error concerns the connection or the credentials, and the report stays as it is. */
+const RECORD_ERRORS: ReadonlySet<ErrorKind> = new Set(['invalid', 'too-large']);
+
+/**
+ * The records of a directory as a queue of file names, sent in reports.
+ *
+ * A report that is begun is written to the directory before it is sent and kept until each of its records is settled; every attempt, also
+ * of a later run, sends it with the same time, records and ids. The collector recognises duplicates, so a reporter that is stopped at any
+ * moment loses and doubles nothing. A record that the collector rejects stays, and is sent in another report by the next run.
+ */
+export function createReportQueue({ sink, dir, clientUuid, clock, logger }: ReportQueueOptions): ReportQueue {
+  /** Files that this run does not send any more. */
+  const skipped = new Set<string>();
+  /** Files that are sent in reports of their own, to find out which of several records is rejected. */
+  const alone = new Set<string>();
+
+  const aggregate = async (limits = NO_LIMITS): Promise<RecordReport> => {
+    const files: string[] = [];
+    const records: KubermaticRecord[] = [];
+    let bytes = 0;
+    for (const name of await dir.list()) {
+      if (skipped.has(name)) continue;
+      if (files.length >= limits.records || (files.length > 0 && alone.has(name))) break;
+      const text = await dir.read(name);
+      if (files.length > 0 && bytes + text.length > limits.bytes) break;
+      try {
+        records.push(readRecord(JSON.parse(text) as JsonValue));
+      } catch (error) {
+        // The file may belong to another program, so it is not removed.
+        const reason = error instanceof SpartakusError ? error.message : 'it is not JSON';
+        logger.warn({ file: name }, `A file in --record-dir is no record, and stays there: ${reason}.`);
+        skipped.add(name);
+        continue;
+      }
+      files.push(name);
+      bytes += text.length;
+      if (alone.has(name)) break;
+    }
+    const time = timestampFromDate(clock.now());
+    return { files, envelope: create(EnvelopeSchema, { version: ENVELOPE_VERSION, time, clientUuid, records }) };
+  };
+
+  const resume = async (): Promise<RecordReport | undefined> => {
+    const pending = await dir.readPending();
+    if (pending === undefined) return undefined;
+    try {
+      const envelope = fromJson(EnvelopeSchema, pending.report as JsonValue, { ignoreUnknownFields: true });
+      if (envelope.records.length === pending.files.length && pending.files.length > 0)
+        return { files: pending.files, envelope };
+    } catch (error) {
+      logger.warn({}, `The report that an earlier run began is corrupt, and is made again: ${messageOf(error)}.`);
+    }
+    return undefined;
+  };
+
+  const begin = async (): Promise<RecordReport | undefined> => {
+    const report = await aggregate(REPORT_LIMITS);
+    if (report.files.length === 0) return undefined;
+    const json = toJson(EnvelopeSchema, report.envelope, { useProtoFieldName: true });
+    await dir.writePending({ files: report.files, report: json });
+    return report;
+  };
+
+  const stored = new Set<string>();
+  let rejection: SpartakusError | undefined;
+  let isFirst = true;
+  let current: RecordReport | undefined;
+  return {
+    aggregate,
+    next: async (after) => {
+      // What stays of a report is not skipped: the next pass sends the same report again.
+      if (current !== undefined) return after === undefined ? current.files : [];
+      if (isFirst) current = await resume();
+      isFirst = false;
+      current ??= await begin();
+      return current?.files ?? [];
+    },
+    send: async () => (current === undefined ? [] : ((await sink?.put(current.envelope)) ?? [])),
+    isFinal: ({ kind }) => RECORD_ERRORS.has(kind),
+    settle: async (settled) => {
+      const rejected = settled.flatMap(({ item, outcome }) =>
+        outcome.status === 'failed' ? [{ item, error: outcome.error }] : [],
+      );
+      const before = stored.size;
+      for (const { item, outcome } of settled) {
+        if (outcome.status === 'failed') continue;
+        await dir.remove(item);
+        stored.add(item);
+      }
+      if (settled.length !== current?.files.length) return stored.size - before;
+      // Where all of several records are rejected, the error does not say which one is the cause.
+      const isWhole = rejected.length > 1 && rejected.length === settled.length;
+      for (const { item } of rejected) (isWhole ? alone : skipped).add(item);
+      if (!isWhole) rejection = rejected[0]?.error ?? rejection;
+      await dir.removePending();
+      current = undefined;
+      return settled.length;
+    },
+    stored: () => stored.size,
+    rejection: () => rejection,
+  };
+}

@@ -1,0 +1,73 @@
+import { type Delivery, startDelivery } from '../delivery/delivery.ts';
+import { createOutageLog } from '../delivery/outage-log.ts';
+import { createBackoff } from '../delivery/retry.ts';
+import { SpartakusError } from '../runtime/errors.ts';
+import { gatherInto, type VolunteerEnd, type VolunteerRun } from './run.ts';
+
+/** Each period is up to this part longer or shorter, so that volunteers which started together do not report together. */
+const PERIOD_JITTER = 0.05;
+/** Longer than the gathering of the largest cluster takes with all its retries. */
+const MAX_GATHERING_MS = 900_000;
+
+/**
+ * Gathers a report every period, until it is stopped, and delivers the spool in the background. A collector may ask for a longer period, not
+ * for a shorter one. A gathering that fails is tried again with backoff, at the latest after a period.
+ */
+export async function runPeriodically(run: VolunteerRun): Promise<VolunteerEnd> {
+  const { config, clock, logger, stop, counters, random, gathering } = run;
+  const { periodMs, initialDelayMs = 0 } = config;
+  const [failing, working] = ['No report can be made', 'Reports are made again'];
+  const outage = createOutageLog({ clock, logger, failing, working });
+  const backoff = createBackoff({ random });
+
+  // The backlog of the spool waits too, so that volunteers which start together do not connect together.
+  if (initialDelayMs > 0) await sleep(run, initialDelayMs * random());
+  if (stop.aborted) return { status: 'closed' };
+  const delivery = startDelivery(run);
+  for (let sequence = 1; !stop.aborted;) {
+    const startedMs = clock.now().getTime();
+    gathering.heartbeat.beat(MAX_GATHERING_MS);
+    try {
+      await gatherInto(run, delivery, sequence, () => {
+        gathering.isReady = true;
+        sequence += 1;
+        backoff.reset();
+        outage.end();
+      });
+      await sleepUntilNext(run, delivery, startedMs);
+    } catch (thrown) {
+      if (stop.aborted) break;
+      const error = SpartakusError.from(thrown);
+      gathering.isReady = false;
+      counters.fail('gathering', error.kind);
+      outage.fail(error);
+      await sleep(run, error.retryable ? Math.min(backoff.next(error.retryAfterMs), periodMs) : periodMs);
+    }
+  }
+  await delivery.close();
+  return { status: 'closed' };
+}
+
+function sleep({ clock, gathering, stop }: VolunteerRun, ms: number): Promise<void> {
+  gathering.heartbeat.beat(ms);
+  return clock.sleep(ms, stop);
+}
+
+/** Waits until the next report is due. A receipt that arrives meanwhile may prolong it. */
+async function sleepUntilNext(run: VolunteerRun, delivery: Delivery, startedMs: number): Promise<void> {
+  const { clock, logger, random, stop } = run;
+  const { periodMs } = run.config;
+  const ownMs = periodMs * (1 + PERIOD_JITTER * (2 * random() - 1));
+  const askedJitter = 1 + PERIOD_JITTER * random();
+  let loggedMs = periodMs;
+  while (!stop.aborted) {
+    const askedMs = delivery.nextReportAfterMs() ?? 0;
+    if (askedMs > loggedMs)
+      logger.info({ askedMs, periodMs }, 'The collector asks for a longer time until the next report.');
+    loggedMs = Math.max(loggedMs, askedMs);
+    const waitMs = Math.max(ownMs, askedMs > periodMs ? askedMs * askedJitter : 0);
+    const leftMs = startedMs + waitMs - clock.now().getTime();
+    if (leftMs <= 0) return;
+    await sleep(run, leftMs);
+  }
+}

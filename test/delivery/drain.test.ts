@@ -1,0 +1,101 @@
+import { expect, test } from 'vitest';
+import { drain, type Queue } from '../../src/delivery/drain.ts';
+import type { Outcome } from '../../src/report/report-sink.ts';
+import { type ErrorKind, SpartakusError } from '../../src/runtime/errors.ts';
+import { createJumpingClock } from '../support/jumping-clock.ts';
+
+const STORED: Outcome = { status: 'stored' };
+const failure = (kind: ErrorKind): Outcome => ({ status: 'failed', error: new SpartakusError(kind, kind) });
+
+/** A queue of names that are sent together, with the outcomes, or the error, of each attempt. */
+function createQueue(names: readonly string[], attempts: readonly (readonly Outcome[] | Error)[]) {
+  const sent: (readonly string[])[] = [];
+  const settled: string[] = [];
+  const queue: Queue<string> = {
+    next: (after) => {
+      const left = names.filter((name) => !settled.includes(name));
+      return Promise.resolve(after === undefined ? left : left.slice(left.indexOf(after) + 1));
+    },
+    send: (items) => {
+      const attempt = attempts[sent.push(items) - 1] ?? items.map(() => STORED);
+      return attempt instanceof Error ? Promise.reject(attempt) : Promise.resolve(attempt);
+    },
+    isFinal: ({ kind }) => kind === 'invalid',
+    settle: (items) => {
+      settled.push(...items.map(({ item }) => item));
+      return Promise.resolve(items.length);
+    },
+  };
+  return { queue, sent, settled };
+}
+
+async function run(queue: Queue<string>, { stop = new AbortController().signal, deadlineMs = 3_600_000 } = {}) {
+  const clock = createJumpingClock();
+  const retries: string[] = [];
+  const onRetry = ({ kind }: SpartakusError) => void retries.push(kind);
+  const error = await drain(queue, { clock, random: () => 0.5, stop, deadlineMs, onRetry });
+  return { kind: error?.kind, retries, sleeps: clock.sleeps };
+}
+
+test('stored and finally rejected items are settled at once, the others are retried', async () => {
+  const { queue, sent, settled } = createQueue(
+    ['a', 'b', 'c'],
+    [[STORED, failure('invalid'), failure('unavailable')], [failure('unavailable')]],
+  );
+
+  const { kind, retries } = await run(queue);
+
+  expect(kind).toBeUndefined();
+  expect(sent).toStrictEqual([['a', 'b', 'c'], ['c'], ['c']]);
+  expect(settled).toStrictEqual(['a', 'b', 'c']);
+  expect(retries).toStrictEqual(['unavailable', 'unavailable']);
+});
+
+test('an error that is neither final for its item nor retryable ends the delivery', async () => {
+  const { queue, sent, settled } = createQueue(['a', 'b'], [[STORED, failure('forbidden')]]);
+
+  await expect(run(queue)).resolves.toStrictEqual({ kind: 'forbidden', retries: [], sleeps: [] });
+  expect([sent.length, settled]).toStrictEqual([1, ['a']]);
+});
+
+test('no attempt is made after the deadline', async () => {
+  const away = Array.from({ length: 10 }, () => [failure('unavailable')]);
+  const { queue, sent } = createQueue(['a'], away);
+
+  // The waits are 2.5 s, 5 s and 10 s.
+  await expect(run(queue, { deadlineMs: 10_000 })).resolves.toMatchObject({
+    kind: 'unavailable',
+    sleeps: [2500, 5000],
+  });
+  expect(sent).toHaveLength(3);
+});
+
+test('after a stop nothing is sent, and what stays is an error', async () => {
+  const full = createQueue(['a'], []);
+  const empty = createQueue([], []);
+  const stop = AbortSignal.abort();
+
+  await expect(run(full.queue, { stop })).resolves.toMatchObject({ kind: 'unavailable' });
+  await expect(run(empty.queue, { stop })).resolves.toMatchObject({ kind: undefined });
+  expect(full.sent).toStrictEqual([]);
+});
+
+test('an item without an outcome, and a batch that rejects, are retried', async () => {
+  const { queue, sent, settled } = createQueue(['a', 'b'], [[STORED], new Error('broken')]);
+
+  await expect(run(queue)).resolves.toMatchObject({ kind: undefined, retries: ['internal', 'internal'] });
+  expect([sent, settled]).toStrictEqual([
+    [['a', 'b'], ['b'], ['b']],
+    ['a', 'b'],
+  ]);
+});
+
+test('items that a repeated attempt settles again do not shorten the wait', async () => {
+  const attempts = Array.from({ length: 10 }, () => [STORED, failure('unavailable')]);
+  const { queue, sent } = createQueue(['a', 'b'], attempts);
+  // As a begun report, which is sent as a whole until each of its records is settled.
+  const whole: Queue<string> = { ...queue, settle: () => Promise.resolve(sent.length === 1 ? 1 : 0) };
+
+  await expect(run(whole, { deadlineMs: 40_000 })).resolves.toMatchObject({ sleeps: [2500, 5000, 10_000, 20_000] });
+  expect(sent).toStrictEqual(Array.from({ length: 5 }, () => ['a', 'b']));
+});
