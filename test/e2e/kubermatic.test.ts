@@ -6,9 +6,9 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { EnvelopeSchema } from '../../gen/spartakus/kubermatic/v1/envelope_pb.js';
 import { RecordSchema } from '../../gen/spartakus/kubermatic/v1/record_pb.js';
 import { startTestCollector, type TestCollector } from '../support/collector.ts';
+import { HOME_SEED, generateInstallation } from '../support/generated-installation.ts';
 import { openServiceAccount, type ServiceAccount } from '../support/kube-api.ts';
 import { type Installation, startInstallation } from '../support/kubermatic-installation.ts';
-import { HOME_SEED, generateInstallation } from '../support/generated-installation.ts';
 import { type Ended, runProgram } from '../support/program.ts';
 
 /** The programs, their files, TLS, HTTP and gRPC, the collector and MongoDB's engine; only the clusters are simulated. */
