@@ -94,7 +94,7 @@ describe('the token authenticator', () => {
         true,
         false,
       ]);
-      expect(log.messages()).toStrictEqual([`read anew: --tokens ${file}`]);
+      expect(log.messages()).toStrictEqual([`reloaded --tokens ${file}`]);
     });
   });
 
