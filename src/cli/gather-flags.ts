@@ -7,7 +7,7 @@ import { readSchemaVersion } from '../volunteer/gather/schema-version-file.ts';
 import { errorsOf } from './command.ts';
 import { group, type PartialValues } from './flags.ts';
 import { ID_KEY_FLAG } from './shared-flags.ts';
-import { parseChoice, parseText } from './values.ts';
+import { parseChoice, parseText, SWITCH } from './values.ts';
 
 export const CLUSTER_ID_FLAG = {
   name: 'cluster-id',
@@ -35,8 +35,13 @@ export const GATHER_FLAGS = {
     extensions: {
       name: 'extensions',
       placeholder: 'PATH',
-      help: 'Add key-value pairs from this JSON file, or from all files in this directory and its subdirectories. Read again for each report.',
+      help: 'Add key-value pairs from this JSON file, or from all files in this directory. Read again for each report.',
       parse: parseText,
+    },
+    extensionsRecursive: {
+      name: 'extensions-recursive',
+      ...SWITCH,
+      help: 'Also read the subdirectories of --extensions, which are skipped otherwise.',
     },
     schemaVersion: {
       name: 'schema-version',
@@ -78,13 +83,20 @@ export async function validateGathering(values: Values): Promise<readonly string
   ];
 }
 
-export function validateCombination({ extensions, collect, database = '', schemaVersion }: Values): readonly string[] {
+export function validateCombination({
+  extensions,
+  extensionsRecursive,
+  collect,
+  database = '',
+  schemaVersion,
+}: Values): readonly string[] {
   const isNamed = collect?.includes('extensions');
   const problems = [
     isNamed === true && extensions === undefined && '--collect extensions needs --extensions PATH',
     isNamed === false &&
       extensions !== undefined &&
       '--extensions is given, but --collect does not name extensions: add it, or remove --extensions',
+    extensionsRecursive === true && extensions === undefined && '--extensions-recursive needs --extensions PATH',
     schemaVersion === LEGACY_SCHEMA_VERSION &&
       /^grpcs?:/i.test(database) &&
       '--schema-version 1 has no reportID, which gRPC requires: use http(s)://, or schema version 2',

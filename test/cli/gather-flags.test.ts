@@ -55,6 +55,22 @@ test('--collect and --omit select what is printed', async () => {
   expect(JSON.stringify(report.nodes)).not.toContain('memory');
 });
 
+test('sub-directories of --extensions are read only with --extensions-recursive', async () => {
+  await withFiles({ 'e.json': '{"e":"1"}', 'private/p.json': '{"p":"2"}' }, async (dir) => {
+    const namesOf = async (...args: string[]) =>
+      (await printed(`--extensions=${dir}`, ...args)).extensions.map(({ name }) => name);
+
+    await expect(namesOf()).resolves.toStrictEqual(['e']);
+    await expect(namesOf('--extensions-recursive')).resolves.toStrictEqual(['e', 'p']);
+  });
+});
+
+test('--extensions-recursive without --extensions is an error', async () => {
+  await expect(errors('--extensions-recursive')).resolves.toStrictEqual([
+    'spartakus volunteer: --extensions-recursive needs --extensions PATH',
+  ]);
+});
+
 test('with --schema-version 1 only fields of the original Spartakus are collected', async () => {
   const report = await printed('--collect=nodes,workloads', '--schema-version=1');
 

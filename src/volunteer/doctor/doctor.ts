@@ -66,7 +66,7 @@ async function checkSpool(spoolDir: string | undefined): Promise<Check> {
   );
 }
 
-async function* checkFiles({ extensions, idKeyFile }: DoctorConfig): AsyncGenerator<Check> {
+async function* checkFiles({ extensions, extensionsRecursive, idKeyFile }: DoctorConfig): AsyncGenerator<Check> {
   if (idKeyFile !== undefined) {
     yield await readKeyFile(idKeyFile).then(
       ({ length }) => ok('id key', `${idKeyFile} holds ${length} bytes`),
@@ -80,7 +80,7 @@ async function* checkFiles({ extensions, idKeyFile }: DoctorConfig): AsyncGenera
     yield fail('extensions', messageOf(error));
     return;
   }
-  const { extensions: found, problems } = await readExtensions(extensions);
+  const { extensions: found, problems } = await readExtensions(extensions, { recursive: extensionsRecursive });
   yield ok('extensions', `${extensions} holds ${found.length}`);
   for (const { message } of problems) yield warn('extensions', `${message} The report is sent without it.`);
 }

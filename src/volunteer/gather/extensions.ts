@@ -16,17 +16,26 @@ export interface Extensions {
   readonly problems: ExtensionProblem[];
 }
 
+export interface ExtensionsOptions {
+  /** --extensions-recursive: also reads sub-directories, which the original skips. */
+  readonly recursive?: boolean;
+}
+
 /**
- * Reads --extensions: a file, or a directory with its sub-directories in the order of names, without names that begin with ".". Links are
- * followed, as ConfigMap mounts need. As in the original, keys keep their order, and a key in two files is sent twice.
+ * Reads --extensions: a file, or the files of a directory in the order of names, without names that begin with ".". Links are followed, as
+ * ConfigMap mounts need. As in the original, keys keep their order, and a key in two files is sent twice.
  *
  * A file is empty or contains one JSON object, whose keys are Kubernetes qualified names. What cannot be read is a problem. Never rejects.
  */
-export async function readExtensions(extensionsPath: string): Promise<Extensions> {
+export async function readExtensions(
+  extensionsPath: string,
+  { recursive = false }: ExtensionsOptions = {},
+): Promise<Extensions> {
   const found: Extensions = { extensions: [], problems: [] };
   const visit = async (place: string, ancestors: readonly string[]): Promise<void> => {
     try {
       if (!(await isDirectory(place))) return parse(place, await readFile(place, 'utf8'), found);
+      if (ancestors.length > 0 && !recursive) return;
       const real = await realpath(place);
       // A link to one of its own parents would be an endless loop.
       if (ancestors.includes(real)) return;

@@ -20,6 +20,8 @@ import { workloadGatherers } from './workloads.ts';
 /** The values of --extensions, --collect, --omit and --schema-version. */
 export interface GatherConfig extends IdConfig {
   readonly extensions?: string;
+  /** --extensions-recursive */
+  readonly extensionsRecursive?: boolean;
   readonly collect?: readonly string[];
   readonly omit?: readonly Omission[];
   readonly schemaVersion?: number;
@@ -65,7 +67,7 @@ export async function gatherReport(config: GatherConfig, options: GatherOptions)
   };
 
   if (config.extensions !== undefined && selection.has('extensions[]')) {
-    const { extensions, problems } = await readExtensions(config.extensions);
+    const { extensions, problems } = await readExtensions(config.extensions, { recursive: config.extensionsRecursive });
     report.extensions = extensions.map((extension) => create(ExtensionSchema, extension));
     for (const { reason, message } of problems) missing.add('extensions[]', reason, message);
   }

@@ -1,13 +1,13 @@
 import { rm, symlink, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { expect, test } from 'vitest';
-import { checkExtensions, readExtensions } from '../../../src/volunteer/gather/extensions.ts';
+import { checkExtensions, type ExtensionsOptions, readExtensions } from '../../../src/volunteer/gather/extensions.ts';
 import { failureOf } from '../../support/failure.ts';
 import { withFiles } from '../../support/files.ts';
 
 /** The extensions of a path without problems. */
-async function read(place: string) {
-  const { extensions, problems } = await readExtensions(place);
+async function read(place: string, options?: ExtensionsOptions) {
+  const { extensions, problems } = await readExtensions(place, options);
   expect(problems).toStrictEqual([]);
   return extensions;
 }
@@ -26,7 +26,15 @@ test('a string is used as it is, and any other value as compact JSON', async () 
   });
 });
 
-test('a directory is read with its sub-directories in the order of names, without names that begin with a dot', async () => {
+test('sub-directories of a directory are skipped, as in the original, and are no problem', async () => {
+  await withFiles({ 'private/p.json': '{"p":"hunter2"}', 'e.json': '{"e":"1"}' }, async (dir) => {
+    await symlink('private', path.join(dir, 'link'));
+
+    await expect(read(dir)).resolves.toStrictEqual([{ name: 'e', value: '1' }]);
+  });
+});
+
+test('with `recursive` a directory is read with its sub-directories in the order of names, without names that begin with a dot', async () => {
   const files = {
     'b/c.json': '{"b/c":"2"}',
     'b/a.json': '{"b/a":"1"}',
@@ -37,7 +45,7 @@ test('a directory is read with its sub-directories in the order of names, withou
     empty: '\n',
   };
   await withFiles(files, async (dir) => {
-    await expect(read(dir)).resolves.toStrictEqual([
+    await expect(read(dir, { recursive: true })).resolves.toStrictEqual([
       { name: 'a', value: '0' },
       { name: 'b/a', value: '1' },
       { name: 'b/c', value: '2' },
@@ -50,7 +58,7 @@ test('a link to one of its parent directories is not an endless loop', async () 
   await withFiles({ 'a/e': '{"a":"1"}' }, async (dir) => {
     await symlink('..', path.join(dir, 'a', 'up'));
 
-    await expect(read(dir)).resolves.toStrictEqual([{ name: 'a', value: '1' }]);
+    await expect(read(dir, { recursive: true })).resolves.toStrictEqual([{ name: 'a', value: '1' }]);
   });
 });
 
