@@ -95,6 +95,11 @@ const FLAGS = {
       ...SWITCH,
       help: 'Keep the two-letter country codes that Kubermatic clients send. Other locations are always dropped.',
     },
+    keepUnknownFields: {
+      name: 'keep-unknown-fields',
+      ...SWITCH,
+      help: 'Store protobuf fields that the schema of this release does not have, undecoded. By default they are dropped and counted.',
+    },
   }),
   ...group('Limits', {
     reportPeriodMs: {

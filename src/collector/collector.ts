@@ -35,6 +35,8 @@ export interface CollectorConfig extends ListenAddress {
   /** The addresses and networks of proxies whose X-Forwarded-For is trusted. */
   readonly trustedProxies: readonly string[];
   readonly keepCountry: boolean;
+  /** Whether protobuf fields that the schema does not have are stored; default false. */
+  readonly keepUnknownFields?: boolean;
   /** How long one write to the database may take, in milliseconds. */
   readonly storeTimeoutMs: number;
   /** How long a graceful stop may take, in milliseconds. */
@@ -123,7 +125,14 @@ async function openParts(
     logger: rateLimitedLogger,
     verbose,
   });
-  const ingest = createIngest({ sink: watched, clock, randomBytes, limits, observer: metrics.ingestObserver });
+  const ingest = createIngest({
+    sink: watched,
+    clock,
+    randomBytes,
+    limits,
+    keepUnknownFields: config.keepUnknownFields,
+    observer: metrics.ingestObserver,
+  });
   let endsAtMs: number | undefined;
   const leftMs = (): number =>
     endsAtMs === undefined ? config.shutdownGraceMs : Math.max(endsAtMs - clock.now().getTime(), 0);

@@ -27,8 +27,8 @@ export const UNKNOWN_FIELDS = 'unknownFields';
 
 /**
  * The document of a report. It is derived from the schema: every field has its JSON name, and is absent where the JSON has none; numbers
- * are numbers (64-bit ones bigint), a Timestamp is a Date (in milliseconds). Protobuf fields that this schema does not have are kept
- * encoded under `unknownFields` of their message, where a newer release can decode them as a message of the same type.
+ * are numbers (64-bit ones bigint), a Timestamp is a Date (in milliseconds). Protobuf fields that this schema does not have, if the
+ * collector keeps them, are encoded under `unknownFields` of their message, where a newer release can decode them as the same message.
  *
  * @param report has a report id
  */

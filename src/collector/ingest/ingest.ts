@@ -1,10 +1,11 @@
 import { hash } from 'node:crypto';
 import { type Message, toBinary } from '@bufbuild/protobuf';
-import { RecordSchema } from '../../../gen/spartakus/kubermatic/v1/record_pb.js';
+import { type Record as KubermaticRecord, RecordSchema } from '../../../gen/spartakus/kubermatic/v1/record_pb.js';
 import type { Report } from '../../../gen/spartakus/report/v1/report_pb.js';
 import { createReportId } from '../../report/report-id.ts';
 import type { Outcome, ReportStore, StoreEntry, Submission } from '../../report/report-sink.ts';
 import type { RequestOrigin } from '../../report/request-origin.ts';
+import { dropUnknownFields } from '../../report/unknown-fields.ts';
 import { validateKubermaticRecord, validateReport } from '../../report/validate.ts';
 import type { Clock } from '../../runtime/clock.ts';
 import { SpartakusError } from '../../runtime/errors.ts';
@@ -55,6 +56,8 @@ export interface IngestOptions {
   /** Cryptographically strong: ids must be unguessable. */
   readonly randomBytes: (count: number) => Uint8Array;
   readonly limits: IngestLimits;
+  /** Whether protobuf fields that the schema does not have are stored; default false. */
+  readonly keepUnknownFields?: boolean;
   readonly observer?: IngestObserver;
 }
 
@@ -69,7 +72,14 @@ const MAX_KEY_LENGTH = 64;
 /** While one write waits for the disk, the next is encoded. */
 const MAX_WRITES_IN_FLIGHT = 2;
 
-export function createIngest({ sink, clock, randomBytes, limits, observer }: IngestOptions): Ingest {
+export function createIngest({
+  sink,
+  clock,
+  randomBytes,
+  limits,
+  keepUnknownFields = false,
+  observer,
+}: IngestOptions): Ingest {
   const batcher = createBatcher<StoreEntry, Outcome>({
     write: (entries) => sink.put(entries),
     maxItems: MAX_BATCH_REPORTS,
@@ -93,6 +103,7 @@ export function createIngest({ sink, clock, randomBytes, limits, observer }: Ing
 
   const store = async (submission: Submission, { origin, country }: SubmissionContext): Promise<Accepted> => {
     const { clusterId, content } = validate(submission, origin);
+    if (!keepUnknownFields) observer?.onUnknownFields(dropUnknownFields(content));
     const receivedAt = clock.now();
     const clusterKey = clusterId.length <= MAX_KEY_LENGTH ? clusterId : hash('sha256', clusterId);
     const waitMs = clusterId === '' ? 0 : (rateLimiter?.take(clusterKey) ?? 0);
@@ -132,7 +143,7 @@ export function createIngest({ sink, clock, randomBytes, limits, observer }: Ing
 function validate(
   submission: Submission,
   { protocol }: RequestOrigin,
-): { readonly clusterId: string; readonly content: { reportId: string } } {
+): { readonly clusterId: string; readonly content: Report | KubermaticRecord } {
   if ('report' in submission) {
     validateReport(submission.report, { requireClusterId: protocol !== 'http' });
     return { clusterId: submission.report.clusterId, content: submission.report };

@@ -10,4 +10,6 @@ export interface IngestObserver {
   onAnswer(protocol: Protocol, dialect: Dialect, outcome: 'stored' | 'duplicate' | ErrorKind): void;
   /** A write of so many items and bytes begins; the returned function is called when it has ended. */
   onWrite(batch: { readonly items: number; readonly bytes: number }): () => void;
+  /** So many protobuf fields that the schema does not have were dropped from a report or record. */
+  onUnknownFields(count: number): void;
 }

@@ -119,7 +119,9 @@ function toReport(record: KubermaticRecord): Report {
   }
   if (kubernetesVersion !== undefined) report.masterVersion = kubernetesVersion;
   report.reportId =
-    record.reportId === '' ? deriveId(record.kind, time, toBinary(ReportSchema, report)) : record.reportId;
+    record.reportId === ''
+      ? deriveId(record.kind, time, toBinary(ReportSchema, report, KNOWN_FIELDS))
+      : record.reportId;
   return report;
 }
 
@@ -133,7 +135,8 @@ function toKubermaticRecord(record: KubermaticRecord, keepCountry: boolean): Kub
       else place.country = country;
     }
   }
-  if (record.reportId === '') record.reportId = deriveId(record.kind, record.time, toBinary(RecordSchema, record));
+  if (record.reportId === '')
+    record.reportId = deriveId(record.kind, record.time, toBinary(RecordSchema, record, KNOWN_FIELDS));
   return record;
 }
 
@@ -156,6 +159,9 @@ function deriveId(kind: string, time: Timestamp | undefined, content: Uint8Array
   }
   return createReportId(new Date(timestampMs(time)), hash.digest());
 }
+
+/** An id does not depend on fields that may be dropped. */
+const KNOWN_FIELDS = { writeUnknownFields: false };
 
 /** The first country in the envelope's locations, the client's before the master's. */
 function firstCountryOf({ clientLocation, location, masterLocation }: Envelope): string | undefined {

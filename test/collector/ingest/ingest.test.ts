@@ -1,8 +1,16 @@
+import { inspect } from 'node:util';
 import { create } from '@bufbuild/protobuf';
+import { WireType } from '@bufbuild/protobuf/wire';
+import { timestampFromMs } from '@bufbuild/protobuf/wkt';
 import { expect, test } from 'vitest';
 import { RecordSchema } from '../../../gen/spartakus/kubermatic/v1/record_pb.js';
 import { ReportSchema } from '../../../gen/spartakus/report/v1/report_pb.js';
-import { createIngest, type IngestLimits, type SubmissionContext } from '../../../src/collector/ingest/ingest.ts';
+import {
+  createIngest,
+  type IngestLimits,
+  type IngestOptions,
+  type SubmissionContext,
+} from '../../../src/collector/ingest/ingest.ts';
 import type { Outcome, StoreEntry } from '../../../src/report/report-sink.ts';
 import { entryDocument } from '../../../src/report/stored-document.ts';
 import { SpartakusError } from '../../../src/runtime/errors.ts';
@@ -21,13 +29,21 @@ const LIMITS: IngestLimits = {
 function makeIngest(
   answer: (entry: StoreEntry) => Outcome = () => ({ status: 'stored' }),
   limits: Partial<IngestLimits> = {},
+  options: Pick<IngestOptions, 'keepUnknownFields'> = {},
 ) {
   const entries: StoreEntry[] = [];
   const clock = createManualClock(NOW);
   const asked: string[] = [];
+  let dropped = 0;
   const ingest = createIngest({
+    ...options,
     clock,
     limits: { ...LIMITS, ...limits },
+    observer: {
+      onAnswer: () => undefined,
+      onWrite: () => () => undefined,
+      onUnknownFields: (count) => (dropped += count),
+    },
     randomBytes: (count) => new Uint8Array(count).fill(0xab),
     sink: {
       // As a database does, which knows what is stored outside of quarantine.
@@ -45,7 +61,7 @@ function makeIngest(
       },
     },
   });
-  return { ingest, entries, clock, asked };
+  return { ingest, entries, clock, asked, dropped: () => dropped };
 }
 
 test('a report without an id is given a UUIDv7 of the time of receipt', async () => {
@@ -174,4 +190,29 @@ test('the origin reaches the store as it is, and only the recorded address is in
   const { document } = entryDocument(entry!);
   expect(document.receivedFrom).toBe('recorded');
   expect(JSON.stringify(document)).not.toContain('192.0.2.1');
+});
+
+test('unknown protobuf fields are dropped wherever they are, and counted, unless they are kept', async () => {
+  const unknown = [{ no: 99, wireType: WireType.Varint, data: Uint8Array.of(1) }];
+  const makeRecord = () => {
+    const record = create(RecordSchema, {
+      kind: 'kubermatic',
+      version: 'v2',
+      clientUuid: 'u',
+      time: timestampFromMs(1000),
+      seeds: [{ datacenters: [{ uuid: 'd' }] }],
+    });
+    for (const message of [record, record.time, record.seeds[0]?.datacenters[0]])
+      if (message !== undefined) message.$unknown = unknown;
+    return record;
+  };
+  const [strict, keeping] = [makeIngest(), makeIngest(undefined, {}, { keepUnknownFields: true })];
+
+  await strict.ingest.accept({ kubermaticRecord: makeRecord() }, CONTEXT);
+  await keeping.ingest.accept({ kubermaticRecord: makeRecord() }, CONTEXT);
+
+  const unknownIn = ({ entries }: ReturnType<typeof makeIngest>) =>
+    inspect(entries, { depth: null }).match(/\$unknown/g)?.length ?? 0;
+  expect([unknownIn(strict), unknownIn(keeping)]).toStrictEqual([0, 3]);
+  expect([strict.dropped(), keeping.dropped()]).toStrictEqual([3, 0]);
 });

@@ -98,6 +98,12 @@ export function createMetrics({ version, pending, connections, isDatabaseAvailab
     'Rejected requests, and rejected reports of streams, by protocol and reason.',
     ['protocol', 'reason'],
   );
+  let unknownFields = 0;
+  counter(
+    'unknown_fields_total',
+    'Protobuf fields that the schema does not have, dropped from reports and records; 0 with --keep-unknown-fields.',
+    () => unknownFields,
+  );
   const histogram = (name: string, help: string, buckets: number[]): Histogram =>
     new Histogram({ name: PREFIX + name, help, buckets, registers });
   const batchReports = histogram('batch_reports', 'Reports per write.', BATCH_REPORTS);
@@ -142,6 +148,7 @@ export function createMetrics({ version, pending, connections, isDatabaseAvailab
         batchBytes.observe(bytes);
         return commitSeconds.startTimer();
       },
+      onUnknownFields: (count) => (unknownFields += count),
     },
     countRejection: (protocol, reason) => countRejection(`${protocol} ${reason}`),
     render: async () => ({ contentType: registry.contentType, body: await registry.metrics() }),
