@@ -2,6 +2,8 @@
 
 /** The comment of each field and enum value of the schema, by the string form of its descriptor. */
 export const FIELD_DOCS: ReadonlyMap<string, string> = new Map([
+  ["field spartakus.options.v1.ReviewPolicy.review", "When a person last asked of each field whether it is still needed."],
+  ["field spartakus.options.v1.ReviewPolicy.expires", "The day from which the fields may not be collected any more, unless they have been reviewed again."],
   ["field spartakus.options.v1.FieldPolicy.since", "The schema version that added the field. Version 1 has the fields of the original Spartakus v1.1.0; each later version adds fields."],
   ["field spartakus.options.v1.FieldPolicy.source", "The source of the value."],
   ["field spartakus.options.v1.FieldPolicy.privacy", "How the value is made anonymous before it leaves the cluster."],
@@ -9,6 +11,10 @@ export const FIELD_DOCS: ReadonlyMap<string, string> = new Map([
   ["field spartakus.options.v1.FieldPolicy.statistic", "The statistic that uses the value. A field without a purpose is not collected."],
   ["field spartakus.options.v1.FieldPolicy.required", "Whether the value cannot be left out by itself, because its message is invalid without it: a report without an id is not a report."],
   ["field spartakus.options.v1.FieldPolicy.key", "Whether the value is the key of its list entry, so that single entries can be left out by it: capacity.memory."],
+  ["field spartakus.options.v1.FieldPolicy.purpose", "What the value is used for, as a sentence. Needed where the statistic is STATISTIC_NONE; otherwise the comment of the statistic is the purpose, and this one takes its place where it says more."],
+  ["field spartakus.options.v1.FieldPolicy.review", "Takes the place of the message's ReviewPolicy.review."],
+  ["field spartakus.options.v1.FieldPolicy.expires", "Takes the place of the message's ReviewPolicy.expires."],
+  ["field spartakus.options.v1.FieldPolicy.treatment_since", "The schema version that last changed how the value is made anonymous; absent while it is as `since` introduced it. An administrator who agreed to an older version has not agreed to the change, so the field is not sent until then."],
   ["field spartakus.options.v1.Source.origin", "The system or person that provides the value."],
   ["field spartakus.options.v1.Source.path", "The object and the path in it, as in the Kubernetes API reference, or the flag: \"Node .status.nodeInfo.osImage\" or \"--cluster-id\"."],
   ["field spartakus.options.v1.RbacRule.api_group", "The API group; empty for the core group."],

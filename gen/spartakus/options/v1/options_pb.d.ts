@@ -7,12 +7,40 @@
 
 import type { GenEnum, GenExtension, GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
 import type { Message } from "@bufbuild/protobuf";
-import type { FieldOptions } from "@bufbuild/protobuf/wkt";
+import type { FieldOptions, MessageOptions } from "@bufbuild/protobuf/wkt";
 
 /**
  * Describes the file spartakus/options/v1/options.proto.
  */
 export declare const file_spartakus_options_v1_options: GenFile;
+
+/**
+ * The dates of the review of all fields of a message, except of those whose own policy has other dates. Dates are
+ * written as in "2026-11-21"; `npm run check:policies` fails on and after the day on which a field expires.
+ *
+ * @generated from message spartakus.options.v1.ReviewPolicy
+ */
+export declare type ReviewPolicy = Message<"spartakus.options.v1.ReviewPolicy"> & {
+  /**
+   * When a person last asked of each field whether it is still needed.
+   *
+   * @generated from field: string review = 1;
+   */
+  review: string;
+
+  /**
+   * The day from which the fields may not be collected any more, unless they have been reviewed again.
+   *
+   * @generated from field: string expires = 2;
+   */
+  expires: string;
+};
+
+/**
+ * Describes the message spartakus.options.v1.ReviewPolicy.
+ * Use `create(ReviewPolicySchema)` to create a new message.
+ */
+export declare const ReviewPolicySchema: GenMessage<ReviewPolicy>;
 
 /**
  * The policy of a field: its source, how it is made anonymous, the rights that reading it needs, and its purpose.
@@ -70,6 +98,36 @@ export declare type FieldPolicy = Message<"spartakus.options.v1.FieldPolicy"> & 
    * @generated from field: bool key = 7;
    */
   key: boolean;
+
+  /**
+   * What the value is used for, as a sentence. Needed where the statistic is STATISTIC_NONE; otherwise the comment of
+   * the statistic is the purpose, and this one takes its place where it says more.
+   *
+   * @generated from field: string purpose = 8;
+   */
+  purpose: string;
+
+  /**
+   * Takes the place of the message's ReviewPolicy.review.
+   *
+   * @generated from field: string review = 9;
+   */
+  review: string;
+
+  /**
+   * Takes the place of the message's ReviewPolicy.expires.
+   *
+   * @generated from field: string expires = 10;
+   */
+  expires: string;
+
+  /**
+   * The schema version that last changed how the value is made anonymous; absent while it is as `since` introduced it.
+   * An administrator who agreed to an older version has not agreed to the change, so the field is not sent until then.
+   *
+   * @generated from field: uint32 treatment_since = 11;
+   */
+  treatmentSince: number;
 };
 
 /**
@@ -463,4 +521,11 @@ export declare const StatisticSchema: GenEnum<Statistic>;
  * @generated from extension: spartakus.options.v1.FieldPolicy field_policy = 50701;
  */
 export declare const field_policy: GenExtension<FieldOptions, FieldPolicy>;
+
+/**
+ * When the fields of a message were reviewed. Every message with policies has one; test/schema.test.ts checks that.
+ *
+ * @generated from extension: spartakus.options.v1.ReviewPolicy review_policy = 50702;
+ */
+export declare const review_policy: GenExtension<MessageOptions, ReviewPolicy>;
 
