@@ -16,15 +16,14 @@ import {
 } from '../gen/spartakus/options/v1/options_pb.js';
 import { ReportSchema } from '../gen/spartakus/report/v1/report_pb.js';
 import { type SchemaField, listFields } from '../src/report/schema-fields.ts';
+import { findDateProblems } from './support/expired-fields.ts';
 
 const collected = listFields();
 const OWN_PACKAGES = ['spartakus.report.v1', 'spartakus.kubermatic.v1'];
 
 /** The problems of a field's policy. */
-function problemsOf(
-  { path, since, origin, source, privacy, rbac, statistic, descriptor }: SchemaField,
-  all = collected,
-): string[] {
+function problemsOf(field: SchemaField, all = collected): string[] {
+  const { path, since, treatmentSince, origin, source, privacy, rbac, statistic, purpose, descriptor } = field;
   const isOwnMessage = OWN_PACKAGES.includes(descriptor.message?.file.proto.package ?? '');
   const parentSince = all.find((other) => path.startsWith(`${other.path}.`))?.since ?? 1;
   const checks: [boolean, string][] = [
@@ -33,6 +32,10 @@ function problemsOf(
     [since >= parentSince, 'has no version, or an older one than its parent'],
     [origin !== Origin.UNSPECIFIED && source !== '', 'has no source'],
     [statistic !== Statistic.UNSPECIFIED, 'has no statistic'],
+    [statistic !== Statistic.NONE || purpose !== '', 'has neither a statistic nor a purpose'],
+    [purpose === '' || /^[A-Z].*\.$/.test(purpose), 'has a purpose that is no sentence'],
+    [treatmentSince >= since, 'has a treatment that is older than itself'],
+    [findDateProblems([field], field.review).length === 0, 'has wrong dates'],
     [privacy !== Privacy.UNSPECIFIED, 'has no privacy treatment'],
     [(privacy === Privacy.NESTED) === isOwnMessage, 'is nested but not a message of the report, or the reverse'],
     [privacy !== Privacy.GENERATED || origin === Origin.VOLUNTEER, 'is generated, but not by the volunteer'],
@@ -72,12 +75,30 @@ test.each<[Partial<SchemaField>, string]>([
   [{ privacy: Privacy.NESTED }, 'is nested but'],
   [{ privacy: Privacy.GENERATED }, 'is generated, but'],
   [{ statistic: Statistic.UNSPECIFIED }, 'has no statistic'],
+  [{ statistic: Statistic.NONE }, 'has neither'],
+  [{ purpose: 'which kernels' }, 'no sentence'],
+  [{ treatmentSince: 0 }, 'older than itself'],
+  [{ review: '' }, 'has wrong dates'],
+  [{ expires: '2026-02-30' }, 'has wrong dates'],
   [{ rbac: [] }, 'has RBAC rules but'],
   [{ rbac: [create(RbacRuleSchema, { resource: 'nodes', verbs: ['delete'] })] }, 'not read-only'],
   [{ rbac: [create(RbacRuleSchema, { verbs: ['get'] })] }, 'not read-only'],
 ])('an incomplete policy is found: %o', (mistake, problem) => {
   const fields = collected.filter(({ path }) => path === 'nodes[].osImage').map((field) => ({ ...field, ...mistake }));
   expect(fields.flatMap((field) => problemsOf(field))).toEqual([expect.stringContaining(problem)]);
+});
+
+const DATED = { path: 'nodes[].osImage', review: '2026-11-21', expires: '2028-01-01' };
+
+test.each([
+  ['2026-11-21', undefined],
+  ['2027-12-31', undefined],
+  ['2028-01-01', 'nodes[].osImage expired on 2028-01-01'],
+  ['2040-01-01', 'nodes[].osImage expired on 2028-01-01'],
+  ['2026-11-20', 'in the future'],
+])('npm run check:policies on %s finds the problem %s', (today, problem) => {
+  const found = findDateProblems([DATED], today);
+  expect(found).toStrictEqual(problem === undefined ? [] : [expect.stringContaining(problem)]);
 });
 
 test('a field without options is found', () => {

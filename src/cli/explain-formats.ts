@@ -20,6 +20,9 @@ export function explanationJson({ schemaVersion, fields, rules, notes }: Explana
     description: field.comment,
     source: sourceOf(field),
     treatment: field.privacy,
+    purpose: field.purpose,
+    reviewed: field.reviewed,
+    expires: field.expires,
     since: field.since,
   }));
   return JSON.stringify({ schemaVersion, notes, fields: described, rules }, undefined, 2);
@@ -30,7 +33,9 @@ export function explanationText({ fields, rules }: Explanation, intro: readonly 
   const { width, bold, accent, dim } = format;
   const paragraph = (text: string) => wrap(text.replaceAll('`', ''), width, '');
   const describe = (field: FieldDescription): string => {
-    const facts = `Source: ${sourceOf(field)}. Treatment: ${field.privacy}. Since schema version ${field.since}.`;
+    const facts =
+      `Source: ${sourceOf(field)}. Treatment: ${field.privacy}. Purpose: ${field.purpose} ` +
+      `Since schema version ${field.since}. Reviewed ${field.reviewed}, expires ${field.expires}.`;
     return [bold(`  ${field.path}`), wrap(field.comment, width, '      '), dim(wrap(facts, width, '      '))].join(
       '\n',
     );

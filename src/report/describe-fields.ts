@@ -1,6 +1,6 @@
 import type { DescEnum } from '@bufbuild/protobuf';
 import { FIELD_DOCS } from '../../gen/field-docs.ts';
-import { Origin, PrivacySchema, Statistic, StatisticSchema } from '../../gen/spartakus/options/v1/options_pb.js';
+import { Origin, PrivacySchema, StatisticSchema } from '../../gen/spartakus/options/v1/options_pb.js';
 import { listRules, type PolicyRule } from './cluster-role.ts';
 import { COLLECTABLE } from './field-selection.ts';
 import type { SchemaField } from './schema-fields.ts';
@@ -16,8 +16,11 @@ export interface FieldDescription {
   /** How it is made anonymous, such as `keyed hash`. */
   readonly privacy: string;
   readonly privacyComment: string;
-  /** The statistic that it feeds, as an indirect question such as `which kernels nodes run`; empty where it feeds none. */
+  /** Such as `Which kernels nodes run.` */
   readonly purpose: string;
+  /** When a person last asked whether it is still needed, and when it may not be collected any more: ISO dates. */
+  readonly reviewed: string;
+  readonly expires: string;
   readonly since: number;
   /** The name that `--collect` has for it; empty for a field that is always collected. */
   readonly collect: string;
@@ -45,7 +48,9 @@ export function describeFields(
     source: field.source,
     privacy: valueName(PrivacySchema, field.privacy),
     privacyComment: commentOf(PrivacySchema.value[field.privacy]),
-    purpose: field.statistic === Statistic.NONE ? '' : asClause(commentOf(StatisticSchema.value[field.statistic])),
+    purpose: field.purpose || commentOf(StatisticSchema.value[field.statistic]),
+    reviewed: field.review,
+    expires: field.expires,
     since: field.since,
     collect: COLLECTABLE.find((name) => name === /^\w+/.exec(field.path)?.[0]) ?? '',
     required: field.required,
@@ -61,8 +66,4 @@ function originOf({ origin, descriptor }: SchemaField): FieldDescription['origin
 
 function valueName(schema: DescEnum, number: number): string {
   return (schema.value[number]?.localName ?? String(number)).toLowerCase().replaceAll('_', ' ');
-}
-
-function asClause(sentence: string): string {
-  return sentence.replace(/\.$/, '').replace(/^[A-Z]/, (letter) => letter.toLowerCase());
 }

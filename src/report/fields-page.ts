@@ -33,7 +33,8 @@ ${intro}
 ## Fields
 
 Field names are those of the JSON and of the database. "Since" is the schema version that added the field: version 1 is
-the report of the original Spartakus. A field with a name in the column "--collect" is collected only if \`--collect\`
+the report of the original Spartakus. "Reviewed" is the day on which a person last asked whether the field is still
+needed; from the day in "Expires" on, the checks of this project fail until it is reviewed again. A field with a name in the column "--collect" is collected only if \`--collect\`
 contains that name (default: nodes, and extensions if \`--extensions\` is set).
 
 ${renderFields(fields, 'with --collect')}
@@ -81,9 +82,9 @@ export function renderFields(
   columns: 'with --collect' | 'without --collect',
 ): string {
   const cells = (row: readonly string[]): readonly string[] => (columns === 'with --collect' ? row : row.slice(0, -1));
-  const head = cells(['Field', 'Anonymization', 'Since', '--collect']);
-  const rows = fields.map(({ path, privacy, since, collect }) =>
-    cells([code(path), `[${privacy}](#${privacy.replaceAll(' ', '-')})`, String(since), collect]),
+  const head = cells(['Field', 'Anonymization', 'Since', 'Reviewed', 'Expires', '--collect']);
+  const rows = fields.map(({ path, privacy, since, reviewed, expires, collect }) =>
+    cells([code(path), `[${privacy}](#${privacy.replaceAll(' ', '-')})`, String(since), reviewed, expires, collect]),
   );
   // Fields of a message that is used several times have the same description.
   const same = Map.groupBy(fields, ({ comment, source }) => JSON.stringify([comment, source]));
@@ -96,7 +97,7 @@ function renderField(same: readonly FieldDescription[], field: FieldDescription)
   const lines = [
     wrap(`- ${same.map(({ path }) => `**${code(path)}**`).join(', ')}: ${escape(comment)}`, '  '),
     wrap(`  - Source: ${origin === 'Kubernetes' ? '' : `the ${origin}, `}${escape(source)}`, '    '),
-    ...(purpose === '' ? [] : [wrap(`  - Purpose: ${escape(purpose)}`, '    ')]),
+    wrap(`  - Purpose: ${escape(purpose)}`, '    '),
   ];
   return lines.join('\n');
 }

@@ -1,5 +1,12 @@
 import { type DescField, type DescMessage, getOption } from '@bufbuild/protobuf';
-import { field_policy, Origin, Privacy, type RbacRule, Statistic } from '../../gen/spartakus/options/v1/options_pb.js';
+import {
+  field_policy,
+  Origin,
+  Privacy,
+  type RbacRule,
+  review_policy,
+  Statistic,
+} from '../../gen/spartakus/options/v1/options_pb.js';
 import { ReportSchema } from '../../gen/spartakus/report/v1/report_pb.js';
 
 /** A field of a report, with its field options from the schema (options.proto documents them). */
@@ -8,12 +15,19 @@ export interface SchemaField {
   readonly path: string;
   /** The schema version that added it, from 1; 0 for a field without a policy, which is a mistake in the schema and is never sent. */
   readonly since: number;
+  /** The schema version that last changed its treatment; `since` where none did. */
+  readonly treatmentSince: number;
   readonly origin: Origin;
   /** The object and path that it is read from, such as `Node .status.nodeInfo.osImage`, or the flag. */
   readonly source: string;
   readonly privacy: Privacy;
   readonly rbac: readonly RbacRule[];
   readonly statistic: Statistic;
+  /** A sentence; empty where the statistic says it. */
+  readonly purpose: string;
+  /** When a person last asked whether it is needed, and when it may not be collected any more: such as "2026-11-21". */
+  readonly review: string;
+  readonly expires: string;
   /** Whether a message without it means nothing, so that it cannot be omitted by itself. */
   readonly required: boolean;
   /** Whether it identifies an entry of the list that it is in. */
@@ -32,11 +46,27 @@ export function listFields(message: DescMessage = ReportSchema): readonly Schema
 }
 
 function listBelow(message: DescMessage, prefix: string): SchemaField[] {
+  const reviewed = getOption(message, review_policy);
   return message.fields.flatMap((descriptor) => {
-    const { since, source, privacy, rbac, statistic, required, key } = getOption(descriptor, field_policy);
+    const { since, treatmentSince, source, privacy, rbac, statistic, required, key, purpose, review, expires } =
+      getOption(descriptor, field_policy);
     const path = pathOf(descriptor, prefix);
-    const { origin = Origin.UNSPECIFIED, path: sourcePath = '' } = source ?? {};
-    const field = { path, since, origin, source: sourcePath, privacy, rbac, statistic, required, key, descriptor };
+    const field = {
+      path,
+      since,
+      treatmentSince: Math.max(since, treatmentSince),
+      origin: source?.origin ?? Origin.UNSPECIFIED,
+      source: source?.path ?? '',
+      privacy,
+      rbac,
+      statistic,
+      purpose,
+      review: review || reviewed.review,
+      expires: expires || reviewed.expires,
+      required,
+      key,
+      descriptor,
+    };
     if (privacy !== Privacy.NESTED || descriptor.message === undefined) return [field];
     return [field, ...listBelow(descriptor.message, `${path}.`)];
   });

@@ -153,6 +153,9 @@ test('--format=json prints fields and rules for machines', async () => {
     description: expect.stringMatching(/\w+/) as string,
     source: expect.stringMatching(/\w+/) as string,
     treatment: 'keyed hash',
+    purpose: expect.stringMatching(/^[A-Z].*\.$/) as string,
+    reviewed: expect.stringMatching(/^\d{4}-/) as string,
+    expires: expect.stringMatching(/^\d{4}-/) as string,
     since: 1,
   });
   expect(json.rules).toContainEqual({ nonResourceURLs: ['/version'], verbs: ['get'] });
