@@ -5,12 +5,13 @@ import { systemClock } from '../runtime/clock.ts';
 import { readKeyFile } from '../volunteer/gather/id-key.ts';
 import { createCommand, errorsOf, type RunOptions, waitFor } from './command.ts';
 import { type FlagsFor, group, type PartialValues } from './flags.ts';
-import { ID_KEY_FLAG, KUBERNETES_FLAGS, RECORD_DIR_FLAG } from './shared-flags.ts';
+import { AGREE_FLAG, ID_KEY_FLAG, KUBERNETES_FLAGS, RECORD_DIR_FLAG } from './shared-flags.ts';
 import { parseChoice, SWITCH } from './values.ts';
 
 const FLAGS = {
   ...group('Record', { recordDir: RECORD_DIR_FLAG }),
   ...group('Privacy', {
+    agree: AGREE_FLAG,
     uuid: {
       name: 'uuid',
       placeholder: 'hmac|md5',

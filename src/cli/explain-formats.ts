@@ -4,9 +4,11 @@ import { type Format, wrap } from './help.ts';
 
 /** What a volunteer may report with given flags, and the rights that it needs for it. */
 export interface Explanation {
-  readonly schemaVersion: number;
+  /** The newest schema version that was agreed to, and that of this release. */
+  readonly agree: number;
+  readonly current: number;
   /** Fields of this schema version and older ones are left out. */
-  readonly since: number;
+  readonly diff: number;
   readonly fields: readonly FieldDescription[];
   readonly rules: readonly PolicyRule[];
   /** One sentence per flag that changes the treatment of fields. */
@@ -14,7 +16,7 @@ export interface Explanation {
 }
 
 /** For machines: the fields and the rules of the ClusterRole. */
-export function explanationJson({ schemaVersion, fields, rules, notes }: Explanation): string {
+export function explanationJson({ agree, current, fields, rules, notes }: Explanation): string {
   const described = fields.map((field) => ({
     path: field.path,
     description: field.comment,
@@ -25,7 +27,7 @@ export function explanationJson({ schemaVersion, fields, rules, notes }: Explana
     expires: field.expires,
     since: field.since,
   }));
-  return JSON.stringify({ schemaVersion, notes, fields: described, rules }, undefined, 2);
+  return JSON.stringify({ agree, current, notes, fields: described, rules }, undefined, 2);
 }
 
 /** For people: paragraphs that fit the terminal. */

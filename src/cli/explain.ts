@@ -1,18 +1,19 @@
+import { RecordSchema } from '../../gen/spartakus/kubermatic/v1/record_pb.js';
 import { DATABASE_FORMS } from '../delivery/open-sink.ts';
-import { renderClusterRole } from '../report/cluster-role.ts';
+import { listRules, renderClusterRole } from '../report/cluster-role.ts';
 import { describeFields } from '../report/describe-fields.ts';
 import { renderFieldsPage } from '../report/fields-page.ts';
-import { CURRENT_SCHEMA_VERSION, parseSchemaVersion } from '../report/schema-version.ts';
+import { listFields } from '../report/schema-fields.ts';
+import { CURRENT_SCHEMA_VERSION, isAgreed, parseSchemaVersion } from '../report/schema-version.ts';
 import { type GatherConfig, selectFields } from '../volunteer/gather/gather.ts';
 import { AUTO_CLUSTER_ID } from '../volunteer/gather/id-key.ts';
 import { listRequiredRules } from '../volunteer/gather/rbac-rules.ts';
-import { readSchemaVersion } from '../volunteer/gather/schema-version-file.ts';
 import { createCommand } from './command.ts';
 import { type Explanation, explanationJson, explanationText } from './explain-formats.ts';
 import { group } from './flags.ts';
 import { validateGathering } from './gather-flags.ts';
 import { type Format, formatFor } from './help.ts';
-import { parseChoice } from './values.ts';
+import { parseChoice, SWITCH } from './values.ts';
 import { VOLUNTEER_FLAGS } from './volunteer.ts';
 
 const FORMATS = ['text', 'markdown', 'yaml', 'json'] as const;
@@ -32,10 +33,10 @@ export const explainCommand = createCommand({
         help: 'Print text, a Markdown page, the ClusterRole as YAML for kubectl apply, or JSON.',
         parse: (text) => parseChoice(text, FORMATS),
       },
-      since: {
-        name: 'since',
+      diff: {
+        name: 'diff',
         placeholder: 'NUMBER',
-        help: 'Describe only what is newer than this schema version.',
+        help: 'Describe only what this release has that is newer than this version of the schema, and what raising --agree would send.',
         parse: (text) => {
           const version = parseSchemaVersion(text);
           if (version === undefined) throw new Error(`${JSON.stringify(text)} is no schema version: use 1 or more`);
@@ -43,39 +44,54 @@ export const explainCommand = createCommand({
         },
       },
     }),
+    ...group('Contents', {
+      records: {
+        name: 'records',
+        ...SWITCH,
+        help: "Describe the records of Kubermatic's agents instead of reports. Of the other flags, only --agree has a meaning for them.",
+      },
+    }),
     ...VOLUNTEER_FLAGS,
     clusterId: { ...VOLUNTEER_FLAGS.clusterId, required: undefined },
   },
   validate: validateGathering,
-  async run({ format, since, ...values }, { stdout, env }) {
-    const schemaVersion = await readSchemaVersion(values.schemaVersion, values.spoolDir, { keep: false });
-    const explanation = explain({ ...values, clusterId: values.clusterId ?? '', schemaVersion }, since);
+  run({ format, diff, ...values }, { stdout, env }) {
+    const explanation = explain({ ...values, clusterId: values.clusterId ?? '' }, diff);
     stdout.write(`${render(explanation, format, formatFor(stdout, env)).trimEnd()}\n`);
-    return 0;
+    return Promise.resolve(0);
   },
 });
 
-function explain(config: GatherConfig, since = 0): Explanation {
-  const selection = selectFields(config);
-  const fields = selection.fields.filter((field) => field.since > since);
-  return {
-    schemaVersion: config.schemaVersion ?? CURRENT_SCHEMA_VERSION,
-    since,
-    fields: describeFields(fields),
-    rules: listRequiredRules(config, selection, fields),
-    notes: notesOf(config),
-  };
+interface ExplainConfig extends GatherConfig {
+  readonly agree: number;
+  readonly records: boolean;
+}
+
+/** @param diff describes only what is newer, whether it is agreed to or not */
+function explain(config: ExplainConfig, diff = 0): Explanation {
+  const agree = diff === 0 ? config.agree : CURRENT_SCHEMA_VERSION;
+  const about = { agree: config.agree, current: CURRENT_SCHEMA_VERSION, diff };
+  if (config.records) {
+    const fields = listFields(RecordSchema).filter((field) => isAgreed(field, agree) && !isAgreed(field, diff));
+    return { ...about, fields: describeFields(fields), rules: listRules(fields), notes: [] };
+  }
+  const selection = selectFields({ ...config, agree });
+  const fields = selection.fields.filter((field) => !isAgreed(field, diff));
+  const rules = listRequiredRules(config, selection, fields);
+  return { ...about, fields: describeFields(fields), rules, notes: notesOf(config) };
 }
 
 function render(explanation: Explanation, format: (typeof FORMATS)[number], output: Format): string {
-  const { schemaVersion, since, fields, rules, notes } = explanation;
+  const { agree, current, diff, fields, rules, notes } = explanation;
   if (format === 'yaml') return renderClusterRole(rules);
   if (format === 'json') return explanationJson(explanation);
   if (fields.length === 0)
-    return `With these flags and schema version ${schemaVersion}, a report has nothing that is newer than version ${since}.`;
+    return `With these flags, nothing in a report is newer than version ${diff}; this release has version ${current}.`;
   const intro = [
-    `These fields${since === 0 ? '' : `, newer than version ${since},`} can be in a report with these flags and schema version ${schemaVersion}. To print a report ` +
-      'without sending it, run the volunteer with `--period 0 --database stdout`.',
+    diff === 0
+      ? `These fields can be in a report with these flags: those up to version ${agree} of the schema (\`--agree ${agree}\`); this release has version ${current}. An upgrade does not change that number.`
+      : `These fields are newer than version ${diff} of the schema, or their anonymization is. They are sent with \`--agree ${current}\`; now, fields up to version ${agree} are.`,
+    'To print a report without sending it, run the volunteer with the same flags and `--dry-run`.',
     ...notes,
   ];
   if (format === 'text') return explanationText(explanation, intro, output);
@@ -83,8 +99,10 @@ function render(explanation: Explanation, format: (typeof FORMATS)[number], outp
   return renderFieldsPage({ intro: intro.join('\n\n'), fields, roles });
 }
 
-function notesOf({ clusterId, nodeId, idKeyFile }: GatherConfig): readonly string[] {
+function notesOf({ clusterId, nodeId, idKeyFile, database = '' }: GatherConfig): readonly string[] {
   const notes = [
+    /^https?:/i.test(database) &&
+      '`--database http(s)://` sends the fields of version 1 of the schema, and no others, whatever `--collect` names.',
     nodeId === 'md5' &&
       '`--node-id md5`: `nodes[].id` is the MD5 of the original Spartakus, without a key. Whoever receives it can try out names.',
     clusterId === AUTO_CLUSTER_ID &&

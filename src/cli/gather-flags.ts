@@ -1,12 +1,11 @@
 import { COLLECTABLE, parseCollect } from '../report/field-selection.ts';
 import { parseOmissions } from '../report/omitted-fields.ts';
-import { CURRENT_SCHEMA_VERSION, LEGACY_SCHEMA_VERSION, parseSchemaVersion } from '../report/schema-version.ts';
+import { LEGACY_SCHEMA_VERSION } from '../report/schema-version.ts';
 import { checkExtensions } from '../volunteer/gather/extensions.ts';
 import { AUTO_CLUSTER_ID, readKeyFile } from '../volunteer/gather/id-key.ts';
-import { readSchemaVersion } from '../volunteer/gather/schema-version-file.ts';
 import { errorsOf } from './command.ts';
 import { group, type PartialValues } from './flags.ts';
-import { ID_KEY_FLAG } from './shared-flags.ts';
+import { AGREE_FLAG, ID_KEY_FLAG } from './shared-flags.ts';
 import { parseChoice, parseText, SWITCH } from './values.ts';
 
 export const CLUSTER_ID_FLAG = {
@@ -43,20 +42,9 @@ export const GATHER_FLAGS = {
       ...SWITCH,
       help: 'Also read the subdirectories of --extensions, which are skipped otherwise.',
     },
-    schemaVersion: {
-      name: 'schema-version',
-      placeholder: 'NUMBER',
-      help: 'Send no fields that are newer than this schema version. By default, the version of the release that first used --spool-dir, or the latest.',
-      parse: (text) => {
-        const version = parseSchemaVersion(text);
-        if (version !== undefined && version <= CURRENT_SCHEMA_VERSION) return version;
-        throw new Error(
-          `${JSON.stringify(text)} is no schema version of this release: use 1 to ${CURRENT_SCHEMA_VERSION}`,
-        );
-      },
-    },
   }),
   ...group('Privacy', {
+    agree: AGREE_FLAG,
     nodeId: {
       name: 'node-id',
       placeholder: 'hmac|md5',
@@ -68,17 +56,16 @@ export const GATHER_FLAGS = {
   }),
 };
 
-type Values = PartialValues<typeof GATHER_FLAGS> & { readonly database?: string; readonly spoolDir?: string };
+type Values = PartialValues<typeof GATHER_FLAGS> & { readonly database?: string };
 
 /** Checks the combination of flags, and the files that they name. */
 export async function validateGathering(values: Values): Promise<readonly string[]> {
-  const { extensions, idKeyFile, schemaVersion, spoolDir } = values;
+  const { extensions, idKeyFile } = values;
   return [
     ...validateCombination(values),
     ...(await errorsOf(
       extensions !== undefined && (() => checkExtensions(extensions)),
       idKeyFile !== undefined && (() => readKeyFile(idKeyFile)),
-      () => readSchemaVersion(schemaVersion, spoolDir, { keep: false }),
     )),
   ];
 }
@@ -88,7 +75,7 @@ export function validateCombination({
   extensionsRecursive,
   collect,
   database = '',
-  schemaVersion,
+  agree,
 }: Values): readonly string[] {
   const isNamed = collect?.includes('extensions');
   const problems = [
@@ -97,9 +84,9 @@ export function validateCombination({
       extensions !== undefined &&
       '--extensions is given, but --collect does not name extensions: add it, or remove --extensions',
     extensionsRecursive === true && extensions === undefined && '--extensions-recursive needs --extensions PATH',
-    schemaVersion === LEGACY_SCHEMA_VERSION &&
+    agree === LEGACY_SCHEMA_VERSION &&
       /^grpcs?:/i.test(database) &&
-      '--schema-version 1 has no reportID, which gRPC requires: use http(s)://, or schema version 2',
+      '--agree 1 has no reportID, which gRPC requires: use http(s)://, or --agree 2',
   ];
   return problems.filter((problem) => problem !== false);
 }

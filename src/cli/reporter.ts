@@ -7,11 +7,12 @@ import { type ReporterConfig, startReporter } from '../kubermatic/reporter.ts';
 import { systemClock } from '../runtime/clock.ts';
 import { createCommand, errorsOf, type RunOptions, waitFor } from './command.ts';
 import { group } from './flags.ts';
-import { CREDENTIALS_FLAGS, RECORD_DIR_FLAG } from './shared-flags.ts';
+import { AGREE_FLAG, CREDENTIALS_FLAGS, RECORD_DIR_FLAG } from './shared-flags.ts';
 import { TIMEOUT, parseText } from './values.ts';
 
 const FLAGS = group('Report', {
   recordDir: RECORD_DIR_FLAG,
+  agree: AGREE_FLAG,
   clientUuid: {
     name: 'client-uuid',
     placeholder: 'UUID',

@@ -1,5 +1,6 @@
 import { parseDatabase } from '../delivery/open-sink.ts';
 import { SERVICE_ACCOUNT_DIR } from '../kubernetes/in-cluster.ts';
+import { CURRENT_SCHEMA_VERSION, DEFAULT_AGREED_VERSION, parseSchemaVersion } from '../report/schema-version.ts';
 import { group } from './flags.ts';
 import { DIRECTORY, FILE, parseText } from './values.ts';
 
@@ -70,4 +71,19 @@ export const ID_KEY_FLAG = {
   name: 'id-key-file',
   ...FILE,
   help: 'File with the secret key for identifiers, at least 16 bytes. By default, the UID of the kube-system namespace.',
+};
+
+/** The consent of the administrator. */
+export const AGREE_FLAG = {
+  name: 'agree',
+  placeholder: 'NUMBER',
+  default: String(DEFAULT_AGREED_VERSION),
+  help: 'Send no field, and no field whose anonymization changed, that is newer than this version of the schema. An upgrade does not change the default: spartakus volunteer explain --diff NUMBER describes what is newer.',
+  parse: (text: string) => {
+    const version = parseSchemaVersion(text);
+    if (version !== undefined && version <= CURRENT_SCHEMA_VERSION) return version;
+    throw new Error(
+      `${JSON.stringify(text)} is no version of the schema of this release: use 1 to ${CURRENT_SCHEMA_VERSION}`,
+    );
+  },
 };

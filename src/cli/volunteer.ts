@@ -4,7 +4,6 @@ import { checkProxy, DATABASE_FORMS } from '../delivery/open-sink.ts';
 import { checkSpoolDir } from '../delivery/spool/spool.ts';
 import { openKubernetesClient } from '../kubernetes/client.ts';
 import { systemClock } from '../runtime/clock.ts';
-import { readSchemaVersion } from '../volunteer/gather/schema-version-file.ts';
 import type { VolunteerConfig } from '../volunteer/run.ts';
 import { startVolunteer } from '../volunteer/volunteer.ts';
 import { createCommand, errorsOf, waitFor } from './command.ts';
@@ -82,10 +81,9 @@ export const volunteerCommand = createCommand({
     ];
   },
   async run(values, { logger, stdout, env, stop }) {
-    const { schemaVersion: given, spoolDir, serviceAccountDir } = values;
-    const schemaVersion = await readSchemaVersion(given, spoolDir, { keep: true, logger });
+    const { serviceAccountDir } = values;
     const version = PROGRAM_VERSION;
     const options = { version, clock: systemClock, randomBytes, logger, stdout, env, serviceAccountDir };
-    return await waitFor(await startVolunteer({ ...values, schemaVersion }, options), stop);
+    return await waitFor(await startVolunteer(values, options), stop);
   },
 });

@@ -27,6 +27,8 @@ export const DATABASE_FORMS: readonly DatabaseForm[] = [
 
 export interface OpenOptions extends TransportOptions {
   readonly stdout: Writable;
+  /** The newest schema version whose fields are printed; transports to a collector have a version of their own. */
+  readonly schemaVersion?: number;
 }
 
 export type Database =
@@ -56,9 +58,12 @@ export function checkProxy(spec: string, env: NodeJS.ProcessEnv): void {
 }
 
 /** Opens the sink that --database names. It connects with the first put. Throws as {@link checkProxy}. */
-export async function openDatabase(spec: string, { stdout, ...options }: OpenOptions): Promise<ReportSink> {
+export async function openDatabase(
+  spec: string,
+  { stdout, schemaVersion, ...options }: OpenOptions,
+): Promise<ReportSink> {
   const { transport } = parseDatabase(spec);
-  if (transport === 'stdout') return openStdoutSink(stdout);
+  if (transport === 'stdout') return openStdoutSink(stdout, schemaVersion);
   // Imported when used: gRPC takes 10 MiB of memory, and node:http 8 MiB, because it loads Node.js' WebSocket.
   if (transport === 'http') return (await import('./transport/http.ts')).openHttpSink(spec, options);
   return (await import('./transport/grpc.ts')).openGrpcSink(spec, options);

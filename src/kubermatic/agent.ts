@@ -1,6 +1,10 @@
 import { toJson } from '@bufbuild/protobuf';
 import { type Record as KubermaticRecord, RecordSchema } from '../../gen/spartakus/kubermatic/v1/record_pb.js';
 import { type KubernetesConfig, openKubernetesClient } from '../kubernetes/client.ts';
+import { createRecordTrim } from '../report/field-selection.ts';
+import { logNewerFields, RECORDS_COMMAND } from '../report/newer-fields.ts';
+import { listFields } from '../report/schema-fields.ts';
+import { DEFAULT_AGREED_VERSION } from '../report/schema-version.ts';
 import type { Files } from '../runtime/atomic-file.ts';
 import type { Clock } from '../runtime/clock.ts';
 import { SpartakusError } from '../runtime/errors.ts';
@@ -13,6 +17,8 @@ export interface AgentConfig extends KubermaticGatherConfig, KubernetesConfig {
   /** The subject of the record: this cluster, or the installation of Kubermatic of which this is the master cluster. */
   readonly kind: 'kubernetes' | 'kubermatic';
   readonly recordDir: string;
+  /** --agree: the newest schema version that the administrator agreed to. */
+  readonly agree?: number;
 }
 
 export interface AgentOptions {
@@ -50,11 +56,15 @@ export async function startAgent(config: AgentConfig, options: AgentOptions): Pr
   const kube = await openKubernetesClient(config, { env, clock, serviceAccountDir });
   const dir = openRecordDir(config.recordDir, { now: () => clock.now(), files });
 
+  const trim = createRecordTrim(config.agree);
+  logNewerFields(logger, listFields(RecordSchema), config.agree ?? DEFAULT_AGREED_VERSION, RECORDS_COMMAND);
+
   const run = async (): Promise<AgentEnd> => {
     try {
       const now = clock.now();
       const gather = config.kind === 'kubermatic' ? gatherKubermaticRecord : gatherKubernetesRecord;
       const record = await gather(config, { kube, now, random: randomBytes(16), logger, clock, signal: stop.signal });
+      trim(record);
       const file = nameOf(now, randomBytes(6));
       await dir.write(file, `${recordText(record)}\n`);
       logger.info({ file, missing: record.missing.length }, 'The record is written.');

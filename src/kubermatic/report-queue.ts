@@ -28,6 +28,8 @@ export interface ReportQueueOptions {
   readonly sink: EnvelopeSink | undefined;
   readonly dir: RecordDir;
   readonly clientUuid: string;
+  /** Clears the fields of a record that the administrator has not agreed to. */
+  readonly trim: (record: KubermaticRecord) => void;
   readonly clock: Pick<Clock, 'now'>;
   readonly logger: Logger;
 }
@@ -47,7 +49,7 @@ const RECORD_ERRORS: ReadonlySet<ErrorKind> = new Set(['invalid', 'too-large']);
  * of a later run, sends it with the same time, records and ids. The collector recognises duplicates, so a reporter that is stopped at any
  * moment loses and doubles nothing. A record that the collector rejects stays, and is sent in another report by the next run.
  */
-export function createReportQueue({ sink, dir, clientUuid, clock, logger }: ReportQueueOptions): ReportQueue {
+export function createReportQueue({ sink, dir, clientUuid, trim, clock, logger }: ReportQueueOptions): ReportQueue {
   /** Files that this run does not send any more. */
   const skipped = new Set<string>();
   /** Files that are sent in reports of their own, to find out which of several records is rejected. */
@@ -63,7 +65,9 @@ export function createReportQueue({ sink, dir, clientUuid, clock, logger }: Repo
       const text = await dir.read(name);
       if (files.length > 0 && bytes + text.length > limits.bytes) break;
       try {
-        records.push(readRecord(JSON.parse(text) as JsonValue));
+        const record = readRecord(JSON.parse(text) as JsonValue);
+        trim(record);
+        records.push(record);
       } catch (error) {
         // The file may belong to another program, so it is not removed.
         const reason = error instanceof SpartakusError ? error.message : 'it is not JSON';
@@ -84,6 +88,7 @@ export function createReportQueue({ sink, dir, clientUuid, clock, logger }: Repo
     if (pending === undefined) return undefined;
     try {
       const envelope = fromJson(EnvelopeSchema, pending.report as JsonValue, { ignoreUnknownFields: true });
+      envelope.records.forEach(trim);
       if (envelope.records.length === pending.files.length && pending.files.length > 0)
         return { files: pending.files, envelope };
     } catch (error) {

@@ -1,8 +1,13 @@
 import type { Writable } from 'node:stream';
+import { RecordSchema } from '../../gen/spartakus/kubermatic/v1/record_pb.js';
 import { type ClientCredentialsConfig, openClientCredentials } from '../delivery/client-credentials.ts';
 import { drain } from '../delivery/drain.ts';
 import { write } from '../delivery/transport/stdout.ts';
+import { createRecordTrim } from '../report/field-selection.ts';
+import { logNewerFields, RECORDS_COMMAND } from '../report/newer-fields.ts';
 import type { EnvelopeSink } from '../report/report-sink.ts';
+import { listFields } from '../report/schema-fields.ts';
+import { DEFAULT_AGREED_VERSION } from '../report/schema-version.ts';
 import type { Files } from '../runtime/atomic-file.ts';
 import type { Clock } from '../runtime/clock.ts';
 import { SpartakusError } from '../runtime/errors.ts';
@@ -21,6 +26,8 @@ export interface ReporterConfig extends ClientCredentialsConfig {
   readonly url?: string;
   /** --timeout, in milliseconds: the deadline of all attempts together. */
   readonly timeoutMs: number;
+  /** --agree: the newest schema version that the administrator agreed to, whatever agents wrote. */
+  readonly agree?: number;
 }
 
 export interface ReporterOptions {
@@ -54,10 +61,11 @@ export interface Reporter {
 export async function startReporter(config: ReporterConfig, options: ReporterOptions): Promise<Reporter> {
   const { clientUuid, recordDir, timeoutMs } = config;
   const { clock, random, logger, files, stdout } = options;
+  logNewerFields(logger, listFields(RecordSchema), config.agree ?? DEFAULT_AGREED_VERSION, RECORDS_COMMAND);
   const stop = new AbortController();
   const dir = openRecordDir(recordDir, { now: () => clock.now(), files });
   const sink = config.transport === 'stdout' ? undefined : await openSink(config, options, stop.signal);
-  const queue = createReportQueue({ sink, dir, clientUuid, clock, logger });
+  const queue = createReportQueue({ sink, dir, clientUuid, trim: createRecordTrim(config.agree), clock, logger });
 
   const print = async (): Promise<number> => {
     const { files: printed, envelope } = await queue.aggregate();

@@ -1,10 +1,11 @@
 import { clearField, type DescField, type DescMessage } from '@bufbuild/protobuf';
+import { type Record as KubermaticRecord, RecordSchema } from '../../gen/spartakus/kubermatic/v1/record_pb.js';
 import { Privacy } from '../../gen/spartakus/options/v1/options_pb.js';
 import { type Report, ReportSchema } from '../../gen/spartakus/report/v1/report_pb.js';
 import { SpartakusError } from '../runtime/errors.ts';
 import type { Omission } from './omitted-fields.ts';
 import { listFields, pathOf, type SchemaField } from './schema-fields.ts';
-import { CURRENT_SCHEMA_VERSION } from './schema-version.ts';
+import { DEFAULT_AGREED_VERSION, isAgreed } from './schema-version.ts';
 
 /** Fields of a report that can be omitted, and are collected whatever --collect names. */
 const ALWAYS_COLLECTED: ReadonlySet<string> = new Set(['masterVersion', 'missing[]']);
@@ -20,7 +21,9 @@ export interface SelectionOptions {
   /** Names among {@link COLLECTABLE}. */
   readonly collect: readonly string[];
   readonly omit?: readonly Omission[];
-  /** The newest schema version whose fields are sent; default {@link CURRENT_SCHEMA_VERSION}. */
+  /** The newest schema version that the administrator agreed to; default {@link DEFAULT_AGREED_VERSION}. */
+  readonly agree?: number;
+  /** The newest schema version whose fields the transport sends, whatever was agreed to; default any. */
   readonly schemaVersion?: number;
 }
 
@@ -28,24 +31,34 @@ export interface FieldSelection {
   readonly fields: readonly SchemaField[];
   /** @param path as listFields() has it */
   has(path: string): boolean;
-  /**
-   * Clears all other fields, except the required fields of the report itself: the spool needs its id in every schema version, and the
-   * legacy transport does not send it.
-   */
+  /** Clears all other fields, except the id of the report: the spool needs it in every schema version, and no transport sends it in version 1. */
   trim(report: Report): void;
 }
 
-export function createFieldSelection({
-  collect,
-  omit = [],
-  schemaVersion = CURRENT_SCHEMA_VERSION,
-}: SelectionOptions): FieldSelection {
+/**
+ * @param all the fields of the schema
+ * @throws SpartakusError of kind `invalid` where a report is impossible, because the treatment of a required field has changed since
+ *   the administrator agreed
+ */
+export function createFieldSelection(
+  { collect, omit = [], agree = DEFAULT_AGREED_VERSION, schemaVersion = Number.POSITIVE_INFINITY }: SelectionOptions,
+  all = listFields(),
+): FieldSelection {
   const omitted = omit.filter(({ entry }) => entry === undefined).map(({ path }) => path);
-  const chosen = listFields().filter(({ path, since }) => {
+  const refused = all.filter((field) => !isAgreed(field, agree));
+  const changed = refused.find(({ path, required, since }) => required && since <= agree && !path.includes('.'));
+  if (changed !== undefined) throw changedError(changed, agree);
+  // An entry without its required field has no meaning, so it is not sent either.
+  const withheld = new Set(
+    refused.flatMap(({ path, required, since }) => (required && since <= agree ? [path, parentOf(path)] : [path])),
+  );
+  const isWithheld = (path: string): boolean =>
+    withheld.has(path) || (path.includes('.') && isWithheld(parentOf(path)));
+  const chosen = all.filter(({ path, since }) => {
     const top = /^\w+/.exec(path)?.[0] ?? '';
     const isCollected = !COLLECTABLE.includes(top) || collect.includes(top);
     const isOmitted = omitted.some((other) => path === other || path.startsWith(`${other}.`));
-    return since > 0 && since <= schemaVersion && isCollected && !isOmitted;
+    return !isWithheld(path) && since <= schemaVersion && isCollected && !isOmitted;
   });
   // A message without fields is not sent; a list of them is, because its length is a value.
   const fields = chosen.filter(
@@ -59,9 +72,32 @@ export function createFieldSelection({
     omit.filter(({ entry }) => entry !== undefined),
     ({ path }) => path,
   );
-  const kept = new Set([...paths, ...TOP_LEVEL.filter(({ required }) => required).map(({ path }) => path)]);
+  const kept = new Set([...paths, ReportSchema.field.reportId.jsonName]);
   const trim = createTrim(ReportSchema, '', kept, (path) => omittedKeys.get(path)?.map(({ entry }) => entry));
   return { fields, has: (path) => paths.has(path), trim: (report) => trim?.(report) };
+}
+
+function changedError({ path, treatmentSince }: SchemaField, agree: number): SpartakusError {
+  return new SpartakusError(
+    'invalid',
+    `Version ${treatmentSince} changes how ${path} is made anonymous, which no report can leave out: see ` +
+      `"spartakus volunteer explain --diff ${agree}", then agree to it with --agree ${treatmentSince}`,
+    { field: '--agree' },
+  );
+}
+
+function parentOf(path: string): string {
+  return path.slice(0, Math.max(path.lastIndexOf('.'), 0));
+}
+
+/** A function that clears all fields of a record of Kubermatic's that the administrator has not agreed to. */
+export function createRecordTrim(
+  agree: number = DEFAULT_AGREED_VERSION,
+  all = listFields(RecordSchema),
+): (record: KubermaticRecord) => void {
+  const kept = new Set(all.filter((field) => isAgreed(field, agree)).map(({ path }) => path));
+  const trim = createTrim(RecordSchema, '', kept, () => undefined);
+  return (record) => trim?.(record);
 }
 
 type Trim = (message: object) => void;
@@ -81,7 +117,9 @@ function createTrim(
     if (!kept.has(path)) return [(message) => clearField(message as Report, field)];
     const omittedKeys = omittedKeysOf(path);
     const nested =
-      field.message?.file === schema.file ? createTrim(field.message, `${path}.`, kept, omittedKeysOf) : undefined;
+      field.message?.file.proto.package.startsWith('spartakus.') === true
+        ? createTrim(field.message, `${path}.`, kept, omittedKeysOf)
+        : undefined;
     return [
       ...(omittedKeys === undefined ? [] : [createEntryFilter(field, omittedKeys)]),
       ...(nested === undefined ? [] : [(message: object) => messagesOf(message, field).forEach(nested)]),

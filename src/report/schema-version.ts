@@ -1,23 +1,27 @@
 import { type DescMessage, type JsonObject, toJson } from '@bufbuild/protobuf';
+import { RecordSchema } from '../../gen/spartakus/kubermatic/v1/record_pb.js';
 import { type Report, ReportSchema } from '../../gen/spartakus/report/v1/report_pb.js';
 import { isObject } from './go-json.ts';
-import { listFields } from './schema-fields.ts';
+import { listFields, type SchemaField } from './schema-fields.ts';
 
 /** The schema version of the original's JSON: Spartakus v1.1.0. */
 export const LEGACY_SCHEMA_VERSION = 1;
 
+/**
+ * The newest schema version whose fields are sent without --agree: that of the first release. It never changes, because an upgrade is no
+ * consent: fields of later versions are sent only where the administrator raises --agree.
+ */
+export const DEFAULT_AGREED_VERSION = 2;
+
 const SINCE = new Map(listFields().map(({ descriptor, since }) => [descriptor, since]));
 
-export const CURRENT_SCHEMA_VERSION = Math.max(...SINCE.values());
+export const CURRENT_SCHEMA_VERSION = Math.max(
+  ...[...listFields(), ...listFields(RecordSchema)].map(({ treatmentSince }) => treatmentSince),
+);
 
-/**
- * The schema version of new reports, at most this program's.
- *
- * @param given by the administrator
- * @param kept that of the release that was installed first; after a downgrade it may be newer than this program's
- */
-export function chooseSchemaVersion(given: number | undefined, kept: number | undefined): number {
-  return Math.min(given ?? kept ?? CURRENT_SCHEMA_VERSION, CURRENT_SCHEMA_VERSION);
+/** Whether who agreed to a schema version agreed to a field as it is sent now. A field without a policy is never agreed to. */
+export function isAgreed({ since, treatmentSince }: SchemaField, agreed: number): boolean {
+  return since > 0 && treatmentSince <= agreed;
 }
 
 /** A schema version, 1 or more; undefined for any other text. */

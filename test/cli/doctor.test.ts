@@ -1,5 +1,4 @@
 import { randomBytes } from 'node:crypto';
-import path from 'node:path';
 import { PassThrough } from 'node:stream';
 import { ServerCredentials } from '@grpc/grpc-js';
 import { afterEach, beforeEach, expect, test } from 'vitest';
@@ -72,6 +71,8 @@ async function doctor(api: KubeApi, ...args: string[]) {
   return { code, lines: stdout.trimEnd().split('\n') };
 }
 
+const WORKLOADS = ['pods', 'services', 'deployments', 'statefulsets', 'daemonsets', 'jobs'];
+
 test.each(['grpc', 'http'])('when all checks succeed, each line is ok, and the exit code is 0: %s', async (scheme) => {
   const host = await startHealthy();
   await withFiles({ 'e.json': '{"a":"1"}', key: 'sixteen bytes or more' }, async (dir) => {
@@ -89,12 +90,8 @@ test.each(['grpc', 'http'])('when all checks succeed, each line is ok, and the e
       'ok    Kubernetes API',
       'ok    get /version',
       'ok    list nodes',
-      'ok    list pods',
-      'ok    list services',
-      'ok    list deployments',
-      'ok    list statefulsets',
-      'ok    list daemonsets',
-      'ok    list jobs',
+      // Over HTTP, workloads are not sent, so they are not read.
+      ...(scheme === 'http' ? [] : WORKLOADS.map((kind) => `ok    list ${kind}`)),
       'ok    get namespaces kube-system',
       'ok    proxy',
       'ok    DNS',
@@ -233,7 +230,7 @@ test('the proxy is shown without its password, and DNS resolves its name', async
 });
 
 test('invalid files are reported in lines of their own', async () => {
-  await withFiles({ 'bad/e.json': 'not JSON', file: '', key: 'short', 'spool/schema-version': 'two' }, async (dir) => {
+  await withFiles({ 'bad/e.json': 'not JSON', file: '', key: 'short' }, async (dir) => {
     const api = await startApi();
     const bad = await doctor(
       api,
@@ -249,13 +246,11 @@ test('invalid files are reported in lines of their own', async () => {
       expect.stringMatching(/^FAIL {2}extensions: .*is not JSON/),
     ]);
     expect(half.lines.slice(0, 3)).toStrictEqual([
-      expect.stringContaining(
-        `FAIL  spool: ${path.join(dir, 'spool', 'schema-version')}: "two" is not a schema version`,
-      ),
+      `ok    spool: ${dir}/spool can be written`,
       expect.stringMatching(/^ok {4}extensions: .* holds 0/),
       expect.stringMatching(/^warn {2}extensions: .*is not JSON/),
     ]);
-    expect([bad.code, half.code]).toStrictEqual([1, 1]);
+    expect([bad.code, half.code]).toStrictEqual([1, 0]);
   });
 });
 

@@ -72,11 +72,9 @@ test('the page warns of identifiers that can be guessed', async () => {
   await expect(explain('--node-id=md5')).resolves.toContain('Whoever receives it can try out names');
 });
 
-test('--schema-version and --since show what an upgrade adds', async () => {
-  expect(fieldsOf(await explain('--schema-version=1')).every((path) => !/reportID|missing/.test(path ?? ''))).toBe(
-    true,
-  );
-  const added = await explain('--since=1', '--collect=nodes,namespaces');
+test('--agree and --diff show what an upgrade adds', async () => {
+  expect(fieldsOf(await explain('--agree=1')).every((path) => !/reportID|missing/.test(path ?? ''))).toBe(true);
+  const added = await explain('--agree=1', '--diff=1', '--collect=nodes,namespaces');
   expect(fieldsOf(added)).toStrictEqual([
     'reportID',
     'observedAt',
@@ -87,8 +85,15 @@ test('--schema-version and --since show what an upgrade adds', async () => {
     'missing[].reason',
   ]);
   expect(rulesOf(added)).toStrictEqual(['list namespaces']);
-  await expect(explain('--since=2')).resolves.toBe(
-    'With these flags and schema version 2, a report has nothing that is newer than version 2.\n',
+  expect(added.replaceAll('\n', ' ')).toContain('sent with `--agree 2`; now, fields up to version 1 are');
+  await expect(explain('--diff=2')).resolves.toBe(
+    'With these flags, nothing in a report is newer than version 2; this release has version 2.\n',
+  );
+});
+
+test('the page prints the number that is agreed to by default', async () => {
+  expect((await explain()).replaceAll('\n', ' ')).toContain(
+    'up to version 2 of the schema (`--agree 2`); this release has version 2. An upgrade does not change that number.',
   );
 });
 
@@ -97,12 +102,12 @@ test('flags of the volunteer without effect here are accepted, invalid ones are 
     '# What is collected',
   );
 
-  const { code, stderr } = await runCommand(explainCommand, ['--collect=pods', '--since=0', '--nothing']);
+  const { code, stderr } = await runCommand(explainCommand, ['--collect=pods', '--diff=0', '--nothing']);
 
   expect(code).toBe(2);
   expect(stderr).toContain('spartakus volunteer explain: unknown flag --nothing');
   expect(stderr).toContain('spartakus volunteer explain: --collect "pods" is not a field');
-  expect(stderr).toContain('spartakus volunteer explain: --since "0" is no schema version');
+  expect(stderr).toContain('spartakus volunteer explain: --diff "0" is no schema version');
 });
 
 test('as a program: volunteer explain is a command', async () => {
@@ -146,7 +151,7 @@ test('--format=json prints fields and rules for machines', async () => {
     readonly rules: readonly object[];
   };
 
-  expect(json).toMatchObject({ schemaVersion: 2, notes: [expect.stringContaining('--cluster-id auto')] });
+  expect(json).toMatchObject({ agree: 2, current: 2, notes: [expect.stringContaining('--cluster-id auto')] });
   expect(json.fields).toHaveLength(fieldsOf(await explain()).length);
   expect(json.fields).toContainEqual({
     path: 'nodes[].id',

@@ -71,10 +71,17 @@ test('--extensions-recursive without --extensions is an error', async () => {
   ]);
 });
 
-test('with --schema-version 1 only fields of the original Spartakus are collected', async () => {
-  const report = await printed('--collect=nodes,workloads', '--schema-version=1');
+test('with --agree 1 only fields of the original Spartakus are collected', async () => {
+  const { stdout } = await run('--collect=nodes,workloads', '--agree=1');
 
-  expect([report.nodes.length, report.workloads]).toStrictEqual([6, undefined]);
+  expect(Object.keys(JSON.parse(stdout) as object)).toStrictEqual([
+    'version',
+    'timestamp',
+    'clusterID',
+    'masterVersion',
+    'nodes',
+  ]);
+  expect(api.requests.map(({ target }) => target.replace(/\?.*/, ''))).not.toContain('/api/v1/pods');
 });
 
 test('--cluster-id auto prints the same UUID each time', async () => {
@@ -87,18 +94,12 @@ test('--cluster-id auto prints the same UUID each time', async () => {
 test('all invalid flags are reported at once, and no request is made', async () => {
   await withFiles({ short: 'fifteen bytes..' }, async (dir) => {
     const key = path.join(dir, 'short');
-    const wrong = [
-      '--collect=nodes,pods',
-      '--omit=clusterID',
-      '--schema-version=99',
-      '--node-id=sha1',
-      `--id-key-file=${key}`,
-    ];
+    const wrong = ['--collect=nodes,pods', '--omit=clusterID', '--agree=99', '--node-id=sha1', `--id-key-file=${key}`];
 
     await expect(errors(...wrong)).resolves.toStrictEqual([
       'spartakus volunteer: --collect "pods" is not a field that can be collected: use nodes, extensions, namespaces, workloads, lifetimes',
       'spartakus volunteer: --omit "clusterID" cannot be omitted: a report without clusterID has no meaning',
-      'spartakus volunteer: --schema-version "99" is no schema version of this release: use 1 to 2',
+      'spartakus volunteer: --agree "99" is no version of the schema of this release: use 1 to 2',
       'spartakus volunteer: --node-id "sha1" is none of hmac, md5',
       `spartakus volunteer: --id-key-file ${key}: is a key of 15 bytes, and fewer than 16 can be guessed: make one with "openssl rand -hex 32".`,
     ]);
@@ -123,8 +124,8 @@ test('--collect extensions without --extensions, and --extensions that --collect
 });
 
 test('schema version 1 cannot be sent over gRPC, which requires the newer reportID', async () => {
-  await expect(errors('--schema-version=1', '--database=grpc://collector')).resolves.toStrictEqual([
-    expect.stringContaining('--schema-version 1 has no reportID'),
+  await expect(errors('--agree=1', '--database=grpc://collector')).resolves.toStrictEqual([
+    expect.stringContaining('--agree 1 has no reportID'),
   ]);
 });
 

@@ -2,9 +2,11 @@ import { create, toJson } from '@bufbuild/protobuf';
 import { timestampFromMs } from '@bufbuild/protobuf/wkt';
 import { expect, test } from 'vitest';
 import { ReportSchema } from '../../gen/spartakus/report/v1/report_pb.js';
+import { listFields, type SchemaField } from '../../src/report/schema-fields.ts';
 import {
-  chooseSchemaVersion,
   CURRENT_SCHEMA_VERSION,
+  DEFAULT_AGREED_VERSION,
+  isAgreed,
   LEGACY_SCHEMA_VERSION,
   parseSchemaVersion,
   reportJson,
@@ -37,14 +39,20 @@ test('the current version has every field', () => {
   expect(reportJson(REPORT, 2)).toStrictEqual(toJson(ReportSchema, REPORT));
 });
 
-test('a given version takes precedence over a kept one, and the default is the newest', () => {
-  expect(chooseSchemaVersion(1, 2)).toBe(1);
-  expect(chooseSchemaVersion(undefined, 1)).toBe(1);
-  expect(chooseSchemaVersion(undefined, undefined)).toBe(CURRENT_SCHEMA_VERSION);
+test('an upgrade does not change what is agreed to without --agree: it is the version of the first release, for ever', () => {
+  expect(DEFAULT_AGREED_VERSION).toBe(2);
+  expect(CURRENT_SCHEMA_VERSION).toBeGreaterThanOrEqual(DEFAULT_AGREED_VERSION);
 });
 
-test('a version kept by a newer release is, after a downgrade, the newest of this one', () => {
-  expect(chooseSchemaVersion(undefined, CURRENT_SCHEMA_VERSION + 1)).toBe(CURRENT_SCHEMA_VERSION);
+test.each([
+  [{ since: 2, treatmentSince: 2 }, true],
+  [{ since: 3, treatmentSince: 3 }, false],
+  [{ since: 1, treatmentSince: 3 }, false],
+  // A field without a policy, which is a mistake in the schema.
+  [{ since: 0, treatmentSince: 0 }, false],
+])('with --agree 2, a field with %j is agreed to: %j', (versions, agreed) => {
+  const [field] = listFields();
+  expect(isAgreed({ ...(field as SchemaField), ...versions }, 2)).toBe(agreed);
 });
 
 test.each([

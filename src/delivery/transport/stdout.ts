@@ -1,7 +1,6 @@
 import type { Writable } from 'node:stream';
-import { toJsonString } from '@bufbuild/protobuf';
-import { ReportSchema } from '../../../gen/spartakus/report/v1/report_pb.js';
 import type { Outcome, ReportEntry, ReportSink } from '../../report/report-sink.ts';
+import { CURRENT_SCHEMA_VERSION, reportJson } from '../../report/schema-version.ts';
 import { messageOf, SpartakusError } from '../../runtime/errors.ts';
 import { createSink } from './sink.ts';
 
@@ -9,15 +8,15 @@ import { createSink } from './sink.ts';
 const INDENT_SPACES = 4;
 
 /**
- * Prints each report as protobuf JSON with exactly the fields that would be sent. A report counts as stored once the stream has accepted
+ * Prints each report as protobuf JSON with exactly the fields of a schema version. A report counts as stored once the stream has accepted
  * it. The stream is not closed.
  */
-export function openStdoutSink(stream: Writable): ReportSink {
+export function openStdoutSink(stream: Writable, schemaVersion = CURRENT_SCHEMA_VERSION): ReportSink {
   // A closed pipe fails the write and emits 'error', which without a listener would end the program.
   stream.on('error', () => undefined);
   const print = async (entry: ReportEntry): Promise<Outcome> => {
     try {
-      await write(stream, `${toJsonString(ReportSchema, entry.report, { prettySpaces: INDENT_SPACES })}\n`);
+      await write(stream, `${JSON.stringify(reportJson(entry.report, schemaVersion), undefined, INDENT_SPACES)}\n`);
       return { status: 'stored' };
     } catch (error) {
       return {

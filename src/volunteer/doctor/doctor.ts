@@ -10,7 +10,6 @@ import { messageOf } from '../../runtime/errors.ts';
 import { checkExtensions, readExtensions } from '../gather/extensions.ts';
 import type { GatherConfig } from '../gather/gather.ts';
 import { readKeyFile } from '../gather/id-key.ts';
-import { readSchemaVersion } from '../gather/schema-version-file.ts';
 import { checkCollector } from './check-collector.ts';
 import { checkKubernetes } from './check-kubernetes.ts';
 import { type Check, fail, ok, warn } from './check.ts';
@@ -60,10 +59,7 @@ async function checkSpool(spoolDir: string | undefined): Promise<Check> {
       `--spool-dir ${spoolDir}: ${messageOf(error)}. Reports wait in memory instead: is the volume mounted, not full, and writable for this user?`,
     );
   }
-  return readSchemaVersion(undefined, spoolDir, { keep: false }).then(
-    (version) => ok('spool', `${spoolDir} can be written; schema version ${version}`),
-    (error: unknown) => fail('spool', messageOf(error)),
-  );
+  return ok('spool', `${spoolDir} can be written`);
 }
 
 async function* checkFiles({ extensions, extensionsRecursive, idKeyFile }: DoctorConfig): AsyncGenerator<Check> {

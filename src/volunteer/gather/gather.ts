@@ -5,6 +5,7 @@ import { assembleReport } from '../../report/assemble.ts';
 import { createFieldSelection, type FieldSelection } from '../../report/field-selection.ts';
 import { createClusterId, createLegacyNodeId, createNodeIdentifier, type NodeIdentifier } from '../../report/ids.ts';
 import type { Omission } from '../../report/omitted-fields.ts';
+import { LEGACY_SCHEMA_VERSION } from '../../report/schema-version.ts';
 import type { Logger } from '../../runtime/logger.ts';
 import { readExtensions } from './extensions.ts';
 import type { Gatherer } from './gatherer.ts';
@@ -17,14 +18,17 @@ import { createResourceSummaries } from './resource-summaries.ts';
 import { versionGatherer } from './version.ts';
 import { workloadGatherers } from './workloads.ts';
 
-/** The values of --extensions, --collect, --omit and --schema-version. */
+/** The values of --extensions, --collect, --omit and --agree, and what --database says about them. */
 export interface GatherConfig extends IdConfig {
   readonly extensions?: string;
   /** --extensions-recursive */
   readonly extensionsRecursive?: boolean;
   readonly collect?: readonly string[];
   readonly omit?: readonly Omission[];
-  readonly schemaVersion?: number;
+  /** --agree: the newest schema version that the administrator agreed to. */
+  readonly agree?: number;
+  /** --database: http(s):// sends the fields of the original and no others, which are not read then. */
+  readonly database?: string;
 }
 
 export interface GatherOptions {
@@ -41,11 +45,13 @@ export interface GatherOptions {
   readonly pageSize?: number;
 }
 
-export function selectFields({ collect, extensions, omit, schemaVersion }: GatherConfig): FieldSelection {
+/** Throws as createFieldSelection() does. */
+export function selectFields({ collect, extensions, omit, agree, database = '' }: GatherConfig): FieldSelection {
   return createFieldSelection({
     collect: collect ?? (extensions === undefined ? ['nodes'] : ['nodes', 'extensions']),
     omit,
-    schemaVersion,
+    agree,
+    schemaVersion: /^https?:/i.test(database) ? LEGACY_SCHEMA_VERSION : undefined,
   });
 }
 

@@ -170,7 +170,7 @@ test('omitted fields are not requested', async () => {
 test('with an older schema version, newer fields are neither requested nor reported', async () => {
   const api = await start();
 
-  const report = await gather(api, { collect: COLLECTABLE, schemaVersion: 1 });
+  const report = await gather(api, { collect: COLLECTABLE, agree: 1 });
 
   expect(paths(api)).toStrictEqual(['/version', '/api/v1/namespaces/kube-system', '/api/v1/nodes']);
   expect(Object.keys(report)).toStrictEqual([
@@ -180,9 +180,15 @@ test('with an older schema version, newer fields are neither requested nor repor
     'masterVersion',
     'nodes',
     'reportID',
-    'observedAt',
-    'sequence',
   ]);
+});
+
+test('of what http:// does not send nothing is read', async () => {
+  const api = await start();
+
+  await gather(api, { collect: COLLECTABLE, database: 'https://collector.example.com' });
+
+  expect(paths(api)).toStrictEqual(['/version', '/api/v1/namespaces/kube-system', '/api/v1/nodes']);
 });
 
 test('a missing right is recorded in the report, and all other fields are gathered', async () => {
