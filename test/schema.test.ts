@@ -91,14 +91,13 @@ test.each<[Partial<SchemaField>, string]>([
 const DATED = { path: 'nodes[].osImage', review: '2026-11-21', expires: '2028-01-01' };
 
 test.each([
-  ['2026-11-21', undefined],
-  ['2027-12-31', undefined],
-  ['2028-01-01', 'nodes[].osImage expired on 2028-01-01'],
-  ['2040-01-01', 'nodes[].osImage expired on 2028-01-01'],
-  ['2026-11-20', 'in the future'],
-])('npm run check:policies on %s finds the problem %s', (today, problem) => {
-  const found = findDateProblems([DATED], today);
-  expect(found).toStrictEqual(problem === undefined ? [] : [expect.stringContaining(problem)]);
+  ['2026-11-21', /^$/],
+  ['2027-12-31', /^$/],
+  ['2028-01-01', /^nodes\[\].osImage expired on 2028-01-01/],
+  ['2040-01-01', /^nodes\[\].osImage expired on 2028-01-01/],
+  ['2026-11-20', /in the future/],
+])('npm run check:policies on %s finds %s', (today, problem) => {
+  expect(findDateProblems([DATED], today).join()).toMatch(problem);
 });
 
 test('a field without options is found', () => {

@@ -1,3 +1,4 @@
+import type { WireDescription } from '../delivery/transport/wire.ts';
 import type { PolicyRule } from '../report/cluster-role.ts';
 import type { FieldDescription } from '../report/describe-fields.ts';
 import { type Format, wrap } from './help.ts';
@@ -13,10 +14,12 @@ export interface Explanation {
   readonly rules: readonly PolicyRule[];
   /** One sentence per flag that changes the treatment of fields. */
   readonly notes: readonly string[];
+  /** What a request tells beside the report; undefined where nothing is sent, and for a part of the fields. */
+  readonly wire: WireDescription | undefined;
 }
 
-/** For machines: the fields and the rules of the ClusterRole. */
-export function explanationJson({ agree, current, fields, rules, notes }: Explanation): string {
+/** For machines: the fields, the request and the rules of the ClusterRole. */
+export function explanationJson({ agree, current, fields, rules, notes, wire }: Explanation): string {
   const described = fields.map((field) => ({
     path: field.path,
     description: field.comment,
@@ -27,11 +30,15 @@ export function explanationJson({ agree, current, fields, rules, notes }: Explan
     expires: field.expires,
     since: field.since,
   }));
-  return JSON.stringify({ agree, current, notes, fields: described, rules }, undefined, 2);
+  return JSON.stringify({ agree, current, notes, fields: described, request: wire, rules }, undefined, 2);
 }
 
 /** For people: paragraphs that fit the terminal. */
-export function explanationText({ fields, rules }: Explanation, intro: readonly string[], format: Format): string {
+export function explanationText(
+  { fields, rules, wire }: Explanation,
+  intro: readonly string[],
+  format: Format,
+): string {
   const { width, bold, accent, dim } = format;
   const paragraph = (text: string) => wrap(text.replaceAll('`', ''), width, '');
   const describe = (field: FieldDescription): string => {
@@ -50,8 +57,20 @@ export function explanationText({ fields, rules }: Explanation, intro: readonly 
       bold('Treatments:'),
       ...[...treatments].map(([name, comment]) => `  ${accent(name)}\n${wrap(comment, width, '      ')}`),
     ].join('\n'),
+    ...(wire === undefined ? [] : describeRequest(wire, format)),
     [bold('RBAC rules of the smallest ClusterRole (--format=yaml prints it):'), ...rules.map(describeRule)].join('\n'),
   ].join('\n\n');
+}
+
+function describeRequest(
+  { protocol, headers, connection }: WireDescription,
+  { width, bold, accent }: Format,
+): string[] {
+  const named = headers.map(({ name, value }) => `  ${accent(name)}\n${wrap(value, width, '      ')}`);
+  return [
+    [bold(`Headers of each request (${protocol}):`), ...named].join('\n'),
+    [bold('What the connection shows:'), ...connection.map((fact) => wrap(`  ${fact}`, width, '  '))].join('\n'),
+  ];
 }
 
 /** Such as "list nodes", "get namespaces/kube-system" and "get /version". */

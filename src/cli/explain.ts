@@ -1,5 +1,8 @@
 import { RecordSchema } from '../../gen/spartakus/kubermatic/v1/record_pb.js';
-import { DATABASE_FORMS } from '../delivery/open-sink.ts';
+import type { ClientCredentialsConfig } from '../delivery/client-credentials.ts';
+import { DATABASE_FORMS, parseDatabase } from '../delivery/open-sink.ts';
+import { proxyFor } from '../delivery/transport/proxy.ts';
+import { describeWire, type WireDescription } from '../delivery/transport/wire.ts';
 import { listRules, renderClusterRole } from '../report/cluster-role.ts';
 import { describeFields } from '../report/describe-fields.ts';
 import { renderFieldsPage } from '../report/fields-page.ts';
@@ -56,11 +59,28 @@ export const explainCommand = createCommand({
   },
   validate: validateGathering,
   run({ format, diff, ...values }, { stdout, env }) {
-    const explanation = explain({ ...values, clusterId: values.clusterId ?? '' }, diff);
+    const wire = values.records || diff !== undefined ? undefined : wireOf(values, env);
+    const explanation = { ...explain({ ...values, clusterId: values.clusterId ?? '' }, diff), wire };
     stdout.write(`${render(explanation, format, formatFor(stdout, env)).trimEnd()}\n`);
     return Promise.resolve(0);
   },
 });
+
+/** Undefined where nothing is sent. */
+function wireOf(
+  { database, tokenFile, certFile }: ClientCredentialsConfig & { readonly database: string },
+  env: NodeJS.ProcessEnv,
+): WireDescription | undefined {
+  const parsed = parseDatabase(database);
+  if (parsed.transport === 'stdout') return undefined;
+  return describeWire({
+    transport: parsed.transport,
+    tls: parsed.transport === 'grpc' ? parsed.target.tls : parsed.url.protocol === 'https:',
+    proxy: proxyFor(parsed.target, env) !== undefined,
+    token: tokenFile !== undefined,
+    clientCertificate: certFile !== undefined,
+  });
+}
 
 interface ExplainConfig extends GatherConfig {
   readonly agree: number;
@@ -68,7 +88,7 @@ interface ExplainConfig extends GatherConfig {
 }
 
 /** @param diff describes only what is newer, whether it is agreed to or not */
-function explain(config: ExplainConfig, diff = 0): Explanation {
+function explain(config: ExplainConfig, diff = 0): Omit<Explanation, 'wire'> {
   const agree = diff === 0 ? config.agree : CURRENT_SCHEMA_VERSION;
   const about = { agree: config.agree, current: CURRENT_SCHEMA_VERSION, diff };
   if (config.records) {
@@ -82,7 +102,7 @@ function explain(config: ExplainConfig, diff = 0): Explanation {
 }
 
 function render(explanation: Explanation, format: (typeof FORMATS)[number], output: Format): string {
-  const { agree, current, diff, fields, rules, notes } = explanation;
+  const { agree, current, diff, fields, rules, notes, wire } = explanation;
   if (format === 'yaml') return renderClusterRole(rules);
   if (format === 'json') return explanationJson(explanation);
   if (fields.length === 0)
@@ -96,11 +116,13 @@ function render(explanation: Explanation, format: (typeof FORMATS)[number], outp
   ];
   if (format === 'text') return explanationText(explanation, intro, output);
   const roles = [{ about: 'The smallest ClusterRole for these fields:', rules }];
-  return renderFieldsPage({ intro: intro.join('\n\n'), fields, roles });
+  return renderFieldsPage({ intro: intro.join('\n\n'), fields, roles, requests: wire === undefined ? [] : [wire] });
 }
 
 function notesOf({ clusterId, nodeId, idKeyFile, database = '' }: GatherConfig): readonly string[] {
   const notes = [
+    (database === '' || database === 'stdout') &&
+      'Without a collector in `--database`, nothing is sent. With one, this page also lists what each request tells beside the report.',
     /^https?:/i.test(database) &&
       '`--database http(s)://` sends the fields of version 1 of the schema, and no others, whatever `--collect` names.',
     nodeId === 'md5' &&

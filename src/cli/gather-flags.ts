@@ -2,6 +2,7 @@ import { COLLECTABLE, parseCollect } from '../report/field-selection.ts';
 import { parseOmissions } from '../report/omitted-fields.ts';
 import { LEGACY_SCHEMA_VERSION } from '../report/schema-version.ts';
 import { checkExtensions } from '../volunteer/gather/extensions.ts';
+import { selectFields } from '../volunteer/gather/gather.ts';
 import { AUTO_CLUSTER_ID, readKeyFile } from '../volunteer/gather/id-key.ts';
 import { errorsOf } from './command.ts';
 import { group, type PartialValues } from './flags.ts';
@@ -64,6 +65,7 @@ export async function validateGathering(values: Values): Promise<readonly string
   return [
     ...validateCombination(values),
     ...(await errorsOf(
+      () => selectFields({ clusterId: '', ...values }),
       extensions !== undefined && (() => checkExtensions(extensions)),
       idKeyFile !== undefined && (() => readKeyFile(idKeyFile)),
     )),

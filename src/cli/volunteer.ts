@@ -4,13 +4,14 @@ import { checkProxy, DATABASE_FORMS } from '../delivery/open-sink.ts';
 import { checkSpoolDir } from '../delivery/spool/spool.ts';
 import { openKubernetesClient } from '../kubernetes/client.ts';
 import { systemClock } from '../runtime/clock.ts';
+import { runDry } from '../volunteer/dry-run.ts';
 import type { VolunteerConfig } from '../volunteer/run.ts';
 import { startVolunteer } from '../volunteer/volunteer.ts';
 import { createCommand, errorsOf, waitFor } from './command.ts';
 import { type FlagsFor, group } from './flags.ts';
 import { CLUSTER_ID_FLAG, GATHER_FLAGS, validateGathering } from './gather-flags.ts';
 import { CREDENTIALS_FLAGS, DATABASE_FLAG, KUBERNETES_FLAGS } from './shared-flags.ts';
-import { BYTES, DIRECTORY, DURATION, PORT, TIMEOUT } from './values.ts';
+import { BYTES, DIRECTORY, DURATION, PORT, SWITCH, TIMEOUT } from './values.ts';
 import { PROGRAM_VERSION } from './version.ts';
 
 export const VOLUNTEER_FLAGS = {
@@ -27,6 +28,11 @@ export const VOLUNTEER_FLAGS = {
       ...DURATION,
       default: '1m',
       help: 'Maximum delay of the first report. The delay is random so that many clusters do not report at once; --period 0 has none.',
+    },
+    dryRun: {
+      name: 'dry-run',
+      ...SWITCH,
+      help: 'Print the report that would be sent with these flags, with its identifiers, and exit. Connects only to the Kubernetes API.',
     },
   }),
   ...GATHER_FLAGS,
@@ -74,7 +80,7 @@ export const volunteerCommand = createCommand({
       ...(await errorsOf(
         () => checkProxy(database, env),
         () => openClientCredentials(values, database),
-        spoolDir !== undefined && (() => checkSpoolDir(spoolDir)),
+        !values.dryRun && spoolDir !== undefined && (() => checkSpoolDir(spoolDir)),
       )),
       ...(await validateGathering(values)),
       ...(await errorsOf(async () => (await openKubernetesClient(values, { env, serviceAccountDir })).close())),
@@ -84,6 +90,7 @@ export const volunteerCommand = createCommand({
     const { serviceAccountDir } = values;
     const version = PROGRAM_VERSION;
     const options = { version, clock: systemClock, randomBytes, logger, stdout, env, serviceAccountDir };
+    if (values.dryRun) return (await runDry(values, options)).status === 'failed' ? 1 : 0;
     return await waitFor(await startVolunteer(values, options), stop);
   },
 });

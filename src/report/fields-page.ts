@@ -8,8 +8,16 @@ export interface FieldsPage {
   /** Markdown. */
   readonly intro: string;
   readonly fields: readonly FieldDescription[];
+  /** What requests of these protocols tell beside a report. */
+  readonly requests?: readonly RequestDescription[];
   /** The ClusterRoles to print, each with the sentence that introduces it. */
   readonly roles: readonly { readonly about: string; readonly rules: readonly PolicyRule[] }[];
+}
+
+interface RequestDescription {
+  readonly protocol: string;
+  readonly headers: readonly { readonly name: string; readonly value: string }[];
+  readonly connection: readonly string[];
 }
 
 const MAX_WIDTH = 120;
@@ -18,14 +26,14 @@ const MAX_WIDTH = 120;
 const NEVER_READ = ['secrets', 'config maps', 'events', 'logs', 'users'];
 
 /** The page "What is collected" as Markdown: docs/what-is-collected.md. */
-export function renderFieldsPage({ intro, fields, roles }: FieldsPage): string {
+export function renderFieldsPage({ intro, fields, requests = [], roles }: FieldsPage): string {
   const written = fields.filter(({ origin, privacy }) => origin === 'administrator' && privacy !== 'nested');
   return `# What is collected
 
 ${intro}
 
 - [Fields](#fields)
-- [Anonymization](#anonymization)
+${requests.length === 0 ? '' : '- [Requests](#requests)\n'}- [Anonymization](#anonymization)
 - [Required permissions](#required-permissions)
 - [What is read and not sent](#what-is-read-and-not-sent)
 - [What is never read](#what-is-never-read)
@@ -39,7 +47,7 @@ contains that name (default: nodes, and extensions if \`--extensions\` is set).
 
 ${renderFields(fields, 'with --collect')}
 
-## Anonymization
+${requests.length === 0 ? '' : `## Requests\n\nA collector also receives what a request is made of, and sees what a connection shows.\n\n${requests.map(renderRequest).join('\n\n')}\n\n`}## Anonymization
 
 ${renderTreatments(fields)}
 
@@ -100,6 +108,12 @@ function renderField(same: readonly FieldDescription[], field: FieldDescription)
     wrap(`  - Purpose: ${escape(purpose)}`, '    '),
   ];
   return lines.join('\n');
+}
+
+function renderRequest({ protocol, headers, connection }: RequestDescription): string {
+  const rows = headers.map(({ name, value }) => [code(name), value]);
+  const facts = connection.map((fact) => wrap(`- ${fact}`, '  ')).join('\n');
+  return `### ${protocol}\n\n${table(['Header', 'Value'], rows)}\n\n${facts}`;
 }
 
 /** Each anonymization of the fields under a heading of level 3, as Markdown. */

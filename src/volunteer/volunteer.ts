@@ -4,11 +4,9 @@ import { openDatabase, parseDatabase } from '../delivery/open-sink.ts';
 import { openSpool } from '../delivery/spool/spool.ts';
 import { DEFAULT_TIMEOUT_MS } from '../delivery/transport/sink.ts';
 import { openKubernetesClient } from '../kubernetes/client.ts';
-import { logNewerFields } from '../report/newer-fields.ts';
-import { CURRENT_SCHEMA_VERSION, DEFAULT_AGREED_VERSION } from '../report/schema-version.ts';
 import { createHeartbeat } from '../runtime/heartbeat.ts';
 import { maskUrl } from '../runtime/mask.ts';
-import { selectFields } from './gather/gather.ts';
+import { logUnsentFields, selectFields, versionOf } from './gather/gather.ts';
 import { runOnce } from './one-shot.ts';
 import type { VolunteerConfig, VolunteerEnd, VolunteerOptions, VolunteerRun } from './run.ts';
 import { runPeriodically } from './schedule.ts';
@@ -38,17 +36,16 @@ export async function startVolunteer(config: VolunteerConfig, options: Volunteer
   const cancel = new AbortController();
   const ended = new AbortController();
   parseDatabase(database);
-  const { agree = DEFAULT_AGREED_VERSION } = config;
   // Fails early where a report is impossible.
   selectFields(config);
-  logNewerFields(logger, selectFields({ ...config, agree: CURRENT_SCHEMA_VERSION }).fields, agree, 'volunteer explain');
+  logUnsentFields(config, logger);
   const credentials = await openClientCredentials(config, database);
   const counters = createCounters();
   const spool = await openSpool({ dir: spoolDir, maxBytes: spoolBytes }, { clock, logger, counters });
   const kube = await openKubernetesClient(config, { env, clock, serviceAccountDir });
   const sink = await openDatabase(database, {
     stdout,
-    schemaVersion: agree,
+    schemaVersion: versionOf(config),
     timeoutMs,
     credentials,
     env,

@@ -2,6 +2,7 @@ import { expect, test } from 'vitest';
 import { FIELD_DOCS } from '../../gen/field-docs.ts';
 import { RecordSchema } from '../../gen/spartakus/kubermatic/v1/record_pb.js';
 import { PrivacySchema, StatisticSchema } from '../../gen/spartakus/options/v1/options_pb.js';
+import { describeWire } from '../../src/delivery/transport/wire.ts';
 import type { PolicyRule } from '../../src/report/cluster-role.ts';
 import { describeFields } from '../../src/report/describe-fields.ts';
 import { COLLECTABLE } from '../../src/report/field-selection.ts';
@@ -29,9 +30,11 @@ test('docs/what-is-collected.md matches the schema (to update it: npm run docs)'
 
 A report contains the fields on this page and no others: the page is generated from the schema that every report is
 encoded with, and CI fails if the two differ. \`spartakus volunteer explain\` prints it for the flags that it is given. To
-see a report of your own cluster before it is sent anywhere, run \`spartakus volunteer --cluster-id auto --period 0\`:
-without \`--database\` it prints the report and sends nothing.`,
+see a report of your own cluster before it is sent anywhere, run the volunteer with the same flags and \`--dry-run\`.`,
     fields: describeFields(selectFields(everything).fields),
+    requests: (['grpc', 'http'] as const).map((transport) =>
+      describeWire({ transport, tls: true, proxy: false, token: true, clientCertificate: true }),
+    ),
     roles: [
       { about: 'The smallest ClusterRole, for a volunteer without `--collect`:', rules: least },
       { about: 'The ClusterRole for everything that `--collect` can name:', rules: most },

@@ -4,8 +4,9 @@ import type { KubernetesClient } from '../../kubernetes/client.ts';
 import { assembleReport } from '../../report/assemble.ts';
 import { createFieldSelection, type FieldSelection } from '../../report/field-selection.ts';
 import { createClusterId, createLegacyNodeId, createNodeIdentifier, type NodeIdentifier } from '../../report/ids.ts';
+import { logNewerFields } from '../../report/newer-fields.ts';
 import type { Omission } from '../../report/omitted-fields.ts';
-import { LEGACY_SCHEMA_VERSION } from '../../report/schema-version.ts';
+import { CURRENT_SCHEMA_VERSION, DEFAULT_AGREED_VERSION, LEGACY_SCHEMA_VERSION } from '../../report/schema-version.ts';
 import type { Logger } from '../../runtime/logger.ts';
 import { readExtensions } from './extensions.ts';
 import type { Gatherer } from './gatherer.ts';
@@ -45,13 +46,25 @@ export interface GatherOptions {
   readonly pageSize?: number;
 }
 
+/** The newest schema version whose fields are sent: that of --agree, or that of the transport where it is older. */
+export function versionOf({ agree = DEFAULT_AGREED_VERSION, database = '' }: GatherConfig): number {
+  return /^https?:/i.test(database) ? LEGACY_SCHEMA_VERSION : agree;
+}
+
+/** Logs which fields these flags select that are newer than --agree. */
+export function logUnsentFields(config: GatherConfig, logger: Logger): void {
+  const { fields } = selectFields({ ...config, agree: CURRENT_SCHEMA_VERSION });
+  logNewerFields(logger, fields, config.agree ?? DEFAULT_AGREED_VERSION, 'volunteer explain');
+}
+
 /** Throws as createFieldSelection() does. */
-export function selectFields({ collect, extensions, omit, agree, database = '' }: GatherConfig): FieldSelection {
+export function selectFields(config: GatherConfig): FieldSelection {
+  const { collect, extensions, omit, agree } = config;
   return createFieldSelection({
     collect: collect ?? (extensions === undefined ? ['nodes'] : ['nodes', 'extensions']),
     omit,
     agree,
-    schemaVersion: /^https?:/i.test(database) ? LEGACY_SCHEMA_VERSION : undefined,
+    schemaVersion: versionOf(config),
   });
 }
 

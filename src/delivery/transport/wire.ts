@@ -1,0 +1,73 @@
+import { CollectorService } from '../../../gen/spartakus/collector/v1/collector_service_pb.js';
+
+/** What a collector learns from a request beside the report in it. */
+export interface WireDescription {
+  /** Such as "gRPC". */
+  readonly protocol: string;
+  readonly headers: readonly HeaderDescription[];
+  /** One sentence for each fact that the connection itself shows. */
+  readonly connection: readonly string[];
+}
+
+export interface HeaderDescription {
+  /** In lower case; the parts of the request line as in HTTP/2, such as ":path". */
+  readonly name: string;
+  readonly value: string;
+}
+
+export interface WireOptions {
+  readonly transport: 'grpc' | 'http';
+  readonly tls: boolean;
+  readonly proxy: boolean;
+  readonly token: boolean;
+  readonly clientCertificate: boolean;
+}
+
+const SAME = 'the same in every cluster';
+
+/**
+ * Describes the requests that grpc.ts and http.ts send; a test compares it with requests that were received.
+ */
+export function describeWire({ transport, tls, proxy, token, clientCertificate }: WireOptions): WireDescription {
+  const authorization = { name: 'authorization', value: 'the bearer token of --token-file' };
+  const headers =
+    transport === 'grpc'
+      ? [
+          { name: ':method', value: `POST, ${SAME}` },
+          { name: ':scheme', value: tls ? 'https' : 'http' },
+          { name: ':authority', value: 'the host and port of --database' },
+          { name: ':path', value: `/${CollectorService.typeName}/StreamReports, ${SAME}` },
+          { name: 'content-type', value: `application/grpc, ${SAME}` },
+          { name: 'te', value: `trailers, ${SAME}` },
+          { name: 'accept-encoding', value: `identity, ${SAME}` },
+          { name: 'grpc-accept-encoding', value: `the compressions that the gRPC library can read, ${SAME}` },
+          { name: 'grpc-timeout', value: 'the time that --timeout leaves for this attempt' },
+          { name: 'user-agent', value: 'the name and version of the gRPC library, grpc-node-js/…' },
+        ]
+      : [
+          { name: ':method', value: `POST, ${SAME}` },
+          { name: ':path', value: 'the path of --database, which ends with /api/v1' },
+          { name: 'host', value: 'the host and port of --database' },
+          { name: 'connection', value: `keep-alive, ${SAME}` },
+          { name: 'content-type', value: `application/json, ${SAME}` },
+          { name: 'content-length', value: 'the length of the report in bytes' },
+        ];
+  const connection = [
+    proxy
+      ? 'The address of the proxy. The proxy learns the address of this machine, and the host and port of the collector.'
+      : 'The address of this machine, or of the gateway that its connections leave through.',
+    'The time of each report, and from when to when the connection is open.',
+    'A query to the DNS for the host in --database, which goes to the resolver of this machine, not to the collector.',
+    ...(tls
+      ? [
+          'The host in --database as TLS server name, which the network in between can read, and the ciphers of Node.js.',
+        ]
+      : ['Without TLS, everything on this list, and the report, can be read by the network in between.']),
+    ...(clientCertificate ? ['The client certificate of --cert-file, with the names in it.'] : []),
+  ];
+  return {
+    protocol: transport === 'grpc' ? 'gRPC' : 'JSON over HTTP',
+    headers: token ? [...headers, authorization] : headers,
+    connection,
+  };
+}

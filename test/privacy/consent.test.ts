@@ -1,0 +1,162 @@
+import { create, type JsonObject, toJson } from '@bufbuild/protobuf';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { RecordSchema } from '../../gen/spartakus/kubermatic/v1/record_pb.js';
+import { kubernetesAgentCommand } from '../../src/cli/agent.ts';
+import { explainCommand } from '../../src/cli/explain.ts';
+import { stdoutReporterCommand } from '../../src/cli/reporter.ts';
+import { volunteerCommand } from '../../src/cli/volunteer.ts';
+import { openRecordDir } from '../../src/kubermatic/record-dir.ts';
+import { withFiles } from '../support/files.ts';
+import { type KubeApi, openServiceAccount, type ServiceAccount, startKubeApi } from '../support/kube-api.ts';
+import { runCommand } from '../support/run-command.ts';
+import { type CapturedRequest, pathsIn, startWireCapture, type WireCapture } from '../support/wire-capture.ts';
+
+// What `volunteer explain` and `volunteer --dry-run` say, compared with the bytes that a collector receives.
+
+let api: KubeApi;
+let account: ServiceAccount;
+
+beforeEach(async () => {
+  // One read fails, so that a report has every field, "missing" as well.
+  [api, account] = await Promise.all([startKubeApi({ forbidden: ['/api/v1/services'] }), openServiceAccount()]);
+});
+
+afterEach(() => Promise.all([api.close(), account.close()]));
+
+interface Explained {
+  readonly fields: readonly { readonly path: string }[];
+  readonly request: { readonly headers: readonly { readonly name: string }[] };
+}
+
+/** The flags of the volunteer that collect everything, and a token. */
+const everything = (dir: string) => [
+  '--cluster-id=c',
+  `--extensions=${dir}/e.json`,
+  `--token-file=${dir}/token`,
+  '--collect=nodes,extensions,namespaces,workloads,lifetimes',
+];
+const FILES = { 'e.json': '{"example.com/hello":"world"}', token: 'a-token' };
+
+const volunteer = (...args: string[]) =>
+  runCommand(volunteerCommand, [`--service-account-dir=${account.dir}`, '--period=0', ...args], api.env);
+
+async function explain(...args: string[]): Promise<Explained> {
+  const { code, stdout } = await runCommand(explainCommand, ['--format=json', ...args], api.env);
+  expect(code).toBe(0);
+  return JSON.parse(stdout) as Explained;
+}
+
+async function capture(transport: 'grpc' | 'http', use: (capture: WireCapture) => Promise<void>): Promise<void> {
+  const server = await startWireCapture(transport);
+  try {
+    await use(server);
+  } finally {
+    await server.close();
+  }
+}
+
+const only = ({ requests }: WireCapture): CapturedRequest => {
+  expect(requests).toHaveLength(1);
+  return requests[0] as CapturedRequest;
+};
+
+describe.each(['grpc', 'http'] as const)('over %s', (transport) => {
+  test('explain lists each field and each header that a collector receives, and no other', async () => {
+    await withFiles(FILES, (dir) =>
+      capture(transport, async (server) => {
+        const flags = [...everything(dir), `--database=${server.database}`];
+
+        await expect(volunteer(...flags)).resolves.toMatchObject({ code: 0 });
+        const { fields, request } = await explain(...flags);
+
+        const { headers, report } = only(server);
+        expect(request.headers.map(({ name }) => name).toSorted()).toStrictEqual(Object.keys(headers).toSorted());
+        const listed = fields.map(({ path }) => path).filter((path) => !ABSENT.has(path));
+        expect([...pathsIn(report)].toSorted()).toStrictEqual(listed.toSorted());
+      }),
+    );
+  });
+
+  test('--dry-run prints what a collector receives with the same flags, and connects to none', async () => {
+    await withFiles(FILES, (dir) =>
+      capture(transport, async (server) => {
+        const flags = [...everything(dir), `--database=${server.database}`, `--spool-dir=${dir}/spool`];
+
+        const dry = await volunteer('--dry-run', ...flags);
+        expect(server.requests).toHaveLength(0);
+        await volunteer(...flags);
+
+        expect(dry.code).toBe(0);
+        expect(timeless(JSON.parse(dry.stdout) as JsonObject)).toStrictEqual(timeless(only(server).report));
+      }),
+    );
+  });
+});
+
+/** No services could be listed, and not every cluster has each kind of workload. */
+const ABSENT = new Set([
+  'workloads.services[]',
+  'workloads.services[].atLeast',
+  'workloads.services[].namespaces',
+  'lifetimes.servicesSeconds',
+]);
+
+/** A report without the fields that differ in two reports of the same cluster: time, randomness, ages. */
+function timeless(report: JsonObject): JsonObject {
+  const { timestamp, reportID, observedAt, lifetimes, ...rest } = report;
+  const kinds = Object.entries({ timestamp, reportID, observedAt, lifetimes }).map(([name, value]) => [
+    name,
+    typeof value,
+  ]);
+  return { ...rest, ...(Object.fromEntries(kinds) as JsonObject) };
+}
+
+test('with --agree 1 a collector receives the fields of the original and nothing else', async () => {
+  await capture('http', async (server) => {
+    const flags = ['--agree=1', '--cluster-id=c', `--database=${server.database}`];
+
+    await volunteer(...flags);
+    const dry = await volunteer('--dry-run', ...flags);
+    const { fields } = await explain(...flags);
+
+    const sent = ['clusterID', 'masterVersion', 'nodes', 'timestamp', 'version'];
+    expect(Object.keys(only(server).report).toSorted()).toStrictEqual(sent);
+    expect(Object.keys(JSON.parse(dry.stdout) as JsonObject).toSorted()).toStrictEqual(sent);
+    expect([...new Set(fields.map(({ path }) => path.replace(/[[.].*/, '')))].toSorted()).toStrictEqual(sent);
+  });
+});
+
+test('--dry-run neither makes a spool nor needs a collector', async () => {
+  await withFiles({ file: '' }, async (dir) => {
+    const { code, stdout } = await volunteer(
+      '--dry-run',
+      '--cluster-id=c',
+      '--database=grpcs://collector.invalid',
+      `--spool-dir=${dir}/file/spool`,
+    );
+
+    expect([code, (JSON.parse(stdout) as JsonObject)['clusterID']]).toStrictEqual([0, 'c']);
+  });
+});
+
+test('agents write, and the reporter sends, only what --agree covers, whatever others wrote', async () => {
+  await withFiles({}, async (dir) => {
+    const records = openRecordDir(dir, { now: () => new Date() });
+    const flags = [`--record-dir=${dir}`, '--agree=1'];
+
+    const agent = await runCommand(kubernetesAgentCommand, [...flags, `--service-account-dir=${account.dir}`], api.env);
+    const [written = ''] = await records.list();
+    const foreign = create(RecordSchema, { kind: 'kubermatic', version: 'v2', kubermaticEdition: 'CE', users: [{}] });
+    await records.write('record-z.json', JSON.stringify(toJson(RecordSchema, foreign, { useProtoFieldName: true })));
+    const reporter = await runCommand(stdoutReporterCommand, [...flags, '--client-uuid=u']);
+
+    expect([agent.code, reporter.code]).toStrictEqual([0, 0]);
+    expect(agent.stderr).toContain('\\"spartakus volunteer explain --records --diff 1\\" describes it');
+    expect(await records.read(written)).not.toMatch(/report_?id|missing/i);
+    const { records: sent } = JSON.parse(reporter.stdout) as { readonly records: readonly JsonObject[] };
+    expect(sent.map((record) => Object.keys(record).toSorted())).toStrictEqual([
+      ['kind', 'kubernetes_version', 'nodes', 'time', 'version'],
+      ['kind', 'users', 'version'],
+    ]);
+  });
+});

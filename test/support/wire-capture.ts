@@ -1,0 +1,105 @@
+import http from 'node:http';
+import http2 from 'node:http2';
+import { create, fromBinary, type JsonObject, type JsonValue, toBinary, toJson } from '@bufbuild/protobuf';
+import {
+  Outcome,
+  StreamReportsRequestSchema,
+  StreamReportsResponseSchema,
+} from '../../gen/spartakus/collector/v1/collector_service_pb.js';
+import { ReportSchema } from '../../gen/spartakus/report/v1/report_pb.js';
+import { listen } from './listen.ts';
+
+/** One request as it was received, before any library has interpreted it. */
+export interface CapturedRequest {
+  /** In lower case; over HTTP/1.1, the parts of the request line as in HTTP/2. */
+  readonly headers: Readonly<Record<string, string>>;
+  /** The report as JSON. */
+  readonly report: JsonObject;
+}
+
+export interface WireCapture {
+  /** The value of --database. */
+  readonly database: string;
+  readonly requests: readonly CapturedRequest[];
+  close(): Promise<void>;
+}
+
+const GRPC_PREFIX_BYTES = 5;
+
+/** A collector on 127.0.0.1 that keeps what arrives and stores nothing. */
+export function startWireCapture(transport: 'grpc' | 'http'): Promise<WireCapture> {
+  return transport === 'grpc' ? startGrpc() : startHttp();
+}
+
+async function startHttp(): Promise<WireCapture> {
+  const requests: CapturedRequest[] = [];
+  const server = http.createServer((request, response) => {
+    const chunks: Buffer[] = [];
+    request.on('data', (chunk: Buffer) => chunks.push(chunk));
+    request.on('end', () => {
+      const { rawHeaders, method = '', url = '' } = request;
+      const headers: Record<string, string> = { ':method': method, ':path': url };
+      for (let index = 0; index < rawHeaders.length; index += 2)
+        headers[rawHeaders[index]?.toLowerCase() ?? ''] = rawHeaders[index + 1] ?? '';
+      requests.push({ headers, report: JSON.parse(Buffer.concat(chunks).toString()) as JsonObject });
+      response.writeHead(204).end();
+    });
+  });
+  const port = await listen(server);
+  return {
+    database: `http://127.0.0.1:${port}`,
+    requests,
+    close: async () => {
+      server.closeAllConnections();
+      await new Promise((resolve) => server.close(resolve));
+    },
+  };
+}
+
+async function startGrpc(): Promise<WireCapture> {
+  const requests: CapturedRequest[] = [];
+  const sessions = new Set<http2.ServerHttp2Session>();
+  const server = http2.createServer();
+  server.on('session', (session) => sessions.add(session));
+  server.on('stream', (stream: http2.ServerHttp2Stream, headers) => {
+    const chunks: Buffer[] = [];
+    stream.on('data', (chunk: Buffer) => chunks.push(chunk));
+    stream.on('end', () => {
+      const bytes = Buffer.concat(chunks);
+      const { report } = fromBinary(StreamReportsRequestSchema, bytes.subarray(GRPC_PREFIX_BYTES));
+      if (report === undefined || bytes.readUInt32BE(1) !== bytes.length - GRPC_PREFIX_BYTES)
+        throw new Error('The request is not one report.');
+      requests.push({
+        headers: { ...(headers as Record<string, string>) },
+        report: toJson(ReportSchema, report) as JsonObject,
+      });
+      const receipt = { reportId: report.reportId, outcome: Outcome.STORED };
+      const message = toBinary(StreamReportsResponseSchema, create(StreamReportsResponseSchema, { receipt }));
+      const prefix = Buffer.alloc(GRPC_PREFIX_BYTES);
+      prefix.writeUInt32BE(message.length, 1);
+      stream.respond({ ':status': 200, 'content-type': 'application/grpc' }, { waitForTrailers: true });
+      stream.on('wantTrailers', () => stream.sendTrailers({ 'grpc-status': '0' }));
+      stream.end(Buffer.concat([prefix, message]));
+    });
+  });
+  const port = await listen(server);
+  return {
+    database: `grpc://127.0.0.1:${port}`,
+    requests,
+    close: async () => {
+      for (const session of sessions) session.destroy();
+      await new Promise((resolve) => server.close(resolve));
+    },
+  };
+}
+
+/** The paths of all fields in a JSON value, as listFields() names them, such as `nodes[].capacity[].value`. */
+export function pathsIn(value: JsonValue, prefix = ''): ReadonlySet<string> {
+  if (Array.isArray(value))
+    return new Set([`${prefix}[]`, ...value.flatMap((item) => [...pathsIn(item, `${prefix}[]`)])]);
+  if (typeof value !== 'object' || value === null) return new Set([prefix]);
+  const fields = Object.entries(value).flatMap(([name, field]) => [
+    ...pathsIn(field, prefix === '' ? name : `${prefix}.${name}`),
+  ]);
+  return new Set(prefix === '' || prefix.endsWith('[]') ? fields : [prefix, ...fields]);
+}
