@@ -22,7 +22,7 @@ const TEXT = 'text/plain; charset=utf-8';
 /** https://prometheus.io/docs/instrumenting/exposition_formats/ */
 const METRICS_TEXT = 'text/plain; version=0.0.4; charset=utf-8';
 
-/** Serves /livez, /readyz and /metrics on all addresses. Rejects with a SpartakusError `invalid` where it cannot listen on the port. */
+/** Serves /livez, /readyz and /metrics, without data of reports. Rejects with a SpartakusError `invalid` where it cannot listen. */
 export async function openVolunteerHealth(options: VolunteerHealthOptions): Promise<VolunteerHealth> {
   const { port, isLive, isReady } = options;
   const routes: Readonly<Record<string, () => HealthResponse>> = {

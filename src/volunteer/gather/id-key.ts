@@ -28,7 +28,7 @@ export function needsClusterKey(config: IdConfig, selection: FieldSelection): bo
   return config.idKeyFile === undefined && needsKey(config, selection);
 }
 
-/** Reads the key of ids: --id-key-file, else the uid of the kube-system namespace. Rejects with a SpartakusError. */
+/** Reads the key of ids, which is never sent: --id-key-file, else the uid of kube-system. Rejects with a SpartakusError. */
 export function readKey(
   kube: KubernetesClient,
   { idKeyFile }: Pick<IdConfig, 'idKeyFile'>,

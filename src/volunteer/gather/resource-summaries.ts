@@ -13,6 +13,7 @@ const PAGE_SIZE = 500;
 
 export interface ResourceSummary {
   readonly count: number;
+  /** Its keys, the names of namespaces, are never sent. */
   readonly countByNamespace: ReadonlyMap<string, number>;
   /** Undefined where no object has a creation time. */
   readonly averageAgeSeconds: number | undefined;
