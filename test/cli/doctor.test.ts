@@ -214,7 +214,7 @@ test('another HTTP server than a collector is a failure', async () => {
 
   const { lines } = await doctor(await startApi(), `--database=http://${host}/elsewhere`);
 
-  expect(lines.at(-1)).toMatch(/^FAIL {2}collector: http:\/\/.*\/elsewhere\/healthz answers 404/);
+  expect(lines.at(-1)).toMatch(/^FAIL {2}collector: http:\/\/.*\/elsewhere\/healthz responds with 404/);
 });
 
 test('the proxy is shown without its password, and DNS resolves its name', async () => {
