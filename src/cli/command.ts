@@ -1,9 +1,10 @@
 import { messageOf, SpartakusError } from '../runtime/errors.ts';
 import type { Logger } from '../runtime/logger.ts';
+import { wrap } from '../runtime/wrap.ts';
 import { type CommandName, listSubcommands } from './command-list.ts';
 import { describeUnknownVariables, dropServiceVariables } from './environment.ts';
 import { type Flags, type FlagValues, group, listFlags, parseFlags, type PartialValues, variablesOf } from './flags.ts';
-import { describeCommands, describeFlags, type Format, formatFor, type Output, wrap } from './help.ts';
+import { describeCommands, describeFlags, type Format, formatFor, type Output } from './help.ts';
 import { createLogger } from './logger.ts';
 import { SWITCH } from './values.ts';
 

@@ -1,6 +1,7 @@
 import type { PolicyRule } from '../report/cluster-role.ts';
 import type { FieldDescription } from '../report/describe-fields.ts';
-import { type Format, wrap } from './help.ts';
+import { wrap } from '../runtime/wrap.ts';
+import type { Format } from './help.ts';
 
 /** What a volunteer may report with given flags, and the rights that it needs for it. */
 export interface Explanation {

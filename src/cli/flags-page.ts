@@ -1,6 +1,7 @@
+import { wrap } from '../runtime/wrap.ts';
 import type { Command } from './command.ts';
 import { type Flag, listFlags, variablesOf } from './flags.ts';
-import { syntaxOf, wrap } from './help.ts';
+import { syntaxOf } from './help.ts';
 
 /** Characters per line of a generated page. */
 const WIDTH = 120;

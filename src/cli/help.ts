@@ -1,5 +1,6 @@
 import type { Writable } from 'node:stream';
-import { stripVTControlCharacters, styleText } from 'node:util';
+import { styleText } from 'node:util';
+import { wrap } from '../runtime/wrap.ts';
 import { type Flag, variablesOf } from './flags.ts';
 
 /** A standard stream; `isTTY` and `columns` are set on a terminal. */
@@ -28,37 +29,6 @@ export function formatFor({ isTTY, columns }: Output, env: NodeJS.ProcessEnv): F
     accent: style('cyan'),
     dim: style('dim'),
   };
-}
-
-/**
- * Breaks a paragraph into lines.
- *
- * @param words a text, or words that may contain spaces and escape sequences and are not broken
- * @param indent what the lines start with, or what the first and the other lines start with
- */
-export function wrap(
-  words: string | readonly string[],
-  width: number,
-  indent: string | readonly [string, string],
-): string {
-  const [first, other] = typeof indent === 'string' ? [indent, indent] : indent;
-  const lines: string[] = [];
-  let line = first;
-  let length = first.length;
-  let isEmpty = true;
-  for (const word of typeof words === 'string' ? words.trim().split(/\s+/) : words) {
-    const wordLength = stripVTControlCharacters(word).length;
-    if (!isEmpty && length + 1 + wordLength > width) {
-      lines.push(line);
-      line = other;
-      length = other.length;
-      isEmpty = true;
-    }
-    line += isEmpty ? word : ` ${word}`;
-    length += wordLength + (isEmpty ? 0 : 1);
-    isEmpty = false;
-  }
-  return [...lines, line].join('\n');
 }
 
 /** `-v, --verbose`, `--port PORT` */

@@ -11,7 +11,7 @@ export type PolicyRule =
     }
   | { readonly nonResourceURLs: readonly string[]; readonly verbs: readonly string[] };
 
-/** The fewest rules that allow reading these fields: one for each resource (and name) or URL, verbs in alphabetical order. */
+/** The rules that allow reading these fields: one for each resource (and name) or URL, with the verbs in alphabetical order. */
 export function listRules(fields: readonly Pick<SchemaField, 'rbac'>[]): PolicyRule[] {
   const merged = Map.groupBy(
     fields.flatMap(({ rbac }) => rbac),

@@ -5,7 +5,7 @@ import { listRules, type PolicyRule } from './cluster-role.ts';
 import { COLLECTABLE } from './field-selection.ts';
 import type { SchemaField } from './schema-fields.ts';
 
-/** Everything that documentation says about a field, as plain values for any output format. */
+/** The documentation of a field, for any output format. */
 export interface FieldDescription {
   readonly path: string;
   /** From the .proto file, on one line. */
@@ -13,22 +13,19 @@ export interface FieldDescription {
   readonly origin: 'Kubernetes' | 'administrator' | 'volunteer' | 'agent';
   /** Such as `Node .status.nodeInfo.osImage`, or a flag. */
   readonly source: string;
-  /** How it is made anonymous, such as `keyed hash`. */
+  /** The anonymization, such as `keyed hash`. */
   readonly privacy: string;
   readonly privacyComment: string;
-  /** The statistic that it feeds, as an indirect question such as `which kernels nodes run`; empty where it feeds none. */
+  /** The statistic that uses the field, such as `which kernels nodes run`; empty if there is none. */
   readonly purpose: string;
   readonly since: number;
-  /** The name that `--collect` has for it; empty for a field that is always collected. */
+  /** Its name in `--collect`; empty for a field that is always collected. */
   readonly collect: string;
   readonly required: boolean;
   readonly rights: readonly PolicyRule[];
 }
 
-/**
- * @param docs comments by descriptor, as its toString() names it
- * @throws Error for a field or enum value without a comment
- */
+/** @throws Error for a field or enum value without a comment in `docs`, which has the comments by descriptor (its toString()) */
 export function describeFields(
   fields: readonly SchemaField[],
   docs: ReadonlyMap<string, string> = FIELD_DOCS,
