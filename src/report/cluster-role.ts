@@ -22,12 +22,8 @@ export function listRules(fields: readonly Pick<SchemaField, 'rbac'>[]): PolicyR
     const { apiGroup, resource, resourceName, nonResourceUrl } = rules[0] as RbacRule;
     const verbs = [...new Set(rules.flatMap((rule) => rule.verbs))].toSorted();
     if (nonResourceUrl !== '') return { nonResourceURLs: [nonResourceUrl], verbs };
-    return {
-      apiGroups: [apiGroup],
-      resources: [resource],
-      ...(resourceName === '' ? {} : { resourceNames: [resourceName] }),
-      verbs,
-    };
+    const names = resourceName === '' ? {} : { resourceNames: [resourceName] };
+    return { apiGroups: [apiGroup], resources: [resource], ...names, verbs };
   });
 }
 

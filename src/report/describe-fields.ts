@@ -1,4 +1,3 @@
-import type { DescEnum } from '@bufbuild/protobuf';
 import { FIELD_DOCS } from '../../gen/field-docs.ts';
 import { Origin, PrivacySchema, Statistic, StatisticSchema } from '../../gen/spartakus/options/v1/options_pb.js';
 import { listRules, type PolicyRule } from './cluster-role.ts';
@@ -40,7 +39,7 @@ export function describeFields(
     comment: commentOf(field.descriptor),
     origin: originOf(field),
     source: field.source,
-    privacy: valueName(PrivacySchema, field.privacy),
+    privacy: (PrivacySchema.value[field.privacy]?.localName ?? '').toLowerCase().replaceAll('_', ' '),
     privacyComment: commentOf(PrivacySchema.value[field.privacy]),
     purpose: field.statistic === Statistic.NONE ? '' : asClause(commentOf(StatisticSchema.value[field.statistic])),
     since: field.since,
@@ -54,10 +53,6 @@ function originOf({ origin, descriptor }: SchemaField): FieldDescription['origin
   if (origin === Origin.KUBERNETES) return 'Kubernetes';
   if (origin === Origin.ADMINISTRATOR) return 'administrator';
   return descriptor.parent.file.proto.package === 'spartakus.kubermatic.v1' ? 'agent' : 'volunteer';
-}
-
-function valueName(schema: DescEnum, number: number): string {
-  return (schema.value[number]?.localName ?? String(number)).toLowerCase().replaceAll('_', ' ');
 }
 
 function asClause(sentence: string): string {

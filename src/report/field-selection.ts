@@ -16,14 +16,6 @@ export const COLLECTABLE: readonly string[] = TOP_LEVEL.filter(
   ({ path, required }) => !required && !ALWAYS_COLLECTED.has(path),
 ).map(({ descriptor }) => descriptor.jsonName);
 
-interface SelectionOptions {
-  /** Names of {@link COLLECTABLE}. */
-  readonly collect: readonly string[];
-  readonly omit?: readonly Omission[];
-  /** The newest schema version whose fields are sent; by default {@link CURRENT_SCHEMA_VERSION}. */
-  readonly schemaVersion?: number;
-}
-
 export interface FieldSelection {
   readonly fields: readonly SchemaField[];
   /** @param path a SchemaField.path */
@@ -32,11 +24,16 @@ export interface FieldSelection {
   trim(report: Report): void;
 }
 
+/** Selects the fields of a schema version that are named in `collect` (of {@link COLLECTABLE}) or always collected, and not omitted. */
 export function createFieldSelection({
   collect,
   omit = [],
   schemaVersion = CURRENT_SCHEMA_VERSION,
-}: SelectionOptions): FieldSelection {
+}: {
+  readonly collect: readonly string[];
+  readonly omit?: readonly Omission[];
+  readonly schemaVersion?: number;
+}): FieldSelection {
   const omitted = omit.filter(({ entry }) => entry === undefined).map(({ path }) => path);
   const chosen = listFields().filter(({ path, since }) => {
     const top = /^\w+/.exec(path)?.[0] ?? '';

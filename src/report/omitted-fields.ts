@@ -32,7 +32,7 @@ export function resolveOmission(text: string): Omission {
     const entry = list === undefined ? '' : path.slice(withoutBrackets(list).length + 1);
     if (list !== undefined && qualifiedNameProblem(entry) === undefined) return { path: list, entry };
   }
-  const similar = FIELDS.find(({ path }) => lastName(path).toLowerCase() === lastName(text).toLowerCase());
+  const similar = FIELDS.find(({ path }) => lastName(path) === lastName(text));
   const hint = similar === undefined ? 'see spartakus volunteer explain' : `did you mean ${similar.path}?`;
   throw invalid(text, `is not a field of a report: ${hint}`);
 }
@@ -47,7 +47,7 @@ function parentOf(path: string): string {
 }
 
 function lastName(path: string): string {
-  return withoutBrackets(path).split('.').at(-1) ?? '';
+  return withoutBrackets(path).replace(/^.*\./, '').toLowerCase();
 }
 
 function withoutBrackets(path: string): string {

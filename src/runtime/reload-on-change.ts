@@ -28,7 +28,6 @@ const POLL_INTERVAL_MS = 5_000;
  * @throws SpartakusError of kind `invalid` if the files cannot be read or applied at first
  */
 export async function reloadOnChange({ files, use, clock, logger, stop }: ReloadOptions): Promise<void> {
-  const names = files.map(({ flag, file }) => `${flag} ${file}`).join(', ');
   let current = await readAll(files);
   use(current);
 
@@ -47,7 +46,7 @@ export async function reloadOnChange({ files, use, clock, logger, stop }: Reload
           current = read;
           use(read);
           loggedError = undefined;
-          logger.info({}, `reloaded ${names}`);
+          logger.info({}, `reloaded ${files.map(({ flag, file }) => `${flag} ${file}`).join(', ')}`);
         }
       } catch (error) {
         const message = messageOf(error);

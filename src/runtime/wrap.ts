@@ -13,21 +13,16 @@ export function wrap(
   indent: string | readonly [string, string],
 ): string {
   const [first, other] = typeof indent === 'string' ? [indent, indent] : indent;
+  const [head = '', ...rest] = typeof words === 'string' ? words.trim().split(/\s+/) : words;
   const lines: string[] = [];
-  let line = first;
-  let length = first.length;
-  let isEmpty = true;
-  for (const word of typeof words === 'string' ? words.trim().split(/\s+/) : words) {
-    const wordLength = stripVTControlCharacters(word).length;
-    if (!isEmpty && length + 1 + wordLength > width) {
+  let line = first + head;
+  for (const word of rest) {
+    const longer = `${line} ${word}`;
+    if (stripVTControlCharacters(longer).length <= width) line = longer;
+    else {
       lines.push(line);
-      line = other;
-      length = other.length;
-      isEmpty = true;
+      line = other + word;
     }
-    line += isEmpty ? word : ` ${word}`;
-    length += wordLength + (isEmpty ? 0 : 1);
-    isEmpty = false;
   }
   return [...lines, line].join('\n');
 }
