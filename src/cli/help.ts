@@ -3,10 +3,9 @@ import { styleText } from 'node:util';
 import { wrap } from '../runtime/wrap.ts';
 import { type Flag, variablesOf } from './flags.ts';
 
-/** A standard stream; `isTTY` and `columns` are set on a terminal. */
+/** A standard stream. `isTTY` and `columns` are set on a terminal. */
 export type Output = Writable & { readonly isTTY?: boolean; readonly columns?: number };
 
-/** How to format text for a stream. */
 export interface Format {
   /** Characters per line. */
   readonly width: number;
@@ -18,17 +17,13 @@ export interface Format {
 const UNKNOWN_WIDTH = 80;
 const MAX_WIDTH = 110;
 
-/** Styled on a terminal, unless NO_COLOR (https://no-color.org) is set or the terminal is dumb. */
+/** Text is styled on a terminal, unless NO_COLOR (https://no-color.org) is set or the terminal is dumb. */
 export function formatFor({ isTTY, columns }: Output, env: NodeJS.ProcessEnv): Format {
   const isStyled = isTTY === true && !env['NO_COLOR'] && env['TERM'] !== 'dumb';
   const style = (name: 'bold' | 'cyan' | 'dim') => (text: string) =>
     isStyled ? styleText(name, text, { validateStream: false }) : text;
-  return {
-    width: Math.min(columns || UNKNOWN_WIDTH, MAX_WIDTH),
-    bold: style('bold'),
-    accent: style('cyan'),
-    dim: style('dim'),
-  };
+  const width = Math.min(columns || UNKNOWN_WIDTH, MAX_WIDTH);
+  return { width, bold: style('bold'), accent: style('cyan'), dim: style('dim') };
 }
 
 /** `-v, --verbose`, `--port PORT` */
@@ -36,7 +31,6 @@ export function syntaxOf({ name, short, placeholder }: Flag<unknown>): string {
   return `${short === undefined ? '' : `-${short}, `}--${name}${placeholder === undefined ? '' : ` ${placeholder}`}`;
 }
 
-/** Flags under the headings of their groups. */
 export function describeFlags(flags: readonly Flag<unknown>[], format: Format): string {
   return [...Map.groupBy(flags, ({ group }) => group)]
     .map(([group, grouped]) =>
@@ -57,7 +51,6 @@ function describeFlag(flag: Flag<unknown>, { width, accent, dim }: Format): stri
   );
 }
 
-/** Names with their summaries in two columns, under a heading. */
 export function describeCommands(
   heading: string,
   commands: readonly { readonly name: string; readonly summary: string }[],
