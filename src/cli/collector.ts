@@ -95,7 +95,7 @@ const FLAGS = {
       name: 'record-peer',
       placeholder: RECORD_PEER_MODES.join('|'),
       default: 'none',
-      help: 'Store the client address with each report (receivedFrom): not at all, as a keyed hash whose key changes at each start, or as it is.',
+      help: 'Store the client address with each report (receivedFrom): not at all, as a keyed hash whose key changes at each start, or unchanged.',
       parse: (text) => parseChoice(text, RECORD_PEER_MODES),
     },
     keepCountry: {

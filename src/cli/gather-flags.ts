@@ -22,13 +22,13 @@ export const GATHER_FLAGS = {
     collect: {
       name: 'collect',
       placeholder: 'NAMES',
-      help: `Collect these: a comma-separated list of ${COLLECTABLE.join(', ')}. By default, nodes, and extensions if --extensions is given.`,
+      help: `Collect these fields: a comma-separated list of ${COLLECTABLE.join(', ')}. By default, nodes, and extensions if --extensions is given.`,
       parse: parseCollect,
     },
     omit: {
       name: 'omit',
       placeholder: 'PATHS',
-      help: 'Leave out these fields: comma-separated JSON paths, such as osImage (of nodes), capacity.memory, masterVersion, workloads.pods.',
+      help: 'Omit these fields: comma-separated JSON paths, such as osImage (of nodes), capacity.memory, masterVersion, workloads.pods.',
       parse: parseOmissions,
     },
     extensions: {
