@@ -1,4 +1,5 @@
 import type { Writable } from 'node:stream';
+import type { Networks } from '../runtime/addresses.ts';
 import type { Clock } from '../runtime/clock.ts';
 import { messageOf, SpartakusError } from '../runtime/errors.ts';
 import type { Logger } from '../runtime/logger.ts';
@@ -32,8 +33,8 @@ export interface CollectorConfig extends ListenAddress {
   readonly reportPeriodMs?: number;
   readonly limits: Limits;
   readonly recordPeer: RecordPeerMode;
-  /** The addresses and networks of proxies whose X-Forwarded-For is trusted. */
-  readonly trustedProxies: readonly string[];
+  /** The networks of proxies whose X-Forwarded-For is trusted. */
+  readonly trustedProxies: Networks;
   readonly keepCountry: boolean;
   /** How long one write to the database may take, in milliseconds. */
   readonly storeTimeoutMs: number;

@@ -6,6 +6,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import { doctorCommand } from '../../src/cli/doctor.ts';
 import { startCollector } from '../../src/collector/collector.ts';
 import { NO_CREDENTIALS } from '../../src/delivery/client-credentials.ts';
+import { createNetworks } from '../../src/runtime/addresses.ts';
 import { systemClock } from '../../src/runtime/clock.ts';
 import { checkCollector } from '../../src/volunteer/doctor/check-collector.ts';
 import { TEST_LIMITS } from '../support/collector.ts';
@@ -52,7 +53,7 @@ async function startHealthy(): Promise<string> {
       shutdownGraceMs: 100,
       limits: TEST_LIMITS,
       recordPeer: 'none',
-      trustedProxies: [],
+      trustedProxies: createNetworks([]),
       keepCountry: false,
     },
     {
