@@ -1,9 +1,10 @@
 import type { WireDescription } from '../delivery/transport/wire.ts';
 import type { PolicyRule } from '../report/cluster-role.ts';
 import type { FieldDescription } from '../report/describe-fields.ts';
-import { type Format, wrap } from './help.ts';
+import { wrap } from '../runtime/wrap.ts';
+import type { Format } from './help.ts';
 
-/** What a volunteer may report with given flags, and the rights that it needs for it. */
+/** The fields that a volunteer may report, and the permissions that it needs. */
 export interface Explanation {
   /** The newest schema version that was agreed to, and that of this release. */
   readonly agree: number;
@@ -12,28 +13,19 @@ export interface Explanation {
   readonly diff: number;
   readonly fields: readonly FieldDescription[];
   readonly rules: readonly PolicyRule[];
-  /** One sentence per flag that changes the treatment of fields. */
   readonly notes: readonly string[];
   /** What a request tells beside the report; undefined where nothing is sent, and for a part of the fields. */
   readonly wire: WireDescription | undefined;
 }
 
-/** For machines: the fields, the request and the rules of the ClusterRole. */
 export function explanationJson({ agree, current, fields, rules, notes, wire }: Explanation): string {
-  const described = fields.map((field) => ({
-    path: field.path,
-    description: field.comment,
-    source: sourceOf(field),
-    treatment: field.privacy,
-    purpose: field.purpose,
-    reviewed: field.reviewed,
-    expires: field.expires,
-    since: field.since,
-  }));
+  const described = fields.map((field) => {
+    const { path, comment: description, privacy: treatment, purpose, reviewed, expires, since } = field;
+    return { path, description, source: sourceOf(field), treatment, purpose, reviewed, expires, since };
+  });
   return JSON.stringify({ agree, current, notes, fields: described, request: wire, rules }, undefined, 2);
 }
 
-/** For people: paragraphs that fit the terminal. */
 export function explanationText(
   { fields, rules, wire }: Explanation,
   intro: readonly string[],

@@ -24,8 +24,8 @@ const FORMATS = ['text', 'markdown', 'yaml', 'json'] as const;
 export const explainCommand = createCommand({
   name: 'volunteer explain',
   description:
-    'Describes every field that a volunteer with the same flags may report, where it is read and how it is made anonymous, and the smallest ' +
-    'ClusterRole for it. Reads no cluster, and sends nothing.',
+    'Describes every field that a volunteer with the same flags may report, with its source and anonymization, and the smallest ClusterRole. ' +
+    'Does not read the cluster, and sends nothing.',
   databases: DATABASE_FORMS,
   flags: {
     ...group('Output', {
@@ -42,7 +42,7 @@ export const explainCommand = createCommand({
         help: 'Describe only what this release has that is newer than this version of the schema, and what raising --agree would send.',
         parse: (text) => {
           const version = parseSchemaVersion(text);
-          if (version === undefined) throw new Error(`${JSON.stringify(text)} is no schema version: use 1 or more`);
+          if (version === undefined) throw new Error(`${JSON.stringify(text)} is not a schema version: use 1 or more`);
           return version;
         },
       },
@@ -126,7 +126,7 @@ function notesOf({ clusterId, nodeId, idKeyFile, database = '' }: GatherConfig):
     /^https?:/i.test(database) &&
       '`--database http(s)://` sends the fields of version 1 of the schema, and no others, whatever `--collect` names.',
     nodeId === 'md5' &&
-      '`--node-id md5`: `nodes[].id` is the MD5 of the original Spartakus, without a key. Whoever receives it can try out names.',
+      '`--node-id md5`: `nodes[].id` is the MD5 of the original Spartakus, without a key. Recipients can guess node names.',
     clusterId === AUTO_CLUSTER_ID &&
       '`--cluster-id auto`: `clusterID` is a keyed hash that does not describe the cluster. It changes only with its key.',
     idKeyFile !== undefined &&

@@ -88,9 +88,9 @@ export const volunteerCommand = createCommand({
   },
   async run(values, { logger, stdout, env, stop }) {
     const { serviceAccountDir } = values;
-    const version = PROGRAM_VERSION;
-    const options = { version, clock: systemClock, randomBytes, logger, stdout, env, serviceAccountDir };
+    const system = { version: PROGRAM_VERSION, clock: systemClock, randomBytes };
+    const options = { ...system, logger, stdout, env, serviceAccountDir };
     if (values.dryRun) return (await runDry(values, options)).status === 'failed' ? 1 : 0;
-    return await waitFor(await startVolunteer(values, options), stop);
+    return waitFor(await startVolunteer(values, options), stop);
   },
 });

@@ -4,7 +4,7 @@ import { type Report, ReportSchema } from '../../gen/spartakus/report/v1/report_
 import { isObject } from './go-json.ts';
 import { listFields, type SchemaField } from './schema-fields.ts';
 
-/** The schema version of the original's JSON: Spartakus v1.1.0. */
+/** The schema version of the original Spartakus v1.1.0. */
 export const LEGACY_SCHEMA_VERSION = 1;
 
 /**
@@ -29,7 +29,7 @@ export function parseSchemaVersion(text: string): number | undefined {
   return /^[1-9]\d{0,4}$/.test(text) ? Number(text) : undefined;
 }
 
-/** A report as protobuf JSON, with only the fields of a schema version. */
+/** A report as protobuf JSON, without the fields that are newer than a schema version. */
 export function reportJson(report: Report, schemaVersion: number): JsonObject {
   const json = toJson(ReportSchema, report) as JsonObject;
   deleteNewer(ReportSchema, json, schemaVersion);

@@ -69,7 +69,7 @@ test('only identifiers with the key of the cluster need the right to read kube-s
 });
 
 test('the page warns of identifiers that can be guessed', async () => {
-  await expect(explain('--node-id=md5')).resolves.toContain('Whoever receives it can try out names');
+  await expect(explain('--node-id=md5')).resolves.toContain('Recipients can guess node names');
 });
 
 test('--agree and --diff show what an upgrade adds', async () => {
@@ -107,7 +107,7 @@ test('flags of the volunteer without effect here are accepted, invalid ones are 
   expect(code).toBe(2);
   expect(stderr).toContain('spartakus volunteer explain: unknown flag --nothing');
   expect(stderr).toContain('spartakus volunteer explain: --collect "pods" is not a field');
-  expect(stderr).toContain('spartakus volunteer explain: --diff "0" is no schema version');
+  expect(stderr).toContain('spartakus volunteer explain: --diff "0" is not a schema version');
 });
 
 test('as a program: volunteer explain is a command', async () => {
@@ -124,7 +124,7 @@ test('by default it prints text that fits 80 columns, with every field and rule'
   expect([...text.matchAll(/^ {2}([\w.[\]]+)\n {6}/gm)].map(([, path]) => path)).toStrictEqual(
     expect.arrayContaining(fieldsOf(await explain('--collect=nodes,workloads'))),
   );
-  expect(text).toContain('Whoever receives it can try out names.');
+  expect(text).toContain('Recipients can guess node names.');
   expect(text).toMatch(/\n {2}get \/version\n {2}list nodes\n {2}list pods\n/);
   await expect(runCommand(explainCommand, ['--node-id=md5', '--collect=nodes,workloads'])).resolves.toMatchObject({
     stdout: text,

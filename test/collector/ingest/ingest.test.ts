@@ -5,12 +5,7 @@ import { timestampFromMs } from '@bufbuild/protobuf/wkt';
 import { expect, test } from 'vitest';
 import { RecordSchema } from '../../../gen/spartakus/kubermatic/v1/record_pb.js';
 import { ReportSchema } from '../../../gen/spartakus/report/v1/report_pb.js';
-import {
-  createIngest,
-  type IngestLimits,
-  type IngestOptions,
-  type SubmissionContext,
-} from '../../../src/collector/ingest/ingest.ts';
+import { createIngest, type IngestLimits, type SubmissionContext } from '../../../src/collector/ingest/ingest.ts';
 import type { Outcome, StoreEntry } from '../../../src/report/report-sink.ts';
 import { entryDocument } from '../../../src/report/stored-document.ts';
 import { SpartakusError } from '../../../src/runtime/errors.ts';
@@ -29,7 +24,7 @@ const LIMITS: IngestLimits = {
 function makeIngest(
   answer: (entry: StoreEntry) => Outcome = () => ({ status: 'stored' }),
   limits: Partial<IngestLimits> = {},
-  options: Pick<IngestOptions, 'keepUnknownFields'> = {},
+  options: { readonly keepUnknownFields?: boolean } = {},
 ) {
   const entries: StoreEntry[] = [];
   const clock = createManualClock(NOW);
