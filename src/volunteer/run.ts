@@ -49,6 +49,8 @@ export interface VolunteerRun extends Omit<DeliveryOptions, 'onSettled' | 'onIdl
   readonly config: VolunteerConfig;
   readonly options: VolunteerOptions;
   readonly kube: KubernetesClient;
+  /** The ids of the reports of this run. */
+  readonly made: Set<string>;
   readonly gathering: { readonly heartbeat: Heartbeat; isReady: boolean };
   readonly stop: AbortSignal;
   readonly cancel: AbortController;
@@ -59,7 +61,7 @@ export interface VolunteerRun extends Omit<DeliveryOptions, 'onSettled' | 'onIdl
  * much memory as its encoding, remains during its delivery. `sequence` is its number in this run, from 1.
  */
 export async function gatherInto(
-  { config, options, kube, counters, clock, logger }: VolunteerRun,
+  { config, options, kube, made, counters, clock, logger }: VolunteerRun,
   spool: Pick<Spool, 'add'>,
   sequence: number,
   onGathered?: () => void,
@@ -69,6 +71,7 @@ export async function gatherInto(
   const report = await gatherReport(config, { kube, version, now, random, sequence, logger, pageSize });
   counters.add('made');
   onGathered?.();
+  made.add(report.reportId);
   await spool.add(report);
   return report.reportId;
 }

@@ -6,6 +6,7 @@ import { DEFAULT_TIMEOUT_MS } from '../delivery/transport/sink.ts';
 import { openKubernetesClient } from '../kubernetes/client.ts';
 import { createHeartbeat } from '../runtime/heartbeat.ts';
 import { maskUrl } from '../runtime/mask.ts';
+import { createAgreedSink } from './agreed-sink.ts';
 import { logUnsentFields, selectFields, versionOf } from './gather/gather.ts';
 import { runOnce } from './one-shot.ts';
 import type { VolunteerConfig, VolunteerEnd, VolunteerOptions, VolunteerRun } from './run.ts';
@@ -34,17 +35,19 @@ export async function startVolunteer(config: VolunteerConfig, options: Volunteer
   const ended = new AbortController();
   parseDatabase(database);
   // Fails early where a report is impossible.
-  selectFields(config);
+  const selection = selectFields(config);
   logUnsentFields(config, logger);
   const credentials = await openClientCredentials(config, database);
   const counters = createCounters();
   const spool = await openSpool({ dir: spoolDir, maxBytes: spoolBytes }, { clock, logger, counters });
   const kube = await openKubernetesClient(config, { env, clock, serviceAccountDir });
   const transport = { timeoutMs, credentials, env, signal: cancel.signal };
-  const sink = await openDatabase(database, { stdout, schemaVersion: versionOf(config), ...transport });
+  const opened = await openDatabase(database, { stdout, schemaVersion: versionOf(config), ...transport });
+  const made = new Set<string>();
+  const sink = createAgreedSink(opened, selection, (reportId) => made.has(reportId));
   const heartbeat = createHeartbeat(clock);
   const gathering = { heartbeat: createHeartbeat(clock), isReady: false };
-  const shared = { config, options, kube, spool, sink, clock, logger, counters, random, timeoutMs, heartbeat };
+  const shared = { config, options, kube, spool, sink, made, clock, logger, counters, random, timeoutMs, heartbeat };
   const run: VolunteerRun = { ...shared, gathering, stop: stop.signal, cancel };
   const health = await openHealth(run).catch(async (error: unknown) => {
     kube.close();

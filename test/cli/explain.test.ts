@@ -146,12 +146,13 @@ rules:
 });
 
 test('--format=json prints fields and rules for machines', async () => {
-  const json = JSON.parse(await explain('--format=json', '--cluster-id=auto')) as {
+  const json = JSON.parse(await explain('--format=json', '--cluster-id=auto', '--database=grpc://collector')) as {
     readonly fields: readonly object[];
     readonly rules: readonly object[];
   };
 
-  expect(json).toMatchObject({ agree: 2, current: 2, notes: [expect.stringContaining('--cluster-id auto')] });
+  expect(json).toMatchObject({ agree: 2, current: 2, request: { headers: expect.any(Array) as object } });
+  expect(json).toMatchObject({ notes: [expect.stringContaining('--cluster-id auto')] });
   expect(json.fields).toHaveLength(fieldsOf(await explain()).length);
   expect(json.fields).toContainEqual({
     path: 'nodes[].id',

@@ -139,6 +139,26 @@ test('--dry-run neither makes a spool nor needs a collector', async () => {
   });
 });
 
+test('what an earlier run left in the spool is sent only as far as it is selected now', async () => {
+  await withFiles({}, (dir) =>
+    capture('grpc', async (server) => {
+      const flags = ['--cluster-id=c', `--spool-dir=${dir}/spool`];
+
+      const failed = await volunteer(
+        ...flags,
+        '--collect=nodes,namespaces',
+        '--database=grpc://127.0.0.1:9',
+        '--timeout=100ms',
+      );
+      await volunteer(...flags, '--omit=osImage', `--database=${server.database}`);
+
+      expect(failed.code).toBe(1);
+      expect(server.requests.map(({ report }) => report['namespaces'])).toStrictEqual([undefined, undefined]);
+      expect(JSON.stringify(server.requests)).not.toContain('osImage');
+    }),
+  );
+});
+
 test('agents write, and the reporter sends, only what --agree covers, whatever others wrote', async () => {
   await withFiles({}, async (dir) => {
     const records = openRecordDir(dir, { now: () => new Date() });

@@ -9,7 +9,7 @@ import {
 import { ReportSchema } from '../../gen/spartakus/report/v1/report_pb.js';
 import { listen } from './listen.ts';
 
-/** One request as it was received, before any library has interpreted it. */
+/** One report as it was received, before any library has interpreted it. */
 export interface CapturedRequest {
   /** In lower case; over HTTP/1.1, the parts of the request line as in HTTP/2. */
   readonly headers: Readonly<Record<string, string>>;
@@ -65,21 +65,19 @@ async function startGrpc(): Promise<WireCapture> {
     const chunks: Buffer[] = [];
     stream.on('data', (chunk: Buffer) => chunks.push(chunk));
     stream.on('end', () => {
-      const bytes = Buffer.concat(chunks);
-      const { report } = fromBinary(StreamReportsRequestSchema, bytes.subarray(GRPC_PREFIX_BYTES));
-      if (report === undefined || bytes.readUInt32BE(1) !== bytes.length - GRPC_PREFIX_BYTES)
-        throw new Error('The request is not one report.');
-      requests.push({
-        headers: { ...(headers as Record<string, string>) },
-        report: toJson(ReportSchema, report) as JsonObject,
+      const receipts = [...messagesIn(Buffer.concat(chunks))].map((message) => {
+        const { report } = fromBinary(StreamReportsRequestSchema, message);
+        if (report === undefined) throw new Error('A message has no report.');
+        requests.push({
+          headers: { ...(headers as Record<string, string>) },
+          report: toJson(ReportSchema, report) as JsonObject,
+        });
+        const receipt = { reportId: report.reportId, outcome: Outcome.STORED };
+        return frame(toBinary(StreamReportsResponseSchema, create(StreamReportsResponseSchema, { receipt })));
       });
-      const receipt = { reportId: report.reportId, outcome: Outcome.STORED };
-      const message = toBinary(StreamReportsResponseSchema, create(StreamReportsResponseSchema, { receipt }));
-      const prefix = Buffer.alloc(GRPC_PREFIX_BYTES);
-      prefix.writeUInt32BE(message.length, 1);
       stream.respond({ ':status': 200, 'content-type': 'application/grpc' }, { waitForTrailers: true });
       stream.on('wantTrailers', () => stream.sendTrailers({ 'grpc-status': '0' }));
-      stream.end(Buffer.concat([prefix, message]));
+      stream.end(Buffer.concat(receipts));
     });
   });
   const port = await listen(server);
@@ -91,6 +89,21 @@ async function startGrpc(): Promise<WireCapture> {
       await new Promise((resolve) => server.close(resolve));
     },
   };
+}
+
+/** The messages of a stream: each follows a byte of flags and its length, four bytes in big endian. */
+function* messagesIn(stream: Buffer): Generator<Buffer> {
+  for (let start = 0; start < stream.length;) {
+    const end = start + GRPC_PREFIX_BYTES + stream.readUInt32BE(start + 1);
+    yield stream.subarray(start + GRPC_PREFIX_BYTES, end);
+    start = end;
+  }
+}
+
+function frame(message: Uint8Array): Buffer {
+  const prefix = Buffer.alloc(GRPC_PREFIX_BYTES);
+  prefix.writeUInt32BE(message.length, 1);
+  return Buffer.concat([prefix, message]);
 }
 
 /** The paths of all fields in a JSON value, as listFields() names them, such as `nodes[].capacity[].value`. */
