@@ -5,7 +5,7 @@ import { proxyFor } from '../delivery/transport/proxy.ts';
 import { describeWire, type WireDescription } from '../delivery/transport/wire.ts';
 import { listRules, renderClusterRole } from '../report/cluster-role.ts';
 import { describeFields } from '../report/describe-fields.ts';
-import { renderFieldsPage } from '../report/fields-page.ts';
+import { renderFields, renderFieldsPage, renderTreatments } from '../report/fields-page.ts';
 import { listFields } from '../report/schema-fields.ts';
 import { CURRENT_SCHEMA_VERSION, isAgreed, parseSchemaVersion } from '../report/schema-version.ts';
 import { type GatherConfig, selectFields } from '../volunteer/gather/gather.ts';
@@ -61,7 +61,7 @@ export const explainCommand = createCommand({
   run({ format, diff, ...values }, { stdout, env }) {
     const wire = values.records || diff !== undefined ? undefined : wireOf(values, env);
     const explanation = { ...explain({ ...values, clusterId: values.clusterId ?? '' }, diff), wire };
-    stdout.write(`${render(explanation, format, formatFor(stdout, env)).trimEnd()}\n`);
+    stdout.write(`${render(explanation, format, formatFor(stdout, env), values.records).trimEnd()}\n`);
     return Promise.resolve(0);
   },
 });
@@ -82,6 +82,11 @@ function wireOf(
   });
 }
 
+const RECORD_NOTES = [
+  'Agents write these fields to files, and send nothing. The reporter sends the files together with a version, the time, and `--client-uuid`, ' +
+    'and like every client it shows the collector its address, the time, and the bearer token if there is one.',
+];
+
 interface ExplainConfig extends GatherConfig {
   readonly agree: number;
   readonly records: boolean;
@@ -93,7 +98,7 @@ function explain(config: ExplainConfig, diff = 0): Omit<Explanation, 'wire'> {
   const about = { agree: config.agree, current: CURRENT_SCHEMA_VERSION, diff };
   if (config.records) {
     const fields = listFields(RecordSchema).filter((field) => isAgreed(field, agree) && !isAgreed(field, diff));
-    return { ...about, fields: describeFields(fields), rules: listRules(fields), notes: [] };
+    return { ...about, fields: describeFields(fields), rules: listRules(fields), notes: RECORD_NOTES };
   }
   const selection = selectFields({ ...config, agree });
   const fields = selection.fields.filter((field) => !isAgreed(field, diff));
@@ -101,20 +106,27 @@ function explain(config: ExplainConfig, diff = 0): Omit<Explanation, 'wire'> {
   return { ...about, fields: describeFields(fields), rules, notes: notesOf(config) };
 }
 
-function render(explanation: Explanation, format: (typeof FORMATS)[number], output: Format): string {
+function render(explanation: Explanation, format: (typeof FORMATS)[number], output: Format, records: boolean): string {
   const { agree, current, diff, fields, rules, notes, wire } = explanation;
   if (format === 'yaml') return renderClusterRole(rules);
   if (format === 'json') return explanationJson(explanation);
+  const subject = records ? 'record' : 'report';
   if (fields.length === 0)
-    return `With these flags, nothing in a report is newer than version ${diff}; this release has version ${current}.`;
+    return `With these flags, nothing in a ${subject} is newer than version ${diff}; this release has version ${current}.`;
   const intro = [
     diff === 0
-      ? `These fields can be in a report with these flags: those up to version ${agree} of the schema (\`--agree ${agree}\`); this release has version ${current}. An upgrade does not change that number.`
+      ? `These fields can be in a ${subject} with these flags: those up to version ${agree} of the schema (\`--agree ${agree}\`); this release has version ${current}. An upgrade does not change that number.`
       : `These fields are newer than version ${diff} of the schema, or their anonymization is. They are sent with \`--agree ${current}\`; now, fields up to version ${agree} are.`,
-    'To print a report without sending it, run the volunteer with the same flags and `--dry-run`.',
+    records
+      ? 'To print the records that agents wrote, as they would be sent, run `spartakus reporter stdout`.'
+      : 'To print a report without sending it, run the volunteer with the same flags and `--dry-run`.',
     ...notes,
   ];
   if (format === 'text') return explanationText(explanation, intro, output);
+  if (records) {
+    const parts = ['# What agents collect', ...intro, '## Fields', renderFields(fields, 'without --collect')];
+    return [...parts, '## Anonymization', renderTreatments(fields)].join('\n\n');
+  }
   const roles = [{ about: 'The smallest ClusterRole for these fields:', rules }];
   return renderFieldsPage({ intro: intro.join('\n\n'), fields, roles, requests: wire === undefined ? [] : [wire] });
 }

@@ -9,14 +9,14 @@ import { messageOf, SpartakusError } from '../runtime/errors.ts';
  */
 export function createAgreedSink(
   sink: ReportSink,
-  { trim }: FieldSelection,
+  selection: FieldSelection,
   isOfThisRun: (reportId: string) => boolean,
 ): ReportSink {
   const prepare = (entry: ReportEntry): ReportEntry => {
     if (entry.encoded !== undefined && isOfThisRun(entry.encoded.reportId)) return entry;
     const { report } = entry;
     dropUnknownFields(report);
-    trim(report);
+    selection.trim(report);
     return { report };
   };
 

@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { RecordSchema } from '../../gen/spartakus/kubermatic/v1/record_pb.js';
 import { explainCommand } from '../../src/cli/explain.ts';
 import { listFields } from '../../src/report/schema-fields.ts';
 import { withFiles } from '../support/files.ts';
@@ -89,6 +90,16 @@ test('--agree and --diff show what an upgrade adds', async () => {
   await expect(explain('--diff=2')).resolves.toBe(
     'With these flags, nothing in a report is newer than version 2; this release has version 2.\n',
   );
+});
+
+test('--records describes the records of agents, and what is newer in them', async () => {
+  const all = listFields(RecordSchema).map(({ path }) => path);
+  const old = listFields(RecordSchema).filter(({ since }) => since === 1);
+
+  expect(fieldsOf(await explain('--records'))).toStrictEqual(all);
+  expect(fieldsOf(await explain('--records', '--agree=1'))).toStrictEqual(old.map(({ path }) => path));
+  expect(fieldsOf(await explain('--records', '--diff=1'))).toHaveLength(all.length - old.length);
+  await expect(explain('--records', '--format=text')).resolves.toMatch(/spartakus\s+reporter\s+stdout/);
 });
 
 test('the page prints the number that is agreed to by default', async () => {
