@@ -45,20 +45,12 @@ export function createFieldSelection(
   all = listFields(),
 ): FieldSelection {
   const omitted = omit.filter(({ entry }) => entry === undefined).map(({ path }) => path);
-  const refused = all.filter((field) => !isAgreed(field, agree));
-  const changed = refused.find(({ path, required, since }) => required && since <= agree && !path.includes('.'));
-  if (changed !== undefined) throw changedError(changed, agree);
-  // An entry without its required field has no meaning, so it is not sent either.
-  const withheld = new Set(
-    refused.flatMap(({ path, required, since }) => (required && since <= agree ? [path, parentOf(path)] : [path])),
-  );
-  const isWithheld = (path: string): boolean =>
-    withheld.has(path) || (path.includes('.') && isWithheld(parentOf(path)));
+  const withheld = listWithheld(all, agree);
   const chosen = all.filter(({ path, since }) => {
     const top = /^\w+/.exec(path)?.[0] ?? '';
     const isCollected = !COLLECTABLE.includes(top) || collect.includes(top);
     const isOmitted = omitted.some((other) => path === other || path.startsWith(`${other}.`));
-    return !isWithheld(path) && since <= schemaVersion && isCollected && !isOmitted;
+    return !withheld.has(path) && since <= schemaVersion && isCollected && !isOmitted;
   });
   // A message without fields is not sent. A list of such messages is sent, because its length is a value.
   const fields = chosen.filter(
@@ -77,27 +69,52 @@ export function createFieldSelection(
   return { fields, has: (path) => paths.has(path), trim: (report) => trim?.(report) };
 }
 
-function changedError({ path, treatmentSince }: SchemaField, agree: number): SpartakusError {
-  return new SpartakusError(
-    'invalid',
-    `Version ${treatmentSince} changes how ${path} is made anonymous, which no report can leave out: see ` +
-      `"spartakus volunteer explain --diff ${agree}", then agree to it with --agree ${treatmentSince}`,
-    { field: '--agree' },
-  );
+/**
+ * A function that clears all fields of a record of Kubermatic's that the administrator has not agreed to. Throws as
+ * {@link createFieldSelection}.
+ */
+export function createRecordTrim(
+  agree: number = DEFAULT_AGREED_VERSION,
+  all = listFields(RecordSchema),
+): (record: KubermaticRecord) => void {
+  const withheld = listWithheld(all, agree);
+  const kept = new Set(all.map(({ path }) => path).filter((path) => !withheld.has(path)));
+  const trim = createTrim(RecordSchema, '', kept, () => undefined);
+  return (record) => trim?.(record);
+}
+
+/** The fields that are not agreed to, those in them, and those that have no meaning without them. */
+function listWithheld(all: readonly SchemaField[], agree: number): ReadonlySet<string> {
+  const byPath = new Map(all.map((field) => [field.path, field]));
+  const withheld = new Set<string>();
+  const withhold = (field: SchemaField, cause: SchemaField): void => {
+    const { path, required, since } = field;
+    withheld.add(path);
+    if (!required || since > agree) return;
+    const parent = byPath.get(parentOf(path));
+    if (parent === undefined) throw changedError(cause, agree);
+    withhold(parent, cause);
+  };
+  for (const field of all) {
+    if (withheld.has(parentOf(field.path))) withheld.add(field.path);
+    else if (!isAgreed(field, agree)) withhold(field, field);
+  }
+  // A message may have been withheld because of one of its last fields.
+  for (const { path } of all) if (withheld.has(parentOf(path))) withheld.add(path);
+  return withheld;
 }
 
 function parentOf(path: string): string {
   return path.slice(0, Math.max(path.lastIndexOf('.'), 0));
 }
 
-/** A function that clears all fields of a record of Kubermatic's that the administrator has not agreed to. */
-export function createRecordTrim(
-  agree: number = DEFAULT_AGREED_VERSION,
-  all = listFields(RecordSchema),
-): (record: KubermaticRecord) => void {
-  const kept = new Set(all.filter((field) => isAgreed(field, agree)).map(({ path }) => path));
-  const trim = createTrim(RecordSchema, '', kept, () => undefined);
-  return (record) => trim?.(record);
+function changedError({ path, treatmentSince }: SchemaField, agree: number): SpartakusError {
+  return new SpartakusError(
+    'invalid',
+    `Version ${treatmentSince} changes how ${path} is made anonymous, which nothing is sent without: see ` +
+      `"spartakus volunteer explain --diff ${agree}", then agree to it with --agree ${treatmentSince}`,
+    { field: '--agree' },
+  );
 }
 
 type Trim = (message: object) => void;

@@ -121,6 +121,15 @@ test('a changed treatment of an old field counts as newer, and so does that of w
   ]);
   expect(() => select('clusterID', 2)).toThrow('Version 3 changes how clusterID is made anonymous');
   expect(select('clusterID', 3).has('clusterID')).toBe(true);
+  // Of an entry that is withheld, the fields before and after the cause are withheld too.
+  const missing = ['missing[]', 'missing[].what', 'missing[].reason'];
+  expect(missing.map((path) => select('missing[].reason', 2).has(path))).toStrictEqual([false, false, false]);
+  const records = (path: string) =>
+    listFields(RecordSchema).map((field) => (field.path === path ? { ...field, ...changed } : field));
+  expect(() => createRecordTrim(2, records('kind'))).toThrow('Version 3 changes how kind is made anonymous');
+  const record = create(RecordSchema, { kind: 'kubernetes', nodes: [{ capacity: [{ resource: 'cpu', value: '4' }] }] });
+  createRecordTrim(2, records('nodes[].capacity[].resource'))(record);
+  expect(record.nodes.map(({ capacity }) => capacity)).toStrictEqual([[]]);
 });
 
 test('the fields of a record are trimmed by the same number, those of its nodes as well', () => {
