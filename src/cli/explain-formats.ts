@@ -14,20 +14,20 @@ export interface Explanation {
   readonly fields: readonly FieldDescription[];
   readonly rules: readonly PolicyRule[];
   readonly notes: readonly string[];
-  /** What a request tells beside the report; undefined where nothing is sent, and for a part of the fields. */
-  readonly wire: WireDescription | undefined;
+  /** What requests tell beside their content; none where nothing is sent, and for a part of the fields. */
+  readonly requests: readonly WireDescription[];
 }
 
-export function explanationJson({ agree, current, fields, rules, notes, wire }: Explanation): string {
+export function explanationJson({ agree, current, fields, rules, notes, requests }: Explanation): string {
   const described = fields.map((field) => {
     const { path, comment: description, privacy: treatment, purpose, reviewed, expires, since } = field;
     return { path, description, source: sourceOf(field), treatment, purpose, reviewed, expires, since };
   });
-  return JSON.stringify({ agree, current, notes, fields: described, request: wire, rules }, undefined, 2);
+  return JSON.stringify({ agree, current, notes, fields: described, requests, rules }, undefined, 2);
 }
 
 export function explanationText(
-  { fields, rules, wire }: Explanation,
+  { fields, rules, requests }: Explanation,
   intro: readonly string[],
   format: Format,
 ): string {
@@ -49,7 +49,7 @@ export function explanationText(
       bold('Treatments:'),
       ...[...treatments].map(([name, comment]) => `  ${accent(name)}\n${wrap(comment, width, '      ')}`),
     ].join('\n'),
-    ...(wire === undefined ? [] : describeRequest(wire, format)),
+    ...requests.flatMap((request) => describeRequest(request, format)),
     [bold('RBAC rules of the smallest ClusterRole (--format=yaml prints it):'), ...rules.map(describeRule)].join('\n'),
   ].join('\n\n');
 }

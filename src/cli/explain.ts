@@ -2,10 +2,10 @@ import { RecordSchema } from '../../gen/spartakus/kubermatic/v1/record_pb.js';
 import type { ClientCredentialsConfig } from '../delivery/client-credentials.ts';
 import { DATABASE_FORMS, parseDatabase } from '../delivery/open-sink.ts';
 import { proxyFor } from '../delivery/transport/proxy.ts';
-import { describeWire, type WireDescription } from '../delivery/transport/wire.ts';
+import { describeWire, listReporterRequests, type WireDescription } from '../delivery/transport/wire.ts';
 import { listRules, renderClusterRole } from '../report/cluster-role.ts';
 import { describeFields } from '../report/describe-fields.ts';
-import { renderFields, renderFieldsPage, renderTreatments } from '../report/fields-page.ts';
+import { renderFields, renderFieldsPage, renderRequests, renderTreatments } from '../report/fields-page.ts';
 import { listFields } from '../report/schema-fields.ts';
 import { CURRENT_SCHEMA_VERSION, isAgreed, parseSchemaVersion } from '../report/schema-version.ts';
 import { type GatherConfig, selectFields } from '../volunteer/gather/gather.ts';
@@ -59,32 +59,39 @@ export const explainCommand = createCommand({
   },
   validate: validateGathering,
   run({ format, diff, ...values }, { stdout, env }) {
-    const wire = values.records || diff !== undefined ? undefined : wireOf(values, env);
-    const explanation = { ...explain({ ...values, clusterId: values.clusterId ?? '' }, diff), wire };
+    const requests = diff === undefined ? listRequests(values, env) : [];
+    const explanation = { ...explain({ ...values, clusterId: values.clusterId ?? '' }, diff), requests };
     stdout.write(`${render(explanation, format, formatFor(stdout, env), values.records).trimEnd()}\n`);
     return Promise.resolve(0);
   },
 });
 
-/** Undefined where nothing is sent. */
-function wireOf(
-  { database, tokenFile, certFile }: ClientCredentialsConfig & { readonly database: string },
+/** The requests to the collector in --database, or those that the reporter can send; none where nothing is sent. */
+function listRequests(
+  { database, tokenFile, certFile, records }: RequestConfig,
   env: NodeJS.ProcessEnv,
-): WireDescription | undefined {
+): readonly WireDescription[] {
+  if (records) return listReporterRequests();
   const parsed = parseDatabase(database);
-  if (parsed.transport === 'stdout') return undefined;
-  return describeWire({
+  if (parsed.transport === 'stdout') return [];
+  const request = describeWire({
+    sender: 'volunteer',
     transport: parsed.transport,
     tls: parsed.transport === 'grpc' ? parsed.target.tls : parsed.url.protocol === 'https:',
     proxy: proxyFor(parsed.target, env) !== undefined,
     token: tokenFile !== undefined,
     clientCertificate: certFile !== undefined,
   });
+  return [request];
+}
+
+interface RequestConfig extends ClientCredentialsConfig {
+  readonly database: string;
+  readonly records: boolean;
 }
 
 const RECORD_NOTES = [
-  'Agents write these fields to files, and send nothing. The reporter sends the files together with a version, the time, and `--client-uuid`, ' +
-    'and like every client it shows the collector its address, the time, and the bearer token if there is one.',
+  'Agents write these fields to files, and send nothing. The reporter sends the files together with a version, the time, and `--client-uuid`.',
 ];
 
 interface ExplainConfig extends GatherConfig {
@@ -93,7 +100,7 @@ interface ExplainConfig extends GatherConfig {
 }
 
 /** @param diff describes only what is newer, whether it is agreed to or not */
-function explain(config: ExplainConfig, diff = 0): Omit<Explanation, 'wire'> {
+function explain(config: ExplainConfig, diff = 0): Omit<Explanation, 'requests'> {
   const agree = diff === 0 ? config.agree : CURRENT_SCHEMA_VERSION;
   const about = { agree: config.agree, current: CURRENT_SCHEMA_VERSION, diff };
   if (config.records) {
@@ -107,7 +114,7 @@ function explain(config: ExplainConfig, diff = 0): Omit<Explanation, 'wire'> {
 }
 
 function render(explanation: Explanation, format: (typeof FORMATS)[number], output: Format, records: boolean): string {
-  const { agree, current, diff, fields, rules, notes, wire } = explanation;
+  const { agree, current, diff, fields, rules, notes, requests } = explanation;
   if (format === 'yaml') return renderClusterRole(rules);
   if (format === 'json') return explanationJson(explanation);
   const subject = records ? 'record' : 'report';
@@ -125,10 +132,10 @@ function render(explanation: Explanation, format: (typeof FORMATS)[number], outp
   if (format === 'text') return explanationText(explanation, intro, output);
   if (records) {
     const parts = ['# What agents collect', ...intro, '## Fields', renderFields(fields, 'without --collect')];
-    return [...parts, '## Anonymization', renderTreatments(fields)].join('\n\n');
+    return [...parts, renderRequests(requests), '## Anonymization', renderTreatments(fields)].join('\n\n');
   }
   const roles = [{ about: 'The smallest ClusterRole for these fields:', rules }];
-  return renderFieldsPage({ intro: intro.join('\n\n'), fields, roles, requests: wire === undefined ? [] : [wire] });
+  return renderFieldsPage({ intro: intro.join('\n\n'), fields, roles, requests });
 }
 
 function notesOf({ clusterId, nodeId, idKeyFile, database = '' }: GatherConfig): readonly string[] {

@@ -47,7 +47,7 @@ contains that name (default: nodes, and extensions if \`--extensions\` is set).
 
 ${renderFields(fields, 'with --collect')}
 
-${requests.length === 0 ? '' : `## Requests\n\nA collector also receives what a request is made of, and sees what a connection shows.\n\n${requests.map(renderRequest).join('\n\n')}\n\n`}## Anonymization
+${requests.length === 0 ? '' : `${renderRequests(requests)}\n\n`}## Anonymization
 
 ${renderTreatments(fields)}
 
@@ -104,6 +104,12 @@ function renderField(same: readonly FieldDescription[], field: FieldDescription)
     wrapLines(`Purpose: ${escape(purpose)}`, '  - ', '    '),
   ];
   return lines.join('\n');
+}
+
+/** What requests tell beside their content, as Markdown. */
+export function renderRequests(requests: readonly RequestDescription[]): string {
+  const about = 'A collector also receives what a request is made of, and sees what a connection shows.';
+  return ['## Requests', about, ...requests.map(renderRequest)].join('\n\n');
 }
 
 function renderRequest({ protocol, headers, connection }: RequestDescription): string {

@@ -3,7 +3,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { RecordSchema } from '../../gen/spartakus/kubermatic/v1/record_pb.js';
 import { kubernetesAgentCommand } from '../../src/cli/agent.ts';
 import { explainCommand } from '../../src/cli/explain.ts';
-import { stdoutReporterCommand } from '../../src/cli/reporter.ts';
+import { grpcReporterCommand, httpReporterCommand, stdoutReporterCommand } from '../../src/cli/reporter.ts';
 import { volunteerCommand } from '../../src/cli/volunteer.ts';
 import { openRecordDir } from '../../src/kubermatic/record-dir.ts';
 import { withFiles } from '../support/files.ts';
@@ -25,7 +25,7 @@ afterEach(() => Promise.all([api.close(), account.close()]));
 
 interface Explained {
   readonly fields: readonly { readonly path: string }[];
-  readonly request: { readonly headers: readonly { readonly name: string }[] };
+  readonly requests: readonly { readonly protocol: string; readonly headers: readonly { readonly name: string }[] }[];
 }
 
 /** The flags of the volunteer that collect everything, and a token. */
@@ -35,6 +35,7 @@ const everything = (dir: string) => [
   `--token-file=${dir}/token`,
   '--collect=nodes,extensions,namespaces,workloads,lifetimes',
 ];
+const REPORT_ID = '0199a000-0000-7000-8000-000000000000';
 const FILES = { 'e.json': '{"example.com/hello":"world"}', token: 'a-token' };
 
 const volunteer = (...args: string[]) =>
@@ -55,6 +56,8 @@ async function capture(transport: 'grpc' | 'http', use: (capture: WireCapture) =
   }
 }
 
+const namesOf = ({ headers }: Explained['requests'][number]) => headers.map(({ name }) => name).toSorted();
+
 const only = ({ requests }: WireCapture): CapturedRequest => {
   expect(requests).toHaveLength(1);
   return requests[0] as CapturedRequest;
@@ -67,12 +70,12 @@ describe.each(['grpc', 'http'] as const)('over %s', (transport) => {
         const flags = [...everything(dir), `--database=${server.database}`];
 
         await expect(volunteer(...flags)).resolves.toMatchObject({ code: 0 });
-        const { fields, request } = await explain(...flags);
+        const { fields, requests } = await explain(...flags);
 
-        const { headers, report } = only(server);
-        expect(request.headers.map(({ name }) => name).toSorted()).toStrictEqual(Object.keys(headers).toSorted());
+        const { headers, body } = only(server);
+        expect(requests.map(namesOf)).toStrictEqual([Object.keys(headers).toSorted()]);
         const listed = fields.map(({ path }) => path).filter((path) => !ABSENT.has(path));
-        expect([...pathsIn(report)].toSorted()).toStrictEqual(listed.toSorted());
+        expect([...pathsIn(body)].toSorted()).toStrictEqual(listed.toSorted());
       }),
     );
   });
@@ -87,7 +90,7 @@ describe.each(['grpc', 'http'] as const)('over %s', (transport) => {
         await volunteer(...flags);
 
         expect(dry.code).toBe(0);
-        expect(timeless(JSON.parse(dry.stdout) as JsonObject)).toStrictEqual(timeless(only(server).report));
+        expect(timeless(JSON.parse(dry.stdout) as JsonObject)).toStrictEqual(timeless(only(server).body));
       }),
     );
   });
@@ -120,7 +123,7 @@ test('with --agree 1 a collector receives the fields of the original and nothing
     const { fields } = await explain(...flags);
 
     const sent = ['clusterID', 'masterVersion', 'nodes', 'timestamp', 'version'];
-    expect(Object.keys(only(server).report).toSorted()).toStrictEqual(sent);
+    expect(Object.keys(only(server).body).toSorted()).toStrictEqual(sent);
     expect(Object.keys(JSON.parse(dry.stdout) as JsonObject).toSorted()).toStrictEqual(sent);
     expect([...new Set(fields.map(({ path }) => path.replace(/[[.].*/, '')))].toSorted()).toStrictEqual(sent);
   });
@@ -153,11 +156,33 @@ test('what an earlier run left in the spool is sent only as far as it is selecte
       await volunteer(...flags, '--omit=osImage', `--database=${server.database}`);
 
       expect(failed.code).toBe(1);
-      expect(server.requests.map(({ report }) => report['namespaces'])).toStrictEqual([undefined, undefined]);
+      expect(server.requests.map(({ body }) => body['namespaces'])).toStrictEqual([undefined, undefined]);
       expect(JSON.stringify(server.requests)).not.toContain('osImage');
     }),
   );
 });
+
+test.each(['grpc', 'http'] as const)(
+  'explain --records lists each header that the reporter sends over %s',
+  async (way) => {
+    const body = { kind: 'kubermatic', version: 'v2', time: '2026-11-21T00:00:00Z', report_id: REPORT_ID, users: [] };
+    await withFiles({ 'records/record-a.json': JSON.stringify(body), token: 'a-token' }, (dir) =>
+      capture(way, async (server) => {
+        const command = way === 'grpc' ? grpcReporterCommand : httpReporterCommand;
+        const flags = [`--record-dir=${dir}/records`, '--client-uuid=u', `--token-file=${dir}/token`];
+
+        const { code } = await runCommand(command, [...flags, `--url=${server.database}`]);
+        const { requests } = await explain('--records');
+
+        const { headers, body: sent } = only(server);
+        expect(code).toBe(0);
+        const listed = requests.find(({ protocol }) => (protocol === 'gRPC') === (way === 'grpc'));
+        expect(listed && namesOf(listed)).toStrictEqual(Object.keys(headers).toSorted());
+        expect(Object.keys(sent).toSorted()).toStrictEqual(['client_uuid', 'records', 'time', 'version']);
+      }),
+    );
+  },
+);
 
 test('agents write, and the reporter sends, only what --agree covers, whatever others wrote', async () => {
   await withFiles({}, async (dir) => {

@@ -2,11 +2,11 @@ import { expect, test } from 'vitest';
 import { FIELD_DOCS } from '../../gen/field-docs.ts';
 import { RecordSchema } from '../../gen/spartakus/kubermatic/v1/record_pb.js';
 import { PrivacySchema, StatisticSchema } from '../../gen/spartakus/options/v1/options_pb.js';
-import { describeWire } from '../../src/delivery/transport/wire.ts';
+import { describeWire, listReporterRequests } from '../../src/delivery/transport/wire.ts';
 import type { PolicyRule } from '../../src/report/cluster-role.ts';
 import { describeFields } from '../../src/report/describe-fields.ts';
 import { COLLECTABLE } from '../../src/report/field-selection.ts';
-import { renderFields, renderFieldsPage, renderTreatments } from '../../src/report/fields-page.ts';
+import { renderFields, renderFieldsPage, renderRequests, renderTreatments } from '../../src/report/fields-page.ts';
 import { listFields } from '../../src/report/schema-fields.ts';
 import { selectFields } from '../../src/volunteer/gather/gather.ts';
 import { listRequiredRules } from '../../src/volunteer/gather/rbac-rules.ts';
@@ -33,7 +33,7 @@ encoded with, and CI fails if the two differ. \`spartakus volunteer explain\` pr
 see a report of your own cluster before it is sent anywhere, run the volunteer with the same flags and \`--dry-run\`.`,
     fields: describeFields(selectFields(everything).fields),
     requests: (['grpc', 'http'] as const).map((transport) =>
-      describeWire({ transport, tls: true, proxy: false, token: true, clientCertificate: true }),
+      describeWire({ sender: 'volunteer', transport, tls: true, proxy: false, token: true, clientCertificate: true }),
     ),
     roles: [
       { about: 'The smallest ClusterRole, for a volunteer without `--collect`:', rules: least },
@@ -57,6 +57,10 @@ read before the reporter sends it, and \`spartakus reporter stdout\` prints the 
 ## Fields
 
 ${renderFields(fields, 'without --collect')}
+
+${renderRequests(listReporterRequests())}
+
+The body is an envelope: its version, the time, the UUID in \`--client-uuid\`, and the records.
 
 ## Anonymization
 

@@ -5,7 +5,10 @@ import {
   Outcome,
   StreamReportsRequestSchema,
   StreamReportsResponseSchema,
+  SubmitKubermaticReportRequestSchema,
+  SubmitKubermaticReportResponseSchema,
 } from '../../gen/spartakus/collector/v1/collector_service_pb.js';
+import { EnvelopeSchema } from '../../gen/spartakus/kubermatic/v1/envelope_pb.js';
 import { ReportSchema } from '../../gen/spartakus/report/v1/report_pb.js';
 import { listen } from './listen.ts';
 
@@ -13,8 +16,8 @@ import { listen } from './listen.ts';
 export interface CapturedRequest {
   /** In lower case; over HTTP/1.1, the parts of the request line as in HTTP/2. */
   readonly headers: Readonly<Record<string, string>>;
-  /** The report as JSON. */
-  readonly report: JsonObject;
+  /** The report, or the envelope of Kubermatic's records, as JSON. */
+  readonly body: JsonObject;
 }
 
 export interface WireCapture {
@@ -41,7 +44,7 @@ async function startHttp(): Promise<WireCapture> {
       const headers: Record<string, string> = { ':method': method, ':path': url };
       for (let index = 0; index < rawHeaders.length; index += 2)
         headers[rawHeaders[index]?.toLowerCase() ?? ''] = rawHeaders[index + 1] ?? '';
-      requests.push({ headers, report: JSON.parse(Buffer.concat(chunks).toString()) as JsonObject });
+      requests.push({ headers, body: JSON.parse(Buffer.concat(chunks).toString()) as JsonObject });
       response.writeHead(204).end();
     });
   });
@@ -65,19 +68,16 @@ async function startGrpc(): Promise<WireCapture> {
     const chunks: Buffer[] = [];
     stream.on('data', (chunk: Buffer) => chunks.push(chunk));
     stream.on('end', () => {
-      const receipts = [...messagesIn(Buffer.concat(chunks))].map((message) => {
-        const { report } = fromBinary(StreamReportsRequestSchema, message);
-        if (report === undefined) throw new Error('A message has no report.');
-        requests.push({
-          headers: { ...(headers as Record<string, string>) },
-          report: toJson(ReportSchema, report) as JsonObject,
-        });
-        const receipt = { reportId: report.reportId, outcome: Outcome.STORED };
-        return frame(toBinary(StreamReportsResponseSchema, create(StreamReportsResponseSchema, { receipt })));
+      const messages = [...messagesIn(Buffer.concat(chunks))];
+      const read = headers[':path']?.endsWith('/SubmitKubermaticReport') === true ? readEnvelope : readReport;
+      const responses = messages.map((message) => {
+        const { body, response } = read(message);
+        requests.push({ headers: { ...(headers as Record<string, string>) }, body });
+        return frame(response);
       });
       stream.respond({ ':status': 200, 'content-type': 'application/grpc' }, { waitForTrailers: true });
       stream.on('wantTrailers', () => stream.sendTrailers({ 'grpc-status': '0' }));
-      stream.end(Buffer.concat(receipts));
+      stream.end(Buffer.concat(responses));
     });
   });
   const port = await listen(server);
@@ -88,6 +88,28 @@ async function startGrpc(): Promise<WireCapture> {
       for (const session of sessions) session.destroy();
       await new Promise((resolve) => server.close(resolve));
     },
+  };
+}
+
+interface Exchange {
+  readonly body: JsonObject;
+  readonly response: Uint8Array;
+}
+
+function readReport(message: Uint8Array): Exchange {
+  const { report = create(ReportSchema) } = fromBinary(StreamReportsRequestSchema, message);
+  const receipt = { reportId: report.reportId, outcome: Outcome.STORED };
+  const response = toBinary(StreamReportsResponseSchema, create(StreamReportsResponseSchema, { receipt }));
+  return { body: toJson(ReportSchema, report) as JsonObject, response };
+}
+
+function readEnvelope(message: Uint8Array): Exchange {
+  const { envelope = create(EnvelopeSchema) } = fromBinary(SubmitKubermaticReportRequestSchema, message);
+  const receipts = envelope.records.map(({ reportId }) => ({ reportId, outcome: Outcome.STORED }));
+  const response = create(SubmitKubermaticReportResponseSchema, { receipts });
+  return {
+    body: toJson(EnvelopeSchema, envelope, { useProtoFieldName: true }) as JsonObject,
+    response: toBinary(SubmitKubermaticReportResponseSchema, response),
   };
 }
 
