@@ -67,7 +67,7 @@ export const FIELD_DOCS: ReadonlyMap<string, string> = new Map([
   ["field spartakus.report.v1.Report.workloads", "Histograms of the workloads of each kind per namespace. Absent unless they are collected."],
   ["field spartakus.report.v1.Report.lifetimes", "The average age of namespaces, pods and services. Absent unless it is collected."],
   ["field spartakus.report.v1.Report.missing", "The fields that should have been collected and are absent or incomplete. Absent if nothing is missing."],
-  ["field spartakus.report.v1.Node.id", "Distinguishes the node from the others of its cluster without identifying it: 32 hexadecimal digits, stable for the life of the node. The first 16 bytes of an HMAC-SHA-256 of the node's name, machine id and system UUID, keyed with the uid of the kube-system namespace or a key of the administrator. The original used an MD5 of the same three values, which the administrator can choose."],
+  ["field spartakus.report.v1.Node.id", "Distinguishes the node from the others of its cluster without identifying it: 32 hexadecimal digits, stable for the life of the node. The first 16 bytes of an HMAC-SHA-256 of the node's name, machine id and system UUID, keyed with a secret of the cluster, the cluster id and the recipient. The original used an MD5 of the same three values, which the administrator can choose."],
   ["field spartakus.report.v1.Node.operating_system", "The operating system, such as \"linux\"."],
   ["field spartakus.report.v1.Node.os_image", "The distribution and its release, such as \"Debian GNU/Linux 12 (bookworm)\"."],
   ["field spartakus.report.v1.Node.kernel_version", "The kernel version, as `uname -r` prints it, such as \"6.8.0-1021-aws\"."],

@@ -9,12 +9,14 @@ export interface Explanation {
   readonly since: number;
   readonly fields: readonly FieldDescription[];
   readonly rules: readonly PolicyRule[];
+  /** The rules of the Role in the namespace of the pod. */
+  readonly secretRules: readonly PolicyRule[];
   /** One sentence per flag that changes the treatment of fields. */
   readonly notes: readonly string[];
 }
 
-/** For machines: the fields and the rules of the ClusterRole. */
-export function explanationJson({ schemaVersion, fields, rules, notes }: Explanation): string {
+/** For machines: the fields, and the rules of the ClusterRole and the Role. */
+export function explanationJson({ schemaVersion, fields, rules, secretRules, notes }: Explanation): string {
   const described = fields.map((field) => ({
     path: field.path,
     description: field.comment,
@@ -22,11 +24,15 @@ export function explanationJson({ schemaVersion, fields, rules, notes }: Explana
     treatment: field.privacy,
     since: field.since,
   }));
-  return JSON.stringify({ schemaVersion, notes, fields: described, rules }, undefined, 2);
+  return JSON.stringify({ schemaVersion, notes, fields: described, rules, secretRules }, undefined, 2);
 }
 
 /** For people: paragraphs that fit the terminal. */
-export function explanationText({ fields, rules }: Explanation, intro: readonly string[], format: Format): string {
+export function explanationText(
+  { fields, rules, secretRules }: Explanation,
+  intro: readonly string[],
+  format: Format,
+): string {
   const { width, bold, accent, dim } = format;
   const paragraph = (text: string) => wrap(text.replaceAll('`', ''), width, '');
   const describe = (field: FieldDescription): string => {
@@ -44,6 +50,9 @@ export function explanationText({ fields, rules }: Explanation, intro: readonly 
       ...[...treatments].map(([name, comment]) => `  ${accent(name)}\n${wrap(comment, width, '      ')}`),
     ].join('\n'),
     [bold('RBAC rules of the smallest ClusterRole (--format=yaml prints it):'), ...rules.map(describeRule)].join('\n'),
+    ...(secretRules.length === 0
+      ? []
+      : [[bold('and of the Role in the namespace of the volunteer:'), ...secretRules.map(describeRule)].join('\n')]),
   ].join('\n\n');
 }
 

@@ -133,8 +133,8 @@ export declare type Node = Message<"spartakus.report.v1.Node"> & {
   /**
    * Distinguishes the node from the others of its cluster without identifying it: 32 hexadecimal digits, stable for the
    * life of the node. The first 16 bytes of an HMAC-SHA-256 of the node's name, machine id and system UUID, keyed with
-   * the uid of the kube-system namespace or a key of the administrator. The original used an MD5 of the same three
-   * values, which the administrator can choose.
+   * a secret of the cluster, the cluster id and the recipient. The original used an MD5 of the same three values, which
+   * the administrator can choose.
    *
    * @generated from field: string id = 1;
    */
