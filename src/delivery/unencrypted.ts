@@ -3,7 +3,7 @@ import type { Logger } from '../runtime/logger.ts';
 import { maskUrl } from '../runtime/mask.ts';
 
 /** Whether reports travel to another machine without TLS. False for anything but a URL, such as stdout. */
-export function isUnencrypted(spec: string): boolean {
+function isUnencrypted(spec: string): boolean {
   const url = URL.parse(spec);
   return (url?.protocol === 'grpc:' || url?.protocol === 'http:') && !isLoopback(stripBrackets(url.hostname));
 }

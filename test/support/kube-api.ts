@@ -26,7 +26,7 @@ const MAGIC = Buffer.from('k8s\0', 'latin1');
 export const KUBE_SYSTEM_UID = '70cf978e-1be3-400e-bcc8-773a980e7485';
 
 /** The namespace of a mounted service account. */
-export const POD_NAMESPACE = 'kubermatic';
+const POD_NAMESPACE = 'kubermatic';
 
 /** The page size that the fixtures were captured with. */
 export const FIXTURE_PAGE_SIZE = 3;
@@ -114,14 +114,14 @@ export async function startKubeApi(options: KubeApiOptions = {}): Promise<KubeAp
 
   const respondToSecrets = (target: string, body: string): FakeResponse => {
     const contentType = 'application/json';
-    const path = pathOf(target);
+    const requested = pathOf(target);
     if (body === '') {
-      const secret = secrets.get(path);
-      return secret === undefined ? notFound(path) : { status: 200, contentType, body: JSON.stringify(secret) };
+      const secret = secrets.get(requested);
+      return secret === undefined ? notFound(requested) : { status: 200, contentType, body: JSON.stringify(secret) };
     }
     if (options.forbidCreation === true) return forbidden;
     const secret = JSON.parse(body) as { readonly metadata: { readonly name: string } };
-    const created = `${path}/${secret.metadata.name}`;
+    const created = `${requested}/${secret.metadata.name}`;
     if (secrets.has(created)) return { status: 409, contentType, body: '{"kind":"Status","reason":"AlreadyExists"}' };
     if (!target.endsWith('?dryRun=All')) secrets.set(created, secret);
     return { status: 201, contentType, body };
@@ -215,7 +215,7 @@ export async function openServiceAccount(
 }
 
 /** Encodes a protobuf body of the Kubernetes API. */
-export function wrap<Desc extends DescMessage>(schema: Desc, message: MessageShape<Desc>): Uint8Array {
+function wrap<Desc extends DescMessage>(schema: Desc, message: MessageShape<Desc>): Uint8Array {
   const unknown = create(UnknownSchema, { raw: toBinary(schema, message) });
   return Buffer.concat([MAGIC, toBinary(UnknownSchema, unknown)]);
 }

@@ -279,6 +279,21 @@ test('a wrong configuration is rejected at the start', async () => {
   expect(wrongKubeconfig).toMatchObject({ kind: 'invalid', field: '--kubeconfig' });
 });
 
+test.each([
+  ['grpc://collector.invalid', CLUSTER_ID, [expect.stringContaining('without encryption: use grpcs://')]],
+  ['grpcs://collector.invalid', CLUSTER_ID, []],
+  ['grpc://127.0.0.1:1', CLUSTER_ID, []],
+  ['grpc://127.0.0.1:1', 'jane.doe', [expect.stringContaining('a keyed hash of it is sent')]],
+  ['https://collector.invalid', 'jane.doe', [expect.stringContaining('is sent as it is: it must not describe')]],
+  ['https://collector.invalid', 'auto', []],
+])('at start, %s with the cluster id %s logs what the administrator should know', async (database, clusterId, says) => {
+  await start({ database, clusterId, initialDelayMs: HOUR_MS });
+
+  const messages = lines.map(({ message }) => message).filter((message) => message !== 'The volunteer has started.');
+  expect(messages).toStrictEqual(says);
+  expect(JSON.stringify(lines)).not.toContain('jane.doe');
+});
+
 test('the log has neither the token nor the password in the URL', async () => {
   const volunteer = await start({ periodMs: 0, database: 'http://user:hunter2@127.0.0.1:1', timeoutMs: 1000 });
   await clock.pass(1000, 2);
