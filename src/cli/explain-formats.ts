@@ -1,33 +1,28 @@
 import type { PolicyRule } from '../report/cluster-role.ts';
 import type { FieldDescription } from '../report/describe-fields.ts';
-import { type Format, wrap } from './help.ts';
+import { wrap } from '../runtime/wrap.ts';
+import type { Format } from './help.ts';
 
-/** What a volunteer may report with given flags, and the rights that it needs for it. */
+/** The fields that a volunteer may report, and the permissions that it needs. */
 export interface Explanation {
   readonly schemaVersion: number;
-  /** Fields of this schema version and older ones are left out. */
+  /** Only fields that are newer than this schema version are included. */
   readonly since: number;
   readonly fields: readonly FieldDescription[];
   readonly rules: readonly PolicyRule[];
   /** The rules of the Role in the namespace of the pod. */
   readonly secretRules: readonly PolicyRule[];
-  /** One sentence per flag that changes the treatment of fields. */
   readonly notes: readonly string[];
 }
 
-/** For machines: the fields, and the rules of the ClusterRole and the Role. */
 export function explanationJson({ schemaVersion, fields, rules, secretRules, notes }: Explanation): string {
-  const described = fields.map((field) => ({
-    path: field.path,
-    description: field.comment,
-    source: sourceOf(field),
-    treatment: field.privacy,
-    since: field.since,
-  }));
+  const described = fields.map((field) => {
+    const { path, comment: description, privacy: treatment, since } = field;
+    return { path, description, source: sourceOf(field), treatment, since };
+  });
   return JSON.stringify({ schemaVersion, notes, fields: described, rules, secretRules }, undefined, 2);
 }
 
-/** For people: paragraphs that fit the terminal. */
 export function explanationText(
   { fields, rules, secretRules }: Explanation,
   intro: readonly string[],

@@ -22,8 +22,8 @@ const FORMATS = ['text', 'markdown', 'yaml', 'json'] as const;
 export const explainCommand = createCommand({
   name: 'volunteer explain',
   description:
-    'Describes every field that a volunteer with the same flags may report, where it is read and how it is made anonymous, and the smallest ' +
-    'ClusterRole and Role for it. Reads no cluster, and sends nothing.',
+    'Describes every field that a volunteer with the same flags may report, with its source and anonymization, and the smallest RBAC roles. ' +
+    'Does not read the cluster, and sends nothing.',
   databases: DATABASE_FORMS,
   flags: {
     ...group('Output', {
@@ -37,10 +37,10 @@ export const explainCommand = createCommand({
       since: {
         name: 'since',
         placeholder: 'NUMBER',
-        help: 'Describe only what is newer than this schema version.',
+        help: 'Describe only fields that are newer than this schema version.',
         parse: (text) => {
           const version = parseSchemaVersion(text);
-          if (version === undefined) throw new Error(`${JSON.stringify(text)} is no schema version: use 1 or more`);
+          if (version === undefined) throw new Error(`${JSON.stringify(text)} is not a schema version: use 1 or more`);
           return version;
         },
       },
@@ -78,7 +78,7 @@ function render(explanation: Explanation, format: (typeof FORMATS)[number], outp
   }
   if (format === 'json') return explanationJson(explanation);
   if (fields.length === 0)
-    return `With these flags and schema version ${schemaVersion}, a report has nothing that is newer than version ${since}.`;
+    return `With these flags and schema version ${schemaVersion}, a report has no field that is newer than version ${since}.`;
   const intro = [
     `These fields${since === 0 ? '' : `, newer than version ${since},`} can be in a report with these flags and schema version ${schemaVersion}. To print a report ` +
       'without sending it, run the volunteer with `--period 0 --database stdout`.',
@@ -93,7 +93,7 @@ function notesOf(config: GatherConfig): readonly string[] {
   const { clusterId, nodeId, idKey, idKeyFile, idScope } = config;
   const notes = [
     nodeId === 'md5' &&
-      '`--node-id md5`: `nodes[].id` is the MD5 of the original Spartakus, without a key. Whoever receives it can try out names.',
+      '`--node-id md5`: `nodes[].id` is the MD5 of the original Spartakus, without a key. Recipients can guess node names.',
     clusterId === AUTO_CLUSTER_ID &&
       '`--cluster-id auto`: `clusterID` is a keyed hash that does not describe the cluster. It changes only with the key and the scope.',
     clusterId !== AUTO_CLUSTER_ID &&

@@ -6,16 +6,16 @@ import { JSON_TYPE, type KubernetesResponse } from './response.ts';
 
 const MIN_BUFFER_BYTES = 65_536;
 
-export interface KubernetesRequest extends ClusterCredentials {
+interface KubernetesRequest extends ClusterCredentials {
   readonly target: string;
   readonly accept: string;
   /** The JSON of a POST; a GET has none. */
   readonly content?: string | undefined;
-  /** The agent for HTTPS where requestOptions has none. */
+  /** Used for HTTPS where requestOptions has none. */
   readonly agent: https.Agent;
   readonly timeoutMs: number;
   readonly maxBodyBytes: number;
-  /** Memory for bodies, reused by each request, because pages of lists are large. */
+  /** Reused by each request, because pages of lists are large. */
   readonly buffer: { bytes: Uint8Array };
   readonly signal: AbortSignal;
 }
@@ -56,7 +56,7 @@ function methodOf({ content }: KubernetesRequest): 'GET' | 'POST' {
 
 async function send(url: URL, request: KubernetesRequest, signal: AbortSignal): Promise<IncomingMessage> {
   const { agent, requestOptions, headers, accept, content } = request;
-  // Plain HTTP is rare (kubectl proxy), and the module node:http takes 8 MiB of memory.
+  // Imported when used (kubectl proxy): node:http takes 8 MiB of memory.
   const isHttp = url.protocol === 'http:';
   const { request: open } = isHttp ? await import('node:http') : https;
   return new Promise((resolve, reject) => {
@@ -68,14 +68,14 @@ async function send(url: URL, request: KubernetesRequest, signal: AbortSignal): 
       headers: {
         ...headers,
         accept,
-        // Without "identity" Kubernetes compresses long responses, which costs more than it saves in a local network.
+        // Compression costs more than it saves in a local network.
         'accept-encoding': 'identity',
         'user-agent': 'spartakus-volunteer',
         ...(content !== undefined && { 'content-type': JSON_TYPE }),
       },
     });
     outgoing.once('response', resolve);
-    // Not `once`: errors that follow the response headers are emitted here too, and must not be unhandled.
+    // Not `once`: errors after the response headers are emitted here too.
     outgoing.on('error', reject);
     outgoing.end(content);
   });
@@ -87,18 +87,15 @@ async function readBody(
   request: KubernetesRequest,
 ): Promise<Uint8Array> {
   const { maxBodyBytes, buffer } = request;
-  // Taken out of the buffer meanwhile, so that concurrent requests do not share the memory.
+  // Removed meanwhile, so that concurrent requests do not share the memory.
   let body = buffer.bytes;
   buffer.bytes = new Uint8Array();
   let length = 0;
   for await (const chunk of incoming) {
     const needed = length + chunk.length;
-    // Leaving the loop destroys the stream and its connection.
     if (needed > maxBodyBytes) {
-      throw new SpartakusError(
-        'too-large',
-        `The response of the Kubernetes API to ${methodOf(request)} ${path} is longer than ${maxBodyBytes} bytes.`,
-      );
+      const message = `The response of the Kubernetes API to ${methodOf(request)} ${path} is longer than ${maxBodyBytes} bytes.`;
+      throw new SpartakusError('too-large', message);
     }
     if (needed > body.length) {
       const larger = new Uint8Array(Math.max(needed, 2 * body.length, MIN_BUFFER_BYTES));

@@ -21,13 +21,11 @@ export interface IdContext {
   readonly scope: string;
 }
 
-/** What identifies a node; none of it leaves the cluster. */
-export interface NodeIdentity {
-  /** `.metadata.name` */
+/** The identity of a node, which never leaves the cluster. */
+interface NodeIdentity {
   readonly name: string;
-  /** `.status.nodeInfo.machineID`; empty on some nodes. */
+  /** Empty on some nodes, as is systemUuid. */
   readonly machineId: string;
-  /** `.status.nodeInfo.systemUUID`; empty on some nodes. */
   readonly systemUuid: string;
 }
 
@@ -39,8 +37,8 @@ export type NodeIdentifier = (node: NodeIdentity) => string;
  *     HMAC-SHA-256(key, field(name) field(machineID) field(systemUUID))
  *     key = HKDF-SHA-256(secret, no salt, field(kind) field(cluster id) field(scope), 32 bytes)
  *
- * where field(text) is the length of the text's UTF-8 in bytes (unsigned, 32 bits, big endian) followed by the UTF-8 itself. The lengths
- * make the input of different nodes different, which plain concatenation does not. The kind is `node-id`, or `agent-node-id` in records.
+ * where field(text) is the length of the text's UTF-8 in bytes (unsigned, 32 bits, big endian) followed by the UTF-8 itself. The kind
+ * is `node-id`, or `agent-node-id` in records.
  */
 export function createNodeIdentifier(
   context: IdContext,
@@ -50,10 +48,7 @@ export function createNodeIdentifier(
   return ({ name, machineId, systemUuid }) => hmacOf(key, [name, machineId, systemUuid]).toString('hex');
 }
 
-/**
- * The original's node id (kubernetes-retired/spartakus, pkg/volunteer/kubernetes.go, v1.1.0), to continue a series: the MD5 of name,
- * machine id and system UUID, concatenated. The receiver can find a name by trying.
- */
+/** The original's node id (kubernetes-retired/spartakus, pkg/volunteer/kubernetes.go, v1.1.0). The recipient can guess names. */
 export function createLegacyNodeId({ name, machineId, systemUuid }: NodeIdentity): string {
   return createHash('md5').update(name).update(machineId).update(systemUuid).digest('hex');
 }
@@ -68,24 +63,20 @@ export function createClusterId(context: Omit<IdContext, 'clusterId'>, text = ''
   return uuidOf(hmacOf(deriveKey('cluster-id', { ...context, clusterId: '' }), [text]));
 }
 
-export type KubermaticKind = 'seed' | 'datacenter' | 'cluster' | 'project' | 'user' | 'ssh key';
+type KubermaticKind = 'seed' | 'datacenter' | 'cluster' | 'project' | 'user' | 'ssh key';
 
 export type UuidMaker = (kind: KubermaticKind, name: string) => string;
 
 /**
  * UUIDs in Kubermatic's records: UUIDv8s of the first 16 bytes of HMAC-SHA-256(key, field(kind) field(name)), with field() and key as in
- * {@link createNodeIdentifier}. A name has one UUID per kind in all records, so that a cluster can be joined with its seed, datacenter
- * and project.
+ * {@link createNodeIdentifier}. A name has one UUID per kind in all records, so that objects can be joined.
  */
 export function createKubermaticUuids(context: IdContext): UuidMaker {
   const key = deriveKey('kubermatic-uuid', context);
   return (kind, name) => uuidOf(hmacOf(key, [kind, name]));
 }
 
-/**
- * The UUID in records of Kubermatic's own agent (kubermatic/telemetry-client, v0.1.0 to v0.5.2), to continue a series: version 3 with the
- * nil namespace. The receiver can find a name by trying.
- */
+/** The UUIDv3 of Kubermatic's own agent (kubermatic/telemetry-client, v0.1.0 to v0.5.2). The recipient can guess names. */
 export function createLegacyKubermaticUuid(name: string): string {
   return v3(name, NIL);
 }

@@ -11,7 +11,7 @@ import {
   createLegacyKubermaticUuid,
   createLegacyNodeId,
   createNodeIdentifier,
-  type NodeIdentity,
+  type NodeIdentifier,
 } from '../../src/report/ids.ts';
 import { type GatherConfig, gatherReport } from '../../src/volunteer/gather/gather.ts';
 import { createIdKeyReader } from '../../src/volunteer/gather/id-key.ts';
@@ -30,6 +30,8 @@ import {
 } from '../support/kube-api.ts';
 import { readSampleObjects, startInstallation } from '../support/kubermatic-installation.ts';
 import { createKeptLog } from '../support/log.ts';
+
+type NodeIdentity = Parameters<NodeIdentifier>[0];
 
 // The adversary has all reports, and knows everything of the cluster that another system also knows: the uid of kube-system, the name,
 // machine id and system UUID of each node, the names of Kubermatic's objects, the cluster id that the administrator chose, the collector.

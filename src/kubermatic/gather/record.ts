@@ -16,14 +16,14 @@ import type { Logger } from '../../runtime/logger.ts';
 import { createIdKeyReader, type IdKeyConfig } from '../../volunteer/gather/id-key.ts';
 import { createMissingFields, type MissingFields } from '../../volunteer/gather/missing-fields.ts';
 
-/** The version that Kubermatic's agents send since v0.3.0, to which this project adds fields. */
+/** The version that Kubermatic's agents send since v0.3.0; this project adds fields to it. */
 const RECORD_VERSION = 'v2';
 
 /** Records are files, so the recipient is not known when ids are made. */
 export const RECORD_ID_SCOPE = 'kubermatic';
 
 export interface RecordIdConfig extends Omit<IdKeyConfig, 'spoolDir'> {
-  /** --uuid: `hmac` is keyed, `md5` is that of Kubermatic's own agents, which can be guessed. */
+  /** `hmac` is keyed; `md5` is that of Kubermatic's own agents, which can be guessed. */
   readonly uuid: 'hmac' | 'md5';
   /** --id-scope (default: "kubermatic"): ids of one scope cannot be joined with those of another. */
   readonly idScope?: string;
@@ -39,7 +39,6 @@ export interface RecordOptions {
   readonly signal: AbortSignal;
 }
 
-/** A record without its content, and what gatherers need to fill it. */
 export interface RecordDraft {
   readonly record: KubermaticRecord;
   readonly missing: MissingFields;

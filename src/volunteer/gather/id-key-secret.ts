@@ -117,8 +117,8 @@ export async function readKubeSystemUid(kube: Pick<KubernetesClient, 'get'>): Pr
   if (status === 403 || status === 404) {
     throw new SpartakusError(
       status === 403 ? 'forbidden' : 'not-found',
-      'The uid of the kube-system namespace, from which --id-key=kube-system derives ids, cannot be read: the Kubernetes API answered' +
-        ` GET ${KUBE_SYSTEM_PATH} with ${status}. ${grantAdvice(KUBE_SYSTEM_PATH)}, or leave out --id-key=kube-system.`,
+      'The uid of the kube-system namespace, from which --id-key=kube-system derives ids, cannot be read: the Kubernetes API responded' +
+        ` to GET ${KUBE_SYSTEM_PATH} with ${status}. ${grantAdvice(KUBE_SYSTEM_PATH)}, or leave out --id-key=kube-system.`,
     );
   }
   const uid = readProtobuf(response, PartialObjectMetadataSchema).metadata?.uid;

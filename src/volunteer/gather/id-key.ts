@@ -5,7 +5,7 @@ import type { Logger } from '../../runtime/logger.ts';
 import { createKey, openKeyFile, readKeyFile } from './id-key-file.ts';
 import { openKeySecret, readKubeSystemUid } from './id-key-secret.ts';
 
-/** The --cluster-id that stands for an id derived from the key. */
+/** The --cluster-id that is replaced by an id derived from the key. */
 export const AUTO_CLUSTER_ID = 'auto';
 
 /** The --id-scope of reports that are printed. */
