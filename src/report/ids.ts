@@ -82,8 +82,7 @@ export function createLegacyKubermaticUuid(name: string): string {
 }
 
 function deriveKey(kind: IdKind, { secret, clusterId, scope }: IdContext): Uint8Array {
-  const info = Buffer.concat([kind, clusterId, scope].flatMap(fieldOf));
-  return new Uint8Array(hkdfSync('sha256', secret, new Uint8Array(), info, KEY_BYTES));
+  return new Uint8Array(hkdfSync('sha256', secret, new Uint8Array(), encode([kind, clusterId, scope]), KEY_BYTES));
 }
 
 /** @param bytes 16 bytes */
@@ -95,15 +94,17 @@ function uuidOf(bytes: Buffer): string {
 
 /** The first 16 bytes of HMAC-SHA-256(key, field(fields[0]) field(fields[1]) ...). */
 function hmacOf(key: Uint8Array, fields: readonly string[]): Buffer {
-  const hmac = createHmac('sha256', key);
-  for (const part of fields.flatMap(fieldOf)) hmac.update(part);
-  return hmac.digest().subarray(0, ID_BYTES);
+  return createHmac('sha256', key).update(encode(fields)).digest().subarray(0, ID_BYTES);
 }
 
-/** Length and UTF-8 of a text; {@link createNodeIdentifier} defines it. */
-function fieldOf(text: string): [Buffer, Buffer] {
-  const bytes = Buffer.from(text);
-  const length = Buffer.alloc(4);
-  length.writeUInt32BE(bytes.length);
-  return [length, bytes];
+/** The length and the UTF-8 of each text; {@link createNodeIdentifier} defines it. */
+function encode(texts: readonly string[]): Uint8Array {
+  const bytes = Buffer.allocUnsafe(texts.reduce((total, text) => total + 4 + Buffer.byteLength(text), 0));
+  let end = 0;
+  for (const text of texts) {
+    const length = bytes.write(text, end + 4);
+    bytes.writeUInt32BE(length, end);
+    end += 4 + length;
+  }
+  return bytes;
 }

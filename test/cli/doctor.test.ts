@@ -262,6 +262,16 @@ test('the proxy is shown without its password, and DNS resolves its name', async
   expect(stdout).not.toContain('hunter2');
 });
 
+test('a collector on another machine without TLS is a warning', async () => {
+  const [plain, encrypted] = [
+    await doctor(await startApi(), '--database=grpc://collector.invalid'),
+    await doctor(await startApi(), '--database=grpcs://collector.invalid'),
+  ];
+
+  expect(plain.lines).toContainEqual(expect.stringMatching(/^warn {2}TLS: .* without encryption: use grpcs:/));
+  expect(encrypted.lines.filter((line) => line.includes('without encryption'))).toStrictEqual([]);
+});
+
 test('invalid files are reported in lines of their own', async () => {
   await withFiles({ 'bad/e.json': 'not JSON', file: '', key: 'short', 'spool/schema-version': 'two' }, async (dir) => {
     const api = await startApi();
