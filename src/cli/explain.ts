@@ -2,10 +2,11 @@ import { DATABASE_FORMS } from '../delivery/open-sink.ts';
 import type { KubernetesConfig } from '../kubernetes/client.ts';
 import { renderRole } from '../report/cluster-role.ts';
 import { describeFields } from '../report/describe-fields.ts';
+import type { FieldSelection } from '../report/field-selection.ts';
 import { renderFieldsPage } from '../report/fields-page.ts';
 import { CURRENT_SCHEMA_VERSION, parseSchemaVersion } from '../report/schema-version.ts';
 import { type GatherConfig, selectFields } from '../volunteer/gather/gather.ts';
-import { AUTO_CLUSTER_ID, isClusterIdHashed, KUBE_SYSTEM_CONSEQUENCE } from '../volunteer/gather/id-key.ts';
+import { AUTO_CLUSTER_ID, isClusterIdHashed, KUBE_SYSTEM_CONSEQUENCE, needsKey } from '../volunteer/gather/id-key.ts';
 import { resolveIds } from '../volunteer/gather/id-scope.ts';
 import { listRequiredRules, listSecretRules } from '../volunteer/gather/rbac-rules.ts';
 import { readSchemaVersion } from '../volunteer/gather/schema-version-file.ts';
@@ -66,7 +67,7 @@ function explain(config: GatherConfig & KubernetesConfig, since = 0): Explanatio
     fields: describeFields(fields),
     rules: listRequiredRules(config, selection, fields),
     secretRules: listSecretRules(config, selection, fields),
-    notes: notesOf(config),
+    notes: notesOf(config, selection),
   };
 }
 
@@ -89,7 +90,7 @@ function render(explanation: Explanation, format: (typeof FORMATS)[number], outp
   return renderFieldsPage({ intro: intro.join('\n\n'), fields, roles, secretRules });
 }
 
-function notesOf(config: GatherConfig): readonly string[] {
+function notesOf(config: GatherConfig, selection: FieldSelection): readonly string[] {
   const { clusterId, nodeId, idKey, idKeyFile, idScope } = config;
   const notes = [
     nodeId === 'md5' &&
@@ -99,7 +100,8 @@ function notesOf(config: GatherConfig): readonly string[] {
     clusterId !== AUTO_CLUSTER_ID &&
       isClusterIdHashed(config) &&
       '`--cluster-id` is not a UUID, so `clusterID` is a keyed hash of it. `--cluster-id-verbatim` sends it as it is.',
-    `Identifiers depend on the secret key, on the cluster ID and on the scope \`${idScope}\` (\`--id-scope\`), so they cannot be joined with those of other recipients.`,
+    needsKey(config, selection) &&
+      `Identifiers depend on the secret key, on the cluster ID and on the scope \`${idScope}\` (\`--id-scope\`), so they cannot be joined with those of other recipients.`,
     idKeyFile !== undefined && '`--id-key-file`: the content of the file is the secret key for identifiers.',
     idKey === 'kube-system' && `\`--id-key kube-system\`: ${KUBE_SYSTEM_CONSEQUENCE}`,
   ];
