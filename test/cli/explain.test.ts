@@ -1,3 +1,4 @@
+import { readFile } from 'node:fs/promises';
 import { expect, test } from 'vitest';
 import { explainCommand } from '../../src/cli/explain.ts';
 import { listFields } from '../../src/report/schema-fields.ts';
@@ -205,4 +206,13 @@ test('--format=json prints fields and rules for machines', async () => {
   });
   expect(json.rules).toContainEqual({ nonResourceURLs: ['/version'], verbs: ['get'] });
   expect(json.secretRules).toContainEqual({ apiGroups: [''], resources: ['secrets'], verbs: ['create'] });
+});
+
+test('the manifest of docs/getting-started.md has the rules that --format=yaml prints for its flags', async () => {
+  const page = await readFile(new URL('../../docs/getting-started.md', import.meta.url), 'utf8');
+  const roles = await explain('--format=yaml', '--cluster-id=auto', '--database=grpcs://collector.example.com:443');
+
+  const rules = [...roles.matchAll(/^kind: (\w+)[^]*?^rules:\n([^]*?)(?=^---|$(?![^]))/gm)];
+  expect(rules.map(([, kind]) => kind)).toStrictEqual(['ClusterRole', 'Role']);
+  for (const [, , text = ''] of rules) expect(page).toContain(`rules:\n${text.trimEnd()}\n---`);
 });
