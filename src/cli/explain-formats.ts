@@ -13,21 +13,23 @@ export interface Explanation {
   readonly diff: number;
   readonly fields: readonly FieldDescription[];
   readonly rules: readonly PolicyRule[];
+  /** The rules of the Role in the namespace of the pod. */
+  readonly secretRules: readonly PolicyRule[];
   readonly notes: readonly string[];
   /** What requests tell beside their content; none where nothing is sent, and for a part of the fields. */
   readonly requests: readonly WireDescription[];
 }
 
-export function explanationJson({ agree, current, fields, rules, notes, requests }: Explanation): string {
+export function explanationJson({ agree, current, fields, rules, secretRules, notes, requests }: Explanation): string {
   const described = fields.map((field) => {
     const { path, comment: description, privacy: treatment, purpose, reviewed, expires, since } = field;
     return { path, description, source: sourceOf(field), treatment, purpose, reviewed, expires, since };
   });
-  return JSON.stringify({ agree, current, notes, fields: described, requests, rules }, undefined, 2);
+  return JSON.stringify({ agree, current, notes, fields: described, requests, rules, secretRules }, undefined, 2);
 }
 
 export function explanationText(
-  { fields, rules, requests }: Explanation,
+  { fields, rules, secretRules, requests }: Explanation,
   intro: readonly string[],
   format: Format,
 ): string {
@@ -51,6 +53,9 @@ export function explanationText(
     ].join('\n'),
     ...requests.flatMap((request) => describeRequest(request, format)),
     [bold('RBAC rules of the smallest ClusterRole (--format=yaml prints it):'), ...rules.map(describeRule)].join('\n'),
+    ...(secretRules.length === 0
+      ? []
+      : [[bold('and of the Role in the namespace of the pod:'), ...secretRules.map(describeRule)].join('\n')]),
   ].join('\n\n');
 }
 

@@ -1,16 +1,21 @@
 import { RecordSchema } from '../../gen/spartakus/kubermatic/v1/record_pb.js';
+import { Privacy } from '../../gen/spartakus/options/v1/options_pb.js';
 import type { ClientCredentialsConfig } from '../delivery/client-credentials.ts';
 import { DATABASE_FORMS, parseDatabase } from '../delivery/open-sink.ts';
 import { proxyFor } from '../delivery/transport/proxy.ts';
 import { describeWire, listReporterRequests, type WireDescription } from '../delivery/transport/wire.ts';
-import { listRules, renderClusterRole } from '../report/cluster-role.ts';
+import { RECORD_ID_SCOPE, RECORD_ID_SECRET } from '../kubermatic/gather/record.ts';
+import type { KubernetesConfig } from '../kubernetes/client.ts';
+import { listRules, renderRole } from '../report/cluster-role.ts';
 import { describeFields } from '../report/describe-fields.ts';
+import type { FieldSelection } from '../report/field-selection.ts';
 import { renderFields, renderFieldsPage, renderRequests, renderTreatments } from '../report/fields-page.ts';
 import { listFields } from '../report/schema-fields.ts';
 import { CURRENT_SCHEMA_VERSION, isAgreed, parseSchemaVersion } from '../report/schema-version.ts';
 import { type GatherConfig, selectFields } from '../volunteer/gather/gather.ts';
-import { AUTO_CLUSTER_ID } from '../volunteer/gather/id-key.ts';
-import { listRequiredRules } from '../volunteer/gather/rbac-rules.ts';
+import { AUTO_CLUSTER_ID, isClusterIdHashed, KUBE_SYSTEM_CONSEQUENCE, needsKey } from '../volunteer/gather/id-key.ts';
+import { resolveIds } from '../volunteer/gather/id-scope.ts';
+import { listKeySecretRules, listRequiredRules, listSecretRules } from '../volunteer/gather/rbac-rules.ts';
 import { createCommand } from './command.ts';
 import { type Explanation, explanationJson, explanationText } from './explain-formats.ts';
 import { group } from './flags.ts';
@@ -24,7 +29,7 @@ const FORMATS = ['text', 'markdown', 'yaml', 'json'] as const;
 export const explainCommand = createCommand({
   name: 'volunteer explain',
   description:
-    'Describes every field that a volunteer with the same flags may report, with its source and anonymization, and the smallest ClusterRole. ' +
+    'Describes every field that a volunteer with the same flags may report, with its source and anonymization, and the smallest RBAC roles. ' +
     'Does not read the cluster, and sends nothing.',
   databases: DATABASE_FORMS,
   flags: {
@@ -33,7 +38,7 @@ export const explainCommand = createCommand({
         name: 'format',
         placeholder: FORMATS.join('|'),
         default: 'text',
-        help: 'Print text, a Markdown page, the ClusterRole as YAML for kubectl apply, or JSON.',
+        help: 'Print text, a Markdown page, the ClusterRole and the Role as YAML for kubectl apply, or JSON.',
         parse: (text) => parseChoice(text, FORMATS),
       },
       diff: {
@@ -60,7 +65,7 @@ export const explainCommand = createCommand({
   validate: validateGathering,
   run({ format, diff, ...values }, { stdout, env }) {
     const requests = diff === undefined ? listRequests(values, env) : [];
-    const explanation = { ...explain({ ...values, clusterId: values.clusterId ?? '' }, diff), requests };
+    const explanation = { ...explain(resolveIds({ ...values, clusterId: values.clusterId ?? '' }), diff), requests };
     stdout.write(`${render(explanation, format, formatFor(stdout, env), values.records).trimEnd()}\n`);
     return Promise.resolve(0);
   },
@@ -92,9 +97,10 @@ interface RequestConfig extends ClientCredentialsConfig {
 
 const RECORD_NOTES = [
   'Agents write these fields to files, and send nothing. The reporter sends the files together with a version, the time, and `--client-uuid`.',
+  `Identifiers depend on the secret key of the agents (\`--id-secret\`) and on a scope, by default \`${RECORD_ID_SCOPE}\` (\`--id-scope\`).`,
 ];
 
-interface ExplainConfig extends GatherConfig {
+interface ExplainConfig extends GatherConfig, KubernetesConfig {
   readonly agree: number;
   readonly records: boolean;
 }
@@ -105,17 +111,27 @@ function explain(config: ExplainConfig, diff = 0): Omit<Explanation, 'requests'>
   const about = { agree: config.agree, current: CURRENT_SCHEMA_VERSION, diff };
   if (config.records) {
     const fields = listFields(RecordSchema).filter((field) => isAgreed(field, agree) && !isAgreed(field, diff));
-    return { ...about, fields: describeFields(fields), rules: listRules(fields), notes: RECORD_NOTES };
+    const hasIds = fields.some(({ privacy }) => privacy === Privacy.KEYED_HASH);
+    const secretRules = hasIds ? listKeySecretRules(RECORD_ID_SECRET) : [];
+    return { ...about, fields: describeFields(fields), rules: listRules(fields), secretRules, notes: RECORD_NOTES };
   }
   const selection = selectFields({ ...config, agree });
   const fields = selection.fields.filter((field) => !isAgreed(field, diff));
-  const rules = listRequiredRules(config, selection, fields);
-  return { ...about, fields: describeFields(fields), rules, notes: notesOf(config) };
+  return {
+    ...about,
+    fields: describeFields(fields),
+    rules: listRequiredRules(config, selection, fields),
+    secretRules: listSecretRules(config, selection, fields),
+    notes: notesOf(config, selection),
+  };
 }
 
 function render(explanation: Explanation, format: (typeof FORMATS)[number], output: Format, records: boolean): string {
-  const { agree, current, diff, fields, rules, notes, requests } = explanation;
-  if (format === 'yaml') return renderClusterRole(rules);
+  const { agree, current, diff, fields, rules, secretRules, notes, requests } = explanation;
+  if (format === 'yaml') {
+    const role = secretRules.length === 0 ? [] : [renderRole('Role', secretRules)];
+    return [renderRole('ClusterRole', rules), ...role].join('\n---\n');
+  }
   if (format === 'json') return explanationJson(explanation);
   const subject = records ? 'record' : 'report';
   if (fields.length === 0)
@@ -135,10 +151,11 @@ function render(explanation: Explanation, format: (typeof FORMATS)[number], outp
     return [...parts, renderRequests(requests), '## Anonymization', renderTreatments(fields)].join('\n\n');
   }
   const roles = [{ about: 'The smallest ClusterRole for these fields:', rules }];
-  return renderFieldsPage({ intro: intro.join('\n\n'), fields, roles, requests });
+  return renderFieldsPage({ intro: intro.join('\n\n'), fields, roles, secretRules, requests });
 }
 
-function notesOf({ clusterId, nodeId, idKeyFile, database = '' }: GatherConfig): readonly string[] {
+function notesOf(config: GatherConfig, selection: FieldSelection): readonly string[] {
+  const { clusterId, nodeId, idKey, idKeyFile, idScope, database = '' } = config;
   const notes = [
     (database === '' || database === 'stdout') &&
       'Without a collector in `--database`, nothing is sent. With one, this page also lists what each request tells beside the report.',
@@ -147,9 +164,14 @@ function notesOf({ clusterId, nodeId, idKeyFile, database = '' }: GatherConfig):
     nodeId === 'md5' &&
       '`--node-id md5`: `nodes[].id` is the MD5 of the original Spartakus, without a key. Recipients can guess node names.',
     clusterId === AUTO_CLUSTER_ID &&
-      '`--cluster-id auto`: `clusterID` is a keyed hash that does not describe the cluster. It changes only with its key.',
-    idKeyFile !== undefined &&
-      '`--id-key-file`: the content of the file is the secret key for identifiers; the UID of kube-system is not read.',
+      '`--cluster-id auto`: `clusterID` is a keyed hash that does not describe the cluster. It changes only with the key and the scope.',
+    clusterId !== AUTO_CLUSTER_ID &&
+      isClusterIdHashed(config) &&
+      '`--cluster-id` is not a UUID, so `clusterID` is a keyed hash of it. `--cluster-id-verbatim` sends it as it is.',
+    needsKey(config, selection) &&
+      `Identifiers depend on the secret key, on the cluster ID and on the scope \`${idScope}\` (\`--id-scope\`), so they cannot be joined with those of other recipients.`,
+    idKeyFile !== undefined && '`--id-key-file`: the content of the file is the secret key for identifiers.',
+    idKey === 'kube-system' && `\`--id-key kube-system\`: ${KUBE_SYSTEM_CONSEQUENCE}`,
   ];
   return notes.filter((note) => note !== false);
 }

@@ -61,7 +61,7 @@ export async function startAgent(config: AgentConfig, options: AgentOptions): Pr
     try {
       const now = clock.now();
       const gather = config.kind === 'kubermatic' ? gatherKubermaticRecord : gatherKubernetesRecord;
-      const record = await gather(config, { kube, now, random: randomBytes(16), logger, clock, signal: stop.signal });
+      const record = await gather(config, { kube, now, randomBytes, logger, clock, signal: stop.signal });
       trim(record);
       const file = nameOf(now, randomBytes(6));
       await dir.write(file, `${JSON.stringify(toJson(RecordSchema, record, { useProtoFieldName: true }))}\n`);

@@ -3,6 +3,7 @@ import { RecordSchema } from '../../gen/spartakus/kubermatic/v1/record_pb.js';
 import { type ClientCredentialsConfig, openClientCredentials } from '../delivery/client-credentials.ts';
 import { drain } from '../delivery/drain.ts';
 import { write } from '../delivery/transport/stdout.ts';
+import { warnIfUnencrypted } from '../delivery/unencrypted.ts';
 import { createRecordTrim } from '../report/field-selection.ts';
 import { logNewerFields, RECORDS_COMMAND } from '../report/newer-fields.ts';
 import type { EnvelopeSink } from '../report/report-sink.ts';
@@ -59,6 +60,7 @@ export async function startReporter(config: ReporterConfig, options: ReporterOpt
   const { clock, random, logger, files, stdout } = options;
   logNewerFields(logger, listFields(RecordSchema), config.agree ?? DEFAULT_AGREED_VERSION, RECORDS_COMMAND);
   const stop = new AbortController();
+  if (config.url !== undefined) warnIfUnencrypted(config.url, logger);
   const dir = openRecordDir(recordDir, { now: () => clock.now(), files });
   const sink = config.transport === 'stdout' ? undefined : await openSink(config, options, stop.signal);
   const queue = createReportQueue({ sink, dir, clientUuid, trim: createRecordTrim(config.agree), clock, logger });

@@ -1,13 +1,17 @@
 import { openClientCredentials } from '../delivery/client-credentials.ts';
 import { createCounters } from '../delivery/counters.ts';
-import { openDatabase, parseDatabase } from '../delivery/open-sink.ts';
+import { openDatabase } from '../delivery/open-sink.ts';
 import { openSpool } from '../delivery/spool/spool.ts';
 import { DEFAULT_TIMEOUT_MS } from '../delivery/transport/sink.ts';
+import { warnIfUnencrypted } from '../delivery/unencrypted.ts';
 import { openKubernetesClient } from '../kubernetes/client.ts';
 import { createHeartbeat } from '../runtime/heartbeat.ts';
+import type { Logger } from '../runtime/logger.ts';
 import { maskUrl } from '../runtime/mask.ts';
 import { createAgreedSink } from './agreed-sink.ts';
 import { logUnsentFields, selectFields, versionOf } from './gather/gather.ts';
+import { AUTO_CLUSTER_ID, createIdKeyReader, isClusterIdHashed, isUuid } from './gather/id-key.ts';
+import { resolveIds } from './gather/id-scope.ts';
 import { runOnce } from './one-shot.ts';
 import type { VolunteerConfig, VolunteerEnd, VolunteerOptions, VolunteerRun } from './run.ts';
 import { runPeriodically } from './schedule.ts';
@@ -27,13 +31,13 @@ const DEFAULT_SPOOL_BYTES = 16 * 2 ** 20;
  * Gathers reports into the spool and delivers them, every period or, with a period of 0, once. Rejects with a SpartakusError `invalid` where
  * the database, its proxy, certificates, token, spool directory, kubeconfig or health port is wrong.
  */
-export async function startVolunteer(config: VolunteerConfig, options: VolunteerOptions): Promise<Volunteer> {
-  const { clock, logger, stdout, env, serviceAccountDir, random = Math.random, graceMs = 5000 } = options;
+export async function startVolunteer(given: VolunteerConfig, options: VolunteerOptions): Promise<Volunteer> {
+  const config = resolveIds(given);
+  const { clock, logger, stdout, env, serviceAccountDir, randomBytes, random = Math.random, graceMs = 5000 } = options;
   const { database, spoolDir, spoolBytes = DEFAULT_SPOOL_BYTES, timeoutMs = DEFAULT_TIMEOUT_MS } = config;
   const stop = new AbortController();
   const cancel = new AbortController();
   const ended = new AbortController();
-  parseDatabase(database);
   // Fails early where a report is impossible.
   const selection = selectFields(config);
   logUnsentFields(config, logger);
@@ -45,9 +49,11 @@ export async function startVolunteer(config: VolunteerConfig, options: Volunteer
   const opened = await openDatabase(database, { stdout, schemaVersion: versionOf(config), ...transport });
   const made = new Set<string>();
   const sink = createAgreedSink(opened, selection, (reportId) => made.has(reportId));
+  const readKey = createIdKeyReader(config, { kube, randomBytes, logger });
   const heartbeat = createHeartbeat(clock);
   const gathering = { heartbeat: createHeartbeat(clock), isReady: false };
-  const shared = { config, options, kube, spool, sink, made, clock, logger, counters, random, timeoutMs, heartbeat };
+  const delivery = { spool, sink, counters, random, timeoutMs, heartbeat };
+  const shared = { config, options, kube, readKey, made, clock, logger, ...delivery };
   const run: VolunteerRun = { ...shared, gathering, stop: stop.signal, cancel };
   const health = await openHealth(run).catch(async (error: unknown) => {
     kube.close();
@@ -55,6 +61,8 @@ export async function startVolunteer(config: VolunteerConfig, options: Volunteer
     throw error;
   });
   logger.info({ database: maskUrl(database), periodMs: config.periodMs }, 'The volunteer has started.');
+  warnIfUnencrypted(database, logger);
+  logClusterId(config, logger);
 
   const finish = async (): Promise<VolunteerEnd> => {
     const end = await (config.periodMs === 0 ? runOnce(run) : runPeriodically(run));
@@ -78,6 +86,21 @@ export async function startVolunteer(config: VolunteerConfig, options: Volunteer
       await done;
     },
   };
+}
+
+/** A cluster id may describe the cluster, so the treatment of one that is not a UUID is logged. */
+function logClusterId(config: VolunteerConfig, logger: Logger): void {
+  if (config.clusterId === AUTO_CLUSTER_ID || isUuid(config.clusterId)) return;
+  if (isClusterIdHashed(config))
+    logger.info(
+      {},
+      'The cluster id is not a UUID, so a keyed hash of it is sent. --cluster-id-verbatim sends it as it is.',
+    );
+  else
+    logger.warn(
+      {},
+      'The cluster id is not a UUID, and is sent as it is: it must not describe the cluster or a person.',
+    );
 }
 
 async function openHealth({ config, gathering, heartbeat, counters, spool }: VolunteerRun) {

@@ -1,3 +1,4 @@
+import { readdir, rm } from 'node:fs/promises';
 import { create, type JsonObject, toJson } from '@bufbuild/protobuf';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { RecordSchema } from '../../gen/spartakus/kubermatic/v1/record_pb.js';
@@ -13,12 +14,21 @@ import { type CapturedRequest, pathsIn, startWireCapture, type WireCapture } fro
 
 // What `volunteer explain` and `volunteer --dry-run` say, compared with the bytes that a collector receives.
 
+const KEY_SECRET = '/api/v1/namespaces/kubermatic/secrets/spartakus-volunteer';
+const KEY = '0123456789abcdef'.repeat(4);
+
 let api: KubeApi;
 let account: ServiceAccount;
+/** The Secrets of the cluster: the key of ids of an earlier run. */
+let secrets: Map<string, unknown>;
 
 beforeEach(async () => {
+  secrets = new Map([[KEY_SECRET, { data: { 'id-key': Buffer.from(KEY).toString('base64') } }]]);
   // One read fails, so that a report has every field, "missing" as well.
-  [api, account] = await Promise.all([startKubeApi({ forbidden: ['/api/v1/services'] }), openServiceAccount()]);
+  [api, account] = await Promise.all([
+    startKubeApi({ forbidden: ['/api/v1/services'], secrets }),
+    openServiceAccount(),
+  ]);
 });
 
 afterEach(() => Promise.all([api.close(), account.close()]));
@@ -30,7 +40,7 @@ interface Explained {
 
 /** The flags of the volunteer that collect everything, and a token. */
 const everything = (dir: string) => [
-  '--cluster-id=c',
+  '--cluster-id=auto',
   `--extensions=${dir}/e.json`,
   `--token-file=${dir}/token`,
   '--collect=nodes,extensions,namespaces,workloads,lifetimes',
@@ -90,6 +100,8 @@ describe.each(['grpc', 'http'] as const)('over %s', (transport) => {
         await volunteer(...flags);
 
         expect(dry.code).toBe(0);
+        expect(dry.stderr).not.toMatch(NO_KEY);
+        expect(changes()).toStrictEqual([]);
         expect(timeless(JSON.parse(dry.stdout) as JsonObject)).toStrictEqual(timeless(only(server).body));
       }),
     );
@@ -129,16 +141,54 @@ test('with --agree 1 a collector receives the fields of the original and nothing
   });
 });
 
+const NO_KEY = /No key of identifiers is kept yet, and --dry-run makes none/;
+const changes = () => api.requests.filter(({ method }) => method !== 'GET');
+
+test('without a key of ids, --dry-run makes none: it uses one for this run, and says so', async () => {
+  secrets.clear();
+  await withFiles({}, async (dir) => {
+    const flags = ['--dry-run', '--cluster-id=auto', `--spool-dir=${dir}/spool`];
+
+    const runs = [await volunteer(...flags), await volunteer(...flags)];
+
+    expect(runs.map(({ code }) => code)).toStrictEqual([0, 0]);
+    for (const { stderr } of runs) expect(stderr).toMatch(NO_KEY);
+    const ids = runs.map(({ stdout }) => (JSON.parse(stdout) as JsonObject)['clusterID']);
+    expect(new Set(ids).size).toBe(2);
+    expect([changes(), [...secrets], await readdir(dir)]).toStrictEqual([[], [], []]);
+  });
+});
+
+test('--dry-run uses the key that an earlier run kept in --spool-dir, and the scope of --database', async () => {
+  secrets.clear();
+  await withFiles({ 'spool/id-key': KEY }, (dir) =>
+    capture('grpc', async (server) => {
+      // Without a namespace there is no Secret.
+      await rm(`${account.dir}/namespace`);
+      const flags = ['--cluster-id=auto', `--spool-dir=${dir}/spool`];
+
+      const dry = await volunteer('--dry-run', ...flags, `--database=${server.database}`);
+      const elsewhere = await volunteer('--dry-run', ...flags);
+      await volunteer(...flags, `--database=${server.database}`);
+
+      const ids = ({ clusterID, nodes }: JsonObject) => [clusterID, (nodes as JsonObject[]).map(({ id }) => id)];
+      expect(dry.stderr).not.toMatch(NO_KEY);
+      expect(ids(JSON.parse(dry.stdout) as JsonObject)).toStrictEqual(ids(only(server).body));
+      expect(ids(JSON.parse(elsewhere.stdout) as JsonObject)).not.toStrictEqual(ids(only(server).body));
+    }),
+  );
+});
+
 test('--dry-run neither makes a spool nor needs a collector', async () => {
   await withFiles({ file: '' }, async (dir) => {
     const { code, stdout } = await volunteer(
       '--dry-run',
-      '--cluster-id=c',
+      `--cluster-id=${REPORT_ID}`,
       '--database=grpcs://collector.invalid',
       `--spool-dir=${dir}/file/spool`,
     );
 
-    expect([code, (JSON.parse(stdout) as JsonObject)['clusterID']]).toStrictEqual([0, 'c']);
+    expect([code, (JSON.parse(stdout) as JsonObject)['clusterID']]).toStrictEqual([0, REPORT_ID]);
   });
 });
 
