@@ -7,7 +7,7 @@ import type { RequestOrigin } from './request-origin.ts';
 /** What the collector knows about an entry besides its content; the volunteer sets none of it. */
 export interface EntryMetadata {
   readonly origin?: RequestOrigin | undefined;
-  /** The country that the client states: two capital letters, ISO 3166-1 alpha-2. */
+  /** The country that the client states: a code of ISO 3166-1 alpha-2. */
   readonly country?: string | undefined;
   /** Set where the entry looks forged: it is left out of statistics until an operator releases it. */
   readonly quarantined?: true | undefined;

@@ -17,7 +17,7 @@ import { createReportId } from '../../report/report-id.ts';
 import type { Submission } from '../../report/report-sink.ts';
 
 export interface KubermaticOptions {
-  /** Whether to keep the countries that a client sends, as two letters. Nothing else of a location is kept. */
+  /** Whether to keep the countries that a client sends, as codes of ISO 3166-1 alpha-2. Nothing else of a location is kept. */
   readonly keepCountry: boolean;
 }
 
@@ -25,7 +25,7 @@ export interface KubermaticOptions {
 export interface KubermaticSubmission {
   /** One per record, in the same order: a report for the kind "kubernetes", the record itself for "kubermatic". */
   readonly entries: readonly Submission[];
-  /** The country that the client states, in two capital letters, where it is kept. */
+  /** The country that the client states, in as a code of ISO 3166-1 alpha-2, where it is kept. */
   readonly country?: string | undefined;
 }
 
