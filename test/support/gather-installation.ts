@@ -25,7 +25,7 @@ export async function gatherFrom(
   );
   try {
     const record = await gatherKubermaticRecord(
-      { uuid: 'hmac', machineDeployments: false, ...config },
+      { uuid: 'hmac', machineDeployments: false, country: false, ...config },
       {
         kube,
         now: NOW,
