@@ -1,10 +1,9 @@
-/** The original's ten: cloud providers that were part of kubernetes/kubernetes as of v1.5. */
+/** As of Kubernetes v1.5: the ten that the original allowed (kubernetes-retired/spartakus, pkg/volunteer/kubernetes.go, v1.1.0). */
 const IN_TREE = 'kubernetes/kubernetes, pkg/cloudprovider/providers';
 
 /**
- * The cloud providers whose name may leave the cluster, each with the file that defines it: the ProviderName that a cloud controller
- * manager registers, or the scheme that it writes into `.spec.providerID`. The original allowed the first ten
- * (kubernetes-retired/spartakus, pkg/volunteer/kubernetes.go, v1.1.0). A name without a source is not added.
+ * The allow list of cloud providers, each with its source: the file with the ProviderName that a cloud controller manager registers, or
+ * with the scheme that it writes into `.spec.providerID`.
  */
 export const CLOUD_PROVIDERS: ReadonlyMap<string, string> = new Map([
   ['aws', `${IN_TREE}/aws/aws.go`],
@@ -17,8 +16,7 @@ export const CLOUD_PROVIDERS: ReadonlyMap<string, string> = new Map([
   ['photon', `${IN_TREE}/photon/photon.go`],
   ['rackspace', `${IN_TREE}/rackspace/rackspace.go`],
   ['vsphere', `${IN_TREE}/vsphere/vsphere.go`],
-
-  // Some releases write ids without a scheme, "region.instance": those are "unknown".
+  // Some releases write ids without a scheme ("region.instance"), which are reported as "unknown".
   ['alicloud', 'kubernetes/cloud-provider-alibaba-cloud, cloud-controller-manager/alicloud.go, ProviderName'],
   ['civo', 'civo/civo-cloud-controller-manager, cloud-controller-manager/civo/cloud.go, ProviderName'],
   [
@@ -42,10 +40,7 @@ export const CLOUD_PROVIDERS: ReadonlyMap<string, string> = new Map([
   ['vultr', 'vultr/vultr-cloud-controller-manager, vultr/cloud.go, providerName'],
 ]);
 
-/**
- * The cloud provider of a node, from its `.spec.providerID` (`<provider>://<account, zone, machine>`): a name on the list, else
- * "unknown". An id of another form, or with several "://", is "unknown" too.
- */
+/** The cloud provider in a node's `.spec.providerID`, `<provider>://<account, zone, machine>`; "unknown" if it is not on the list. */
 export function cloudProviderOf(providerId: string): string {
   const [provider = '', ...rest] = providerId.split('://');
   return rest.length === 1 && CLOUD_PROVIDERS.has(provider) ? provider : 'unknown';

@@ -8,11 +8,7 @@ const CLOUD_REGIONS: ReadonlyMap<string, ReadonlySet<string>> = new Map(
   Object.entries(regions).map(([provider, { values }]) => [provider, new Set(values)]),
 );
 
-/**
- * The region of a datacenter if its provider published that name, else "unknown".
- *
- * @param provider Kubermatic's name of the provider
- */
+/** The region of a datacenter; "unknown" if it is not on the list. */
 export function cloudRegionOf(provider: string, region: string): string {
   return CLOUD_REGIONS.get(provider)?.has(region) === true ? region : 'unknown';
 }

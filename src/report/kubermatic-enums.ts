@@ -2,7 +2,7 @@ import { cloudRegionOf } from './cloud-region.ts';
 import countries from './known-values/countries.json' with { type: 'json' };
 import known from './known-values/kubermatic.json' with { type: 'json' };
 
-// Which strings of custom resources may leave the cluster: values of Kubermatic's own enums, versions, and country codes.
+// Allow lists for strings of custom resources: values of Kubermatic's enums, versions, and country codes.
 
 const PROVIDERS: ReadonlySet<string> = new Set(known.providers.values);
 /** The keys of regions in a datacenter's `.spec.<provider>`, by provider. */
@@ -11,16 +11,14 @@ const COUNTRIES: ReadonlySet<string> = new Set(countries.values);
 
 type EnumName = 'edition' | 'exposeStrategy' | 'cniPlugin' | 'containerRuntime' | 'ipFamily' | 'operatingSystem';
 
-/** A value of one of Kubermatic's enums; undefined for any other text, which could say anything. */
+/** A value of one of Kubermatic's enums; undefined for any other text. */
 export function wordOf(list: EnumName, text: string | undefined): string | undefined {
   return known[list].values.find((word) => word === text);
 }
 
 /**
- * The cloud provider among the keys of a datacenter's `.spec` or a cluster's `.spec.cloud`; of several, which Kubermatic does not
- * allow, the one that `.providerName` names.
- *
- * @param keys those that have a value, in any order
+ * The cloud provider among the keys of a datacenter's `.spec` or a cluster's `.spec.cloud` that have a value. Of several, which
+ * Kubermatic does not allow, it is the one in `.providerName`.
  */
 export function providerOf(keys: readonly string[], providerName?: string): string | undefined {
   const providers = keys.filter((key) => PROVIDERS.has(key));

@@ -4,7 +4,7 @@ import type { Gatherer } from './gatherer.ts';
 
 const MAX_UINT32 = 2 ** 32 - 1;
 
-/** For each field of Lifetimes, the average age of the objects of the resource, in whole seconds. Unset where there are none. */
+/** The average age of the objects of each resource, in whole seconds. Unset where there are none. */
 export const lifetimeGatherers: readonly Gatherer[] = LifetimesSchema.fields.map((field) => ({
   path: `lifetimes.${field.jsonName}`,
   tolerance: 'all-but-unauthenticated',

@@ -8,7 +8,6 @@ import { cloudProviderOf } from '../../report/cloud-provider.ts';
 import type { NodeIdentifier } from '../../report/ids.ts';
 import type { Gatherer } from './gatherer.ts';
 
-/** Pages of large nodes still take little memory. */
 const PAGE_SIZE = 100;
 
 export const nodesGatherer: Gatherer = {
@@ -19,7 +18,7 @@ export const nodesGatherer: Gatherer = {
   },
 };
 
-/** Lists the nodes in the order of the Kubernetes API, without anything that identifies them. */
+/** Lists the nodes in the order of the Kubernetes API, without names and other identifying data. */
 export function listNodes(kube: KubernetesClient, identify: NodeIdentifier, pageSize = PAGE_SIZE): Promise<Node[]> {
   return listPages(
     kube,
