@@ -189,7 +189,7 @@ test('no name, address, key, IP address or token in any text of any custom resou
           const options = {
             kube,
             now: NOW,
-            random: new Uint8Array(16),
+            randomBytes: (length: number) => new Uint8Array(length),
             logger: log.logger,
             clock: INSTANT_CLOCK,
             signal: new AbortController().signal,

@@ -2,14 +2,13 @@ import { create, toBinary, toJsonString } from '@bufbuild/protobuf';
 import { BinaryWriter, WireType } from '@bufbuild/protobuf/wire';
 import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { PartialObjectMetadataSchema, UnknownSchema } from '../../gen/spartakus/kubernetes/v1/kubernetes_pb.js';
+import { UnknownSchema } from '../../gen/spartakus/kubernetes/v1/kubernetes_pb.js';
 import { ReportSchema } from '../../gen/spartakus/report/v1/report_pb.js';
 import type { KubernetesClient } from '../../src/kubernetes/client.ts';
 import { JSON_TYPE, type KubernetesResponse, PROTOBUF_TYPE } from '../../src/kubernetes/response.ts';
 import { COLLECTABLE } from '../../src/report/field-selection.ts';
 import { LEGACY_SCHEMA_VERSION, reportJson } from '../../src/report/schema-version.ts';
 import { gatherReport } from '../../src/volunteer/gather/gather.ts';
-import { wrap } from '../support/kube-api.ts';
 
 // Encodes complete objects with the field numbers of staging/src/k8s.io/api/core/v1/generated.proto. Fields that kubernetes.proto does
 // not declare must not be read.
@@ -143,10 +142,6 @@ function metadataBytes(secrets: Planted): Uint8Array {
 function clusterOf(nodes: readonly Uint8Array[], objects: readonly Uint8Array[], clusterUid: string): KubernetesClient {
   const respondTo = (path: string): Omit<KubernetesResponse, 'path' | 'status'> => {
     if (path === '/version') return { contentType: JSON_TYPE, body: Buffer.from('{"gitVersion":"v1.31.4"}') };
-    if (path === '/api/v1/namespaces/kube-system') {
-      const metadata = create(PartialObjectMetadataSchema, { metadata: { name: 'kube-system', uid: clusterUid } });
-      return { contentType: PROTOBUF_TYPE, body: wrap(PartialObjectMetadataSchema, metadata) };
-    }
     // With the list's metadata, but for a continue token.
     const listed = path === '/api/v1/nodes' ? nodes : objects;
     const raw = Buffer.concat([
@@ -161,6 +156,7 @@ function clusterOf(nodes: readonly Uint8Array[], objects: readonly Uint8Array[],
       const [path = ''] = target.split('?', 1);
       return Promise.resolve({ path, status: 200, ...respondTo(path) });
     },
+    create: () => Promise.reject(new Error('Nothing is created.')),
     close: () => undefined,
     isClosed: () => false,
   };
@@ -185,6 +181,7 @@ test('no name, label, address, image, account or key of a cluster is in a report
         { clusterId, collect: COLLECTABLE, extensions: `/nonexistent/${first?.[0].extensionFile}` },
         {
           kube,
+          readKey: () => Promise.resolve(first?.[0].clusterUid ?? ''),
           version: 'v2.0.0',
           now: new Date(0),
           random: new Uint8Array(16),
