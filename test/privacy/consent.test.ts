@@ -46,6 +46,7 @@ const everything = (dir: string) => [
   '--collect=nodes,extensions,namespaces,workloads,lifetimes',
 ];
 const REPORT_ID = '0199a000-0000-7000-8000-000000000000';
+const CLIENT_UUID = '2f9c93d3-156c-47aa-8802-578ffca9b50e';
 const FILES = { 'e.json': '{"example.com/hello":"world"}', token: 'a-token' };
 
 const volunteer = (...args: string[]) =>
@@ -219,7 +220,7 @@ test.each(['grpc', 'http'] as const)(
     await withFiles({ 'records/record-a.json': JSON.stringify(body), token: 'a-token' }, (dir) =>
       capture(way, async (server) => {
         const command = way === 'grpc' ? grpcReporterCommand : httpReporterCommand;
-        const flags = [`--record-dir=${dir}/records`, '--client-uuid=u', `--token-file=${dir}/token`];
+        const flags = [`--record-dir=${dir}/records`, `--client-uuid=${CLIENT_UUID}`, `--token-file=${dir}/token`];
 
         const { code } = await runCommand(command, [...flags, `--url=${server.database}`]);
         const { requests } = await explain('--records');
@@ -243,7 +244,7 @@ test('agents write, and the reporter sends, only what --agree covers, whatever o
     const [written = ''] = await records.list();
     const foreign = create(RecordSchema, { kind: 'kubermatic', version: 'v2', kubermaticEdition: 'CE', users: [{}] });
     await records.write('record-z.json', JSON.stringify(toJson(RecordSchema, foreign, { useProtoFieldName: true })));
-    const reporter = await runCommand(stdoutReporterCommand, [...flags, '--client-uuid=u']);
+    const reporter = await runCommand(stdoutReporterCommand, [...flags, `--client-uuid=${CLIENT_UUID}`]);
 
     expect([agent.code, reporter.code]).toStrictEqual([0, 0]);
     expect(agent.stderr).toContain('\\"spartakus volunteer explain --records --diff 1\\" describes it');
