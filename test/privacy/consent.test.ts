@@ -153,7 +153,10 @@ test('without a key of ids, --dry-run makes none: it uses one for this run, and 
     const runs = [await volunteer(...flags), await volunteer(...flags)];
 
     expect(runs.map(({ code }) => code)).toStrictEqual([0, 0]);
-    for (const { stderr } of runs) expect(stderr).toMatch(NO_KEY);
+    for (const { stderr } of runs) {
+      expect(stderr).toMatch(NO_KEY);
+      expect(stderr).toContain('There is no Secret kubermatic/spartakus-volunteer');
+    }
     const ids = runs.map(({ stdout }) => (JSON.parse(stdout) as JsonObject)['clusterID']);
     expect(new Set(ids).size).toBe(2);
     expect([changes(), [...secrets], await readdir(dir)]).toStrictEqual([[], [], []]);

@@ -62,7 +62,10 @@ export async function findKeySecret(
   if (kube.namespace === undefined) return undefined;
   const secret = `${kube.namespace}/${name}`;
   const response = await kube.get(`${secretsPath(kube.namespace)}/${name}`, JSON_TYPE);
-  if (response.status === 404) return undefined;
+  if (response.status === 404) {
+    logger.info({ secret }, `There is no Secret ${secret}: a run that may create it keeps a new key there.`);
+    return undefined;
+  }
   return response.status === 403 ? warnForbidden(secret, 'get', logger) : parseSecret(response, secret);
 }
 
