@@ -5,7 +5,7 @@ import { systemClock } from '../runtime/clock.ts';
 import { readKeyFile } from '../volunteer/gather/id-key.ts';
 import { createCommand, errorsOf, type RunOptions, waitFor } from './command.ts';
 import { type FlagsFor, group, type PartialValues } from './flags.ts';
-import { ID_KEY_FLAG, KUBERNETES_FLAGS, RECORD_DIR_FLAG } from './shared-flags.ts';
+import { EXACT_QUANTITIES_FLAG, ID_KEY_FLAG, KUBERNETES_FLAGS, RECORD_DIR_FLAG } from './shared-flags.ts';
 import { parseChoice, SWITCH } from './values.ts';
 
 const FLAGS = {
@@ -21,13 +21,13 @@ const FLAGS = {
     idKeyFile: ID_KEY_FLAG,
   }),
   ...KUBERNETES_FLAGS,
-} satisfies FlagsFor<Omit<AgentConfig, 'kind' | 'machineDeployments'>>;
+} satisfies FlagsFor<Omit<AgentConfig, 'kind' | 'machineDeployments' | 'exactQuantities'>>;
 
 export const kubernetesAgentCommand = createCommand({
   name: 'agent kubernetes',
   description:
     'Reads the version and the nodes of a Kubernetes cluster, and writes them as one record file, completely or not at all. Sends nothing.',
-  flags: FLAGS,
+  flags: { ...FLAGS, ...group('Privacy', { exactQuantities: EXACT_QUANTITIES_FLAG }) },
   validate,
   run: (values, options) =>
     runAgent({ kind: 'kubernetes', machineDeployments: false, ...values }, values.serviceAccountDir, options),

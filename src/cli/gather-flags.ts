@@ -6,7 +6,7 @@ import { AUTO_CLUSTER_ID, readKeyFile } from '../volunteer/gather/id-key.ts';
 import { readSchemaVersion } from '../volunteer/gather/schema-version-file.ts';
 import { errorsOf } from './command.ts';
 import { group, type PartialValues } from './flags.ts';
-import { ID_KEY_FLAG } from './shared-flags.ts';
+import { EXACT_QUANTITIES_FLAG, ID_KEY_FLAG } from './shared-flags.ts';
 import { parseChoice, parseText } from './values.ts';
 
 export const CLUSTER_ID_FLAG = {
@@ -60,6 +60,7 @@ export const GATHER_FLAGS = {
       parse: (text) => parseChoice(text, ['hmac', 'md5'] as const),
     },
     idKeyFile: ID_KEY_FLAG,
+    exactQuantities: EXACT_QUANTITIES_FLAG,
   }),
 };
 

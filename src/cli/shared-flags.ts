@@ -1,7 +1,7 @@
 import { parseDatabase } from '../delivery/open-sink.ts';
 import { SERVICE_ACCOUNT_DIR } from '../kubernetes/in-cluster.ts';
 import { group } from './flags.ts';
-import { DIRECTORY, FILE, parseText } from './values.ts';
+import { DIRECTORY, FILE, parseText, SWITCH } from './values.ts';
 
 /** The destination of a volunteer's reports. */
 export const DATABASE_FLAG = {
@@ -70,4 +70,11 @@ export const ID_KEY_FLAG = {
   name: 'id-key-file',
   ...FILE,
   help: 'File with the secret key for identifiers, at least 16 bytes. By default, the UID of the kube-system namespace.',
+};
+
+/** How exactly the capacity of nodes is sent. */
+export const EXACT_QUANTITIES_FLAG = {
+  name: 'exact-quantities',
+  ...SWITCH,
+  help: 'Send all digits of memory and storage. By default, two significant digits: exact amounts can tell machines apart.',
 };

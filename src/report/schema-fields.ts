@@ -24,7 +24,10 @@ export interface SchemaField {
 /** Decoding field options is slow, and several modules list the fields at start-up. */
 const cache = new WeakMap<DescMessage, readonly SchemaField[]>();
 
-/** All fields of a message and of the messages nested in it, in the order of the schema; no message contains itself. */
+/**
+ * All fields of a message and of the messages nested in it, in the order of the schema; no message contains itself. Deprecated fields are
+ * not listed: they are accepted from old clients, and not sent.
+ */
 export function listFields(message: DescMessage = ReportSchema): readonly SchemaField[] {
   const fields = cache.get(message) ?? listBelow(message, '');
   cache.set(message, fields);
@@ -33,6 +36,7 @@ export function listFields(message: DescMessage = ReportSchema): readonly Schema
 
 function listBelow(message: DescMessage, prefix: string): SchemaField[] {
   return message.fields.flatMap((descriptor) => {
+    if (descriptor.deprecated) return [];
     const { since, source, privacy, rbac, statistic, required, key } = getOption(descriptor, field_policy);
     const path = pathOf(descriptor, prefix);
     const { origin = Origin.UNSPECIFIED, path: sourcePath = '' } = source ?? {};

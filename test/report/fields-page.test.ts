@@ -79,7 +79,7 @@ test('a description has everything that documentation says of a field, as plain 
     comment: expect.stringContaining('Kubernetes control plane') as string,
     origin: 'Kubernetes',
     source: 'GET /version .gitVersion',
-    privacy: 'verbatim',
+    privacy: 'normalised',
     privacyComment: expect.stringMatching(/^\S.*\.$/) as string,
     purpose: expect.stringMatching(/^which .*[^.]$/) as string,
     since: 1,

@@ -10,7 +10,7 @@ import {
   type NodeIdentifier,
   type UuidMaker,
 } from '../../report/ids.ts';
-import { createReportId } from '../../report/report-id.ts';
+import { createCoarseReportId, startOfHour } from '../../report/report-id.ts';
 import type { Clock } from '../../runtime/clock.ts';
 import type { Logger } from '../../runtime/logger.ts';
 import { readKey } from '../../volunteer/gather/id-key.ts';
@@ -24,6 +24,8 @@ export interface RecordIdConfig {
   readonly uuid: 'hmac' | 'md5';
   /** --id-key-file */
   readonly idKeyFile?: string;
+  /** --exact-quantities, of nodes (default: two significant digits) */
+  readonly exactQuantities?: boolean;
 }
 
 export interface RecordOptions {
@@ -54,8 +56,8 @@ export async function beginRecord(
   const record = create(RecordSchema, {
     kind,
     version: RECORD_VERSION,
-    time: timestampFromDate(now),
-    reportId: createReportId(now, random),
+    time: timestampFromDate(startOfHour(now)),
+    reportId: createCoarseReportId(now, 1, random),
   });
   const draft = { record, missing: createMissingFields(kube, logger) };
   if (config.uuid === 'md5')

@@ -1,10 +1,11 @@
 import { create } from '@bufbuild/protobuf';
 import { ExtensionSchema, type Report } from '../../../gen/spartakus/report/v1/report_pb.js';
 import type { KubernetesClient } from '../../kubernetes/client.ts';
-import { assembleReport } from '../../report/assemble.ts';
+import { assembleReport, sortNodes } from '../../report/assemble.ts';
 import { createFieldSelection, type FieldSelection } from '../../report/field-selection.ts';
 import { createClusterId, createLegacyNodeId, createNodeIdentifier, type NodeIdentifier } from '../../report/ids.ts';
 import type { Omission } from '../../report/omitted-fields.ts';
+import { startOfHour } from '../../report/report-id.ts';
 import type { Logger } from '../../runtime/logger.ts';
 import { readExtensions } from './extensions.ts';
 import type { Gatherer } from './gatherer.ts';
@@ -23,6 +24,8 @@ export interface GatherConfig extends IdConfig {
   readonly collect?: readonly string[];
   readonly omit?: readonly Omission[];
   readonly schemaVersion?: number;
+  /** --exact-quantities (default: two significant digits) */
+  readonly exactQuantities?: boolean;
 }
 
 export interface GatherOptions {
@@ -53,14 +56,17 @@ export function selectFields({ collect, extensions, omit, schemaVersion }: Gathe
  */
 export async function gatherReport(config: GatherConfig, options: GatherOptions): Promise<Report> {
   const { kube, version, now, random, sequence, logger, pageSize } = options;
+  const { exactQuantities } = config;
   const selection = selectFields(config);
   const missing = createMissingFields(kube, logger);
-  const summarize = createResourceSummaries(kube, now);
+  const summarize = createResourceSummaries(kube, startOfHour(now));
   const report = assembleReport({ version, clusterId: config.clusterId, observedAt: now, sequence, random });
   const run = async (gatherers: readonly Gatherer[], identify: NodeIdentifier): Promise<void> => {
     for (const { path, tolerance, gather } of gatherers) {
       if (!selection.has(path)) continue;
-      await missing.attempt(path, tolerance, () => gather(report, { kube, summarize, identify, pageSize }));
+      await missing.attempt(path, tolerance, () =>
+        gather(report, { kube, summarize, identify, pageSize, exactQuantities }),
+      );
     }
   };
 
@@ -80,6 +86,7 @@ export async function gatherReport(config: GatherConfig, options: GatherOptions)
   missing.throwIfAllFailed();
   report.missing = missing.list;
   selection.trim(report);
+  sortNodes(report.nodes);
   return report;
 }
 

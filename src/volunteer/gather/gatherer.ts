@@ -10,6 +10,8 @@ export interface GatherContext {
   readonly identify: NodeIdentifier;
   /** Nodes per request. */
   readonly pageSize?: number;
+  /** --exact-quantities */
+  readonly exactQuantities?: boolean;
 }
 
 /** Reads one field of a report from the Kubernetes API. */

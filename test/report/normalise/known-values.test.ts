@@ -1,7 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { CLOUD_PROVIDERS } from '../../../src/report/cloud-provider.ts';
 import clouds from '../../../src/report/known-values/clouds.json' with { type: 'json' };
 import distributionWords from '../../../src/report/known-values/distribution-words.json' with { type: 'json' };
 import distributions from '../../../src/report/known-values/distributions.json' with { type: 'json' };
@@ -68,5 +67,8 @@ test('the lists take less than 60 KB in the program', () => {
 });
 
 test('every cloud that was known stays known', () => {
-  expect(Object.keys(clouds)).toEqual(expect.arrayContaining([...CLOUD_PROVIDERS.keys()]));
+  const known =
+    'aws azure cloudstack gce mesos openstack ovirt photon rackspace vsphere alicloud civo digitalocean equinixmetal ' +
+    'harvester hcloud hrobot ibm k3s kind kubevirt linode nutanix oci packet proxmox scaleway vultr';
+  expect(Object.keys(clouds)).toEqual(expect.arrayContaining(known.split(' ')));
 });

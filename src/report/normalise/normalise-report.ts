@@ -1,0 +1,51 @@
+import type { Node } from '../../../gen/spartakus/report/v1/report_pb.js';
+import { normaliseContainerRuntime } from './container-runtime.ts';
+import { normaliseKernelVersion } from './kernel-version.ts';
+import { normaliseKubernetesVersion } from './kubernetes-version.ts';
+import { normaliseOsImage } from './os-image.ts';
+import { normaliseArchitecture, normaliseOperatingSystem } from './platform.ts';
+import { roundQuantity } from './quantity.ts';
+import { type NodeResource, normaliseCapacity } from './resource-name.ts';
+
+type Normaliser = (text: string) => string;
+
+export interface NormaliseOptions {
+  /** Keeps all digits of quantities. */
+  readonly exactQuantities?: boolean;
+}
+
+/** The normaliser of each text of a node that has the treatment PRIVACY_NORMALISED. */
+const NODE_NORMALISERS = {
+  operatingSystem: normaliseOperatingSystem,
+  osImage: normaliseOsImage,
+  kernelVersion: normaliseKernelVersion,
+  architecture: normaliseArchitecture,
+  containerRuntimeVersion: normaliseContainerRuntime,
+  kubeletVersion: normaliseKubernetesVersion,
+} as const satisfies { readonly [Name in keyof Node]?: Normaliser };
+
+type NodeText = keyof typeof NODE_NORMALISERS;
+const NODE_TEXTS = Object.keys(NODE_NORMALISERS) as readonly NodeText[];
+
+/** What {@link normaliseNodeTexts} and {@link normaliseResources} change, as the Kubernetes API or an old client has it. */
+export type NodeTexts = { readonly [Name in NodeText]?: string | undefined };
+
+/** The texts of a node in their known forms; an absent text stays absent. */
+export function normaliseNodeTexts(node: NodeTexts): NodeTexts {
+  const texts: { [Name in NodeText]?: string } = {};
+  for (const name of NODE_TEXTS) {
+    const text = node[name];
+    if (text !== undefined) texts[name] = NODE_NORMALISERS[name](text);
+  }
+  return texts;
+}
+
+/** The capacity of a node with known names only, and with rounded quantities. */
+export function normaliseResources(
+  capacity: Iterable<NodeResource>,
+  { exactQuantities = false }: NormaliseOptions = {},
+): NodeResource[] {
+  const resources = normaliseCapacity(capacity);
+  if (exactQuantities) return resources;
+  return resources.map(({ resource, value }) => ({ resource, value: roundQuantity(value) }));
+}
