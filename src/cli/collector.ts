@@ -95,6 +95,11 @@ const FLAGS = {
       ...SWITCH,
       help: 'Keep the two-letter country codes that Kubermatic clients send. Other locations are always dropped.',
     },
+    normaliseLegacy: {
+      name: 'normalise-legacy',
+      ...SWITCH,
+      help: 'Store what clients of older systems send only in the forms that new clients send: known names, versions and rounded quantities. By default, it is stored as it is sent.',
+    },
   }),
   ...group('Limits', {
     reportPeriodMs: {

@@ -35,6 +35,8 @@ export interface CollectorConfig extends ListenAddress {
   /** The addresses and networks of proxies whose X-Forwarded-For is trusted. */
   readonly trustedProxies: readonly string[];
   readonly keepCountry: boolean;
+  /** Whether to store the values of old dialects only in the forms that new clients send. */
+  readonly normaliseLegacy?: boolean;
   /** How long one write to the database may take, in milliseconds. */
   readonly storeTimeoutMs: number;
   /** How long a graceful stop may take, in milliseconds. */
@@ -123,7 +125,14 @@ async function openParts(
     logger: rateLimitedLogger,
     verbose,
   });
-  const ingest = createIngest({ sink: watched, clock, randomBytes, limits, observer: metrics.ingestObserver });
+  const ingest = createIngest({
+    sink: watched,
+    clock,
+    randomBytes,
+    limits,
+    observer: metrics.ingestObserver,
+    normaliseLegacy: config.normaliseLegacy,
+  });
   let endsAtMs: number | undefined;
   const leftMs = (): number =>
     endsAtMs === undefined ? config.shutdownGraceMs : Math.max(endsAtMs - clock.now().getTime(), 0);

@@ -2,6 +2,8 @@ import { hash } from 'node:crypto';
 import { type Message, toBinary } from '@bufbuild/protobuf';
 import { RecordSchema } from '../../../gen/spartakus/kubermatic/v1/record_pb.js';
 import type { Report } from '../../../gen/spartakus/report/v1/report_pb.js';
+import { normaliseKubermaticRecord } from '../../report/normalise/normalise-record.ts';
+import { normaliseReport } from '../../report/normalise/normalise-report.ts';
 import { createReportId } from '../../report/report-id.ts';
 import type { Outcome, ReportStore, StoreEntry, Submission } from '../../report/report-sink.ts';
 import type { RequestOrigin } from '../../report/request-origin.ts';
@@ -56,6 +58,8 @@ export interface IngestOptions {
   readonly randomBytes: (count: number) => Uint8Array;
   readonly limits: IngestLimits;
   readonly observer?: IngestObserver;
+  /** Whether to store the values of old dialects only in the forms that new clients send. */
+  readonly normaliseLegacy?: boolean;
 }
 
 /** Bounds of one write: larger writes are no faster, and hold more memory while they are encoded. */
@@ -69,7 +73,7 @@ const MAX_KEY_LENGTH = 64;
 /** While one write waits for the disk, the next is encoded. */
 const MAX_WRITES_IN_FLIGHT = 2;
 
-export function createIngest({ sink, clock, randomBytes, limits, observer }: IngestOptions): Ingest {
+export function createIngest({ sink, clock, randomBytes, limits, observer, normaliseLegacy }: IngestOptions): Ingest {
   const batcher = createBatcher<StoreEntry, Outcome>({
     write: (entries) => sink.put(entries),
     maxItems: MAX_BATCH_REPORTS,
@@ -91,7 +95,7 @@ export function createIngest({ sink, clock, randomBytes, limits, observer }: Ing
   const rateLimiter =
     count === 0 ? undefined : createRateLimiter({ count, perMs: HOUR_MS, burst: count, now: () => clock.now() });
 
-  const store = async (submission: Submission, { origin, country }: SubmissionContext): Promise<Accepted> => {
+  const store = async (submission: Submission, { origin, dialect, country }: SubmissionContext): Promise<Accepted> => {
     const { clusterId, content } = validate(submission, origin);
     const receivedAt = clock.now();
     const clusterKey = clusterId.length <= MAX_KEY_LENGTH ? clusterId : hash('sha256', clusterId);
@@ -102,6 +106,7 @@ export function createIngest({ sink, clock, randomBytes, limits, observer }: Ing
       });
     const hold = await quarantine.shouldHold({ clusterId, clusterKey, addressKey: origin.addressKey });
     if (content.reportId === '') content.reportId = createReportId(receivedAt, randomBytes(16));
+    if (normaliseLegacy === true && dialect !== 'report') normalise(submission);
     const quarantined = hold ? true : undefined;
     const outcome = await batcher.put({ ...submission, origin, country, quarantined, receivedAt });
     if (outcome.status === 'failed') throw SpartakusError.from(outcome.error);
@@ -126,6 +131,11 @@ export function createIngest({ sink, clock, randomBytes, limits, observer }: Ing
     waitForCapacity: (signal) => batcher.waitForCapacity(signal),
     drain: () => batcher.drain(),
   };
+}
+
+function normalise(submission: Submission): void {
+  if ('report' in submission) normaliseReport(submission.report);
+  else normaliseKubermaticRecord(submission.kubermaticRecord);
 }
 
 /** The legacy JSON API does not require a cluster id: the original did not. */

@@ -1,4 +1,6 @@
-import type { Node } from '../../../gen/spartakus/report/v1/report_pb.js';
+import { create } from '@bufbuild/protobuf';
+import { type Node, type Report, ResourceSchema } from '../../../gen/spartakus/report/v1/report_pb.js';
+import { normaliseCloudProvider } from './cloud-provider.ts';
 import { normaliseContainerRuntime } from './container-runtime.ts';
 import { normaliseKernelVersion } from './kernel-version.ts';
 import { normaliseKubernetesVersion } from './kubernetes-version.ts';
@@ -27,7 +29,7 @@ const NODE_NORMALISERS = {
 type NodeText = keyof typeof NODE_NORMALISERS;
 const NODE_TEXTS = Object.keys(NODE_NORMALISERS) as readonly NodeText[];
 
-/** What {@link normaliseNodeTexts} and {@link normaliseResources} change, as the Kubernetes API or an old client has it. */
+/** The texts of a node, as the Kubernetes API or an old client has them. */
 export type NodeTexts = { readonly [Name in NodeText]?: string | undefined };
 
 /** The texts of a node in their known forms; an absent text stays absent. */
@@ -48,4 +50,14 @@ export function normaliseResources(
   const resources = normaliseCapacity(capacity);
   if (exactQuantities) return resources;
   return resources.map(({ resource, value }) => ({ resource, value: roundQuantity(value) }));
+}
+
+/** Gives the values of a report of an old client the forms that this project's volunteer sends. Changes the report. */
+export function normaliseReport(report: Report): void {
+  if (report.masterVersion !== undefined) report.masterVersion = normaliseKubernetesVersion(report.masterVersion);
+  for (const node of report.nodes) {
+    Object.assign(node, normaliseNodeTexts(node));
+    if (node.cloudProvider !== undefined) node.cloudProvider = normaliseCloudProvider(`${node.cloudProvider}://`);
+    node.capacity = normaliseResources(node.capacity).map((resource) => create(ResourceSchema, resource));
+  }
 }
