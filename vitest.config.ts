@@ -53,8 +53,8 @@ export default defineConfig({
           setupFiles: ['test/support/forbid-processes.ts'],
           // Files share a worker's modules: loading them for each file takes longer than the tests.
           isolate: false,
-          testTimeout: 20_000,
-          hookTimeout: 20_000,
+          testTimeout: 60_000,
+          hookTimeout: 60_000,
         },
       },
       {
@@ -64,8 +64,8 @@ export default defineConfig({
           exclude: [SOAK],
           // The embedded engine is a native addon, one per process: each file gets a process of its own.
           pool: 'forks',
-          testTimeout: 20_000,
-          hookTimeout: 20_000,
+          testTimeout: 60_000,
+          hookTimeout: 60_000,
         },
       },
     ],

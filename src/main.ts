@@ -5,17 +5,17 @@ import { findNodeProblem } from './cli/node-version.ts';
 
 const problem = findNodeProblem(process.versions.node, manifest.engines.node);
 if (problem === undefined) {
-  // Imported only now: an older Node.js fails on the syntax and the imports of the program.
+  // An older Node.js cannot load the program.
   const { runProgram } = await import('./cli/program.ts');
   const { stdout, stderr, env } = process;
-  // The reader of the output may close it (`| head`).
+  // A pipe may be closed (`| head`).
   stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1));
   process.exit(await runProgram(process.argv.slice(2), { stdout, stderr, env, stop: stopSignal() }));
 }
 process.stderr.write(`${problem}\n`);
 process.exit(1);
 
-/** Aborted by SIGTERM or SIGINT. Repeated signals are ignored: npm forwards a Ctrl-C that the terminal has sent already. */
+/** Aborted by SIGTERM or SIGINT. Repeated signals are ignored, because npm forwards a Ctrl-C that the terminal has sent too. */
 function stopSignal(): AbortSignal {
   const controller = new AbortController();
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => controller.abort());

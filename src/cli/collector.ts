@@ -10,7 +10,18 @@ import { createCommand } from './command.ts';
 import { pasteableExamples } from './examples.ts';
 import { type Flags, type FlagsFor, group, type PartialValues } from './flags.ts';
 import { LIMIT_FLAGS } from './limit-flags.ts';
-import { DURATION, FILE, PORT, SWITCH, TIMEOUT, parseChoice, parseListen, parseNetworks, parseText } from './values.ts';
+import {
+  checkedBy,
+  DURATION,
+  FILE,
+  parseChoice,
+  parseListen,
+  parseNetworks,
+  parseText,
+  PORT,
+  SWITCH,
+  TIMEOUT,
+} from './values.ts';
 import { PROGRAM_VERSION } from './version.ts';
 
 const FLAGS = {
@@ -70,10 +81,7 @@ const FLAGS = {
       placeholder: 'SPEC',
       default: DEFAULT_DATABASE,
       help: 'Store reports in this database. --print-databases lists the supported forms.',
-      parse: (spec) => {
-        findDatabase(spec);
-        return spec;
-      },
+      parse: checkedBy(findDatabase),
     },
     storeTimeoutMs: {
       name: 'store-timeout',
@@ -87,7 +95,7 @@ const FLAGS = {
       name: 'record-peer',
       placeholder: RECORD_PEER_MODES.join('|'),
       default: 'none',
-      help: 'Store the client address with each report (receivedFrom): not at all, as a keyed hash whose key changes at each start, or as it is.',
+      help: 'Store the client address with each report (receivedFrom): not at all, as a keyed hash whose key changes at each start, or unchanged.',
       parse: (text) => parseChoice(text, RECORD_PEER_MODES),
     },
     keepCountry: {
@@ -128,12 +136,11 @@ export const collectorCommand = createCommand({
     'Receives reports over gRPC, gRPC-Web, Connect and plain JSON on one port, and stores them in a database.',
   databases: DATABASES,
   flags: FLAGS,
-  validate: ({ tls, console }) => [...validateTls(tls), ...validateConsole(console)],
+  validate,
   async run({ verbose, examples, ...values }, { stdout, logger, stop }) {
-    const collector = await startCollector(
-      { ...values, tls: tlsOf(values.tls), console: consoleOf(values.console) },
-      { clock: systemClock, randomBytes, logger, verbose, stdout, version: PROGRAM_VERSION },
-    );
+    const config = { ...values, tls: tlsOf(values.tls), console: consoleOf(values.console) };
+    const options = { clock: systemClock, randomBytes, logger, verbose, stdout, version: PROGRAM_VERSION };
+    const collector = await startCollector(config, options);
     const { url, consoleUrl } = collector;
     logger.info({ url, console: consoleUrl }, 'The collector listens.');
     if (examples) stdout.write(`\n${pasteableExamples({ url, consoleUrl })}\n`);
@@ -145,29 +152,25 @@ export const collectorCommand = createCommand({
   },
 });
 
-type Partial = PartialValues<typeof FLAGS>;
-
-function tlsOf({ certFile, keyFile, clientCaFile }: Partial['tls']): TlsConfig | undefined {
+function tlsOf({ certFile, keyFile, clientCaFile }: Values['tls']): TlsConfig | undefined {
   return certFile === undefined || keyFile === undefined ? undefined : { certFile, keyFile, clientCaFile };
 }
 
-function validateTls({ certFile, keyFile, clientCaFile }: Partial['tls']): string[] {
+function consoleOf({ listen, tokenFile }: Values['console']): ConsoleConfig | undefined {
+  return listen === undefined ? undefined : { listen, tokenFile };
+}
+
+type Values = PartialValues<typeof FLAGS>;
+
+function validate({ tls: { certFile, keyFile, clientCaFile }, ...values }: Values): string[] {
+  const consoleConfig = consoleOf(values.console);
   const problems = [
     certFile !== undefined && keyFile === undefined && `--tls-cert ${certFile}: has no key: give --tls-key too.`,
     keyFile !== undefined && certFile === undefined && `--tls-key ${keyFile}: has no certificate: give --tls-cert too.`,
     clientCaFile !== undefined &&
       certFile === undefined &&
       `--tls-client-ca ${clientCaFile}: has no effect without TLS: give --tls-cert and --tls-key too.`,
+    consoleConfig !== undefined && findConsoleProblem(consoleConfig),
   ];
-  return problems.filter((problem) => problem !== false);
-}
-
-function consoleOf({ listen, tokenFile }: Partial['console']): ConsoleConfig | undefined {
-  return listen === undefined ? undefined : { listen, tokenFile };
-}
-
-function validateConsole(values: Partial['console']): string[] {
-  const config = consoleOf(values);
-  const problem = config === undefined ? undefined : findConsoleProblem(config);
-  return problem === undefined ? [] : [problem];
+  return problems.filter((problem) => typeof problem === 'string');
 }

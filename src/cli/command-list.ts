@@ -1,7 +1,10 @@
 export const COMMAND_LIST = [
   { name: 'collector', summary: 'Receive reports and store them' },
   { name: 'volunteer', summary: 'Report on a Kubernetes cluster, once or periodically' },
-  { name: 'volunteer explain', summary: 'Describe what a volunteer would report, and the RBAC rules that it needs' },
+  {
+    name: 'volunteer explain',
+    summary: 'Describe the fields that a volunteer would report, and the RBAC rules that it needs',
+  },
   { name: 'volunteer doctor', summary: 'Check whether the next report of a volunteer would succeed' },
   { name: 'agent kubernetes', summary: 'Write a record of a Kubernetes cluster for the reporter' },
   { name: 'agent kubermatic', summary: 'Write a record of a Kubermatic installation for the reporter' },

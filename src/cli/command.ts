@@ -1,13 +1,14 @@
 import { messageOf, SpartakusError } from '../runtime/errors.ts';
 import type { Logger } from '../runtime/logger.ts';
+import { wrap } from '../runtime/wrap.ts';
 import { type CommandName, listSubcommands } from './command-list.ts';
 import { describeUnknownVariables, dropServiceVariables } from './environment.ts';
 import { type Flags, type FlagValues, group, listFlags, parseFlags, type PartialValues, variablesOf } from './flags.ts';
-import { describeCommands, describeFlags, type Format, formatFor, type Output, wrap } from './help.ts';
+import { describeCommands, describeFlags, type Format, formatFor, type Output } from './help.ts';
 import { createLogger } from './logger.ts';
 import { SWITCH } from './values.ts';
 
-/** What a command gets from the process. */
+/** The process of a command. */
 export interface Io {
   readonly env: NodeJS.ProcessEnv;
   readonly stdout: Output;
@@ -24,17 +25,13 @@ export interface Command {
   readonly run: (argv: readonly string[], io: Io) => Promise<number>;
 }
 
-export interface CommandSpec<F extends Flags> {
+interface CommandSpec<F extends Flags> {
   readonly name: CommandName;
-  /** One paragraph. */
   readonly description: string;
   readonly flags: F;
-  /** The forms of --database that --print-databases lists; a command without them has no such flag. */
+  /** The forms of --database for --print-databases; a command without them has no such flag. */
   readonly databases?: readonly { readonly example: string; readonly description: string }[];
-  /**
-   * Checks flags that depend on each other and the files that they name: one message per error. Called even when single flags are
-   * invalid, so that all errors are reported at once.
-   */
+  /** Checks combinations of flags and the files that they name. Resolves with the errors. Called even if single flags are invalid. */
   readonly validate?: (
     values: PartialValues<F>,
     env: NodeJS.ProcessEnv,
@@ -44,12 +41,6 @@ export interface CommandSpec<F extends Flags> {
 
 export interface RunOptions extends Io {
   readonly logger: Logger;
-}
-
-/** Something that runs until it ends by itself or is closed. */
-export interface Task {
-  readonly done: Promise<{ readonly status: string }>;
-  close(): Promise<void>;
 }
 
 const VERBOSE_FLAG = {
@@ -68,7 +59,7 @@ const HELP_FLAG = { name: 'help', short: 'h', variables: [], ...SWITCH, help: 'P
 
 export const EXIT_USAGE = 2;
 
-/** A command that parses its flags and environment, reports usage errors, and answers --help. */
+/** A command that parses its flags and environment, and handles usage errors and --help. */
 export function createCommand<F extends Flags>(spec: CommandSpec<F>): Command {
   const { name, description, databases, validate } = spec;
   const general = group('General', {
@@ -109,15 +100,18 @@ export function createCommand<F extends Flags>(spec: CommandSpec<F>): Command {
   };
 }
 
-/** Prints usage errors, and where to find help. Returns the exit code. */
+/** Prints usage errors. Returns the exit code. */
 export function reportUsage(stderr: Output, program: string, errors: readonly string[], what: string): number {
   const lines = [...errors.map((error) => `${program}: ${error}`), `Run "${program} --help" for all ${what}.`];
   stderr.write(`${lines.join('\n')}\n`);
   return EXIT_USAGE;
 }
 
-/** Waits for a task, closes it when the process is asked to stop, and returns the exit code. */
-export async function waitFor(task: Task, stop: AbortSignal): Promise<number> {
+/** Waits until a task ends or, when the process is asked to stop, is closed. Resolves with the exit code. */
+export async function waitFor(
+  task: { readonly done: Promise<{ readonly status: string }>; close(): Promise<void> },
+  stop: AbortSignal,
+): Promise<number> {
   const close = () => void task.close();
   if (stop.aborted) close();
   else stop.addEventListener('abort', close, { once: true });
@@ -125,10 +119,8 @@ export async function waitFor(task: Task, stop: AbortSignal): Promise<number> {
   return status === 'failed' ? 1 : 0;
 }
 
-/** Runs checks one after the other: the messages of those that fail. `false` and undefined are skipped. */
-export async function errorsOf(
-  ...checks: readonly ((() => unknown) | false | undefined)[]
-): Promise<readonly string[]> {
+/** Runs checks one after the other, without those that are `false`. Resolves with the messages of those that fail. */
+export async function errorsOf(...checks: readonly ((() => unknown) | false)[]): Promise<readonly string[]> {
   const errors: string[] = [];
   for (const check of checks) {
     try {

@@ -16,8 +16,8 @@ export const doctorCommand = createCommand({
   async run({ clusterId = '', ...values }, { stdout, env, stop }) {
     const { serviceAccountDir } = values;
     let failed = false;
-    for await (const check of runDoctor({ clusterId, ...values }, { env, serviceAccountDir, signal: stop })) {
-      const { status, name, message } = check;
+    const checks = runDoctor({ clusterId, ...values }, { env, serviceAccountDir, signal: stop });
+    for await (const { status, name, message } of checks) {
       stdout.write(`${status.padEnd(4)}  ${name}: ${message}\n`);
       failed ||= status === 'FAIL';
     }

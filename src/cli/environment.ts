@@ -2,18 +2,17 @@ import { suggest } from './suggest.ts';
 
 const PREFIX = 'SPARTAKUS_';
 const SERVICE_URL = /^(?:tcp|udp|sctp):\/\/.+:\d+$/;
-/** The suffixes of the variables that kubelet sets for a Service: pkg/kubelet/envvars/envvars.go of Kubernetes. */
+/** The variables that the kubelet sets for a Service (kubernetes/kubernetes, pkg/kubelet/envvars/envvars.go). */
 const SERVICE_SUFFIX =
   /^_(?:SERVICE_HOST|SERVICE_PORT(?:_\w+)?|PORT|PORT_\d+_(?:TCP|UDP|SCTP)(?:_(?:PROTO|PORT|ADDR))?)$/;
 
 /**
- * Separates the configuration from what Kubernetes injects into every pod of a namespace: a Service named `spartakus` sets
+ * Removes the variables that Kubernetes injects into every pod of a namespace: for a Service named `spartakus`, it sets
  * SPARTAKUS_PORT=tcp://10.96.0.7:8080, SPARTAKUS_SERVICE_HOST and more.
- *
- * @returns the environment without the injected variables, and their names
  */
 export function dropServiceVariables(env: NodeJS.ProcessEnv): {
   readonly env: NodeJS.ProcessEnv;
+  /** The names of the removed variables. */
   readonly injected: readonly string[];
 } {
   const names = Object.keys(env).filter((name) => name.startsWith(PREFIX));
@@ -23,7 +22,7 @@ export function dropServiceVariables(env: NodeJS.ProcessEnv): {
   const injected = names.filter((name) =>
     services.some((service) => {
       if (!name.startsWith(service) || !SERVICE_SUFFIX.test(name.slice(service.length))) return false;
-      // The pod itself may set this one to a port number.
+      // The administrator may set this one to a port number.
       return name !== `${service}_PORT` || isServicePort(name, env);
     }),
   );
@@ -34,7 +33,6 @@ function isServicePort(name: string, env: NodeJS.ProcessEnv): boolean {
   return name.endsWith('_PORT') && SERVICE_URL.test(env[name] ?? '');
 }
 
-/** One sentence for each SPARTAKUS_… variable that is not in the list. */
 export function describeUnknownVariables(env: NodeJS.ProcessEnv, known: readonly string[], command: string): string[] {
   const isOurs = (name: string): boolean => name.startsWith(PREFIX);
   const suffixes = known.filter(isOurs).map((name) => name.slice(PREFIX.length));

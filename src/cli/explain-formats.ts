@@ -1,31 +1,26 @@
 import type { PolicyRule } from '../report/cluster-role.ts';
 import type { FieldDescription } from '../report/describe-fields.ts';
-import { type Format, wrap } from './help.ts';
+import { wrap } from '../runtime/wrap.ts';
+import type { Format } from './help.ts';
 
-/** What a volunteer may report with given flags, and the rights that it needs for it. */
+/** The fields that a volunteer may report, and the permissions that it needs. */
 export interface Explanation {
   readonly schemaVersion: number;
-  /** Fields of this schema version and older ones are left out. */
+  /** Only fields that are newer than this schema version are included. */
   readonly since: number;
   readonly fields: readonly FieldDescription[];
   readonly rules: readonly PolicyRule[];
-  /** One sentence per flag that changes the treatment of fields. */
   readonly notes: readonly string[];
 }
 
-/** For machines: the fields and the rules of the ClusterRole. */
 export function explanationJson({ schemaVersion, fields, rules, notes }: Explanation): string {
-  const described = fields.map((field) => ({
-    path: field.path,
-    description: field.comment,
-    source: sourceOf(field),
-    treatment: field.privacy,
-    since: field.since,
-  }));
+  const described = fields.map((field) => {
+    const { path, comment: description, privacy: treatment, since } = field;
+    return { path, description, source: sourceOf(field), treatment, since };
+  });
   return JSON.stringify({ schemaVersion, notes, fields: described, rules }, undefined, 2);
 }
 
-/** For people: paragraphs that fit the terminal. */
 export function explanationText({ fields, rules }: Explanation, intro: readonly string[], format: Format): string {
   const { width, bold, accent, dim } = format;
   const paragraph = (text: string) => wrap(text.replaceAll('`', ''), width, '');

@@ -20,8 +20,8 @@ const FORMATS = ['text', 'markdown', 'yaml', 'json'] as const;
 export const explainCommand = createCommand({
   name: 'volunteer explain',
   description:
-    'Describes every field that a volunteer with the same flags may report, where it is read and how it is made anonymous, and the smallest ' +
-    'ClusterRole for it. Reads no cluster, and sends nothing.',
+    'Describes every field that a volunteer with the same flags may report, with its source and anonymization, and the smallest ClusterRole. ' +
+    'Does not read the cluster, and sends nothing.',
   databases: DATABASE_FORMS,
   flags: {
     ...group('Output', {
@@ -35,10 +35,10 @@ export const explainCommand = createCommand({
       since: {
         name: 'since',
         placeholder: 'NUMBER',
-        help: 'Describe only what is newer than this schema version.',
+        help: 'Describe only fields that are newer than this schema version.',
         parse: (text) => {
           const version = parseSchemaVersion(text);
-          if (version === undefined) throw new Error(`${JSON.stringify(text)} is no schema version: use 1 or more`);
+          if (version === undefined) throw new Error(`${JSON.stringify(text)} is not a schema version: use 1 or more`);
           return version;
         },
       },
@@ -72,7 +72,7 @@ function render(explanation: Explanation, format: (typeof FORMATS)[number], outp
   if (format === 'yaml') return renderClusterRole(rules);
   if (format === 'json') return explanationJson(explanation);
   if (fields.length === 0)
-    return `With these flags and schema version ${schemaVersion}, a report has nothing that is newer than version ${since}.`;
+    return `With these flags and schema version ${schemaVersion}, a report has no field that is newer than version ${since}.`;
   const intro = [
     `These fields${since === 0 ? '' : `, newer than version ${since},`} can be in a report with these flags and schema version ${schemaVersion}. To print a report ` +
       'without sending it, run the volunteer with `--period 0 --database stdout`.',
@@ -86,7 +86,7 @@ function render(explanation: Explanation, format: (typeof FORMATS)[number], outp
 function notesOf({ clusterId, nodeId, idKeyFile }: GatherConfig): readonly string[] {
   const notes = [
     nodeId === 'md5' &&
-      '`--node-id md5`: `nodes[].id` is the MD5 of the original Spartakus, without a key. Whoever receives it can try out names.',
+      '`--node-id md5`: `nodes[].id` is the MD5 of the original Spartakus, without a key. Recipients can guess node names.',
     clusterId === AUTO_CLUSTER_ID &&
       '`--cluster-id auto`: `clusterID` is a keyed hash that does not describe the cluster. It changes only with its key.',
     idKeyFile !== undefined &&

@@ -1,8 +1,8 @@
+import { wrap } from '../runtime/wrap.ts';
 import type { Command } from './command.ts';
 import { type Flag, listFlags, variablesOf } from './flags.ts';
-import { syntaxOf, wrap } from './help.ts';
+import { syntaxOf } from './help.ts';
 
-/** Characters per line of a generated page. */
 const WIDTH = 120;
 
 /** docs/configuration.md: every command with its flags, environment variables and defaults, as Markdown. */
@@ -19,7 +19,7 @@ export function renderFlagsPage(commands: readonly Command[]): string {
 
 function renderCommand({ name, description, flags }: Command, earlier: readonly Command[]): string {
   const all = listFlags(flags);
-  // The volunteer's commands share most flags, as do the agents and the reporters.
+  // The commands of the volunteer share most flags, as do those of the agents and of the reporters.
   const base = earlier.findLast((other) => {
     const names = listFlags(other.flags).map((flag) => flag.name);
     return (

@@ -6,41 +6,34 @@ import { suggest } from './suggest.ts';
 export interface Flag<Value> {
   /** Without dashes, such as `listen-port`. */
   readonly name: string;
-  /** The heading of the help under which the flag is listed. */
+  /** The heading in the help. */
   readonly group: string;
-  /** The name of the value in the help, such as `PORT`; a switch has none. */
+  /** The value in the help, such as `PORT`; absent for a switch. */
   readonly placeholder?: string;
-  /** One letter, such as `v` for `-v`; for switches only. */
+  /** One letter, for switches only. */
   readonly short?: string;
-  /**
-   * The environment variables in order of precedence; SPARTAKUS_LISTEN_PORT for `listen-port` when absent. An empty value counts for
-   * the first of them only.
-   */
+  /** In order of precedence; by default SPARTAKUS_LISTEN_PORT for `listen-port`. An empty value is used for the first of them only. */
   readonly variables?: readonly string[];
-  /** The text to parse when neither the flag nor an environment variable is set. Without a default the value is undefined. */
+  /** The text to parse if neither the flag nor an environment variable is set; without it, the value is undefined. */
   readonly default?: string;
-  /** Set when the flag must be given: a description of the expected value. */
+  /** For a required flag: a description of the expected value. */
   readonly required?: string;
-  /** One or more sentences, without the default. */
   readonly help: string;
-  /**
-   * @throws Error whose message quotes the text and the problem, such as `"x" is not a port: use 0 to 65535`. It may start with the
-   * flag. Secrets in the text must be masked.
-   */
+  /** @throws Error with a message such as `"x" is not a port: use 0 to 65535`, which may start with the flag; secrets must be masked */
   readonly parse: (text: string) => Value;
 }
 
-/** Flags by the field of the configuration that they set; nested as the configuration is. */
+/** Flags by the field of the configuration that they set. */
 export interface Flags {
   readonly [field: string]: Flag<unknown> | Flags;
 }
 
-/** A flag for every field of a configuration: `satisfies FlagsFor<Config>` finds those that a command does not set. */
+/** A flag for every field of a configuration: `satisfies FlagsFor<Config>` finds fields without one. */
 export type FlagsFor<Config> = {
   readonly [Field in keyof Config]-?: Flag<Config[Field]> | FlagsFor<NonNullable<Config[Field]>>;
 };
 
-/** The parsed configuration. A flag that is required or has a default always has a value. */
+/** The parsed configuration. Flags that are required or have a default always have a value. */
 export type FlagValues<F extends Flags> = {
   readonly [Field in keyof F]: F[Field] extends Flag<infer Value>
     ? F[Field] extends { readonly default: string } | { readonly required: string }
@@ -51,7 +44,7 @@ export type FlagValues<F extends Flags> = {
       : never;
 };
 
-/** The configuration when some flags are invalid: their values are undefined. */
+/** The configuration if some flags are invalid: their values are undefined. */
 export type PartialValues<F extends Flags> = {
   readonly [Field in keyof F]: F[Field] extends Flag<infer Value>
     ? Value | undefined
@@ -60,14 +53,7 @@ export type PartialValues<F extends Flags> = {
       : never;
 };
 
-export interface Parsed<F extends Flags> {
-  /** Complete when there are no errors. */
-  readonly values: PartialValues<F>;
-  /** One message per invalid, missing or unknown flag. */
-  readonly errors: readonly string[];
-}
-
-/** Puts flags under one heading of the help. */
+/** Lists flags under one heading of the help. */
 export function group<F extends Readonly<Record<string, Omit<Flag<unknown>, 'group'>>>>(
   name: string,
   flags: F,
@@ -77,21 +63,20 @@ export function group<F extends Readonly<Record<string, Omit<Flag<unknown>, 'gro
   ) as ReturnType<typeof group<F>>;
 }
 
-/** All flags of a configuration, in the order of their declaration. */
 export function listFlags(flags: Flags): readonly Flag<unknown>[] {
   return Object.values(flags).flatMap((entry) => (isFlag(entry) ? [entry] : listFlags(entry)));
 }
 
-/** The environment variables of a flag, in order of precedence. */
 export function variablesOf({ name, variables }: Flag<unknown>): readonly string[] {
   return variables ?? [`SPARTAKUS_${name.replaceAll('-', '_').toUpperCase()}`];
 }
 
-/**
- * Parses a command's arguments. A flag takes precedence over its environment variables, and those over the default. Reports all
- * errors, not only the first.
- */
-export function parseFlags<F extends Flags>(flags: F, argv: readonly string[], env: NodeJS.ProcessEnv): Parsed<F> {
+/** Parses a command's arguments, with one error per invalid, missing or unknown flag. The values are complete if there are no errors. */
+export function parseFlags<F extends Flags>(
+  flags: F,
+  argv: readonly string[],
+  env: NodeJS.ProcessEnv,
+): { readonly values: PartialValues<F>; readonly errors: readonly string[] } {
   const { texts, errors } = readArguments(listFlags(flags), argv);
   const valueOf = (flag: Flag<unknown>): unknown => {
     const variable = variablesOf(flag).find((name, index) => env[name] !== undefined && (index === 0 || env[name]));
@@ -121,7 +106,7 @@ function isFlag(entry: Flag<unknown> | Flags): entry is Flag<unknown> {
   return typeof entry['parse'] === 'function';
 }
 
-/** The text of each flag in the arguments by the flag's name; the last one counts. */
+/** The text of each flag in the arguments by the flag's name; the last one wins. */
 function readArguments(
   flags: readonly Flag<unknown>[],
   argv: readonly string[],
@@ -147,7 +132,9 @@ function readArguments(
     if (token.kind !== 'option') continue;
     const flag = flags.find(({ name }) => name === token.name);
     if (flag === undefined) {
-      errors.push(unknownFlag(token.rawName, flags));
+      const names = token.rawName.startsWith('--') ? flags.map(({ name }) => `--${name}`) : [];
+      const close = suggest(token.rawName, names);
+      errors.push(`unknown flag ${token.rawName}${close === undefined ? '' : `; did you mean ${close}?`}`);
       if (token.value === undefined) unknownAt = token.index;
     } else if (flag.placeholder === undefined) texts.set(flag.name, token.value ?? 'true');
     // In `--a --b` the value of --a is missing; it is not "--b".
@@ -156,10 +143,4 @@ function readArguments(
     else texts.set(flag.name, token.value);
   }
   return { texts, errors };
-}
-
-function unknownFlag(rawName: string, flags: readonly Flag<unknown>[]): string {
-  const names = flags.map(({ name }) => `--${name}`);
-  const close = rawName.startsWith('--') ? suggest(rawName, names) : undefined;
-  return `unknown flag ${rawName}${close === undefined ? '' : `; did you mean ${close}?`}`;
 }

@@ -7,15 +7,14 @@ import { readSchemaVersion } from '../volunteer/gather/schema-version-file.ts';
 import { errorsOf } from './command.ts';
 import { group, type PartialValues } from './flags.ts';
 import { EXACT_QUANTITIES_FLAG, ID_KEY_FLAG } from './shared-flags.ts';
-import { parseChoice, parseText } from './values.ts';
+import { parseChoice, parseText, TEXT } from './values.ts';
 
 export const CLUSTER_ID_FLAG = {
   name: 'cluster-id',
-  placeholder: 'TEXT',
+  ...TEXT,
   required:
     'a text that is stable for the life of the cluster and does not describe it, such as a random UUID; or "auto"',
   help: `Identify the cluster by this text; a random UUID is recommended. "${AUTO_CLUSTER_ID}" derives a UUID from the secret key for identifiers: the same one at each start.`,
-  parse: parseText,
 };
 
 export const GATHER_FLAGS = {
@@ -23,13 +22,13 @@ export const GATHER_FLAGS = {
     collect: {
       name: 'collect',
       placeholder: 'NAMES',
-      help: `Collect these: a comma-separated list of ${COLLECTABLE.join(', ')}. By default, nodes, and extensions if --extensions is given.`,
+      help: `Collect these fields: a comma-separated list of ${COLLECTABLE.join(', ')}. By default, nodes, and extensions if --extensions is given.`,
       parse: parseCollect,
     },
     omit: {
       name: 'omit',
       placeholder: 'PATHS',
-      help: 'Leave out these fields: comma-separated JSON paths, such as osImage (of nodes), capacity.memory, masterVersion, workloads.pods.',
+      help: 'Omit these fields: comma-separated JSON paths, such as osImage (of nodes), capacity.memory, masterVersion, workloads.pods.',
       parse: parseOmissions,
     },
     extensions: {
@@ -45,9 +44,8 @@ export const GATHER_FLAGS = {
       parse: (text) => {
         const version = parseSchemaVersion(text);
         if (version !== undefined && version <= CURRENT_SCHEMA_VERSION) return version;
-        throw new Error(
-          `${JSON.stringify(text)} is no schema version of this release: use 1 to ${CURRENT_SCHEMA_VERSION}`,
-        );
+        const range = `1 to ${CURRENT_SCHEMA_VERSION}`;
+        throw new Error(`${JSON.stringify(text)} is not a schema version of this release: use ${range}`);
       },
     },
   }),

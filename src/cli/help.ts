@@ -1,11 +1,11 @@
 import type { Writable } from 'node:stream';
-import { stripVTControlCharacters, styleText } from 'node:util';
+import { styleText } from 'node:util';
+import { wrap } from '../runtime/wrap.ts';
 import { type Flag, variablesOf } from './flags.ts';
 
-/** A standard stream; `isTTY` and `columns` are set on a terminal. */
+/** A standard stream. `isTTY` and `columns` are set on a terminal. */
 export type Output = Writable & { readonly isTTY?: boolean; readonly columns?: number };
 
-/** How to format text for a stream. */
 export interface Format {
   /** Characters per line. */
   readonly width: number;
@@ -17,48 +17,13 @@ export interface Format {
 const UNKNOWN_WIDTH = 80;
 const MAX_WIDTH = 110;
 
-/** Styled on a terminal, unless NO_COLOR (https://no-color.org) is set or the terminal is dumb. */
+/** Text is styled on a terminal, unless NO_COLOR (https://no-color.org) is set or the terminal is dumb. */
 export function formatFor({ isTTY, columns }: Output, env: NodeJS.ProcessEnv): Format {
   const isStyled = isTTY === true && !env['NO_COLOR'] && env['TERM'] !== 'dumb';
   const style = (name: 'bold' | 'cyan' | 'dim') => (text: string) =>
     isStyled ? styleText(name, text, { validateStream: false }) : text;
-  return {
-    width: Math.min(columns || UNKNOWN_WIDTH, MAX_WIDTH),
-    bold: style('bold'),
-    accent: style('cyan'),
-    dim: style('dim'),
-  };
-}
-
-/**
- * Breaks a paragraph into lines.
- *
- * @param words a text, or words that may contain spaces and escape sequences and are not broken
- * @param indent what the lines start with, or what the first and the other lines start with
- */
-export function wrap(
-  words: string | readonly string[],
-  width: number,
-  indent: string | readonly [string, string],
-): string {
-  const [first, other] = typeof indent === 'string' ? [indent, indent] : indent;
-  const lines: string[] = [];
-  let line = first;
-  let length = first.length;
-  let isEmpty = true;
-  for (const word of typeof words === 'string' ? words.trim().split(/\s+/) : words) {
-    const wordLength = stripVTControlCharacters(word).length;
-    if (!isEmpty && length + 1 + wordLength > width) {
-      lines.push(line);
-      line = other;
-      length = other.length;
-      isEmpty = true;
-    }
-    line += isEmpty ? word : ` ${word}`;
-    length += wordLength + (isEmpty ? 0 : 1);
-    isEmpty = false;
-  }
-  return [...lines, line].join('\n');
+  const width = Math.min(columns || UNKNOWN_WIDTH, MAX_WIDTH);
+  return { width, bold: style('bold'), accent: style('cyan'), dim: style('dim') };
 }
 
 /** `-v, --verbose`, `--port PORT` */
@@ -66,7 +31,6 @@ export function syntaxOf({ name, short, placeholder }: Flag<unknown>): string {
   return `${short === undefined ? '' : `-${short}, `}--${name}${placeholder === undefined ? '' : ` ${placeholder}`}`;
 }
 
-/** Flags under the headings of their groups. */
 export function describeFlags(flags: readonly Flag<unknown>[], format: Format): string {
   return [...Map.groupBy(flags, ({ group }) => group)]
     .map(([group, grouped]) =>
@@ -87,7 +51,6 @@ function describeFlag(flag: Flag<unknown>, { width, accent, dim }: Format): stri
   );
 }
 
-/** Names with their summaries in two columns, under a heading. */
 export function describeCommands(
   heading: string,
   commands: readonly { readonly name: string; readonly summary: string }[],

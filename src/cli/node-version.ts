@@ -1,10 +1,7 @@
 /**
- * Compares a version of Node.js with `engines.node` of package.json. Must run on any Node.js that reads ES modules, so it uses
- * nothing that a later one brought.
+ * Compares a version of Node.js ("20.20.2") with `engines.node` of package.json (">=24.14.1"). Must run on any Node.js that reads ES modules.
  *
- * @param version such as "20.20.2"
- * @param range such as ">=24.14.1"
- * @returns the error message; undefined when the version is in the range
+ * @returns the error message; undefined if the version is in the range
  */
 export function findNodeProblem(version: string, range: string): string | undefined {
   const minimum = range.replace('>=', '');

@@ -8,7 +8,7 @@ import { systemClock } from '../runtime/clock.ts';
 import { createCommand, errorsOf, type RunOptions, waitFor } from './command.ts';
 import { group } from './flags.ts';
 import { CREDENTIALS_FLAGS, RECORD_DIR_FLAG } from './shared-flags.ts';
-import { TIMEOUT, parseText } from './values.ts';
+import { checkedBy, parseText, TIMEOUT } from './values.ts';
 
 const FLAGS = group('Report', {
   recordDir: RECORD_DIR_FLAG,
@@ -52,10 +52,7 @@ export const httpReporterCommand = createCommand({
         ...URL_FLAG,
         required: 'the complete URL, such as https://collector.example.com/api/kubermatic/v1',
         help: 'Post the report to this URL, such as https://collector.example.com/api/kubermatic/v1.',
-        parse: (text) => {
-          parseReportUrl(text);
-          return text;
-        },
+        parse: checkedBy(parseReportUrl),
       },
       timeoutMs: TIMEOUT_FLAG,
     }),
@@ -77,10 +74,7 @@ export const grpcReporterCommand = createCommand({
         ...URL_FLAG,
         required: 'the collector, such as grpcs://collector.example.com:443',
         help: 'Send the report to this collector: grpc://HOST:PORT, or grpcs://HOST:PORT with TLS.',
-        parse: (text) => {
-          parseGrpcUrl(text, '--url');
-          return text;
-        },
+        parse: checkedBy((text) => parseGrpcUrl(text, '--url')),
       },
       timeoutMs: TIMEOUT_FLAG,
     }),

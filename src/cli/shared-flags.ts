@@ -1,21 +1,16 @@
 import { parseDatabase } from '../delivery/open-sink.ts';
 import { SERVICE_ACCOUNT_DIR } from '../kubernetes/in-cluster.ts';
 import { group } from './flags.ts';
-import { DIRECTORY, FILE, parseText, SWITCH } from './values.ts';
+import { checkedBy, DIRECTORY, FILE, parseText, SWITCH } from './values.ts';
 
-/** The destination of a volunteer's reports. */
 export const DATABASE_FLAG = {
   name: 'database',
   placeholder: 'SPEC',
   default: 'stdout',
   help: 'Send reports to this destination; stdout prints them. --print-databases lists the supported forms.',
-  parse: (spec: string) => {
-    parseDatabase(spec);
-    return spec;
-  },
+  parse: checkedBy(parseDatabase),
 };
 
-/** The client credentials of every command that connects to a collector. */
 export const CREDENTIALS_FLAGS = group('TLS and authentication', {
   caFile: {
     name: 'ca-file',
@@ -35,7 +30,6 @@ export const CREDENTIALS_FLAGS = group('TLS and authentication', {
   },
 });
 
-/** The cluster that a command reads. */
 export const KUBERNETES_FLAGS = group('Kubernetes', {
   kubeconfig: {
     name: 'kubeconfig',
@@ -56,7 +50,7 @@ export const KUBERNETES_FLAGS = group('Kubernetes', {
   },
 });
 
-/** Where agents write and the reporter reads; the variable and the default are those of Kubermatic's own agents. */
+/** RECORD_DIR and the default are those of Kubermatic's own agents. */
 export const RECORD_DIR_FLAG = {
   name: 'record-dir',
   ...DIRECTORY,
@@ -65,7 +59,6 @@ export const RECORD_DIR_FLAG = {
   help: 'Directory for records: agents write them, the reporter sends them.',
 };
 
-/** The key that makes identifiers anonymous. */
 export const ID_KEY_FLAG = {
   name: 'id-key-file',
   ...FILE,

@@ -1,4 +1,4 @@
-/** The candidate that a mistyped word most likely means; undefined when none is close. */
+/** The candidate that is most similar to a mistyped word; undefined if none is similar. */
 export function suggest(word: string, candidates: readonly string[]): string | undefined {
   const [best] = candidates
     .map((candidate) => ({ candidate, distance: distance(word, candidate) }))

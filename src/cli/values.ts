@@ -1,10 +1,15 @@
 import { isIP } from 'node:net';
-import { createNetworks } from '../runtime/addresses.ts';
+import { createNetworks, type Networks } from '../runtime/addresses.ts';
 
-/*
- * Parsers of flag values. Each throws an Error whose message completes the sentence "--flag …" and quotes the value. Below them are the
- * kinds of flags: a placeholder for the help with its parser.
- */
+// Parsers of flag values. Each throws an Error whose message completes the sentence "--flag …" and quotes the value.
+
+/** A parser that returns the text if a check does not throw. */
+export function checkedBy(check: (text: string) => unknown): (text: string) => string {
+  return (text) => {
+    check(text);
+    return text;
+  };
+}
 
 export function parseText(text: string): string {
   if (text.trim() === '') throw new Error(`${JSON.stringify(text)} is empty`);
@@ -29,23 +34,18 @@ export function parsePort(text: string): number {
 }
 
 /** Comma-separated addresses and networks, such as `10.0.0.0/8,192.0.2.7`. */
-export function parseNetworks(text: string): readonly string[] {
-  const networks = text
-    .split(',')
-    .map((network) => network.trim())
-    .filter((network) => network !== '');
-  createNetworks(networks);
-  return networks;
+export function parseNetworks(text: string): Networks {
+  const networks = text.split(',').map((network) => network.trim());
+  return createNetworks(networks.filter((network) => network !== ''));
 }
 
-/** A whole number, at least `least`. */
 export function parseCount(text: string, least = 0): number {
   const count = Number(text);
   if (/^\d{1,9}$/.test(text) && count >= least) return count;
   throw new Error(`${JSON.stringify(text)} is not a number: use a whole one from ${least}`);
 }
 
-/** An address and a port: 127.0.0.1:8081, [::1]:8081, localhost:8081, or :8081 for all addresses; undefined for "off" and "". */
+/** An address and a port: 127.0.0.1:8081, [::1]:8081, localhost:8081, or :8081 for all addresses; undefined for "off" or "". */
 export function parseListen(text: string): { readonly host?: string; readonly port: number } | undefined {
   if (text === '' || text === 'off') return undefined;
   const match = /^(?:\[([^\]]+)\]|([^:[\]]*)):(\d+)$/.exec(text);
@@ -62,7 +62,7 @@ export function parseListen(text: string): { readonly host?: string; readonly po
 
 const UNIT_BYTES: Readonly<Record<string, number>> = { '': 1, Ki: 2 ** 10, Mi: 2 ** 20, Gi: 2 ** 30 };
 
-/** A number of bytes in the notation of Kubernetes: 4194304, 4096Ki, 4Mi. At least 1. */
+/** A number of bytes in the notation of Kubernetes: 4194304, 4096Ki, 4Mi; at least 1. */
 export function parseBytes(text: string): number {
   const match = /^(\d+)(|Ki|Mi|Gi)$/.exec(text);
   const bytes = match === null ? Number.NaN : Number(match[1]) * (UNIT_BYTES[match[2] ?? ''] ?? Number.NaN);
@@ -70,23 +70,9 @@ export function parseBytes(text: string): number {
   throw new Error(`${JSON.stringify(text)} is not a size: use one like 4Mi, 512Ki or 1048576`);
 }
 
-const UNIT_MS: Readonly<Record<string, number>> = {
-  ns: 1e-6,
-  us: 1e-3,
-  µs: 1e-3,
-  μs: 1e-3,
-  ms: 1,
-  s: 1_000,
-  m: 60_000,
-  h: 3_600_000,
-};
+const UNIT_MS: Record<string, number> = { ns: 1e-6, us: 1e-3, µs: 1e-3, μs: 1e-3, ms: 1, s: 1e3, m: 6e4, h: 36e5 };
 
-/**
- * A duration in the notation of Go's time.ParseDuration (https://pkg.go.dev/time#ParseDuration): 24h, 1h30m, 1.5h, 90s, 0. Not
- * negative.
- *
- * @returns milliseconds
- */
+/** Milliseconds, from the notation of Go (https://pkg.go.dev/time#ParseDuration): 24h, 1h30m, 1.5h, 90s, 0; not negative. */
 export function parseDurationMs(text: string): number {
   if (/^[+]?0$/.test(text)) return 0;
   const term = /(\d+\.?\d*|\.\d+)(ns|us|µs|μs|ms|s|m|h)/y;
@@ -106,7 +92,7 @@ export function parseDurationMs(text: string): number {
 const LONGEST_TIMEOUT_MS = 86_400_000;
 
 /** A duration above zero, at most a day, in whole milliseconds. */
-export function parseTimeoutMs(text: string): number {
+function parseTimeoutMs(text: string): number {
   const ms = Math.ceil(parseDurationMs(text));
   if (ms >= 1 && ms <= LONGEST_TIMEOUT_MS) return ms;
   throw new Error(`${JSON.stringify(text)} is not a timeout: use more than 0 and at most 24h`);

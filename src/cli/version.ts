@@ -2,10 +2,10 @@ import { spawnSync } from 'node:child_process';
 import process from 'node:process';
 import manifest from '../../package.json' with { type: 'json' };
 
-/** The commit of the build (see vite.config.ts); not defined when the program runs from its sources. */
+/** The commit of the build (see vite.config.ts); not defined if the program runs from its sources. */
 declare const SPARTAKUS_COMMIT: string | undefined;
 
-/** The version in package.json with a "v", such as "v2.0.0". */
+/** Such as "v2.0.0". */
 export const PROGRAM_VERSION = `v${manifest.version}`;
 
 /** Such as "v2.0.0 (commit 1a2b3c4d5e6f, Node.js v26.10.0)". */

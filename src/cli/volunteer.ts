@@ -84,8 +84,8 @@ export const volunteerCommand = createCommand({
   async run(values, { logger, stdout, env, stop }) {
     const { schemaVersion: given, spoolDir, serviceAccountDir } = values;
     const schemaVersion = await readSchemaVersion(given, spoolDir, { keep: true, logger });
-    const version = PROGRAM_VERSION;
-    const options = { version, clock: systemClock, randomBytes, logger, stdout, env, serviceAccountDir };
-    return await waitFor(await startVolunteer({ ...values, schemaVersion }, options), stop);
+    const system = { version: PROGRAM_VERSION, clock: systemClock, randomBytes };
+    const options = { ...system, logger, stdout, env, serviceAccountDir };
+    return waitFor(await startVolunteer({ ...values, schemaVersion }, options), stop);
   },
 });

@@ -1,4 +1,5 @@
 import type { Writable } from 'node:stream';
+import type { Networks } from '../runtime/addresses.ts';
 import type { Clock } from '../runtime/clock.ts';
 import { messageOf, SpartakusError } from '../runtime/errors.ts';
 import type { Logger } from '../runtime/logger.ts';
@@ -23,23 +24,22 @@ import { openStore } from './store/open.ts';
 export interface CollectorConfig extends ListenAddress {
   /** Where set, the port accepts TLS only. */
   readonly tls?: TlsConfig;
-  /** A file with the bearer tokens of clients; where absent, reports need no authentication. */
+  /** Bearer tokens of clients; where absent, reports need no authentication. */
   readonly ingestTokensFile?: string;
   readonly console?: ConsoleConfig;
-  /** A database spec: see store/open.ts. */
+  /** See store/open.ts. */
   readonly database: string;
-  /** How long clients should wait between two reports, in milliseconds; absent where they may choose. */
+  /** The period that clients are asked for; absent where they may choose. */
   readonly reportPeriodMs?: number;
   readonly limits: Limits;
   readonly recordPeer: RecordPeerMode;
-  /** The addresses and networks of proxies whose X-Forwarded-For is trusted. */
-  readonly trustedProxies: readonly string[];
+  /** The networks of proxies whose X-Forwarded-For is trusted. */
+  readonly trustedProxies: Networks;
   readonly keepCountry: boolean;
   /** Whether to store the values of old dialects only in the forms that new clients send. */
   readonly normaliseLegacy?: boolean;
-  /** How long one write to the database may take, in milliseconds. */
+  /** For one write to the database. */
   readonly storeTimeoutMs: number;
-  /** How long a graceful stop may take, in milliseconds. */
   readonly shutdownGraceMs: number;
 }
 
@@ -52,12 +52,12 @@ export interface CollectorOptions {
   readonly verbose?: boolean;
   readonly stdout: Writable;
   readonly openStore?: typeof openStore;
-  /** The program's version with its `v`, such as "v2.0.0". */
+  /** Such as "v2.0.0". */
   readonly version: string;
 }
 
 export interface Collector {
-  /** Such as "http://127.0.0.1:8080"; https:// with TLS. */
+  /** Such as "http://127.0.0.1:8080". */
   readonly url: string;
   readonly port: number;
   readonly consoleUrl?: string;
@@ -67,21 +67,17 @@ export interface Collector {
 
 /** How long a stopping collector reports NOT_SERVING before it stops accepting requests. */
 const NOTICE_MS = 100;
-/** The part of the grace period after which connections are destroyed. The rest is for the database. */
+/** The part of the grace period after which connections are destroyed; the rest is for the database. */
 const CONNECTIONS_SHARE = 0.8;
 
-/**
- * Opens the database, then the port.
- *
- * @throws SpartakusError where the database or the port cannot be opened; nothing stays open then
- */
+/** @throws SpartakusError where the database or a port cannot be opened; nothing stays open then */
 export async function startCollector(config: CollectorConfig, options: CollectorOptions): Promise<Collector> {
   const stopping = new AbortController();
   const resources = new AsyncDisposableStack();
   resources.defer(() => stopping.abort());
+  let closing: Promise<void> | undefined;
   try {
     const parts = await openParts(config, options, stopping, resources);
-    let closing: Promise<void> | undefined;
     return { ...parts, close: () => (closing ??= resources.disposeAsync()) };
   } catch (error) {
     await resources.disposeAsync();
@@ -97,11 +93,11 @@ async function openParts(
   resources: AsyncDisposableStack,
 ): Promise<Omit<Collector, 'close'>> {
   const { clock, randomBytes, random = Math.random, logger, verbose = false, stdout, version } = options;
-  const { port, host, limits, recordPeer, trustedProxies } = config;
-  const origins = createOriginFinder({ recordPeer, trustedProxies, randomBytes });
+  const { port, host, limits } = config;
+  const origins = createOriginFinder({ ...config, randomBytes });
   const rateLimitedLogger = createRateLimitedLogger({ logger, clock, verbose, stop: stopping.signal });
   const watch = { clock, logger, rateLimitedLogger, stop: stopping.signal };
-  const tls = config.tls === undefined ? undefined : await openTls(config.tls, watch);
+  const tls = config.tls && (await openTls(config.tls, watch));
   const authenticate =
     config.ingestTokensFile === undefined
       ? NO_AUTHENTICATION
@@ -112,7 +108,11 @@ async function openParts(
     stdout,
   });
   const health = createHealthState();
-  const watched = monitorAvailability(store, { clock, logger, onChange: (isThere) => health.setServing(isThere) });
+  const watched = monitorAvailability(store, {
+    clock,
+    logger,
+    onChange: (isAvailable) => health.setServing(isAvailable),
+  });
   const connections = createConnectionCounts();
   const metrics = createMetrics({
     version,
@@ -120,11 +120,7 @@ async function openParts(
     connections: () => connections.read(),
     isDatabaseAvailable: () => watched.isAvailable(),
   });
-  const onRejection = createRejections({
-    count: (protocol, kind) => metrics.countRejection(protocol, kind),
-    logger: rateLimitedLogger,
-    verbose,
-  });
+  const onRejection = createRejections({ metrics, logger: rateLimitedLogger, verbose });
   const ingest = createIngest({
     sink: watched,
     clock,
@@ -140,7 +136,6 @@ async function openParts(
     watched.stop();
     const stored = ingest.drain().then(() => store.close());
     const late = await Promise.race([stored, clock.sleep(leftMs()).then(() => true)]);
-    // Unconfirmed reports were not answered: the connections are closed.
     if (late === true) logger.warn({}, 'stopped before the database closed: it did not respond in time');
   });
   const routes = createRoutes(origins, {
@@ -157,9 +152,8 @@ async function openParts(
     logger: rateLimitedLogger,
   });
   const openedConsole =
-    config.console === undefined
-      ? undefined
-      : await openConsole(config.console, { metrics, ...watch, limits, random, onRejection, tls: config.tls });
+    config.console &&
+    (await openConsole(config.console, { metrics, ...watch, limits, random, onRejection, tls: config.tls }));
   resources.defer(() => openedConsole?.close());
   const listener = await openListener({
     port,
@@ -181,7 +175,7 @@ async function openParts(
   resources.defer(() => listener.close(CONNECTIONS_SHARE * leftMs()));
   resources.defer(async () => {
     endsAtMs = clock.now().getTime() + config.shutdownGraceMs;
-    // Load balancers and clients learn it from the health first; requests are still accepted meanwhile.
+    // Load balancers see the health first; requests are still accepted.
     watched.stop();
     health.setServing(false);
     await clock.sleep(Math.min(NOTICE_MS, config.shutdownGraceMs / 2));

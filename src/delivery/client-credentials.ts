@@ -4,14 +4,11 @@ import { isBearerToken } from '../runtime/bearer-token.ts';
 import { messageOf, SpartakusError } from '../runtime/errors.ts';
 import { findCaProblem, findPairProblem } from '../runtime/pem.ts';
 
-/** The files of the certificates and the token for a collector. */
+/** The files of --ca-file (used instead of the system's CAs), --cert-file, --key-file and --token-file. */
 export interface ClientCredentialsConfig {
-  /** --ca-file: the CAs that the collector's certificate is verified with, instead of the system's, as PEM. */
   readonly caFile?: string;
-  /** --cert-file and --key-file: the client's certificate with its chain, and its key, as PEM. */
   readonly certFile?: string;
   readonly keyFile?: string;
-  /** --token-file: a bearer token. */
   readonly tokenFile?: string;
 }
 
@@ -19,27 +16,19 @@ export interface ClientCredentials {
   readonly ca?: Buffer;
   readonly cert?: Buffer;
   readonly key?: Buffer;
-  /** The value of the Authorization header; reads the token file each time. Rejects as `unavailable` where it cannot be read. */
+  /** The Authorization header. Reads the token file each time; rejects as `unavailable` where it cannot be read. */
   authorization(): Promise<string | undefined>;
 }
 
 export const NO_CREDENTIALS: ClientCredentials = { authorization: () => Promise.resolve(undefined) };
 
-type Flag = '--ca-file' | '--cert-file' | '--key-file' | '--token-file';
-
-interface FlagFile {
-  readonly flag: Flag;
-  readonly file: string;
-}
+type FlagFile = Readonly<Record<'flag' | 'file', string>>;
 
 /**
- * Reads the files for a collector. Certificates are read once, the token for each request, so that a rotated token is used.
+ * Reads the certificates once; the token is read for each request, because it may rotate. No file is read where `database` is not a URL.
  *
- * Rejects with a SpartakusError `invalid` that names the flag where a file is missing or wrong, and where flags contradict each other or
- * the URL: a certificate without its key, or one for a collector without TLS. A token is not sent without TLS, except to a loopback address.
- *
- * @param database the URL of the collector; for anything else, such as stdout, no file is read
- * @param flag the flag of that URL
+ * Rejects with a SpartakusError `invalid` that names the flag: a file is missing or wrong, a certificate has no key, or the URL (of `flag`)
+ * has no TLS. A token is sent without TLS to a loopback address only.
  */
 export async function openClientCredentials(
   config: ClientCredentialsConfig,
@@ -48,13 +37,11 @@ export async function openClientCredentials(
 ): Promise<ClientCredentials> {
   const url = URL.parse(database);
   if (url === null) return NO_CREDENTIALS;
-  const fileOf = (name: Flag, file: string | undefined): FlagFile | undefined =>
-    file === undefined ? undefined : { flag: name, file };
+  const fileOf = (name: string, file?: string) => (file === undefined ? undefined : { flag: name, file });
   const ca = fileOf('--ca-file', config.caFile);
   const cert = fileOf('--cert-file', config.certFile);
   const key = fileOf('--key-file', config.keyFile);
   const token = fileOf('--token-file', config.tokenFile);
-
   if (cert !== undefined && key === undefined) throw wrong(cert, 'has no key: give --key-file too');
   if (key !== undefined && cert === undefined) throw wrong(key, 'has no certificate: give --cert-file too');
   if (url.protocol !== 'grpcs:' && url.protocol !== 'https:') {

@@ -24,27 +24,22 @@ export interface DeliveryOptions {
   readonly onIdle?: () => void;
 }
 
-/** Delivers the reports of a spool in the background. */
 export interface Delivery {
-  /** Adds a report to the spool. Resolves once it is kept. */
   add(report: Report): Promise<void>;
-  /** How long the collector asks to wait until the next report, in its latest receipt, in milliseconds. */
+  /** The time until the next report that the latest receipt asks for, in milliseconds. */
   nextReportAfterMs(): number | undefined;
-  /** Why the last attempt failed; undefined where it succeeded. */
+  /** The error of the last attempt; undefined where it succeeded. */
   lastError(): SpartakusError | undefined;
-  /** Ends the delivery once the batch that is being sent is settled. Idempotent. */
+  /** Ends the delivery once the current batch is settled. Idempotent. */
   close(): Promise<void>;
 }
 
-/** The size of one put: many small reports go in one stream, and large ones do not fill the memory. */
+/** The limits of one put, because of memory. */
 const BATCH = { reports: 100, bytes: 1_048_576 };
-/** While the collector cannot be reached, the oldest report alone is tried. */
+/** After a failed attempt, only the oldest report is sent. */
 const PROBE = { reports: 1, bytes: 1 };
 
-/**
- * Delivers the reports of a spool and those that are added, oldest first, see {@link drain}. A report leaves the spool with its receipt, or
- * when it is rejected for good. Failures are retried without end, and logged as outage-log.ts says.
- */
+/** Delivers a spool in the background, oldest first, see {@link drain}. A report leaves it when it is stored or rejected for good. */
 export function startDelivery(options: DeliveryOptions): Delivery {
   const { spool, sink, clock, logger, counters, heartbeat, timeoutMs, random, onSettled, onIdle } = options;
   const stop = new AbortController();
@@ -98,7 +93,6 @@ export function startDelivery(options: DeliveryOptions): Delivery {
     outage.fail(error);
     heartbeat.beat(waitMs);
   };
-
   const run = async (): Promise<void> => {
     while (!stop.signal.aborted) {
       const woken = added.promise;

@@ -3,53 +3,43 @@ import type { Clock } from '../runtime/clock.ts';
 import { SpartakusError } from '../runtime/errors.ts';
 import { createBackoff } from './retry.ts';
 
-/** An item with its final outcome: it is stored, or rejected for good. */
-export interface Settled<Item> {
+/** An item that is stored or rejected for good. */
+interface Settled<Item> {
   readonly item: Item;
   readonly outcome: Outcome;
 }
 
-/** Items that wait for delivery. What rejects here ends the delivery with that error. */
+/** Items that wait for delivery. A rejection of `next` or `settle` ends the delivery with that error. */
 export interface Queue<Item> {
-  /**
-   * The next items to send together, oldest first; none at the end of the queue.
-   *
-   * @param after the last item of the batch before; undefined at the beginning of a pass
-   * @param isProbe whether the last attempt failed, so that one item is enough to find out whether the next one works
-   */
+  /** The batch behind `after`, or the first one, oldest first; empty at the end. A probe, after a failed attempt, needs one item only. */
   next(after: Item | undefined, isProbe: boolean): Promise<readonly Item[]>;
-  /** Sends items; one outcome for each, in order. Where it rejects, all fail with that error. */
+  /** Resolves to one outcome for each item, in order. Where it rejects, all items fail with that error. */
   send(items: readonly Item[]): Promise<readonly Outcome[]>;
-  /** Whether an error is final for its item alone, so that the others can go on. Any other error keeps its item in the queue. */
+  /** Whether an error is final for its item alone. After any other error the item stays in the queue. */
   isFinal(error: SpartakusError): boolean;
-  /** Takes settled items out of the queue; the other items of the batch stay in it. Gives how many were in the queue until now. */
+  /** Removes settled items of a batch from the queue. Resolves to the number of removed items. */
   settle(settled: readonly Settled<Item>[]): Promise<number>;
 }
 
-export interface DrainOptions {
+interface DrainOptions {
   readonly clock: Clock;
   readonly random: () => number;
-  /** Ends the delivery after the batch that is being sent. */
+  /** Ends the delivery after the current batch. */
   readonly stop: AbortSignal;
   /** No attempt is made after this time, in milliseconds since 1970 (default: without end). */
   readonly deadlineMs?: number;
   readonly onRetry: (error: SpartakusError, waitMs: number) => void;
 }
 
-/** Every so many failures in a row the items behind a failed batch are tried too, in case that batch itself is the cause. */
+/** After this many failures in a row, the items behind the failed batch are sent too, in case the batch itself is the cause. */
 const TRY_ALL_EVERY = 10;
 
-const NO_OUTCOME = {
-  status: 'failed',
-  error: new SpartakusError('internal', 'The collector gave no outcome for the report.'),
-} as const;
+const NO_OUTCOME = new SpartakusError('internal', 'The collector gave no outcome for the report.');
 const STOPPED = new SpartakusError('unavailable', 'The delivery was stopped before everything was sent.');
 
 /**
- * Sends the items of a queue until none is left: batch by batch, each item settled by its own outcome, retryable errors with the backoff of
- * retry.ts.
- *
- * @returns the error because of which items stay in the queue (not retryable, after the deadline, or stopped); undefined where none stays
+ * Sends the items of a queue in batches until none is left, and retries with the backoff of retry.ts. Resolves to the error because of which
+ * items stay in the queue (not retryable, after the deadline, or stopped); undefined where none stay.
  */
 export async function drain<Item>(
   queue: Queue<Item>,
@@ -57,7 +47,6 @@ export async function drain<Item>(
 ): Promise<SpartakusError | undefined> {
   const backoff = createBackoff({ random });
 
-  /** Sends one batch; gives the errors of the items that stay. */
   const deliver = async (items: readonly Item[]): Promise<readonly SpartakusError[]> => {
     const outcomes = await queue.send(items).catch((thrown: unknown): readonly Outcome[] => {
       const error = SpartakusError.from(thrown);
@@ -66,7 +55,7 @@ export async function drain<Item>(
     const settled: Settled<Item>[] = [];
     const errors: SpartakusError[] = [];
     for (const [index, item] of items.entries()) {
-      const outcome: Outcome = outcomes[index] ?? NO_OUTCOME;
+      const outcome = outcomes[index] ?? { status: 'failed' as const, error: NO_OUTCOME };
       if (outcome.status === 'failed' && !queue.isFinal(outcome.error)) errors.push(outcome.error);
       else settled.push({ item, outcome });
     }
@@ -74,7 +63,7 @@ export async function drain<Item>(
     return errors;
   };
 
-  /** Goes through the queue once, up to the first batch that fails; gives the errors of the items that stay. */
+  /** Sends the queue up to the first batch that fails. Resolves to the errors of the items that stay. */
   const pass = async (): Promise<readonly SpartakusError[]> => {
     const errors: SpartakusError[] = [];
     const isTryingAll = backoff.failures > 0 && backoff.failures % TRY_ALL_EVERY === 0;

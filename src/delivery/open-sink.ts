@@ -8,13 +8,8 @@ import { httpTarget, proxyFor, type ProxyTarget } from './transport/proxy.ts';
 import type { TransportOptions } from './transport/sink.ts';
 import { openStdoutSink } from './transport/stdout.ts';
 
-/** A form of --database, for help and --print-databases. */
-export interface DatabaseForm {
-  readonly example: string;
-  readonly description: string;
-}
-
-export const DATABASE_FORMS: readonly DatabaseForm[] = [
+/** The forms of --database, for help and --print-databases. */
+export const DATABASE_FORMS: readonly { readonly example: string; readonly description: string }[] = [
   { example: 'stdout', description: 'prints each report, and sends nothing' },
   {
     example: 'grpc://collector.example.com:8080',
@@ -25,16 +20,12 @@ export const DATABASE_FORMS: readonly DatabaseForm[] = [
   { example: 'https://collector.example.com', description: 'a collector, as legacy JSON to /api/v1, with TLS' },
 ];
 
-export interface OpenOptions extends TransportOptions {
-  readonly stdout: Writable;
-}
-
 export type Database =
   | { readonly transport: 'stdout' }
   | { readonly transport: 'grpc'; readonly target: GrpcTarget }
   | { readonly transport: 'http'; readonly url: URL; readonly target: ProxyTarget };
 
-/** Parses a value of --database without opening anything. Throws a SpartakusError `invalid` where it is wrong. */
+/** Throws a SpartakusError `invalid` where the value of --database is wrong. */
 export function parseDatabase(spec: string): Database {
   if (spec === 'stdout') return { transport: 'stdout' };
   const scheme = /^([a-z][a-z0-9+.-]*):\/\//i.exec(spec)?.[1]?.toLowerCase();
@@ -49,17 +40,20 @@ export function parseDatabase(spec: string): Database {
   });
 }
 
-/** Checks a value of --database, and the proxy that the environment names for it. Throws a SpartakusError `invalid` where one is wrong. */
+/** Throws a SpartakusError `invalid` where the value of --database, or its proxy in the environment, is wrong. */
 export function checkProxy(spec: string, env: NodeJS.ProcessEnv): void {
   const database = parseDatabase(spec);
   if (database.transport !== 'stdout') proxyFor(database.target, env);
 }
 
-/** Opens the sink that --database names. It connects with the first put. Throws as {@link checkProxy}. */
-export async function openDatabase(spec: string, { stdout, ...options }: OpenOptions): Promise<ReportSink> {
+/** Opens a sink that connects with its first put. Rejects as {@link checkProxy} throws. */
+export async function openDatabase(
+  spec: string,
+  { stdout, ...options }: TransportOptions & { readonly stdout: Writable },
+): Promise<ReportSink> {
   const { transport } = parseDatabase(spec);
   if (transport === 'stdout') return openStdoutSink(stdout);
-  // Imported when used: gRPC takes 10 MiB of memory, and node:http 8 MiB, because it loads Node.js' WebSocket.
+  // Imported when used: gRPC takes 10 MiB of memory, and node:http 8 MiB.
   if (transport === 'http') return (await import('./transport/http.ts')).openHttpSink(spec, options);
   return (await import('./transport/grpc.ts')).openGrpcSink(spec, options);
 }

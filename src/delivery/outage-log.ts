@@ -2,36 +2,31 @@ import type { Clock } from '../runtime/clock.ts';
 import type { SpartakusError } from '../runtime/errors.ts';
 import type { Logger } from '../runtime/logger.ts';
 
-/** Logs an outage when it begins, once a day while it lasts, and when it ends. */
-export interface OutageLog {
-  fail(error: SpartakusError): void;
-  end(): void;
-}
-
-export interface OutageLogOptions {
+interface OutageLogOptions {
   readonly clock: Pick<Clock, 'now'>;
   readonly logger: Logger;
-  /** What fails, such as "No report can be delivered". */
+  /** Such as "No report can be delivered". */
   readonly failing: string;
   readonly working: string;
-  /** How many reports wait now; without it their number is not logged. */
+  /** The number of waiting reports (default: not logged). */
   readonly waiting?: () => number;
 }
 
 const DAY_MS = 86_400_000;
 
-export function createOutageLog({ clock, logger, failing, working, waiting }: OutageLogOptions): OutageLog {
+/** Logs an outage when it begins, once a day while it lasts, and when it ends. */
+export function createOutageLog({ clock, logger, failing, working, waiting }: OutageLogOptions) {
   let sinceMs: number | undefined;
   let loggedMs = 0;
   let maxWaiting = 0;
-  /** The maximum of the outage: when it ends, the reports are already delivered. */
+  /** The maximum, because the reports are already delivered when the outage ends. */
   const countWaiting = (): object => {
     if (waiting === undefined) return {};
     maxWaiting = Math.max(maxWaiting, waiting());
     return { waiting: maxWaiting };
   };
   return {
-    fail: ({ kind, message }) => {
+    fail: ({ kind, message }: SpartakusError): void => {
       const nowMs = clock.now().getTime();
       const fields = { kind, ...countWaiting() };
       if (sinceMs === undefined) {
@@ -47,7 +42,7 @@ export function createOutageLog({ clock, logger, failing, working, waiting }: Ou
         );
       } else logger.debug(fields, `${failing}: ${message}`);
     },
-    end: () => {
+    end: (): void => {
       if (sinceMs === undefined) return;
       const lastedMs = clock.now().getTime() - sinceMs;
       const waited = waiting === undefined ? '' : `; ${maxWaiting} ${maxWaiting === 1 ? 'report' : 'reports'} waited`;

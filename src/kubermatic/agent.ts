@@ -1,5 +1,5 @@
 import { toJson } from '@bufbuild/protobuf';
-import { type Record as KubermaticRecord, RecordSchema } from '../../gen/spartakus/kubermatic/v1/record_pb.js';
+import { RecordSchema } from '../../gen/spartakus/kubermatic/v1/record_pb.js';
 import { type KubernetesConfig, openKubernetesClient } from '../kubernetes/client.ts';
 import type { Files } from '../runtime/atomic-file.ts';
 import type { Clock } from '../runtime/clock.ts';
@@ -10,12 +10,12 @@ import { gatherKubernetesRecord } from './gather/gather-kubernetes.ts';
 import { openRecordDir } from './record-dir.ts';
 
 export interface AgentConfig extends KubermaticGatherConfig, KubernetesConfig {
-  /** The subject of the record: this cluster, or the installation of Kubermatic of which this is the master cluster. */
+  /** The subject of the record: this cluster, or the installation of Kubermatic with this master cluster. */
   readonly kind: 'kubernetes' | 'kubermatic';
   readonly recordDir: string;
 }
 
-export interface AgentOptions {
+interface AgentOptions {
   readonly clock: Clock;
   readonly randomBytes: (length: number) => Uint8Array;
   readonly logger: Logger;
@@ -24,24 +24,22 @@ export interface AgentOptions {
   readonly files?: Files;
 }
 
-export type AgentEnd =
+type AgentEnd =
   | { readonly status: 'written'; readonly file: string }
   | { readonly status: 'failed'; readonly error: SpartakusError };
 
 export interface Agent {
   /** Resolves when the agent has ended; never rejects. */
   readonly done: Promise<AgentEnd>;
-  /** Cancels what is in progress; resolves when everything is closed. Idempotent. */
+  /** Cancels requests in progress; resolves when the agent has ended. Idempotent. */
   close(): Promise<void>;
 }
 
-/** The alphabet of names that Kubernetes generates: no vowels, and no characters that look alike. */
+/** The alphabet of names that Kubernetes generates. */
 const NAME_LETTERS = 'bcdfghjklmnpqrstvwxz2456789';
 
 /**
- * The agent: reads the cluster and writes one record file, whole or not at all. The file is JSON in the released spelling, so Kubermatic's
- * own reporter can send it as well.
- *
+ * Reads the cluster and writes one record file atomically, as JSON with proto field names, which Kubermatic's own reporter can send as well.
  * Rejects with a SpartakusError `invalid` where the kubeconfig or its context is wrong.
  */
 export async function startAgent(config: AgentConfig, options: AgentOptions): Promise<Agent> {
@@ -56,7 +54,7 @@ export async function startAgent(config: AgentConfig, options: AgentOptions): Pr
       const gather = config.kind === 'kubermatic' ? gatherKubermaticRecord : gatherKubernetesRecord;
       const record = await gather(config, { kube, now, random: randomBytes(16), logger, clock, signal: stop.signal });
       const file = nameOf(now, randomBytes(6));
-      await dir.write(file, `${recordText(record)}\n`);
+      await dir.write(file, `${JSON.stringify(toJson(RecordSchema, record, { useProtoFieldName: true }))}\n`);
       logger.info({ file, missing: record.missing.length }, 'The record is written.');
       return { status: 'written', file };
     } catch (thrown) {
@@ -78,12 +76,8 @@ export async function startAgent(config: AgentConfig, options: AgentOptions): Pr
   };
 }
 
-/** The file name of the released agents: the time, by which names sort by age, and six letters. */
+/** As Kubermatic's agents name it: the time, by which names sort by age, and six letters. */
 function nameOf(now: Date, random: Uint8Array): string {
   const letters = Array.from(random, (byte) => NAME_LETTERS[byte % NAME_LETTERS.length]).join('');
   return `record-${now.toISOString().slice(0, 19).replaceAll(':', '-')}-${letters}.json`;
-}
-
-function recordText(record: KubermaticRecord): string {
-  return JSON.stringify(toJson(RecordSchema, record, { useProtoFieldName: true }));
 }

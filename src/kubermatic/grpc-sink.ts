@@ -11,11 +11,7 @@ import { createSink, type TransportOptions } from '../delivery/transport/sink.ts
 import type { EnvelopeSink, Outcome } from '../report/report-sink.ts';
 import { SpartakusError } from '../runtime/errors.ts';
 
-/**
- * Sends Kubermatic's report over gRPC; the collector answers with a receipt for each record.
- *
- * @throws SpartakusError `invalid` where the URL, or that of a proxy, is wrong
- */
+/** Sends Kubermatic's report over gRPC. Throws a SpartakusError `invalid` where the URL or its proxy is wrong. */
 export function openKubermaticGrpcSink(url: string, options: TransportOptions = {}): EnvelopeSink {
   const client = openGrpcClient(url, options, '--url');
   const send = async (envelope: Envelope): Promise<readonly Outcome[]> => {
@@ -23,7 +19,7 @@ export function openKubermaticGrpcSink(url: string, options: TransportOptions = 
     const { receipts } = await client
       .unary(CollectorService.method.submitKubermaticReport, request)
       .catch((error: unknown) => {
-        // One report: where it is too large, that is final.
+        // RESOURCE_EXHAUSTED is final, because it is a single report.
         throw error instanceof Error && 'metadata' in error ? errorOf(error as ServiceError, client.target, 1) : error;
       });
     return envelope.records.map((_, index) => {

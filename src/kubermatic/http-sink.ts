@@ -5,17 +5,17 @@ import { parseHttpUrl } from '../delivery/transport/http-url.ts';
 import { createSink, type TransportOptions } from '../delivery/transport/sink.ts';
 import type { EnvelopeSink } from '../report/report-sink.ts';
 
-/** The JSON of a report in the released spelling, as Kubermatic's own reporter sends it. Equal reports have equal JSON. */
+/** The JSON of a report with proto field names, as Kubermatic's own reporter sends it. Equal reports have equal JSON. */
 export function envelopeJson(envelope: Envelope): string {
   return JSON.stringify(toJson(EnvelopeSchema, envelope, { useProtoFieldName: true }));
 }
 
-/** Parses a value of --url. Throws a SpartakusError `invalid` where it is no http(s):// URL. */
+/** Throws a SpartakusError `invalid` where --url is not an http(s):// URL. */
 export function parseReportUrl(text: string): URL {
   return parseHttpUrl(text, '--url', 'https://collector.example.com/api/kubermatic/v1');
 }
 
-/** Every status from 200 to 299 means that all records are stored, and any other that none is known to be stored. */
+/** The API has one status for all records. */
 const KUBERMATIC_API: PostOptions = {
   isStored: (status) => status >= 200 && status < 300,
   hintFor: (status) =>
@@ -24,12 +24,7 @@ const KUBERMATIC_API: PostOptions = {
       : '',
 };
 
-/**
- * Posts Kubermatic's report as JSON to this project's collector or to Kubermatic's own.
- *
- * @param url the whole URL
- * @throws SpartakusError `invalid` where the URL, or that of a proxy, is wrong
- */
+/** Posts Kubermatic's report as JSON. Throws a SpartakusError `invalid` where the URL or its proxy is wrong. */
 export function openKubermaticHttpSink(url: string, options: TransportOptions = {}): EnvelopeSink {
   const client = openHttpClient(parseReportUrl(url), options);
   return createSink<Envelope>({

@@ -11,47 +11,43 @@ import {
 } from '../runtime/atomic-file.ts';
 import { messageOf, SpartakusError } from '../runtime/errors.ts';
 
-/** A report that was begun: its envelope as JSON, and the file of each of its records, in the order of the records. */
-export interface PendingReport {
+/** A report that is not yet completely stored: its envelope as JSON, and the file of each of its records. */
+interface PendingReport {
   readonly files: readonly string[];
   readonly report: unknown;
 }
 
-/** The directory of the agents' records, which a reporter sends and removes. Every failure is a SpartakusError `unavailable`. */
+/** The directory of the agents' records. Every function rejects with a SpartakusError `unavailable`. */
 export interface RecordDir {
   /** The names of the record files, sorted. */
   list(): Promise<readonly string[]>;
   read(name: string): Promise<string>;
   write(name: string, text: string): Promise<void>;
   remove(name: string): Promise<void>;
-  /** The report that an earlier run began. Undefined where there is none, or it is corrupt: its records are still there. */
+  /** The pending report of an earlier run. Undefined where there is none, or it is corrupt; its records are still there. */
   readPending(): Promise<PendingReport | undefined>;
   writePending(pending: PendingReport): Promise<void>;
   removePending(): Promise<void>;
 }
 
-/** The agent and the reporter may be different users of one group, as in a pod. */
+/** In a pod, the agent and the reporter may be different users of one group. */
 const MODES = { mode: 0o640, dirMode: 0o770 };
 const PENDING = '.report.pending';
 
-export interface RecordDirOptions {
-  readonly now: () => Date;
-  readonly files?: Files;
-}
-
 /**
- * Opens a record directory, which is created with the first write.
- *
- * Kubermatic's own reporter reads every file of the record directory and fails on anything but a record (pkg/reporter/v2/file.go of
- * kubermatic/telemetry-client). So unfinished records and the begun report are kept beside it, in `<dir>.pending`. Where that cannot be
- * created on the same file system, because the record directory is itself a mount point, they are kept in the record directory as hidden files.
+ * Opens a record directory, which is created with the first write. Kubermatic's own reporter fails on any file there that is not a record
+ * (pkg/reporter/v2/file.go of kubermatic/telemetry-client), so unfinished records and the pending report are in `<dir>.pending`. Where that
+ * cannot be on the same file system, because the record directory is a mount point, they are hidden files of the record directory.
  */
-export function openRecordDir(dir: string, { now, files = SYSTEM_FILES }: RecordDirOptions): RecordDir {
+export function openRecordDir(
+  dir: string,
+  { now, files = SYSTEM_FILES }: { readonly now: () => Date; readonly files?: Files },
+): RecordDir {
   const recordDir = path.resolve(dir);
   const fileOf = (name: string): string => path.join(recordDir, name);
   let pendingDir: string | undefined;
   const findPendingDir = async (): Promise<string> => (pendingDir ??= await choosePendingDir(recordDir));
-  /** Earlier versions kept the begun report in the record directory. */
+  /** Earlier versions wrote the pending report to the record directory. */
   const pendingFiles = async (): Promise<ReadonlySet<string>> =>
     new Set([path.join(await findPendingDir(), PENDING), fileOf(PENDING)]);
 
@@ -108,14 +104,13 @@ export function openRecordDir(dir: string, { now, files = SYSTEM_FILES }: Record
   };
 }
 
-/** `<dir>.pending`; the record directory itself where that cannot be written, or is on another file system. */
 async function choosePendingDir(recordDir: string): Promise<string> {
   const sibling = `${recordDir}.pending`;
   const canWrite = constants.R_OK | constants.W_OK | constants.X_OK;
   try {
     const [own, existing] = await Promise.all([recordDir, sibling].map((dir) => ignoreMissing(() => stat(dir))));
     const place = existing === undefined ? path.dirname(sibling) : sibling;
-    // Where neither exists, both will be created in the same directory.
+    // Where neither exists, both are created in the same directory.
     await ignoreMissing(() => access(place, canWrite));
     return own === undefined || own.dev === (await stat(place)).dev ? sibling : recordDir;
   } catch {
@@ -123,16 +118,13 @@ async function choosePendingDir(recordDir: string): Promise<string> {
   }
 }
 
-/** Rejects with a SpartakusError `invalid` where the directory does not exist or is none. */
+/** Rejects with a SpartakusError `invalid` where the directory cannot be read. */
 export async function checkRecordDir(dir: string): Promise<void> {
   try {
     await readdir(dir);
   } catch (error) {
-    throw new SpartakusError(
-      'invalid',
-      `--record-dir ${dir}: ${messageOf(error)}. Is it the directory that the agents write to?`,
-      { field: '--record-dir' },
-    );
+    const message = `--record-dir ${dir}: ${messageOf(error)}. Is it the directory that the agents write to?`;
+    throw new SpartakusError('invalid', message, { field: '--record-dir' });
   }
 }
 
@@ -146,7 +138,7 @@ function parsePending(text: string): PendingReport | undefined {
   if (typeof pending !== 'object' || pending === null || !('files' in pending) || !('report' in pending))
     return undefined;
   const { files, report } = pending;
-  // A path would remove a file of another directory.
+  // Other names could remove a file of another directory.
   const isOwn = (name: unknown): name is string =>
     typeof name === 'string' && name === path.basename(name) && name.endsWith('.json');
   return Array.isArray(files) && files.every(isOwn) ? { files, report } : undefined;

@@ -10,20 +10,20 @@ import { type ErrorKind, messageOf, SpartakusError } from '../runtime/errors.ts'
 import type { Logger } from '../runtime/logger.ts';
 import type { RecordDir } from './record-dir.ts';
 
-export interface RecordReport {
+interface RecordReport {
   readonly files: readonly string[];
   readonly envelope: Envelope;
 }
 
-export interface ReportQueue extends Queue<string> {
-  /** A report of the records in the directory, as many as fit. Files that are no records are logged and left out. */
+interface ReportQueue extends Queue<string> {
+  /** Makes a report of the first records of the directory, up to the limits. Other files are logged and left out. */
   aggregate(limits?: { readonly records: number; readonly bytes: number }): Promise<RecordReport>;
   stored(): number;
-  /** Why a record was rejected; undefined where none was. */
+  /** The error of the latest rejected record; undefined where none was rejected. */
   rejection(): SpartakusError | undefined;
 }
 
-export interface ReportQueueOptions {
+interface ReportQueueOptions {
   /** Undefined where reports are only printed. */
   readonly sink: EnvelopeSink | undefined;
   readonly dir: RecordDir;
@@ -32,25 +32,23 @@ export interface ReportQueueOptions {
   readonly logger: Logger;
 }
 
-/** The version of the envelope that Kubermatic's reporter has sent since v0.3.0. */
+/** The version that Kubermatic's reporter sends since v0.3.0. */
 const ENVELOPE_VERSION = 'v2';
-/** The limits of one report: a collector accepts at most 1000 records and a few MiB. The rest goes into further reports. */
+/** A collector accepts at most 1000 records and a few MiB in one report. */
 const REPORT_LIMITS = { records: 100, bytes: 1024 * 1024 };
 const NO_LIMITS = { records: Number.POSITIVE_INFINITY, bytes: Number.POSITIVE_INFINITY };
-/** Errors of a record itself. Every other error concerns the connection or the credentials, and the report stays as it is. */
+/** Errors of a record. After other errors, the report remains pending. */
 const RECORD_ERRORS: ReadonlySet<ErrorKind> = new Set(['invalid', 'too-large']);
 
 /**
- * The records of a directory as a queue of file names, sent in reports.
- *
- * A report that is begun is written to the directory before it is sent and kept until each of its records is settled; every attempt, also
- * of a later run, sends it with the same time, records and ids. The collector recognises duplicates, so a reporter that is stopped at any
- * moment loses and doubles nothing. A record that the collector rejects stays, and is sent in another report by the next run.
+ * The records of a directory as a queue of file names. A report is written to the directory before it is sent and kept until each of its
+ * records is settled. Every attempt, also of a later run, sends the same time, records and ids, by which the collector detects duplicates;
+ * so a reporter that is killed loses and duplicates no record. A rejected record stays for another report of the next run.
  */
 export function createReportQueue({ sink, dir, clientUuid, clock, logger }: ReportQueueOptions): ReportQueue {
-  /** Files that this run does not send any more. */
+  /** Files that this run does not send again. */
   const skipped = new Set<string>();
-  /** Files that are sent in reports of their own, to find out which of several records is rejected. */
+  /** Files that are sent in separate reports, to find the rejected one of several records. */
   const alone = new Set<string>();
 
   const aggregate = async (limits = NO_LIMITS): Promise<RecordReport> => {
@@ -65,7 +63,7 @@ export function createReportQueue({ sink, dir, clientUuid, clock, logger }: Repo
       try {
         records.push(readRecord(JSON.parse(text) as JsonValue));
       } catch (error) {
-        // The file may belong to another program, so it is not removed.
+        // Not removed, because the file may belong to another program.
         const reason = error instanceof SpartakusError ? error.message : 'it is not JSON';
         logger.warn({ file: name }, `A file in --record-dir is no record, and stays there: ${reason}.`);
         skipped.add(name);
@@ -107,7 +105,7 @@ export function createReportQueue({ sink, dir, clientUuid, clock, logger }: Repo
   return {
     aggregate,
     next: async (after) => {
-      // What stays of a report is not skipped: the next pass sends the same report again.
+      // The next pass sends the rest of a report in the same report again.
       if (current !== undefined) return after === undefined ? current.files : [];
       if (isFirst) current = await resume();
       isFirst = false;
@@ -127,7 +125,7 @@ export function createReportQueue({ sink, dir, clientUuid, clock, logger }: Repo
         stored.add(item);
       }
       if (settled.length !== current?.files.length) return stored.size - before;
-      // Where all of several records are rejected, the error does not say which one is the cause.
+      // Where several records are rejected together, the error does not name the cause.
       const isWhole = rejected.length > 1 && rejected.length === settled.length;
       for (const { item } of rejected) (isWhole ? alone : skipped).add(item);
       if (!isWhole) rejection = rejected[0]?.error ?? rejection;

@@ -11,13 +11,11 @@ import { envelopeJson } from './http-sink.ts';
 import { openRecordDir } from './record-dir.ts';
 import { createReportQueue } from './report-queue.ts';
 
-export type ReporterTransport = 'stdout' | 'http' | 'grpc';
-
 export interface ReporterConfig extends ClientCredentialsConfig {
-  readonly transport: ReporterTransport;
+  readonly transport: 'stdout' | 'http' | 'grpc';
   readonly recordDir: string;
   readonly clientUuid: string;
-  /** --url; not used with stdout. */
+  /** Not used with stdout. */
   readonly url?: string;
   /** --timeout, in milliseconds: the deadline of all attempts together. */
   readonly timeoutMs: number;
@@ -33,23 +31,21 @@ export interface ReporterOptions {
 }
 
 export type ReporterEnd =
-  /** Every record is stored, or printed. */
+  /** All records are stored or printed. */
   | { readonly status: 'done'; readonly records: number }
-  /** Some records stay for the next run; the log has the same error. */
+  /** Some records stay for the next run; the error is logged. */
   | { readonly status: 'failed'; readonly error: SpartakusError };
 
-export interface Reporter {
+interface Reporter {
   /** Resolves when the reporter has ended; never rejects. */
   readonly done: Promise<ReporterEnd>;
-  /** Cancels what is in progress; records without acknowledgement stay. Resolves when everything is closed. Idempotent. */
+  /** Cancels requests in progress; resolves when the reporter has ended. Idempotent. */
   close(): Promise<void>;
 }
 
 /**
- * The reporter: sends the records that the agents wrote, see {@link createReportQueue}, and removes each record that is acknowledged. With
- * stdout it prints one report of all records, and removes none.
- *
- * Rejects with a SpartakusError `invalid` where the URL, the proxy of the environment or the client credentials are wrong.
+ * Sends the agents' records, see {@link createReportQueue}, and removes each stored one. With stdout it prints one report of all records and
+ * removes none. Rejects with a SpartakusError `invalid` where the URL, its proxy or the client credentials are wrong.
  */
 export async function startReporter(config: ReporterConfig, options: ReporterOptions): Promise<Reporter> {
   const { clientUuid, recordDir, timeoutMs } = config;

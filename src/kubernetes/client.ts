@@ -18,14 +18,12 @@ const MAX_RETRY_WAIT_MS = 60_000;
 const AGENT_OPTIONS = { keepAlive: true, timeout: 10_000 };
 
 export interface KubernetesConfig {
-  /** --kubeconfig */
   readonly kubeconfig?: string;
-  /** --context */
   readonly context?: string;
 }
 
 export interface RequestLimits {
-  /** For a whole response. */
+  /** Of one request, with its whole response. */
   readonly timeoutMs?: number;
   /** A page of 100 nodes is about 1.2 MB. */
   readonly maxBodyBytes?: number;
@@ -39,8 +37,8 @@ export interface KubernetesClientOptions extends RequestLimits {
 
 export interface KubernetesClient {
   /**
-   * Sends a GET, at most five a second, and retries 429 and 5xx up to four times. Resolves to a response of any status, and rejects
-   * with a SpartakusError where there is none. The target is a path with a query, and `accept` a media type.
+   * Sends a GET of a path with its query, at most five a second, and retries 429 and 5xx up to four times. Resolves to a response of any
+   * status. Rejects with a SpartakusError where there is none.
    */
   get(target: string, accept: string): Promise<KubernetesResponse>;
   /** Cancels all requests. Idempotent. */
@@ -59,7 +57,6 @@ export async function openKubernetesClient(
   return createKubernetesClient(await chooseCredentials(config, options), options);
 }
 
-/** Creates a client of one cluster. Sends no request. */
 export function createKubernetesClient(
   loadCredentials: CredentialsLoader,
   { timeoutMs = 30_000, maxBodyBytes = 64 * 1024 * 1024, clock = systemClock }: RequestLimits = {},
@@ -68,14 +65,14 @@ export function createKubernetesClient(
   const waitForRate = createRateLimiter(clock);
   const stop = new AbortController();
   const { signal } = stop;
-  // An agent keys its connections by their TLS options, so rotated certificates open new connections.
+  // Rotated certificates open new connections, because an agent keys them by their TLS options.
   const agent = new https.Agent(AGENT_OPTIONS);
   const shared = { agent, buffer: { bytes: new Uint8Array() }, timeoutMs, maxBodyBytes, signal };
   let cached: { readonly credentials: ClusterCredentials; readonly loadedAtMs: number } | undefined;
 
   const send = async (target: string, accept: string): Promise<KubernetesResponse> => {
     await waitForRate(signal);
-    // The absolute difference, because the clock may have been set back.
+    // Absolute, because the clock may have been set back.
     if (cached === undefined || Math.abs(nowMs() - cached.loadedAtMs) > CREDENTIALS_TTL_MS)
       cached = { credentials: await loadCredentials(), loadedAtMs: nowMs() };
     const response = await sendRequest({ ...cached.credentials, ...shared, target, accept });
@@ -110,7 +107,7 @@ async function chooseCredentials(
     const inCluster = inClusterCredentials(env, serviceAccountDir);
     if (inCluster !== undefined) return inCluster;
   }
-  // Loaded here only: it takes 80 MiB of memory, which a pod does not need.
+  // Imported when used: it takes 80 MiB of memory.
   const { KubeConfig } = await import('@kubernetes/client-node');
   return kubeconfigCredentials(kubeconfig, context, env, () => new KubeConfig());
 }

@@ -7,11 +7,9 @@ import type { CredentialsLoader } from './credentials.ts';
 
 export const SERVICE_ACCOUNT_DIR = '/var/run/secrets/kubernetes.io/serviceaccount';
 
-/**
- * The credentials of the pod's service account. Undefined outside of a pod, and where the service account token is not mounted. See
- * https://kubernetes.io/docs/tasks/run-application/access-api-from-pod/#directly-accessing-the-rest-api
- */
+/** Undefined outside of a pod, and where the service account token is not mounted. */
 export function inClusterCredentials(env: NodeJS.ProcessEnv, serviceAccountDir: string): CredentialsLoader | undefined {
+  // https://kubernetes.io/docs/tasks/run-application/access-api-from-pod/#directly-accessing-the-rest-api
   const { KUBERNETES_SERVICE_HOST: host, KUBERNETES_SERVICE_PORT: port } = env;
   const tokenFile = path.join(serviceAccountDir, 'token');
   if (!host || !port || !existsSync(tokenFile)) return undefined;
@@ -27,9 +25,7 @@ async function read(file: string): Promise<string> {
   try {
     return await readFile(file, 'utf8');
   } catch (error) {
-    throw new SpartakusError(
-      'unavailable',
-      `The pod's service account cannot be read: ${messageOf(error)}. Is ${file} mounted?`,
-    );
+    const message = `The pod's service account cannot be read: ${messageOf(error)}. Is ${file} mounted?`;
+    throw new SpartakusError('unavailable', message);
   }
 }

@@ -7,21 +7,16 @@ import { pick } from './json.ts';
 
 interface Files {
   readonly paths: readonly string[];
-  /** The flag or variable that names the files, for errors. */
+  /** The flag or variable with the files, for errors. */
   readonly label: string;
 }
 
-interface Named {
-  readonly name: string;
-}
+type Named = { readonly name: string };
 
 /** The part of @kubernetes/client-node's KubeConfig that is used here. */
-export interface Kubeconfig {
-  clusters: Named[];
-  users: Named[];
-  contexts: Named[];
+export interface Kubeconfig extends Record<'clusters' | 'users' | 'contexts', Named[]> {
   loadFromFile(file: string): void;
-  /** Adds the entries of the other, and takes its current context unless `preserveContext` is set. Throws for duplicate names. */
+  /** Throws for duplicate names. */
   mergeConfig(other: Kubeconfig, preserveContext: boolean): void;
   getCluster(name: string): object | null;
   getUser(name: string): object | null;
@@ -29,14 +24,13 @@ export interface Kubeconfig {
   getCurrentCluster(): { readonly server: string; readonly proxyUrl?: string | undefined } | null;
   getCurrentContext(): string;
   setCurrentContext(context: string): void;
-  /** Sets TLS options, headers and an agent; runs exec plugins. */
+  /** Sets TLS options, headers and an agent, and runs exec plugins. */
   applyToHTTPSOptions(options: RequestOptions): Promise<void>;
 }
 
 /**
- * Loads the credentials of --kubeconfig, else of $KUBECONFIG (files are merged as by kubectl: the first entry of a name wins), else of
- * ~/.kube/config. Reads the files now, to find errors at start, and again at each load. Throws a SpartakusError `invalid` that names the
- * flag and contains nothing of the files.
+ * The credentials of --kubeconfig, else of $KUBECONFIG (files are merged as by kubectl: the first entry of a name wins), else of
+ * ~/.kube/config. Reads the files now and at each load. Throws a SpartakusError `invalid` that names the flag and contains nothing of them.
  */
 export function kubeconfigCredentials(
   kubeconfig: string | undefined,
@@ -60,7 +54,7 @@ function chooseFiles(kubeconfig: string | undefined, env: NodeJS.ProcessEnv): Fi
   const standard = path.join(env['HOME'] ?? env['USERPROFILE'] ?? '', '.kube', 'config');
   if (named.length === 0 && existsSync(standard)) return { paths: [standard], label: standard };
   throw invalid(
-    'There is no way to a Kubernetes API: no --kubeconfig, no $KUBECONFIG, no ~/.kube/config, and no service account token as in a' +
+    'There are no credentials of a Kubernetes API: no --kubeconfig, no $KUBECONFIG, no ~/.kube/config, and no service account token as in a' +
       ' pod (automountServiceAccountToken). Name a kubeconfig with --kubeconfig.',
   );
 }
@@ -112,7 +106,7 @@ async function credentialsOf(config: Kubeconfig, { label }: Files): Promise<Clus
   try {
     await config.applyToHTTPSOptions(options);
   } catch (error) {
-    // The message may contain the output of an exec plugin; only those of system errors are safe.
+    // Other messages may contain the output of an exec plugin.
     const reason = isSystemError(error) ? `: ${messageOf(error)}` : '';
     throw new SpartakusError(
       'unavailable',
@@ -122,7 +116,7 @@ async function credentialsOf(config: Kubeconfig, { label }: Files): Promise<Clus
   // client-node's agents open a connection per request; one is needed for a proxy only.
   if (cluster?.proxyUrl === undefined) delete options.agent;
   const { headers = {}, ...requestOptions } = options;
-  // Trimmed: a token that was read from a file may end in a newline, which a header must not contain.
+  // A token of a file may end in a newline, which a header must not contain.
   const trimmed = Object.entries(headers).map(([name, value]) => [name, String(value).trim()] as const);
   return { server: cluster?.server ?? '', headers: Object.fromEntries(trimmed), requestOptions };
 }
@@ -145,7 +139,7 @@ function reasonOf(error: unknown): string {
   return /^(clusters|users|contexts)\[\d+\][\w.]* is missing$/.test(message) ? message : 'it is not a kubeconfig';
 }
 
-/** The message of a system error contains a code and a path only. */
+/** The messages of system errors contain a code and a path only. */
 function isSystemError(error: unknown): boolean {
   return error instanceof Error && 'syscall' in error;
 }

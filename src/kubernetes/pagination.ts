@@ -9,18 +9,16 @@ import { type KubernetesResponse, readJson, readProtobuf } from './response.ts';
 /** A list expires when reading it takes longer than etcd's compaction interval, 5 minutes. */
 const MAX_ATTEMPTS = 3;
 
-export interface Page<Item> {
+interface Page<Item> {
   readonly items: readonly Item[];
   /** Empty on the last page. */
   readonly continueToken: string;
 }
 
-export interface PagedList<Item> {
-  /** Such as "/api/v1/nodes". */
+interface PagedList<Item> {
   readonly path: string;
   readonly accept: string;
   readonly read: (response: KubernetesResponse) => Page<Item>;
-  /** Objects per request. */
   readonly pageSize: number;
 }
 
@@ -33,14 +31,13 @@ export function protobufPages<Item>(
   };
 }
 
-/** JSON is the only format of custom resources. */
 export function readJsonPage(response: KubernetesResponse): Page<unknown> {
   const list = readJson(response);
   return { items: listAt(list, 'items'), continueToken: textAt(list, 'metadata', 'continue') ?? '' };
 }
 
 /**
- * Adds each item of a list to a result, page by page. A list that expires is read again from its first page into a new result: 410, see
+ * Adds each item of a list to a result, page by page. A list that expires (410) is read again into a new result, see
  * https://kubernetes.io/docs/reference/using-api/api-concepts/#retrieving-large-results-sets-in-chunks
  */
 export async function listPages<Item, Result>(
@@ -53,10 +50,9 @@ export async function listPages<Item, Result>(
     const result = createResult();
     if (await readAllPages(kube, list, (item) => add(result, item))) return result;
   }
-  throw new SpartakusError(
-    'unavailable',
-    `The list ${list.path} expired before its last page ${MAX_ATTEMPTS} times in a row. Is the Kubernetes API server under heavy load?`,
-  );
+  const problem = `expired before its last page ${MAX_ATTEMPTS} times in a row`;
+  const advice = 'Is the Kubernetes API server under heavy load?';
+  throw new SpartakusError('unavailable', `The list ${list.path} ${problem}. ${advice}`);
 }
 
 /** Resolves to false where the list expired. */

@@ -3,17 +3,11 @@ import { BinaryReader, WireType } from '@bufbuild/protobuf/wire';
 
 /** Longer strings are rarely repeated. */
 const MAX_CACHED_BYTES = 64;
-/** A power of two: several times as many strings as the nodes of a page share. */
+/** A power of two, larger than the number of strings that the nodes of a page share. */
 const CACHED_STRINGS = 512;
 
-const WIRE_TYPES = [
-  WireType.Varint,
-  WireType.Bit64,
-  WireType.LengthDelimited,
-  WireType.StartGroup,
-  WireType.EndGroup,
-  WireType.Bit32,
-] as const;
+const { Varint, Bit64, LengthDelimited, StartGroup, EndGroup, Bit32 } = WireType;
+const WIRE_TYPES = [Varint, Bit64, LengthDelimited, StartGroup, EndGroup, Bit32] as const;
 
 type Fields = Record<string, unknown>;
 
@@ -26,9 +20,9 @@ interface Decoder {
 type FieldReader = (message: Fields, reader: Reader) => void;
 
 /**
- * Decodes a message as `fromBinary` does with `readUnknownFields: false`, in a fraction of the time and memory: undeclared fields, which
- * are most of a Kubernetes node, are skipped without allocation, and repeated strings are decoded once. Bytes fields are views of `bytes`,
- * not copies. Throws where `fromBinary` does, and a TypeError for field types that kubernetes.proto does not have.
+ * Decodes a message as `fromBinary` does with `readUnknownFields: false`, in a fraction of the time and memory: undeclared fields are
+ * skipped without allocation, repeated strings are decoded once, and bytes fields are views of `bytes`. Throws where `fromBinary` does, and
+ * a TypeError for field types that kubernetes.proto does not have.
  */
 export function readMessage<Desc extends DescMessage>(schema: Desc, bytes: Uint8Array): MessageShape<Desc> {
   const decoder = decoderOf(schema);
@@ -56,7 +50,7 @@ class Reader extends BinaryReader {
     this.#bytes = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   }
 
-  /** The field number and wire type in one number. */
+  /** The field number and the wire type. */
   tagNumber(): number {
     const byte = this.#bytes[this.pos];
     if (byte !== undefined && byte > 7 && byte < 0x80 && (byte & 7) < WIRE_TYPES.length) {
@@ -69,11 +63,11 @@ class Reader extends BinaryReader {
 
   stepOver(tag: number): void {
     const type = WIRE_TYPES[tag & 7];
-    if (type === WireType.LengthDelimited) this.#step();
+    if (type === LengthDelimited) this.#step();
     else if (type !== undefined) this.skip(type, tag >>> 3);
   }
 
-  /** Reads a string, and returns the same object for repeated short ASCII strings. */
+  /** Returns the same object for repeated short ASCII strings. */
   text(): string {
     const lengthAt = this.pos;
     const start = this.#step();
@@ -137,7 +131,7 @@ function decoderOf(schema: DescMessage): Decoder {
   return decoder;
 }
 
-/** All messages of a type get all their fields in the same order, for which V8 optimises. */
+/** The messages of a type get their fields in the same order, for which V8 optimises. */
 function creator(schema: DescMessage): () => Fields {
   const empty: Fields = { $typeName: schema.typeName };
   for (const field of schema.fields)

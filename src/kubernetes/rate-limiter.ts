@@ -2,10 +2,7 @@ import type { Clock } from '../runtime/clock.ts';
 
 const REQUESTS_PER_SECOND = 5;
 
-/**
- * Limits requests to five in any second, in the order of the calls. The returned function resolves when the next request may be sent, or as
- * soon as the signal is aborted.
- */
+/** Limits requests to five in any second. The returned function resolves, in call order, when a request may be sent or at the abort. */
 export function createRateLimiter(clock: Clock): (signal: AbortSignal) => Promise<void> {
   const sentAtMs: number[] = [];
   let last = Promise.resolve();

@@ -6,14 +6,14 @@ import type { KubernetesResponse } from './response.ts';
 
 const MIN_BUFFER_BYTES = 65_536;
 
-export interface KubernetesRequest extends ClusterCredentials {
+interface KubernetesRequest extends ClusterCredentials {
   readonly target: string;
   readonly accept: string;
-  /** The agent for HTTPS where requestOptions has none. */
+  /** Used for HTTPS where requestOptions has none. */
   readonly agent: https.Agent;
   readonly timeoutMs: number;
   readonly maxBodyBytes: number;
-  /** Memory for bodies, reused by each request, because pages of lists are large. */
+  /** Reused by each request, because pages of lists are large. */
   readonly buffer: { bytes: Uint8Array };
   readonly signal: AbortSignal;
 }
@@ -49,7 +49,7 @@ export async function sendRequest(request: KubernetesRequest): Promise<Kubernete
 
 async function send(url: URL, request: KubernetesRequest, signal: AbortSignal): Promise<IncomingMessage> {
   const { agent, requestOptions, headers, accept } = request;
-  // Plain HTTP is rare (kubectl proxy), and the module node:http takes 8 MiB of memory.
+  // Imported when used (kubectl proxy): node:http takes 8 MiB of memory.
   const isHttp = url.protocol === 'http:';
   const { request: open } = isHttp ? await import('node:http') : https;
   return new Promise((resolve, reject) => {
@@ -58,11 +58,11 @@ async function send(url: URL, request: KubernetesRequest, signal: AbortSignal): 
       ...requestOptions,
       method: 'GET',
       signal,
-      // Without "identity" Kubernetes compresses long responses, which costs more than it saves in a local network.
+      // Compression costs more than it saves in a local network.
       headers: { ...headers, accept, 'accept-encoding': 'identity', 'user-agent': 'spartakus-volunteer' },
     });
     outgoing.once('response', resolve);
-    // Not `once`: errors that follow the response headers are emitted here too, and must not be unhandled.
+    // Not `once`: errors after the response headers are emitted here too.
     outgoing.on('error', reject);
     outgoing.end();
   });
@@ -73,18 +73,15 @@ async function readBody(
   path: string,
   { maxBodyBytes, buffer }: KubernetesRequest,
 ): Promise<Uint8Array> {
-  // Taken out of the buffer meanwhile, so that concurrent requests do not share the memory.
+  // Removed meanwhile, so that concurrent requests do not share the memory.
   let body = buffer.bytes;
   buffer.bytes = new Uint8Array();
   let length = 0;
   for await (const chunk of incoming) {
     const needed = length + chunk.length;
-    // Leaving the loop destroys the stream and its connection.
     if (needed > maxBodyBytes) {
-      throw new SpartakusError(
-        'too-large',
-        `The response of the Kubernetes API to GET ${path} is longer than ${maxBodyBytes} bytes.`,
-      );
+      const message = `The response of the Kubernetes API to GET ${path} is longer than ${maxBodyBytes} bytes.`;
+      throw new SpartakusError('too-large', message);
     }
     if (needed > body.length) {
       const larger = new Uint8Array(Math.max(needed, 2 * body.length, MIN_BUFFER_BYTES));

@@ -9,7 +9,7 @@ export const PROTOBUF_TYPE = 'application/vnd.kubernetes.protobuf';
 
 const METADATA_ONLY = ';as=PartialObjectMetadata;g=meta.k8s.io;v=v1';
 const METADATA_LIST_ONLY = ';as=PartialObjectMetadataList;g=meta.k8s.io;v=v1';
-/** Media types by which the server sends only the metadata of an object, or of the objects of a list. */
+/** The server sends only the metadata of an object, or of the objects of a list. */
 export const METADATA_TYPE = PROTOBUF_TYPE + METADATA_ONLY;
 export const METADATA_LIST_TYPE = PROTOBUF_TYPE + METADATA_LIST_ONLY;
 export const METADATA_LIST_JSON_TYPE = JSON_TYPE + METADATA_LIST_ONLY;
@@ -17,7 +17,7 @@ export const METADATA_LIST_JSON_TYPE = JSON_TYPE + METADATA_LIST_ONLY;
 /** The first bytes of every protobuf body of Kubernetes (apimachinery, pkg/runtime/serializer/protobuf). */
 const PROTOBUF_MAGIC = Buffer.from('k8s\0', 'latin1');
 
-/** The form of reasons in a meta/v1 Status, such as "Forbidden". Other texts may contain names, and are not repeated. */
+/** A reason of a meta/v1 Status, such as "Forbidden". Other texts may contain names, and are not repeated. */
 const REASON = /^[A-Za-z]{1,64}$/;
 
 export interface KubernetesResponse {
@@ -30,7 +30,7 @@ export interface KubernetesResponse {
   readonly retryAfterMs?: number;
 }
 
-/** Parses the JSON of a response of status 200. Throws a SpartakusError for any other response. */
+/** Throws a SpartakusError for any response but JSON of status 200. */
 export function readJson(response: KubernetesResponse): unknown {
   expectOk(response, JSON_TYPE);
   const value = parseJson(response.body);
@@ -38,7 +38,7 @@ export function readJson(response: KubernetesResponse): unknown {
   return value;
 }
 
-/** Decodes the declared fields of a protobuf response of status 200. Throws a SpartakusError for any other response. */
+/** Decodes the declared fields. Throws a SpartakusError for any response but protobuf of status 200. */
 export function readProtobuf<Desc extends DescMessage>(response: KubernetesResponse, schema: Desc): MessageShape<Desc> {
   expectOk(response, PROTOBUF_TYPE);
   const message = decode(response.body, schema);
@@ -75,7 +75,7 @@ function statusError(response: KubernetesResponse): SpartakusError {
   const reason = reasonOf(response);
   return new SpartakusError(
     kindOf(status),
-    `The Kubernetes API answered GET ${path} with ${status}${reason === undefined ? '' : ` ${reason}`}.${adviceFor(status, path)}`,
+    `The Kubernetes API responded to GET ${path} with ${status}${reason === undefined ? '' : ` ${reason}`}.${adviceFor(status, path)}`,
     { retryAfterMs },
   );
 }
@@ -101,15 +101,14 @@ function adviceFor(status: number, path: string): string {
   return '';
 }
 
-/** Which ClusterRole rule allows a GET of the path, as YAML in one line that can be pasted. */
+/** Advises the ClusterRole rule for a GET of the path, in YAML. */
 export function grantAdvice(path: string): string {
   return `Grant the rule ${ruleFor(path)} to the account in use, in a ClusterRole`;
 }
 
 function ruleFor(path: string): string {
-  const match = /^\/(?:api\/[^/]+|apis\/([^/]+)\/[^/]+)\/(?:namespaces\/[^/]+\/(?=[^/]))?([^/]+)(?:\/([^/]+))?$/.exec(
-    path,
-  );
+  const pattern = /^\/(?:api\/[^/]+|apis\/([^/]+)\/[^/]+)\/(?:namespaces\/[^/]+\/(?=[^/]))?([^/]+)(?:\/([^/]+))?$/;
+  const match = pattern.exec(path);
   if (match === null) return `{nonResourceURLs: ["${path}"], verbs: [get]}`;
   const [, group = '', resource = '', name] = match;
   return name === undefined
@@ -117,7 +116,7 @@ function ruleFor(path: string): string {
     : `{apiGroups: ["${group}"], resources: [${resource}], resourceNames: [${name}], verbs: [get]}`;
 }
 
-/** The reason of the Status in the body, in JSON or protobuf. Its message may contain names and is not read. */
+/** The reason of a Status. Its message may contain names and is not read. */
 function reasonOf(response: KubernetesResponse): string | undefined {
   const reason =
     mediaTypeOf(response) === PROTOBUF_TYPE

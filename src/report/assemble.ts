@@ -16,22 +16,16 @@ type ReadonlyLists<Shape> = {
     : Shape[Name];
 };
 
-/** The content of a report: the fields of the message Report. An empty string means that the value is not known. */
+/** The fields of a report. An empty string means that the value is unknown; the original does not send it. */
 export type ReportFacts = ReadonlyLists<
   Omit<MessageInitShape<typeof ReportSchema>, '$typeName' | '$unknown' | 'timestamp' | 'reportId' | 'observedAt'>
 > & {
-  /** When the Kubernetes API was read. */
   readonly observedAt: Date;
-  /** 16 fresh random bytes for the report's id. */
+  /** 16 random bytes for the report's id. */
   readonly random: Uint8Array;
 };
 
-export interface ExtensionFacts {
-  readonly name: string;
-  readonly value: string;
-}
-
-/** A report with its id and times, which tell no more than the hour, and without empty strings. */
+/** A report with times of whole hours, and without empty strings. */
 export function assembleReport({ observedAt, random, ...content }: ReportFacts): Report {
   const report = create(ReportSchema, content as MessageInitShape<typeof ReportSchema>);
   const hour = startOfHour(observedAt);
@@ -48,7 +42,7 @@ export type NodeFacts = NodeTexts & {
   readonly capacity?: Iterable<NodeResource>;
 };
 
-/** A node as it is sent: in known forms, without empty strings, and resources in the order of their names. */
+/** A node in known forms, without empty strings, with its resources in byte order (as Go's sort.Strings): their names are ASCII. */
 export function assembleNode(facts: NodeFacts, options?: NormaliseOptions): Node {
   const { id, cloudProvider, capacity = [] } = facts;
   const texts = normaliseNodeTexts(facts);
@@ -71,16 +65,13 @@ export function sortNodes(nodes: Node[]): void {
   nodes.sort((a, b) => compareText(keys.get(a) ?? '', keys.get(b) ?? ''));
 }
 
-/** Clears strings that are empty, which the original does not send. */
+function compareText(a: string, b: string): number {
+  return Number(a > b) - Number(a < b);
+}
+
 function clearEmpty<Shape extends Node | Report>(schema: DescMessage, message: Shape): Shape {
   for (const field of schema.fields) {
     if (Reflect.get(message, field.localName) === '') clearField(message, field);
   }
   return message;
-}
-
-/** Byte order, as Go's sort.Strings: resource names are qualified names, so ASCII, where UTF-16 order is byte order. */
-function compareText(a: string, b: string): number {
-  if (a === b) return 0;
-  return a < b ? -1 : 1;
 }

@@ -1,7 +1,4 @@
-/**
- * The regions whose name may leave the cluster, by Kubermatic's name of the provider. A new region is "unknown" until it is added here,
- * and every list has a source. Region names of OpenStack, vSphere and Anexia are chosen by operators, so there are no lists of them.
- */
+/** The allow list of regions, by Kubermatic's name of the provider. Operators choose the region names of OpenStack, vSphere and Anexia. */
 const CLOUD_REGIONS: Readonly<Record<string, string>> = {
   // https://www.alibabacloud.com/help/en/cloud-migration-guide-for-beginners/latest/regions-and-zones
   alibaba: `cn-qingdao cn-beijing cn-zhangjiakou cn-huhehaote cn-wulanchabu cn-hangzhou cn-shanghai cn-nanjing cn-fuzhou
@@ -36,11 +33,7 @@ const CLOUD_REGIONS: Readonly<Record<string, string>> = {
   hetzner: 'fsn1 nbg1 hel1 ash hil sin',
 };
 
-/**
- * The region of a datacenter if its provider published that name, else "unknown".
- *
- * @param provider Kubermatic's name of the provider
- */
+/** The region of a datacenter; "unknown" if it is not on the list. */
 export function cloudRegionOf(provider: string, region: string): string {
   const regions = Object.hasOwn(CLOUD_REGIONS, provider) ? CLOUD_REGIONS[provider] : undefined;
   return regions?.split(/\s+/).includes(region) === true ? region : 'unknown';

@@ -11,7 +11,7 @@ export type PolicyRule =
     }
   | { readonly nonResourceURLs: readonly string[]; readonly verbs: readonly string[] };
 
-/** The fewest rules that allow reading these fields: one for each resource (and name) or URL, verbs in alphabetical order. */
+/** The rules that allow reading these fields: one for each resource (and name) or URL, with the verbs in alphabetical order. */
 export function listRules(fields: readonly Pick<SchemaField, 'rbac'>[]): PolicyRule[] {
   const merged = Map.groupBy(
     fields.flatMap(({ rbac }) => rbac),
@@ -22,12 +22,8 @@ export function listRules(fields: readonly Pick<SchemaField, 'rbac'>[]): PolicyR
     const { apiGroup, resource, resourceName, nonResourceUrl } = rules[0] as RbacRule;
     const verbs = [...new Set(rules.flatMap((rule) => rule.verbs))].toSorted();
     if (nonResourceUrl !== '') return { nonResourceURLs: [nonResourceUrl], verbs };
-    return {
-      apiGroups: [apiGroup],
-      resources: [resource],
-      ...(resourceName === '' ? {} : { resourceNames: [resourceName] }),
-      verbs,
-    };
+    const names = resourceName === '' ? {} : { resourceNames: [resourceName] };
+    return { apiGroups: [apiGroup], resources: [resource], ...names, verbs };
   });
 }
 

@@ -1,11 +1,10 @@
-import type { DescEnum } from '@bufbuild/protobuf';
 import { FIELD_DOCS } from '../../gen/field-docs.ts';
 import { Origin, PrivacySchema, Statistic, StatisticSchema } from '../../gen/spartakus/options/v1/options_pb.js';
 import { listRules, type PolicyRule } from './cluster-role.ts';
 import { COLLECTABLE } from './field-selection.ts';
 import type { SchemaField } from './schema-fields.ts';
 
-/** Everything that documentation says about a field, as plain values for any output format. */
+/** The documentation of a field, for any output format. */
 export interface FieldDescription {
   readonly path: string;
   /** From the .proto file, on one line. */
@@ -13,22 +12,19 @@ export interface FieldDescription {
   readonly origin: 'Kubernetes' | 'administrator' | 'volunteer' | 'agent';
   /** Such as `Node .status.nodeInfo.osImage`, or a flag. */
   readonly source: string;
-  /** How it is made anonymous, such as `keyed hash`. */
+  /** The anonymization, such as `keyed hash`. */
   readonly privacy: string;
   readonly privacyComment: string;
-  /** The statistic that it feeds, as an indirect question such as `which kernels nodes run`; empty where it feeds none. */
+  /** The statistic that uses the field, such as `which kernels nodes run`; empty if there is none. */
   readonly purpose: string;
   readonly since: number;
-  /** The name that `--collect` has for it; empty for a field that is always collected. */
+  /** Its name in `--collect`; empty for a field that is always collected. */
   readonly collect: string;
   readonly required: boolean;
   readonly rights: readonly PolicyRule[];
 }
 
-/**
- * @param docs comments by descriptor, as its toString() names it
- * @throws Error for a field or enum value without a comment
- */
+/** @throws Error for a field or enum value without a comment in `docs`, which has the comments by descriptor (its toString()) */
 export function describeFields(
   fields: readonly SchemaField[],
   docs: ReadonlyMap<string, string> = FIELD_DOCS,
@@ -43,7 +39,7 @@ export function describeFields(
     comment: commentOf(field.descriptor),
     origin: originOf(field),
     source: field.source,
-    privacy: valueName(PrivacySchema, field.privacy),
+    privacy: (PrivacySchema.value[field.privacy]?.localName ?? '').toLowerCase().replaceAll('_', ' '),
     privacyComment: commentOf(PrivacySchema.value[field.privacy]),
     purpose: field.statistic === Statistic.NONE ? '' : asClause(commentOf(StatisticSchema.value[field.statistic])),
     since: field.since,
@@ -57,10 +53,6 @@ function originOf({ origin, descriptor }: SchemaField): FieldDescription['origin
   if (origin === Origin.KUBERNETES) return 'Kubernetes';
   if (origin === Origin.ADMINISTRATOR) return 'administrator';
   return descriptor.parent.file.proto.package === 'spartakus.kubermatic.v1' ? 'agent' : 'volunteer';
-}
-
-function valueName(schema: DescEnum, number: number): string {
-  return (schema.value[number]?.localName ?? String(number)).toLowerCase().replaceAll('_', ' ');
 }
 
 function asClause(sentence: string): string {

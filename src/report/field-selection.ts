@@ -6,40 +6,34 @@ import type { Omission } from './omitted-fields.ts';
 import { listFields, pathOf, type SchemaField } from './schema-fields.ts';
 import { CURRENT_SCHEMA_VERSION } from './schema-version.ts';
 
-/** Fields of a report that can be omitted, and are collected whatever --collect names. */
+/** Optional fields of a report that --collect does not name. */
 const ALWAYS_COLLECTED: ReadonlySet<string> = new Set(['masterVersion', 'missing[]']);
 
 const TOP_LEVEL = listFields().filter(({ path }) => !path.includes('.'));
 
-/** The names that --collect takes: JSON names of a report's fields. A new field of a report is collected only where it is named. */
+/** The names that --collect accepts: JSON names of fields of a report. */
 export const COLLECTABLE: readonly string[] = TOP_LEVEL.filter(
   ({ path, required }) => !required && !ALWAYS_COLLECTED.has(path),
 ).map(({ descriptor }) => descriptor.jsonName);
 
-export interface SelectionOptions {
-  /** Names among {@link COLLECTABLE}. */
-  readonly collect: readonly string[];
-  readonly omit?: readonly Omission[];
-  /** The newest schema version whose fields are sent; default {@link CURRENT_SCHEMA_VERSION}. */
-  readonly schemaVersion?: number;
-}
-
 export interface FieldSelection {
   readonly fields: readonly SchemaField[];
-  /** @param path as listFields() has it */
+  /** @param path a SchemaField.path */
   has(path: string): boolean;
-  /**
-   * Clears all other fields, except the required fields of the report itself: the spool needs its id in every schema version, and the
-   * legacy transport does not send it.
-   */
+  /** Clears all other fields but the required ones of the report itself: the spool needs the id in every schema version. */
   trim(report: Report): void;
 }
 
+/** Selects the fields of a schema version that are named in `collect` (of {@link COLLECTABLE}) or always collected, and not omitted. */
 export function createFieldSelection({
   collect,
   omit = [],
   schemaVersion = CURRENT_SCHEMA_VERSION,
-}: SelectionOptions): FieldSelection {
+}: {
+  readonly collect: readonly string[];
+  readonly omit?: readonly Omission[];
+  readonly schemaVersion?: number;
+}): FieldSelection {
   const omitted = omit.filter(({ entry }) => entry === undefined).map(({ path }) => path);
   const chosen = listFields().filter(({ path, since }) => {
     const top = /^\w+/.exec(path)?.[0] ?? '';
@@ -47,7 +41,7 @@ export function createFieldSelection({
     const isOmitted = omitted.some((other) => path === other || path.startsWith(`${other}.`));
     return since > 0 && since <= schemaVersion && isCollected && !isOmitted;
   });
-  // A message without fields is not sent; a list of them is, because its length is a value.
+  // A message without fields is not sent. A list of such messages is sent, because its length is a value.
   const fields = chosen.filter(
     ({ path, privacy, descriptor }) =>
       privacy !== Privacy.NESTED ||
@@ -66,10 +60,7 @@ export function createFieldSelection({
 
 type Trim = (message: object) => void;
 
-/**
- * A function that clears all fields but those with a `kept` path, and removes list entries by their keys; undefined where it would do
- * nothing.
- */
+/** Clears the fields whose path is not in `kept`, and removes list entries by their keys; undefined if there is nothing to do. */
 function createTrim(
   schema: DescMessage,
   prefix: string,
@@ -93,12 +84,8 @@ function createTrim(
 function createEntryFilter(list: DescField, keys: readonly unknown[]): Trim {
   const keyName = listFields(list.message).find(({ key }) => key)?.descriptor.localName ?? '';
   return (message) => {
-    const entries = messagesOf(message, list);
-    Reflect.set(
-      message,
-      list.localName,
-      entries.filter((entry) => !keys.includes(Reflect.get(entry, keyName))),
-    );
+    const entries = messagesOf(message, list).filter((entry) => !keys.includes(Reflect.get(entry, keyName)));
+    Reflect.set(message, list.localName, entries);
   };
 }
 
@@ -106,19 +93,12 @@ function messagesOf(message: object, { localName }: DescField): object[] {
   return [(Reflect.get(message, localName) as object | object[] | undefined) ?? []].flat();
 }
 
-/**
- * The names of --collect, separated by commas.
- *
- * @throws SpartakusError of kind `invalid` that lists the names
- */
+/** Parses the comma-separated names of --collect. Throws a SpartakusError `invalid` that lists the valid names. */
 export function parseCollect(text: string): readonly string[] {
   return text.split(',').map((part) => {
     const name = part.trim();
     if (COLLECTABLE.includes(name)) return name;
-    throw new SpartakusError(
-      'invalid',
-      `${JSON.stringify(name)} is not a field that can be collected: use ${COLLECTABLE.join(', ')}`,
-      { field: '--collect' },
-    );
+    const problem = `is not a field that can be collected: use ${COLLECTABLE.join(', ')}`;
+    throw new SpartakusError('invalid', `${JSON.stringify(name)} ${problem}`, { field: '--collect' });
   });
 }

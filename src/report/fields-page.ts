@@ -1,20 +1,20 @@
 import type { DescMessage } from '@bufbuild/protobuf';
 import { NodeSchema } from '../../gen/spartakus/kubernetes/v1/kubernetes_pb.js';
+import { wrap } from '../runtime/wrap.ts';
 import { type PolicyRule, renderClusterRole } from './cluster-role.ts';
 import type { FieldDescription } from './describe-fields.ts';
 import { listFields } from './schema-fields.ts';
 
-export interface FieldsPage {
-  /** Markdown. */
+interface FieldsPage {
   readonly intro: string;
   readonly fields: readonly FieldDescription[];
-  /** The ClusterRoles to print, each with the sentence that introduces it. */
+  /** The ClusterRoles to print, each with an introduction. */
   readonly roles: readonly { readonly about: string; readonly rules: readonly PolicyRule[] }[];
 }
 
 const MAX_WIDTH = 120;
 
-/** What no field of the schema is read from, so that no ClusterRole of the volunteer allows it. */
+/** No field of the schema is read from these, so no ClusterRole of the volunteer allows reading them. */
 const NEVER_READ = ['secrets', 'config maps', 'events', 'logs', 'users'];
 
 /** The page "What is collected" as Markdown: docs/what-is-collected.md. */
@@ -44,7 +44,7 @@ ${renderTreatments(fields)}
 
 ### Values that the administrator writes
 
-${wrap(`${written.map(({ path }) => code(path)).join(', ')}: sent as written. Only the administrator can keep names, addresses and secrets out of them.`)}
+${wrapLines(`${written.map(({ path }) => code(path)).join(', ')}: sent as written. Only the administrator can keep names, addresses and secrets out of them.`)}
 
 ## Required permissions
 
@@ -67,15 +67,11 @@ allow list.
 
 ## What is never read
 
-${wrap(`With ${roles.length === 1 ? 'this role' : 'the first of these roles'} the volunteer cannot read ${[...NEVER_READ, ...notGranted(roles[0]?.rules ?? [])].join(', ')}, and it cannot change anything. In the objects that it reads, the decoder skips addresses, labels, annotations, taints, conditions and the list of images (see above).`)}
+${wrapLines(`With ${roles.length === 1 ? 'this role' : 'the first of these roles'} the volunteer cannot read ${[...NEVER_READ, ...notGranted(roles[0]?.rules ?? [])].join(', ')}, and it cannot change anything. In the objects that it reads, the decoder skips addresses, labels, annotations, taints, conditions and the list of images (see above).`)}
 `;
 }
 
-/**
- * A table of fields, and below it a list with the comment, source and purpose of each, as Markdown.
- *
- * @param columns whether the table has a column for --collect
- */
+/** A table of fields, and a list with the comment, source and purpose of each, as Markdown. */
 export function renderFields(
   fields: readonly FieldDescription[],
   columns: 'with --collect' | 'without --collect',
@@ -94,21 +90,21 @@ export function renderFields(
 function renderField(same: readonly FieldDescription[], field: FieldDescription): string {
   const { comment, origin, source, purpose } = field;
   const lines = [
-    wrap(`- ${same.map(({ path }) => `**${code(path)}**`).join(', ')}: ${escape(comment)}`, '  '),
-    wrap(`  - Source: ${origin === 'Kubernetes' ? '' : `the ${origin}, `}${escape(source)}`, '    '),
-    ...(purpose === '' ? [] : [wrap(`  - Purpose: ${escape(purpose)}`, '    ')]),
+    wrapLines(`${same.map(({ path }) => `**${code(path)}**`).join(', ')}: ${escape(comment)}`, '- ', '  '),
+    wrapLines(`Source: ${origin === 'Kubernetes' ? '' : `the ${origin}, `}${escape(source)}`, '  - ', '    '),
+    ...(purpose === '' ? [] : [wrapLines(`Purpose: ${escape(purpose)}`, '  - ', '    ')]),
   ];
   return lines.join('\n');
 }
 
-/** Each anonymization of the fields under a heading of level 3, as Markdown. */
+/** The anonymizations of the fields, each under a heading of level 3, as Markdown. */
 export function renderTreatments(fields: readonly FieldDescription[]): string {
   return [...Map.groupBy(fields, ({ privacy }) => privacy)]
     .map(([privacy, group]) =>
       [
         `### ${privacy.charAt(0).toUpperCase()}${privacy.slice(1)}`,
-        wrap(escape(group[0]?.privacyComment ?? '')),
-        wrap(group.map(({ path }) => code(path)).join(', ')),
+        wrapLines(escape(group[0]?.privacyComment ?? '')),
+        wrapLines(group.map(({ path }) => code(path)).join(', ')),
       ].join('\n\n'),
     )
     .join('\n\n');
@@ -124,7 +120,7 @@ function notGranted(rules: readonly PolicyRule[]): readonly string[] {
     .map((resource) => (byName.includes(resource) ? `${resource} other than kube-system` : resource));
 }
 
-/** The paths of all fields that have a value, such as `.status.nodeInfo.osImage`, spelled as in Kubernetes: ID and UUID in capitals. */
+/** The paths of all scalar fields, such as `.status.nodeInfo.osImage`. As in Kubernetes, ID and UUID are in capitals. */
 function listPaths(message: DescMessage, prefix: string): string[] {
   return message.fields.flatMap((field) => {
     if (field.parent.name === 'Time') return field.number === 1 ? [prefix] : [];
@@ -141,19 +137,8 @@ function code(value: string): string {
   return `\`${value}\``;
 }
 
-/** Breaks a text at spaces into lines of at most 120 characters; lines after the first begin with the indent. */
-function wrap(paragraph: string, indent = ''): string {
-  const lines: string[] = [];
-  let line = '';
-  for (const word of paragraph.split(/(?<=\S) /)) {
-    if (line !== '' && line.length + 1 + word.length > MAX_WIDTH) {
-      lines.push(line);
-      line = indent + word;
-    } else {
-      line = line === '' ? word : `${line} ${word}`;
-    }
-  }
-  return [...lines, line].join('\n');
+function wrapLines(text: string, first = '', other = first): string {
+  return wrap(text, MAX_WIDTH, [first, other]);
 }
 
 function table(head: readonly string[], rows: readonly (readonly string[])[]): string {

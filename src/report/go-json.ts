@@ -10,25 +10,17 @@ import {
 import { isFieldError } from '@bufbuild/protobuf/reflect';
 import { messageOf, SpartakusError } from '../runtime/errors.ts';
 
-/**
- * Differences to JSON as Go's encoding/json decodes it into a struct (https://pkg.go.dev/encoding/json#Unmarshal), which is how every
- * predecessor decoded it. Beyond protobuf JSON, Go accepts keys in any case (the last of several wins), null for an absent value, and
- * strings with half a surrogate pair. It rejects a value of another type than the field's.
- */
+/** Extensions of Go's rules for single APIs. */
 export interface GoJsonOptions {
   /** String fields, as `Message.jsonName`, that accept a number. */
   readonly numbersAsText?: ReadonlySet<string>;
   /** Fields that hold a list of strings, as `Message.jsonName`, that accept one string. */
   readonly textsAsLists?: ReadonlySet<string>;
-  /** Whether a key may also be the field's name in the schema, with or without underscores: `seedUUID`, `seed_uuid`, `seedUuid`. */
+  /** Whether a key may also be the field's name in the schema: `seedUUID`, `seed_uuid`, `seedUuid`. */
   readonly anySpelling?: boolean;
 }
 
-/**
- * Parses a body. As in Go, invalid UTF-8 becomes U+FFFD, and a byte order mark is an error.
- *
- * @throws SpartakusError of kind `invalid`
- */
+/** Parses a body. As in Go, invalid UTF-8 becomes U+FFFD, and a byte order mark is an error. Throws a SpartakusError `invalid`. */
 export function parseJson(body: Uint8Array): JsonValue {
   try {
     return JSON.parse(new TextDecoder('utf-8', { ignoreBOM: true }).decode(body)) as JsonValue;
@@ -38,7 +30,9 @@ export function parseJson(body: Uint8Array): JsonValue {
 }
 
 /**
- * Decodes a message. Unknown keys are ignored; null is an empty message.
+ * Decodes a message as Go's encoding/json decodes a struct (https://pkg.go.dev/encoding/json#Unmarshal), as all earlier collectors did.
+ * Beyond protobuf JSON, Go accepts keys in any case (the last of several wins), unknown keys, null for an absent value, and strings with
+ * half a surrogate pair. It rejects a value of another type than the field's.
  *
  * @throws SpartakusError of kind `invalid` with the path of the field that has the wrong type, such as `nodes[3].id`
  */
@@ -125,7 +119,7 @@ function readOther(scalar: ScalarType | undefined, value: JsonValue, path: strin
   return value;
 }
 
-/** A value of a well-known type, which has a JSON form of its own; decoded here because its path is known here. */
+/** A value of a well-known type, which has its own JSON form. */
 function checked(schema: DescMessage, value: JsonValue, path: string): JsonValue {
   try {
     fromJson(schema, value);
@@ -149,16 +143,11 @@ const spelledFields = new WeakMap<DescMessage, FieldsByKey>();
 
 function fieldsOf(schema: DescMessage, anySpelling: boolean): FieldsByKey {
   const cache = anySpelling ? spelledFields : foldedFields;
-  let fields = cache.get(schema);
-  if (fields === undefined) {
-    fields = new Map(
-      schema.fields.flatMap((field) => {
-        const keys = anySpelling ? [field.name, field.jsonName].map(foldSpelling) : [foldKey(field.jsonName)];
-        return keys.map((key) => [key, field] as const);
-      }),
-    );
-    cache.set(schema, fields);
-  }
+  const keysOf = ({ name, jsonName }: DescField): string[] =>
+    anySpelling ? [name, jsonName].map(foldSpelling) : [foldKey(jsonName)];
+  const fields =
+    cache.get(schema) ?? new Map(schema.fields.flatMap((field) => keysOf(field).map((key) => [key, field] as const)));
+  cache.set(schema, fields);
   return fields;
 }
 
@@ -172,11 +161,8 @@ function kindOf(value: JsonValue): string {
   return typeof value === 'object' ? 'an object' : `a ${typeof value}`;
 }
 
-/** The error for a field with a value that it does not accept; an empty path stands for the whole body. */
+/** The error for an invalid field; an empty path stands for the whole body. */
 export function invalidBody(path: string, problem: string): SpartakusError {
-  return new SpartakusError(
-    'invalid',
-    `the body is not a report: ${path === '' ? '' : `${path}: `}${problem}`,
-    path === '' ? {} : { field: path },
-  );
+  const message = `the body is not a report: ${path === '' ? '' : `${path}: `}${problem}`;
+  return new SpartakusError('invalid', message, { field: path || undefined });
 }

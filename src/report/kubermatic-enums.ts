@@ -2,7 +2,7 @@ import { cloudRegionOf } from './cloud-region.ts';
 import { normaliseKubernetesVersion } from './normalise/kubernetes-version.ts';
 import { OTHER } from './normalise/patterns.ts';
 
-// Which strings of custom resources may leave the cluster: values of Kubermatic's own enums, versions, and country codes.
+// Allow lists for strings of custom resources: values of Kubermatic's enums, versions, and country codes.
 // Sources: kubermatic/kubermatic, sdk/apis/kubermatic/v1, and kubermatic/machine-controller, sdk/providerconfig.
 
 /** Cloud providers, each with the key of its region in a datacenter's `.spec.<provider>`, if it has one. */
@@ -37,16 +37,14 @@ const ENUMS = {
 
 type EnumName = keyof typeof ENUMS;
 
-/** A value of one of Kubermatic's enums; undefined for any other text, which could say anything. */
+/** A value of one of Kubermatic's enums; undefined for any other text. */
 export function wordOf(list: EnumName, text: string | undefined): string | undefined {
   return ENUMS[list].find((word) => word === text);
 }
 
 /**
- * The cloud provider among the keys of a datacenter's `.spec` or a cluster's `.spec.cloud`; of several, which Kubermatic does not
- * allow, the one that `.providerName` names.
- *
- * @param keys those that have a value, in any order
+ * The cloud provider among the keys of a datacenter's `.spec` or a cluster's `.spec.cloud` that have a value. Of several, which
+ * Kubermatic does not allow, it is the one in `.providerName`.
  */
 export function providerOf(keys: readonly string[], providerName?: string): string | undefined {
   const known = keys.filter((key) => PROVIDERS.has(key));
@@ -61,7 +59,7 @@ export function regionOf(provider: string, region: string | undefined): string |
   return region === undefined ? undefined : cloudRegionOf(provider, region);
 }
 
-/** A country code of two capital letters, as in ISO 3166-1 alpha-2; undefined for longer texts, which could name a place. */
+/** A country code of two capital letters, as in ISO 3166-1 alpha-2; undefined for any other text, which could name a place. */
 export function countryOf(text: string | undefined): string | undefined {
   return text !== undefined && /^[a-z]{2}$/i.test(text) ? text.toUpperCase() : undefined;
 }
@@ -75,7 +73,7 @@ export function versionOf(text: string | undefined): string | undefined {
   return version === '' || version === OTHER ? undefined : version;
 }
 
-/** A version as Kubermatic's agent sends that of a cluster, with three parts and no "v": "v1.29" becomes "1.29.0". */
+/** A version with three parts and without the "v", as Kubermatic's agent sends it: "v1.29" becomes "1.29.0". */
 export function plainVersionOf(text: string | undefined): string | undefined {
   const match = VERSION.exec(versionOf(text) ?? '');
   if (match === null) return undefined;

@@ -11,16 +11,11 @@ export const RECORD_JSON_OPTIONS: GoJsonOptions = {
   textsAsLists: new Set(['SSHKey.ownerProjectUUID']),
 };
 export const RECORD_KINDS: ReadonlySet<string> = new Set(['kubernetes', 'kubermatic']);
-/** An absent version is accepted, because one message decodes all versions. */
 const VERSIONS: ReadonlySet<string> = new Set(['', 'v1', 'v2']);
 /** Go's zero time, 0001-01-01T00:00:00Z, in seconds since 1970. */
 const GO_ZERO_TIME = -62_135_596_800n;
 
-/**
- * Decodes the record file of any agent. External IPs of nodes and the names of places have no field in the schema, so they are dropped.
- *
- * @throws SpartakusError of kind `invalid` with the path of the field that is wrong
- */
+/** Decodes the record file of any agent. Throws a SpartakusError `invalid` with the path of the invalid field. */
 export function readRecord(json: JsonValue): KubermaticRecord {
   const record = readGoJson(RecordSchema, json, RECORD_JSON_OPTIONS);
   checkRecord(record, '');
@@ -39,11 +34,7 @@ export function checkVersion(version: string, path: string): void {
   if (!VERSIONS.has(version)) throw invalidBody(path, 'expected "v1" or "v2"');
 }
 
-/**
- * A time that can be stored; undefined where there is none, or Go's zero time.
- *
- * @throws SpartakusError of kind `invalid` with the path
- */
+/** A time that can be stored; undefined if it is absent or Go's zero time. Throws a SpartakusError `invalid` with the path. */
 export function readTime(time: Timestamp | undefined, path: string): Timestamp | undefined {
   if (time === undefined || (time.seconds === GO_ZERO_TIME && time.nanos === 0)) return undefined;
   if (!isStorableTime(time)) throw invalidBody(path, 'expected a date from 1970 to 9999');

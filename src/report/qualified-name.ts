@@ -1,9 +1,6 @@
-/** Of a DNS subdomain (RFC 1123), in characters. */
-const MAX_PREFIX_LENGTH = 253;
-/** Of the name behind the prefix. */
-const MAX_NAME_LENGTH = 63;
-
 // Source: kubernetes/apimachinery, pkg/util/validation/validation.go, IsQualifiedName and IsDNS1123Subdomain.
+const MAX_PREFIX_LENGTH = 253;
+const MAX_NAME_LENGTH = 63;
 const NAME = /^[A-Za-z0-9](?:[-A-Za-z0-9_.]*[A-Za-z0-9])?$/;
 const SUBDOMAIN = /^[a-z0-9](?:[-a-z0-9]*[a-z0-9])?(?:\.[a-z0-9](?:[-a-z0-9]*[a-z0-9])?)*$/;
 

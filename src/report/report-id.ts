@@ -8,27 +8,19 @@ export function startOfHour(time: Date): Date {
 }
 
 /**
- * A new report id that tells no more than the hour: its time is the start of the hour plus one millisecond per report, so that the ids of
- * one run are in order.
+ * A report id whose time is the start of the hour plus one millisecond per report of this run, so that the ids of a run are in order.
  *
  * @param sequence the number of the report in this run, from 1
- * @param random as of {@link createReportId}
  */
 export function createCoarseReportId(now: Date, sequence: number, random: Uint8Array): string {
   return createReportId(new Date(startOfHour(now).getTime() + Math.min(sequence, HOUR_MS - 1)), random);
 }
 
-/**
- * A new report id: a UUIDv7 (RFC 9562 section 5.7) in lower case.
- *
- * @param now when the report was gathered; the first 48 bits hold it in milliseconds
- * @param random at least 16 random bytes, fresh for each id
- */
+/** A report id: a UUIDv7 (RFC 9562 section 5.7) in lower case, of a time in milliseconds and at least 16 random bytes. */
 export function createReportId(now: Date, random: Uint8Array): string {
   return v7({ msecs: now.getTime(), random });
 }
 
-/** Whether a text is a UUIDv7 in lower case. */
 export function isReportId(text: string): boolean {
   return validate(text) && version(text) === 7 && text === text.toLowerCase();
 }

@@ -2,14 +2,13 @@
 export const PROTOCOLS = ['connect', 'grpc', 'grpc-web', 'http'] as const;
 export type Protocol = (typeof PROTOCOLS)[number];
 
-/** The origin of a request. The collector determines it once, before it reads the body. */
 export interface RequestOrigin {
   readonly protocol: Protocol;
   /**
-   * The key of all limits per address: an IPv4 address, or the /64 network of an IPv6 address. It is never stored. Absent where it
-   * is unknown, as behind a trusted proxy that sends no X-Forwarded-For: such requests have no limit per address.
+   * The key of all limits per address: an IPv4 address, or the /64 network of an IPv6 address. It is never stored. Absent if it is unknown,
+   * as behind a trusted proxy that sends no X-Forwarded-For; such requests have no limit per address.
    */
   readonly addressKey?: string | undefined;
-  /** The client's address in the form that --record-peer asks to store; absent where none is stored. */
+  /** The client's address in the form that --record-peer selects; absent if none is stored. */
   readonly recordedAddress?: string | undefined;
 }

@@ -2,31 +2,28 @@ import { type DescField, type DescMessage, getOption } from '@bufbuild/protobuf'
 import { field_policy, Origin, Privacy, type RbacRule, Statistic } from '../../gen/spartakus/options/v1/options_pb.js';
 import { ReportSchema } from '../../gen/spartakus/report/v1/report_pb.js';
 
-/** A field of a report, with its field options from the schema (options.proto documents them). */
+/** A field of a report with its field policy, which options.proto documents. */
 export interface SchemaField {
   /** Its path in the JSON of a report, such as `nodes[].capacity[].resource`. */
   readonly path: string;
-  /** The schema version that added it, from 1; 0 for a field without a policy, which is a mistake in the schema and is never sent. */
+  /** The schema version that added it, from 1; 0 for a field without a policy, which is never sent. */
   readonly since: number;
   readonly origin: Origin;
-  /** The object and path that it is read from, such as `Node .status.nodeInfo.osImage`, or the flag. */
   readonly source: string;
   readonly privacy: Privacy;
   readonly rbac: readonly RbacRule[];
   readonly statistic: Statistic;
-  /** Whether a message without it means nothing, so that it cannot be omitted by itself. */
   readonly required: boolean;
-  /** Whether it identifies an entry of the list that it is in. */
   readonly key: boolean;
   readonly descriptor: DescField;
 }
 
-/** Decoding field options is slow, and several modules list the fields at start-up. */
+/** Decoding the options of fields is slow, and several modules do it at start-up. */
 const cache = new WeakMap<DescMessage, readonly SchemaField[]>();
 
 /**
- * All fields of a message and of the messages nested in it, in the order of the schema; no message contains itself. Deprecated fields are
- * not listed: they are accepted from old clients, and not sent.
+ * All fields of a message and of the messages in it, in the order of the schema, without deprecated fields: these are accepted from old
+ * clients, and not sent.
  */
 export function listFields(message: DescMessage = ReportSchema): readonly SchemaField[] {
   const fields = cache.get(message) ?? listBelow(message, '');

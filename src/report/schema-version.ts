@@ -3,19 +3,14 @@ import { type Report, ReportSchema } from '../../gen/spartakus/report/v1/report_
 import { isObject } from './go-json.ts';
 import { listFields } from './schema-fields.ts';
 
-/** The schema version of the original's JSON: Spartakus v1.1.0. */
+/** The schema version of the original Spartakus v1.1.0. */
 export const LEGACY_SCHEMA_VERSION = 1;
 
 const SINCE = new Map(listFields().map(({ descriptor, since }) => [descriptor, since]));
 
 export const CURRENT_SCHEMA_VERSION = Math.max(...SINCE.values());
 
-/**
- * The schema version of new reports, at most this program's.
- *
- * @param given by the administrator
- * @param kept that of the release that was installed first; after a downgrade it may be newer than this program's
- */
+/** The schema version of new reports: `given` by the administrator, else `kept` by the first release, but at most this program's. */
 export function chooseSchemaVersion(given: number | undefined, kept: number | undefined): number {
   return Math.min(given ?? kept ?? CURRENT_SCHEMA_VERSION, CURRENT_SCHEMA_VERSION);
 }
@@ -25,7 +20,7 @@ export function parseSchemaVersion(text: string): number | undefined {
   return /^[1-9]\d{0,4}$/.test(text) ? Number(text) : undefined;
 }
 
-/** A report as protobuf JSON, with only the fields of a schema version. */
+/** A report as protobuf JSON, without the fields that are newer than a schema version. */
 export function reportJson(report: Report, schemaVersion: number): JsonObject {
   const json = toJson(ReportSchema, report) as JsonObject;
   deleteNewer(ReportSchema, json, schemaVersion);

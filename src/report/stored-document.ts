@@ -6,12 +6,12 @@ import { type Record as KubermaticRecord, RecordSchema } from '../../gen/spartak
 import { type Report, ReportSchema } from '../../gen/spartakus/report/v1/report_pb.js';
 import type { EntryMetadata, StoreEntry } from './report-sink.ts';
 
-/** A report, or a record of Kubermatic's, as it is stored: `_id` is its id, and every other field has its JSON name. */
+/** A stored report or Kubermatic record: `_id` is its id, and every other field has its JSON name. */
 export interface StoredDocument extends Pick<EntryMetadata, 'country' | 'quarantined'> {
   readonly _id: string;
-  /** When the collector received it, by the collector's clock. */
+  /** By the collector's clock. */
   readonly receivedAt: Date;
-  /** See RequestOrigin.recordedAddress. */
+  /** RequestOrigin.recordedAddress. */
   readonly receivedFrom?: string;
   readonly [field: string]: unknown;
 }
@@ -26,17 +26,13 @@ type Document = Record<string, unknown>;
 export const UNKNOWN_FIELDS = 'unknownFields';
 
 /**
- * The document of a report. It is derived from the schema: every field has its JSON name, and is absent where the JSON has none; numbers
- * are numbers (64-bit ones bigint), a Timestamp is a Date (in milliseconds). Protobuf fields that this schema does not have are kept
- * encoded under `unknownFields` of their message, where a newer release can decode them as a message of the same type.
- *
- * @param report has a report id
+ * The document of a report that has an id. Fields that are absent in JSON are absent. 64-bit numbers are bigint, a Timestamp is a Date (in
+ * milliseconds). Unknown protobuf fields are kept encoded under `unknownFields` of their message, for newer releases to decode.
  */
 export function toDocument(report: Report, receivedAt: Date, metadata?: EntryMetadata): ReportDocument {
   return addMetadata(writeReport(reflect(ReportSchema, report)), receivedAt, metadata);
 }
 
-/** The document of a record of Kubermatic's, as of {@link toDocument}. */
 export function toKubermaticDocument(
   record: KubermaticRecord,
   receivedAt: Date,
@@ -45,14 +41,14 @@ export function toKubermaticDocument(
   return addMetadata(writeKubermaticRecord(reflect(RecordSchema, record)), receivedAt, metadata);
 }
 
-/** The document of an entry. Without a time of receipt, it is dated 1970. */
+/** The document of an entry. Without a time of receipt, `receivedAt` is 1970. */
 export function entryDocument(entry: StoreEntry): { readonly kind: DocumentKind; readonly document: StoredDocument } {
   const { receivedAt = new Date(0) } = entry;
   if ('report' in entry) return { kind: 'report', document: toDocument(entry.report, receivedAt, entry) };
   return { kind: 'kubermaticRecord', document: toKubermaticDocument(entry.kubermaticRecord, receivedAt, entry) };
 }
 
-/** The database stores undefined as null, so absent metadata has no key. */
+/** Absent metadata has no key, because the database stores undefined as null. */
 function addMetadata(
   { reportID, ...fields }: Document,
   receivedAt: Date,
@@ -89,7 +85,7 @@ function encodeUnknown(fields: readonly UnknownField[]): Uint8Array {
   return writer.finish();
 }
 
-/** @throws Error for a kind of field that the schema does not use yet, when the program starts */
+/** @throws Error at start-up for a kind of field that the schema does not use yet */
 function createValueWriter(field: DescField): (message: ReflectMessage) => unknown {
   switch (field.fieldKind) {
     case 'scalar':

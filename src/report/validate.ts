@@ -4,26 +4,24 @@ import type { Report } from '../../gen/spartakus/report/v1/report_pb.js';
 import { SpartakusError } from '../runtime/errors.ts';
 import { isReportId } from './report-id.ts';
 
-/** 9999-12-31T23:59:59Z in seconds since 1970: the last time that RFC 3339, and so protobuf JSON, can represent. */
+/** 9999-12-31T23:59:59Z in seconds since 1970: the last time of RFC 3339, and so of protobuf JSON. */
 const LAST_SECOND = 253_402_300_799n;
 
-export interface ValidateOptions {
-  /** Whether a report without a cluster id is invalid. The legacy API accepts it, as the original did. */
-  readonly requireClusterId: boolean;
-}
-
 /**
- * Checks the rules of report.proto that a decoder does not.
+ * Checks the rules of report.proto that a decoder does not check. The legacy API, as the original, does not require a cluster id.
  *
  * @throws SpartakusError of kind `invalid` with the field's JSON path
  */
-export function validateReport({ clusterId, reportId, observedAt }: Report, options: ValidateOptions): void {
-  if (options.requireClusterId && clusterId.trim() === '')
+export function validateReport(
+  { clusterId, reportId, observedAt }: Report,
+  { requireClusterId }: { readonly requireClusterId: boolean },
+): void {
+  if (requireClusterId && clusterId.trim() === '')
     throw invalid('clusterID', 'is required: a text that is stable for the life of the cluster, such as a random UUID');
   validateIdAndTime(reportId, 'observedAt', observedAt);
 }
 
-/** Checks the rules of record.proto, as of {@link validateReport}. */
+/** Checks the rules of record.proto. Throws as {@link validateReport}. */
 export function validateKubermaticRecord({ reportId, time }: KubermaticRecord): void {
   validateIdAndTime(reportId, 'time', time);
 }

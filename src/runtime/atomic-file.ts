@@ -1,15 +1,15 @@
 import { mkdir, open, readdir, readFile, rename, rm, stat, unlink } from 'node:fs/promises';
 import path from 'node:path';
 
-/** The file system operations of a program that must survive being stopped between any two of them. Each rejects with the system's error. */
+/** File system operations. Each rejects with the system's error. */
 export interface Files {
   list(dir: string): Promise<readonly string[]>;
   read(file: string): Promise<string>;
-  /** Resolves once the content would survive a power cut. */
+  /** Resolves once the content is durable. */
   write(file: string, content: string | Uint8Array, mode: number): Promise<void>;
   rename(from: string, to: string): Promise<void>;
   remove(file: string): Promise<void>;
-  /** Resolves once the names in the directory would survive a power cut. */
+  /** Resolves once the names in the directory are durable. */
   syncDirectory(dir: string): Promise<void>;
 }
 
@@ -27,20 +27,18 @@ export const SYSTEM_FILES: Files = {
 };
 
 const UNFINISHED_SUFFIX = '.unfinished';
-/** The age at which an unfinished file is a leftover of a program that has ended; a younger one may still be written. */
+/** Younger files may still be written by another process. */
 const UNFINISHED_FOR_MS = 3_600_000;
 
-export interface WriteOptions {
-  /** The mode of the file. */
+interface WriteOptions {
   readonly mode: number;
-  /** The mode of directories that are created. */
   readonly dirMode: number;
-  /** The directory of the unfinished file, on the same file system (default: that of the file). */
+  /** The directory of the unfinished file, on the same file system; by default that of the file. */
   readonly unfinishedDir?: string;
   readonly files?: Files;
 }
 
-/** Writes a file whole or not at all. Resolves once its content and its name would survive a power cut. */
+/** Writes a file completely or not at all. Resolves once its content and its name are durable. */
 export async function writeAtomically(
   file: string,
   content: string | Uint8Array,
@@ -55,14 +53,14 @@ export async function writeAtomically(
     await files.write(unfinished, content, mode);
     await files.rename(unfinished, file);
   } catch (error) {
-    // A full volume would keep an empty file. The first error is the one to report.
+    // A full volume would keep an empty file.
     await files.remove(unfinished).catch(() => undefined);
     throw error;
   }
   await files.syncDirectory(path.dirname(file));
 }
 
-/** Removes a file that {@link writeAtomically} left unfinished more than an hour ago; any other name is ignored. */
+/** Removes a file that {@link writeAtomically} left unfinished more than an hour ago. Other names are ignored. */
 export async function sweepUnfinished(dir: string, name: string, now: Date): Promise<void> {
   if (!name.endsWith(UNFINISHED_SUFFIX)) return;
   const file = path.join(dir, name);
@@ -72,17 +70,16 @@ export async function sweepUnfinished(dir: string, name: string, now: Date): Pro
   });
 }
 
-/** Whether an error says that a file does not exist. */
 export function isMissing(error: unknown): boolean {
   return hasCode(error, 'ENOENT');
 }
 
-/** Whether an error of the system has a code, such as EXDEV. */
+/** Whether a system error has a code, such as EXDEV. */
 export function hasCode(error: unknown, code: string): boolean {
   return error instanceof Error && 'code' in error && error.code === code;
 }
 
-/** The result of an operation on files; undefined where a file does not exist. */
+/** The result of an operation on files; undefined if a file does not exist. */
 export async function ignoreMissing<Value>(operation: () => Promise<Value>): Promise<Value | undefined> {
   try {
     return await operation();

@@ -2,20 +2,19 @@ import { setTimeout as timeout } from 'node:timers/promises';
 
 export interface Clock {
   now(): Date;
-  /** Resolves after `ms` milliseconds, or as soon as the signal is aborted; never rejects. */
+  /** Resolves after any number of milliseconds, or when the signal is aborted; never rejects. */
   sleep(ms: number, signal?: AbortSignal): Promise<void>;
 }
 
-/** A longer timer of Node.js fires at once. About 24.8 days. */
+/** A longer timer of Node.js fires at once. */
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
-/** The system's clock; a sleep may have any length. */
 export const systemClock: Clock = {
   now: () => new Date(),
   sleep: async (ms, signal) => {
     try {
       for (let left = ms; left > 0; left -= LONGEST_TIMER_MS) {
-        await timeout(Math.min(left, LONGEST_TIMER_MS), undefined, signal === undefined ? {} : { signal });
+        await timeout(Math.min(left, LONGEST_TIMER_MS), undefined, { signal });
       }
     } catch {
       // Aborted; the caller checks the signal.

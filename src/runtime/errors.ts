@@ -1,17 +1,6 @@
 /**
  * Kinds of errors, independent of the protocol: collector/serve maps them to gRPC codes and HTTP statuses, and delivery/transport maps
- * those of a response to kinds.
- *
- * - `invalid`: the input is invalid; `field` names the field.
- * - `too-large`: the input exceeds a size limit.
- * - `unsupported-media-type`: the handler does not accept the Content-Type.
- * - `unauthenticated`, `forbidden`: credentials are missing or invalid, or do not permit the request.
- * - `not-found`: the object or path does not exist.
- * - `unimplemented`: the server has no such method or encoding.
- * - `rate-limited`: the client sends too many requests; retryable.
- * - `overloaded`: a capacity is exhausted; retryable.
- * - `unavailable`: a dependency is unavailable; retryable.
- * - `internal`: anything else. Retryable, so that no data is lost when the cause is unknown.
+ * those of a response to kinds. The collector is `overloaded` if a capacity is exhausted, and `unavailable` without a dependency.
  */
 export type ErrorKind =
   | 'invalid'
@@ -26,16 +15,17 @@ export type ErrorKind =
   | 'unavailable'
   | 'internal';
 
+/** `internal` is retryable, so that no data is lost if the cause is unknown. */
 const RETRYABLE: ReadonlySet<ErrorKind> = new Set(['rate-limited', 'overloaded', 'unavailable', 'internal']);
 
-export interface ErrorDetails {
+interface ErrorDetails {
   /** The JSON path of the invalid field, such as `nodes[3].id`, or the flag. */
   readonly field?: string;
   readonly retryAfterMs?: number;
   readonly cause?: unknown;
 }
 
-/** The only error class. Its message says what happened, with which input, and what to do; it contains no secret. */
+/** The only error class. Its message states the problem, the input and the remedy, and contains no secret. */
 export class SpartakusError extends Error {
   override readonly name = 'SpartakusError';
   readonly kind: ErrorKind;
@@ -53,7 +43,7 @@ export class SpartakusError extends Error {
     return RETRYABLE.has(this.kind);
   }
 
-  /** Any other thrown value becomes an error of kind `internal` with its message. */
+  /** Converts any other thrown value to an error of kind `internal` with its message. */
   static from(thrown: unknown): SpartakusError {
     if (thrown instanceof SpartakusError) return thrown;
     return new SpartakusError('internal', messageOf(thrown), { cause: thrown });
@@ -69,7 +59,7 @@ export function messageOf(thrown: unknown): string {
 /** A thrown value, the errors of an AggregateError, and the causes of all of them, each once. */
 export function causesOf(thrown: unknown): unknown[] {
   const found = new Set<unknown>([thrown]);
-  // The iteration includes what is added meanwhile.
+  // The iteration includes values that are added meanwhile.
   for (const each of found) {
     if (each instanceof AggregateError) for (const part of each.errors) found.add(part);
     if (each instanceof Error && each.cause !== undefined) found.add(each.cause);

@@ -1,8 +1,8 @@
 import type { Clock } from './clock.ts';
 
-/** The liveness of a loop, which announces each time how long its next step may take. */
+/** The liveness of a loop. */
 export interface Heartbeat {
-  /** Called by the loop: its next call comes within this time, in milliseconds. Infinity where it waits for something else. */
+  /** Called by the loop, with the maximum time until its next call in milliseconds; Infinity if there is none. */
   beat(withinMs: number): void;
   /** Whether no call is overdue. */
   isAlive(): boolean;

@@ -6,7 +6,7 @@ export interface Logger {
   error(fields: object, message: string): void;
 }
 
-/** Logs a failure: as an error, or as info while the program stops. */
+/** Logs a failure as an error, or as info while the program stops. */
 export function logFailure(logger: Logger, stop: AbortSignal, fields: object, message: string): void {
   if (stop.aborted) logger.info(fields, message);
   else logger.error(fields, message);

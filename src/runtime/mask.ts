@@ -5,17 +5,15 @@ const URL_PARTS = /^([a-z][a-z0-9+.-]*:\/\/)([^/?#]*)(.*)$/is;
 /** An authority without user info: hosts, each with or without a port. */
 const HOST_LIST = /^(\[[^\]]*\]|[^:,@[\]]*)(:\d+)?(,(\[[^\]]*\]|[^:,@[\]]*)(:\d+)?)*$/;
 
-/** The start of a query; a "?" alone may be part of a password. */
+/** A "?" alone may be part of a password. */
 const QUERY = /\?[a-z]+=/i;
 
 /** Parameters with a secret, such as tlsCertificateKeyFilePassword or authMechanismProperties=AWS_SESSION_TOKEN:…. */
 const SECRET_PARAMETER = /([?&][^=&#]*(?:password|passwd|secret|token)[^=&#]*=|AWS_SESSION_TOKEN:)[^&#,]*/gi;
 
 /**
- * Replaces the password of a URL, and parameters that are secrets, by "***".
- *
- * The text need not be a valid URL: it may have several hosts (mongodb://), and "@", "/" or "?" in a password that should have been
- * percent-encoded. Where the end of a password is ambiguous, more is masked rather than less. A text without "://" is not changed.
+ * Replaces the password and the secret parameters of a URL by "***". The URL may have several hosts (mongodb://), and "@", "/" or "?" in a
+ * password that should be percent-encoded: if its end is ambiguous, more is masked. A text without "://" is not changed.
  */
 export function maskUrl(text: string): string {
   const parts = URL_PARTS.exec(text);
@@ -32,6 +30,6 @@ function maskUserInfo(authority: string, rest: string): string {
   const at = head.lastIndexOf('@');
   if (colon === -1) return whole;
   if (at > colon) return `${whole.slice(0, colon)}:${MASK}${whole.slice(at)}`;
-  // A colon without "@" behind it that is not a port: a password without a host.
+  // A colon that is neither followed by "@" nor by a port: a password without a host.
   return at === -1 && !HOST_LIST.test(authority) ? `${whole.slice(0, colon)}:${MASK}` : whole;
 }

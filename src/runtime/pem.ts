@@ -2,9 +2,9 @@ import { X509Certificate } from 'node:crypto';
 import { createSecureContext } from 'node:tls';
 import { messageOf } from './errors.ts';
 
-/** A problem of a certificate, its key, or the two together, as a sentence without its subject. */
-export interface PairProblem {
+interface PairProblem {
   readonly of: 'cert' | 'key' | 'pair';
+  /** A sentence without its subject. */
   readonly problem: string;
 }
 

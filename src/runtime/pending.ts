@@ -1,4 +1,4 @@
-/** Operations in progress, so that closing can wait for them. */
+/** Operations in progress. */
 export interface Pending {
   /** Tracks a promise until it is settled, and returns it. */
   add<Value>(promise: Promise<Value>): Promise<Value>;

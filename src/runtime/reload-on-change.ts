@@ -3,39 +3,31 @@ import type { Clock } from './clock.ts';
 import { messageOf, SpartakusError } from './errors.ts';
 import type { Logger } from './logger.ts';
 
-/** A file, and the flag that named it, such as "--tls-cert". */
 export interface NamedFile {
+  /** Such as "--tls-cert". */
   readonly flag: string;
   readonly file: string;
 }
 
 export interface ReloadOptions {
   readonly files: readonly NamedFile[];
-  /**
-   * Applies the content of the files, in their order.
-   *
-   * @throws SpartakusError where the content is invalid; the previous content must stay in use then
-   */
+  /** Applies the content of the files. If it throws a SpartakusError, the previous content must stay in use. */
   readonly use: (contents: readonly Buffer[]) => void;
   readonly clock: Pick<Clock, 'sleep'>;
   readonly logger: Logger;
   readonly stop: AbortSignal;
 }
 
-/**
- * How often the content of files is compared. File events and modification times are not reliable in Kubernetes volumes, where files
- * are links to links that are replaced together.
- */
+/** Polling, because file events and modification times are not reliable in Kubernetes volumes, whose files are symbolic links. */
 const POLL_INTERVAL_MS = 5_000;
 
 /**
  * Loads files, and reloads them when they change. A change is applied once two polls read the same content, so that a certificate is not
- * applied without its key. A change that cannot be applied is logged once, and the previous content stays in use.
+ * applied without its key. A change that cannot be applied is logged once.
  *
- * @throws SpartakusError of kind `invalid` where the files cannot be read or applied now
+ * @throws SpartakusError of kind `invalid` if the files cannot be read or applied at first
  */
 export async function reloadOnChange({ files, use, clock, logger, stop }: ReloadOptions): Promise<void> {
-  const names = files.map(({ flag, file }) => `${flag} ${file}`).join(', ');
   let current = await readAll(files);
   use(current);
 
@@ -54,7 +46,7 @@ export async function reloadOnChange({ files, use, clock, logger, stop }: Reload
           current = read;
           use(read);
           loggedError = undefined;
-          logger.info({}, `reloaded ${names}`);
+          logger.info({}, `reloaded ${files.map(({ flag, file }) => `${flag} ${file}`).join(', ')}`);
         }
       } catch (error) {
         const message = messageOf(error);
@@ -66,7 +58,7 @@ export async function reloadOnChange({ files, use, clock, logger, stop }: Reload
   void poll();
 }
 
-/** @param problem a sentence without its subject, the file */
+/** @param problem a sentence without its subject */
 export function invalidFile({ flag, file }: NamedFile, problem: string): SpartakusError {
   return new SpartakusError('invalid', `${flag} ${file}: ${problem}.`, { field: flag });
 }

@@ -5,9 +5,8 @@ import { type Counters, REPORT_COUNTERS, type ReportCounter } from '../delivery/
 import type { SpoolSize } from '../delivery/spool/spool.ts';
 import { messageOf, SpartakusError } from '../runtime/errors.ts';
 
-export interface VolunteerHealthOptions {
+interface VolunteerHealthOptions {
   readonly port: number;
-  /** Whether the gathering and the delivery are running. */
   readonly isLive: () => boolean;
   readonly isReady: () => boolean;
   readonly counters: Counters;
@@ -23,15 +22,10 @@ const TEXT = 'text/plain; charset=utf-8';
 /** https://prometheus.io/docs/instrumenting/exposition_formats/ */
 const METRICS_TEXT = 'text/plain; version=0.0.4; charset=utf-8';
 
-/**
- * The health of the volunteer for a kubelet and for Prometheus, on all addresses: GET /livez and GET /readyz (200 or 503), GET /metrics.
- * It contains nothing of a report.
- *
- * Rejects with a SpartakusError `invalid` where it cannot listen on the port.
- */
+/** Serves /livez, /readyz and /metrics, without data of reports. Rejects with a SpartakusError `invalid` where it cannot listen. */
 export async function openVolunteerHealth(options: VolunteerHealthOptions): Promise<VolunteerHealth> {
   const { port, isLive, isReady } = options;
-  const routes: Readonly<Record<string, () => Answer>> = {
+  const routes: Readonly<Record<string, () => HealthResponse>> = {
     '/livez': () => healthOf(isLive(), 'the gathering or the delivery has stopped'),
     '/readyz': () => healthOf(isReady(), 'the last gathering failed, or there was none yet'),
     '/metrics': () => ({ status: 200, body: metricsOf(options), type: METRICS_TEXT }),
@@ -52,11 +46,10 @@ export async function openVolunteerHealth(options: VolunteerHealthOptions): Prom
     server.listen(port);
     await once(server, 'listening');
   } catch (error) {
-    throw new SpartakusError('invalid', `--health-port ${port}: cannot be listened on (${messageOf(error)}).`, {
-      field: '--health-port',
-    });
+    const message = `--health-port ${port}: cannot be listened on (${messageOf(error)}).`;
+    throw new SpartakusError('invalid', message, { field: '--health-port' });
   }
-  // An open port does not keep a program alive that has ended.
+  // The open port must not keep the process running.
   server.unref();
   return {
     port: (server.address() as AddressInfo).port,
@@ -70,16 +63,16 @@ export async function openVolunteerHealth(options: VolunteerHealthOptions): Prom
   };
 }
 
-interface Answer {
+interface HealthResponse {
   readonly status: number;
   readonly body: string;
   readonly type?: string;
 }
 
-const NOT_FOUND: Answer = { status: 404, body: 'the paths are /livez, /readyz and /metrics\n' };
-const NOT_ALLOWED: Answer = { status: 405, body: 'the methods are GET and HEAD\n' };
+const NOT_FOUND: HealthResponse = { status: 404, body: 'the paths are /livez, /readyz and /metrics\n' };
+const NOT_ALLOWED: HealthResponse = { status: 405, body: 'the methods are GET and HEAD\n' };
 
-function healthOf(isHealthy: boolean, problem: string): Answer {
+function healthOf(isHealthy: boolean, problem: string): HealthResponse {
   return isHealthy ? { status: 200, body: 'ok\n' } : { status: 503, body: `${problem}\n` };
 }
 

@@ -6,10 +6,10 @@ import { gatherInto, type VolunteerEnd, type VolunteerRun } from './run.ts';
 
 const REMOVED = new SpartakusError(
   'unavailable',
-  'The report is not in the spool any more: another volunteer with the same --spool-dir took it, or it was corrupt there (see the log).',
+  'The report is not in the spool any more: another volunteer with the same --spool-dir removed it, or it was corrupt (see the log).',
 );
 
-/** Gathers one report, and delivers it together with what earlier runs left in the spool, until the timeout. */
+/** Gathers one report, and delivers the whole spool until the timeout. */
 export async function runOnce(run: VolunteerRun): Promise<VolunteerEnd> {
   const { clock, logger, stop, cancel, spool, timeoutMs } = run;
   const fail = (error: SpartakusError): VolunteerEnd => {

@@ -2,33 +2,30 @@ import type { Writable } from 'node:stream';
 import type { ClientCredentialsConfig } from '../delivery/client-credentials.ts';
 import type { DeliveryOptions } from '../delivery/delivery.ts';
 import type { Spool } from '../delivery/spool/spool.ts';
-import type { KubernetesClient } from '../kubernetes/client.ts';
+import type { KubernetesClient, KubernetesConfig } from '../kubernetes/client.ts';
 import type { Clock } from '../runtime/clock.ts';
 import type { SpartakusError } from '../runtime/errors.ts';
 import type { Heartbeat } from '../runtime/heartbeat.ts';
 import type { Logger } from '../runtime/logger.ts';
 import { type GatherConfig, gatherReport } from './gather/gather.ts';
 
-export interface VolunteerConfig extends GatherConfig, ClientCredentialsConfig {
+export interface VolunteerConfig extends GatherConfig, KubernetesConfig, ClientCredentialsConfig {
   /** --period, in milliseconds; 0 makes one report and ends. */
   readonly periodMs: number;
-  /** --database, see DATABASE_FORMS in delivery/open-sink.ts. */
   readonly database: string;
-  readonly kubeconfig?: string;
-  readonly context?: string;
-  /** --spool-dir (default: in memory). */
+  /** Default: the spool is in memory. */
   readonly spoolDir?: string;
   readonly spoolBytes?: number;
-  /** --initial-delay, in milliseconds: the first report waits a random part of it; a one-shot does not wait. */
+  /** --initial-delay, in milliseconds: the first report waits for a random part of it; a one-shot does not wait. */
   readonly initialDelayMs?: number;
   /** --timeout, in milliseconds: the deadline of a delivery, and of all attempts of a one-shot. */
   readonly timeoutMs?: number;
-  /** --health-port of /livez, /readyz and /metrics (default: not served). */
+  /** Default: no health server. */
   readonly healthPort?: number;
 }
 
 export interface VolunteerOptions {
-  /** The program's version with its leading "v", such as "v2.0.0". */
+  /** Such as "v2.0.0". */
   readonly version: string;
   readonly clock: Clock;
   readonly randomBytes: (length: number) => Uint8Array;
@@ -38,13 +35,13 @@ export interface VolunteerOptions {
   readonly env: NodeJS.ProcessEnv;
   readonly serviceAccountDir?: string;
   readonly pageSize?: number;
-  /** How long close() waits for a delivery in progress before it is cancelled, in milliseconds. */
+  /** The time after which close() cancels a delivery in progress, in milliseconds. */
   readonly graceMs?: number;
 }
 
 export type VolunteerEnd =
   | { readonly status: 'stored' }
-  /** The report of a one-shot was not made or not stored; the log has the same error. */
+  /** The report of a one-shot was not made or not stored; the error is logged. */
   | { readonly status: 'failed'; readonly error: SpartakusError }
   | { readonly status: 'closed' };
 
@@ -54,16 +51,12 @@ export interface VolunteerRun extends Omit<DeliveryOptions, 'onSettled' | 'onIdl
   readonly kube: KubernetesClient;
   readonly gathering: { readonly heartbeat: Heartbeat; isReady: boolean };
   readonly stop: AbortSignal;
-  /** Cancels a delivery in progress. */
   readonly cancel: AbortController;
 }
 
 /**
- * Gathers a report and adds it to a spool; gives its id. This is one function so that nothing else refers to the report while it is
- * delivered: that of a large cluster takes many times as much memory as its encoding.
- *
- * @param sequence the number of the report in this run, from 1
- * @param onGathered called before it is added
+ * Gathers a report and adds it to a spool; resolves to its id. One function, so that no reference to the report, which takes many times as
+ * much memory as its encoding, remains during its delivery. `sequence` is its number in this run, from 1.
  */
 export async function gatherInto(
   { config, options, kube, counters, clock, logger }: VolunteerRun,

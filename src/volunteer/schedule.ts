@@ -4,14 +4,14 @@ import { createBackoff } from '../delivery/retry.ts';
 import { SpartakusError } from '../runtime/errors.ts';
 import { gatherInto, type VolunteerEnd, type VolunteerRun } from './run.ts';
 
-/** Each period is up to this part longer or shorter, so that volunteers which started together do not report together. */
+/** The part by which a period is longer or shorter, so that volunteers do not report at the same time. */
 const PERIOD_JITTER = 0.05;
 /** Longer than the gathering of the largest cluster takes with all its retries. */
 const MAX_GATHERING_MS = 900_000;
 
 /**
- * Gathers a report every period, until it is stopped, and delivers the spool in the background. A collector may ask for a longer period, not
- * for a shorter one. A gathering that fails is tried again with backoff, at the latest after a period.
+ * Gathers a report every period until it is stopped, and delivers the spool in the background. A collector may only ask for a longer
+ * period. A failed gathering is retried with backoff, at the latest after a period.
  */
 export async function runPeriodically(run: VolunteerRun): Promise<VolunteerEnd> {
   const { config, clock, logger, stop, counters, random, gathering } = run;
@@ -20,7 +20,7 @@ export async function runPeriodically(run: VolunteerRun): Promise<VolunteerEnd> 
   const outage = createOutageLog({ clock, logger, failing, working });
   const backoff = createBackoff({ random });
 
-  // The backlog of the spool waits too, so that volunteers which start together do not connect together.
+  // The delivery of the spool waits too, so that volunteers do not connect at the same time.
   if (initialDelayMs > 0) await sleep(run, initialDelayMs * random());
   if (stop.aborted) return { status: 'closed' };
   const delivery = startDelivery(run);

@@ -11,22 +11,19 @@ import type { VolunteerConfig, VolunteerEnd, VolunteerOptions, VolunteerRun } fr
 import { runPeriodically } from './schedule.ts';
 
 export interface Volunteer {
-  /** Resolves when the volunteer has ended, by itself (one-shot) or because it was closed; never rejects. */
+  /** Resolves when the volunteer has ended; never rejects. */
   readonly done: Promise<VolunteerEnd>;
-  /** The port of /livez, /readyz and /metrics, where they are served. */
   readonly healthPort?: number;
-  /** Ends a wait or a gathering at once, and a delivery within the grace; resolves when everything is closed. Idempotent. */
+  /** Ends a wait or a gathering at once, and a delivery within `graceMs`. Idempotent. */
   close(): Promise<void>;
 }
 
-/** Weeks of reports of a large cluster. */
+/** Holds reports of a large cluster for weeks. */
 const DEFAULT_SPOOL_BYTES = 16 * 2 ** 20;
 
 /**
- * The volunteer: gathers reports into the spool (schedule.ts, or one-shot.ts with a period of 0), and delivers them from there.
- *
- * Rejects with a SpartakusError `invalid` where the configuration is wrong: the database, its proxy in the environment, certificates and
- * token, the spool directory, the kubeconfig or its context, the health port.
+ * Gathers reports into the spool and delivers them, every period or, with a period of 0, once. Rejects with a SpartakusError `invalid` where
+ * the database, its proxy, certificates, token, spool directory, kubeconfig or health port is wrong.
  */
 export async function startVolunteer(config: VolunteerConfig, options: VolunteerOptions): Promise<Volunteer> {
   const { clock, logger, stdout, env, serviceAccountDir, random = Math.random, graceMs = 5000 } = options;
@@ -40,22 +37,10 @@ export async function startVolunteer(config: VolunteerConfig, options: Volunteer
   const spool = await openSpool({ dir: spoolDir, maxBytes: spoolBytes }, { clock, logger, counters });
   const kube = await openKubernetesClient(config, { env, clock, serviceAccountDir });
   const sink = await openDatabase(database, { stdout, timeoutMs, credentials, env, signal: cancel.signal });
-  const run: VolunteerRun = {
-    config,
-    options,
-    kube,
-    spool,
-    sink,
-    clock,
-    logger,
-    counters,
-    random,
-    timeoutMs,
-    heartbeat: createHeartbeat(clock),
-    gathering: { heartbeat: createHeartbeat(clock), isReady: false },
-    stop: stop.signal,
-    cancel,
-  };
+  const heartbeat = createHeartbeat(clock);
+  const gathering = { heartbeat: createHeartbeat(clock), isReady: false };
+  const shared = { config, options, kube, spool, sink, clock, logger, counters, random, timeoutMs, heartbeat };
+  const run: VolunteerRun = { ...shared, gathering, stop: stop.signal, cancel };
   const health = await openHealth(run).catch(async (error: unknown) => {
     kube.close();
     await sink.close();

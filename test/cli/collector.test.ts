@@ -16,6 +16,16 @@ test.each([
   ]);
 });
 
+test.each(['x', '10.0.0.0/33', '::/129', '10.0.0.0/8/8', '10.0.0.0/', '10.0.0.0/-1'])(
+  'an invalid trusted proxy is rejected: %s',
+  async (network) => {
+    const { code, stderr } = await runCommand(collectorCommand, [`--trusted-proxies=192.0.2.7,${network}`]);
+
+    expect(code).toBe(2);
+    expect(stderr).toContain(`--trusted-proxies "${network}" is not an IP address or a network`);
+  },
+);
+
 test('a console that other machines can reach is rejected without tokens, by its flag', async () => {
   const { code, stderr } = await runCommand(collectorCommand, ['--console-listen=:8081']);
 

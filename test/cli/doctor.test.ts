@@ -6,6 +6,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import { doctorCommand } from '../../src/cli/doctor.ts';
 import { startCollector } from '../../src/collector/collector.ts';
 import { NO_CREDENTIALS } from '../../src/delivery/client-credentials.ts';
+import { createNetworks } from '../../src/runtime/addresses.ts';
 import { systemClock } from '../../src/runtime/clock.ts';
 import { checkCollector } from '../../src/volunteer/doctor/check-collector.ts';
 import { TEST_LIMITS } from '../support/collector.ts';
@@ -52,7 +53,7 @@ async function startHealthy(): Promise<string> {
       shutdownGraceMs: 100,
       limits: TEST_LIMITS,
       recordPeer: 'none',
-      trustedProxies: [],
+      trustedProxies: createNetworks([]),
       keepCountry: false,
     },
     {
@@ -214,7 +215,7 @@ test('another HTTP server than a collector is a failure', async () => {
 
   const { lines } = await doctor(await startApi(), `--database=http://${host}/elsewhere`);
 
-  expect(lines.at(-1)).toMatch(/^FAIL {2}collector: http:\/\/.*\/elsewhere\/healthz answers 404/);
+  expect(lines.at(-1)).toMatch(/^FAIL {2}collector: http:\/\/.*\/elsewhere\/healthz responds with 404/);
 });
 
 test('the proxy is shown without its password, and DNS resolves its name', async () => {

@@ -69,7 +69,7 @@ test('only identifiers with the key of the cluster need the right to read kube-s
 });
 
 test('the page warns of identifiers that can be guessed', async () => {
-  await expect(explain('--node-id=md5')).resolves.toContain('Whoever receives it can try out names');
+  await expect(explain('--node-id=md5')).resolves.toContain('Recipients can guess node names');
 });
 
 test('--schema-version and --since show what an upgrade adds', async () => {
@@ -88,7 +88,7 @@ test('--schema-version and --since show what an upgrade adds', async () => {
   ]);
   expect(rulesOf(added)).toStrictEqual(['list namespaces']);
   await expect(explain('--since=2')).resolves.toBe(
-    'With these flags and schema version 2, a report has nothing that is newer than version 2.\n',
+    'With these flags and schema version 2, a report has no field that is newer than version 2.\n',
   );
 });
 
@@ -102,7 +102,7 @@ test('flags of the volunteer without effect here are accepted, invalid ones are 
   expect(code).toBe(2);
   expect(stderr).toContain('spartakus volunteer explain: unknown flag --nothing');
   expect(stderr).toContain('spartakus volunteer explain: --collect "pods" is not a field');
-  expect(stderr).toContain('spartakus volunteer explain: --since "0" is no schema version');
+  expect(stderr).toContain('spartakus volunteer explain: --since "0" is not a schema version');
 });
 
 test('as a program: volunteer explain is a command', async () => {
@@ -119,7 +119,7 @@ test('by default it prints text that fits 80 columns, with every field and rule'
   expect([...text.matchAll(/^ {2}([\w.[\]]+)\n {6}/gm)].map(([, path]) => path)).toStrictEqual(
     expect.arrayContaining(fieldsOf(await explain('--collect=nodes,workloads'))),
   );
-  expect(text).toContain('Whoever receives it can try out names.');
+  expect(text).toContain('Recipients can guess node names.');
   expect(text).toMatch(/\n {2}get \/version\n {2}list nodes\n {2}list pods\n/);
   await expect(runCommand(explainCommand, ['--node-id=md5', '--collect=nodes,workloads'])).resolves.toMatchObject({
     stdout: text,

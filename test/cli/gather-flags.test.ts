@@ -82,7 +82,7 @@ test('all invalid flags are reported at once, and no request is made', async () 
     await expect(errors(...wrong)).resolves.toStrictEqual([
       'spartakus volunteer: --collect "pods" is not a field that can be collected: use nodes, extensions, namespaces, workloads, lifetimes',
       'spartakus volunteer: --omit "clusterID" cannot be omitted: a report without clusterID has no meaning',
-      'spartakus volunteer: --schema-version "99" is no schema version of this release: use 1 to 2',
+      'spartakus volunteer: --schema-version "99" is not a schema version of this release: use 1 to 2',
       'spartakus volunteer: --node-id "sha1" is none of hmac, md5',
       `spartakus volunteer: --id-key-file ${key}: is a key of 15 bytes, and fewer than 16 can be guessed: make one with "openssl rand -hex 32".`,
     ]);

@@ -2,9 +2,10 @@ import { PassThrough } from 'node:stream';
 import { expect, test } from 'vitest';
 import { COMMAND_LIST } from '../../src/cli/command-list.ts';
 import { group } from '../../src/cli/flags.ts';
-import { describeFlags, formatFor, wrap } from '../../src/cli/help.ts';
+import { describeFlags, formatFor } from '../../src/cli/help.ts';
 import { loadCommand } from '../../src/cli/program.ts';
 import { parsePort, parseText } from '../../src/cli/values.ts';
+import { wrap } from '../../src/runtime/wrap.ts';
 import { runCommand } from '../support/run-command.ts';
 
 const terminal = (columns: number) => Object.assign(new PassThrough(), { isTTY: true, columns });

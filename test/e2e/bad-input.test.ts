@@ -83,7 +83,7 @@ describe('a usage error reports every problem, names the command for help in the
         expect.stringMatching(/\$HTTPS_PROXY socks5:\/\/u:\*\*\*@proxy: is not the URL of a proxy/),
         expect.stringContaining(`--token-file ${file}: is not sent without TLS`),
         `spartakus volunteer: --spool-dir ${file}: is not a directory.`,
-        expect.stringContaining('There is no way to a Kubernetes API'),
+        expect.stringContaining('There are no credentials of a Kubernetes API'),
       ]);
       expect(stderr).not.toContain('hunter2');
     });

@@ -113,7 +113,7 @@ test('the error of 401 names possible causes, and contains neither the token nor
 
   expect(error.kind).toBe('unauthenticated');
   expect(error.message).toBe(
-    'The Kubernetes API answered GET /api/v1/nodes with 401 Unauthorized. It rejects the credentials: are the token or certificate of this cluster, and not expired?',
+    'The Kubernetes API responded to GET /api/v1/nodes with 401 Unauthorized. It rejects the credentials: are the token or certificate of this cluster, and not expired?',
   );
 });
 
@@ -125,7 +125,7 @@ test('the error of 403 names the rule to grant, and nothing from the response bo
 
   expect(error.kind).toBe('forbidden');
   expect(error.message).toBe(
-    'The Kubernetes API answered GET /api/v1/nodes with 403 Forbidden. Grant the rule {apiGroups: [""], resources: [nodes], verbs: [list]} to the account in use, in a ClusterRole.',
+    'The Kubernetes API responded to GET /api/v1/nodes with 403 Forbidden. Grant the rule {apiGroups: [""], resources: [nodes], verbs: [list]} to the account in use, in a ClusterRole.',
   );
 });
 
@@ -257,7 +257,7 @@ test('a reason that is not a single word is not repeated in the error', async ()
 
   const error = await failureOf(readVersion(kube));
 
-  expect(error.message).toBe('The Kubernetes API answered GET /version with 500.');
+  expect(error.message).toBe('The Kubernetes API responded to GET /version with 500.');
 });
 
 test.each([
@@ -326,5 +326,5 @@ test('get() resolves to responses of any status', async () => {
   const response = await kube.get('/api/v1/secrets?limit=3&continue=secret', JSON_TYPE);
 
   expect(response).toMatchObject({ path: '/api/v1/secrets', status: 404, contentType: JSON_TYPE });
-  expect(() => readJson(response)).toThrow('The Kubernetes API answered GET /api/v1/secrets with 404 NotFound.');
+  expect(() => readJson(response)).toThrow('The Kubernetes API responded to GET /api/v1/secrets with 404 NotFound.');
 });

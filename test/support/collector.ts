@@ -11,6 +11,7 @@ import {
 } from '../../src/collector/collector.ts';
 import type { Limits } from '../../src/collector/serve/admission/limits.ts';
 import type { ReportDocument, StoredDocument } from '../../src/report/stored-document.ts';
+import { createNetworks } from '../../src/runtime/addresses.ts';
 import { systemClock } from '../../src/runtime/clock.ts';
 import type { Logger } from '../../src/runtime/logger.ts';
 import { makeTestDatabase } from './database.ts';
@@ -62,7 +63,7 @@ export async function startCollectorOn(
       storeTimeoutMs: 10_000,
       shutdownGraceMs: 2_000,
       recordPeer: 'none',
-      trustedProxies: [],
+      trustedProxies: createNetworks([]),
       keepCountry: false,
       limits: { ...TEST_LIMITS, ...limits },
       ...config,

@@ -5,34 +5,32 @@ export interface BatcherOptions<Item, Result> {
   /** Writes a batch. Resolves to one result per item, in the same order; a rejection rejects every item. */
   readonly write: (items: readonly Item[]) => Promise<readonly Result[]>;
   readonly maxItems: number;
-  /** The most bytes of one write, by `sizeOf`; a larger item is written alone. */
+  /** Of one write, by `sizeOf`; a larger item is written alone. */
   readonly maxBytes: number;
   readonly sizeOf: (item: Item) => number;
   readonly maxInFlight: number;
-  /** The most items that wait or are being written. */
+  /** Items that wait or are being written. */
   readonly maxPendingItems: number;
-  /** The same in bytes; a single item may be larger. */
+  /** A single item may be larger. */
   readonly maxPendingBytes: number;
-  /** How long an item may wait until its write begins, in milliseconds. */
+  /** Until the write begins. */
   readonly maxWaitMs: number;
-  /** Called when a write begins; the returned function is called when it has ended. */
+  /** The returned function is called when the write has ended. */
   readonly onWrite?: (batch: { readonly items: number; readonly bytes: number }) => (() => void) | undefined;
   readonly clock: Clock;
 }
 
 export interface Batcher<Item, Result> {
   /**
-   * Resolves to the item's own result once its write has ended.
-   *
-   * @throws SpartakusError: `overloaded` at once where too much is pending, `unavailable` where no write began within `maxWaitMs`; what
-   * `write` rejects with
+   * @returns the item's own result once its write has ended
+   * @throws SpartakusError: `overloaded` at once where too much is pending, `unavailable` where no write began within `maxWaitMs`
    */
   put(item: Item): Promise<Result>;
   /** @throws SpartakusError `overloaded` where `put` would reject any item now */
   rejectIfFull(): void;
   /**
    * Resolves while less than three quarters of the capacity is pending, in the order of the calls, or when the signal is aborted. It
-   * reserves nothing: clients that can wait, wait here before each put, and leave the last quarter to those that cannot.
+   * reserves nothing. The last quarter is left to clients that cannot wait.
    */
   waitForCapacity(signal?: AbortSignal): Promise<void>;
   pending(): { readonly items: number; readonly bytes: number };
@@ -40,9 +38,7 @@ export interface Batcher<Item, Result> {
   drain(): Promise<void>;
 }
 
-/** A commit takes milliseconds, so a second is about a hundred of them. */
 const RETRY_AFTER_MS = 1_000;
-/** The part of the capacity that is left to clients that wait. */
 const WAITING_SHARE = 0.75;
 
 interface Waiting<Item, Result> {
@@ -55,7 +51,7 @@ interface Waiting<Item, Result> {
 
 /**
  * Group commit: while no write is in flight, an item is written at once; otherwise items gather until the write ends or a batch is
- * full. So a single item has no extra latency, and many share the cost of a commit. Pending items are bounded.
+ * full. So a single item has no extra latency, and many items share the cost of a commit.
  */
 export function createBatcher<Item, Result>(options: BatcherOptions<Item, Result>): Batcher<Item, Result> {
   const {
@@ -70,7 +66,7 @@ export function createBatcher<Item, Result>(options: BatcherOptions<Item, Result
     onWrite,
     clock,
   } = options;
-  // Created once: under a flood, even creating an error is a cost.
+  // Created once: creating an error per request is a cost.
   const full = new SpartakusError('overloaded', 'too many reports are pending: send it again later', {
     retryAfterMs: RETRY_AFTER_MS,
   });
@@ -81,7 +77,7 @@ export function createBatcher<Item, Result>(options: BatcherOptions<Item, Result
   let pendingBytes = 0;
   let expiry: AbortController | undefined;
   let drained: (() => void)[] = [];
-  /** Callers of `waitForCapacity`, in order. */
+  /** Pending calls of `waitForCapacity`. */
   const queue = new Set<() => void>();
 
   const take = (count: number): Waiting<Item, Result>[] => {
@@ -102,7 +98,7 @@ export function createBatcher<Item, Result>(options: BatcherOptions<Item, Result
     return take(count);
   };
 
-  /** Before the items are resolved, so that their callers find the capacity free. */
+  /** Called before the items are resolved, so that their callers find the capacity free. */
   const settle = (batch: readonly Waiting<Item, Result>[]): void => {
     pendingItems -= batch.length;
     for (const { sizeBytes } of batch) pendingBytes -= sizeBytes;
@@ -134,12 +130,11 @@ export function createBatcher<Item, Result>(options: BatcherOptions<Item, Result
       : Math.max(0, Math.ceil(WAITING_SHARE * maxPendingItems) - pendingItems);
 
   const wake = (): void => {
-    // Where nothing is pending, no write will end and call this again: wake all.
+    // Where nothing is pending, no write calls this again when it ends.
     let count = pendingItems === 0 ? queue.size : freeItems();
     for (const go of queue) {
       if (count === 0) return;
       count -= 1;
-      queue.delete(go);
       go();
     }
   };
@@ -162,7 +157,7 @@ export function createBatcher<Item, Result>(options: BatcherOptions<Item, Result
     }
   };
 
-  /** Rejects items that wait for too long. Runs while items wait, and sleeps until the next one expires. */
+  /** Runs while items wait; sleeps until the next one expires. */
   const expire = async (): Promise<void> => {
     if (expiry !== undefined) return;
     for (let [head] = waiting; head !== undefined; [head] = waiting) {
@@ -207,15 +202,12 @@ export function createBatcher<Item, Result>(options: BatcherOptions<Item, Result
     waitForCapacity: (signal) => {
       if ((freeItems() > 0 && queue.size === 0) || signal?.aborted === true) return Promise.resolve();
       return new Promise((resolve) => {
-        const leave = (): void => {
-          queue.delete(go);
-          resolve();
-        };
         const go = (): void => {
-          signal?.removeEventListener('abort', leave);
+          queue.delete(go);
+          signal?.removeEventListener('abort', go);
           resolve();
         };
-        signal?.addEventListener('abort', leave, { once: true });
+        signal?.addEventListener('abort', go);
         queue.add(go);
       });
     },

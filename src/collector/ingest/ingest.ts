@@ -21,7 +21,6 @@ export interface SubmissionContext {
   readonly country?: string | undefined;
 }
 
-/** An accepted submission: it is durable. */
 export interface Accepted {
   readonly reportId: string;
   readonly status: 'stored' | 'duplicate';
@@ -34,24 +33,23 @@ export interface Ingest extends Pick<
   /**
    * Validates a submission, gives it an id where it has none, and stores it. Resolves once it is durable.
    *
-   * @throws SpartakusError: `invalid` with the JSON path of the field in the report or record; `rate-limited` where its cluster sends
-   * too many; `overloaded` where too much is pending; any error that the store has for this entry
+   * @throws SpartakusError: `invalid` with the JSON path of the field in the report or record; `rate-limited` for the cluster;
+   * `overloaded` where too much is pending; any error of the store for this entry
    */
   accept(submission: Submission, context: SubmissionContext): Promise<Accepted>;
 }
 
 export interface IngestLimits {
-  /** The most reports that wait for the database. */
   readonly maxPendingReports: number;
-  /** The same in bytes, as estimated for the database. */
+  /** As estimated for the database. */
   readonly maxPendingBytes: number;
-  /** The reports that one cluster may send per hour in the long run; 0 for no limit. */
+  /** In the long run; 0 for no limit. */
   readonly reportsPerHourPerCluster: number;
-  /** The new cluster ids that one address may send per hour before further ones are quarantined; 0 for no limit. */
+  /** Reports of further new clusters are quarantined; 0 for no limit. */
   readonly newClustersPerHourPerAddress: number;
 }
 
-export interface IngestOptions {
+interface IngestOptions {
   readonly sink: Pick<ReportStore, 'put' | 'hasReportsFrom'>;
   readonly clock: Clock;
   /** Cryptographically strong: ids must be unguessable. */
@@ -62,11 +60,11 @@ export interface IngestOptions {
   readonly normaliseLegacy?: boolean;
 }
 
-/** Bounds of one write: larger writes are no faster, and hold more memory while they are encoded. */
+/** Larger writes are no faster, and hold more memory while they are encoded. */
 const MAX_BATCH_REPORTS = 1000;
 const MAX_BATCH_BYTES = 8 * 1024 * 1024;
 const MAX_WAIT_MS = 10_000;
-/** MongoDB rejects larger documents. They count as this much, so that they get that final error, not a retryable `overloaded`. */
+/** MongoDB's limit. Larger documents count as this much, so that they get its final error, not a retryable `overloaded`. */
 const MAX_DOCUMENT_BYTES = 16 * 1024 * 1024;
 const HOUR_MS = 3_600_000;
 const MAX_KEY_LENGTH = 64;
@@ -86,34 +84,34 @@ export function createIngest({ sink, clock, randomBytes, limits, observer, norma
     onWrite: (batch) => observer?.onWrite(batch),
     clock,
   });
-  const quarantine = createQuarantine({
+  const shouldQuarantine = createQuarantine({
     newClustersPerHour: limits.newClustersPerHourPerAddress,
     isKnown: (clusterId) => sink.hasReportsFrom(clusterId),
     clock,
   });
   const count = limits.reportsPerHourPerCluster;
-  const rateLimiter =
-    count === 0 ? undefined : createRateLimiter({ count, perMs: HOUR_MS, burst: count, now: () => clock.now() });
+  const rateLimiter = createRateLimiter({ count, perMs: HOUR_MS, clock });
 
   const store = async (submission: Submission, { origin, dialect, country }: SubmissionContext): Promise<Accepted> => {
     const { clusterId, content } = validate(submission, origin);
     const receivedAt = clock.now();
     const clusterKey = clusterId.length <= MAX_KEY_LENGTH ? clusterId : hash('sha256', clusterId);
-    const waitMs = clusterId === '' ? 0 : (rateLimiter?.take(clusterKey) ?? 0);
+    const waitMs = clusterId === '' ? 0 : rateLimiter.take(clusterKey);
     if (waitMs > 0)
       throw new SpartakusError('rate-limited', `a cluster may send ${count} reports an hour: send it again later`, {
         retryAfterMs: waitMs,
       });
-    const hold = await quarantine.shouldHold({ clusterId, clusterKey, addressKey: origin.addressKey });
+    const isQuarantined = await shouldQuarantine({ clusterId, clusterKey, addressKey: origin.addressKey });
     if (content.reportId === '') content.reportId = createReportId(receivedAt, randomBytes(16));
     if (normaliseLegacy === true && dialect !== 'report') normalise(submission);
-    const quarantined = hold ? true : undefined;
+    const quarantined = isQuarantined ? true : undefined;
     const outcome = await batcher.put({ ...submission, origin, country, quarantined, receivedAt });
     if (outcome.status === 'failed') throw SpartakusError.from(outcome.error);
     return { reportId: content.reportId, status: outcome.status };
   };
 
   return {
+    ...batcher,
     async accept(submission, context) {
       const observe = (outcome: Parameters<IngestObserver['onAnswer']>[2]): void =>
         observer?.onAnswer(context.origin.protocol, context.dialect, outcome);
@@ -126,10 +124,6 @@ export function createIngest({ sink, clock, randomBytes, limits, observer, norma
         throw error;
       }
     },
-    pending: () => batcher.pending(),
-    rejectIfFull: () => batcher.rejectIfFull(),
-    waitForCapacity: (signal) => batcher.waitForCapacity(signal),
-    drain: () => batcher.drain(),
   };
 }
 
@@ -151,10 +145,7 @@ function validate(
   return { clusterId: submission.kubermaticRecord.clientUuid, content: submission.kubermaticRecord };
 }
 
-/**
- * The approximate size of an entry's document. A report is estimated without encoding it. The document of a Kubermatic record is about
- * four times its encoding; such records come once a day, so encoding one is cheap.
- */
+/** The approximate size of an entry's document. That of a Kubermatic record is about four times its protobuf encoding. */
 function estimateBytes(entry: StoreEntry): number {
   return 'report' in entry
     ? estimateReportBytes(entry.report)
@@ -170,7 +161,6 @@ function estimateReportBytes(report: Report): number {
   return 400 + textBytes(report) + nodes + extensions;
 }
 
-/** The length of a message's strings and unknown fields. */
 function textBytes(message: Message): number {
   let bytes = 0;
   for (const value of Object.values(message)) if (typeof value === 'string') bytes += value.length;

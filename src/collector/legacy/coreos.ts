@@ -7,19 +7,15 @@ import {
 import { type Node, NodeSchema, type Report, ReportSchema } from '../../../gen/spartakus/report/v1/report_pb.js';
 import { foldKey, isObject, readGoJson } from '../../report/go-json.ts';
 
-/** Fields with numbers in practice: CoreOS' README has a text for a timestamp, and Kubernetes accepts both for a quantity. */
+/** Clients send numbers here too: CoreOS' README has a text for a timestamp, and Kubernetes accepts both for a quantity. */
 const NUMBERS_AS_TEXT = new Set(['CoreosMetadata.timestamp', 'CoreosNodeStatus.capacity']);
 
-/** Whether a body is an envelope of CoreOS' collector: only this dialect has an object `payload`. */
+/** Only this dialect has an object `payload`. */
 export function isCoreosReport(json: JsonValue): boolean {
   return isObject(json) && Object.entries(json).some(([key, value]) => foldKey(key) === 'payload' && isObject(value));
 }
 
-/**
- * Reads an envelope of CoreOS' collector. Its nodes have no id.
- *
- * @throws SpartakusError of kind `invalid` with the path of the field that has the wrong type
- */
+/** @throws SpartakusError `invalid` with the path of the field that has the wrong type */
 export function readCoreosReport(json: JsonValue): Report {
   const { metadata, payload } = readGoJson(CoreosReportSchema, json, { numbersAsText: NUMBERS_AS_TEXT });
   return create(ReportSchema, {

@@ -17,27 +17,23 @@ import { createReportId } from '../../report/report-id.ts';
 import type { Submission } from '../../report/report-sink.ts';
 
 export interface KubermaticOptions {
-  /** Whether to keep the countries that a client sends, as two letters. Nothing else of a location is kept. */
+  /** Whether to keep countries, as two letters. Nothing else of a location is kept. */
   readonly keepCountry: boolean;
 }
 
-/** The content of an envelope of Kubermatic's reporter. */
 export interface KubermaticSubmission {
   /** One per record, in the same order: a report for the kind "kubernetes", the record itself for "kubermatic". */
   readonly entries: readonly Submission[];
-  /** The country that the client states, in two capital letters, where it is kept. */
+  /** In two capital letters; absent unless countries are kept. */
   readonly country?: string | undefined;
 }
 
-/** The most records of one envelope: a real one has two. Otherwise one body could become hundreds of thousands of documents. */
+/** Per envelope; a real one has two. Otherwise one body could become hundreds of thousands of documents. */
 const MAX_RECORDS = 1000;
-/** Separates this hash from others. Another definition of its input needs another label. */
+/** Another definition of the hash's input needs another label. */
 const ID_LABEL = 'spartakus kubermatic record id v1';
 
-/**
- * Whether a body of POST /api/v1 is from Kubermatic's reporter, or a record of its agents. A body of Spartakus has a clusterID, or none of
- * these keys.
- */
+/** Whether a body is from Kubermatic's reporter, or a record of its agents. Spartakus' has a clusterID, or none of these keys. */
 export function isKubermaticReport(json: JsonValue): boolean {
   if (!isObject(json)) return false;
   const body = new Map(Object.entries(json).map(([key, value]) => [foldKey(key).replaceAll('_', ''), value]));
@@ -51,24 +47,29 @@ export function isKubermaticReport(json: JsonValue): boolean {
 }
 
 /**
- * Reads an envelope of Kubermatic's reporter, or a bare record, with keys in either spelling. Everything is validated first, so that a
- * body is stored whole or not at all. External IPs of nodes and places are not read.
+ * Reads an envelope of Kubermatic's reporter, or a bare record, with keys in either spelling. External IPs of nodes and places are not
+ * read. These clients send no report id and retry the same records in a new envelope, so {@link deriveId} derives it from the record.
  *
- * These clients send no report id, and retry the same records in a new envelope. So the id is derived from the record, see
- * {@link deriveId}, and a record is stored once.
- *
- * @throws SpartakusError of kind `invalid` with the path of the field that is wrong
+ * @throws SpartakusError `invalid` with the path of the field that is wrong
  */
-export function readKubermaticReport(json: JsonValue, { keepCountry }: KubermaticOptions): KubermaticSubmission {
-  const { envelope, pathOf } = readJsonEnvelope(json);
-  return readEnvelope(envelope, { keepCountry }, pathOf);
+export function readKubermaticReport(json: JsonValue, options: KubermaticOptions): KubermaticSubmission {
+  const keys = new Set(isObject(json) ? Object.keys(json).map(foldKey) : []);
+  if (keys.has('kind') && !keys.has('records')) {
+    const record = readGoJson(RecordSchema, json, RECORD_JSON_OPTIONS);
+    return readEnvelope(create(EnvelopeSchema, { records: [record] }), options, () => '');
+  }
+  const envelope = readGoJson(EnvelopeSchema, json, RECORD_JSON_OPTIONS);
+  if (envelope.clientUuid === '' && envelope.records.length === 0) {
+    throw invalidBody('', 'expected client_uuid and records, as in an envelope, or a kind, as in a record');
+  }
+  return readEnvelope(envelope, options);
 }
 
 /**
- * Reads an envelope message. Its records are modified, and become the entries.
+ * Modifies the records; they become the entries.
  *
  * @param pathOf the prefix of the paths of a record's fields
- * @throws SpartakusError of kind `invalid` with the path of the field that is wrong
+ * @throws SpartakusError `invalid` with the path of the field that is wrong
  */
 export function readEnvelope(
   envelope: Envelope,
@@ -92,24 +93,6 @@ export function readEnvelope(
   return { entries, country: keepCountry ? firstCountryOf(envelope) : undefined };
 }
 
-/** A bare record is put into an envelope; the paths of its fields begin at the body. */
-function readJsonEnvelope(json: JsonValue): {
-  readonly envelope: Envelope;
-  readonly pathOf: (index: number) => string;
-} {
-  const keys = new Set(isObject(json) ? Object.keys(json).map(foldKey) : []);
-  if (keys.has('kind') && !keys.has('records')) {
-    const record = readGoJson(RecordSchema, json, RECORD_JSON_OPTIONS);
-    return { envelope: create(EnvelopeSchema, { records: [record] }), pathOf: () => '' };
-  }
-  const envelope = readGoJson(EnvelopeSchema, json, RECORD_JSON_OPTIONS);
-  if (envelope.clientUuid === '' && envelope.records.length === 0) {
-    throw invalidBody('', 'expected client_uuid and records, as in an envelope, or a kind, as in a record');
-  }
-  return { envelope, pathOf: (index) => `records[${index}].` };
-}
-
-/** The report of a record of kind "kubernetes", without the fields of the other kind. */
 function toReport(record: KubermaticRecord): Report {
   const { clientUuid, time, kubernetesVersion, nodes } = record;
   const report = create(ReportSchema, { clusterId: clientUuid, nodes });
@@ -123,7 +106,6 @@ function toReport(record: KubermaticRecord): Report {
   return report;
 }
 
-/** A record of kind "kubermatic" as it is stored, without the fields of the other kind. */
 function toKubermaticRecord(record: KubermaticRecord, keepCountry: boolean): KubermaticRecord {
   record.nodes = [];
   for (const seed of record.seeds) {
@@ -143,8 +125,8 @@ function toKubermaticRecord(record: KubermaticRecord, keepCountry: boolean): Kub
  *     SHA-256(field("spartakus kubermatic record id v1") field(kind) field(content))
  *
  * where field(bytes) is their length (unsigned, 32 bits, big endian) followed by the bytes, and the content is the stored message in
- * protobuf, in the order of field numbers, with the client's UUID. So the same record of the same client always has the same id. Empty
- * without a time, since a cluster that has not changed would look like a retry: the ingest gives such a record an id.
+ * protobuf, in the order of field numbers, with the client's UUID. Empty without a time, since a cluster that has not changed would look
+ * like a retry: the ingest gives such a record an id.
  */
 function deriveId(kind: string, time: Timestamp | undefined, content: Uint8Array): string {
   if (time === undefined) return '';
@@ -157,7 +139,7 @@ function deriveId(kind: string, time: Timestamp | undefined, content: Uint8Array
   return createReportId(new Date(timestampMs(time)), hash.digest());
 }
 
-/** The first country in the envelope's locations, the client's before the master's. */
+/** The client's before the master's. */
 function firstCountryOf({ clientLocation, location, masterLocation }: Envelope): string | undefined {
   return [clientLocation, location, masterLocation]
     .flatMap((place) => [countryOf(place?.countryCode), countryOf(place?.country)])

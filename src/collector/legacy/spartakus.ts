@@ -3,9 +3,9 @@ import { type Report, ReportSchema } from '../../../gen/spartakus/report/v1/repo
 import { readGoJson } from '../../report/go-json.ts';
 
 /**
- * Reads a report in legacy Spartakus JSON (kubernetes-retired/spartakus, pkg/report/record.go), which is the protobuf JSON of Report.
+ * Reads legacy Spartakus JSON (kubernetes-retired/spartakus, pkg/report/record.go), which is the protobuf JSON of Report.
  *
- * @throws SpartakusError of kind `invalid` with the path of the field that has the wrong type
+ * @throws SpartakusError `invalid` with the path of the field that has the wrong type
  */
 export function readSpartakusReport(json: JsonValue): Report {
   return readGoJson(ReportSchema, json);

@@ -2,11 +2,11 @@ import type { Socket } from 'node:net';
 
 export interface ConnectionStats {
   readonly opened: number;
-  /** Rejected connections, in all; they are not among the opened. */
+  /** Not among the opened. */
   readonly rejected: number;
-  /** Bytes received, in all, TLS and framing included. */
+  /** TLS and framing included. */
   readonly receivedBytes: number;
-  /** Open connections by version of HTTP; `new` where it is not yet known. */
+  /** By version of HTTP; `new` where it is not yet known. */
   readonly open: Readonly<Record<'http1' | 'http2' | 'new', number>>;
 }
 
@@ -14,7 +14,7 @@ export interface ConnectionCounts {
   /** @param socket the TCP socket, below TLS */
   opened(socket: Socket): void;
   rejected(): void;
-  /** The version of HTTP is known. @param socket the socket above TLS */
+  /** @param socket the socket above TLS */
   routed(socket: Socket, version: 1 | 2): void;
   read(): ConnectionStats;
 }

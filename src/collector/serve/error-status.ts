@@ -6,49 +6,38 @@ import { type Refusal, RefusalSchema } from '../../../gen/spartakus/collector/v1
 import { type ErrorKind, SpartakusError } from '../../runtime/errors.ts';
 
 interface ErrorStatus {
-  /** For gRPC, gRPC-Web and Connect: https://grpc.io/docs/guides/status-codes/ */
+  /** https://grpc.io/docs/guides/status-codes/ */
   readonly code: Code;
   /** For the legacy JSON API, which keeps the original's 400, 413, 415 and 500. */
   readonly httpStatus: number;
   /** google.rpc.ErrorInfo.reason */
   readonly reason: string;
-  readonly logLevel: 'info' | 'error';
 }
 
-/**
- * How each kind of error is answered and logged. The kind itself is the value of the metrics' labels. Where several kinds have the
- * same code, the first is what Connect's own errors with that code mean.
- */
+/** The response to each kind of error. Where kinds share a code, Connect's own errors with that code are of the first kind. */
 export const ERROR_STATUS: Readonly<Record<ErrorKind, ErrorStatus>> = {
-  invalid: { code: Code.InvalidArgument, httpStatus: 400, reason: 'INVALID_REQUEST', logLevel: 'info' },
-  'too-large': { code: Code.ResourceExhausted, httpStatus: 413, reason: 'MESSAGE_TOO_LARGE', logLevel: 'info' },
-  'unsupported-media-type': {
-    code: Code.InvalidArgument,
-    httpStatus: 415,
-    reason: 'UNSUPPORTED_MEDIA_TYPE',
-    logLevel: 'info',
-  },
-  unauthenticated: { code: Code.Unauthenticated, httpStatus: 401, reason: 'UNAUTHENTICATED', logLevel: 'info' },
-  forbidden: { code: Code.PermissionDenied, httpStatus: 403, reason: 'PERMISSION_DENIED', logLevel: 'info' },
-  'not-found': { code: Code.NotFound, httpStatus: 404, reason: 'NOT_FOUND', logLevel: 'info' },
-  unimplemented: { code: Code.Unimplemented, httpStatus: 404, reason: 'UNIMPLEMENTED', logLevel: 'info' },
-  'rate-limited': { code: Code.ResourceExhausted, httpStatus: 429, reason: 'RATE_LIMITED', logLevel: 'info' },
-  overloaded: { code: Code.ResourceExhausted, httpStatus: 429, reason: 'OVERLOADED', logLevel: 'info' },
-  unavailable: { code: Code.Unavailable, httpStatus: 503, reason: 'UNAVAILABLE', logLevel: 'info' },
-  internal: { code: Code.Internal, httpStatus: 500, reason: 'INTERNAL', logLevel: 'error' },
+  invalid: { code: Code.InvalidArgument, httpStatus: 400, reason: 'INVALID_REQUEST' },
+  'too-large': { code: Code.ResourceExhausted, httpStatus: 413, reason: 'MESSAGE_TOO_LARGE' },
+  'unsupported-media-type': { code: Code.InvalidArgument, httpStatus: 415, reason: 'UNSUPPORTED_MEDIA_TYPE' },
+  unauthenticated: { code: Code.Unauthenticated, httpStatus: 401, reason: 'UNAUTHENTICATED' },
+  forbidden: { code: Code.PermissionDenied, httpStatus: 403, reason: 'PERMISSION_DENIED' },
+  'not-found': { code: Code.NotFound, httpStatus: 404, reason: 'NOT_FOUND' },
+  unimplemented: { code: Code.Unimplemented, httpStatus: 404, reason: 'UNIMPLEMENTED' },
+  'rate-limited': { code: Code.ResourceExhausted, httpStatus: 429, reason: 'RATE_LIMITED' },
+  overloaded: { code: Code.ResourceExhausted, httpStatus: 429, reason: 'OVERLOADED' },
+  unavailable: { code: Code.Unavailable, httpStatus: 503, reason: 'UNAVAILABLE' },
+  internal: { code: Code.Internal, httpStatus: 500, reason: 'INTERNAL' },
 };
-
-const DOMAIN = 'spartakus';
 
 const KIND_BY_CODE = new Map<Code, ErrorKind>([
   ...(Object.entries(ERROR_STATUS) as [ErrorKind, ErrorStatus][])
     .map(([kind, { code }]) => [code, kind] as const)
     .toReversed(),
-  // Connect keeps the deadline that a client sets.
+  // Connect enforces the deadline of a client.
   [Code.DeadlineExceeded, 'unavailable'],
 ]);
 
-/** The kind of anything that a handler threw, including errors that Connect made itself. */
+/** The kind of any thrown error, including Connect's own. */
 export function kindOf(thrown: unknown): ErrorKind {
   if (!(thrown instanceof ConnectError)) return SpartakusError.from(thrown).kind;
   return thrown.cause instanceof SpartakusError ? thrown.cause.kind : (KIND_BY_CODE.get(thrown.code) ?? 'internal');
@@ -60,13 +49,13 @@ export function challengeOf({ kind }: SpartakusError): Readonly<Record<string, s
 }
 
 /**
- * An error as Connect, gRPC and gRPC-Web send it. Its details are an ErrorInfo, a BadRequest where a field is wrong, and a RetryInfo
- * where the same request may succeed later: clients take RESOURCE_EXHAUSTED without RetryInfo for final.
+ * An error of Connect, gRPC and gRPC-Web with an ErrorInfo, a BadRequest where a field is wrong, and a RetryInfo where the same request
+ * may succeed later: for clients, RESOURCE_EXHAUSTED without RetryInfo is permanent.
  */
 export function toConnectError(error: SpartakusError): ConnectError {
   const { code, reason } = ERROR_STATUS[error.kind];
   const { field, retryAfterMs, message } = error;
-  const info = create(ErrorInfoSchema, { reason: field === undefined ? reason : 'INVALID_FIELD', domain: DOMAIN });
+  const info = create(ErrorInfoSchema, { reason: field === undefined ? reason : 'INVALID_FIELD', domain: 'spartakus' });
   const fieldViolations = field === undefined ? [] : [{ field, description: message }];
   const retryDelay = retryAfterMs === undefined ? undefined : durationFromMs(retryAfterMs);
   const details = [
@@ -77,7 +66,6 @@ export function toConnectError(error: SpartakusError): ConnectError {
   return new ConnectError(message, code, challengeOf(error), details, error);
 }
 
-/** An error as a receipt carries it. */
 export function toRefusal({ kind, message, field, retryAfterMs }: SpartakusError): Refusal {
   return create(RefusalSchema, {
     code: ERROR_STATUS[kind].code,

@@ -6,7 +6,7 @@ import type { MemoryLimiter } from './admission/memory-limiter.ts';
 import type { OnRejection } from './console/rejections.ts';
 import type { HealthState } from './rpc/health-service.ts';
 
-/** What the handlers of the collector's port share. */
+/** Shared by the handlers of the collector's port. */
 export interface HandlerContext {
   readonly ingest: Ingest;
   readonly admission: Admission;
@@ -15,9 +15,8 @@ export interface HandlerContext {
   readonly health: HealthState;
   /** The body of GET /version, such as "v2.0.0". */
   readonly version: string;
-  /** How long clients should wait between two reports, in milliseconds; absent where they may choose. */
+  /** Absent where clients may choose. */
   readonly nextReportAfterMs?: number;
-  /** See KubermaticOptions. */
   readonly keepCountry: boolean;
   readonly onRejection: OnRejection;
   /** Aborted when the collector stops. */

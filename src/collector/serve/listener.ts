@@ -12,7 +12,6 @@ import type { Routes } from './routes.ts';
 import { guardSession } from './session-guard.ts';
 import { stopSending } from './stop-sending.ts';
 
-/** An address to listen on. */
 export interface ListenAddress {
   /** An IP address, or "localhost"; all addresses where absent. */
   readonly host?: string;
@@ -20,50 +19,43 @@ export interface ListenAddress {
   readonly port: number;
 }
 
-export interface ListenerOptions extends ListenAddress {
+interface ListenerOptions extends ListenAddress {
   readonly routes: Routes;
   readonly tls?: TlsServer;
   readonly limits: Limits;
-  /** See OriginFinder. */
   readonly addressKeyOf: (remoteAddress: string | undefined) => string | undefined;
   readonly random: () => number;
   readonly connections?: ConnectionCounts;
   readonly logger: Logger;
 }
 
-export interface Listener {
-  /** For clients on this machine, such as "http://127.0.0.1:8080"; https:// with TLS. */
+interface Listener {
+  /** For clients on this machine. */
   readonly url: string;
   readonly port: number;
   /**
-   * Accepts no more connections and requests, waits for pending ones, and destroys the remaining connections after `graceMs`. Resolves
-   * when every connection is closed. Idempotent: the first call's grace counts.
+   * Stops accepting connections, waits for pending requests, and destroys the remaining connections after `graceMs`. Idempotent: the
+   * first call's grace counts.
    */
   close(graceMs: number): Promise<void>;
 }
 
-/** The start of the HTTP/2 connection preface (RFC 9113 section 3.4). No method of HTTP/1.1 starts with it. */
+/** The start of the HTTP/2 connection preface (RFC 9113 section 3.4), but of no method of HTTP/1.1. */
 const PREFACE = Buffer.from('PRI');
 const CHECK_INTERVAL_MS = 1_000;
-/** The invalid frames after which a connection is closed. Node.js' default is 1000. */
+/** Per connection; Node.js' default is 1000. */
 const MAX_INVALID_FRAMES = 100;
-/** How much is read of a body after its response: a client that still sends would lose the response if its connection were closed. */
+/** Read of a body after its response: a client that still sends would lose the response if the connection were closed. */
 const MAX_DISCARDED_BYTES = 2 * 1024 * 1024;
-/** The flow control window of a stream: with Node.js' 64 KiB, large reports wait for round trips. */
+/** With Node.js' default of 64 KiB, large reports wait for round trips. */
 const STREAM_WINDOW_BYTES = 256 * 1024;
 
-/**
- * Serves HTTP/1.1 and HTTP/2 on one port, with or without TLS: a connection that begins with the HTTP/2 preface (after ALPN, or with
- * prior knowledge, as gRPC clients do) is HTTP/2, any other HTTP/1.1.
- *
- * @throws the system's error (EADDRINUSE, EACCES) where the port cannot be opened
- */
+/** Serves HTTP/1.1 and HTTP/2 on one port, with or without TLS. Throws the system's error where the port cannot be opened. */
 export async function openListener(options: ListenerOptions): Promise<Listener> {
   const { port, host, routes, tls, limits, addressKeyOf, connections, logger } = options;
   const sockets = new Set<Socket>();
   const sessions = new Set<ServerHttp2Session>();
   const limiter = createConnectionLimiter(limits);
-  /** An exception of a handler ends its request only. */
   const guarded = (request: { destroy(): unknown }, answer: () => void): void => {
     try {
       answer();
@@ -79,12 +71,12 @@ export async function openListener(options: ListenerOptions): Promise<Listener> 
     connectionsCheckingInterval: CHECK_INTERVAL_MS,
   };
   const http1Server = http.createServer(deadlines, (req, res) => {
-    // By default, leaving a `for await` over the body early, as Connect does, destroys the request.
+    // By default, leaving a `for await` early, as Connect does, destroys the request.
     req[Symbol.asyncIterator] = () => req.iterator({ destroyOnReturn: false });
     res.once('finish', () => discardRest(req));
     guarded(req, () => routes.request(req, res));
   });
-  // It never listens itself; this event makes Node.js track idle connections and apply the timeouts.
+  // Upon this event, Node.js tracks idle connections and applies the timeouts.
   http1Server.emit('listening');
   const http2Server = http2.createServer({
     settings: { maxConcurrentStreams: limits.maxStreams, initialWindowSize: STREAM_WINDOW_BYTES },
@@ -130,7 +122,7 @@ export async function openListener(options: ListenerOptions): Promise<Listener> 
       sockets.delete(socket);
       release();
     });
-    // A client that disconnects is no error. Until a server takes the socket over, nothing else listens for it.
+    // Until a server takes the socket over, it has no other listener for errors.
     socket.on('error', () => socket.destroy());
     if (tls === undefined) route(socket);
     else tls.emit('connection', socket);
@@ -141,7 +133,7 @@ export async function openListener(options: ListenerOptions): Promise<Listener> 
   const closeGracefully = async (graceMs: number): Promise<void> => {
     const closed = once(server, 'close');
     server.close();
-    // An idle HTTP/1.1 connection ends now, a busy one with its response.
+    // An idle HTTP/1.1 connection ends now, an active one with its response.
     http1Server.keepAliveTimeout = 1;
     http1Server.close();
     // Before the handler, which may respond synchronously.
@@ -163,10 +155,7 @@ export async function openListener(options: ListenerOptions): Promise<Listener> 
   };
 }
 
-/**
- * Discards the rest of a body, so that the connection can be reused; closes the connection where it is too much. Node.js does not do so
- * itself for a body that was read in part.
- */
+/** Discards the rest of a body that was read in part, so that the connection can be reused; closes the connection where it is too much. */
 function discardRest(req: IncomingMessage): void {
   if (req.readableEnded) return;
   let leftBytes = MAX_DISCARDED_BYTES;

@@ -17,10 +17,9 @@ import { createReportReceiver } from './rpc/report-receiver.ts';
 import { createReportService } from './rpc/report-service.ts';
 import { answerUnknownMethod } from './rpc/unknown-method.ts';
 
-/** The handlers of the collector's port. */
 export interface Routes {
   request(req: ServerRequest, res: ServerReply): void;
-  /** Handles a stream of HTTP/2, or returns false and leaves it to `request`. */
+  /** Returns false where `request` must handle the stream instead. */
   stream(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): boolean;
 }
 
@@ -58,11 +57,10 @@ export function createRoutes(origins: Pick<OriginFinder, 'originOf'>, context: H
   };
 }
 
-/** `/package.Service/Method`, which no path of the legacy JSON API resembles. */
+/** `/package.Service/Method` */
 const METHOD_PATH = /^\/\w+(?:\.\w+)+\/\w+$/;
 const CONNECT_CONTENT_TYPE = /^application\/(?:json|proto|connect\+)/i;
 
-/** @param isMethod whether the path is a method that the collector has */
 function protocolOf({ headers }: ServerRequest, path: string, isMethod: boolean): Protocol {
   const contentType = headers['content-type'] ?? '';
   if (/^application\/grpc-web\b/i.test(contentType)) return 'grpc-web';

@@ -1,26 +1,26 @@
 import http2, { type ServerHttp2Session, type ServerHttp2Stream } from 'node:http2';
 import type { Limits } from './admission/limits.ts';
 
-export interface SessionGuardOptions extends Pick<
+interface SessionGuardOptions extends Pick<
   Limits,
   'idleTimeoutMs' | 'keepaliveMinMs' | 'maxConnectionAgeMs' | 'bodyTimeoutMs'
 > {
   readonly random: () => number;
 }
 
-/** The pings that may come too early, as in gRPC's servers (https://github.com/grpc/grpc/blob/master/doc/keepalive.md). */
+/** As in gRPC's servers (https://github.com/grpc/grpc/blob/master/doc/keepalive.md). */
 const MAX_PING_STRIKES = 2;
 /**
- * More than a ping's acknowledgement takes, with TLS. A client that was sent more since its last ping, or a whole response, may ping
- * again, as gRPC clients do to measure the bandwidth-delay product.
+ * More than a ping's acknowledgement takes, with TLS. A client that has received more since its last ping, or a response, may ping again,
+ * as gRPC clients do to measure the bandwidth-delay product.
  */
 const PING_ACK_BYTES = 64;
-/** The GOAWAY debug data upon which gRPC clients ping less. */
+/** gRPC clients ping less after a GOAWAY with this debug data. */
 const TOO_MANY_PINGS = Buffer.from('too_many_pings');
 
 /**
- * Closes an HTTP/2 connection with GOAWAY where its client pings too often, at its maximum age, and where it is idle. Open streams may
- * end, within the time that a body may take.
+ * Closes an HTTP/2 connection with GOAWAY where its client pings too often, at its maximum age, and where it is idle. At the maximum age,
+ * open streams have `bodyTimeoutMs` to end.
  */
 export function guardSession(session: ServerHttp2Session, options: SessionGuardOptions): void {
   const { idleTimeoutMs, keepaliveMinMs, maxConnectionAgeMs, bodyTimeoutMs, random } = options;
@@ -39,7 +39,7 @@ export function guardSession(session: ServerHttp2Session, options: SessionGuardO
   }
 
   let openStreams = 0;
-  // Not reset per stream, of which there may be thousands a second: it checks at its end whether there was any.
+  // The timer checks at its end: a reset per stream would be a cost.
   let busy = false;
   const idle = later(idleTimeoutMs, () => {
     if (openStreams === 0 && !busy) {
@@ -73,7 +73,7 @@ export function guardSession(session: ServerHttp2Session, options: SessionGuardO
     if (strikes <= MAX_PING_STRIKES || session.closed) return;
     session.goaway(http2.constants.NGHTTP2_ENHANCE_YOUR_CALM, 0, TOO_MANY_PINGS);
     session.close();
-    // After the GOAWAY is sent; the rest of a flood of pings is not read.
+    // After the GOAWAY is sent.
     setImmediate(() => session.destroy());
   });
   session.once('close', () => {

@@ -1,12 +1,10 @@
 import http2, { type ServerHttp2Stream } from 'node:http2';
 
-/** How long a client may continue to send after it has its response. */
 const STOP_SENDING_AFTER_MS = 100;
 
 /**
- * Resets a stream whose client still sends after it has the whole response (RFC 9113 section 8.1): an unread body would fill the flow
- * control window of the connection and block its other streams. Not at once: Node.js still has to send the trailers, and most
- * clients stop by themselves.
+ * Resets a stream whose client still sends after the whole response (RFC 9113 section 8.1): an unread body would fill the connection's flow
+ * control window and block its other streams. It waits, since Node.js has yet to send the trailers, and most clients stop by themselves.
  */
 export function stopSending(stream: ServerHttp2Stream): void {
   if (stream.readableEnded) return;

@@ -4,11 +4,11 @@ import { findCaProblem, findPairProblem } from '../../runtime/pem.ts';
 import { reloadOnChange, type ReloadOptions, invalidFile } from '../../runtime/reload-on-change.ts';
 
 export interface TlsConfig {
-  /** --tls-cert: the certificate with its chain, PEM. */
+  /** The certificate with its chain, PEM. */
   readonly certFile: string;
-  /** --tls-key: its key, PEM, without a password. */
+  /** PEM, without a password. */
   readonly keyFile: string;
-  /** --tls-client-ca: the CAs of client certificates, PEM. Where set, clients must have such a certificate. */
+  /** The CAs of client certificates, PEM; where absent, clients need none. */
   readonly clientCaFile?: string;
 }
 
@@ -19,9 +19,8 @@ export interface TlsOptions extends Omit<ReloadOptions, 'files' | 'use'> {
 const HANDSHAKE_TIMEOUT_MS = 10_000;
 
 /**
- * A TLS server that does not listen: a listener passes it connections by `emit('connection', socket)`, and receives them, with the client
- * certificate verified where required, as 'secureConnection'. TLS 1.2 or newer. The files are reloaded when they change: new connections
- * use the new ones, and sessions of the old ones are not resumed.
+ * A server of TLS 1.2 or newer that does not listen: it takes connections by `emit('connection', socket)`, and emits 'secureConnection'
+ * once the client certificate is verified. The files are reloaded when they change; sessions of the old ones are not resumed.
  *
  * @throws SpartakusError `invalid` with the flag whose file is unusable
  */

@@ -4,14 +4,13 @@ import { SpartakusError } from '../../runtime/errors.ts';
 import type { Logger } from '../../runtime/logger.ts';
 import { isUnavailable } from './write-outcomes.ts';
 
-export interface AvailabilityOptions {
+interface AvailabilityOptions {
   readonly clock: Pick<Clock, 'sleep'>;
   readonly logger: Logger;
   readonly onChange: (isAvailable: boolean) => void;
 }
 
-export interface MonitoredStore extends Pick<ReportStore, 'put' | 'hasReportsFrom'> {
-  /** The result of the last check. */
+interface MonitoredStore extends Pick<ReportStore, 'put' | 'hasReportsFrom'> {
   isAvailable(): boolean;
   /** Ends the checks; the last result stays. */
   stop(): void;
@@ -20,8 +19,8 @@ export interface MonitoredStore extends Pick<ReportStore, 'put' | 'hasReportsFro
 const CHECK_INTERVAL_MS = 1_000;
 
 /**
- * Checks a store at intervals, and at once after a report could not be stored. While it is unavailable, puts fail immediately: no client
- * waits for a timeout that others have already waited for. A store counts as available until the first check.
+ * Checks a store at intervals, and at once after a failed write. While it is unavailable, puts fail immediately instead of after a timeout.
+ * A store counts as available until the first check.
  */
 export function monitorAvailability(
   store: Pick<ReportStore, 'put' | 'hasReportsFrom' | 'check'>,

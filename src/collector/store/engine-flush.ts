@@ -2,8 +2,8 @@ import type { MongoClient } from 'mongodb';
 
 /**
  * Returns a function that makes acknowledged writes durable; for a MongoDB server it does nothing. The embedded engine (0.1.1)
- * acknowledges about one write in ten up to 100 ms before its journal is written, whatever the write concern; everything written before
- * the command `fsync` starts is on disk when it ends. Calls during a running `fsync` share the next one.
+ * acknowledges about one write in ten up to 100 ms before its journal is written, whatever the write concern. Calls during a running
+ * `fsync` share the next one.
  */
 export async function createFlush(client: MongoClient): Promise<() => Promise<void>> {
   const admin = client.db('admin');

@@ -3,34 +3,30 @@ import { messageOf, SpartakusError } from '../../runtime/errors.ts';
 import { maskUrl } from '../../runtime/mask.ts';
 
 export interface MongoClientOptions {
-  /** A mongodb:// or mongodb+srv:// connection string. Its path names the database; the default is `spartakus`. */
+  /** A connection string. Its path names the database; default `spartakus`. */
   readonly uri: string;
   /** Replaces the masked connection string in error messages. */
   readonly name?: string;
-  /** Shown by the server among its connections. */
   readonly appName: string;
-  /** Of server selection. */
+  /** Also limits server selection. */
   readonly connectTimeoutMs: number;
-  /** How long one write may take, from server selection to the acknowledgement, in milliseconds. */
+  /** For one write, from server selection to the acknowledgement. */
   readonly storeTimeoutMs: number;
 }
 
 export const DEFAULT_DATABASE = 'spartakus';
 
-/**
- * What `stored` promises: journaled on a majority, whatever the connection string asks for.
- * https://www.mongodb.com/docs/manual/reference/write-concern/
- */
+/** Overrides the connection string's: https://www.mongodb.com/docs/manual/reference/write-concern/ */
 export const DURABLE: WriteConcernSettings = { w: 'majority', journal: true };
 
-/** @throws SpartakusError of kind `invalid` where the connection string cannot be parsed; the message masks the password */
+/** @throws SpartakusError `invalid` where the connection string cannot be parsed; the message masks the password */
 export function createMongoClient(options: MongoClientOptions): MongoClient {
   try {
     return new MongoClient(options.uri, {
       appName: options.appName,
       serverSelectionTimeoutMS: options.connectTimeoutMs,
       connectTimeoutMS: options.connectTimeoutMs,
-      // The driver's default is no timeout: a connection that receives nothing any more would stay in the pool.
+      // By default, a connection that receives nothing any more stays in the pool.
       socketTimeoutMS: options.storeTimeoutMs,
       waitQueueTimeoutMS: options.storeTimeoutMs,
       writeConcern: DURABLE,
@@ -46,7 +42,7 @@ export function databaseName(uri: string): string {
   return name === '' ? DEFAULT_DATABASE : decodeURIComponent(name);
 }
 
-/** The name of the database and an error's message, both without the password, which drivers quote in messages. */
+/** The name of the database and an error's message, both with the password masked. */
 export function describeError({ uri, name }: Pick<MongoClientOptions, 'uri' | 'name'>, error: unknown): string {
   const password = /^[^:]+:\/\/[^:/?]*:([^@/?]+)@/.exec(uri)?.[1];
   const message = messageOf(error).replaceAll(uri, maskUrl(uri));

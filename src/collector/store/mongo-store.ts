@@ -7,36 +7,28 @@ import { createFlush } from './engine-flush.ts';
 import { createMongoClient, databaseName, describeError, DURABLE, type MongoClientOptions } from './mongo-client.ts';
 import { failed, isUnavailable, outcomesOfBulkError, unavailable } from './write-outcomes.ts';
 
-export interface MongoStoreOptions extends MongoClientOptions {
+interface MongoStoreOptions extends MongoClientOptions {
   readonly closeEngine?: () => Promise<void>;
 }
 
-/** The collection of each kind of document, and the field that identifies the cluster or Kubermatic client that sent it. */
 const COLLECTIONS: Readonly<Record<DocumentKind, { readonly name: string; readonly idField: string }>> = {
   report: { name: 'reports', idField: 'clusterID' },
   kubermaticRecord: { name: 'kubermaticRecords', idField: 'clientUUID' },
 };
 
-/** MongoDB's limit of a document, in bytes: https://www.mongodb.com/docs/manual/reference/limits/ */
+/** https://www.mongodb.com/docs/manual/reference/limits/ */
 const MAX_DOCUMENT_BYTES = 16 * 1024 * 1024;
 const PING_TIMEOUT_MS = 1_000;
 const TEST_WRITE_TIMEOUT_MS = 3_000;
 
-/** The only document of the collection `probes`, which test writes update. */
-interface Probe {
-  readonly _id: 'collector';
-  readonly writtenAt: Date;
-}
-
-/** An index build may take long. The driver supports this option here, but its types do not have it. */
+/** For index builds. The driver supports the option here, but its types lack it. */
 const NO_TIMEOUT: CreateIndexesOptions & { readonly socketTimeoutMS: number } = { socketTimeoutMS: 0 };
 
 /**
- * Connects, creates the indexes and makes a test write. Reports are stored in the collection `reports`, Kubermatic's records in
- * `kubermaticRecords`.
+ * Connects, creates the indexes and makes a test write.
  *
  * @throws SpartakusError: `invalid` where the connection string cannot be parsed, `unavailable` where no server answers or it rejects a
- *   command; the message masks the password
+ * command; the message masks the password
  */
 export async function openMongoStore(options: MongoStoreOptions): Promise<ReportStore> {
   const client = createMongoClient(options);
@@ -160,28 +152,28 @@ class MongoStore implements ReportStore {
   async check(): Promise<void> {
     if (this.#closed !== undefined) throw unavailable('it is closed');
     const writes = this.#writes;
-    if (!this.#lastFailed && (await this.#ping())) return;
+    if (!this.#lastFailed) {
+      const timeoutMs = Math.min(PING_TIMEOUT_MS, this.#options.storeTimeoutMs);
+      const ping = within(timeoutMs, this.#client.db().command({ ping: 1 }));
+      if (
+        await ping.then(
+          () => true,
+          () => false,
+        )
+      )
+        return;
+    }
     try {
       await this.testWrite();
     } catch (error) {
-      // A report that was stored meanwhile outweighs a test write that timed out.
+      // A report was stored meanwhile.
       if (this.#writes > writes) return;
       throw unavailable(error);
     }
   }
 
-  async #ping(): Promise<boolean> {
-    try {
-      await within(Math.min(PING_TIMEOUT_MS, this.#options.storeTimeoutMs), this.#client.db().command({ ping: 1 }));
-      return true;
-    } catch {
-      return false;
-    }
-  }
-
-  /** @throws the driver's error, or one of its own where the write takes too long */
   async testWrite(): Promise<void> {
-    const probes = this.#database.collection<Probe>('probes', { writeConcern: DURABLE });
+    const probes = this.#database.collection<{ _id: string; writtenAt: Date }>('probes', { writeConcern: DURABLE });
     const write = probes.updateOne({ _id: 'collector' }, { $set: { writtenAt: new Date() } }, { upsert: true });
     try {
       await within(Math.min(TEST_WRITE_TIMEOUT_MS, this.#options.storeTimeoutMs), write);
@@ -198,8 +190,7 @@ class MongoStore implements ReportStore {
   }
 
   close(): Promise<void> {
-    this.#closed ??= this.#close();
-    return this.#closed;
+    return (this.#closed ??= this.#close());
   }
 
   async #close(): Promise<void> {
@@ -209,10 +200,7 @@ class MongoStore implements ReportStore {
   }
 }
 
-/**
- * Rejects after `ms` milliseconds. The driver limits each step and not the whole operation (its `timeoutMS` has no effect on these);
- * the operation itself goes on until one of those limits ends it.
- */
+/** Rejects after `ms` milliseconds, while the operation continues: the driver limits its steps only (`timeoutMS` has no effect here). */
 function within<Value>(ms: number, promise: Promise<Value>): Promise<Value> {
   return new Promise((resolve, reject) => {
     const timer = setTimeout(() => reject(new Error(`no answer within ${ms} ms`)), ms);

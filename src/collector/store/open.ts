@@ -6,16 +6,15 @@ import { openEmbeddedStore } from './embedded.ts';
 import { openMongoStore } from './mongo-store.ts';
 import { createStdoutStore } from './stdout.ts';
 
-export interface OpenStoreOptions {
+interface OpenStoreOptions {
   readonly appName: string;
-  /** How long one write may take, in milliseconds. */
   readonly storeTimeoutMs: number;
   readonly stdout: Writable;
 }
 
 export const DEFAULT_DATABASE = 'embedded:./spartakus-data';
 
-export interface DatabaseKind {
+interface DatabaseKind {
   readonly example: string;
   readonly description: string;
   readonly matches: (spec: string) => boolean;
@@ -30,12 +29,10 @@ export const DATABASES: readonly DatabaseKind[] = [
     example: DEFAULT_DATABASE,
     description: "MongoDB's embedded engine in this process, in a directory; nothing to install",
     matches: (spec) => spec.startsWith('embedded:') && spec.length > 'embedded:'.length,
-    open: (spec, options) =>
-      openEmbeddedStore({
-        ...options,
-        connectTimeoutMs: CONNECT_TIMEOUT_MS,
-        directory: spec.slice('embedded:'.length),
-      }),
+    open: (spec, options) => {
+      const directory = spec.slice('embedded:'.length);
+      return openEmbeddedStore({ ...options, connectTimeoutMs: CONNECT_TIMEOUT_MS, directory });
+    },
   },
   {
     example: 'mongodb://user:password@host1:27017,host2:27017/spartakus?replicaSet=rs0',
@@ -61,7 +58,6 @@ function openServer(uri: string, options: OpenStoreOptions): Promise<ReportStore
   return openMongoStore({ ...options, connectTimeoutMs: CONNECT_TIMEOUT_MS, uri });
 }
 
-/** @throws SpartakusError of kind `invalid` that lists the known kinds */
 export function findDatabase(spec: string): DatabaseKind {
   const kind = DATABASES.find(({ matches }) => matches(spec));
   if (kind !== undefined) return kind;

@@ -4,12 +4,7 @@ import type { Outcome, ReportStore } from '../../report/report-sink.ts';
 import { entryDocument } from '../../report/stored-document.ts';
 import { messageOf, SpartakusError } from '../../runtime/errors.ts';
 
-/**
- * Prints the document of each report or record as one line of JSON, for trying out and for pipes. It stores nothing, so it finds no
- * duplicates.
- *
- * @param output is not closed with the store
- */
+/** Prints each document as one line of JSON. It finds no duplicates, and leaves the output open. */
 export function createStdoutStore(output: Writable): ReportStore {
   return {
     async put(entries) {

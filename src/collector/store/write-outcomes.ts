@@ -2,17 +2,16 @@ import { MongoBulkWriteError, type WriteError } from 'mongodb';
 import type { Outcome } from '../../report/report-sink.ts';
 import { SpartakusError } from '../../runtime/errors.ts';
 
-/** Error codes of MongoDB: https://www.mongodb.com/docs/manual/reference/error-codes/ */
+/** https://www.mongodb.com/docs/manual/reference/error-codes/ */
 const DUPLICATE_KEY = 11_000;
-/** An administrator's schema validation rule for the collection rejected the document. */
+/** By a schema validation rule of the collection. */
 const DOCUMENT_VALIDATION_FAILURE = 121;
 
 const RETRY_AFTER_MS = 5_000;
 
 /**
- * The outcome of each document of a failed bulk write. Only what the server acknowledged counts as stored: the driver throws the same
- * class of error, without an error for any document, where the connection broke. A duplicate is a success, because the server waits for
- * the write concern of the existing document before it answers.
+ * The outcome of each document of a failed bulk write. Where the connection broke, the driver's error names no document, but none
+ * counts as stored. A duplicate is durable: the server waits for the write concern of the existing document before it answers.
  */
 export function outcomesOfBulkError(error: unknown, count: number): Outcome[] {
   const writeErrors = error instanceof MongoBulkWriteError ? [error.writeErrors].flat() : [];
@@ -34,7 +33,7 @@ function outcomeOf({ code, errmsg }: WriteError): Outcome {
   return failed(new SpartakusError('internal', `the database rejected the report (code ${code})`, { cause }));
 }
 
-/** The message goes to clients, so it names no host; the cause goes to the log. */
+/** Clients receive the message, so it names no host; the cause is logged. */
 export function unavailable(cause: unknown): SpartakusError {
   const message = 'the database is unavailable. Retry later.';
   return new SpartakusError('unavailable', message, { retryAfterMs: RETRY_AFTER_MS, cause });
@@ -44,7 +43,7 @@ export function failed(error: SpartakusError): Outcome {
   return { status: 'failed', error };
 }
 
-/** Whether the database could not store a report, for a reason that concerns all reports. */
+/** Whether the write failed for a reason that concerns all reports. */
 export function isUnavailable(outcome: Outcome): boolean {
   return outcome.status === 'failed' && outcome.error.kind === 'unavailable';
 }

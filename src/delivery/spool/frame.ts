@@ -8,15 +8,12 @@ import { SpartakusError } from '../../runtime/errors.ts';
 /** The file type, and the version of this layout. */
 const MAGIC = Buffer.from('spool/1\n', 'latin1');
 const HEADER_BYTES = MAGIC.length + 8;
-/** Nodes are encoded in parts: the encoder's buffer for all nodes at once is several times their size. */
+/** Nodes are encoded in parts, because the encoder's buffer takes several times their size. */
 const NODES_PER_PART = 500;
 
 export type SpooledReport = ReportEntry & { readonly encoded: EncodedReport };
 
-/**
- * A report as a spool file: 8 bytes of magic, the length of the report and its CRC-32, each 4 bytes in big endian, and the report in
- * protobuf. This detects every truncated file and every error burst of up to 32 bits.
- */
+/** A spool file: 8 bytes of magic, the report's length and CRC-32 (4 bytes each, big endian), and the report in protobuf. */
 export function encodeFrame(report: Report): Buffer {
   const frame = Buffer.concat([Buffer.alloc(HEADER_BYTES), ...encodeParts(report)]);
   const body = frame.subarray(HEADER_BYTES);
@@ -34,7 +31,7 @@ function* encodeParts(report: Report): Generator<Uint8Array> {
   }
 }
 
-/** Decodes a frame. Anything else than the output of {@link encodeFrame} is a SpartakusError `invalid` whose message is the problem. */
+/** Throws a SpartakusError `invalid`, whose message is the problem, for anything else than the output of {@link encodeFrame}. */
 export function decodeFrame(frame: Uint8Array): SpooledReport {
   const buffer = Buffer.from(frame.buffer, frame.byteOffset, frame.byteLength);
   if (buffer.length < HEADER_BYTES) throw corrupt(`it has ${buffer.length} bytes, fewer than its header`);
@@ -52,7 +49,6 @@ export function decodeFrame(frame: Uint8Array): SpooledReport {
   };
 }
 
-/** The id of an encoded report; decodes nothing else. */
 function reportIdOf(bytes: Uint8Array): string {
   try {
     const reader = new BinaryReader(bytes);

@@ -8,10 +8,10 @@ import type { Counters } from '../counters.ts';
 import { decodeFrame, encodeFrame, type SpooledReport } from './frame.ts';
 import { createVolume, type Volume } from './volume.ts';
 
-export interface SpoolConfig {
+interface SpoolConfig {
   /** --spool-dir (default: in memory). */
   readonly dir?: string;
-  /** --spool-size: the capacity in bytes. The newest report is kept whatever its size. */
+  /** --spool-size. The newest report is kept even if it is larger. */
   readonly maxBytes: number;
 }
 
@@ -23,42 +23,41 @@ export interface SpoolOptions {
   readonly volume?: Volume;
 }
 
+/** The maximum size of a batch, in which a single report may be larger, and the id behind which it begins. */
 export interface Batch {
   readonly reports: number;
-  /** The maximum size in bytes; one report may be larger. */
   readonly bytes: number;
-  /** Only reports younger than the one of this id. */
   readonly after?: string;
 }
 
 export interface SpoolSize {
   readonly reports: number;
   readonly bytes: number;
-  /** How many of the reports are in memory only, and lost when the program ends. */
+  /** Reports that are not on a volume. */
   readonly inMemory: number;
 }
 
-/** The queue of reports that wait for their receipt. Nothing rejects: where the volume fails, reports are kept in memory and that is logged. */
+/** The queue of reports without a receipt. Nothing rejects: where the volume fails, that is logged, and reports are kept in memory. */
 export interface Spool {
-  /** Adds a report; over the capacity the oldest reports are dropped. Resolves once it is on the volume, or that has failed. */
+  /** Drops the oldest reports over the capacity. Resolves once the report is on the volume, or that has failed. */
   add(report: Report): Promise<void>;
-  /** The oldest reports, oldest first; they stay in the spool. Corrupt ones become dead letters and are left out. */
+  /** The oldest reports, which stay in the spool. Corrupt ones become dead letters and are left out. */
   oldest(batch: Batch): Promise<readonly SpooledReport[]>;
   remove(id: string): Promise<void>;
   /** Removes a report that was rejected for good; on a volume it becomes a dead letter with the reason. */
   reject(id: string, error: SpartakusError): Promise<void>;
   size(): SpoolSize;
-  /** Tries once more to write reports in memory to the volume, and logs how many are kept and how many lost. Idempotent. */
+  /** Writes reports in memory to the volume if possible, and logs how many are kept and lost. Idempotent. */
   close(): Promise<void>;
 }
 
 interface Slot {
   readonly bytes: number;
-  /** The report itself, where it is not on the volume. */
+  /** Set where the report is not on the volume. */
   readonly frame?: Uint8Array;
 }
 
-/** Checks --spool-dir without creating it. Rejects with a SpartakusError `invalid` where it is not a directory. */
+/** Rejects with a SpartakusError `invalid` where --spool-dir exists and is not a directory. */
 export async function checkSpoolDir(dir: string): Promise<void> {
   const found = await stat(dir).catch(() => undefined);
   if (found !== undefined && !found.isDirectory()) {
@@ -66,23 +65,20 @@ export async function checkSpoolDir(dir: string): Promise<void> {
   }
 }
 
-/**
- * Opens the spool with the reports of earlier runs. Rejects as {@link checkSpoolDir}; a directory that cannot be read or written is no
- * error: it is logged, and reports wait in memory.
- */
+/** Opens the spool with the reports of earlier runs. Rejects as {@link checkSpoolDir}. */
 export async function openSpool({ dir, maxBytes }: SpoolConfig, options: SpoolOptions): Promise<Spool> {
   const { clock, logger, counters } = options;
   if (dir !== undefined) await checkSpoolDir(dir);
   const volume = options.volume ?? (dir === undefined ? undefined : createVolume(dir, () => clock.now()));
   let volumeFails = false;
 
-  /** The result of an operation on the volume, or `otherwise` where there is none or it fails. Logs the first of several failures. */
+  /** Resolves to `otherwise` where there is no volume or the operation fails. Logs the first of several failures. */
   const attempt = async <Value>(otherwise: Value, operation: (on: Volume) => Promise<Value>): Promise<Value> => {
     if (volume === undefined) return otherwise;
     try {
       return await operation(volume);
     } catch (error) {
-      // Another volunteer on the same directory has removed the file.
+      // Another volunteer with the same directory has removed the file.
       if (isMissing(error)) return otherwise;
       counters.fail('spool', 'unavailable');
       if (!volumeFails) {
@@ -123,7 +119,6 @@ export async function openSpool({ dir, maxBytes }: SpoolConfig, options: SpoolOp
     );
   };
 
-  /** Writes reports in memory to the volume. */
   const writeAll = async (): Promise<void> => {
     for (const [id, { bytes, frame }] of slots) {
       if (frame === undefined) continue;
@@ -135,13 +130,13 @@ export async function openSpool({ dir, maxBytes }: SpoolConfig, options: SpoolOp
       // Only a write shows that the volume works: a full one still lets files be removed.
       if (volumeFails) logger.info({ dir: volume?.dir }, 'The spool directory can be used again.');
       volumeFails = false;
-      // It may have been delivered in between.
+      // It may have been delivered meanwhile.
       if (slots.has(id)) slots.set(id, { bytes });
       else await attempt(undefined, (on) => on.remove(id));
     }
   };
   let writing = Promise.resolve();
-  /** One at a time: two would write the same file. */
+  /** One at a time, because two would write the same file. */
   const writeToVolume = (): Promise<void> => (writing = writing.then(writeAll));
 
   const moveCorrupt = async (on: Volume, id: string, problem: string): Promise<void> => {
@@ -154,7 +149,7 @@ export async function openSpool({ dir, maxBytes }: SpoolConfig, options: SpoolOp
     await attempt(undefined, () => on.moveToDeadLetters(id, 'corrupt', `This report was not sent: ${problem}.`));
   };
 
-  /** A report of the spool; undefined where it is corrupt, or another volunteer has removed it. */
+  /** Undefined where the report is corrupt, or another volunteer has removed it. */
   const read = async (id: string, { frame }: Slot): Promise<SpooledReport | undefined> => {
     if (frame !== undefined) return decodeFrame(frame);
     if (volume === undefined) return undefined;
@@ -172,17 +167,11 @@ export async function openSpool({ dir, maxBytes }: SpoolConfig, options: SpoolOp
   const close = async (): Promise<void> => {
     await writeToVolume();
     const lost = countInMemory();
-    if (lost > 0)
-      logger.warn(
-        { lost },
-        `${count(lost)} not delivered, and lost: kept in memory only. A writable --spool-dir keeps reports.`,
-      );
     const kept = slots.size - lost;
-    if (kept > 0 && volume !== undefined)
-      logger.info(
-        { kept, dir: volume.dir },
-        `${count(kept)} not delivered yet, and kept in the spool for the next run.`,
-      );
+    const lostText = 'not delivered, and lost: kept in memory only. A writable --spool-dir keeps reports.';
+    if (lost > 0) logger.warn({ lost }, `${count(lost)} ${lostText}`);
+    const keptText = 'not delivered yet, and kept in the spool for the next run.';
+    if (kept > 0 && volume !== undefined) logger.info({ kept, dir: volume.dir }, `${count(kept)} ${keptText}`);
   };
   let closed: Promise<void> | undefined;
 

@@ -3,35 +3,27 @@ import path from 'node:path';
 import { isReportId } from '../../report/report-id.ts';
 import { ignoreMissing, sweepUnfinished, writeAtomically } from '../../runtime/atomic-file.ts';
 
-/** A folder of dead letters: reports that cannot be read, and reports that the collector rejected for good. */
-export type DeadLetterFolder = 'corrupt' | 'rejected';
-
 /** The directory of a spool. Every function rejects with the system's error. */
 export interface Volume {
   readonly dir: string;
   /** The size of each report in bytes, by its id. */
   list(): Promise<ReadonlyMap<string, number>>;
-  /** Resolves once the frame and its name would survive a power cut. */
+  /** Resolves once the frame and its name would survive a power failure. */
   write(id: string, frame: Uint8Array): Promise<void>;
   read(id: string): Promise<Uint8Array>;
   remove(id: string): Promise<void>;
-  /** Moves a report into a folder of dead letters, with the reason in a text file; the oldest beyond {@link MAX_DEAD_LETTERS} are removed. */
-  moveToDeadLetters(id: string, folder: DeadLetterFolder, reason: string): Promise<void>;
+  /** Moves a report into a folder, with the reason in a text file, and removes the oldest ones beyond {@link MAX_DEAD_LETTERS}. */
+  moveToDeadLetters(id: string, folder: 'corrupt' | 'rejected', reason: string): Promise<void>;
 }
 
 const SUFFIX = '.report';
 export const MAX_DEAD_LETTERS = 100;
-/** Reports are anonymous, but only for the volunteer. */
 const DIR_MODE = 0o700;
 const FILE_MODE = 0o600;
 
 /**
- * A directory with one file for each report. The name is the report's id, a UUIDv7, so names sort by age. Several volunteers may share a
- * directory: a file is whole or absent, and one that another volunteer has removed is no error.
- *
- * The directory is created with the first call.
- *
- * @param now decides which unfinished files are leftovers
+ * A directory, created with the first call, with one file for each report. It is named by the report's id, a UUIDv7, so names sort by age.
+ * Several volunteers may share it: files are complete or absent, and a file that another volunteer has removed is no error.
  */
 export function createVolume(dir: string, now: () => Date): Volume {
   const fileOf = (id: string): string => path.join(dir, id + SUFFIX);

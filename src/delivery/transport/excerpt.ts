@@ -2,7 +2,7 @@ import { maskUrl } from '../../runtime/mask.ts';
 
 const MAX_LENGTH = 200;
 
-/** Text of a server, for a message: one line of at most 200 characters, passwords in URLs masked. */
+/** A server's text as one line of at most 200 characters, with passwords in URLs masked. */
 export function excerpt(text: string): string {
   // oxlint-disable-next-line no-control-regex -- removes control characters
   const line = text.replaceAll(/[\s\u0000-\u001f\u007f-\u009f]+/g, ' ').trim();

@@ -3,27 +3,19 @@ import { SpartakusError } from '../../runtime/errors.ts';
 import { maskUrl } from '../../runtime/mask.ts';
 import type { ProxyTarget } from './proxy.ts';
 
-/** The address of a collector's gRPC server. */
 export interface GrpcTarget extends ProxyTarget {
   /** Host and port, an IPv6 address in brackets, such as "[::1]:8080". */
   readonly authority: string;
   readonly tls: boolean;
 }
 
-/** The default ports: the collector's own, and that of HTTPS. */
 const DEFAULT_PORT = { 'grpc:': '8080', 'grpcs:': '443' } as const;
 
-/**
- * Parses grpc://HOST[:PORT] (without TLS, default port 8080) or grpcs://HOST[:PORT] (TLS, default port 443). Throws a SpartakusError
- * `invalid` with the flag otherwise.
- */
+/** Parses grpc://HOST[:PORT], or grpcs://HOST[:PORT] for TLS. Throws a SpartakusError `invalid` with the flag otherwise. */
 export function parseGrpcUrl(text: string, flag = '--database'): GrpcTarget {
   const fail = (problem: string): never => {
-    throw new SpartakusError(
-      'invalid',
-      `${flag} ${maskUrl(text)}: ${problem}, such as grpc://collector.example.com:8080.`,
-      { field: flag },
-    );
+    const message = `${flag} ${maskUrl(text)}: ${problem}, such as grpc://collector.example.com:8080.`;
+    throw new SpartakusError('invalid', message, { field: flag });
   };
   const url = URL.parse(text);
   if (url === null || (url.protocol !== 'grpc:' && url.protocol !== 'grpcs:'))

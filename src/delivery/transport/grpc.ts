@@ -21,12 +21,7 @@ import { kindOfGrpcCode, kindOfRejection } from './status.ts';
 
 type Call = ClientDuplexStream<Buffer, StreamReportsResponse>;
 
-/**
- * Sends reports over gRPC, one stream for each put. The receipts may arrive in any order; the outcomes are in the order of the reports.
- *
- * @param url grpc://HOST[:PORT] or grpcs://HOST[:PORT]
- * @throws SpartakusError `invalid` where the URL, or that of a proxy, is wrong
- */
+/** Sends reports over gRPC, one stream for each put. Throws a SpartakusError `invalid` where the URL or its proxy is wrong. */
 export function openGrpcSink(url: string, options: TransportOptions = {}): ReportSink {
   const client = openGrpcClient(url, options);
   const send = async (entries: readonly ReportEntry[]): Promise<readonly Outcome[]> => {
@@ -42,15 +37,15 @@ export function openGrpcSink(url: string, options: TransportOptions = {}): Repor
     );
     return await exchange(call, entries, client.target);
   };
-  // close() does not wait for the server to end its side: every receipt is there, so what is left of a call is cancelled.
+  // close() cancels calls whose receipts are complete, and does not wait for the server to end them.
   return createSink({ send, count: (entries) => entries.length, close: () => client.close() });
 }
 
-/** Streams the reports and collects their outcomes; never rejects. */
+/** Never rejects. */
 function exchange(call: Call, entries: readonly ReportEntry[], target: string): Promise<readonly Outcome[]> {
   const { promise, resolve } = Promise.withResolvers<readonly Outcome[]>();
   const outcomes: (Outcome | undefined)[] = entries.map(() => undefined);
-  // The reports without a receipt, by id; two may have the same.
+  // The reports without a receipt; several may have the same id.
   const waiting = Map.groupBy(entries.keys(), (index) => idOf(entries[index]));
   let left = entries.length;
   let failure: SpartakusError | undefined;
@@ -109,7 +104,6 @@ function* encode(entries: readonly ReportEntry[]): Generator<Buffer> {
   }
 }
 
-/** The outcome that a receipt means, for a report or for a record. */
 export function outcomeOf(receipt: Receipt, target: string): Outcome {
   const nextReportAfterMs = optionalMs(receipt.policy?.nextReportAfter);
   const policy = nextReportAfterMs === undefined ? {} : { nextReportAfterMs };
@@ -141,12 +135,12 @@ function rejectionOf({ refusal }: Receipt, target: string): SpartakusError {
 }
 
 const HINTS: Readonly<Record<string, string>> = {
-  unavailable: ' Is a collector running there, and does nothing stand in between?',
+  unavailable: ' Is a collector running there, and does no firewall or proxy block the connection?',
   'not-found': ' Does a Spartakus collector listen there?',
   unauthenticated: ' Is --token-file the token for it?',
 };
 
-/** The error that the status of a failed call means, for a call with so many reports. */
+/** The error of a failed call with this number of reports. */
 export function errorOf(
   { code, details, metadata }: Omit<StatusObject, 'progress'>,
   target: string,

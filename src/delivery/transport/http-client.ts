@@ -9,24 +9,21 @@ import { describeTarget, httpTarget, proxyFor } from './proxy.ts';
 import { DEFAULT_TIMEOUT_MS, type TransportOptions } from './sink.ts';
 import { kindOfHttpStatus } from './status.ts';
 
-/** How much of a response body is read for an error message. */
 const MAX_TEXT_BYTES = 4096;
-
-/** Idle connections close before the server closes them, so that no later report is sent into a closed one. */
+/** The client closes idle connections first, because the server could do so just when a report is sent. */
 const AGENT_OPTIONS = { keepAlive: true, timeout: 10_000 };
 
 export interface PostOptions {
-  /** Whether a status says that the reports are stored. */
   readonly isStored: (status: number) => boolean;
-  /** A sentence that the error message ends with for a status, with a space before it; may be empty. */
+  /** The end of the error message for a status: a space and a sentence, or nothing. */
   readonly hintFor: (status: number) => string;
 }
 
-/** Requests to one URL, with the credentials and through the proxy of the environment. Redirects are not followed. */
-export interface HttpClient {
+/** Requests to one URL. Redirects are not followed. */
+interface HttpClient {
   /**
-   * Sends one request; resolves with the response once its header is there. The caller reads the body or discards it. Rejects with an
-   * Error whose message is the reason where there is no response before the deadline, and as `unavailable` where the token cannot be read.
+   * Resolves with the header of the response; the caller reads or discards the body. Rejects with an Error where there is no response
+   * before the deadline, and with a SpartakusError `unavailable` where the token cannot be read.
    */
   request(method: 'GET' | 'POST', body?: string): Promise<http.IncomingMessage>;
   /** Posts JSON. Rejects with a SpartakusError `unavailable` where there is no response. */
@@ -84,7 +81,7 @@ export function openHttpClient(url: URL, options: TransportOptions): HttpClient 
       response.resume();
       return { status: 'stored' };
     }
-    // The status decides, whatever becomes of the body.
+    // The body is optional: the status alone decides.
     const text = excerpt(await readText(response).catch(() => ''));
     const error = new SpartakusError(
       kindOfHttpStatus(status),
@@ -97,7 +94,7 @@ export function openHttpClient(url: URL, options: TransportOptions): HttpClient 
   return { request, post, close: () => agent.destroy() };
 }
 
-/** The beginning of a body. A longer one is cut off, and its connection is closed. */
+/** Reads the beginning of a body, and closes the connection where it is longer. */
 async function readText(response: AsyncIterable<Uint8Array>): Promise<string> {
   const chunks: Uint8Array[] = [];
   let bytes = 0;
@@ -109,7 +106,7 @@ async function readText(response: AsyncIterable<Uint8Array>): Promise<string> {
   return Buffer.concat(chunks).toString('utf8', 0, MAX_TEXT_BYTES);
 }
 
-/** Retry-After in milliseconds (RFC 9110 section 10.2.3): seconds, or a date. A date is compared with the Date of the same response. */
+/** Retry-After in milliseconds (RFC 9110 section 10.2.3). A date is compared with the Date of the same response. */
 function readRetryAfter(header: string | undefined, serverDate: string | undefined): number | undefined {
   if (header === undefined) return undefined;
   if (/^\d{1,9}$/.test(header)) return Number(header) * 1000;

@@ -12,7 +12,7 @@ export function parseHttpUrl(text: string, flag: string, example: string): URL {
   });
 }
 
-/** The URL of the legacy JSON API: the URL of --database with /api/v1 at its end, once. */
+/** The URL of --database with /api/v1 at its end. */
 export function apiUrl(text: string): URL {
   const url = parseHttpUrl(text, '--database', 'https://collector.example.com');
   const path = url.pathname.replace(/\/+$/, '');

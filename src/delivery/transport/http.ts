@@ -9,17 +9,12 @@ import { createSink, type TransportOptions } from './sink.ts';
 const LEGACY_API: PostOptions = {
   isStored: (status) => status === 204,
   hintFor: (status) => {
-    if (status >= 200 && status < 300) return ' Only status 204 says that a report is stored.';
+    if (status >= 200 && status < 300) return ' Only status 204 means that a report is stored.';
     return status >= 300 && status < 400 ? ' It redirects: set --database to the URL that it redirects to.' : '';
   },
 };
 
-/**
- * Sends reports as legacy JSON, one POST each, as volunteers have done since 2016: the fields of schema version 1 and no others.
- *
- * @param url http:// or https://, with or without /api/v1 at its end
- * @throws SpartakusError `invalid` where the URL, or that of a proxy, is wrong
- */
+/** Posts each report as legacy JSON of schema version 1. Throws a SpartakusError `invalid` where the URL or its proxy is wrong. */
 export function openHttpSink(url: string, options: TransportOptions = {}): ReportSink {
   const client = openHttpClient(apiUrl(url), options);
 
@@ -30,16 +25,14 @@ export function openHttpSink(url: string, options: TransportOptions = {}): Repor
       try {
         body = JSON.stringify(reportJson(entry.report, LEGACY_SCHEMA_VERSION));
       } catch (error) {
-        outcomes.push({
-          status: 'failed',
-          error: new SpartakusError('invalid', `The report cannot be encoded: ${messageOf(error)}.`),
-        });
+        const message = `The report cannot be encoded: ${messageOf(error)}.`;
+        outcomes.push({ status: 'failed', error: new SpartakusError('invalid', message) });
         continue;
       }
       try {
         outcomes.push(await client.post(body, LEGACY_API));
       } catch (thrown) {
-        // Without a response the rest is not tried: a hundred reports would wait for a hundred timeouts.
+        // Without a response the rest is not sent: each report would wait for its timeout.
         const error = SpartakusError.from(thrown);
         return entries.map((_, index) => outcomes[index] ?? { status: 'failed', error });
       }

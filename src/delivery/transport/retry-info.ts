@@ -3,13 +3,10 @@ import { BinaryReader, WireType } from '@bufbuild/protobuf/wire';
 import { anyUnpack, AnySchema, durationMs } from '@bufbuild/protobuf/wkt';
 import { RetryInfoSchema } from '../../../gen/google/rpc/error_details_pb.js';
 
-/** The field number of `details` in google.rpc.Status: repeated google.protobuf.Any. */
+/** The field `details` of google.rpc.Status (https://github.com/googleapis/googleapis/blob/master/google/rpc/status.proto). */
 const DETAILS = 3;
 
-/**
- * The delay of the google.rpc.RetryInfo in grpc-status-details-bin, in milliseconds. The header holds a google.rpc.Status
- * (https://github.com/googleapis/googleapis/blob/master/google/rpc/status.proto). Undefined where there is no readable RetryInfo.
- */
+/** The delay of the RetryInfo in grpc-status-details-bin, in milliseconds. Undefined where there is no readable one. */
 export function retryInfoMs(statusDetails: Uint8Array): number | undefined {
   try {
     const reader = new BinaryReader(statusDetails);
@@ -23,7 +20,7 @@ export function retryInfoMs(statusDetails: Uint8Array): number | undefined {
       if (delay !== undefined) return Math.max(0, durationMs(delay));
     }
   } catch {
-    // The details are optional: the status itself is enough.
+    // The details are optional.
   }
   return undefined;
 }

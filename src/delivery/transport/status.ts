@@ -1,17 +1,9 @@
 import type { ErrorKind } from '../../runtime/errors.ts';
 
 /*
- * Which errors a client retries.
- *
- * Sent again later, with exponential backoff and not before a retry delay that the collector names (`retry_after` of a receipt,
- * google.rpc.RetryInfo of a call, Retry-After over HTTP):
- *   gRPC: CANCELLED, UNKNOWN, DEADLINE_EXCEEDED, ABORTED, INTERNAL, UNAVAILABLE, DATA_LOSS; RESOURCE_EXHAUSTED with a retry delay
- *   HTTP: 408, 429, 5xx, and every status that is not listed here, 2xx other than 204 and 3xx included
- * Final, never sent again:
- *   gRPC: INVALID_ARGUMENT, NOT_FOUND, ALREADY_EXISTS, PERMISSION_DENIED, FAILED_PRECONDITION, OUT_OF_RANGE, UNIMPLEMENTED,
- *         UNAUTHENTICATED; RESOURCE_EXHAUSTED without a retry delay for a single report, which is too large
- *   HTTP: 400, 401, 403, 404, 405, 410, 413, 415, 422
- * RESOURCE_EXHAUSTED of a call with several reports is retried: it does not say which of them is too large. An unknown code is retried.
+ * The kinds unavailable, overloaded and internal are retried with backoff, and not before the retry delay of the collector (`retry_after` of
+ * a receipt, google.rpc.RetryInfo of a call, Retry-After over HTTP). The other kinds are final. RESOURCE_EXHAUSTED without a retry delay is
+ * final for a single report, which is too large; of several reports it does not name the cause. Unknown codes and statuses are retried.
  */
 
 /** By gRPC status code, https://grpc.io/docs/guides/status-codes/. */
@@ -35,12 +27,12 @@ const KIND_BY_GRPC_CODE: readonly ErrorKind[] = [
   'unauthenticated', // 16 UNAUTHENTICATED
 ];
 
-/** The kind of a failed call with several reports. */
+/** For a call with several reports. */
 export function kindOfGrpcCode(code: number): ErrorKind {
   return KIND_BY_GRPC_CODE[code] ?? 'internal';
 }
 
-/** The kind of the rejection of a single report, by a receipt or by the status of its call. OpenTelemetry's protocol has the same rule. */
+/** For a single report, by its receipt or the status of its call. OpenTelemetry's protocol has the same rule. */
 export function kindOfRejection(code: number, retryAfterMs: number | undefined): ErrorKind {
   return code === 8 && retryAfterMs === undefined ? 'too-large' : kindOfGrpcCode(code);
 }
@@ -62,7 +54,6 @@ const KIND_BY_HTTP_STATUS: ReadonlyMap<number, ErrorKind> = new Map([
   [504, 'unavailable'],
 ]);
 
-/** The kind of an HTTP status that is no success. */
 export function kindOfHttpStatus(status: number): ErrorKind {
   return KIND_BY_HTTP_STATUS.get(status) ?? 'internal';
 }

@@ -5,25 +5,17 @@ import type { Outcome, ReportEntry, ReportSink } from '../../report/report-sink.
 import { messageOf, SpartakusError } from '../../runtime/errors.ts';
 import { createSink } from './sink.ts';
 
-/** The indentation of the original. */
-const INDENT_SPACES = 4;
-
-/**
- * Prints each report as protobuf JSON with exactly the fields that would be sent. A report counts as stored once the stream has accepted
- * it. The stream is not closed.
- */
+/** Prints each report as protobuf JSON with the fields that would be sent, indented as in the original. Does not close the stream. */
 export function openStdoutSink(stream: Writable): ReportSink {
   // A closed pipe fails the write and emits 'error', which without a listener would end the program.
   stream.on('error', () => undefined);
   const print = async (entry: ReportEntry): Promise<Outcome> => {
     try {
-      await write(stream, `${toJsonString(ReportSchema, entry.report, { prettySpaces: INDENT_SPACES })}\n`);
+      await write(stream, `${toJsonString(ReportSchema, entry.report, { prettySpaces: 4 })}\n`);
       return { status: 'stored' };
     } catch (error) {
-      return {
-        status: 'failed',
-        error: new SpartakusError('unavailable', `The report cannot be printed: ${messageOf(error)}.`),
-      };
+      const message = `The report cannot be printed: ${messageOf(error)}.`;
+      return { status: 'failed', error: new SpartakusError('unavailable', message) };
     }
   };
   return createSink({

@@ -9,7 +9,7 @@ const KUBERMATIC_API = '/apis/kubermatic.k8c.io/v1';
 /** A user cluster is about 7 KB. */
 const PAGE_SIZE = 200;
 
-/** Lists custom resources in the order of the Kubernetes API, and converts each page before the next is requested. */
+/** Lists custom resources in the order of the Kubernetes API. Each page is converted before the next request. */
 export function listCustomResources<Item>(
   kube: KubernetesClient,
   path: string,

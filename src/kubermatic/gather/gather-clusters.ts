@@ -10,22 +10,19 @@ import { type ListedCluster, listUserClusters } from './user-clusters.ts';
 
 const CONCURRENT_SEEDS = 4;
 const CONCURRENT_USER_CLUSTERS = 8;
-/** Short, because user clusters are many and may be paused or deleted. */
+/** Short, because there are many user clusters, some of them paused or deleted. */
 const USER_CLUSTER_TIMEOUT_MS = 10_000;
-/** The Secret with the kubeconfig of a user cluster, in the cluster's namespace of the seed. */
+/** In the namespace of each user cluster in its seed. */
 const ADMIN_KUBECONFIG = { name: 'admin-kubeconfig', key: 'kubeconfig' } as const;
 
 type ClusterOptions = Pick<RecordOptions, 'kube' | 'clock' | 'signal'> & Pick<RecordDraft, 'missing' | 'uuidOf'>;
 
-export interface GatheredCluster {
+interface GatheredCluster {
   readonly cluster: ListedCluster;
   readonly machineDeployments: readonly MachineDeployment[];
 }
 
-/**
- * Gathers the user clusters of all seeds with their kubeconfigs. The master cluster may be a seed itself: its user clusters are read
- * directly, and assigned to seeds by their datacenters.
- */
+/** Gathers the user clusters of all seeds. Where the master cluster is a seed, its user clusters are assigned to seeds by datacenter. */
 export async function gatherClusters(
   seeds: readonly ListedSeed[],
   withMachineDeployments: boolean,
@@ -57,12 +54,12 @@ export async function gatherClusters(
   return withoutRepeats([...gatheredLocal, ...gatheredRemote.flatMap((clusters) => clusters ?? [])]);
 }
 
-/** Assigns the user clusters of the master cluster to their seeds, and returns these. */
+/** Assigns the user clusters of the master cluster to seeds, and returns these. */
 function assignSeeds(clusters: readonly ListedCluster[], seeds: readonly ListedSeed[]): ReadonlySet<ListedSeed> {
   const seedOf = ({ datacenter }: ListedCluster): ListedSeed | undefined =>
     seeds.find(({ datacenters }) => datacenters.has(datacenter ?? ''));
   const found = new Set(clusters.flatMap((cluster) => seedOf(cluster) ?? []));
-  // A datacenter may have been deleted. A single seed is unambiguous nevertheless.
+  // The datacenters may have been deleted, but a single seed is unambiguous.
   if (clusters.length > 0 && found.size === 0 && seeds.length === 1) for (const seed of seeds) found.add(seed);
   const [only] = found.size === 1 ? found : [];
   for (const cluster of clusters) {
@@ -89,7 +86,7 @@ async function gatherMachineDeployments(
   return list ?? [];
 }
 
-/** Removes user clusters that two seeds returned. Kubermatic does not support two seeds in one cluster. */
+/** Removes user clusters that several seeds returned, because they are in one cluster. */
 function withoutRepeats(gathered: readonly GatheredCluster[]): readonly GatheredCluster[] {
   const names = new Set<string>();
   return gathered.filter(({ cluster: { name } }) => names.size < names.add(name).size);

@@ -10,13 +10,12 @@ import { listSshKeys } from './ssh-keys.ts';
 import { listUsers } from './users.ts';
 
 export interface KubermaticGatherConfig extends RecordIdConfig {
-  /** --machine-deployments */
   readonly machineDeployments: boolean;
 }
 
 /**
- * Makes the record of an installation of Kubermatic, from its master cluster and its seeds. Fields that cannot be read are recorded as
- * missing. Rejects with a SpartakusError where the key of ids and where nothing of Kubermatic can be read, and for rejected credentials.
+ * Makes the record of an installation of Kubermatic from its master cluster and seeds. Fields that cannot be read are recorded as missing.
+ * Rejects with a SpartakusError where the key of ids or all of Kubermatic's fields cannot be read, and for rejected credentials.
  */
 export async function gatherKubermaticRecord(
   config: KubermaticGatherConfig,
@@ -39,7 +38,7 @@ export async function gatherKubermaticRecord(
   record.projects = (await attempt('projects[]', () => listProjects(kube, uuidOf))) ?? [];
   record.sshKeys = (await attempt('sshKeys[]', () => listSshKeys(kube, uuidOf))) ?? [];
   missing.throwIfAllFailed();
-  // Read after that check, because every account may read it, with or without Kubermatic.
+  // After that check, because every account may read it, with or without Kubermatic.
   record.kubernetesVersion = await attempt('kubernetesVersion', () => readVersion(kube));
   record.missing = missing.list;
   return record;
@@ -55,11 +54,9 @@ async function gatherConfiguration(
     const found = await missing.attempt(what, 'all-but-unauthenticated', () => reading);
     if (found?.length === 1) [configuration] = found;
     else if (found !== undefined) {
-      missing.add(
-        what,
-        found.length === 0 ? 'not installed' : 'ambiguous',
-        `${what} is left out: there are ${found.length} KubermaticConfigurations in the namespace kubermatic, where Kubermatic needs one.`,
-      );
+      const problem = `there are ${found.length} KubermaticConfigurations in the namespace kubermatic`;
+      const message = `${what} is left out: ${problem}, where Kubermatic needs one.`;
+      missing.add(what, found.length === 0 ? 'not installed' : 'ambiguous', message);
     }
   }
   return configuration;

@@ -4,7 +4,7 @@ import { listNodes } from '../../volunteer/gather/nodes.ts';
 import { readVersion } from '../../volunteer/gather/version.ts';
 import { beginRecord, type RecordIdConfig, type RecordOptions } from './record.ts';
 
-/** Makes the record of this cluster. Rejects with a SpartakusError where both rights are missing, and for other errors. */
+/** Makes the record of this cluster. Rejects with a SpartakusError where both permissions are missing, and for other errors. */
 export async function gatherKubernetesRecord(
   config: RecordIdConfig,
   options: RecordOptions,

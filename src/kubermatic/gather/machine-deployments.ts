@@ -9,7 +9,6 @@ const PATH = '/apis/cluster.k8s.io/v1alpha1/namespaces/kube-system/machinedeploy
 
 const DEFAULT_REPLICAS = 1;
 
-/** The schema of machine deployments has no required fields. */
 export function listMachineDeployments(cluster: KubernetesClient): Promise<readonly MachineDeployment[]> {
   return listCustomResources(cluster, PATH, (object) => {
     const template = pick(object, 'spec', 'template', 'spec');

@@ -1,7 +1,4 @@
-/**
- * Maps items in parallel, and returns the results in the order of the items. After an error no further item is started, and the promise
- * rejects once all others have ended.
- */
+/** Resolves to results in the order of the items. After an error no further item is started, and it rejects once the others have ended. */
 export async function mapConcurrently<Item, Result>(
   items: readonly Item[],
   concurrency: number,

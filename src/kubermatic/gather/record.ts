@@ -16,13 +16,12 @@ import type { Logger } from '../../runtime/logger.ts';
 import { readKey } from '../../volunteer/gather/id-key.ts';
 import { createMissingFields, type MissingFields } from '../../volunteer/gather/missing-fields.ts';
 
-/** The version that Kubermatic's agents send since v0.3.0, to which this project adds fields. */
+/** The version that Kubermatic's agents send since v0.3.0; this project adds fields to it. */
 const RECORD_VERSION = 'v2';
 
 export interface RecordIdConfig {
-  /** --uuid: `hmac` is keyed, `md5` is that of Kubermatic's own agents, which can be guessed. */
+  /** `hmac` is keyed; `md5` is that of Kubermatic's own agents, which can be guessed. */
   readonly uuid: 'hmac' | 'md5';
-  /** --id-key-file */
   readonly idKeyFile?: string;
   /** --exact-quantities, of nodes (default: two significant digits) */
   readonly exactQuantities?: boolean;
@@ -31,7 +30,7 @@ export interface RecordIdConfig {
 export interface RecordOptions {
   readonly kube: KubernetesClient;
   readonly now: Date;
-  /** 16 fresh random bytes for its id. */
+  /** 16 fresh random bytes. */
   readonly random: Uint8Array;
   readonly logger: Logger;
   readonly clock?: Clock;
@@ -39,7 +38,6 @@ export interface RecordOptions {
   readonly signal: AbortSignal;
 }
 
-/** A record without its content, and what gatherers need to fill it. */
 export interface RecordDraft {
   readonly record: KubermaticRecord;
   readonly missing: MissingFields;
@@ -47,7 +45,7 @@ export interface RecordDraft {
   readonly identify: NodeIdentifier;
 }
 
-/** Reads the key of ids, and begins a record. Rejects with a SpartakusError as readKey() does. */
+/** Begins a record. Rejects as {@link readKey}. */
 export async function beginRecord(
   kind: 'kubernetes' | 'kubermatic',
   config: RecordIdConfig,

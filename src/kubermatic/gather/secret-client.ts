@@ -9,14 +9,14 @@ import { SpartakusError } from '../../runtime/errors.ts';
 export interface SecretKey {
   readonly namespace: string;
   readonly name: string;
-  /** The key of `.data`. */
+  /** In `.data`. */
   readonly key: string;
 }
 
-/** Names of objects (RFC 1123, https://kubernetes.io/docs/concepts/overview/working-with-objects/names/), which are safe in a path. */
+/** Names of objects (RFC 1123) are safe in a path. */
 const NAME = /^[a-z0-9](?:[-a-z0-9.]{0,251}[a-z0-9])?$/;
 
-/** Fields that run a program or read a local file, which authors of Secrets must not be able to do, unless another field replaces them. */
+/** Fields that run a program or read a local file, and the field that replaces them. Authors of Secrets must not use them. */
 const FORBIDDEN_FIELDS = [
   ['user', 'exec'],
   ['user', 'auth-provider'],
@@ -27,19 +27,15 @@ const FORBIDDEN_FIELDS = [
   ['cluster', 'certificate-authority', 'certificate-authority-data'],
 ] as const;
 
-export interface SecretClientOptions extends RequestLimits {
-  readonly signal: AbortSignal;
-}
-
 /**
- * Calls `use` with a client of the cluster whose kubeconfig is in a Secret, and closes the client. The kubeconfig is kept in memory only, and
- * no error contains any of it. Rejects as readJson() and `use` do, and with a SpartakusError `invalid` for a kubeconfig that is invalid, or
- * would run a program, read a file, or send credentials without TLS.
+ * Calls `use` with a client of the cluster whose kubeconfig is in a Secret. The kubeconfig is kept in memory only, and no error contains any
+ * of it. Rejects as readJson() and `use` do, and with a SpartakusError `invalid` for a kubeconfig that is invalid, runs a program, reads a
+ * file, or sends credentials without TLS.
  */
 export async function withSecretClient<Value>(
   kube: KubernetesClient,
   secret: SecretKey,
-  { signal, ...limits }: SecretClientOptions,
+  { signal, ...limits }: RequestLimits & { readonly signal: AbortSignal },
   use: (client: KubernetesClient) => Promise<Value>,
 ): Promise<Value> {
   const credentials = await readCredentials(kube, secret);
@@ -71,7 +67,7 @@ async function parse(text: string, secret: SecretKey): Promise<ClusterCredential
   try {
     config = load(text);
   } catch {
-    // Without the cause: the message of a YAML error quotes the line, which may be a token.
+    // Without the cause, whose message quotes the line, which may be a token.
     throw unusable(secret, 'is not YAML');
   }
   const context = entryOf(config, 'context', textAt(config, 'current-context'));
@@ -83,10 +79,8 @@ async function parse(text: string, secret: SecretKey): Promise<ClusterCredential
   for (const [kind, name, replacement] of FORBIDDEN_FIELDS) {
     const isReplaced = replacement !== undefined && textAt(entries[kind], replacement) !== undefined;
     if (pick(entries[kind], name) !== undefined && !isReplaced) {
-      throw unusable(
-        secret,
-        `has "${name}", which is not supported: the kubeconfig itself must contain the credentials, as a token or as data`,
-      );
+      const advice = 'the kubeconfig itself must contain the credentials, as a token or as data';
+      throw unusable(secret, `has "${name}", which is not supported: ${advice}`);
     }
   }
   return {
@@ -145,8 +139,9 @@ function proxyAgent(proxy: string, secret: SecretKey): https.Agent {
 }
 
 function unusable({ namespace, name, key }: SecretKey, problem: string): SpartakusError {
+  const shownKey = NAME.test(key) ? key : '…';
   return new SpartakusError(
     'invalid',
-    `The kubeconfig under "${NAME.test(key) ? key : '…'}" of the Secret ${namespace}/${name} ${problem}.`,
+    `The kubeconfig under "${shownKey}" of the Secret ${namespace}/${name} ${problem}.`,
   );
 }

@@ -15,13 +15,12 @@ import type { SecretKey } from './secret-client.ts';
 const DEFAULT_EXPOSE_STRATEGY = 'NodePort';
 const DEFAULT_KUBECONFIG_KEY = 'kubeconfig';
 
-/** A seed for the record, with details that are not sent. */
+/** Only the message is sent. */
 export interface ListedSeed {
   readonly message: Seed;
-  /** Their names are unique among all seeds. */
+  /** Names, unique among all seeds. */
   readonly datacenters: ReadonlySet<string>;
   readonly kubermaticVersion: string | undefined;
-  /** In the cluster that the seed was listed in. */
   readonly kubeconfig: SecretKey | undefined;
 }
 
@@ -33,7 +32,7 @@ export function listSeeds(
 ): Promise<readonly ListedSeed[]> {
   return listKubermaticObjects(kube, 'seeds', (object, name) => {
     const datacenters = pick(object, 'spec', 'datacenters') ?? {};
-    // Sorted, because Kubernetes keeps maps in no order.
+    // Maps have no order in Kubernetes.
     const names = Object.keys(datacenters).toSorted();
     return {
       message: create(SeedSchema, {

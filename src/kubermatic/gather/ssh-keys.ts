@@ -5,7 +5,7 @@ import { listAt, textAt } from '../../kubernetes/json.ts';
 import type { UuidMaker } from '../../report/ids.ts';
 import { listKubermaticObjects } from './custom-resources.ts';
 
-/** Lists the SSH keys of users, with their projects and clusters and without key material. */
+/** Without key material. */
 export function listSshKeys(kube: KubernetesClient, uuidOf: UuidMaker): Promise<SSHKey[]> {
   return listKubermaticObjects(kube, 'usersshkeys', (object, name) =>
     create(SSHKeySchema, {

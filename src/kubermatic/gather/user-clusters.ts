@@ -7,16 +7,16 @@ import { plainVersionOf, providerOf, versionOf, wordOf } from '../../report/kube
 import { listKubermaticObjects } from './custom-resources.ts';
 import { keysOf } from './seeds.ts';
 
-/** The condition that contains the version of Kubermatic which last reconciled a cluster. */
+/** The condition with the version of Kubermatic that last reconciled a cluster. */
 const RECONCILED = 'ClusterControllerReconciledSuccessfully';
 
-/** A user cluster for the record, with details that are not sent. */
+/** Only the message is sent. */
 export interface ListedCluster {
   readonly name: string;
-  /** Without its seed, which the object does not name. */
+  /** Without the seed. */
   readonly message: Cluster;
   readonly datacenter: string | undefined;
-  /** The namespace of its control plane, in the seed. */
+  /** Of its control plane in the seed. */
   readonly namespace: string;
 }
 

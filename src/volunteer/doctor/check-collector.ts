@@ -17,17 +17,16 @@ import { messageOf } from '../../runtime/errors.ts';
 import { maskUrl } from '../../runtime/mask.ts';
 import { type Check, fail, ok, warn } from './check.ts';
 
-export interface CheckCollectorOptions {
+interface CheckCollectorOptions {
   readonly env: NodeJS.ProcessEnv;
   readonly credentials: ClientCredentials;
-  /** The deadline of each step, in milliseconds. */
+  /** The deadline of each step. */
   readonly timeoutMs?: number;
 }
 
-/** A certificate that expires within this time is a warning. */
 const EXPIRES_SOON_MS = 14 * 24 * 3_600_000;
 
-/** Checks the connection to a collector step by step: proxy, DNS, TLS, health. Sends nothing but the health check, without the token. */
+/** Checks proxy, DNS, TLS and health of a collector. Sends only a health check, without the token. */
 export async function* checkCollector(spec: string, options: CheckCollectorOptions): AsyncGenerator<Check> {
   const { env, credentials, timeoutMs = 10_000 } = options;
   const database = parseDatabase(spec);
@@ -65,43 +64,26 @@ async function checkDns(host: string): Promise<Check> {
     const addresses = await lookup(host, { all: true });
     return ok('DNS', `${host} is ${addresses.map(({ address }) => address).join(', ')}`);
   } catch (error) {
-    return fail(
-      'DNS',
-      `${host} has no address: ${messageOf(error)}. Is the name right, and does this machine use the right DNS server?`,
-    );
+    const advice = 'Is the name right, and does this machine use the right DNS server?';
+    return fail('DNS', `${host} has no address: ${messageOf(error)}. ${advice}`);
   }
 }
 
-function checkTls(
-  { kind, host, port }: ProxyTarget,
-  { ca, cert, key }: ClientCredentials,
-  timeoutMs: number,
-): Promise<Check> {
+function checkTls(target: ProxyTarget, { ca, cert, key }: ClientCredentials, timeoutMs: number): Promise<Check> {
+  const { kind, host, port } = target;
   const { promise, resolve } = Promise.withResolvers<Check>();
   const servername = isIP(host) === 0 ? host : undefined;
-  const socket = connect({
-    host,
-    port,
-    servername,
-    ca,
-    cert,
-    key,
-    ALPNProtocols: [kind === 'grpc' ? 'h2' : 'http/1.1'],
-  });
+  const ALPNProtocols = [kind === 'grpc' ? 'h2' : 'http/1.1'];
+  const socket = connect({ host, port, servername, ca, cert, key, ALPNProtocols });
   socket.setTimeout(timeoutMs, () => socket.destroy(new Error(`no response within ${timeoutMs / 1000} s`)));
-  socket.once('error', (error) =>
-    resolve(
-      fail(
-        'TLS',
-        `${host}:${port}: ${messageOf(error)}. Is this the collector's address, and its certificate signed by a trusted CA (--ca-file)?`,
-      ),
-    ),
-  );
+  socket.once('error', (error) => {
+    const advice = "Is this the collector's address, and its certificate signed by a trusted CA (--ca-file)?";
+    resolve(fail('TLS', `${host}:${port}: ${messageOf(error)}. ${advice}`));
+  });
   socket.once('secureConnect', () => {
     const { valid_to: validTo } = socket.getPeerCertificate();
-    const isSoon = Date.parse(validTo) - Date.now() < EXPIRES_SOON_MS;
-    const message = `${socket.getProtocol() ?? 'TLS'}; the certificate is valid until ${validTo}`;
-    resolve((isSoon ? warn : ok)('TLS', message));
+    const report = Date.parse(validTo) - Date.now() < EXPIRES_SOON_MS ? warn : ok;
+    resolve(report('TLS', `${socket.getProtocol() ?? 'TLS'}; the certificate is valid until ${validTo}`));
     socket.destroy();
   });
   return promise;
@@ -122,11 +104,9 @@ async function checkGrpcHealth(url: string, options: TransportOptions): Promise<
   } catch (error) {
     const { code = Code.UNKNOWN, details = messageOf(error) } = error as Partial<ServiceError>;
     if (code === Code.UNIMPLEMENTED)
-      return warn('collector', `${url} answers, but has no health service: is it a collector?`);
-    return fail(
-      'collector',
-      `${url}: ${excerpt(details)} (gRPC code ${code}). Is a collector running there, and does nothing stand in between?`,
-    );
+      return warn('collector', `${url} responds, but has no health service: is it a collector?`);
+    const advice = 'Is a collector running there, and does no firewall or proxy block the connection?';
+    return fail('collector', `${url}: ${excerpt(details)} (gRPC code ${code}). ${advice}`);
   } finally {
     client.close();
   }
@@ -141,11 +121,9 @@ async function checkHttpHealth(api: URL, options: TransportOptions): Promise<Che
     const response = await client.request('GET');
     response.resume();
     const { statusCode = 0 } = response;
-    if (statusCode === 200) return ok('collector', `${shown} answers 200`);
-    return fail(
-      'collector',
-      `${shown} answers ${statusCode} where 200 is healthy: is this a collector, and its database reachable?`,
-    );
+    if (statusCode === 200) return ok('collector', `${shown} responds with 200`);
+    const advice = 'is this a collector, and its database reachable?';
+    return fail('collector', `${shown} responds with ${statusCode} where 200 is healthy: ${advice}`);
   } catch (error) {
     return fail('collector', `${shown}: ${excerpt(messageOf(error))}. Is a collector running there?`);
   } finally {

@@ -20,37 +20,35 @@ interface Probe {
   readonly name: string;
   readonly target: string;
   readonly accept: string;
-  /** Whether no report is made without the right. */
+  /** Whether no report is made without the permission. */
   readonly isRequired: boolean;
 }
 
 /**
- * Checks the connection to the Kubernetes API, and each right that the configuration needs, with the requests of a report and a limit of
- * one object. (A SelfSubjectAccessReview would need a right of its own, and would not check what is between it and the API server.)
+ * Checks the connection to the Kubernetes API, and each permission that the configuration needs, with the requests of a report, limited to
+ * one object. A SelfSubjectAccessReview would need a permission itself, and would not detect a proxy that rejects the requests.
  */
 export async function* checkKubernetes(kube: KubernetesClient, config: GatherConfig): AsyncGenerator<Check> {
   const probes = listRequiredRules(config, selectFields(config)).map(probeOf);
   const isAllowed: boolean[] = [];
-  let isReached = false;
   for (const probe of probes) {
-    let answer: KubernetesResponse;
+    let response: KubernetesResponse;
     try {
-      answer = await kube.get(probe.target, probe.accept);
+      response = await kube.get(probe.target, probe.accept);
     } catch (error) {
       yield fail('Kubernetes API', messageOf(error));
       return;
     }
-    if (answer.status === 401) {
-      yield fail('Kubernetes API', problemOf(answer));
+    if (response.status === 401) {
+      yield fail('Kubernetes API', problemOf(response));
       return;
     }
-    if (!isReached) yield ok('Kubernetes API', 'it answers, and the credentials are valid');
-    isReached = true;
-    isAllowed.push(answer.status === 200);
-    if (answer.status === 200) yield ok(probe.name, 'permitted');
-    else if (probe.isRequired || answer.status !== 403)
-      yield (probe.isRequired ? fail : warn)(probe.name, problemOf(answer));
-    else yield warn(probe.name, `${problemOf(answer)} Without it the report has "not permitted" there.`);
+    if (isAllowed.length === 0) yield ok('Kubernetes API', 'it responds, and the credentials are valid');
+    isAllowed.push(response.status === 200);
+    if (response.status === 200) yield ok(probe.name, 'permitted');
+    else if (probe.isRequired || response.status !== 403)
+      yield (probe.isRequired ? fail : warn)(probe.name, problemOf(response));
+    else yield warn(probe.name, `${problemOf(response)} Without it the report has "not permitted" there.`);
   }
   if (probes.length > 0 && !isAllowed.includes(true))
     yield fail('Kubernetes rights', 'nothing of the cluster can be read, so no report is made');
@@ -63,13 +61,10 @@ function probeOf(rule: PolicyRule): Probe {
   }
   const [group] = rule.apiGroups;
   const resource = rule.resources.join();
-  if (rule.resourceNames !== undefined)
-    return {
-      name: `get ${resource} ${rule.resourceNames.join()}`,
-      target: KUBE_SYSTEM_PATH,
-      accept: METADATA_TYPE,
-      isRequired: true,
-    };
+  if (rule.resourceNames !== undefined) {
+    const name = `get ${resource} ${rule.resourceNames.join()}`;
+    return { name, target: KUBE_SYSTEM_PATH, accept: METADATA_TYPE, isRequired: true };
+  }
   return {
     name: `list ${resource}`,
     target: `${group === '' ? '/api/v1' : `/apis/${group}/v1`}/${resource}?limit=1`,
@@ -79,10 +74,10 @@ function probeOf(rule: PolicyRule): Probe {
 }
 
 /** The error of a gatherer for this response. */
-function problemOf(answer: KubernetesResponse): string {
+function problemOf(response: KubernetesResponse): string {
   try {
-    if (answer.contentType.startsWith(JSON_TYPE)) readJson(answer);
-    else readProtobuf(answer, StatusSchema);
+    if (response.contentType.startsWith(JSON_TYPE)) readJson(response);
+    else readProtobuf(response, StatusSchema);
     return 'permitted';
   } catch (error) {
     return messageOf(error);

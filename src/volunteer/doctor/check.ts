@@ -1,9 +1,7 @@
-/** The result of a check: `ok`; `warn`, where the next report is made and sent but something is missing; `FAIL`, where it is not. */
+/** `warn`: the next report is made and sent, but something is missing. `FAIL`: it is not made or not sent. */
 export interface Check {
   readonly status: 'ok' | 'warn' | 'FAIL';
-  /** The subject, in a word or two. */
   readonly name: string;
-  /** The finding, and where it is not ok, what to do. */
   readonly message: string;
 }
 

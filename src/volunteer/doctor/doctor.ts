@@ -15,12 +15,12 @@ import { checkCollector } from './check-collector.ts';
 import { checkKubernetes } from './check-kubernetes.ts';
 import { type Check, fail, ok, warn } from './check.ts';
 
-export interface DoctorConfig extends GatherConfig, KubernetesConfig, ClientCredentialsConfig {
+interface DoctorConfig extends GatherConfig, KubernetesConfig, ClientCredentialsConfig {
   readonly database: string;
   readonly spoolDir?: string;
 }
 
-export interface DoctorOptions {
+interface DoctorOptions {
   readonly env: NodeJS.ProcessEnv;
   readonly serviceAccountDir?: string;
   /** The deadline of each step, in milliseconds. */
@@ -28,10 +28,7 @@ export interface DoctorOptions {
   readonly signal?: AbortSignal;
 }
 
-/**
- * Checks what the next report of a volunteer with this configuration needs, one result at a time: files, the Kubernetes API with each
- * right, and the connection to the collector. Sends nothing of the cluster, and changes nothing except that it creates the spool directory.
- */
+/** Checks what the next report depends on. Sends no data of the cluster, and changes nothing, but creates the spool directory. */
 export async function* runDoctor(config: DoctorConfig, options: DoctorOptions): AsyncGenerator<Check> {
   yield await checkSpool(config.spoolDir);
   yield* checkFiles(config);
@@ -55,10 +52,8 @@ async function checkSpool(spoolDir: string | undefined): Promise<Check> {
     await writeFile(file, '');
     await rm(file);
   } catch (error) {
-    return warn(
-      'spool',
-      `--spool-dir ${spoolDir}: ${messageOf(error)}. Reports wait in memory instead: is the volume mounted, not full, and writable for this user?`,
-    );
+    const advice = 'Reports wait in memory instead: is the volume mounted, not full, and writable for this user?';
+    return warn('spool', `--spool-dir ${spoolDir}: ${messageOf(error)}. ${advice}`);
   }
   return readSchemaVersion(undefined, spoolDir, { keep: false }).then(
     (version) => ok('spool', `${spoolDir} can be written; schema version ${version}`),

@@ -5,22 +5,21 @@ import { qualifiedNameProblem } from '../../report/qualified-name.ts';
 import { messageOf, SpartakusError } from '../../runtime/errors.ts';
 import type { MissingReason } from './missing-fields.ts';
 
-export interface ExtensionProblem {
+interface ExtensionProblem {
   readonly reason: MissingReason;
-  /** For the log: contains the file and key, and no other content. */
+  /** Contains the file and key, and no other content. */
   readonly message: string;
 }
 
-export interface Extensions {
+interface Extensions {
   readonly extensions: Pick<Extension, 'name' | 'value'>[];
   readonly problems: ExtensionProblem[];
 }
 
 /**
- * Reads --extensions: a file, or a directory with its sub-directories in the order of names, without names that begin with ".". Links are
- * followed, as ConfigMap mounts need. As in the original, keys keep their order, and a key in two files is sent twice.
- *
- * A file is empty or contains one JSON object, whose keys are Kubernetes qualified names. What cannot be read is a problem. Never rejects.
+ * Reads --extensions: a file, or a directory tree in the order of names, without names that begin with ".". Links are followed, as ConfigMap
+ * mounts need. A file is empty or one JSON object whose keys are Kubernetes qualified names. As in the original, a key in two files is sent
+ * twice. Never rejects: errors are problems.
  */
 export async function readExtensions(extensionsPath: string): Promise<Extensions> {
   const found: Extensions = { extensions: [], problems: [] };
@@ -28,7 +27,7 @@ export async function readExtensions(extensionsPath: string): Promise<Extensions
     try {
       if (!(await isDirectory(place))) return parse(place, await readFile(place, 'utf8'), found);
       const real = await realpath(place);
-      // A link to one of its own parents would be an endless loop.
+      // A link to a parent would be an endless loop.
       if (ancestors.includes(real)) return;
       const names = (await readdir(place)).filter((name) => !name.startsWith('.'));
       for (const name of names.toSorted()) await visit(path.join(place, name), [...ancestors, real]);
@@ -59,13 +58,9 @@ async function isDirectory(place: string): Promise<boolean> {
 function parse(file: string, text: string, { extensions, problems }: Extensions): void {
   for (const [name, value] of Object.entries(parseObject(text))) {
     const problem = qualifiedNameProblem(name);
-    if (problem === undefined)
-      extensions.push({ name, value: typeof value === 'string' ? value : JSON.stringify(value) });
-    else
-      problems.push({
-        reason: 'not a qualified name',
-        message: `--extensions ${file}: the key ${JSON.stringify(name)} ${problem}.`,
-      });
+    const message = `--extensions ${file}: the key ${JSON.stringify(name)} ${problem}.`;
+    if (problem !== undefined) problems.push({ reason: 'not a qualified name', message });
+    else extensions.push({ name, value: typeof value === 'string' ? value : JSON.stringify(value) });
   }
 }
 
@@ -76,7 +71,7 @@ function parseObject(text: string): object {
     // readFile() keeps a byte order mark, which JSON.parse() rejects.
     value = JSON.parse(text.replace(/^\uFEFF/, ''));
   } catch {
-    // Without the cause: its message quotes the file, and would be logged.
+    // Without the cause, whose message quotes the file.
     throw new NotAnObjectError('is not JSON');
   }
   if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value;

@@ -18,7 +18,6 @@ import { createResourceSummaries } from './resource-summaries.ts';
 import { versionGatherer } from './version.ts';
 import { workloadGatherers } from './workloads.ts';
 
-/** The values of --extensions, --collect, --omit and --schema-version. */
 export interface GatherConfig extends IdConfig {
   readonly extensions?: string;
   readonly collect?: readonly string[];
@@ -30,12 +29,12 @@ export interface GatherConfig extends IdConfig {
 
 export interface GatherOptions {
   readonly kube: KubernetesClient;
-  /** The version of this program, such as "v2.0.0". */
+  /** Such as "v2.0.0". */
   readonly version: string;
   readonly now: Date;
   /** 16 fresh random bytes. */
   readonly random: Uint8Array;
-  /** The number of the report in this run, from 1. */
+  /** From 1. */
   readonly sequence: number;
   readonly logger?: Logger;
   /** Nodes per request. */
@@ -51,8 +50,8 @@ export function selectFields({ collect, extensions, omit, schemaVersion }: Gathe
 }
 
 /**
- * Makes a report of the selected fields; others are not read. Fields whose gatherers tolerate an error are recorded as missing. Rejects
- * with a SpartakusError for all other errors, where the key of ids cannot be read, and where all reads failed.
+ * Makes a report of the selected fields; others are not read. Fields with a tolerated error are recorded as missing. Rejects with a
+ * SpartakusError for other errors, where the key of ids cannot be read, and where all reads failed.
  */
 export async function gatherReport(config: GatherConfig, options: GatherOptions): Promise<Report> {
   const { kube, version, now, random, sequence, logger, pageSize } = options;

@@ -8,7 +8,6 @@ export interface GatherContext {
   readonly kube: KubernetesClient;
   readonly summarize: ResourceSummaries;
   readonly identify: NodeIdentifier;
-  /** Nodes per request. */
   readonly pageSize?: number;
   /** --exact-quantities */
   readonly exactQuantities?: boolean;
@@ -16,10 +15,8 @@ export interface GatherContext {
 
 /** Reads one field of a report from the Kubernetes API. */
 export interface Gatherer {
-  /** The field, as listFields() names it. Read only where it is selected. */
   readonly path: string;
-  /** All other errors fail the report. */
   readonly tolerance: Tolerance;
-  /** Sets the field. Rejects with a SpartakusError, and has not changed the report then. */
+  /** Sets the field, or rejects with a SpartakusError and leaves the report unchanged. */
   readonly gather: (report: Report, context: GatherContext) => Promise<void>;
 }

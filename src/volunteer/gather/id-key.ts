@@ -8,17 +8,15 @@ import { messageOf, SpartakusError } from '../../runtime/errors.ts';
 /** Its uid is the default key of ids, because it is constant for the life of the cluster. */
 export const KUBE_SYSTEM_PATH = '/api/v1/namespaces/kube-system';
 
-/** The --cluster-id that stands for an id derived from the key. */
+/** The --cluster-id that is replaced by an id derived from the key. */
 export const AUTO_CLUSTER_ID = 'auto';
 
 const MIN_KEY_BYTES = 16;
 
 export interface IdConfig {
-  /** --cluster-id: the id, or `auto`. */
   readonly clusterId: string;
-  /** --node-id: `hmac` (the default) is keyed, `md5` is the original's. */
+  /** `hmac` (the default) is keyed, `md5` is that of the original. */
   readonly nodeId?: 'hmac' | 'md5';
-  /** --id-key-file: a file that contains the key, in place of the uid of kube-system. */
   readonly idKeyFile?: string;
 }
 
@@ -30,10 +28,7 @@ export function needsClusterKey(config: IdConfig, selection: FieldSelection): bo
   return config.idKeyFile === undefined && needsKey(config, selection);
 }
 
-/**
- * Reads the key of ids, which never leaves the cluster: --id-key-file, else the uid of the kube-system namespace. Rejects with a
- * SpartakusError where it cannot be read.
- */
+/** Reads the key of ids, which is never sent: --id-key-file, else the uid of kube-system. Rejects with a SpartakusError. */
 export function readKey(
   kube: KubernetesClient,
   { idKeyFile }: Pick<IdConfig, 'idKeyFile'>,
@@ -41,10 +36,7 @@ export function readKey(
   return idKeyFile === undefined ? readClusterKey(kube) : readKeyFile(idKeyFile);
 }
 
-/**
- * Reads a key of at least 16 bytes. A line break at the end is ignored, because editors add one. Rejects with a SpartakusError `invalid`
- * that names the flag.
- */
+/** Reads a key of at least 16 bytes, without the line break at its end. Rejects with a SpartakusError `invalid` that names the flag. */
 export async function readKeyFile(file: string): Promise<Uint8Array> {
   const fail = (problem: string): never => {
     throw new SpartakusError('invalid', `--id-key-file ${file}: ${problem}.`, { field: '--id-key-file' });
@@ -53,9 +45,8 @@ export async function readKeyFile(file: string): Promise<Uint8Array> {
   const lineBreak = /\r?\n$/.exec(bytes.toString('latin1'))?.[0].length ?? 0;
   const key = bytes.subarray(0, bytes.length - lineBreak);
   if (key.length >= MIN_KEY_BYTES) return key;
-  return fail(
-    `is a key of ${key.length} bytes, and fewer than ${MIN_KEY_BYTES} can be guessed: make one with "openssl rand -hex 32"`,
-  );
+  const advice = 'make one with "openssl rand -hex 32"';
+  return fail(`is a key of ${key.length} bytes, and fewer than ${MIN_KEY_BYTES} can be guessed: ${advice}`);
 }
 
 async function readClusterKey(kube: KubernetesClient): Promise<string> {
@@ -64,15 +55,14 @@ async function readClusterKey(kube: KubernetesClient): Promise<string> {
   if (status === 403 || status === 404) {
     throw new SpartakusError(
       status === 403 ? 'forbidden' : 'not-found',
-      'The uid of the kube-system namespace, the key that makes ids anonymous, cannot be read: the Kubernetes API answered' +
-        ` GET ${KUBE_SYSTEM_PATH} with ${status}. ${grantAdvice(KUBE_SYSTEM_PATH)}, or set another key with --id-key-file.`,
+      'The uid of the kube-system namespace, the key that makes ids anonymous, cannot be read: the Kubernetes API responded' +
+        ` to GET ${KUBE_SYSTEM_PATH} with ${status}. ${grantAdvice(KUBE_SYSTEM_PATH)}, or set another key with --id-key-file.`,
     );
   }
   const uid = readProtobuf(response, PartialObjectMetadataSchema).metadata?.uid;
-  if (!uid)
-    throw new SpartakusError(
-      'internal',
-      `The response of the Kubernetes API to GET ${KUBE_SYSTEM_PATH} contains no uid.`,
-    );
-  return uid;
+  if (uid) return uid;
+  throw new SpartakusError(
+    'internal',
+    `The response of the Kubernetes API to GET ${KUBE_SYSTEM_PATH} contains no uid.`,
+  );
 }

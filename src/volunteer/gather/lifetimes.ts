@@ -4,7 +4,7 @@ import type { Gatherer } from './gatherer.ts';
 
 const HOUR_SECONDS = 3600;
 
-/** For each field of Lifetimes, the range of the average age of the objects of the resource. Unset where there are too few. */
+/** The range of the average age of the objects of each resource. Unset where there are too few. */
 export const lifetimeGatherers: readonly Gatherer[] = LifetimesSchema.fields
   .filter(({ deprecated }) => !deprecated)
   .map((field) => ({

@@ -4,7 +4,7 @@ import type { KubernetesClient } from '../../kubernetes/client.ts';
 import { SpartakusError } from '../../runtime/errors.ts';
 import type { Logger } from '../../runtime/logger.ts';
 
-/** Reports contain no other text about errors. */
+/** The only texts about errors in reports. */
 export type MissingReason =
   | 'not permitted'
   | 'not installed'
@@ -14,22 +14,15 @@ export type MissingReason =
   | 'not a qualified name'
   | 'ambiguous';
 
-/**
- * Which errors of a read are recorded, so that gathering continues: only a missing right (403); all but rejected credentials (401), which
- * every request shares; or all, where another cluster is read.
- */
+/** The errors of a read after which gathering continues: status 403; all but 401, which concerns every request; or all. */
 export type Tolerance = 'forbidden' | 'all-but-unauthenticated' | 'all';
 
 export interface MissingFields {
-  /** Each pair of field and reason once, in the order of their occurrence. */
+  /** Each pair of field and reason once. */
   readonly list: Missing[];
-  /**
-   * Resolves to undefined for a tolerated error, which is recorded and logged. Rejects with other errors, and with all errors once the
-   * client is closed. `what` is the path of the field, as listFields() names it.
-   */
+  /** Records a tolerated error and resolves to undefined. Rejects with other errors, and with all errors once the client is closed. */
   attempt<Value>(what: string, tolerance: Tolerance, read: () => Promise<Value>): Promise<Value | undefined>;
   add(what: string, reason: MissingReason, message: string): void;
-  /** Throws the first error. */
   throwIfAllFailed(): void;
 }
 

@@ -9,7 +9,6 @@ import { normaliseCloudProvider } from '../../report/normalise/cloud-provider.ts
 import type { NormaliseOptions } from '../../report/normalise/normalise-report.ts';
 import type { Gatherer } from './gatherer.ts';
 
-/** Pages of large nodes still take little memory. */
 const PAGE_SIZE = 100;
 
 export const nodesGatherer: Gatherer = {
@@ -25,7 +24,7 @@ export interface NodeOptions extends NormaliseOptions {
   readonly pageSize?: number;
 }
 
-/** Lists the nodes without anything that identifies them, but for their order, which is that of the Kubernetes API. */
+/** Lists the nodes in the order of the Kubernetes API, without names and other identifying data. */
 export function listNodes(
   kube: KubernetesClient,
   identify: NodeIdentifier,

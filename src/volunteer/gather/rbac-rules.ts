@@ -10,7 +10,7 @@ const KEY_RULE: PolicyRule = {
   verbs: ['get'],
 };
 
-/** The minimal RBAC rules for reports of this configuration, or for a part of their fields. */
+/** The minimal RBAC rules for the fields of reports of this configuration. */
 export function listRequiredRules(
   config: IdConfig,
   selection: FieldSelection,

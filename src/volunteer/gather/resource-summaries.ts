@@ -15,19 +15,16 @@ const PAGE_SIZE = 500;
 
 export interface ResourceSummary {
   readonly count: number;
-  /** The names of namespaces never leave the cluster. */
+  /** Its keys, the names of namespaces, are never sent. */
   readonly countByNamespace: ReadonlyMap<string, number>;
   /** Undefined where fewer than {@link MIN_AGES} objects have a creation time. */
   readonly averageAgeSeconds: number | undefined;
 }
 
-/**
- * Summarizes the resource in the RBAC rule of a field's policy, from the metadata of its objects. Each resource is read once, and rejects
- * with the same SpartakusError for all its fields.
- */
+/** Summarizes the resource of a field's RBAC rule. Each resource is read once; a failure is the same SpartakusError for all its fields. */
 export type ResourceSummaries = (field: DescField) => Promise<ResourceSummary>;
 
-/** @param now the end of ages; an object that was created later has the age 0 */
+/** @param now the end of ages; objects that were created later have the age 0 */
 export function createResourceSummaries(kube: KubernetesClient, now: Date, pageSize = PAGE_SIZE): ResourceSummaries {
   const summaries = new Map<string, Promise<ResourceSummary>>();
   return (field) => {

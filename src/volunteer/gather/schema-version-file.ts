@@ -4,13 +4,11 @@ import { chooseSchemaVersion, parseSchemaVersion } from '../../report/schema-ver
 import { messageOf, SpartakusError } from '../../runtime/errors.ts';
 import type { Logger } from '../../runtime/logger.ts';
 
-/** In the spool directory: the newest schema version of the release that was installed first. */
 export const SCHEMA_VERSION_FILE = 'schema-version';
 
 /**
- * The schema version of reports: --schema-version, else that in the file, else the newest, which is written to the file so that upgrades
- * send no fields that the administrator has not agreed to. It is written only with `keep`, and a directory that cannot be written is a
- * warning. Rejects with a SpartakusError `invalid` that names a file without a version.
+ * The schema version of reports: --schema-version, else that of the file, else the newest. With `keep` the newest is written to the file,
+ * so that an upgrade sends no further fields; a failure is a warning. Rejects with a SpartakusError `invalid` where the file is invalid.
  */
 export async function readSchemaVersion(
   configured: number | undefined,
@@ -44,9 +42,7 @@ async function write(file: string, version: number, logger: Logger | undefined):
     // `wx`: a file that another process has written meanwhile is not replaced.
     await writeFile(file, `${version}\n`, { flag: 'wx' });
   } catch (error) {
-    logger?.warn(
-      { file },
-      `The schema version ${version} cannot be kept, so a later release would send its newer fields: ${messageOf(error)}`,
-    );
+    const consequence = 'so a later release would send its newer fields';
+    logger?.warn({ file }, `The schema version ${version} cannot be kept, ${consequence}: ${messageOf(error)}`);
   }
 }

@@ -13,7 +13,7 @@ export const versionGatherer: Gatherer = {
   },
 };
 
-/** Reads the version of the control plane in a known form, such as "v1.31.4". Undefined where it is missing or empty. */
+/** The version of the control plane in a known form, such as "v1.31.4". */
 export async function readVersion(kube: KubernetesClient): Promise<string | undefined> {
   const version = readJson(await kube.get('/version', JSON_TYPE));
   if (typeof version !== 'object' || version === null) {

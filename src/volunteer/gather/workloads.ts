@@ -2,7 +2,7 @@ import { create } from '@bufbuild/protobuf';
 import { type Bucket, BucketSchema, WorkloadsSchema } from '../../../gen/spartakus/report/v1/report_pb.js';
 import type { Gatherer } from './gatherer.ts';
 
-/** A histogram for each field of Workloads: how many namespaces contain how many objects of the resource. */
+/** For each resource, a histogram of namespaces by their number of objects. */
 export const workloadGatherers: readonly Gatherer[] = WorkloadsSchema.fields.map((field) => ({
   path: `workloads.${field.jsonName}[]`,
   tolerance: 'all-but-unauthenticated',

@@ -5,6 +5,7 @@ import net from 'node:net';
 import * as grpc from '@grpc/grpc-js';
 import { afterEach, expect, test } from 'vitest';
 import type { Limits } from '../../../src/collector/serve/admission/limits.ts';
+import { createNetworks } from '../../../src/runtime/addresses.ts';
 import { type LocalCollector, startCollectorOn } from '../../support/collector.ts';
 import { createMemoryStore, type MemoryStore } from '../../support/memory-store.ts';
 import { PROTOCOL_CLIENTS } from '../../support/protocols.ts';
@@ -100,7 +101,7 @@ test.each<[string, Partial<Limits>]>([
 
 test('a proxy that is trusted is no address: it may have as many connections as it likes', async () => {
   store = createMemoryStore();
-  const config = { limits: { maxConnectionsPerAddress: 1 }, trustedProxies: ['127.0.0.1'] };
+  const config = { limits: { maxConnectionsPerAddress: 1 }, trustedProxies: createNetworks(['127.0.0.1']) };
   const collector = await startCollectorOn('memory', config, { openStore: () => Promise.resolve(store) });
   closers.push(() => collector.close());
   await connect(collector);

@@ -1,10 +1,14 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { createNetworks } from '../../../src/runtime/addresses.ts';
 import { startTestCollector, type TestCollector } from '../../support/collector.ts';
 
 let collector: TestCollector;
 
 beforeAll(async () => {
-  collector = await startTestCollector({ limits: { newClustersPerHourPerAddress: 2 }, trustedProxies: ['127.0.0.1'] });
+  collector = await startTestCollector({
+    limits: { newClustersPerHourPerAddress: 2 },
+    trustedProxies: createNetworks(['127.0.0.1']),
+  });
 });
 
 afterAll(() => collector.close());

@@ -142,7 +142,7 @@ test.each([
 
   expect(error.kind).toBe(kind);
   expect(error.message).toBe(
-    `The collector at ${collector.url}/api/v1 did not accept the report: status ${status}, "fine".${status < 300 ? ' Only status 204 says that a report is stored.' : ''}`,
+    `The collector at ${collector.url}/api/v1 did not accept the report: status ${status}, "fine".${status < 300 ? ' Only status 204 means that a report is stored.' : ''}`,
   );
 });
 

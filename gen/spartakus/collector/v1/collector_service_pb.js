@@ -96,15 +96,14 @@ export const Outcome = /*@__PURE__*/
 /**
  * Receives reports and stores them. A report that is acknowledged as stored or duplicate is durable.
  *
- * Retries: repeat a report with the same report id, and wait at least as long as RetryInfo (in a receipt: retry_after)
- * says.
+ * Retries: repeat a report with the same report id, after at least the time in RetryInfo (in a receipt: retry_after).
  *
  *   - INVALID_ARGUMENT, NOT_FOUND, ALREADY_EXISTS, PERMISSION_DENIED, FAILED_PRECONDITION, OUT_OF_RANGE, UNIMPLEMENTED
  *     and UNAUTHENTICATED are final: the same report is rejected again.
  *   - RESOURCE_EXHAUSTED is retryable if it carries a RetryInfo or retry_after (the collector is overloaded, or the
  *     client is over its rate limit), and final without one (the report exceeds the size limit). If a StreamReports
  *     call with several reports ends with it, every report without a receipt is retryable, because the status does not
- *     say which report exceeds the limit.
+ *     name the report that exceeds the limit.
  *   - All other codes are retryable: UNAVAILABLE, DEADLINE_EXCEEDED, ABORTED, CANCELLED, INTERNAL, UNKNOWN and
  *     DATA_LOSS.
  *

@@ -90,7 +90,7 @@ export declare const EnvelopeSchema: GenMessage<Envelope>;
  */
 export declare type Location = Message<"spartakus.kubermatic.v1.Location"> & {
   /**
-   * The name of the country; a name of two letters is taken for a code.
+   * The name of the country; a name of two letters is treated as a code.
    *
    * @generated from field: string country = 1;
    */

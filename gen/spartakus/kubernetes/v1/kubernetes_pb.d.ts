@@ -39,7 +39,7 @@ export declare type Unknown = Message<"spartakus.kubernetes.v1.Unknown"> & {
 export declare const UnknownSchema: GenMessage<Unknown>;
 
 /**
- * Why a request failed.
+ * The error of a failed request.
  *
  * @generated from message spartakus.kubernetes.v1.Status
  */

@@ -15,7 +15,7 @@ import type { FieldOptions } from "@bufbuild/protobuf/wkt";
 export declare const file_spartakus_options_v1_options: GenFile;
 
 /**
- * The policy of a field: its source, how it is made anonymous, the rights that reading it needs, and its purpose.
+ * The policy of a field: its source, its anonymization, the RBAC rules that permit reading it, and its purpose.
  *
  * @generated from message spartakus.options.v1.FieldPolicy
  */
@@ -43,7 +43,7 @@ export declare type FieldPolicy = Message<"spartakus.options.v1.FieldPolicy"> & 
   privacy: Privacy;
 
   /**
-   * The rights in the cluster that reading the value needs; none if the value is not read from the Kubernetes API.
+   * The RBAC rules that permit reading the value; none if the value is not read from the Kubernetes API.
    *
    * @generated from field: repeated spartakus.options.v1.RbacRule rbac = 4;
    */
@@ -57,15 +57,14 @@ export declare type FieldPolicy = Message<"spartakus.options.v1.FieldPolicy"> & 
   statistic: Statistic;
 
   /**
-   * Whether the value cannot be left out by itself, because its message is invalid without it: a report without an id
-   * is not a report.
+   * Whether the value cannot be omitted by itself, because its message is invalid without it.
    *
    * @generated from field: bool required = 6;
    */
   required: boolean;
 
   /**
-   * Whether the value is the key of its list entry, so that single entries can be left out by it: capacity.memory.
+   * Whether the value is the key of its list entry, by which single entries can be omitted: capacity.memory.
    *
    * @generated from field: bool key = 7;
    */
@@ -161,7 +160,7 @@ export declare const RbacRuleSchema: GenMessage<RbacRule>;
  */
 export enum Origin {
   /**
-   * Never used: every policy names an origin.
+   * Not used: every policy sets an origin.
    *
    * @generated from enum value: ORIGIN_UNSPECIFIED = 0;
    */
@@ -201,7 +200,7 @@ export declare const OriginSchema: GenEnum<Origin>;
  */
 export enum Privacy {
   /**
-   * Never used: every policy names a treatment.
+   * Not used: every policy sets a treatment.
    *
    * @generated from enum value: PRIVACY_UNSPECIFIED = 0;
    */
@@ -230,21 +229,21 @@ export enum Privacy {
   ALLOW_LIST = 3,
 
   /**
-   * Only the number of objects.
+   * Only the number of objects is sent.
    *
    * @generated from enum value: PRIVACY_COUNT = 4;
    */
   COUNT = 4,
 
   /**
-   * Only the range of sizes that the value falls into.
+   * Only the range that contains the value is sent.
    *
    * @generated from enum value: PRIVACY_BUCKET = 5;
    */
   BUCKET = 5,
 
   /**
-   * A message or a list of messages: see its own fields.
+   * A message or a list of messages; its fields have policies of their own.
    *
    * @generated from enum value: PRIVACY_NESTED = 6;
    */
@@ -266,7 +265,7 @@ export enum Privacy {
   AVERAGE = 8,
 
   /**
-   * One of a fixed set of words that the volunteer chooses from; the value that was read is not sent.
+   * One word of a fixed set; any other text is never sent.
    *
    * @generated from enum value: PRIVACY_FIXED_WORD = 9;
    */
@@ -294,7 +293,7 @@ export declare const PrivacySchema: GenEnum<Privacy>;
  */
 export enum Statistic {
   /**
-   * Never used: every policy names a statistic, STATISTIC_NONE if there is none.
+   * Not used: every policy sets a statistic, or STATISTIC_NONE.
    *
    * @generated from enum value: STATISTIC_UNSPECIFIED = 0;
    */
@@ -406,14 +405,14 @@ export enum Statistic {
   NAMESPACES = 15,
 
   /**
-   * How many workloads of each kind namespaces hold.
+   * How many workloads of each kind namespaces contain.
    *
    * @generated from enum value: STATISTIC_WORKLOADS = 16;
    */
   WORKLOADS = 16,
 
   /**
-   * How long namespaces, pods and services live.
+   * How old namespaces, pods and services are.
    *
    * @generated from enum value: STATISTIC_LIFETIMES = 17;
    */
@@ -469,7 +468,7 @@ export declare const StatisticSchema: GenEnum<Statistic>;
 
 /**
  * The policy of a field. Every field of a report has one; test/schema.test.ts checks that. The number is in the range
- * that descriptor.proto keeps for use within an organisation.
+ * that descriptor.proto reserves for use within an organisation.
  *
  * @generated from extension: spartakus.options.v1.FieldPolicy field_policy = 50701;
  */

@@ -79,7 +79,7 @@ export const Statistic = /*@__PURE__*/
 
 /**
  * The policy of a field. Every field of a report has one; test/schema.test.ts checks that. The number is in the range
- * that descriptor.proto keeps for use within an organisation.
+ * that descriptor.proto reserves for use within an organisation.
  *
  * @generated from extension: spartakus.options.v1.FieldPolicy field_policy = 50701;
  */

@@ -15,7 +15,7 @@ import type { Timestamp } from "@bufbuild/protobuf/wkt";
 export declare const file_spartakus_report_v1_report: GenFile;
 
 /**
- * The state of one cluster in one hour. No field holds a person, a machine, an address or an image.
+ * The state of one cluster in one hour. No field identifies a person, a machine, an address or an image.
  *
  * The fields 1 to 6 are those of the original (kubernetes-retired/spartakus, pkg/report/record.go, v1.1.0); namespaces,
  * workloads and lifetimes implement its list of "Future" fields.
@@ -40,7 +40,7 @@ export declare type Report = Message<"spartakus.report.v1.Report"> & {
 
   /**
    * Identifies the cluster: any string that the administrator chooses; a random UUID is recommended. Stable for the
-   * life of the cluster. With "auto", a UUIDv8 from an HMAC-SHA-256 with the key of ids, which depends on nothing else.
+   * life of the cluster. With "auto", a UUIDv8 from an HMAC-SHA-256 that depends only on the secret key for identifiers.
    *
    * @generated from field: string cluster_id = 3 [json_name = "clusterID"];
    */
@@ -136,8 +136,8 @@ export declare type Node = Message<"spartakus.report.v1.Node"> & {
   /**
    * Distinguishes the node from the others of its cluster without identifying it: 32 hexadecimal digits, stable for the
    * life of the node. The first 16 bytes of an HMAC-SHA-256 of the node's name, machine id and system UUID, keyed with
-   * the uid of the kube-system namespace or a key of the administrator. The original used an MD5 of the same three
-   * values, which the administrator can choose.
+   * the uid of the kube-system namespace or a key of the administrator. If the administrator selects md5, an MD5 of
+   * the same three values, as in the original.
    *
    * @generated from field: string id = 1;
    */
@@ -165,7 +165,7 @@ export declare type Node = Message<"spartakus.report.v1.Node"> & {
   kernelVersion?: string | undefined;
 
   /**
-   * The processor architecture in Go's spelling, such as "amd64"; "other" if Go does not know it.
+   * The processor architecture (Go's GOARCH), such as "amd64"; "other" if Go does not know it.
    *
    * @generated from field: optional string architecture = 5;
    */

@@ -7,19 +7,19 @@ import { createRateLimiter } from '../../ingest/rate-limiter.ts';
 import type { Authenticator } from './authenticator.ts';
 import type { Limits } from './limits.ts';
 
-export interface AdmissionOptions {
+interface AdmissionOptions {
   readonly limits: Pick<Limits, 'requestsPerSecondPerAddress'>;
   readonly authenticate: Authenticator;
   readonly ingest: Pick<Ingest, 'rejectIfFull'>;
   readonly clock: Clock;
 }
 
-/** Decides by its headers and origin whether a request is accepted, before its body is read. */
+/** Decides by headers and origin, before the body is read. */
 export interface Admission {
   /** @throws SpartakusError `rate-limited` */
   admitRequest(origin: RequestOrigin): void;
   /**
-   * Admits a request that submits reports. Health and reflection need no authentication.
+   * Health and reflection need no authentication.
    *
    * @throws SpartakusError `rate-limited`, `unauthenticated` or `overloaded`
    */
@@ -28,17 +28,14 @@ export interface Admission {
   pace(origin: RequestOrigin, signal: AbortSignal): Promise<void>;
 }
 
-/** An address that was idle may send this many seconds' worth of requests at once. */
+/** The seconds' worth of requests that an idle address may send at once. */
 const BURST_SECONDS = 5;
 
 export function createAdmission({ limits, authenticate, ingest, clock }: AdmissionOptions): Admission {
   const count = limits.requestsPerSecondPerAddress;
-  const rateLimiter =
-    count === 0
-      ? undefined
-      : createRateLimiter({ count, perMs: 1_000, burst: count * BURST_SECONDS, now: () => clock.now() });
+  const rateLimiter = createRateLimiter({ count, perMs: 1_000, burst: count * BURST_SECONDS, clock });
   const admitRequest = ({ addressKey }: RequestOrigin): void => {
-    const waitMs = addressKey === undefined ? 0 : (rateLimiter?.take(addressKey) ?? 0);
+    const waitMs = addressKey === undefined ? 0 : rateLimiter.take(addressKey);
     if (waitMs > 0)
       throw new SpartakusError('rate-limited', `an address may send ${count} requests a second: send it again later`, {
         retryAfterMs: waitMs,
@@ -52,7 +49,7 @@ export function createAdmission({ limits, authenticate, ingest, clock }: Admissi
       ingest.rejectIfFull();
     },
     async pace({ addressKey }, signal) {
-      const waitMs = addressKey === undefined ? 0 : (rateLimiter?.reserve(addressKey) ?? 0);
+      const waitMs = addressKey === undefined ? 0 : rateLimiter.reserve(addressKey);
       if (waitMs > 0) await clock.sleep(waitMs, signal);
     },
   };

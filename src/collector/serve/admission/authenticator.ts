@@ -3,19 +3,14 @@ import { isBearerToken } from '../../../runtime/bearer-token.ts';
 import { SpartakusError } from '../../../runtime/errors.ts';
 import { type NamedFile, reloadOnChange, type ReloadOptions, invalidFile } from '../../../runtime/reload-on-change.ts';
 
-/**
- * Authenticates a request by its headers, before its body is read.
- *
- * @throws SpartakusError `unauthenticated`; the message quotes nothing of the request
- */
+/** @throws SpartakusError `unauthenticated`; the message quotes nothing of the request */
 export type Authenticator = (headers: { readonly authorization?: string | undefined }) => void;
 
-/** Accepts every request. */
 export const NO_AUTHENTICATION: Authenticator = () => undefined;
 
 /**
- * Accepts requests with one of the bearer tokens (RFC 6750) in a file: one per line, without empty lines and those that begin with "#". The file
- * is reloaded when it changes. Only hashes are compared, always all of them, each in constant time.
+ * Accepts requests with one of the bearer tokens (RFC 6750) in a file: one per line; empty lines and those that begin with "#" are ignored.
+ * The file is reloaded when it changes. All hashes are compared, each in constant time.
  *
  * @throws SpartakusError `invalid` where the file is unreadable, has no token, or has an invalid line
  */
@@ -23,15 +18,10 @@ export async function openTokenAuthenticator(
   named: NamedFile,
   { clock, logger, stop }: Omit<ReloadOptions, 'files' | 'use'>,
 ): Promise<Authenticator> {
-  // Created once: under a flood, even creating an error is a cost.
-  const missing = new SpartakusError(
-    'unauthenticated',
-    'a bearer token is required: send the header Authorization: Bearer <token>',
-  );
-  const unknown = new SpartakusError(
-    'unauthenticated',
-    "the bearer token is unknown: ask the collector's operator for one",
-  );
+  // Created once: creating an error per request is a cost.
+  const reject = (text: string): SpartakusError => new SpartakusError('unauthenticated', text);
+  const missing = reject('a bearer token is required: send the header Authorization: Bearer <token>');
+  const unknown = reject("the bearer token is unknown: ask the collector's operator for one");
   let hashes: readonly Buffer[] = [];
   const use = ([content = Buffer.alloc(0)]: readonly Buffer[]): void => {
     hashes = readTokens(named, content).map(hashOf);
@@ -53,10 +43,10 @@ function readTokens(named: NamedFile, content: Buffer): readonly string[] {
     const text = line.trim();
     if (text === '' || text.startsWith('#')) continue;
     if (!isBearerToken(text))
-      throw invalidFile(named, `line ${index + 1} is no token of printable characters without spaces`);
+      throw invalidFile(named, `line ${index + 1} is not a token of printable characters without spaces`);
     tokens.push(text);
   }
-  if (tokens.length === 0) throw invalidFile(named, 'holds no token');
+  if (tokens.length === 0) throw invalidFile(named, 'contains no token');
   return tokens;
 }
 

@@ -7,10 +7,9 @@ export interface BodyDeadline {
   end(): void;
 }
 
-/** At once, the client would be as slow. */
 const RETRY_AFTER_MS = 1_000;
 
-/** @param onLate called at most once, after the client has sent nothing that was waited for in `ms` milliseconds */
+/** @param onLate called at most once, when nothing arrives for `ms` milliseconds while the deadline is not paused */
 export function startBodyDeadline(ms: number, onLate: (error: SpartakusError) => void): BodyDeadline {
   let waiting = true;
   const timer = setTimeout(() => {

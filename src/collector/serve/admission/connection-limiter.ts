@@ -1,22 +1,17 @@
 import type { Limits } from './limits.ts';
 
-/** Limits the open connections, in all and per address. */
-export interface ConnectionLimiter {
-  /**
-   * @param addressKey see RequestOrigin; undefined is limited in all only
-   * @returns a function to call when the connection is closed; undefined where a limit is reached
-   */
-  acquire(addressKey: string | undefined): (() => void) | undefined;
-}
-
 export function createConnectionLimiter({
   maxConnections,
   maxConnectionsPerAddress,
-}: Pick<Limits, 'maxConnections' | 'maxConnectionsPerAddress'>): ConnectionLimiter {
+}: Pick<Limits, 'maxConnections' | 'maxConnectionsPerAddress'>) {
   let open = 0;
   const openByAddress = new Map<string, number>();
   return {
-    acquire(addressKey) {
+    /**
+     * @param addressKey where undefined, only the limit for all applies
+     * @returns a function to call when the connection is closed; undefined where a limit is reached
+     */
+    acquire(addressKey: string | undefined): (() => void) | undefined {
       const ofAddress = addressKey === undefined ? 0 : (openByAddress.get(addressKey) ?? 0);
       if (open >= maxConnections || (maxConnectionsPerAddress > 0 && ofAddress >= maxConnectionsPerAddress))
         return undefined;

@@ -1,16 +1,15 @@
 import { SpartakusError } from '../../../runtime/errors.ts';
 
-/** The deepest nesting: that of protobuf. No report is deeper than ten. */
+/** As in protobuf. No report is deeper than ten. */
 const MAX_DEPTH = 100;
-/** The most objects and lists: a report of 16,000 nodes has 110,000; MongoDB's largest document has less than twice as many. */
+/** Objects and lists: a report of 16,000 nodes has 110,000; MongoDB's largest document has less than twice as many. */
 const MAX_CONTAINERS = 200_000;
-/** The fewest bytes per object or list beyond the first thousand: the shortest common one, a resource of a node, takes thirty. */
+/** Per object or list beyond the first thousand: the shortest common one, a resource of a node, takes thirty. */
 const MIN_BYTES_EACH = 16;
 const FREE_CONTAINERS = 1_000;
-
-/** The most values, counted by commas: a report of 16,000 nodes has 340,000. */
+/** Counted by commas: a report of 16,000 nodes has 340,000. */
 const MAX_VALUES = 1_000_000;
-/** The most keys of one object: a million take seconds to parse. Objects of reports have tens. */
+/** Per object: a million take seconds to parse; objects of reports have tens. */
 const MAX_KEYS = 10_000;
 
 const QUOTE = 0x22;
@@ -22,19 +21,10 @@ const OPENING_OBJECT = 0x7b;
 const CLOSING_OBJECT = 0x7d;
 
 /**
- * Checks the nesting and the number of objects, lists and keys of JSON before it is parsed: parsing a body of brackets takes fifty times its size
- * in memory, and seconds. Malformed JSON is left to the parser.
+ * Bounds the parts of JSON before it is parsed: a body of brackets would take fifty times its size in memory, and seconds. Malformed JSON
+ * is left to the parser.
  */
-export interface JsonBounds {
-  /**
-   * Checks the next bytes of a text in UTF-8.
-   *
-   * @throws SpartakusError `invalid` where the text has more than any report needs
-   */
-  push(bytes: Uint8Array): void;
-}
-
-export function createJsonBounds(): JsonBounds {
+export function createJsonBounds() {
   let depth = 0;
   let containers = 0;
   let values = 0;
@@ -45,8 +35,9 @@ export function createJsonBounds(): JsonBounds {
   let inString = false;
   let escaped = false;
   return {
-    push(bytes) {
-      // By index, which is the fastest way: this runs for every byte of JSON.
+    /** Checks the next bytes. Throws SpartakusError `invalid` where the text has more than any report needs. */
+    push(bytes: Uint8Array): void {
+      // By index, which is fastest: this runs for every byte.
       for (let at = 0; at < bytes.length; at += 1) {
         const byte = bytes[at] ?? 0;
         if (inString) {
@@ -73,10 +64,8 @@ export function createJsonBounds(): JsonBounds {
       }
       seenBytes += bytes.length;
       if (containers > Math.min(MAX_CONTAINERS, FREE_CONTAINERS + seenBytes / MIN_BYTES_EACH)) {
-        throw new SpartakusError(
-          'invalid',
-          `the JSON has ${containers} objects and lists in ${seenBytes} bytes: no report has so many`,
-        );
+        const text = `the JSON has ${containers} objects and lists in ${seenBytes} bytes: no report has so many`;
+        throw new SpartakusError('invalid', text);
       }
       if (values > MAX_VALUES)
         throw new SpartakusError('invalid', `the JSON has more than ${MAX_VALUES} values: no report has so many`);

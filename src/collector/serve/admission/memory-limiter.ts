@@ -1,21 +1,19 @@
 import { SpartakusError } from '../../../runtime/errors.ts';
 
-/** The memory that one request has reserved. */
 export interface MemoryReservation {
-  /** @throws SpartakusError `overloaded` where less is free; what was reserved before stays reserved */
+  /** @throws SpartakusError `overloaded` where less is free; earlier reservations stay */
   reserve(bytes: number): void;
   release(bytes: number): void;
   /** Releases everything. Later calls of `reserve` and `release` have no effect. */
   end(): void;
 }
 
-/** Limits the memory of all bodies that are being read, of all requests together. */
+/** Limits the memory of all bodies that are being read. */
 export interface MemoryLimiter {
   open(): MemoryReservation;
   readonly reservedBytes: number;
 }
 
-/** A body takes seconds to arrive. */
 const RETRY_AFTER_MS = 5_000;
 
 export function createMemoryLimiter(maxBytes: number): MemoryLimiter {

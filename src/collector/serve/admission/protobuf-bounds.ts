@@ -2,15 +2,15 @@ import { type DescField, type DescMessage, ScalarType } from '@bufbuild/protobuf
 import { BinaryReader } from '@bufbuild/protobuf/wire';
 import { SpartakusError } from '../../../runtime/errors.ts';
 
-/** Shorter messages cannot grow to a harmful size. */
+/** Shorter messages are not checked. */
 const SMALL_BYTES = 16_384;
-/** The most messages and unknown fields within one message: a report of 30,000 nodes, more than MongoDB stores, has 200,000. */
+/** Nested messages and unknown fields: a report of 30,000 nodes, more than MongoDB stores, has 200,000. */
 const MAX_MESSAGES = 400_000;
-/** The fewest bytes per part beyond the first thousand: the shortest common one, a resource of a node, takes ten. */
+/** Per part beyond the first thousand: the shortest common one, a resource of a node, takes ten. */
 const MIN_BYTES_EACH = 8;
 const FREE_MESSAGES = 1_000;
 
-/** The wire types (https://protobuf.dev/programming-guides/encoding/#structure). */
+/** https://protobuf.dev/programming-guides/encoding/#structure */
 const VARINT = 0;
 const BIT64 = 1;
 const LENGTH_DELIMITED = 2;
@@ -19,11 +19,9 @@ const END_GROUP = 4;
 const BIT32 = 5;
 
 interface Field {
-  /** The type of its values, where that is a message. */
   readonly message: DescMessage | undefined;
   /** Whether each occurrence is decoded to an object. */
   readonly isCounted: boolean;
-  /** The wire types that its type allows. */
   readonly wireTypes: readonly number[];
 }
 
@@ -32,9 +30,9 @@ type Fields = ReadonlyMap<number, Field>;
 const known = new WeakMap<DescMessage, Fields>();
 
 /**
- * Counts the nested messages and unknown fields of a message before it is decoded: an empty one takes two bytes on the wire, and a
- * hundred times as many in memory. Malformed messages are left to the decoder, except for two cases that it would decode differently from this
- * count: groups, which proto3 does not have, and wire types that do not match the field, which it ignores.
+ * Counts nested messages and unknown fields before a message is decoded: an empty one takes two bytes on the wire, and a hundred times as
+ * many in memory. Malformed messages are left to the decoder, except for groups, which proto3 does not have, and wire types that do not
+ * match the field: the decoder reads these in another way.
  *
  * @throws SpartakusError `invalid` where the message has more parts than any report needs
  */
@@ -50,17 +48,13 @@ export function checkProtobufBounds(schema: DescMessage, bytes: Uint8Array): voi
       const wireType: number = type;
       const field = fields.get(number);
       if (wireType === START_GROUP || wireType === END_GROUP || field?.wireTypes.includes(wireType) === false) {
-        throw new SpartakusError(
-          'invalid',
-          `the message has a field of the wire type ${wireType} that its type does not allow`,
-        );
+        const text = `the message has a field of the wire type ${wireType} that its type does not allow`;
+        throw new SpartakusError('invalid', text);
       }
       if (field === undefined || field.isCounted) count += 1;
       if (count > most) {
-        throw new SpartakusError(
-          'invalid',
-          `the message has more than ${Math.floor(most)} parts in ${bytes.length} bytes: no report has so many`,
-        );
+        const text = `the message has more than ${Math.floor(most)} parts in ${bytes.length} bytes: no report has so many`;
+        throw new SpartakusError('invalid', text);
       }
       if (field?.message === undefined) {
         reader.skip(type, number);
@@ -82,7 +76,7 @@ function fieldsOf(schema: DescMessage): Fields {
   if (fields === undefined) {
     fields = new Map(
       schema.fields.map((field) => {
-        // Messages within a map are inside its entries, which are counted.
+        // Messages of a map are within its entries, which are counted.
         const message = field.fieldKind === 'map' ? undefined : field.message;
         const isCounted = message !== undefined || field.fieldKind === 'list' || field.fieldKind === 'map';
         return [field.number, { message, isCounted, wireTypes: wireTypesOf(field) }];

@@ -3,17 +3,16 @@ import type { IncomingHttpHeaders } from 'node:http';
 import { isIP, isIPv4 } from 'node:net';
 import ipaddr from 'ipaddr.js';
 import type { Protocol, RequestOrigin } from '../../../report/request-origin.ts';
-import { createNetworks, formatHostPort } from '../../../runtime/addresses.ts';
-import { messageOf, SpartakusError } from '../../../runtime/errors.ts';
+import { formatHostPort, type Networks } from '../../../runtime/addresses.ts';
 
-/** The values of --record-peer: whether nothing, a keyed hash, or the address of a client is stored. An address is personal data. */
+/** What is stored of a client's address, which is personal data. */
 export const RECORD_PEER_MODES = ['none', 'hash', 'address'] as const;
 export type RecordPeerMode = (typeof RECORD_PEER_MODES)[number];
 
 export interface OriginOptions {
   readonly recordPeer: RecordPeerMode;
-  /** Addresses and networks (`10.0.0.0/8`, `::1`) whose X-Forwarded-For is trusted. */
-  readonly trustedProxies: readonly string[];
+  /** The networks whose X-Forwarded-For is trusted. */
+  readonly trustedProxies: Networks;
   readonly randomBytes: (count: number) => Uint8Array;
 }
 
@@ -24,19 +23,19 @@ export interface OriginRequest {
 
 export interface OriginFinder {
   originOf(request: OriginRequest, protocol: Protocol): RequestOrigin;
-  /** The address key of a connection; undefined for a trusted proxy's, and for one that is closed already. */
+  /** The address key of a connection; undefined for a trusted proxy's, and for a closed one. */
   addressKeyOf(remoteAddress: string | undefined): string | undefined;
 }
 
 /**
- * Determines origins. The recorded address of mode `address` is host:port, as CoreOS' collector stored it (behind a proxy the host
- * alone: X-Forwarded-For has no port). That of mode `hash` is 16 hexadecimal digits of an HMAC-SHA-256 of the host, with a key made at
- * start and never stored: equal for one client until the next start, and not reversible.
- *
- * @throws SpartakusError `invalid` with the first of `trustedProxies` that is no address or network
+ * Mode `address` records host:port, as CoreOS' collector did, or the host alone behind a proxy. Mode `hash` records 16 hexadecimal digits
+ * of an HMAC-SHA-256 of the host, with a key that is created at start and never stored.
  */
-export function createOriginFinder({ recordPeer, trustedProxies, randomBytes }: OriginOptions): OriginFinder {
-  const isTrusted = parseTrustedProxies(trustedProxies);
+export function createOriginFinder({
+  recordPeer,
+  trustedProxies: isTrusted,
+  randomBytes,
+}: OriginOptions): OriginFinder {
   const key = randomBytes(32);
   const record = (host: string, port?: number): string | undefined => {
     if (recordPeer === 'none') return undefined;
@@ -61,26 +60,17 @@ export function createOriginFinder({ recordPeer, trustedProxies, randomBytes }: 
   };
 }
 
-/** @throws SpartakusError `invalid` with the first one that is no address or network */
-export function parseTrustedProxies(networks: readonly string[]): (address: string) => boolean {
-  try {
-    return createNetworks(networks);
-  } catch (error) {
-    throw new SpartakusError('invalid', `--trusted-proxies ${messageOf(error)}`);
-  }
-}
-
-/** An IPv4 address itself, or the /64 network of an IPv6 address, which is what one customer has. */
+/** An IPv4 address itself, or the /64 network of an IPv6 address, which one customer has. */
 function networkOf(address: string): string {
   return isIPv4(address) ? address : ipaddr.IPv6.networkAddressFromCIDR(`${address}/64`).toString() + '/64';
 }
 
-/** The client's address behind trusted proxies: the last untrusted one of the list, since each proxy appends the address that it saw. */
-function forwardedAddress(list: string, isTrusted: (address: string) => boolean): string | undefined {
+/** The last untrusted address of the list, since each proxy appends the address of its client. */
+function forwardedAddress(list: string, isTrusted: Networks): string | undefined {
   const addresses = list.split(',').map((text) => plainAddress(text.trim()));
   let client: string | undefined;
   for (const address of addresses.toReversed()) {
-    // Left of a part that is no address, the client may have written anything.
+    // The rest may be forged.
     if (address === undefined) break;
     client = address;
     if (!isTrusted(address)) break;
@@ -88,7 +78,7 @@ function forwardedAddress(list: string, isTrusted: (address: string) => boolean)
   return client;
 }
 
-/** An IP address without brackets, port and zone, IPv4-mapped IPv6 as IPv4; undefined for anything else. */
+/** An IP address without brackets, port and zone, IPv4-mapped IPv6 as IPv4. */
 function plainAddress(text: string): string | undefined {
   const bare =
     /^\[([^\]]+)\](?::\d+)?$/.exec(text)?.[1] ?? (/^[\d.]+:\d+$/.test(text) ? text.slice(0, text.indexOf(':')) : text);

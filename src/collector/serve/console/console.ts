@@ -12,34 +12,33 @@ import type { OnRejection } from './rejections.ts';
 
 export interface ConsoleConfig {
   readonly listen: ListenAddress;
-  /** --console-token-file: the bearer tokens of operators. */
+  /** Bearer tokens of operators. */
   readonly tokenFile?: string;
 }
 
-/** A route of the console. `anyone` may use it without a token where it reveals nothing. */
-export interface ConsoleRoute extends HttpRoute {
+/** A route that reveals nothing is open to `anyone`. */
+interface ConsoleRoute extends HttpRoute {
   readonly access: 'anyone' | 'operator';
 }
 
-export interface ConsoleOptions extends TlsOptions {
+interface ConsoleOptions extends TlsOptions {
   readonly metrics: Pick<Metrics, 'render'>;
-  /** The collector's certificate, for a console that other machines reach. */
+  /** The collector's, for a console that other machines reach. */
   readonly tls?: TlsConfig;
   readonly limits: Limits;
   readonly random: () => number;
   readonly onRejection: OnRejection;
 }
 
-export interface Console {
+interface Console {
   readonly url: string;
   close(): Promise<void>;
 }
 
 const MAX_BODY_BYTES = 1024 * 1024;
-/** How long a response may take once the collector stops. */
 const CLOSE_GRACE_MS = 500;
 
-/** A sentence about a configuration that would expose the console; undefined where it is safe. */
+/** Describes a configuration that would expose the console; undefined where it is safe. */
 export function findConsoleProblem({ listen, tokenFile }: ConsoleConfig): string | undefined {
   if (isLocal(listen) || tokenFile !== undefined) return undefined;
   return (
@@ -61,11 +60,9 @@ function consoleRoutes({ metrics }: ConsoleOptions): readonly ConsoleRoute[] {
 }
 
 /**
- * Opens the second listener, for everything that operators read. For other machines it uses TLS where the collector does, without client
- * certificates: operators authenticate by token.
+ * Opens the listener for operators. For other machines it uses TLS where the collector does, without client certificates.
  *
- * @throws SpartakusError: `invalid` where the configuration is unsafe, or the tokens are unreadable; `unavailable` where the port
- * cannot be opened
+ * @throws SpartakusError: `invalid` for an unsafe configuration or an invalid file, `unavailable` where the port cannot be opened
  */
 export async function openConsole(config: ConsoleConfig, options: ConsoleOptions): Promise<Console> {
   const { clock, logger, rateLimitedLogger, limits, random, onRejection, stop } = options;
@@ -109,14 +106,12 @@ export async function openConsole(config: ConsoleConfig, options: ConsoleOptions
   return { url: listener.url, close: () => listener.close(CLOSE_GRACE_MS) };
 }
 
-/** Authorizes a request to the console, or throws SpartakusError `unauthenticated` or `forbidden`. */
-export type ConsoleGuard = (access: ConsoleRoute['access'], headers: IncomingHttpHeaders) => void;
+/** @throws SpartakusError `unauthenticated` or `forbidden` */
+type ConsoleGuard = (access: ConsoleRoute['access'], headers: IncomingHttpHeaders) => void;
 
 /**
- * Without tokens, every process on this machine may read everything. The requested host must then be this machine too, against DNS rebinding:
- * a browser page from elsewhere whose name resolves to 127.0.0.1.
- *
- * @param authenticate checks the token; absent where there are none
+ * Without tokens, every process on this machine may read everything. The requested host must then be this machine too, against DNS
+ * rebinding.
  */
 export function createConsoleGuard(
   { listen }: Pick<ConsoleConfig, 'listen'>,
@@ -140,7 +135,7 @@ export function createConsoleGuard(
   };
 }
 
-/** The requested host without port and brackets; empty where absent or malformed. */
+/** Without port and brackets; empty where absent or malformed. */
 function hostOf(headers: IncomingHttpHeaders): string {
   const authority = [headers[':authority'] ?? headers.host ?? ''].flat().join(',').toLowerCase();
   return (

@@ -4,7 +4,7 @@ import type { ErrorKind } from '../../../runtime/errors.ts';
 import type { Dialect, IngestObserver } from '../../ingest/observer.ts';
 import type { ConnectionStats } from '../connection-counts.ts';
 
-export interface MetricsOptions {
+interface MetricsOptions {
   readonly version: string;
   readonly pending: () => { readonly items: number; readonly bytes: number };
   readonly connections: () => ConnectionStats;
@@ -17,7 +17,6 @@ export interface Metrics {
   render(): Promise<{ readonly contentType: string; readonly body: string }>;
 }
 
-/** The metrics of the process and of Node.js have the library's names instead. */
 const PREFIX = 'spartakus_collector_';
 const BATCH_REPORTS = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000];
 const BATCH_BYTES = [1, 4, 16, 64, 256, 1_024, 4_096, 16_384].map((kib) => kib * 1_024);
@@ -29,10 +28,7 @@ const DIALECTS: Readonly<Record<Protocol, readonly Dialect[]>> = {
   http: ['spartakus', 'coreos', 'kubermatic'],
 };
 
-/**
- * Creates the metrics in a registry of their own. The values of every label come from a fixed list, never from a client: so the number
- * of series is bounded, and none identifies a client.
- */
+/** Label values are from fixed lists, so the number of series is bounded, and none identifies a client. */
 export function createMetrics({ version, pending, connections, isDatabaseAvailable }: MetricsOptions): Metrics {
   const registry = new Registry();
   const registers = [registry];
@@ -59,8 +55,8 @@ export function createMetrics({ version, pending, connections, isDatabaseAvailab
     });
 
   /**
-   * A counter with labels, whose values are passed as one text, separated by spaces. An increment only updates a map: the library's takes
-   * ten times as long, which would be a tenth of the cost of a streamed report.
+   * A counter with labels, whose values are passed as one text, separated by spaces. The library's increment takes ten times as long, a
+   * tenth of the cost of a streamed report.
    */
   const tally = (
     name: string,

@@ -1,12 +1,12 @@
 import type { Clock } from '../../../runtime/clock.ts';
 import type { Logger } from '../../../runtime/logger.ts';
 
-export interface RateLimitedLoggerOptions {
+interface RateLimitedLoggerOptions {
   readonly logger: Logger;
   readonly clock: Clock;
   /** Whether debug lines are written and counted. */
   readonly verbose: boolean;
-  /** When aborted, a pending summary is written at once. */
+  /** Upon abort, a pending summary is written at once. */
   readonly stop: AbortSignal;
 }
 
@@ -16,9 +16,8 @@ const LEVELS: readonly Level[] = ['debug', 'info', 'warn', 'error'];
 const INTERVAL_MS = 1_000;
 
 /**
- * A logger for events that clients cause, which writes at most one line per second. The first line is written as it is. Lines within the
- * following second are summarised in one at its end: the one of the highest level, with the number of others by message. Messages must
- * be a few fixed texts, therefore; details belong in the fields.
+ * A logger for events that clients cause, with at most one line per second. The first line is written as it is; those of the following
+ * second are summarised in one: that of the highest level, with the number of others by message. So messages must be fixed texts.
  */
 export function createRateLimitedLogger({ logger, clock, verbose, stop }: RateLimitedLoggerOptions): Logger {
   let lastLineMs = Number.NEGATIVE_INFINITY;

@@ -29,11 +29,9 @@ interface LegacyBody {
 const RETRY_AFTER_MS = 5_000;
 
 /**
- * The HTTP API of the original Spartakus (kubernetes-retired/spartakus, pkg/collector/api.go). POST /api/v1 detects the other dialects
- * by their shape; each also has a path of its own.
- *
- * The response is 204 without a body once every report of the body is stored: old volunteers take anything else for a failure. Field
- * paths in errors are JSON names from the body, such as `nodes[3].id`.
+ * The HTTP API of the original Spartakus (kubernetes-retired/spartakus, pkg/collector/api.go). POST /api/v1 also detects the other
+ * dialects. The response is 204 without a body once every report is stored, the only success for old volunteers. Field paths in errors
+ * are JSON names from the body, such as `nodes[3].id`.
  */
 export function createLegacyApi(context: LegacyApiContext): readonly HttpRoute[] {
   const { ingest, admission, limits, version, keepCountry, health } = context;
@@ -52,10 +50,6 @@ export function createLegacyApi(context: LegacyApiContext): readonly HttpRoute[]
       return { status: 204 };
     },
   });
-  const readSpartakus = (json: JsonValue): LegacyBody => ({
-    dialect: 'spartakus',
-    entries: [{ report: readSpartakusReport(json) }],
-  });
   const readCoreos = (json: JsonValue): LegacyBody => ({
     dialect: 'coreos',
     entries: [{ report: readCoreosReport(json) }],
@@ -67,7 +61,8 @@ export function createLegacyApi(context: LegacyApiContext): readonly HttpRoute[]
   return [
     post('/api/v1', (json) => {
       if (isCoreosReport(json)) return readCoreos(json);
-      return isKubermaticReport(json) ? readKubermatic(json) : readSpartakus(json);
+      if (isKubermaticReport(json)) return readKubermatic(json);
+      return { dialect: 'spartakus', entries: [{ report: readSpartakusReport(json) }] };
     }),
     post('/api/coreos/v1', readCoreos),
     post('/api/kubermatic/v1', readKubermatic),
@@ -92,7 +87,7 @@ export function createLegacyApi(context: LegacyApiContext): readonly HttpRoute[]
   ];
 }
 
-/** The media type must be application/json, with any parameters, as in the original. */
+/** As in the original, with any parameters of the media type. */
 function requireJson(headers: IncomingHttpHeaders): void {
   const mediaType = headers['content-type']?.split(';', 1)[0]?.trim().toLowerCase();
   if (mediaType !== 'application/json') {

@@ -8,25 +8,21 @@ import type { MemoryReservation } from '../admission/memory-limiter.ts';
 import { challengeOf, ERROR_STATUS } from '../error-status.ts';
 import type { HandlerContext } from '../handler-context.ts';
 
-/** A request of either version of HTTP, as Node.js hands it over. */
 export type ServerRequest = IncomingMessage | Http2ServerRequest;
 export type ServerReply = ServerResponse | Http2ServerResponse;
 
-/** A request without its socket, so that tests can call handlers. */
-export interface HttpRequest {
+interface HttpRequest {
   readonly headers: IncomingHttpHeaders;
   readonly origin: RequestOrigin;
   /**
-   * Reads the whole body.
-   *
    * @param check called with each chunk; throws to reject the body
-   * @throws SpartakusError: `too-large` as soon as more than `maxBytes` arrived, `overloaded`, `unavailable` where it takes too long; what
-   * `check` throws
+   * @throws SpartakusError: `too-large` as soon as more than `maxBytes` arrived, `overloaded`, `unavailable` where it takes too long; errors
+   * of `check`
    */
   readBody(maxBytes: number, check: (chunk: Uint8Array) => void): Promise<Uint8Array>;
 }
 
-export interface HttpResponse {
+interface HttpResponse {
   readonly status: number;
   readonly contentType?: string;
   readonly body?: string;
@@ -43,8 +39,6 @@ type HttpHandlerContext = Pick<HandlerContext, 'memory' | 'onRejection'> & {
   readonly limits: Pick<Limits, 'bodyTimeoutMs'>;
 };
 
-export type HttpHandler = (req: ServerRequest, res: ServerReply, origin: RequestOrigin) => void;
-
 export function pathOf({ url = '/' }: ServerRequest): string {
   return url.split('?', 1)[0] ?? '/';
 }
@@ -53,7 +47,7 @@ export function pathOf({ url = '/' }: ServerRequest): string {
 export function createHttpHandler(
   routes: readonly HttpRoute[],
   { memory, limits, onRejection }: HttpHandlerContext,
-): HttpHandler {
+): (req: ServerRequest, res: ServerReply, origin: RequestOrigin) => void {
   const answer = async (req: ServerRequest, request: HttpRequest): Promise<HttpResponse> => {
     const path = pathOf(req);
     const atPath = routes.filter((route) => route.path === path);
@@ -75,34 +69,30 @@ export function createHttpHandler(
     const { kind, message, retryAfterMs } = error;
     const headers: Record<string, string> = { ...challengeOf(error) };
     if (retryAfterMs !== undefined) headers['retry-after'] = String(Math.ceil(retryAfterMs / 1000));
-    return {
-      status: ERROR_STATUS[kind].httpStatus,
-      headers,
-      contentType: 'text/plain; charset=utf-8',
-      // The original's format.
-      body: `Error: ${message}\n`,
-    };
+    // The body is as in the original.
+    const body = `Error: ${message}\n`;
+    return { status: ERROR_STATUS[kind].httpStatus, headers, contentType: 'text/plain; charset=utf-8', body };
   };
   return (req, res, origin) => {
     const reservation = memory.open();
     res.once('close', () => reservation.end());
-    const read: HttpRequest['readBody'] = (maxBytes, check) =>
-      readBody(req, { maxBytes, check, reservation, timeoutMs: limits.bodyTimeoutMs });
-    void answer(req, { headers: req.headers, origin, readBody: read }).then((response) =>
-      sendResponse(req, res, response),
-    );
+    const request: HttpRequest = {
+      headers: req.headers,
+      origin,
+      readBody: (maxBytes, check) => readBody(req, reservation, limits.bodyTimeoutMs, maxBytes, check),
+    };
+    void answer(req, request).then((response) => sendResponse(req, res, response));
   };
 }
 
-interface ReadOptions {
-  readonly maxBytes: number;
-  readonly check: (chunk: Uint8Array) => void;
-  readonly reservation: MemoryReservation;
-  readonly timeoutMs: number;
-}
-
-/** Reads by events: leaving a `for await` early would destroy the request and its connection. */
-function readBody(req: ServerRequest, { maxBytes, check, reservation, timeoutMs }: ReadOptions): Promise<Uint8Array> {
+/** Leaving a `for await` early would destroy the request and its connection. */
+function readBody(
+  req: ServerRequest,
+  reservation: MemoryReservation,
+  timeoutMs: number,
+  maxBytes: number,
+  check: (chunk: Uint8Array) => void,
+): Promise<Uint8Array> {
   return new Promise((resolve, reject) => {
     const tooLarge = (): SpartakusError =>
       new SpartakusError('too-large', `the body is over the limit of ${maxBytes} bytes`);

@@ -1,33 +1,16 @@
 import type { ServerHttp2Stream } from 'node:http2';
 
-export interface ChunkReader {
-  /**
-   * The next chunk; undefined at the end of the body.
-   *
-   * @throws the error that `interrupt` was called with, or an error where the stream was closed before the body ended
-   */
-  next(): Promise<Buffer | undefined>;
-  /** Rejects the pending and all later calls of `next`. */
-  interrupt(error: Error): void;
-}
-
-/** The bytes that are read ahead before flow control stops the client. */
+/** Beyond it, flow control stops the client. */
 const READ_AHEAD_BYTES = 64 * 1024;
 
-/**
- * Reads by events: Node.js' async iterator of a stream costs more than the decoding of a report, cannot be interrupted, and destroys
- * the stream when it is left.
- */
-export function createChunkReader(stream: ServerHttp2Stream): ChunkReader {
+/** Node.js' async iterator of a stream costs more than decoding a report, cannot be interrupted, and destroys the stream on return. */
+export function createChunkReader(stream: ServerHttp2Stream) {
   const chunks: Buffer[] = [];
   let heldBytes = 0;
   let ended = false;
   let failure: Error | undefined;
-  let ring: (() => void) | undefined;
-  const wake = (): void => {
-    ring?.();
-    ring = undefined;
-  };
+  let wake = (): void => undefined;
+  /** Rejects the pending and all later calls of `next`. */
   const interrupt = (error: Error): void => {
     failure ??= error;
     wake();
@@ -46,7 +29,8 @@ export function createChunkReader(stream: ServerHttp2Stream): ChunkReader {
     if (!ended) interrupt(new Error('the stream was closed before the body ended'));
   });
   return {
-    async next() {
+    /** The next chunk; undefined at the end of the body. Throws where it was interrupted, or the stream was closed before the end. */
+    async next(): Promise<Buffer | undefined> {
       while (true) {
         if (failure !== undefined) throw failure;
         const chunk = chunks.shift();
@@ -56,7 +40,7 @@ export function createChunkReader(stream: ServerHttp2Stream): ChunkReader {
           return chunk;
         }
         if (ended) return undefined;
-        await new Promise<void>((resolve) => (ring = resolve));
+        await new Promise<void>((resolve) => (wake = resolve));
       }
     },
     interrupt,

@@ -4,22 +4,14 @@ import type { Compression } from '@connectrpc/connect/protocol';
 import { SpartakusError } from '../../../runtime/errors.ts';
 import { type GrpcFrame, messageTooLarge } from './grpc-frames.ts';
 
-/** The compressions of requests and responses. gRPC clients use gzip. */
 export const GZIP = compressionGzip;
 export const COMPRESSIONS: Compression[] = [GZIP, compressionBrotli];
 
-/**
- * The messages that are decompressed at a time. A few bytes can become the largest message that is allowed, so this bounds the memory;
- * Node.js has four threads for it.
- */
+/** Bounds memory, since a few bytes can become the largest message. Node.js has four threads for it. */
 const MAX_CONCURRENT = 4;
 const acquire = createSemaphore(MAX_CONCURRENT);
 
-/**
- * Decompresses a message.
- *
- * @throws SpartakusError: `too-large` where the result is longer than `maxBytes`, `invalid` where the bytes cannot be decompressed
- */
+/** @throws SpartakusError: `too-large` where the result is longer than `maxBytes`, `invalid` where the bytes cannot be decompressed */
 export async function decompress(compression: Compression, bytes: Uint8Array, maxBytes: number): Promise<Uint8Array> {
   const release = await acquire();
   try {
@@ -28,18 +20,13 @@ export async function decompress(compression: Compression, bytes: Uint8Array, ma
     const { code, rawMessage } = ConnectError.from(error);
     throw code === Code.ResourceExhausted
       ? messageTooLarge(maxBytes)
-      : new SpartakusError('invalid', `the message is no ${compression.name}: ${rawMessage}`, { cause: error });
+      : new SpartakusError('invalid', `the message is not valid ${compression.name}: ${rawMessage}`, { cause: error });
   } finally {
     release();
   }
 }
 
-/**
- * The message in a frame.
- *
- * @param compression as the request's headers say; undefined where they name none
- * @throws as `decompress`
- */
+/** Returns the message, decompressed. Throws as `decompress`. */
 export async function readFrame(
   { isCompressed, bytes }: GrpcFrame,
   compression: Compression | undefined,
@@ -51,7 +38,7 @@ export async function readFrame(
   return await decompress(compression, bytes, maxBytes);
 }
 
-/** Resolves with a function that releases the permit; waiting callers continue in order. */
+/** Resolves with a function that releases the permit, in the order of the calls. */
 function createSemaphore(permits: number): () => Promise<() => void> {
   let free = permits;
   const queue: (() => void)[] = [];

@@ -26,20 +26,12 @@ import { findWrongField } from './field-path.ts';
 import { limitBody } from './limited-body.ts';
 import { ORIGIN } from './report-service.ts';
 
-/** Serves all services over Connect, gRPC-Web and gRPC. */
-export interface ConnectHandler {
-  serves(path: string): boolean;
-  /** Only for paths that it serves. */
-  handle(req: ServerRequest, res: ServerReply, origin: RequestOrigin): void;
-}
-
-/** JSON in Connect, gRPC and gRPC-Web, unary and streaming: application/json, application/connect+json, application/grpc+json, … */
 const JSON_CONTENT_TYPE = /^application\/(?:json|(?:connect|grpc|grpc-web)\+json)\b/i;
-/** Bodies of one message without a prefix: Connect's unary calls. */
+/** Connect's unary calls: one message without a prefix. */
 const UNFRAMED_CONTENT_TYPE = /^application\/(?:json|proto)\b/i;
 const CONNECT_STREAM_CONTENT_TYPE = /^application\/connect\+/i;
 
-/** The errors of HTTP statuses that Connect returns before it creates a call. */
+/** HTTP statuses that Connect returns before it creates a call. */
 const ERROR_BY_STATUS: Readonly<Partial<Record<number, SpartakusError>>> = {
   405: new SpartakusError('not-found', 'the HTTP method must be POST'),
   415: new SpartakusError('unsupported-media-type', 'the content type is none of Connect, gRPC-Web or gRPC'),
@@ -55,10 +47,10 @@ interface Call {
 const CALL = createContextKey<Call | undefined>(undefined);
 
 /**
- * One Connect router. Limits of size, memory and time, decompression, and the bounds of messages are applied to the body in front of
- * it, since Connect has one limit for JSON and protobuf, and decodes before it could check bounds.
+ * Serves all services over Connect, gRPC-Web and gRPC. Limits and decompression are applied before Connect's router: it has one limit for
+ * JSON and protobuf, and cannot check bounds before it decodes.
  */
-export function createConnectHandler(routes: (router: ConnectRouter) => void, context: ServeContext): ConnectHandler {
+export function createConnectHandler(routes: (router: ConnectRouter) => void, context: ServeContext) {
   const { limits, memory, admission, onRejection, stopping, logger } = context;
   const { maxProtobufBytes, maxJsonBytes, bodyTimeoutMs } = limits;
   const router = createConnectRouter({
@@ -101,7 +93,7 @@ export function createConnectHandler(routes: (router: ConnectRouter) => void, co
     let late: SpartakusError | undefined;
     const deadline = startBodyDeadline(bodyTimeoutMs, (error) => {
       late = error;
-      // Ends the pending read with an error, which is replaced by this one.
+      // Ends the pending read with an error, which `late` replaces.
       req.destroy();
     });
     res.once('close', () => {
@@ -128,13 +120,14 @@ export function createConnectHandler(routes: (router: ConnectRouter) => void, co
   };
 
   return {
-    serves: (path) => handlers.has(path),
-    handle(req, res, origin) {
+    serves: (path: string): boolean => handlers.has(path),
+    /** Only for paths that it serves. */
+    handle(req: ServerRequest, res: ServerReply, origin: RequestOrigin): void {
       const handler = handlers.get(pathOf(req));
       if (handler === undefined) throw new TypeError(`no method at ${pathOf(req)}`);
       answer(handler, req, res, origin).catch((error: unknown) => {
-        const isGone = req.destroyed || res.destroyed || ConnectError.from(error).code === Code.Aborted;
-        if (!isGone) logger.error({ err: error }, 'a call failed');
+        const isDisconnected = req.destroyed || res.destroyed || ConnectError.from(error).code === Code.Aborted;
+        if (!isDisconnected) logger.error({ err: error }, 'a call failed');
         if (res.headersSent) {
           res.destroy();
         } else {
@@ -159,21 +152,19 @@ function takeCompression(headers: Headers, contentType: string): (typeof COMPRES
   return compression;
 }
 
-/** Completes the errors that Connect makes itself, before it encodes them: it aborts a call with its error first. Reports all errors. */
+/** Reports all errors, and completes Connect's own: Connect aborts the call's signal with an error before it encodes it. */
 function observeErrors({ signal }: HandlerContext, call: Call, onRejection: OnRejection): void {
-  const onAbort = (): void => {
+  signal.addEventListener('abort', () => {
     const error: unknown = signal.reason;
     if (!(error instanceof ConnectError)) return;
     if (!(error.cause instanceof SpartakusError)) completeError(error, call);
-    // The client has disconnected.
-    if (error.code !== Code.Canceled && error.code !== Code.Aborted) onRejection(call.origin.protocol, error);
-  };
-  signal.addEventListener('abort', onAbort, { once: true });
+    const isDisconnected = error.code === Code.Canceled || error.code === Code.Aborted;
+    if (!isDisconnected) onRejection(call.origin.protocol, error);
+  });
 }
 
-/** Adds the details, and the field of the wrong JSON type. */
 function completeError(error: ConnectError, { method, lastJson }: Call): void {
-  // Connect, like gRPC's servers, has INTERNAL for malformed protobuf, upon which clients would retry.
+  // Connect, like gRPC's servers, answers malformed protobuf with INTERNAL, and clients would retry.
   if (error.rawMessage.startsWith('parse binary: ')) Object.assign(error, { code: Code.InvalidArgument });
   const field = error.code === Code.InvalidArgument && lastJson !== undefined ? findField(method, lastJson) : undefined;
   const text = field === undefined ? error.rawMessage : `${field}: ${error.rawMessage}`;
@@ -199,7 +190,6 @@ const convertErrors: Interceptor = (next) => async (request) => {
   }
 };
 
-/** @param replacement the error to throw instead of any other, where there is one */
 async function* convertIterable<Item>(
   items: AsyncIterable<Item>,
   replacement: () => SpartakusError | undefined = () => undefined,
@@ -211,7 +201,7 @@ async function* convertIterable<Item>(
   }
 }
 
-/** Connect answers any other error as INTERNAL without its message. */
+/** Connect answers other errors with INTERNAL and without their message. */
 function convert(error: unknown): unknown {
   return error instanceof SpartakusError ? toConnectError(error) : error;
 }

@@ -3,11 +3,10 @@ import { isObject } from '../../../report/go-json.ts';
 import { SpartakusError } from '../../../runtime/errors.ts';
 
 /**
- * An error whose field, and the message that mentions it, is a path for clients of an RPC: from the request message, with the names of
- * the .proto files, such as `report.cluster_id`. Errors without a field are returned as they are.
+ * Replaces an error's field, also in its message, by a path from the request message with the names of the .proto files, such as
+ * `report.cluster_id`.
  *
- * @param thrown a SpartakusError's field is a path of JSON names from the message at `base`
- * @param base such as `envelope.records[2]`
+ * @param thrown its field, where it has one, is a path of JSON names from the message at `base`
  * @param aliases fields that have another name in the request
  */
 export function withRequestPath(
@@ -25,7 +24,7 @@ export function withRequestPath(
 
 function toProtoPath(schema: DescMessage, path: string): string {
   let message: DescMessage | undefined = schema;
-  // Names, and map keys, which are quoted.
+  // Map keys are quoted.
   return path.replaceAll(/"(?:[^"\\]|\\.)*"|[^.[\]"]+/g, (part) => {
     if (/^["\d]/.test(part)) return part;
     const field = message?.fields.find(({ name, jsonName }) => part === name || part === jsonName);
@@ -34,10 +33,7 @@ function toProtoPath(schema: DescMessage, path: string): string {
   });
 }
 
-/**
- * The path of the first field in a message's JSON that cannot be decoded; undefined where there is none. It decodes the message once per level of
- * nesting, so it is for messages that were rejected.
- */
+/** The path of the first field in a message's JSON that cannot be decoded. It decodes once per level, so only for rejected messages. */
 export function findWrongField(schema: DescMessage, json: JsonValue): string | undefined {
   if (!isObject(json)) return undefined;
   for (const [key, value] of Object.entries(json)) {

@@ -9,21 +9,10 @@ export interface GrpcFrame {
 const PREFIX_BYTES = 5;
 const COMPRESSED = 1;
 
-export interface GrpcFrameReader {
-  /**
-   * The messages that are complete with this chunk.
-   *
-   * @throws SpartakusError: `too-large` as soon as a prefix states more than `maxBytes`, `invalid` for unknown flags
-   */
-  push(chunk: Uint8Array): GrpcFrame[];
-  /** @throws SpartakusError `invalid` where the body ended within a message */
-  end(): void;
-}
-
-export function createGrpcFrameReader(maxBytes: number): GrpcFrameReader {
+export function createGrpcFrameReader(maxBytes: number) {
   let held: Uint8Array[] = [];
   let heldBytes = 0;
-  /** The length of the next message with its prefix; a prefix's where it is incomplete. */
+  /** The length of the next message with its prefix; of a prefix where that is incomplete. */
   let wantedBytes = PREFIX_BYTES;
 
   const takeHeld = (): Buffer<ArrayBuffer> => {
@@ -38,7 +27,11 @@ export function createGrpcFrameReader(maxBytes: number): GrpcFrameReader {
   };
 
   return {
-    push(chunk) {
+    /**
+     * @returns the messages that are complete with this chunk
+     * @throws SpartakusError: `too-large` as soon as a prefix states more than `maxBytes`, `invalid` for unknown flags
+     */
+    push(chunk: Uint8Array): GrpcFrame[] {
       held.push(chunk);
       heldBytes += chunk.length;
       if (heldBytes < wantedBytes) return [];
@@ -57,7 +50,7 @@ export function createGrpcFrameReader(maxBytes: number): GrpcFrameReader {
           break;
         }
         const from = start + PREFIX_BYTES;
-        // A plain Uint8Array: the decoder's many subarrays of a Buffer cost several times as much.
+        // No Buffer: the decoder makes many subarrays, which cost several times as much then.
         frames.push({
           isCompressed: flags === COMPRESSED,
           bytes: new Uint8Array(bytes.buffer, bytes.byteOffset + from, length),
@@ -70,7 +63,8 @@ export function createGrpcFrameReader(maxBytes: number): GrpcFrameReader {
       }
       return frames;
     },
-    end() {
+    /** @throws SpartakusError `invalid` where the body ended within a message */
+    end(): void {
       if (heldBytes > 0) throw new SpartakusError('invalid', 'the body ends in the middle of a message');
     },
   };

@@ -21,39 +21,30 @@ import { GZIP, readFrame } from './compression.ts';
 import { createGrpcFrameReader, encodeGrpcFrame } from './grpc-frames.ts';
 import type { ReportReceiver } from './report-receiver.ts';
 
-export interface GrpcHandler {
-  serves(headers: IncomingHttpHeaders): boolean;
-  /** Only for requests that it serves. */
-  handle(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, origin: RequestOrigin): void;
-}
-
 const PATH = `/${CollectorService.typeName}/`;
 const CONTENT_TYPES: ReadonlySet<string | undefined> = new Set(['application/grpc', 'application/grpc+proto']);
 const ENCODINGS = 'gzip,identity';
-/** The reason of aborted calls: a constant, since a default reason is an error with a stack for each. */
+/** A constant, since the default reason is an error with a stack for each call. */
 const CLOSED = 'the stream is closed';
 
 /**
- * Serves SubmitReport and StreamReports in gRPC with protobuf without a framework, which takes a quarter of Connect's time per call:
- * it is what every volunteer uses. All other protocols, encodings and methods are left to connect-handler.ts. Deadlines
- * (grpc-timeout) are left to the client.
+ * Serves SubmitReport and StreamReports in gRPC with protobuf, which volunteers use, in a quarter of Connect's time per call. All other
+ * protocols, encodings and methods are left to connect-handler.ts, and deadlines (grpc-timeout) to the client.
  */
-export function createGrpcHandler(receiver: ReportReceiver, context: HandlerContext): GrpcHandler {
+export function createGrpcHandler(receiver: ReportReceiver, context: HandlerContext) {
   const { admission, memory, limits, onRejection } = context;
-  const methods: Readonly<Record<string, Answer>> = {
-    [`${PATH}SubmitReport`]: answerSubmit,
-    [`${PATH}StreamReports`]: answerStream,
-  };
-  const methodOf = (headers: IncomingHttpHeaders): Answer | undefined => methods[String(headers[':path'])];
   return {
-    serves: (headers) =>
-      headers[':method'] === 'POST' && CONTENT_TYPES.has(headers['content-type']) && methodOf(headers) !== undefined,
-    handle(stream, headers, origin) {
+    serves: (headers: IncomingHttpHeaders): boolean =>
+      headers[':method'] === 'POST' &&
+      CONTENT_TYPES.has(headers['content-type']) &&
+      METHODS.has(String(headers[':path'])),
+    /** Only for requests that it serves. */
+    handle(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, origin: RequestOrigin): void {
       // A client that disconnects is no error; 'close' follows.
       stream.on('error', () => undefined);
       const encoding = headers['grpc-encoding'] ?? 'identity';
       try {
-        // First: under a flood, a rejection must be cheap.
+        // First, so that rejections are cheap.
         admission.admitReport(origin, headers);
         if (encoding !== 'identity' && encoding !== 'gzip') {
           throw new SpartakusError(
@@ -82,10 +73,16 @@ export function createGrpcHandler(receiver: ReportReceiver, context: HandlerCont
         compression: encoding === 'gzip' ? GZIP : undefined,
         trailers: { 'grpc-status': '0' },
       };
-      void methodOf(headers)?.(call).catch((error: unknown) => {
+      const answer = METHODS.get(String(headers[':path']));
+      void answer?.(call).catch((error: unknown) => {
         if (stream.destroyed || stream.closed) return;
         onRejection(origin.protocol, error);
-        fail(call, error);
+        if (!stream.headersSent) {
+          rejectStream(stream, error);
+          return;
+        }
+        call.trailers = trailersOf(error);
+        stream.end();
       });
     },
   };
@@ -96,13 +93,10 @@ interface Call extends Pick<HandlerContext, 'limits'> {
   readonly stream: ServerHttp2Stream;
   readonly origin: RequestOrigin;
   readonly reservation: MemoryReservation;
-  /** Aborted when the stream is closed by either side. */
   readonly closed: AbortSignal;
   readonly compression: typeof GZIP | undefined;
   trailers: OutgoingHttpHeaders;
 }
-
-type Answer = (call: Call) => Promise<void>;
 
 async function answerSubmit(call: Call): Promise<void> {
   let request: MessageShape<typeof SubmitReportRequestSchema> | undefined;
@@ -113,25 +107,27 @@ async function answerSubmit(call: Call): Promise<void> {
   if (request === undefined) throw new SpartakusError('invalid', 'the call has no message');
   const receipt = await call.receiver.submit(request.report, call.origin);
   sendHeaders(call);
-  call.stream.end(
-    encodeGrpcFrame(toBinary(SubmitReportResponseSchema, create(SubmitReportResponseSchema, { receipt }))),
-  );
+  const response = create(SubmitReportResponseSchema, { receipt });
+  call.stream.end(encodeGrpcFrame(toBinary(SubmitReportResponseSchema, response)));
 }
 
 async function answerStream(call: Call): Promise<void> {
   const { stream, closed } = call;
-  // At once: some clients wait for the headers before they send.
+  // Some clients wait for the headers before they send.
   sendHeaders(call);
   const requests = readMessages(call, StreamReportsRequestSchema);
   for await (const receipt of call.receiver.stream(requests, call.origin, closed)) {
     if (closed.aborted) return;
-    const frame = encodeGrpcFrame(
-      toBinary(StreamReportsResponseSchema, create(StreamReportsResponseSchema, { receipt })),
-    );
-    if (!stream.write(frame)) await drained(stream);
+    const response = create(StreamReportsResponseSchema, { receipt });
+    if (!stream.write(encodeGrpcFrame(toBinary(StreamReportsResponseSchema, response)))) await drained(stream);
   }
   stream.end();
 }
+
+const METHODS: ReadonlyMap<string, (call: Call) => Promise<void>> = new Map([
+  [`${PATH}SubmitReport`, answerSubmit],
+  [`${PATH}StreamReports`, answerStream],
+]);
 
 async function* readMessages<Desc extends DescMessage>(call: Call, schema: Desc): AsyncGenerator<MessageShape<Desc>> {
   const { stream, reservation, compression, limits } = call;
@@ -161,7 +157,7 @@ function decode<Desc extends DescMessage>(schema: Desc, bytes: Uint8Array): Mess
   try {
     return fromBinary(schema, bytes);
   } catch (error) {
-    throw new SpartakusError('invalid', `the message is no protobuf of ${schema.typeName}`, { cause: error });
+    throw new SpartakusError('invalid', `the message cannot be decoded as ${schema.typeName}`, { cause: error });
   }
 }
 
@@ -181,18 +177,8 @@ const HEADERS: OutgoingHttpHeaders = {
   'grpc-accept-encoding': ENCODINGS,
 };
 
-function fail(call: Call, thrown: unknown): void {
-  const { stream } = call;
-  if (!stream.headersSent) {
-    rejectStream(stream, thrown);
-    return;
-  }
-  call.trailers = trailersOf(thrown);
-  stream.end();
-}
-
 function rejectStream(stream: ServerHttp2Stream, thrown: unknown): void {
-  // It may be closed already; a response would throw then.
+  // A response would throw.
   if (stream.destroyed || stream.closed) return;
   stream.respond({ ...HEADERS, ...trailersOf(thrown) }, { endStream: true });
   stopSending(stream);
@@ -209,7 +195,7 @@ function trailersOf(thrown: unknown): OutgoingHttpHeaders {
   return trailers;
 }
 
-/** Under a flood, many requests are rejected with the same error. */
+/** Many requests may be rejected with the same error. */
 const knownTrailers = new WeakMap<Error, OutgoingHttpHeaders>();
 
 function drained(stream: ServerHttp2Stream): Promise<void> {

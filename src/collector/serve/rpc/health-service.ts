@@ -5,7 +5,6 @@ import {
 } from '../../../../gen/grpc/health/v1/health_pb.js';
 import { SpartakusError } from '../../../runtime/errors.ts';
 
-/** Whether the collector is serving, with listeners. */
 export interface HealthState {
   readonly serving: boolean;
   setServing(serving: boolean): void;
@@ -34,10 +33,8 @@ export function createHealthState(): HealthState {
 }
 
 /**
- * grpc.health.v1 (https://github.com/grpc/grpc/blob/master/doc/health-checking.md): the empty name is the whole server, and all
- * services have the same health.
+ * grpc.health.v1: https://github.com/grpc/grpc/blob/master/doc/health-checking.md
  *
- * @param serviceNames the full names of the services
  * @param stopping when aborted, ends every Watch after its last status
  */
 export function createHealthService(
@@ -45,6 +42,7 @@ export function createHealthService(
   serviceNames: readonly string[],
   stopping: AbortSignal,
 ): (router: ConnectRouter) => void {
+  // The empty name is the whole server.
   const known = new Set(['', ...serviceNames]);
   const statusOf = (service: string): ServingStatus => {
     if (!known.has(service)) return ServingStatus.SERVICE_UNKNOWN;

@@ -4,25 +4,20 @@ import type { MemoryReservation } from '../admission/memory-limiter.ts';
 import { decompress, readFrame } from './compression.ts';
 import { createGrpcFrameReader, encodeGrpcFrame, messageTooLarge } from './grpc-frames.ts';
 
-export interface LimitedBodyOptions {
-  /** The largest message, in bytes, before and after decompression. */
+interface LimitedBodyOptions {
+  /** Of one message, before and after decompression. */
   readonly maxBytes: number;
-  /** Whether the messages are length-prefixed, as in gRPC, gRPC-Web and Connect's streams; otherwise the body is one message. */
+  /** Whether messages are length-prefixed; otherwise the body is one message. */
   readonly isFramed: boolean;
   readonly isStream: boolean;
-  /** As the request's headers say; undefined where they name none. */
   readonly compression: Compression | undefined;
-  /** Called with each message before it is decoded; throws to reject it. */
+  /** Called with each message; throws to reject it. */
   readonly check: (message: Uint8Array) => void;
   readonly reservation: MemoryReservation;
   readonly deadline: BodyDeadline;
 }
 
-/**
- * Applies all limits to a request body, and yields it decompressed, in whole messages.
- *
- * @throws SpartakusError `too-large`, `overloaded` or `invalid`; what `check` throws
- */
+/** Applies all limits to a request body, and yields it decompressed, in whole messages. */
 export async function* limitBody(
   body: AsyncIterable<Uint8Array>,
   options: LimitedBodyOptions,
@@ -47,7 +42,7 @@ export async function* limitBody(
   reader.end();
 }
 
-/** Reserves memory for a body while it is read: of a stream no more than for one message, since no more is held at a time. */
+/** Reserves memory while a body is read; for a stream that of one message, since no more is held at a time. */
 async function* meter(
   body: AsyncIterable<Uint8Array>,
   { reservation, isStream, maxBytes, deadline }: LimitedBodyOptions,

@@ -16,12 +16,7 @@ import * as v1alpha from '../../../../gen/grpc/reflection/v1alpha/reflection_pb.
 
 type MessageResponse = NonNullable<MessageInitShape<typeof v1.ServerReflectionResponseSchema>['messageResponse']>;
 
-/**
- * Server reflection, v1 and v1alpha (https://github.com/grpc/grpc/blob/master/doc/server-reflection.md), so that grpcurl and
- * buf curl work without the .proto files.
- *
- * @param files the files of the services; their imports are added
- */
+/** Server reflection, v1 and v1alpha: https://github.com/grpc/grpc/blob/master/doc/server-reflection.md */
 export function createReflectionService(files: readonly DescFile[]): (router: ConnectRouter) => void {
   const all = withImports(files);
   const registry = createRegistry(...all);
@@ -30,8 +25,12 @@ export function createReflectionService(files: readonly DescFile[]): (router: Co
   const fileResponseOf = (file: DescFile | undefined, name: string): MessageResponse =>
     file === undefined
       ? notFound(name)
-      : { case: 'fileDescriptorResponse', value: { fileDescriptorProto: withImports([file]).map(encode) } };
-  const message = (typeName: string): DescMessage | undefined => registry.getMessage(typeName);
+      : {
+          case: 'fileDescriptorResponse',
+          value: {
+            fileDescriptorProto: withImports([file]).map(({ proto }) => toBinary(FileDescriptorProtoSchema, proto)),
+          },
+        };
   const extensionsOf = (typeName: string): number[] =>
     [...registry].flatMap((desc) =>
       desc.kind === 'extension' && desc.extendee.typeName === typeName ? [desc.number] : [],
@@ -50,12 +49,12 @@ export function createReflectionService(files: readonly DescFile[]): (router: Co
         return fileResponseOf(findSymbol(all, request.value), request.value);
       case 'fileContainingExtension': {
         const { containingType, extensionNumber } = request.value;
-        const extendee = message(containingType);
+        const extendee = registry.getMessage(containingType);
         const extension = extendee === undefined ? undefined : registry.getExtensionFor(extendee, extensionNumber);
         return fileResponseOf(extension?.file, `${containingType} ${extensionNumber}`);
       }
       case 'allExtensionNumbersOfType':
-        return message(request.value) === undefined
+        return registry.getMessage(request.value) === undefined
           ? notFound(request.value)
           : {
               case: 'allExtensionNumbersResponse',
@@ -89,7 +88,7 @@ export function createReflectionService(files: readonly DescFile[]): (router: Co
   };
 }
 
-/** The files with their transitive imports, imports first, each once. */
+/** Adds transitive imports. Imports are first, each file once. */
 function withImports(files: readonly DescFile[]): DescFile[] {
   const found = new Set<DescFile>();
   const visit = (file: DescFile): void => {
@@ -101,7 +100,6 @@ function withImports(files: readonly DescFile[]): DescFile[] {
   return [...found];
 }
 
-/** The file that declares a message, enum, service or extension, or one of their members, by its full name. */
 function findSymbol(files: readonly DescFile[], symbol: string): DescFile | undefined {
   return files.find((file) => {
     for (const desc of nestedTypes(file)) {
@@ -115,10 +113,6 @@ function findSymbol(files: readonly DescFile[], symbol: string): DescFile | unde
     }
     return false;
   });
-}
-
-function encode(file: DescFile): Uint8Array {
-  return toBinary(FileDescriptorProtoSchema, file.proto);
 }
 
 function notFound(name: string): MessageResponse {

@@ -23,21 +23,14 @@ type ReportReceiverContext = Pick<
   'ingest' | 'admission' | 'keepCountry' | 'nextReportAfterMs' | 'onRejection' | 'stopping'
 >;
 
-/**
- * The implementation of CollectorService for every protocol. The fields of its errors and receipts are paths from the request message,
- * with the names of the .proto files.
- */
+/** Implements CollectorService for every protocol. Fields of errors and receipts are paths from the request message, see field-path.ts. */
 export interface ReportReceiver {
   submit(report: Report | undefined, origin: RequestOrigin): Promise<Receipt>;
-  /**
-   * Returns a receipt per record of a Kubermatic envelope, in the same order.
-   *
-   * @throws SpartakusError `invalid` with the field that is wrong; nothing is stored then
-   */
+  /** Returns a receipt per record, in order. Throws SpartakusError `invalid` for an invalid record; nothing is stored then. */
   submitEnvelope(envelope: Envelope | undefined, origin: RequestOrigin): Promise<Receipt[]>;
   /**
-   * Reads reports and yields their receipts in the order in which they are committed; reading does not wait for commits. It stops reading
-   * while too much is pending or the address exceeds its rate, so that flow control slows the client.
+   * Yields receipts in the order of the commits; reading does not wait for commits. It stops reading while too much is pending or the
+   * address exceeds its rate, so that flow control slows the client.
    *
    * @param signal aborted when the client has disconnected
    * @throws the errors of `requests`; SpartakusError `unavailable`, after all receipts, where the collector stops during the stream
@@ -49,9 +42,9 @@ export interface ReportReceiver {
   ): AsyncGenerator<Receipt>;
 }
 
-/** The fields of a report that was made from a Kubermatic record. */
+/** For a report that was made from a Kubermatic record. */
 const REPORT_ALIASES = { clusterID: 'clientUUID' };
-/** The most unanswered reports of one stream; it is not read further until one is answered. */
+/** Beyond it, a stream is not read until a receipt is sent. */
 const MAX_PENDING_PER_STREAM = 256;
 
 export function createReportReceiver({
@@ -78,7 +71,6 @@ export function createReportReceiver({
     try {
       return acceptedReceipt(await ingest.accept({ report }, { origin, dialect: 'report' }));
     } catch (error) {
-      // The request messages of streams have the same field.
       throw withRequestPath(error, SubmitReportRequestSchema, 'report');
     }
   };
@@ -108,7 +100,7 @@ export function createReportReceiver({
     let unanswered = 0;
     let reading = true;
     let failure: { readonly reason: unknown } | undefined;
-    // Resolved when a receipt is ready, when one is sent, and when the reading ends.
+    // Resolved when a receipt is ready, when one is sent, and when reading ends.
     let change = Promise.withResolvers<void>();
     const notify = (): void => {
       change.resolve();
@@ -160,7 +152,7 @@ export function createReportReceiver({
         }
       }
     } finally {
-      // Where the client has disconnected, the reports that were read are stored without an answer.
+      // Where the client has disconnected, reports that were read are still stored.
       reading = false;
       notify();
       stopping.removeEventListener('abort', stop);

@@ -3,10 +3,9 @@ import { CollectorService } from '../../../../gen/spartakus/collector/v1/collect
 import type { RequestOrigin } from '../../../report/request-origin.ts';
 import type { ReportReceiver } from './report-receiver.ts';
 
-/** The origin of a call; handlers of Connect's router set it. */
 export const ORIGIN = createContextKey<RequestOrigin>({ protocol: 'connect' });
 
-/** CollectorService over Connect, gRPC-Web, and gRPC with JSON. For gRPC with protobuf see grpc-handler.ts. */
+/** CollectorService over Connect, gRPC-Web, and gRPC with JSON. For gRPC with protobuf, see grpc-handler.ts. */
 export function createReportService(receiver: ReportReceiver): (router: ConnectRouter) => void {
   const originOf = ({ values }: HandlerContext): RequestOrigin => values.get(ORIGIN);
   return (router) =>

@@ -5,12 +5,7 @@ import { SpartakusError } from '../../../runtime/errors.ts';
 import { ERROR_STATUS, toConnectError } from '../error-status.ts';
 import { pathOf, sendResponse, type ServerReply, type ServerRequest } from '../http/router.ts';
 
-/**
- * Answers a call of a service or method that the collector does not have: in gRPC and gRPC-Web by `grpc-status: 12` with HTTP status 200,
- * in Connect by a JSON error.
- *
- * @returns the error
- */
+/** Answers with `grpc-status: 12` and HTTP status 200 in gRPC and gRPC-Web, with a JSON error in Connect. Returns the error. */
 export function answerUnknownMethod(req: ServerRequest, res: ServerReply, { protocol }: RequestOrigin): SpartakusError {
   const error = new SpartakusError('unimplemented', `unknown method ${pathOf(req)}`);
   const connectError = toConnectError(error);

@@ -99,11 +99,11 @@ describe('the token authenticator', () => {
   });
 
   test.each([
-    ['is empty', (file: string) => writeFile(file, '# none\n'), 'holds no token'],
+    ['is empty', (file: string) => writeFile(file, '# none\n'), 'contains no token'],
     [
       'holds no tokens',
       (file: string) => writeFile(file, 'good-token\nbad token\n'),
-      'line 2 is no token of printable characters without spaces',
+      'line 2 is not a token of printable characters without spaces',
     ],
     ['is gone', (file: string) => rm(file), 'cannot be read'],
   ])('keeps its tokens where the file %s, and logs it without quoting the file', async (_, spoil, problem) => {
@@ -119,10 +119,10 @@ describe('the token authenticator', () => {
   });
 
   test.each([
-    ['', 'holds no token.'],
-    ['#\n\n', 'holds no token.'],
-    ['a\nto ken\n', 'line 2 is no token of printable characters without spaces.'],
-    ['tökén', 'line 1 is no token of printable characters without spaces.'],
+    ['', 'contains no token.'],
+    ['#\n\n', 'contains no token.'],
+    ['a\nto ken\n', 'line 2 is not a token of printable characters without spaces.'],
+    ['tökén', 'line 1 is not a token of printable characters without spaces.'],
   ])('does not open on a file with %j', async (content, problem) => {
     await withFiles({ tokens: content }, async (dir) => {
       const stop = AbortSignal.abort();

@@ -4,11 +4,12 @@ import {
   type OriginOptions,
   type OriginRequest,
 } from '../../../../src/collector/serve/admission/request-origin.ts';
+import { createNetworks } from '../../../../src/runtime/addresses.ts';
 import { startTestCollector } from '../../../support/collector.ts';
 
 const OPTIONS: OriginOptions = {
   recordPeer: 'address',
-  trustedProxies: ['10.0.0.0/8', '2001:db8::/32'],
+  trustedProxies: createNetworks(['10.0.0.0/8', '2001:db8::/32']),
   randomBytes: (count) => new Uint8Array(count).fill(7),
 };
 const originOf = (options: OriginOptions, from: OriginRequest) => createOriginFinder(options).originOf(from, 'http');
@@ -59,15 +60,6 @@ describe('the recorded address', () => {
     expect(name(request('192.0.2.2'))).not.toBe(name(request('192.0.2.1')));
     expect(restarted(request('192.0.2.1'))).not.toBe(name(request('192.0.2.1')));
   });
-
-  test.each(['x', '10.0.0.0/33', '::/129', '10.0.0.0/8/8', '10.0.0.0/', '10.0.0.0/-1'])(
-    'an invalid trusted proxy is rejected: %s',
-    (network) => {
-      expect(() => createOriginFinder({ ...OPTIONS, trustedProxies: [network] })).toThrow(
-        `--trusted-proxies "${network}" is not an IP address or a network`,
-      );
-    },
-  );
 });
 
 describe('the address key', () => {
