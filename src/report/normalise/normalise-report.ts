@@ -7,6 +7,7 @@ import { normaliseKubernetesVersion } from './kubernetes-version.ts';
 import { normaliseOsImage } from './os-image.ts';
 import { normaliseArchitecture, normaliseOperatingSystem } from './platform.ts';
 import { roundQuantity } from './quantity.ts';
+import { remember } from './remember.ts';
 import { type NodeResource, normaliseCapacity } from './resource-name.ts';
 
 type Normaliser = (text: string) => string;
@@ -19,11 +20,11 @@ export interface NormaliseOptions {
 /** The normaliser of each text of a node that has the treatment PRIVACY_NORMALISED. */
 const NODE_NORMALISERS = {
   operatingSystem: normaliseOperatingSystem,
-  osImage: normaliseOsImage,
-  kernelVersion: normaliseKernelVersion,
+  osImage: remember(normaliseOsImage),
+  kernelVersion: remember(normaliseKernelVersion),
   architecture: normaliseArchitecture,
-  containerRuntimeVersion: normaliseContainerRuntime,
-  kubeletVersion: normaliseKubernetesVersion,
+  containerRuntimeVersion: remember(normaliseContainerRuntime),
+  kubeletVersion: remember(normaliseKubernetesVersion),
 } as const satisfies { readonly [Name in keyof Node]?: Normaliser };
 
 type NodeText = keyof typeof NODE_NORMALISERS;
@@ -42,6 +43,8 @@ export function normaliseNodeTexts(node: NodeTexts): NodeTexts {
   return texts;
 }
 
+const rounded = remember(roundQuantity);
+
 /** The capacity of a node with known names only, and with rounded quantities. */
 export function normaliseResources(
   capacity: Iterable<NodeResource>,
@@ -49,7 +52,7 @@ export function normaliseResources(
 ): NodeResource[] {
   const resources = normaliseCapacity(capacity);
   if (exactQuantities) return resources;
-  return resources.map(({ resource, value }) => ({ resource, value: roundQuantity(value) }));
+  return resources.map(({ resource, value }) => ({ resource, value: rounded(value) }));
 }
 
 /** Gives the values of a report of an old client the forms that this project's volunteer sends. Changes the report. */

@@ -1,5 +1,6 @@
 import domains from '../known-values/resources.json' with { type: 'json' };
 import { compilePatterns, OTHER } from './patterns.ts';
+import { remember } from './remember.ts';
 
 /** The longest qualified name: a domain of 253 characters, "/" and a name of 63 (k8s.io/apimachinery, IsQualifiedName). */
 const MAX_NAME = 317;
@@ -51,6 +52,8 @@ function isKnown(domain: string, kind: string): boolean {
   return KINDS.get(domain)?.test(kind) === true;
 }
 
+const knownName = remember(normaliseResourceName);
+
 /**
  * The resources of a node with normalised names, in the order in which the names first occur. Resources that become the same `other`
  * are one, and its value is how many they were, because their quantities have no common unit. A value that is no quantity of Kubernetes
@@ -60,7 +63,7 @@ export function normaliseCapacity(resources: Iterable<NodeResource>): NodeResour
   const known: NodeResource[] = [];
   const others = new Map<string, number>();
   for (const { resource, value } of resources) {
-    const name = normaliseResourceName(resource);
+    const name = knownName(resource);
     if (!isOther(name)) known.push({ resource: name, value: QUANTITY.test(value) ? value : '' });
     // Normalised before: its value is a count already.
     else if (name === resource && /^\d{1,6}$/.test(value)) others.set(name, (others.get(name) ?? 0) + Number(value));
