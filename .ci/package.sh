@@ -36,8 +36,8 @@ done
 cd "$work"
 spartakus() { "$node" "$work/installed/node_modules/.bin/spartakus" "$@"; }
 spartakus --version
-spartakus volunteer explain >page.md
-grep -q '^# ' page.md || fail '`volunteer explain` prints no page'
+spartakus volunteer explain --format markdown >page.md
+grep -q '^# ' page.md || fail '`volunteer explain --format markdown` prints no page'
 
 cat >kubeconfig <<'YAML'
 apiVersion: v1

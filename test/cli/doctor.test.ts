@@ -142,14 +142,14 @@ test('a cluster without any readable field is a failure', async () => {
 });
 
 test('a rejected token, an API that does not respond, and a missing kubeconfig are failures', async () => {
-  const refused = await doctor(await startApi({ token: 'another' }));
+  const rejected = await doctor(await startApi({ token: 'another' }));
   const api = await startApi();
   await api.close();
   const away = await doctor(api);
   const unreadable = await doctor(api, '--kubeconfig=/nonexistent');
 
-  expect([refused.code, away.code, unreadable.code]).toStrictEqual([1, 1, 1]);
-  expect(refused.lines).toContainEqual(
+  expect([rejected.code, away.code, unreadable.code]).toStrictEqual([1, 1, 1]);
+  expect(rejected.lines).toContainEqual(
     expect.stringMatching(/^FAIL {2}Kubernetes API: .*401 Unauthorized.*not expired/),
   );
   expect(away.lines).toContainEqual(expect.stringMatching(/^FAIL {2}Kubernetes API: .*ECONNREFUSED/));

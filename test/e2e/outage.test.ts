@@ -29,11 +29,11 @@ const FAULTS: readonly { readonly name: string; readonly begin: (proxy: DbProxy)
   { name: 'stops responding', begin: (proxy) => proxy.hold() },
   { name: 'stops responding, and has lost every connection afterwards', begin: (proxy) => proxy.hold(), held: 'lost' },
   { name: 'takes longer than --store-timeout', begin: (proxy) => proxy.delay(1_500) },
-  { name: 'rejects connections', begin: (proxy) => proxy.refuse() },
+  { name: 'rejects connections', begin: (proxy) => proxy.reject() },
   { name: 'has a full disk', begin: onWrite(fails(14_031, 'OutOfDiskSpace')) },
   { name: 'is not the primary any more', begin: onWrite(fails(10_107, 'NotWritablePrimary')) },
 ];
-const REFUSED = {
+const REJECTED = {
   outcome: 'rejected',
   code: Code.Unavailable,
   message: 'the database is unavailable. Retry later.',
@@ -66,9 +66,9 @@ test.concurrent.for(FAULTS)(
     for (const state of ['before it is detected', 'after it is detected']) {
       const [replies, response] = await Promise.all([sendAll(), sendLegacy(url, legacy)]);
 
-      for (const reply of replies) expect(reply, state).toStrictEqual(REFUSED);
+      for (const reply of replies) expect(reply, state).toStrictEqual(REJECTED);
       expect([response.status, response.headers.get('retry-after')], state).toStrictEqual([503, '5']);
-      await expect(response.text()).resolves.toBe(`Error: ${REFUSED.message}\n`);
+      await expect(response.text()).resolves.toBe(`Error: ${REJECTED.message}\n`);
       await expect.poll(readyz, { timeout: 20_000 }).toBe(503);
     }
     await expect(health.check({})).resolves.toMatchObject({ status: ServingStatus.NOT_SERVING });

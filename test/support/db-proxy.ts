@@ -28,8 +28,8 @@ export interface DbProxy {
   onCommand(decide: (command: WireCommand) => CommandAction): void;
   /** Resets all connections; new ones are accepted. */
   reset(): void;
-  /** Refuses new connections, and resets the open ones. */
-  refuse(): void;
+  /** Rejects new connections, and resets the open ones. */
+  reject(): void;
   /** Holds back all bytes in both directions; connections are still accepted. */
   hold(): void;
   /** Delays each chunk in both directions, in milliseconds. */
@@ -127,7 +127,7 @@ export async function openDbProxy(serverUri: string): Promise<DbProxy> {
     uri: `mongodb://127.0.0.1:${ownPort}/${database}?directConnection=true`,
     onCommand: (next) => (decide = next),
     reset: cutAll,
-    refuse: () => {
+    reject: () => {
       server.close();
       cutAll();
     },

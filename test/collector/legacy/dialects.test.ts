@@ -84,7 +84,7 @@ describe('Spartakus JSON, as Go read it', () => {
     ['a comment', '{} // c', 'the body is not JSON'],
     ['a sequence number that is none', '{"sequence": -1}', 'sequence: '],
     ['a date that is none', '{"observedAt": "yesterday"}', 'RFC 3339'],
-  ])('%s is refused, and the field named', (_name, text, message) => {
+  ])('%s is rejected, and the error names the field', (_name, text, message) => {
     expect(() => spartakus(text)).toThrow(
       expect.objectContaining({ kind: 'invalid', message: expect.stringContaining(message) as string }),
     );
@@ -155,7 +155,7 @@ describe('the envelope of CoreOS', () => {
       '{"metadata": {"timestamp": true}, "payload": {}}',
       'metadata.timestamp: expected a string, got a boolean',
     ],
-  ])('%s is refused, and the field named', (_name, text, message) => {
+  ])('%s is rejected, and the error names the field', (_name, text, message) => {
     expect(() => coreos(text)).toThrow(
       expect.objectContaining({ kind: 'invalid', message: expect.stringContaining(message) as string }),
     );

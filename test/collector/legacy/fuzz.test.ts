@@ -36,7 +36,7 @@ const DIALECTS: readonly [string, string, string, (json: JsonValue) => Report][]
 describe.each(DIALECTS)(
   `${BODIES} broken bodies of %s (seed ${SEED}; SPARTAKUS_TEST_SEED repeats it)`,
   (_name, path, sample, read) => {
-    /** The report that a body should become, without an id; undefined where it should be refused. */
+    /** The report that a body should become, without an id; undefined if it must be rejected. */
     const expected = (body: Buffer): Report | undefined => {
       try {
         const report = read(parseJson(body));

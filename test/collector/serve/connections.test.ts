@@ -17,7 +17,7 @@ beforeAll(async () => {
 
 afterAll(() => collector.close());
 
-/** Bodies that are refused, each by its own road. */
+/** Bodies that are rejected, one for each handler. */
 const BAD_BODIES = [
   ...['application/json', 'application/proto', 'application/grpc', 'application/grpc-web+proto'].map((contentType) => ({
     what: `too large, ${contentType}`,
@@ -100,7 +100,7 @@ describe('over HTTP/2', () => {
     });
 
   test.each(BAD_BODIES)(
-    'a body that is $what is refused, and its connection lives on',
+    'a body that is $what is rejected, and its connection stays open',
     async ({ path, contentType, body }) => {
       const session = http2.connect(collector.url);
       try {
@@ -143,7 +143,7 @@ describe('over HTTP/1.1', () => {
 
   // gRPC itself is HTTP/2 alone.
   test.each(BAD_BODIES.filter(({ contentType }) => !/^application\/grpc(\+|$)/.test(contentType)))(
-    'a body that is $what is refused, and its connection lives on',
+    'a body that is $what is rejected, and its connection stays open',
     async ({ path, contentType, body }) => {
       const agent = new http.Agent({ keepAlive: true, maxSockets: 1 });
       try {

@@ -21,7 +21,7 @@ const CA = await readFile(fixture('ca.crt'));
 const CLIENT = { cert: await readFile(fixture('client.crt')), key: await readFile(fixture('client.key')) };
 const PAIR = { certFile: fixture('server.crt'), keyFile: fixture('server.key') };
 /** How a handshake ends that the server ends: what is seen of it depends on when it is seen. */
-const REFUSED = /alert|unsupported protocol|ECONNRESET|EPIPE|closed|disconnected/;
+const REJECTED = /alert|unsupported protocol|ECONNRESET|EPIPE|closed|disconnected/;
 /** How often files are looked at. */
 const LOOK_MS = 5_000;
 
@@ -73,7 +73,7 @@ interface Dialled {
   readonly resumed: boolean;
 }
 
-/** Shakes hands, and sends a request over HTTP/1.1, for a client learns only then that it is refused. Rejects where it is. */
+/** Does a TLS handshake and sends a request over HTTP/1.1, because a TLS 1.3 client learns of a rejection only then. Rejects with that error. */
 async function dial(port: number, options: tls.ConnectionOptions = {}): Promise<Dialled> {
   const socket = tls.connect({
     port,
@@ -158,7 +158,7 @@ describe('one port', () => {
     const old = { minVersion: 'TLSv1', ciphers: 'DEFAULT@SECLEVEL=0' } as const;
 
     await expect(dial(port, { ...old, maxVersion: 'TLSv1.2' })).resolves.toMatchObject({ protocol: 'TLSv1.2' });
-    await expect(dial(port, { ...old, maxVersion: 'TLSv1.1' })).rejects.toThrow(REFUSED);
+    await expect(dial(port, { ...old, maxVersion: 'TLSv1.1' })).rejects.toThrow(REJECTED);
   });
 
   test('closing ends connections that shake hands and connections that are secured', async () => {
@@ -187,19 +187,19 @@ describe('one port', () => {
 
 describe('with --tls-client-ca', () => {
   test.each(['TLSv1.2', 'TLSv1.3'] as const)(
-    'whoever shows a certificate of it is let in, and nobody else: %s',
+    'only clients with a certificate of the CA are accepted: %s',
     async (maxVersion) => {
       const { port } = await open({ ...PAIR, clientCaFile: fixture('ca.crt') });
 
       await expect(dial(port, { ...CLIENT, maxVersion })).resolves.toMatchObject({ protocol: maxVersion });
-      await expect(dial(port, { maxVersion })).rejects.toThrow(REFUSED);
+      await expect(dial(port, { maxVersion })).rejects.toThrow(REJECTED);
     },
   );
 
   test('a client certificate of another CA is rejected', async () => {
     const { port } = await open({ ...PAIR, clientCaFile: fixture('other-ca.crt') });
 
-    await expect(dial(port, CLIENT)).rejects.toThrow(REFUSED);
+    await expect(dial(port, CLIENT)).rejects.toThrow(REJECTED);
   });
 
   test.each(['TLSv1.2', 'TLSv1.3'] as const)(
@@ -213,7 +213,7 @@ describe('with --tls-client-ca', () => {
         await copyFile(fixture('other-ca.crt'), `${dir}/ca.crt`);
         await look(2);
 
-        await expect(dial(port, { ...CLIENT, maxVersion, session })).rejects.toThrow(REFUSED);
+        await expect(dial(port, { ...CLIENT, maxVersion, session })).rejects.toThrow(REJECTED);
       });
     },
   );

@@ -55,7 +55,7 @@ const FAULTS: readonly { readonly name: string; readonly begin: () => void; read
   { name: 'no bytes pass', begin: () => proxy.hold() },
   { name: 'no bytes pass, and the connections stay dead', begin: () => proxy.hold(), held: 'lost' },
   { name: 'responses exceed the time limit', begin: () => proxy.delay(1_200) },
-  { name: 'connections are refused', begin: () => proxy.refuse() },
+  { name: 'connections are rejected', begin: () => proxy.reject() },
   { name: 'the server is no longer the primary', begin: onWrites(fails(10_107, 'NotWritablePrimary')) },
   { name: 'the server shuts down', begin: onWrites(fails(11_600, 'InterruptedAtShutdown')) },
   { name: 'the disk is full', begin: onWrites(fails(14_031, 'OutOfDiskSpace')) },

@@ -28,16 +28,16 @@ reportSinkContract(
   async () => {
     const collector = await startGrpcCollector();
     const sink = openGrpcSink(`grpc://127.0.0.1:${collector.port}`);
-    const refused = new Map<string, Rejection>();
+    const rejected = new Map<string, Rejection>();
     const store = collector.receiptOf;
     collector.receiptOf = (report) => {
-      const how = refused.get(report.reportId);
+      const how = rejected.get(report.reportId);
       if (how === undefined) return store(report);
       return { reportId: report.reportId, outcome: ReceiptOutcome.REFUSED, refusal: REJECTION[how] };
     };
     return {
       sink,
-      reject: (report, how) => refused.set(report.reportId, how),
+      reject: (report, how) => rejected.set(report.reportId, how),
       storedClusterIds: () => Promise.resolve([...collector.stored.values()].map(({ clusterId }) => clusterId)),
       close: async () => {
         await sink.close();

@@ -57,16 +57,16 @@ reportSinkContract(
   async () => {
     const collector = await startLegacyCollector();
     const sink = openHttpSink(collector.url);
-    const refused = new Map<string, Rejection>();
+    const rejected = new Map<string, Rejection>();
     const stored: string[] = [];
     collector.answer = (response, got) => {
-      const how = refused.get(clusterIdOf(got));
+      const how = rejected.get(clusterIdOf(got));
       if (how === undefined) stored.push(clusterIdOf(got));
       response.writeHead(how === undefined ? 204 : STATUS[how]).end();
     };
     return {
       sink,
-      reject: (report, how) => refused.set(report.clusterId, how),
+      reject: (report, how) => rejected.set(report.clusterId, how),
       storedClusterIds: () => Promise.resolve(stored),
       close: async () => {
         await sink.close();

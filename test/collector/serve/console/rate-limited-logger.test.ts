@@ -11,7 +11,7 @@ function make(verbose = false) {
     clock,
     log,
     stop,
-    quiet: createRateLimitedLogger({ logger: log.logger, clock, verbose, stop: stop.signal }),
+    limited: createRateLimitedLogger({ logger: log.logger, clock, verbose, stop: stop.signal }),
   };
 }
 
@@ -19,30 +19,30 @@ function make(verbose = false) {
 const settle = (): Promise<void> => new Promise((resolve) => void setImmediate(resolve));
 
 test('a line alone is written at once, as it is', () => {
-  const { quiet, log } = make();
+  const { limited, log } = make();
 
-  quiet.warn({ a: 1 }, 'once');
+  limited.warn({ a: 1 }, 'once');
 
   expect(log.lines).toStrictEqual([{ level: 'warn', fields: { a: 1 }, message: 'once' }]);
 });
 
 test('of a flood there is a line a second, which says how many more there were', async () => {
-  const { quiet, log, clock } = make();
+  const { limited, log, clock } = make();
   const seconds = 10;
 
   for (let tick = 0; tick < seconds * 100; tick += 1) {
     for (let event = 0; event < 50; event += 1)
-      quiet.info({ tick }, event % 5 === 0 ? 'refused: invalid' : 'refused: too-large');
+      limited.info({ tick }, event % 5 === 0 ? 'rejected: invalid' : 'rejected: too-large');
     clock.advance(10);
     await settle();
   }
 
   expect(log.lines).toHaveLength(seconds + 1);
-  expect(log.lines[0]?.message).toBe('refused: invalid');
+  expect(log.lines[0]?.message).toBe('rejected: invalid');
   expect(log.lines[1]).toStrictEqual({
     level: 'info',
-    fields: { tick: 0, inTheLastSecond: { 'refused: invalid': 999, 'refused: too-large': 4_000 } },
-    message: 'refused: too-large, and 4,998 more in the last second',
+    fields: { tick: 0, inTheLastSecond: { 'rejected: invalid': 999, 'rejected: too-large': 4_000 } },
+    message: 'rejected: too-large, and 4,998 more in the last second',
   });
   // Nothing is lost: the first line, and all that were summed up.
   const summed = log.lines
@@ -52,12 +52,12 @@ test('of a flood there is a line a second, which says how many more there were',
 });
 
 test('the line is of the worst that was left out', async () => {
-  const { quiet, log, clock } = make();
-  quiet.info({}, 'refused: invalid');
+  const { limited, log, clock } = make();
+  limited.info({}, 'rejected: invalid');
 
-  quiet.info({}, 'refused: invalid');
-  quiet.error({ err: 'x' }, 'a request failed');
-  quiet.info({}, 'refused: invalid');
+  limited.info({}, 'rejected: invalid');
+  limited.error({ err: 'x' }, 'a request failed');
+  limited.info({}, 'rejected: invalid');
   clock.advance(1_000);
   await settle();
 
@@ -69,34 +69,34 @@ test('the line is of the worst that was left out', async () => {
 });
 
 test('one more alone is written as it is, a second after the line before', async () => {
-  const { quiet, log, clock } = make();
-  quiet.info({ n: 1 }, 'refused: invalid');
+  const { limited, log, clock } = make();
+  limited.info({ n: 1 }, 'rejected: invalid');
   clock.advance(400);
-  quiet.info({ n: 2 }, 'refused: invalid');
+  limited.info({ n: 2 }, 'rejected: invalid');
 
   await expect(clock.asleep()).resolves.toBe(600);
   clock.advance(600);
   await settle();
 
-  expect(log.lines[1]).toStrictEqual({ level: 'info', fields: { n: 2 }, message: 'refused: invalid' });
+  expect(log.lines[1]).toStrictEqual({ level: 'info', fields: { n: 2 }, message: 'rejected: invalid' });
 });
 
 test('what is left is said when the program stops', async () => {
-  const { quiet, log, stop } = make();
-  for (let count = 0; count < 3; count += 1) quiet.info({}, 'refused: invalid');
+  const { limited, log, stop } = make();
+  for (let count = 0; count < 3; count += 1) limited.info({}, 'rejected: invalid');
 
   stop.abort();
   await settle();
 
-  expect(log.messages()).toStrictEqual(['refused: invalid', 'refused: invalid, and 1 more in the last second']);
+  expect(log.messages()).toStrictEqual(['rejected: invalid', 'rejected: invalid, and 1 more in the last second']);
 });
 
 test('debug lines are written, and take the second, only where they are asked for', () => {
   const [terse, verbose] = [make(), make(true)];
 
-  for (const { quiet } of [terse, verbose]) {
-    quiet.debug({}, 'detail');
-    quiet.info({}, 'event');
+  for (const { limited } of [terse, verbose]) {
+    limited.debug({}, 'detail');
+    limited.info({}, 'event');
   }
 
   expect(terse.log.lines.map(({ message }) => message)).toStrictEqual(['event']);
@@ -104,11 +104,11 @@ test('debug lines are written, and take the second, only where they are asked fo
 });
 
 test('a clock that was set back does not silence the log', () => {
-  const { quiet, log, clock } = make();
-  quiet.info({}, 'before');
+  const { limited, log, clock } = make();
+  limited.info({}, 'before');
 
   clock.advance(-3_600_000);
-  quiet.info({}, 'after');
+  limited.info({}, 'after');
 
   expect(log.messages()).toStrictEqual(['before', 'after']);
 });
