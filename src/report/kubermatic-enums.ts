@@ -1,6 +1,4 @@
 import { cloudRegionOf } from './cloud-region.ts';
-import { normaliseKubernetesVersion } from './normalise/kubernetes-version.ts';
-import { OTHER } from './normalise/patterns.ts';
 
 // Allow lists for strings of custom resources: values of Kubermatic's enums, versions, and country codes.
 // Sources: kubermatic/kubermatic, sdk/apis/kubermatic/v1, and kubermatic/machine-controller, sdk/providerconfig.
@@ -64,18 +62,18 @@ export function countryOf(text: string | undefined): string | undefined {
   return text !== undefined && /^[a-z]{2}$/i.test(text) ? text.toUpperCase() : undefined;
 }
 
-/** Major, minor, patch, and a suffix. */
-const VERSION = /^v?(\d+)\.(\d+)(?:\.(\d+))?(.*)$/;
+/** Major, minor, patch, and a pre-release and build suffix such as "-rc.1", "-15-g1a2b3c4" or "+vmware.1". */
+const VERSION =
+  /^v?(\d{1,4})\.(\d{1,5})(?:\.(\d{1,5}))?((?:-[0-9A-Za-z][0-9A-Za-z.-]{0,31})?(?:\+[0-9A-Za-z][0-9A-Za-z.-]{0,31})?)$/;
 
-/** A version in its known form, such as "v3.26", "v2.25.0-rc.1" or "v2.25.0+custom"; undefined for any other text. */
+/** A version unchanged, such as "v3.26" or "v2.25.0-15-g1a2b3c4"; undefined for any other text. */
 export function versionOf(text: string | undefined): string | undefined {
-  const version = normaliseKubernetesVersion(text ?? '');
-  return version === '' || version === OTHER ? undefined : version;
+  return text !== undefined && VERSION.test(text) ? text : undefined;
 }
 
 /** A version with three parts and without the "v", as Kubermatic's agent sends it: "v1.29" becomes "1.29.0". */
 export function plainVersionOf(text: string | undefined): string | undefined {
-  const match = VERSION.exec(versionOf(text) ?? '');
+  const match = VERSION.exec(text ?? '');
   if (match === null) return undefined;
   const [, major = '', minor = '', patch = '0', suffix = ''] = match;
   return `${major}.${minor}.${patch}${suffix}`;

@@ -12,7 +12,7 @@ import { createKeptLog } from '../support/log.ts';
 const seedOfRun = Number(process.env['SPARTAKUS_TEST_SEED'] ?? Date.now() % 2 ** 31);
 const SAMPLES = await readSampleObjects();
 
-/** Forms of private values: a name, an address, key material, a token, a URL, an IP address, a version. Each contains a unique mark. */
+/** Forms of private values: a name, an address, key material, a token, a URL, an IP address. Each contains a unique mark. */
 const FORMS = [
   (mark: string) => `s3cret-${mark}`,
   (mark: string) => `jane.${mark}@example.com`,
@@ -20,8 +20,6 @@ const FORMS = [
   (mark: string) => `${mark}0123456789abcdef`,
   (mark: string) => `https://${mark}.example.com:6443`,
   (mark: string) => `10.${mark}.0.7/16`,
-  (mark: string) => `v1.29.3-${mark}`,
-  (mark: string) => `1.29.3+acme.${mark}`,
 ] as const;
 
 /** The path of a string in an object, such as "spec.cloud.hetzner.token". */

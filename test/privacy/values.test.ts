@@ -1,4 +1,4 @@
-import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { PassThrough } from 'node:stream';
@@ -123,17 +123,22 @@ test('volunteer --period 0 prints no identifying part of a value', async () => {
   });
 });
 
-test('no identifying part of a value is in the spool, the metrics or the log of a volunteer', async () => {
+test('no identifying part of a value or file name is in the spool, the metrics or the log of a volunteer', async () => {
+  const extensions = await mkdtemp(path.join(tmpdir(), 'spartakus-extensions-'));
+  closers.push(() => rm(extensions, { recursive: true }));
+  await writeFile(path.join(extensions, 'jane.doe-acme.json'), '{"example.com/hello":"world"}');
   const { healthPort } = await start({
     periodMs: 86_400_000,
     database: 'grpc://127.0.0.1:1',
     spoolDir: dir,
+    extensions,
     healthPort: 0,
   });
   await vi.waitFor(async () => expect(await readAll()).toContain('v1.31.4+custom'), { interval: 10, timeout: 10_000 });
 
   const metrics = await (await fetch(`http://127.0.0.1:${healthPort}/metrics`)).text();
 
+  expect(await readAll()).toContain('example.com/hello');
   expect(metrics).toContain('spartakus');
   expect(metrics).not.toMatch(IDENTIFYING);
   expect(await readAll()).not.toMatch(IDENTIFYING);

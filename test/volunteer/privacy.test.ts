@@ -11,6 +11,7 @@ import { gatherKubernetesRecord } from '../../src/kubermatic/gather/gather-kuber
 import type { KubernetesClient } from '../../src/kubernetes/client.ts';
 import { JSON_TYPE, type KubernetesResponse, PROTOBUF_TYPE } from '../../src/kubernetes/response.ts';
 import { COLLECTABLE } from '../../src/report/field-selection.ts';
+import { parseOmissions } from '../../src/report/omitted-fields.ts';
 import { listFields } from '../../src/report/schema-fields.ts';
 import { LEGACY_SCHEMA_VERSION, reportJson } from '../../src/report/schema-version.ts';
 import { toDocument, toKubermaticDocument } from '../../src/report/stored-document.ts';
@@ -315,6 +316,29 @@ test('no text of a node, a version or any object is in a report or record, in an
         expect(capacity).toContainEqual(expect.objectContaining({ resource: 'other' }));
     }),
     { numRuns: 300 },
+  );
+});
+
+test('the order of the nodes in the Kubernetes API, which is that of their names, is not in a report', async () => {
+  const nodes = fc.array(fc.tuple(planted, placed), { minLength: 2, maxLength: 6 });
+
+  await fc.assert(
+    fc.asyncProperty(nodes, fc.constantFrom([], parseOmissions('id')), async (drawn, omit) => {
+      const encoded = drawn.map(([secrets, forms]) => nodeBytes(secrets, forms, (account) => `aws:///${account}`));
+      const gather = (list: readonly Uint8Array[]) =>
+        gatherReport(
+          { clusterId: 'c', omit },
+          {
+            kube: clusterOf(list, [], { clusterUid: 'uid', version: { gitVersion: 'v1.31.4' } }),
+            version: 'v2.0.0',
+            now: new Date(0),
+            random: new Uint8Array(16),
+            sequence: 1,
+          },
+        );
+
+      expect(await gather(encoded.toReversed())).toStrictEqual(await gather(encoded));
+    }),
   );
 });
 
