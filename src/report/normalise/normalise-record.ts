@@ -1,12 +1,16 @@
 import type { Cluster, Record as KubermaticRecord } from '../../../gen/spartakus/kubermatic/v1/record_pb.js';
 import { plainVersionOf, providerOf, regionOf, versionOf, wordOf } from '../kubermatic-enums.ts';
+import { normaliseKubernetesVersion } from './kubernetes-version.ts';
+import { normaliseNodes, type NormaliseOptions } from './normalise-report.ts';
 
 /**
- * Gives the values of a Kubermatic record of an old client the forms that this project's agent writes: versions, words of Kubermatic's
- * enums, and published regions. Any other text is removed. Changes the record.
+ * Gives the values of a Kubermatic record of an old client the forms that this project's agent writes: those of nodes, versions, words of
+ * Kubermatic's enums, and published regions. Any other text is removed. Changes the record.
  */
-export function normaliseKubermaticRecord(record: KubermaticRecord): void {
-  record.kubernetesVersion = versionOf(record.kubernetesVersion);
+export function normaliseKubermaticRecord(record: KubermaticRecord, options?: NormaliseOptions): void {
+  normaliseNodes(record.nodes, options);
+  if (record.kubernetesVersion !== undefined)
+    record.kubernetesVersion = normaliseKubernetesVersion(record.kubernetesVersion);
   record.kubermaticVersion = versionOf(record.kubermaticVersion);
   record.kubermaticEdition = wordOf('edition', record.kubermaticEdition);
   for (const seed of record.seeds) {

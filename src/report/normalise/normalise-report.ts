@@ -58,9 +58,14 @@ export function normaliseResources(
 /** Gives the values of a report of an old client the forms that this project's volunteer sends. Changes the report. */
 export function normaliseReport(report: Report): void {
   if (report.masterVersion !== undefined) report.masterVersion = normaliseKubernetesVersion(report.masterVersion);
-  for (const node of report.nodes) {
+  normaliseNodes(report.nodes);
+}
+
+/** Gives the values of nodes of an old client the known forms. Changes the nodes. */
+export function normaliseNodes(nodes: readonly Node[], options?: NormaliseOptions): void {
+  for (const node of nodes) {
     Object.assign(node, normaliseNodeTexts(node));
     if (node.cloudProvider !== undefined) node.cloudProvider = normaliseCloudProvider(`${node.cloudProvider}://`);
-    node.capacity = normaliseResources(node.capacity).map((resource) => create(ResourceSchema, resource));
+    node.capacity = normaliseResources(node.capacity, options).map((resource) => create(ResourceSchema, resource));
   }
 }
