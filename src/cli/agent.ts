@@ -1,11 +1,18 @@
 import { randomBytes } from 'node:crypto';
 import { type AgentConfig, startAgent } from '../kubermatic/agent.ts';
+import { RECORD_ID_SCOPE } from '../kubermatic/gather/record.ts';
 import { openKubernetesClient } from '../kubernetes/client.ts';
 import { systemClock } from '../runtime/clock.ts';
-import { readKeyFile } from '../volunteer/gather/id-key.ts';
+import { readKeyFile } from '../volunteer/gather/id-key-file.ts';
 import { createCommand, errorsOf, type RunOptions, waitFor } from './command.ts';
 import { type FlagsFor, group, type PartialValues } from './flags.ts';
-import { EXACT_QUANTITIES_FLAG, ID_KEY_FLAG, KUBERNETES_FLAGS, RECORD_DIR_FLAG } from './shared-flags.ts';
+import {
+  EXACT_QUANTITIES_FLAG,
+  ID_KEY_FLAGS,
+  KUBERNETES_FLAGS,
+  RECORD_DIR_FLAG,
+  validateIdKey,
+} from './shared-flags.ts';
 import { parseChoice, SWITCH } from './values.ts';
 
 const FLAGS = {
@@ -18,7 +25,13 @@ const FLAGS = {
       help: "Compute identifiers with this function: hmac uses a secret key; md5 is that of Kubermatic's own agents, and its identifiers can be guessed.",
       parse: (text) => parseChoice(text, ['hmac', 'md5'] as const),
     },
-    idKeyFile: ID_KEY_FLAG,
+    ...ID_KEY_FLAGS,
+    idSecret: { ...ID_KEY_FLAGS.idSecret, default: 'spartakus-kubermatic' },
+    idScope: {
+      ...ID_KEY_FLAGS.idScope,
+      default: RECORD_ID_SCOPE,
+      help: 'Make identifiers for this recipient: they cannot be joined with those of another scope. Agents of one installation need the same scope.',
+    },
   }),
   ...KUBERNETES_FLAGS,
 } satisfies FlagsFor<Omit<AgentConfig, 'kind' | 'machineDeployments' | 'exactQuantities'>>;
@@ -52,11 +65,14 @@ export const kubermaticAgentCommand = createCommand({
   run: (values, options) => runAgent({ kind: 'kubermatic', ...values }, values.serviceAccountDir, options),
 });
 
-function validate(values: PartialValues<typeof FLAGS>, env: NodeJS.ProcessEnv): Promise<readonly string[]> {
+async function validate(values: PartialValues<typeof FLAGS>, env: NodeJS.ProcessEnv): Promise<readonly string[]> {
   const { idKeyFile, serviceAccountDir } = values;
-  return errorsOf(idKeyFile !== undefined && (() => readKeyFile(idKeyFile)), async () =>
-    (await openKubernetesClient(values, { env, serviceAccountDir })).close(),
-  );
+  return [
+    ...validateIdKey(values),
+    ...(await errorsOf(idKeyFile !== undefined && (() => readKeyFile(idKeyFile)), async () =>
+      (await openKubernetesClient(values, { env, serviceAccountDir })).close(),
+    )),
+  ];
 }
 
 async function runAgent(config: AgentConfig, serviceAccountDir: string, options: RunOptions): Promise<number> {

@@ -10,18 +10,24 @@ export interface Explanation {
   readonly since: number;
   readonly fields: readonly FieldDescription[];
   readonly rules: readonly PolicyRule[];
+  /** The rules of the Role in the namespace of the pod. */
+  readonly secretRules: readonly PolicyRule[];
   readonly notes: readonly string[];
 }
 
-export function explanationJson({ schemaVersion, fields, rules, notes }: Explanation): string {
+export function explanationJson({ schemaVersion, fields, rules, secretRules, notes }: Explanation): string {
   const described = fields.map((field) => {
     const { path, comment: description, privacy: treatment, since } = field;
     return { path, description, source: sourceOf(field), treatment, since };
   });
-  return JSON.stringify({ schemaVersion, notes, fields: described, rules }, undefined, 2);
+  return JSON.stringify({ schemaVersion, notes, fields: described, rules, secretRules }, undefined, 2);
 }
 
-export function explanationText({ fields, rules }: Explanation, intro: readonly string[], format: Format): string {
+export function explanationText(
+  { fields, rules, secretRules }: Explanation,
+  intro: readonly string[],
+  format: Format,
+): string {
   const { width, bold, accent, dim } = format;
   const paragraph = (text: string) => wrap(text.replaceAll('`', ''), width, '');
   const describe = (field: FieldDescription): string => {
@@ -39,6 +45,9 @@ export function explanationText({ fields, rules }: Explanation, intro: readonly 
       ...[...treatments].map(([name, comment]) => `  ${accent(name)}\n${wrap(comment, width, '      ')}`),
     ].join('\n'),
     [bold('RBAC rules of the smallest ClusterRole (--format=yaml prints it):'), ...rules.map(describeRule)].join('\n'),
+    ...(secretRules.length === 0
+      ? []
+      : [[bold('and of the Role in the namespace of the volunteer:'), ...secretRules.map(describeRule)].join('\n')]),
   ].join('\n\n');
 }
 

@@ -1,11 +1,14 @@
 import { DATABASE_FORMS } from '../delivery/open-sink.ts';
-import { renderClusterRole } from '../report/cluster-role.ts';
+import type { KubernetesConfig } from '../kubernetes/client.ts';
+import { renderRole } from '../report/cluster-role.ts';
 import { describeFields } from '../report/describe-fields.ts';
+import type { FieldSelection } from '../report/field-selection.ts';
 import { renderFieldsPage } from '../report/fields-page.ts';
 import { CURRENT_SCHEMA_VERSION, parseSchemaVersion } from '../report/schema-version.ts';
 import { type GatherConfig, selectFields } from '../volunteer/gather/gather.ts';
-import { AUTO_CLUSTER_ID } from '../volunteer/gather/id-key.ts';
-import { listRequiredRules } from '../volunteer/gather/rbac-rules.ts';
+import { AUTO_CLUSTER_ID, isClusterIdHashed, KUBE_SYSTEM_CONSEQUENCE, needsKey } from '../volunteer/gather/id-key.ts';
+import { resolveIds } from '../volunteer/gather/id-scope.ts';
+import { listRequiredRules, listSecretRules } from '../volunteer/gather/rbac-rules.ts';
 import { readSchemaVersion } from '../volunteer/gather/schema-version-file.ts';
 import { createCommand } from './command.ts';
 import { type Explanation, explanationJson, explanationText } from './explain-formats.ts';
@@ -20,7 +23,7 @@ const FORMATS = ['text', 'markdown', 'yaml', 'json'] as const;
 export const explainCommand = createCommand({
   name: 'volunteer explain',
   description:
-    'Describes every field that a volunteer with the same flags may report, with its source and anonymization, and the smallest ClusterRole. ' +
+    'Describes every field that a volunteer with the same flags may report, with its source and anonymization, and the smallest RBAC roles. ' +
     'Does not read the cluster, and sends nothing.',
   databases: DATABASE_FORMS,
   flags: {
@@ -29,7 +32,7 @@ export const explainCommand = createCommand({
         name: 'format',
         placeholder: FORMATS.join('|'),
         default: 'text',
-        help: 'Print text, a Markdown page, the ClusterRole as YAML for kubectl apply, or JSON.',
+        help: 'Print text, a Markdown page, the ClusterRole and the Role as YAML for kubectl apply, or JSON.',
         parse: (text) => parseChoice(text, FORMATS),
       },
       since: {
@@ -49,13 +52,13 @@ export const explainCommand = createCommand({
   validate: validateGathering,
   async run({ format, since, ...values }, { stdout, env }) {
     const schemaVersion = await readSchemaVersion(values.schemaVersion, values.spoolDir, { keep: false });
-    const explanation = explain({ ...values, clusterId: values.clusterId ?? '', schemaVersion }, since);
+    const explanation = explain(resolveIds({ ...values, clusterId: values.clusterId ?? '', schemaVersion }), since);
     stdout.write(`${render(explanation, format, formatFor(stdout, env)).trimEnd()}\n`);
     return 0;
   },
 });
 
-function explain(config: GatherConfig, since = 0): Explanation {
+function explain(config: GatherConfig & KubernetesConfig, since = 0): Explanation {
   const selection = selectFields(config);
   const fields = selection.fields.filter((field) => field.since > since);
   return {
@@ -63,13 +66,17 @@ function explain(config: GatherConfig, since = 0): Explanation {
     since,
     fields: describeFields(fields),
     rules: listRequiredRules(config, selection, fields),
-    notes: notesOf(config),
+    secretRules: listSecretRules(config, selection, fields),
+    notes: notesOf(config, selection),
   };
 }
 
 function render(explanation: Explanation, format: (typeof FORMATS)[number], output: Format): string {
-  const { schemaVersion, since, fields, rules, notes } = explanation;
-  if (format === 'yaml') return renderClusterRole(rules);
+  const { schemaVersion, since, fields, rules, secretRules, notes } = explanation;
+  if (format === 'yaml') {
+    const role = secretRules.length === 0 ? [] : [renderRole('Role', secretRules)];
+    return [renderRole('ClusterRole', rules), ...role].join('\n---\n');
+  }
   if (format === 'json') return explanationJson(explanation);
   if (fields.length === 0)
     return `With these flags and schema version ${schemaVersion}, a report has no field that is newer than version ${since}.`;
@@ -80,17 +87,23 @@ function render(explanation: Explanation, format: (typeof FORMATS)[number], outp
   ];
   if (format === 'text') return explanationText(explanation, intro, output);
   const roles = [{ about: 'The smallest ClusterRole for these fields:', rules }];
-  return renderFieldsPage({ intro: intro.join('\n\n'), fields, roles });
+  return renderFieldsPage({ intro: intro.join('\n\n'), fields, roles, secretRules });
 }
 
-function notesOf({ clusterId, nodeId, idKeyFile }: GatherConfig): readonly string[] {
+function notesOf(config: GatherConfig, selection: FieldSelection): readonly string[] {
+  const { clusterId, nodeId, idKey, idKeyFile, idScope } = config;
   const notes = [
     nodeId === 'md5' &&
       '`--node-id md5`: `nodes[].id` is the MD5 of the original Spartakus, without a key. Recipients can guess node names.',
     clusterId === AUTO_CLUSTER_ID &&
-      '`--cluster-id auto`: `clusterID` is a keyed hash that does not describe the cluster. It changes only with its key.',
-    idKeyFile !== undefined &&
-      '`--id-key-file`: the content of the file is the secret key for identifiers; the UID of kube-system is not read.',
+      '`--cluster-id auto`: `clusterID` is a keyed hash that does not describe the cluster. It changes only with the key and the scope.',
+    clusterId !== AUTO_CLUSTER_ID &&
+      isClusterIdHashed(config) &&
+      '`--cluster-id` is not a UUID, so `clusterID` is a keyed hash of it. `--cluster-id-verbatim` sends it as it is.',
+    needsKey(config, selection) &&
+      `Identifiers depend on the secret key, on the cluster ID and on the scope \`${idScope}\` (\`--id-scope\`), so they cannot be joined with those of other recipients.`,
+    idKeyFile !== undefined && '`--id-key-file`: the content of the file is the secret key for identifiers.',
+    idKey === 'kube-system' && `\`--id-key kube-system\`: ${KUBE_SYSTEM_CONSEQUENCE}`,
   ];
   return notes.filter((note) => note !== false);
 }

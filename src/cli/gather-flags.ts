@@ -2,19 +2,21 @@ import { COLLECTABLE, parseCollect } from '../report/field-selection.ts';
 import { parseOmissions } from '../report/omitted-fields.ts';
 import { CURRENT_SCHEMA_VERSION, LEGACY_SCHEMA_VERSION, parseSchemaVersion } from '../report/schema-version.ts';
 import { checkExtensions } from '../volunteer/gather/extensions.ts';
-import { AUTO_CLUSTER_ID, readKeyFile } from '../volunteer/gather/id-key.ts';
+import { readKeyFile } from '../volunteer/gather/id-key-file.ts';
+import { AUTO_CLUSTER_ID } from '../volunteer/gather/id-key.ts';
 import { readSchemaVersion } from '../volunteer/gather/schema-version-file.ts';
 import { errorsOf } from './command.ts';
 import { group, type PartialValues } from './flags.ts';
-import { EXACT_QUANTITIES_FLAG, ID_KEY_FLAG } from './shared-flags.ts';
-import { parseChoice, parseText, TEXT } from './values.ts';
+import { EXACT_QUANTITIES_FLAG, ID_KEY_FLAGS, validateIdKey } from './shared-flags.ts';
+import { parseChoice, parseShortText, parseText, SWITCH, TEXT } from './values.ts';
 
 export const CLUSTER_ID_FLAG = {
   name: 'cluster-id',
   ...TEXT,
   required:
     'a text that is stable for the life of the cluster and does not describe it, such as a random UUID; or "auto"',
-  help: `Identify the cluster by this text; a random UUID is recommended. "${AUTO_CLUSTER_ID}" derives a UUID from the secret key for identifiers: the same one at each start.`,
+  help: `Identify the cluster by this text; a random UUID is recommended, and of any other text a keyed hash is sent. "${AUTO_CLUSTER_ID}" derives a UUID from the secret key for identifiers.`,
+  parse: parseShortText,
 };
 
 export const GATHER_FLAGS = {
@@ -57,7 +59,17 @@ export const GATHER_FLAGS = {
       help: 'Compute node IDs with this function: hmac uses a secret key; md5 is that of the original Spartakus, and its IDs can be guessed.',
       parse: (text) => parseChoice(text, ['hmac', 'md5'] as const),
     },
-    idKeyFile: ID_KEY_FLAG,
+    clusterIdVerbatim: {
+      name: 'cluster-id-verbatim',
+      ...SWITCH,
+      help: 'Send a --cluster-id that is not a UUID as it is, instead of a keyed hash. Over http:// and https:// it is always sent as it is.',
+    },
+    ...ID_KEY_FLAGS,
+    idSecret: { ...ID_KEY_FLAGS.idSecret, default: 'spartakus-volunteer' },
+    idScope: {
+      ...ID_KEY_FLAGS.idScope,
+      help: 'Make identifiers for this recipient: they cannot be joined with those of another scope. By default, the host name in --database, or "stdout".',
+    },
     exactQuantities: EXACT_QUANTITIES_FLAG,
   }),
 };
@@ -69,6 +81,7 @@ export async function validateGathering(values: Values): Promise<readonly string
   const { extensions, idKeyFile, schemaVersion, spoolDir } = values;
   return [
     ...validateCombination(values),
+    ...validateIdKey(values),
     ...(await errorsOf(
       extensions !== undefined && (() => checkExtensions(extensions)),
       idKeyFile !== undefined && (() => readKeyFile(idKeyFile)),

@@ -1,7 +1,7 @@
 import { parseDatabase } from '../delivery/open-sink.ts';
 import { SERVICE_ACCOUNT_DIR } from '../kubernetes/in-cluster.ts';
 import { group } from './flags.ts';
-import { checkedBy, DIRECTORY, FILE, parseText, SWITCH } from './values.ts';
+import { checkedBy, DIRECTORY, FILE, parseChoice, parseShortText, parseText, SWITCH } from './values.ts';
 
 export const DATABASE_FLAG = {
   name: 'database',
@@ -59,11 +59,47 @@ export const RECORD_DIR_FLAG = {
   help: 'Directory for records: agents write them, the reporter sends them.',
 };
 
-export const ID_KEY_FLAG = {
-  name: 'id-key-file',
-  ...FILE,
-  help: 'File with the secret key for identifiers, at least 16 bytes. By default, the UID of the kube-system namespace.',
+/** The secret key of identifiers, and the scope in which they are the same. */
+export const ID_KEY_FLAGS = {
+  idKey: {
+    name: 'id-key',
+    placeholder: 'random|kube-system',
+    default: 'random',
+    help: 'Derive identifiers from this key: a random one, or the UID of the kube-system namespace. Other systems know that UID, so with it identifiers can be guessed.',
+    parse: (text: string) => parseChoice(text, ['random', 'kube-system'] as const),
+  },
+  idKeyFile: {
+    name: 'id-key-file',
+    ...FILE,
+    help: 'File with the secret key for identifiers, at least 16 bytes. By default, a random key is made once, and kept in the Secret of --id-secret.',
+  },
+  idSecret: {
+    name: 'id-secret',
+    placeholder: 'NAME',
+    help: "Keep the key in this Secret of the pod's own namespace. It is created if it does not exist; deleting it makes all identifiers new.",
+    parse: (text: string) => {
+      // The names of Secrets, which become part of a path of requests.
+      if (/^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$/.test(text)) return text;
+      throw new Error(
+        `${JSON.stringify(text)} is not the name of a Secret: use lower case letters, digits, "-" and "."`,
+      );
+    },
+  },
+  idScope: { name: 'id-scope', placeholder: 'TEXT', parse: parseShortText },
 };
+
+/** --id-key names a key other than the file. */
+export function validateIdKey({
+  idKey,
+  idKeyFile,
+}: {
+  readonly idKey?: string;
+  readonly idKeyFile?: string;
+}): readonly string[] {
+  return idKey === 'kube-system' && idKeyFile !== undefined
+    ? ['--id-key kube-system and --id-key-file name two keys: remove one']
+    : [];
+}
 
 /** How exactly the capacity of nodes is sent. */
 export const EXACT_QUANTITIES_FLAG = {

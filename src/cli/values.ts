@@ -16,6 +16,12 @@ export function parseText(text: string): string {
   return text;
 }
 
+/** A text of at most 256 bytes, which is a part of the input of ids (report/ids.ts). */
+export function parseShortText(text: string): string {
+  if (Buffer.byteLength(parseText(text)) <= 256) return text;
+  throw new Error(`${JSON.stringify(`${text.slice(0, 20)}…`)} is longer than 256 bytes`);
+}
+
 export function parseSwitch(text: string): boolean {
   if (text === 'true' || text === 'false') return text === 'true';
   throw new Error(`${JSON.stringify(text)} is neither true nor false`);

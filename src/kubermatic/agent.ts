@@ -52,7 +52,7 @@ export async function startAgent(config: AgentConfig, options: AgentOptions): Pr
     try {
       const now = clock.now();
       const gather = config.kind === 'kubermatic' ? gatherKubermaticRecord : gatherKubernetesRecord;
-      const record = await gather(config, { kube, now, random: randomBytes(16), logger, clock, signal: stop.signal });
+      const record = await gather(config, { kube, now, randomBytes, logger, clock, signal: stop.signal });
       const file = nameOf(now, randomBytes(6));
       await dir.write(file, `${JSON.stringify(toJson(RecordSchema, record, { useProtoFieldName: true }))}\n`);
       logger.info({ file, missing: record.missing.length }, 'The record is written.');

@@ -2,6 +2,7 @@ import type { Writable } from 'node:stream';
 import { type ClientCredentialsConfig, openClientCredentials } from '../delivery/client-credentials.ts';
 import { drain } from '../delivery/drain.ts';
 import { write } from '../delivery/transport/stdout.ts';
+import { warnIfUnencrypted } from '../delivery/unencrypted.ts';
 import type { EnvelopeSink } from '../report/report-sink.ts';
 import type { Files } from '../runtime/atomic-file.ts';
 import type { Clock } from '../runtime/clock.ts';
@@ -51,6 +52,7 @@ export async function startReporter(config: ReporterConfig, options: ReporterOpt
   const { clientUuid, recordDir, timeoutMs } = config;
   const { clock, random, logger, files, stdout } = options;
   const stop = new AbortController();
+  if (config.url !== undefined) warnIfUnencrypted(config.url, logger);
   const dir = openRecordDir(recordDir, { now: () => clock.now(), files });
   const sink = config.transport === 'stdout' ? undefined : await openSink(config, options, stop.signal);
   const queue = createReportQueue({ sink, dir, clientUuid, clock, logger });

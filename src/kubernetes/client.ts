@@ -1,11 +1,11 @@
 import https from 'node:https';
 import { type Clock, systemClock } from '../runtime/clock.ts';
 import type { ClusterCredentials, CredentialsLoader } from './credentials.ts';
-import { inClusterCredentials, SERVICE_ACCOUNT_DIR } from './in-cluster.ts';
+import { inClusterCredentials, readPodNamespace, SERVICE_ACCOUNT_DIR } from './in-cluster.ts';
 import { kubeconfigCredentials } from './kubeconfig.ts';
 import { createRateLimiter } from './rate-limiter.ts';
 import { sendRequest } from './request.ts';
-import type { KubernetesResponse } from './response.ts';
+import { JSON_TYPE, type KubernetesResponse } from './response.ts';
 
 /** As in client-go: tokens are renewed long before they expire. */
 const CREDENTIALS_TTL_MS = 60_000;
@@ -36,11 +36,15 @@ export interface KubernetesClientOptions extends RequestLimits {
 }
 
 export interface KubernetesClient {
+  /** The namespace of this pod, where the client uses its service account. */
+  readonly namespace?: string | undefined;
   /**
    * Sends a GET of a path with its query, at most five a second, and retries 429 and 5xx up to four times. Resolves to a response of any
    * status. Rejects with a SpartakusError where there is none.
    */
   get(target: string, accept: string): Promise<KubernetesResponse>;
+  /** Sends a POST with a body of JSON, as get() sends a GET. A repeated one may get 409, because the first one created the object. */
+  create(target: string, body: object): Promise<KubernetesResponse>;
   /** Cancels all requests. Idempotent. */
   close(): void;
   isClosed(): boolean;
@@ -54,7 +58,8 @@ export async function openKubernetesClient(
   config: KubernetesConfig,
   options: KubernetesClientOptions,
 ): Promise<KubernetesClient> {
-  return createKubernetesClient(await chooseCredentials(config, options), options);
+  const { load, namespace } = await chooseCredentials(config, options);
+  return { ...createKubernetesClient(load, options), namespace };
 }
 
 export function createKubernetesClient(
@@ -70,27 +75,30 @@ export function createKubernetesClient(
   const shared = { agent, buffer: { bytes: new Uint8Array() }, timeoutMs, maxBodyBytes, signal };
   let cached: { readonly credentials: ClusterCredentials; readonly loadedAtMs: number } | undefined;
 
-  const send = async (target: string, accept: string): Promise<KubernetesResponse> => {
+  const send = async (target: string, accept: string, content?: string): Promise<KubernetesResponse> => {
     await waitForRate(signal);
     // Absolute, because the clock may have been set back.
     if (cached === undefined || Math.abs(nowMs() - cached.loadedAtMs) > CREDENTIALS_TTL_MS)
       cached = { credentials: await loadCredentials(), loadedAtMs: nowMs() };
-    const response = await sendRequest({ ...cached.credentials, ...shared, target, accept });
+    const response = await sendRequest({ ...cached.credentials, ...shared, target, accept, content });
     if (response.status === 401) cached = undefined;
     return response;
   };
 
+  const sendWithRetries: typeof send = async (...request) => {
+    let response = await send(...request);
+    for (const minWaitMs of RETRY_WAITS_MS) {
+      const waitMs = Math.max(minWaitMs, response.retryAfterMs ?? 0);
+      if ((response.status !== 429 && response.status < 500) || waitMs > MAX_RETRY_WAIT_MS) break;
+      await clock.sleep(waitMs, signal);
+      response = await send(...request);
+    }
+    return response;
+  };
+
   return {
-    get: async (target, accept) => {
-      let response = await send(target, accept);
-      for (const minWaitMs of RETRY_WAITS_MS) {
-        const waitMs = Math.max(minWaitMs, response.retryAfterMs ?? 0);
-        if ((response.status !== 429 && response.status < 500) || waitMs > MAX_RETRY_WAIT_MS) break;
-        await clock.sleep(waitMs, signal);
-        response = await send(target, accept);
-      }
-      return response;
-    },
+    get: (target, accept) => sendWithRetries(target, accept),
+    create: (target, body) => sendWithRetries(target, JSON_TYPE, JSON.stringify(body)),
     close: () => {
       stop.abort();
       agent.destroy();
@@ -102,12 +110,12 @@ export function createKubernetesClient(
 async function chooseCredentials(
   { kubeconfig, context }: KubernetesConfig,
   { env, serviceAccountDir = SERVICE_ACCOUNT_DIR }: KubernetesClientOptions,
-): Promise<CredentialsLoader> {
+): Promise<{ readonly load: CredentialsLoader; readonly namespace?: string | undefined }> {
   if (kubeconfig === undefined && context === undefined) {
     const inCluster = inClusterCredentials(env, serviceAccountDir);
-    if (inCluster !== undefined) return inCluster;
+    if (inCluster !== undefined) return { load: inCluster, namespace: await readPodNamespace(serviceAccountDir) };
   }
   // Imported when used: it takes 80 MiB of memory.
   const { KubeConfig } = await import('@kubernetes/client-node');
-  return kubeconfigCredentials(kubeconfig, context, env, () => new KubeConfig());
+  return { load: kubeconfigCredentials(kubeconfig, context, env, () => new KubeConfig()) };
 }

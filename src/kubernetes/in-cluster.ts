@@ -21,6 +21,13 @@ export function inClusterCredentials(env: NodeJS.ProcessEnv, serviceAccountDir: 
   };
 }
 
+/** The namespace of this pod, which is mounted with the token. Undefined where it is not mounted. */
+export async function readPodNamespace(serviceAccountDir: string): Promise<string | undefined> {
+  const text = await readFile(path.join(serviceAccountDir, 'namespace'), 'utf8').catch(() => '');
+  // The name becomes part of a path of requests.
+  return /^[a-z0-9-]{1,63}$/.exec(text.trim())?.[0];
+}
+
 async function read(file: string): Promise<string> {
   try {
     return await readFile(file, 'utf8');

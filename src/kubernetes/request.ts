@@ -2,13 +2,15 @@ import type { IncomingMessage } from 'node:http';
 import https from 'node:https';
 import { messageOf, SpartakusError } from '../runtime/errors.ts';
 import type { ClusterCredentials } from './credentials.ts';
-import type { KubernetesResponse } from './response.ts';
+import { JSON_TYPE, type KubernetesResponse } from './response.ts';
 
 const MIN_BUFFER_BYTES = 65_536;
 
 interface KubernetesRequest extends ClusterCredentials {
   readonly target: string;
   readonly accept: string;
+  /** The JSON of a POST; a GET has none. */
+  readonly content?: string | undefined;
   /** Used for HTTPS where requestOptions has none. */
   readonly agent: https.Agent;
   readonly timeoutMs: number;
@@ -18,9 +20,10 @@ interface KubernetesRequest extends ClusterCredentials {
   readonly signal: AbortSignal;
 }
 
-/** Sends a GET and reads the whole response, of any status. Rejects with a SpartakusError where there is none. */
+/** Sends a GET, or a POST of content, and reads the whole response, of any status. Rejects with a SpartakusError where there is none. */
 export async function sendRequest(request: KubernetesRequest): Promise<KubernetesResponse> {
   const { server, target, displayName, timeoutMs, signal } = request;
+  const method = methodOf(request);
   const url = new URL(server.replace(/\/+$/, '') + target);
   const path = target.split('?', 1)[0] ?? '';
   const deadline = AbortSignal.timeout(timeoutMs);
@@ -31,10 +34,10 @@ export async function sendRequest(request: KubernetesRequest): Promise<Kubernete
     // Kubernetes sends Retry-After in seconds, never as a date.
     const retryAfter = /^\d{1,6}$/.exec(headers['retry-after'] ?? '')?.[0];
     const retryAfterMs = retryAfter === undefined ? undefined : Number(retryAfter) * 1000;
-    return { path, status, contentType: headers['content-type'] ?? '', body, retryAfterMs };
+    return { method, path, status, contentType: headers['content-type'] ?? '', body, retryAfterMs };
   } catch (error) {
     if (error instanceof SpartakusError) throw error;
-    const name = `GET ${path} of ${displayName ?? url.origin}`;
+    const name = `${method} ${path} of ${displayName ?? url.origin}`;
     const fail = (message: string): SpartakusError => new SpartakusError('unavailable', message);
     if (deadline.aborted) throw fail(`The Kubernetes API did not respond to ${name} within ${timeoutMs / 1000} s.`);
     if (signal.aborted) throw fail(`${name} was cancelled because the program is stopping.`);
@@ -47,8 +50,12 @@ export async function sendRequest(request: KubernetesRequest): Promise<Kubernete
   }
 }
 
+function methodOf({ content }: KubernetesRequest): 'GET' | 'POST' {
+  return content === undefined ? 'GET' : 'POST';
+}
+
 async function send(url: URL, request: KubernetesRequest, signal: AbortSignal): Promise<IncomingMessage> {
-  const { agent, requestOptions, headers, accept } = request;
+  const { agent, requestOptions, headers, accept, content } = request;
   // Imported when used (kubectl proxy): node:http takes 8 MiB of memory.
   const isHttp = url.protocol === 'http:';
   const { request: open } = isHttp ? await import('node:http') : https;
@@ -56,23 +63,30 @@ async function send(url: URL, request: KubernetesRequest, signal: AbortSignal): 
     const outgoing = open(url, {
       ...(isHttp ? {} : { agent }),
       ...requestOptions,
-      method: 'GET',
+      method: methodOf(request),
       signal,
-      // Compression costs more than it saves in a local network.
-      headers: { ...headers, accept, 'accept-encoding': 'identity', 'user-agent': 'spartakus-volunteer' },
+      headers: {
+        ...headers,
+        accept,
+        // Compression costs more than it saves in a local network.
+        'accept-encoding': 'identity',
+        'user-agent': 'spartakus-volunteer',
+        ...(content !== undefined && { 'content-type': JSON_TYPE }),
+      },
     });
     outgoing.once('response', resolve);
     // Not `once`: errors after the response headers are emitted here too.
     outgoing.on('error', reject);
-    outgoing.end();
+    outgoing.end(content);
   });
 }
 
 async function readBody(
   incoming: AsyncIterable<Uint8Array>,
   path: string,
-  { maxBodyBytes, buffer }: KubernetesRequest,
+  request: KubernetesRequest,
 ): Promise<Uint8Array> {
+  const { maxBodyBytes, buffer } = request;
   // Removed meanwhile, so that concurrent requests do not share the memory.
   let body = buffer.bytes;
   buffer.bytes = new Uint8Array();
@@ -80,7 +94,7 @@ async function readBody(
   for await (const chunk of incoming) {
     const needed = length + chunk.length;
     if (needed > maxBodyBytes) {
-      const message = `The response of the Kubernetes API to GET ${path} is longer than ${maxBodyBytes} bytes.`;
+      const message = `The response of the Kubernetes API to ${methodOf(request)} ${path} is longer than ${maxBodyBytes} bytes.`;
       throw new SpartakusError('too-large', message);
     }
     if (needed > body.length) {

@@ -21,6 +21,8 @@ const PROTOBUF_MAGIC = Buffer.from('k8s\0', 'latin1');
 const REASON = /^[A-Za-z]{1,64}$/;
 
 export interface KubernetesResponse {
+  /** Default: GET. */
+  readonly method?: 'GET' | 'POST';
   /** The requested path without its query, which may contain a continue token. */
   readonly path: string;
   readonly status: number;
@@ -63,19 +65,19 @@ function expectOk(response: KubernetesResponse, mediaType: string): void {
   if (mediaTypeOf(response) !== mediaType) throw unreadable(response, `it is not of type ${mediaType}`);
 }
 
-function unreadable({ path }: KubernetesResponse, problem: string): SpartakusError {
+function unreadable({ method = 'GET', path }: KubernetesResponse, problem: string): SpartakusError {
   return new SpartakusError(
     'internal',
-    `The response of the Kubernetes API to GET ${path} cannot be read: ${problem}. Does a proxy respond in its place?`,
+    `The response of the Kubernetes API to ${method} ${path} cannot be read: ${problem}. Does a proxy respond in its place?`,
   );
 }
 
 function statusError(response: KubernetesResponse): SpartakusError {
-  const { path, status, retryAfterMs } = response;
+  const { method = 'GET', path, status, retryAfterMs } = response;
   const reason = reasonOf(response);
   return new SpartakusError(
     kindOf(status),
-    `The Kubernetes API responded to GET ${path} with ${status}${reason === undefined ? '' : ` ${reason}`}.${adviceFor(status, path)}`,
+    `The Kubernetes API responded to ${method} ${path} with ${status}${reason === undefined ? '' : ` ${reason}`}.${adviceFor(response)}`,
     { retryAfterMs },
   );
 }
@@ -94,10 +96,10 @@ function kindOf(status: number): ErrorKind {
   return KINDS[status] ?? (status >= 502 ? 'unavailable' : 'internal');
 }
 
-function adviceFor(status: number, path: string): string {
+function adviceFor({ method = 'GET', path, status }: KubernetesResponse): string {
   if (status === 401)
     return ' It rejects the credentials: are the token or certificate of this cluster, and not expired?';
-  if (status === 403) return ` ${grantAdvice(path)}.`;
+  if (status === 403 && method === 'GET') return ` ${grantAdvice(path)}.`;
   return '';
 }
 

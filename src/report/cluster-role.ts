@@ -1,7 +1,7 @@
 import type { RbacRule } from '../../gen/spartakus/options/v1/options_pb.js';
 import type { SchemaField } from './schema-fields.ts';
 
-/** A rule of a Kubernetes ClusterRole: PolicyRule of rbac.authorization.k8s.io/v1. */
+/** A rule of a Kubernetes ClusterRole or Role: PolicyRule of rbac.authorization.k8s.io/v1. */
 export type PolicyRule =
   | {
       readonly apiGroups: readonly [string];
@@ -27,8 +27,12 @@ export function listRules(fields: readonly Pick<SchemaField, 'rbac'>[]): PolicyR
   });
 }
 
-/** A ClusterRole as YAML, of which JSON strings are a subset. */
-export function renderClusterRole(rules: readonly PolicyRule[], name = 'spartakus-volunteer'): string {
+/** A ClusterRole, or a Role of the namespace that kubectl is given, as YAML, of which JSON strings are a subset. */
+export function renderRole(
+  kind: 'ClusterRole' | 'Role',
+  rules: readonly PolicyRule[],
+  name = 'spartakus-volunteer',
+): string {
   const lines = rules.flatMap((rule) =>
     Object.entries(rule).map(
       ([key, values], index) =>
@@ -37,7 +41,7 @@ export function renderClusterRole(rules: readonly PolicyRule[], name = 'spartaku
   );
   return [
     'apiVersion: rbac.authorization.k8s.io/v1',
-    'kind: ClusterRole',
+    `kind: ${kind}`,
     'metadata:',
     `  name: ${name}`,
     lines.length === 0 ? 'rules: []' : 'rules:',

@@ -1,7 +1,7 @@
 import type { DescMessage } from '@bufbuild/protobuf';
 import { NodeSchema } from '../../gen/spartakus/kubernetes/v1/kubernetes_pb.js';
 import { wrap } from '../runtime/wrap.ts';
-import { type PolicyRule, renderClusterRole } from './cluster-role.ts';
+import { type PolicyRule, renderRole } from './cluster-role.ts';
 import type { FieldDescription } from './describe-fields.ts';
 import { listFields } from './schema-fields.ts';
 
@@ -10,6 +10,8 @@ interface FieldsPage {
   readonly fields: readonly FieldDescription[];
   /** The ClusterRoles to print, each with an introduction. */
   readonly roles: readonly { readonly about: string; readonly rules: readonly PolicyRule[] }[];
+  /** The Role in the namespace of the volunteer. */
+  readonly secretRules: readonly PolicyRule[];
 }
 
 const MAX_WIDTH = 120;
@@ -18,7 +20,7 @@ const MAX_WIDTH = 120;
 const NEVER_READ = ['secrets', 'config maps', 'events', 'logs', 'users'];
 
 /** The page "What is collected" as Markdown: docs/what-is-collected.md. */
-export function renderFieldsPage({ intro, fields, roles }: FieldsPage): string {
+export function renderFieldsPage({ intro, fields, roles, secretRules }: FieldsPage): string {
   const written = fields.filter(({ origin, privacy }) => origin === 'administrator' && privacy !== 'nested');
   return `# What is collected
 
@@ -48,7 +50,7 @@ ${wrapLines(`${written.map(({ path }) => code(path)).join(', ')}: sent as writte
 
 ## Required permissions
 
-${roles.map(({ about, rules }) => `${about}\n\n\`\`\`yaml\n${renderClusterRole(rules)}\n\`\`\``).join('\n\n')}
+${roles.map(({ about, rules }) => `${about}\n\n\`\`\`yaml\n${renderRole('ClusterRole', rules)}\n\`\`\``).join('\n\n')}${renderSecretRole(secretRules)}
 
 ## What is read and not sent
 
@@ -60,14 +62,13 @@ ${listPaths(NodeSchema, '')
   .map((path) => `- ${code(path)}`)
   .join('\n')}
 
-Name, machine ID and system UUID are only input of the hash \`nodes[].id\`. The UID of the namespace kube-system is the
-key of that hash; no other UID is used. Namespace names are used to count objects per namespace, and creation times to
+Name, machine ID and system UUID are only input of the hash \`nodes[].id\`. No UID is used. Namespace names are used to count objects per namespace, and creation times to
 compute averages; neither is sent. Of the provider ID, only the part before \`://\` is sent, and only if it is on the
 allow list.
 
 ## What is never read
 
-${wrapLines(`With ${roles.length === 1 ? 'this role' : 'the first of these roles'} the volunteer cannot read ${[...NEVER_READ, ...notGranted(roles[0]?.rules ?? [])].join(', ')}, and it cannot change anything. In the objects that it reads, the decoder skips addresses, labels, annotations, taints, conditions and the list of images (see above).`)}
+${wrapLines(`With ${roles.length === 1 ? 'this ClusterRole' : 'the first of these ClusterRoles'} the volunteer cannot read ${[...NEVER_READ, ...notGranted(roles[0]?.rules ?? [])].join(', ')}, and it cannot change anything${secretRules.length === 0 ? '' : '; the Role lets it create Secrets in its own namespace, and read the one with its key'}. In the objects that it reads, the decoder skips addresses, labels, annotations, taints, conditions and the list of images (see above).`)}
 `;
 }
 
@@ -108,6 +109,12 @@ export function renderTreatments(fields: readonly FieldDescription[]): string {
       ].join('\n\n'),
     )
     .join('\n\n');
+}
+
+function renderSecretRole(rules: readonly PolicyRule[]): string {
+  if (rules.length === 0) return '';
+  const about = 'The Role in the namespace of the volunteer, for the Secret that contains the key of identifiers:';
+  return `\n\n${about}\n\n\`\`\`yaml\n${renderRole('Role', rules)}\n\`\`\``;
 }
 
 /** The resources that fields are read from and these rules do not allow. */

@@ -8,6 +8,7 @@ import type { SpartakusError } from '../runtime/errors.ts';
 import type { Heartbeat } from '../runtime/heartbeat.ts';
 import type { Logger } from '../runtime/logger.ts';
 import { type GatherConfig, gatherReport } from './gather/gather.ts';
+import type { IdKeyReader } from './gather/id-key.ts';
 
 export interface VolunteerConfig extends GatherConfig, KubernetesConfig, ClientCredentialsConfig {
   /** --period, in milliseconds; 0 makes one report and ends. */
@@ -49,6 +50,7 @@ export interface VolunteerRun extends Omit<DeliveryOptions, 'onSettled' | 'onIdl
   readonly config: VolunteerConfig;
   readonly options: VolunteerOptions;
   readonly kube: KubernetesClient;
+  readonly readKey: IdKeyReader;
   readonly gathering: { readonly heartbeat: Heartbeat; isReady: boolean };
   readonly stop: AbortSignal;
   readonly cancel: AbortController;
@@ -59,14 +61,14 @@ export interface VolunteerRun extends Omit<DeliveryOptions, 'onSettled' | 'onIdl
  * much memory as its encoding, remains during its delivery. `sequence` is its number in this run, from 1.
  */
 export async function gatherInto(
-  { config, options, kube, counters, clock, logger }: VolunteerRun,
+  { config, options, kube, readKey, counters, clock, logger }: VolunteerRun,
   spool: Pick<Spool, 'add'>,
   sequence: number,
   onGathered?: () => void,
 ): Promise<string> {
   const { version, randomBytes, pageSize } = options;
   const [now, random] = [clock.now(), randomBytes(16)];
-  const report = await gatherReport(config, { kube, version, now, random, sequence, logger, pageSize });
+  const report = await gatherReport(config, { kube, readKey, version, now, random, sequence, logger, pageSize });
   counters.add('made');
   onGathered?.();
   await spool.add(report);

@@ -1,11 +1,15 @@
 import { openClientCredentials } from '../delivery/client-credentials.ts';
 import { createCounters } from '../delivery/counters.ts';
-import { openDatabase, parseDatabase } from '../delivery/open-sink.ts';
+import { openDatabase } from '../delivery/open-sink.ts';
 import { openSpool } from '../delivery/spool/spool.ts';
 import { DEFAULT_TIMEOUT_MS } from '../delivery/transport/sink.ts';
+import { warnIfUnencrypted } from '../delivery/unencrypted.ts';
 import { openKubernetesClient } from '../kubernetes/client.ts';
 import { createHeartbeat } from '../runtime/heartbeat.ts';
+import type { Logger } from '../runtime/logger.ts';
 import { maskUrl } from '../runtime/mask.ts';
+import { AUTO_CLUSTER_ID, createIdKeyReader, isClusterIdHashed, isUuid } from './gather/id-key.ts';
+import { resolveIds } from './gather/id-scope.ts';
 import { runOnce } from './one-shot.ts';
 import type { VolunteerConfig, VolunteerEnd, VolunteerOptions, VolunteerRun } from './run.ts';
 import { runPeriodically } from './schedule.ts';
@@ -25,21 +29,22 @@ const DEFAULT_SPOOL_BYTES = 16 * 2 ** 20;
  * Gathers reports into the spool and delivers them, every period or, with a period of 0, once. Rejects with a SpartakusError `invalid` where
  * the database, its proxy, certificates, token, spool directory, kubeconfig or health port is wrong.
  */
-export async function startVolunteer(config: VolunteerConfig, options: VolunteerOptions): Promise<Volunteer> {
-  const { clock, logger, stdout, env, serviceAccountDir, random = Math.random, graceMs = 5000 } = options;
+export async function startVolunteer(given: VolunteerConfig, options: VolunteerOptions): Promise<Volunteer> {
+  const config = resolveIds(given);
+  const { clock, logger, stdout, env, serviceAccountDir, randomBytes, random = Math.random, graceMs = 5000 } = options;
   const { database, spoolDir, spoolBytes = DEFAULT_SPOOL_BYTES, timeoutMs = DEFAULT_TIMEOUT_MS } = config;
   const stop = new AbortController();
   const cancel = new AbortController();
   const ended = new AbortController();
-  parseDatabase(database);
   const credentials = await openClientCredentials(config, database);
   const counters = createCounters();
   const spool = await openSpool({ dir: spoolDir, maxBytes: spoolBytes }, { clock, logger, counters });
   const kube = await openKubernetesClient(config, { env, clock, serviceAccountDir });
   const sink = await openDatabase(database, { stdout, timeoutMs, credentials, env, signal: cancel.signal });
+  const readKey = createIdKeyReader(config, { kube, randomBytes, logger });
   const heartbeat = createHeartbeat(clock);
   const gathering = { heartbeat: createHeartbeat(clock), isReady: false };
-  const shared = { config, options, kube, spool, sink, clock, logger, counters, random, timeoutMs, heartbeat };
+  const shared = { config, options, kube, readKey, spool, sink, clock, logger, counters, random, timeoutMs, heartbeat };
   const run: VolunteerRun = { ...shared, gathering, stop: stop.signal, cancel };
   const health = await openHealth(run).catch(async (error: unknown) => {
     kube.close();
@@ -47,6 +52,8 @@ export async function startVolunteer(config: VolunteerConfig, options: Volunteer
     throw error;
   });
   logger.info({ database: maskUrl(database), periodMs: config.periodMs }, 'The volunteer has started.');
+  warnIfUnencrypted(database, logger);
+  logClusterId(config, logger);
 
   const finish = async (): Promise<VolunteerEnd> => {
     const end = await (config.periodMs === 0 ? runOnce(run) : runPeriodically(run));
@@ -70,6 +77,21 @@ export async function startVolunteer(config: VolunteerConfig, options: Volunteer
       await done;
     },
   };
+}
+
+/** A cluster id may describe the cluster, so the treatment of one that is not a UUID is logged. */
+function logClusterId(config: VolunteerConfig, logger: Logger): void {
+  if (config.clusterId === AUTO_CLUSTER_ID || isUuid(config.clusterId)) return;
+  if (isClusterIdHashed(config))
+    logger.info(
+      {},
+      'The cluster id is not a UUID, so a keyed hash of it is sent. --cluster-id-verbatim sends it as it is.',
+    );
+  else
+    logger.warn(
+      {},
+      'The cluster id is not a UUID, and is sent as it is: it must not describe the cluster or a person.',
+    );
 }
 
 async function openHealth({ config, gathering, heartbeat, counters, spool }: VolunteerRun) {

@@ -96,7 +96,7 @@ test.each(['grpc', 'http'])('when all checks succeed, each line is ok, and the e
       'ok    list statefulsets',
       'ok    list daemonsets',
       'ok    list jobs',
-      'ok    get namespaces kube-system',
+      'ok    id key',
       'ok    proxy',
       'ok    DNS',
       'ok    collector',
@@ -124,8 +124,37 @@ test('a missing right is a warning that names the rule to grant, because the rep
   expect(code).toBe(0);
 });
 
-test('an unreadable key for identifiers is a failure, because there is no report without it', async () => {
-  const { code, lines } = await doctor(await startApi({ forbidden: ['/api/v1/namespaces/kube-system'] }));
+test('the place of the key of identifiers is checked, and no key is created', async () => {
+  const own = '/api/v1/namespaces/kubermatic/secrets';
+  const lineOf = async (api: KubeApiOptions, ...args: string[]): Promise<string | undefined> =>
+    (await doctor(await startApi(api), ...args)).lines.findLast((line) => line.includes('id key'));
+  const secrets = new Map<string, unknown>();
+
+  await withFiles({}, async (dir) => {
+    await expect(lineOf({ secrets })).resolves.toBe(
+      'ok    id key: the first report creates the Secret kubermatic/spartakus-volunteer',
+    );
+    expect(secrets.size).toBe(0);
+    secrets.set(`${own}/spartakus-volunteer`, { data: { 'id-key': Buffer.alloc(32).toString('base64') } });
+    await expect(lineOf({ secrets })).resolves.toBe('ok    id key: the Secret kubermatic/spartakus-volunteer holds it');
+    secrets.set(`${own}/spartakus-volunteer`, { data: {} });
+    await expect(lineOf({ secrets })).resolves.toMatch(/^FAIL {2}id key: .* holds no key/);
+    await expect(lineOf({ forbidCreation: true })).resolves.toMatch(/^warn {2}id key: .* a key of this run only/);
+    await expect(lineOf({ forbidden: [`${own}/spartakus-volunteer`] }, `--spool-dir=${dir}`)).resolves.toBe(
+      `ok    id key: the first report creates ${dir}/id-key`,
+    );
+    await expect(lineOf({}, '--id-key=kube-system')).resolves.toMatch(
+      /^warn {2}id key: .*k8s\.cluster\.uid.*anyone can compute/,
+    );
+    await expect(lineOf({}, '--node-id=md5')).resolves.toBeUndefined();
+  });
+});
+
+test('with --id-key=kube-system, an unreadable uid is a failure, because there is no report without it', async () => {
+  const { code, lines } = await doctor(
+    await startApi({ forbidden: ['/api/v1/namespaces/kube-system'] }),
+    '--id-key=kube-system',
+  );
 
   expect(lines).toContainEqual(expect.stringMatching(/^FAIL {2}get namespaces kube-system: .*Grant the rule/));
   expect(code).toBe(1);
@@ -231,6 +260,16 @@ test('the proxy is shown without its password, and DNS resolves its name', async
   expect(stdout).toContain('ok    proxy: http://proxy.invalid:3128, from $https_proxy\n');
   expect(stdout).toContain('FAIL  DNS: proxy.invalid has no address');
   expect(stdout).not.toContain('hunter2');
+});
+
+test('a collector on another machine without TLS is a warning', async () => {
+  const [plain, encrypted] = [
+    await doctor(await startApi(), '--database=grpc://collector.invalid'),
+    await doctor(await startApi(), '--database=grpcs://collector.invalid'),
+  ];
+
+  expect(plain.lines).toContainEqual(expect.stringMatching(/^warn {2}TLS: .* without encryption: use grpcs:/));
+  expect(encrypted.lines.filter((line) => line.includes('without encryption'))).toStrictEqual([]);
 });
 
 test('invalid files are reported in lines of their own', async () => {

@@ -1,3 +1,4 @@
+import { readFile } from 'node:fs/promises';
 import { expect, test } from 'vitest';
 import { explainCommand } from '../../src/cli/explain.ts';
 import { listFields } from '../../src/report/schema-fields.ts';
@@ -23,6 +24,9 @@ const rulesOf = (page: string) =>
     ),
   ].map(([, what, name, verb]) => [verb, what, ...(name === undefined ? [] : [name])].join(' '));
 
+/** The rules of the Role for the Secret with the key of identifiers. */
+const OWN_SECRET = ['create secrets', 'get secrets spartakus-volunteer'];
+
 test('without flags, the page lists the fields that a volunteer without flags sends, and the smallest role for them', async () => {
   const page = await explain();
 
@@ -31,9 +35,9 @@ test('without flags, the page lists the fields that a volunteer without flags se
       .map(({ path }) => path)
       .filter((path) => !/^(extensions|namespaces|workloads|lifetimes)\b/.test(path)),
   );
-  expect(rulesOf(page)).toStrictEqual(['get /version', 'list nodes', 'get namespaces kube-system']);
+  expect(rulesOf(page)).toStrictEqual(['get /version', 'list nodes', ...OWN_SECRET]);
   expect(page.replaceAll('\n', ' ')).toContain(
-    'cannot read secrets, config maps, events, logs, users, namespaces other than kube-system, pods, services, deployments, statefulsets, daemonsets, jobs,',
+    'cannot read secrets, config maps, events, logs, users, namespaces, pods, services, deployments, statefulsets, daemonsets, jobs,',
   );
 });
 
@@ -59,12 +63,23 @@ test('--collect and --omit change fields and rights', async () => {
   ]);
 });
 
-test('only identifiers with the key of the cluster need the right to read kube-system', async () => {
+test('only keyed identifiers need the Secret, and only --id-key=kube-system that namespace', async () => {
   await withFiles({ key: 'sixteen bytes or more' }, async (dir) => {
     expect(rulesOf(await explain(`--id-key-file=${dir}/key`))).toStrictEqual(['get /version', 'list nodes']);
     expect(rulesOf(await explain('--node-id=md5'))).toStrictEqual(['get /version', 'list nodes']);
     expect(rulesOf(await explain('--omit=id'))).toStrictEqual(['get /version', 'list nodes']);
-    expect(rulesOf(await explain('--collect=namespaces', '--cluster-id=auto'))).toContain('get namespaces kube-system');
+    expect(rulesOf(await explain('--kubeconfig=/nonexistent'))).toStrictEqual(['get /version', 'list nodes']);
+    expect(rulesOf(await explain('--collect=namespaces', '--cluster-id=auto'))).toStrictEqual([
+      'get /version',
+      'list namespaces',
+      ...OWN_SECRET,
+    ]);
+    expect(rulesOf(await explain('--collect=namespaces', '--cluster-id=jane.doe'))).toContain('create secrets');
+    expect(rulesOf(await explain('--id-key=kube-system'))).toStrictEqual([
+      'get /version',
+      'list nodes',
+      'get namespaces kube-system',
+    ]);
   });
 });
 
@@ -126,6 +141,36 @@ test('by default it prints text that fits 80 columns, with every field and rule'
   });
 });
 
+test('the consequence of --id-key=kube-system, the scope and a hashed cluster ID are explained', async () => {
+  const page = await explain('--id-key=kube-system', '--cluster-id=production', '--database=grpc://C.example.com:1');
+
+  expect(page).toContain('anyone can compute its identifier');
+  expect(page).toContain('the scope `c.example.com` (`--id-scope`)');
+  expect(page).toContain('`--cluster-id` is not a UUID, so `clusterID` is a keyed hash of it.');
+  await expect(explain('--cluster-id=production', '--database=http://c.example.com')).resolves.not.toContain(
+    'is not a UUID',
+  );
+});
+
+test('--format=yaml prints the ClusterRole, and the Role where one is needed', async () => {
+  const [clusterRole, role] = (await explain('--format=yaml', '--id-secret=my-key')).split('\n---\n');
+
+  await expect(explain('--format=yaml', '--omit=id')).resolves.toBe(`${clusterRole}\n`);
+  expect(role).toBe(`apiVersion: rbac.authorization.k8s.io/v1
+kind: Role
+metadata:
+  name: spartakus-volunteer
+rules:
+  - apiGroups: [""]
+    resources: ["secrets"]
+    verbs: ["create"]
+  - apiGroups: [""]
+    resources: ["secrets"]
+    resourceNames: ["my-key"]
+    verbs: ["get"]
+`);
+});
+
 test('--format=yaml prints the ClusterRole alone', async () => {
   await expect(explain('--format=yaml', '--omit=id')).resolves.toBe(`apiVersion: rbac.authorization.k8s.io/v1
 kind: ClusterRole
@@ -144,9 +189,13 @@ test('--format=json prints fields and rules for machines', async () => {
   const json = JSON.parse(await explain('--format=json', '--cluster-id=auto')) as {
     readonly fields: readonly object[];
     readonly rules: readonly object[];
+    readonly secretRules: readonly object[];
   };
 
-  expect(json).toMatchObject({ schemaVersion: 2, notes: [expect.stringContaining('--cluster-id auto')] });
+  expect(json).toMatchObject({
+    schemaVersion: 2,
+    notes: [expect.stringContaining('--cluster-id auto'), expect.stringContaining('--id-scope')],
+  });
   expect(json.fields).toHaveLength(fieldsOf(await explain()).length);
   expect(json.fields).toContainEqual({
     path: 'nodes[].id',
@@ -156,4 +205,14 @@ test('--format=json prints fields and rules for machines', async () => {
     since: 1,
   });
   expect(json.rules).toContainEqual({ nonResourceURLs: ['/version'], verbs: ['get'] });
+  expect(json.secretRules).toContainEqual({ apiGroups: [''], resources: ['secrets'], verbs: ['create'] });
+});
+
+test('the manifest of docs/getting-started.md has the rules that --format=yaml prints for its flags', async () => {
+  const page = await readFile(new URL('../../docs/getting-started.md', import.meta.url), 'utf8');
+  const roles = await explain('--format=yaml', '--cluster-id=auto', '--database=grpcs://collector.example.com:443');
+
+  const rules = [...roles.matchAll(/^kind: (\w+)[^]*?^rules:\n([^]*?)(?=^---|$(?![^]))/gm)];
+  expect(rules.map(([, kind]) => kind)).toStrictEqual(['ClusterRole', 'Role']);
+  for (const [, , text = ''] of rules) expect(page).toContain(`rules:\n${text.trimEnd()}\n---`);
 });

@@ -151,6 +151,8 @@ describe.runIf(hasKubectl)('the manifests of kustomize', () => {
     }
     const uuid = Buffer.from(find(manifests, 'Secret').data?.['uuid'] ?? '', 'base64').toString();
     expect(uuid).toBe(await readFile(path.join(work, 'plain/client-uuid'), 'utf8'));
+    // Without a namespace the agents would keep no key.
+    expect(JSON.stringify(pod?.volumes)).toContain('"fieldRef":{"fieldPath":"metadata.namespace"},"path":"namespace"');
     expect(find(manifests, 'ConfigMap').data).toStrictEqual({ url: URL_OF_COLLECTOR });
     expect(new Set(manifests.flatMap(({ metadata: { namespace } }) => namespace ?? []))).toStrictEqual(
       new Set(['kubermatic']),
@@ -235,7 +237,7 @@ function verbsOf({
 
 /** The right that a request needs, as the same text. */
 function verbFor(method: string, target: string): string {
-  expect(method).toBe('GET');
+  const verbOf = (read: string): string => (method === 'POST' ? 'create' : read);
   const { pathname } = new URL(target, 'https://x');
   const match = /^\/(?:api\/v1|apis\/([^/]+)\/[^/]+)\/(?:namespaces\/([^/]+)\/(?=[^/]+))?([^/]+)(?:\/([^/]+))?$/.exec(
     pathname,
@@ -244,6 +246,7 @@ function verbFor(method: string, target: string): string {
   const [, group = '', namespace, resource = '', name] = match;
   if (namespace !== undefined && resource === 'namespaces') return `get ${group}/namespaces/${namespace}`;
   const where = namespace === 'kubermatic' ? ' in kubermatic' : '';
-  if (name === undefined) return `list ${group}/${resource}${where}`;
-  return `get ${group}/${resource}/${resource === 'secrets' && name !== 'admin-kubeconfig' ? 'kubeconfig-*' : name}${where}`;
+  if (name === undefined) return `${verbOf('list')} ${group}/${resource}${where}`;
+  const isKubeconfig = resource === 'secrets' && name !== 'admin-kubeconfig' && name !== 'spartakus-kubermatic';
+  return `${verbOf('get')} ${group}/${resource}/${isKubeconfig ? 'kubeconfig-*' : name}${where}`;
 }

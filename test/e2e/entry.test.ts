@@ -17,7 +17,14 @@ afterAll(() => Promise.all([api.close(), account.close()]));
 
 const volunteer = (...args: string[]) =>
   runProgram(
-    ['volunteer', '--cluster-id=c', '--period=0', '--timeout=10s', `--service-account-dir=${account.dir}`, ...args],
+    [
+      'volunteer',
+      '--cluster-id=2f9c93d3-156c-47aa-8802-578ffca9b50e',
+      '--period=0',
+      '--timeout=10s',
+      `--service-account-dir=${account.dir}`,
+      ...args,
+    ],
     { ...api.env },
   );
 
@@ -66,7 +73,7 @@ test.each(['grpcs', 'https'])(
             .trimEnd()
             .split('\n')
             .map((line) => (JSON.parse(line) as { clusterID: string }).clusterID),
-        ).toStrictEqual(['c']);
+        ).toStrictEqual(['2f9c93d3-156c-47aa-8802-578ffca9b50e']);
         for (const said of [
           stderr,
           accepted.stderr,

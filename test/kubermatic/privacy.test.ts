@@ -164,7 +164,7 @@ test('no name, address, key, IP address or token in any field of any custom reso
             {
               kube,
               now: NOW,
-              random: new Uint8Array(16),
+              randomBytes: (length) => new Uint8Array(length),
               logger: log.logger,
               clock: INSTANT_CLOCK,
               signal: new AbortController().signal,

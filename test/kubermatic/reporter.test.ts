@@ -103,6 +103,13 @@ const storedUsers = async (): Promise<unknown> =>
     .flatMap(({ users }) => (users as { uuid: string }[]).map(({ uuid }) => uuid))
     .toSorted();
 
+test('a collector on another machine without TLS is a warning, before anything is sent', async () => {
+  await run({ transport: 'grpc', url: 'grpc://collector.invalid' });
+  await run({ transport: 'grpc' });
+
+  expect(log.messages('warn').filter((message) => message.includes('without encryption'))).toHaveLength(1);
+});
+
 describe('stopped between any two operations and run again, nothing is lost and nothing doubled', () => {
   test.each(TRANSPORTS)('over %s', async (transport) => {
     let died = true;

@@ -7,7 +7,6 @@ import {
 import { inClusterCredentials } from '../../src/kubernetes/in-cluster.ts';
 import { JSON_TYPE, PROTOBUF_TYPE, readJson } from '../../src/kubernetes/response.ts';
 import { createNodeIdentifier } from '../../src/report/ids.ts';
-import { readKey } from '../../src/volunteer/gather/id-key.ts';
 import { listNodes } from '../../src/volunteer/gather/nodes.ts';
 import { readVersion } from '../../src/volunteer/gather/version.ts';
 import { failureOf } from '../support/failure.ts';
@@ -47,8 +46,8 @@ async function open(api: KubeApi, options: Partial<KubernetesClientOptions> = {}
   return kube;
 }
 
-const listFixtureNodes = (kube: KubernetesClient) =>
-  listNodes(kube, createNodeIdentifier('key'), { pageSize: FIXTURE_PAGE_SIZE });
+const identify = createNodeIdentifier({ secret: 'key', clusterId: '', scope: '' });
+const listFixtureNodes = (kube: KubernetesClient) => listNodes(kube, identify, { pageSize: FIXTURE_PAGE_SIZE });
 
 test('in a pod, requests are authenticated with the service account and share one connection', async () => {
   const api = await start();
@@ -138,17 +137,35 @@ test('the error of 403 for a path that is no resource names a nonResourceURLs ru
   expect(error.message).toContain('{nonResourceURLs: ["/version"], verbs: [get]}');
 });
 
-test('without the right to read the uid of kube-system there is an error that names the rule, and no weaker ids', async () => {
-  const api = await start({ forbidden: ['/api/v1/namespaces/kube-system'] });
-  const kube = await open(api);
+test('an object is created with a POST of JSON, which is repeated as a GET is', async () => {
+  const secrets = new Map<string, unknown>();
+  const failures = { times: 1, response: { status: 503, contentType: JSON_TYPE, body: '{}' } };
+  const api = await start({ secrets, failures });
+  const kube = await open(api, { clock: createJumpingClock(new Date(0)) });
+  const secret = { kind: 'Secret', metadata: { name: 'ä' } };
 
-  const error = await failureOf(readKey(kube, {}));
+  const created = await kube.create('/api/v1/namespaces/kubermatic/secrets', secret);
+  const repeated = await kube.create('/api/v1/namespaces/kubermatic/secrets', secret);
 
-  expect(error.kind).toBe('forbidden');
-  expect(error.message).toContain(
-    '{apiGroups: [""], resources: [namespaces], resourceNames: [kube-system], verbs: [get]}',
+  expect([created.status, repeated.status]).toStrictEqual([201, 409]);
+  expect([...secrets]).toStrictEqual([['/api/v1/namespaces/kubermatic/secrets/ä', secret]]);
+  expect(api.requests.map(({ method }) => method)).toStrictEqual(['POST', 'POST', 'POST']);
+  expect(() => readJson(repeated)).toThrow(
+    'responded to POST /api/v1/namespaces/kubermatic/secrets with 409 AlreadyExists',
   );
-  expect(error.message).toContain('makes ids anonymous');
+});
+
+test.each([
+  ['team-1\n', 'team-1'],
+  ['../../etc', undefined],
+  ['', undefined],
+])('the namespace of the pod is read from the service account: %j is %s', async (text, expected) => {
+  const own = await openServiceAccount('first-token', 'tls/ca.crt', text);
+  closers.push(() => own.close());
+
+  const kube = await open(await start(), { serviceAccountDir: own.dir });
+
+  expect(kube.namespace).toBe(expected);
 });
 
 test('a list that expires once is read again from the start, without duplicates', async () => {

@@ -25,6 +25,7 @@ function clusterOf(createdMs: readonly number[]): KubernetesClient {
   const body = wrap(PartialObjectMetadataListSchema, create(PartialObjectMetadataListSchema, { items }));
   return {
     get: (target) => Promise.resolve({ path: target, status: 200, contentType: PROTOBUF_TYPE, body }),
+    create: () => Promise.reject(new Error('Nothing is created.')),
     close: () => undefined,
     isClosed: () => false,
   };
@@ -33,7 +34,14 @@ function clusterOf(createdMs: readonly number[]): KubernetesClient {
 function report(createdMs: readonly number[], nowMs: number, sequence = 1): Promise<Report> {
   return gatherReport(
     { clusterId: 'c', collect: ['namespaces', 'lifetimes'], omit: parseOmissions('masterVersion') },
-    { kube: clusterOf(createdMs), version: 'v2', now: new Date(nowMs), random: new Uint8Array(16), sequence },
+    {
+      kube: clusterOf(createdMs),
+      readKey: () => Promise.resolve('key'),
+      version: 'v2',
+      now: new Date(nowMs),
+      random: new Uint8Array(16),
+      sequence,
+    },
   );
 }
 

@@ -1,7 +1,7 @@
 import { create } from '@bufbuild/protobuf';
 import { expect, test } from 'vitest';
 import { RbacRuleSchema } from '../../gen/spartakus/options/v1/options_pb.js';
-import { listRules, renderClusterRole } from '../../src/report/cluster-role.ts';
+import { listRules, renderRole } from '../../src/report/cluster-role.ts';
 import { listFields } from '../../src/report/schema-fields.ts';
 
 test('the rules for a report are the fewest that it needs', () => {
@@ -9,7 +9,6 @@ test('the rules for a report are the fewest that it needs', () => {
   expect(listRules(listFields())).toEqual([
     { nonResourceURLs: ['/version'], verbs: ['get'] },
     list('', 'nodes'),
-    { apiGroups: [''], resources: ['namespaces'], resourceNames: ['kube-system'], verbs: ['get'] },
     list('', 'namespaces'),
     list('', 'pods'),
     list('', 'services'),
@@ -29,7 +28,7 @@ test('verbs of one resource are merged; rules of other groups and names are not'
   ].map((rule) => create(RbacRuleSchema, rule));
 
   expect(
-    renderClusterRole(listRules([{ rbac }]))
+    renderRole('ClusterRole', listRules([{ rbac }]))
       .split('\n')
       .slice(4),
   ).toEqual([

@@ -8,9 +8,9 @@ import { COLLECTABLE } from '../../src/report/field-selection.ts';
 import { renderFields, renderFieldsPage, renderTreatments } from '../../src/report/fields-page.ts';
 import { listFields } from '../../src/report/schema-fields.ts';
 import { selectFields } from '../../src/volunteer/gather/gather.ts';
-import { listRequiredRules } from '../../src/volunteer/gather/rbac-rules.ts';
+import { listRequiredRules, listSecretRules } from '../../src/volunteer/gather/rbac-rules.ts';
 
-const everything = { clusterId: 'c', extensions: 'any', collect: COLLECTABLE };
+const everything = { clusterId: 'auto', idSecret: 'spartakus-volunteer', extensions: 'any', collect: COLLECTABLE };
 
 test('every field and anonymization of a report has a comment in the schema', () => {
   const documented = [
@@ -21,7 +21,7 @@ test('every field and anonymization of a report has a comment in the schema', ()
 });
 
 test('docs/what-is-collected.md matches the schema (to update it: npm run docs)', async () => {
-  const [least, most] = [{ clusterId: 'c' }, everything].map((config) =>
+  const [least, most] = [{ clusterId: 'auto' }, everything].map((config) =>
     listRequiredRules(config, selectFields(config)),
   ) as [PolicyRule[], PolicyRule[]];
   const page = renderFieldsPage({
@@ -36,6 +36,7 @@ without \`--database\` it prints the report and sends nothing.`,
       { about: 'The smallest ClusterRole, for a volunteer without `--collect`:', rules: least },
       { about: 'The ClusterRole for everything that `--collect` can name:', rules: most },
     ],
+    secretRules: listSecretRules(everything, selectFields(everything)),
   });
 
   await expect(page).toMatchFileSnapshot('../../docs/what-is-collected.md');

@@ -7,70 +7,131 @@ import {
   createLegacyKubermaticUuid,
   createLegacyNodeId,
   createNodeIdentifier,
+  type IdContext,
 } from '../../src/report/ids.ts';
 
 const SEED = Number(process.env['SPARTAKUS_TEST_SEED'] ?? Date.now() % 2 ** 31);
-const KEY = '70cf978e-1be3-400e-bcc8-773a980e7485';
+const CONTEXT: IdContext = {
+  secret: 'a secret of 32 random characters',
+  clusterId: '2f9c93d3-156c-47aa-8802-578ffca9b50e',
+  scope: 'collector.example.com',
+};
 const NODE = { name: 'node-1', machineId: 'm1', systemUuid: 's1' };
 
-test('a node id is the first 16 bytes of the documented HMAC, in hexadecimal', () => {
-  const input = '\0\0\0\x14spartakus node id v1\0\0\0\x06node-1\0\0\0\x02m1\0\0\0\x02s1';
-  const expected = createHmac('sha256', KEY).update(input, 'latin1').digest('hex').slice(0, 32);
+/** HKDF as RFC 5869 defines it, for one block of SHA-256, and without Node.js' own HKDF. */
+function hkdf(secret: string | Uint8Array, info: Uint8Array): Buffer {
+  const pseudorandomKey = createHmac('sha256', Buffer.alloc(32)).update(secret).digest();
+  return createHmac('sha256', pseudorandomKey).update(info).update('\u0001').digest();
+}
 
-  expect(createNodeIdentifier(KEY)(NODE)).toBe(expected);
+const fields = (...texts: readonly string[]) =>
+  Buffer.concat(
+    texts.flatMap((text) => {
+      const length = new DataView(new ArrayBuffer(4));
+      length.setUint32(0, Buffer.byteLength(text));
+      return [Buffer.from(length.buffer), Buffer.from(text)];
+    }),
+  );
+
+const keyOf = (kind: string, { secret, clusterId, scope }: IdContext) => hkdf(secret, fields(kind, clusterId, scope));
+
+const hmac = (key: Uint8Array, ...texts: readonly string[]) =>
+  createHmac('sha256', key)
+    .update(fields(...texts))
+    .digest('hex')
+    .slice(0, 32);
+
+/** The 122 bits of a UUIDv8 that its version and its variant leave. */
+const bitsOf = (hex: string) => {
+  const digits = hex.replaceAll('-', '');
+  return [
+    digits.slice(0, 12),
+    digits.slice(13, 16),
+    Number.parseInt(digits.charAt(16), 16) % 4,
+    digits.slice(17),
+  ] as const;
+};
+const UUID_V8 = /^[0-9a-f]{8}-[0-9a-f]{4}-8[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
+
+test("the test's own HKDF gives the values of RFC 5869, appendix A.3", () => {
+  expect(hkdf(Buffer.alloc(22, 0x0b), Buffer.alloc(0)).toString('hex')).toBe(
+    '8da4e775a563c18f715f802a063c5a31b8a11f5c5ee1879ec3454e5f3c738d2d',
+  );
 });
 
-test(`keys and names of every length give the HMAC that Node.js gives (seed ${SEED}; SPARTAKUS_TEST_SEED repeats it)`, () => {
+test('a node id is the first 16 bytes of the documented HMAC, in hexadecimal', () => {
+  const info = '\0\0\0\x07node-id\0\0\0\x242f9c93d3-156c-47aa-8802-578ffca9b50e\0\0\0\x15collector.example.com';
+  const key = hkdf(CONTEXT.secret, Buffer.from(info, 'latin1'));
+  const input = '\0\0\0\x06node-1\0\0\0\x02m1\0\0\0\x02s1';
+  const expected = createHmac('sha256', key).update(input, 'latin1').digest('hex').slice(0, 32);
+
+  expect(createNodeIdentifier(CONTEXT)(NODE)).toBe(expected);
+});
+
+test(`secrets, scopes and names of every length give the documented ids (seed ${SEED}; SPARTAKUS_TEST_SEED repeats it)`, () => {
   const text = fc.string({ unit: 'grapheme', maxLength: 300 });
+  const short = fc.string({ maxLength: 64 });
+  const context = fc.record({
+    secret: fc.oneof(fc.uint8Array({ maxLength: 200 }), text),
+    clusterId: short,
+    scope: short,
+  });
   fc.assert(
-    fc.property(
-      fc.oneof(fc.uint8Array({ maxLength: 200 }), text),
-      fc.array(fc.record({ name: text, machineId: text, systemUuid: text }), { maxLength: 4 }),
-      (key, nodes) => {
-        const identify = createNodeIdentifier(key);
-        for (const { name, machineId, systemUuid } of nodes) {
-          const hmac = createHmac('sha256', key);
-          for (const field of ['spartakus node id v1', name, machineId, systemUuid]) {
-            const length = Buffer.alloc(4);
-            length.writeUInt32BE(Buffer.byteLength(field));
-            hmac.update(length).update(field);
-          }
-          expect(identify({ name, machineId, systemUuid })).toBe(hmac.digest('hex').slice(0, 32));
-        }
-      },
-    ),
+    fc.property(context, text, text, text, (drawn, name, machineId, systemUuid) => {
+      expect(createNodeIdentifier(drawn)({ name, machineId, systemUuid })).toBe(
+        hmac(keyOf('node-id', drawn), name, machineId, systemUuid),
+      );
+      expect(createNodeIdentifier(drawn, 'agent-node-id')({ name, machineId, systemUuid })).toBe(
+        hmac(keyOf('agent-node-id', drawn), name, machineId, systemUuid),
+      );
+      expect(bitsOf(createKubermaticUuids(drawn)('user', name))).toStrictEqual(
+        bitsOf(hmac(keyOf('kubermatic-uuid', drawn), 'user', name)),
+      );
+      expect(bitsOf(createClusterId(drawn, name))).toStrictEqual(
+        bitsOf(hmac(keyOf('cluster-id', { ...drawn, clusterId: '' }), name)),
+      );
+    }),
     { seed: SEED },
   );
 });
 
-test('a node id is the same at every report', () => {
-  expect(createNodeIdentifier(KEY)({ ...NODE })).toBe(createNodeIdentifier(KEY)(NODE));
+test('a node id is the same in every report', () => {
+  expect(createNodeIdentifier({ ...CONTEXT })({ ...NODE })).toBe(createNodeIdentifier(CONTEXT)(NODE));
 });
 
-test('the complaint "ids that can be guessed": the same node has another id under another key', () => {
-  expect(createNodeIdentifier('another cluster')(NODE)).not.toBe(createNodeIdentifier(KEY)(NODE));
+test.each([
+  ['secret', { secret: 'another secret of 32 characters!' }],
+  ['cluster id', { clusterId: '2f9c93d3-156c-47aa-8802-578ffca9b50f' }],
+  ['scope', { scope: 'collector.example.org' }],
+])('the same node has another id with another %s', (_what, change) => {
+  expect(createNodeIdentifier({ ...CONTEXT, ...change })(NODE)).not.toBe(createNodeIdentifier(CONTEXT)(NODE));
+});
+
+test('text that moves from the cluster id to the scope gives another id', () => {
+  const ids = [
+    ['ab', 'c'],
+    ['a', 'bc'],
+    ['abc', ''],
+    ['', 'abc'],
+  ].map(([clusterId = '', scope = '']) => createNodeIdentifier({ ...CONTEXT, clusterId, scope })(NODE));
+
+  expect(new Set(ids).size).toBe(4);
 });
 
 test('nodes whose name and ids join to the same text have different ids', () => {
-  const a = createNodeIdentifier(KEY)({ name: 'node-1', machineId: '1m', systemUuid: '' });
-  const b = createNodeIdentifier(KEY)({ name: 'node-11', machineId: 'm', systemUuid: '' });
-  const c = createNodeIdentifier(KEY)({ name: 'node-1', machineId: '', systemUuid: '1m' });
+  const identify = createNodeIdentifier(CONTEXT);
+  const a = identify({ name: 'node-1', machineId: '1m', systemUuid: '' });
+  const b = identify({ name: 'node-11', machineId: 'm', systemUuid: '' });
+  const c = identify({ name: 'node-1', machineId: '', systemUuid: '1m' });
 
   expect(new Set([a, b, c]).size).toBe(3);
 });
 
-test('lengths count bytes, so a name outside ASCII is hashed as its UTF-8', () => {
-  const input = Buffer.from('\0\0\0\x14spartakus node id v1\0\0\0\x02é\0\0\0\0\0\0\0\0', 'utf8');
-  const expected = createHmac('sha256', KEY).update(input).digest('hex').slice(0, 32);
+test('a secret may be any bytes', () => {
+  const withSecret = (secret: string | Uint8Array) => createNodeIdentifier({ ...CONTEXT, secret })(NODE);
 
-  expect(createNodeIdentifier(KEY)({ name: 'é', machineId: '', systemUuid: '' })).toBe(expected);
-});
-
-test('a key may be any bytes', () => {
-  expect(createNodeIdentifier(Buffer.from(KEY))(NODE)).toBe(createNodeIdentifier(KEY)(NODE));
-  expect(createNodeIdentifier(new Uint8Array([0xff, 0xfe]))(NODE)).not.toBe(
-    createNodeIdentifier(new Uint8Array([0xff, 0xfd]))(NODE),
-  );
+  expect(withSecret(Buffer.from(CONTEXT.secret))).toBe(withSecret(CONTEXT.secret));
+  expect(withSecret(new Uint8Array([0xff, 0xfe]))).not.toBe(withSecret(new Uint8Array([0xff, 0xfd])));
 });
 
 test("the original's id is the MD5 of name, machine id and system UUID", () => {
@@ -79,28 +140,35 @@ test("the original's id is the MD5 of name, machine id and system UUID", () => {
   expect(createLegacyNodeId(NODE)).toBe(expected);
 });
 
-test('a cluster id is a UUIDv8 of the documented HMAC', () => {
-  const input = '\0\0\0\x17spartakus cluster id v1';
-  const hmac = createHmac('sha256', KEY).update(input, 'latin1').digest('hex');
+test('cluster ids and UUIDs of records are UUIDv8s, one per kind and name', () => {
+  const uuidOf = createKubermaticUuids(CONTEXT);
+  const ids = [
+    createClusterId(CONTEXT),
+    createClusterId(CONTEXT, 'production'),
+    createClusterId({ ...CONTEXT, scope: 'other' }),
+    uuidOf('user', 'production'),
+    uuidOf('project', 'production'),
+  ];
 
-  const id = createClusterId(KEY);
-
-  const hex = id.replaceAll('-', '');
-  expect(id).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-8[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/);
-  expect([hex.slice(0, 12), hex.slice(13, 16), hex.slice(17)]).toStrictEqual([
-    hmac.slice(0, 12),
-    hmac.slice(13, 16),
-    hmac.slice(17, 32),
-  ]);
-  expect(createClusterId('another cluster')).not.toBe(id);
+  expect(ids.filter((id) => !UUID_V8.test(id))).toStrictEqual([]);
+  expect(new Set(ids).size).toBe(5);
 });
 
 test('ids of this release are those of all releases before it', () => {
-  expect(createNodeIdentifier(KEY)(NODE)).toBe('28ef02d7574aa656cc8c8bf7ba5507ca');
-  expect(createNodeIdentifier('k'.repeat(65))({ name: 'é\ud800', machineId: '', systemUuid: 's' })).toBe(
-    '55045611d8af7acf6ab47e651c4e2104',
+  expect(createNodeIdentifier(CONTEXT)(NODE)).toBe('b1d2313ff419ffd99b967a37129f8f69');
+  expect(createNodeIdentifier({ ...CONTEXT, secret: 'k'.repeat(65) })({ ...NODE, name: 'é\ud800' })).toBe(
+    '01f354c6bd7c4e5f59f91917ac67b280',
   );
-  expect(createClusterId(KEY)).toBe('1cb6e6fa-0cbf-8e09-8444-0c90c1719916');
-  expect(createKubermaticUuids(KEY)('ssh key', 'name')).toBe('06d9fd2e-fcb1-8d99-a111-dfb65d2c61f8');
+  expect(createNodeIdentifier(CONTEXT, 'agent-node-id')(NODE)).toBe('4ca41a19f59a93e5818e33a95e3d2f68');
+  expect(createClusterId(CONTEXT)).toBe('0965668b-88a6-8054-a5a7-cd3ac8ff4dbe');
+  expect(createClusterId(CONTEXT, 'production')).toBe('ea650c32-172e-8719-83d9-cb24c5c87fd8');
+  expect(createKubermaticUuids(CONTEXT)('ssh key', 'name')).toBe('abef7038-538b-869d-ae62-470bf654b845');
   expect(createLegacyKubermaticUuid('name')).toBe('60563bad-3d54-365e-ad05-3735ba72e711');
+});
+
+test('the ids of 5,000 nodes take one derivation, and one HMAC each', () => {
+  const identify = createNodeIdentifier(CONTEXT);
+  const ids = Array.from({ length: 5000 }, (_, index) => identify({ ...NODE, name: `node-${index}` }));
+
+  expect(new Set(ids).size).toBe(5000);
 });

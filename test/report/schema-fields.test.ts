@@ -16,9 +16,6 @@ test('a field has the values of its options', () => {
     origin: Origin.KUBERNETES,
     privacy: Privacy.KEYED_HASH,
     statistic: Statistic.NODES,
-    rbac: [
-      { resource: 'nodes', verbs: ['list'] },
-      { resource: 'namespaces', resourceName: 'kube-system', verbs: ['get'] },
-    ],
+    rbac: [{ resource: 'nodes', verbs: ['list'] }],
   });
 });

@@ -25,11 +25,11 @@ export async function gatherFrom(
   );
   try {
     const record = await gatherKubermaticRecord(
-      { uuid: 'hmac', machineDeployments: false, ...config },
+      { uuid: 'hmac', idSecret: 'spartakus-kubermatic', machineDeployments: false, ...config },
       {
         kube,
         now: NOW,
-        random: new Uint8Array(16),
+        randomBytes: (length) => new Uint8Array(length),
         logger: log.logger,
         clock: INSTANT_CLOCK,
         signal: new AbortController().signal,

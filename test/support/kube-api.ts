@@ -25,6 +25,9 @@ const MAGIC = Buffer.from('k8s\0', 'latin1');
 /** The uid of kube-system in the fixtures. */
 export const KUBE_SYSTEM_UID = '70cf978e-1be3-400e-bcc8-773a980e7485';
 
+/** The namespace of a mounted service account. */
+const POD_NAMESPACE = 'kubermatic';
+
 /** The page size that the fixtures were captured with. */
 export const FIXTURE_PAGE_SIZE = 3;
 
@@ -43,6 +46,10 @@ export interface KubeApiOptions {
   readonly pagedPods?: readonly number[];
   /** The objects of lists in JSON, by path: paginated by `limit`, complete or as metadata only. */
   readonly lists?: Readonly<Record<string, readonly object[]>>;
+  /** The Secrets that exist, by path; those that are created are added. */
+  readonly secrets?: Map<string, unknown>;
+  /** Whether requests to create Secrets get 403. */
+  readonly forbidCreation?: boolean;
   /** Responses that replace those of the fixtures, by path and query. */
   readonly responses?: Readonly<Record<string, FakeResponse>>;
 }
@@ -98,13 +105,28 @@ export async function startKubeApi(options: KubeApiOptions = {}): Promise<KubeAp
     body: await readFixture('kubernetes/pods-forbidden.pb'),
   };
   const requests: ReceivedRequest[] = [];
+  const secrets = options.secrets ?? new Map<string, unknown>();
   let token = options.token ?? 'test-token';
   let expirations = options.expirations ?? 0;
   let failures = options.failures?.times ?? 0;
   let connections = 0;
   const first = Promise.withResolvers<void>();
 
-  const respond = (request: IncomingMessage): FakeResponse => {
+  const respondToSecrets = (target: string, body: string): FakeResponse => {
+    const contentType = 'application/json';
+    const requested = pathOf(target);
+    if (body === '') {
+      const secret = secrets.get(requested);
+      return secret === undefined ? notFound(requested) : { status: 200, contentType, body: JSON.stringify(secret) };
+    }
+    if (options.forbidCreation === true) return forbidden;
+    const secret = JSON.parse(body) as { readonly metadata: { readonly name: string } };
+    const created = `${requested}/${secret.metadata.name}`;
+    if (secrets.has(created)) return { status: 409, contentType, body: '{"kind":"Status","reason":"AlreadyExists"}' };
+    if (!target.endsWith('?dryRun=All')) secrets.set(created, secret);
+    return { status: 201, contentType, body };
+  };
+  const respond = (request: IncomingMessage, body: string): FakeResponse => {
     const target = request.url ?? '';
     const accept = request.headers.accept ?? '';
     requests.push({ method: request.method ?? '', target, accept });
@@ -127,6 +149,8 @@ export async function startKubeApi(options: KubeApiOptions = {}): Promise<KubeAp
     const captured = target
       .replace(/(\/nodes\?limit=)\d+/, `$1${FIXTURE_PAGE_SIZE}`)
       .replace(/\?limit=1$/, '?limit=500');
+    const isOwnSecret = pathOf(target).startsWith(`/api/v1/namespaces/${POD_NAMESPACE}/secrets`);
+    if (isOwnSecret && options.responses?.[target] === undefined) return respondToSecrets(target, body);
     const objects = options.lists?.[pathOf(target)];
     if (objects !== undefined) return listPage(objects, target, accept);
     return options.responses?.[target] ?? captures[`${accept} ${captured}`] ?? notFound(target);
@@ -141,8 +165,15 @@ export async function startKubeApi(options: KubeApiOptions = {}): Promise<KubeAp
       rejectUnauthorized: false,
     },
     (request, response) => {
-      const reply = respond(request);
-      if (options.silent?.includes(pathOf(request.url ?? '')) !== true) send(response, reply);
+      let body = '';
+      request.setEncoding('utf8');
+      request.on('data', (chunk: string) => {
+        body += chunk;
+      });
+      request.on('end', () => {
+        const reply = respond(request, body);
+        if (options.silent?.includes(pathOf(request.url ?? '')) !== true) send(response, reply);
+      });
     },
   );
   server.on('secureConnection', () => {
@@ -170,11 +201,16 @@ export interface ServiceAccount {
   close(): Promise<void>;
 }
 
-export async function openServiceAccount(token = 'test-token', caFixture = 'tls/ca.crt'): Promise<ServiceAccount> {
+export async function openServiceAccount(
+  token = 'test-token',
+  caFixture = 'tls/ca.crt',
+  namespace = POD_NAMESPACE,
+): Promise<ServiceAccount> {
   const dir = await mkdtemp(path.join(tmpdir(), 'spartakus-service-account-'));
   const writeToken = (text: string) => writeFile(path.join(dir, 'token'), text);
   await writeToken(token);
   await writeFile(path.join(dir, 'ca.crt'), await readFixture(caFixture));
+  await writeFile(path.join(dir, 'namespace'), namespace);
   return { dir, writeToken, close: () => rm(dir, { recursive: true, force: true }) };
 }
 

@@ -239,6 +239,7 @@ function clusterOf(
       const [path = ''] = target.split('?', 1);
       return Promise.resolve({ path, status: 200, ...respondTo(path) });
     },
+    create: () => Promise.reject(new Error('Nothing is created.')),
     close: () => undefined,
     isClosed: () => false,
   };
@@ -289,10 +290,13 @@ test('no text of a node, a version or any object is in a report or record, in an
 
       const report = await gatherReport(
         { clusterId, collect: COLLECTABLE, extensions: `/nonexistent/${first.extensionFile}` },
-        { ...options, version: 'v2.0.0', sequence: 1 },
+        { ...options, readKey: () => Promise.resolve(first.clusterUid), version: 'v2.0.0', sequence: 1 },
       );
       const { signal } = new AbortController();
-      const record = await gatherKubernetesRecord({ uuid: 'hmac' }, { ...options, signal });
+      const record = await gatherKubernetesRecord(
+        { uuid: 'hmac', idKey: 'kube-system' },
+        { ...options, signal, randomBytes: () => new Uint8Array(16) },
+      );
 
       const encodings = encodingsOf(report, record);
       const marks = drawn
@@ -330,6 +334,7 @@ test('the order of the nodes in the Kubernetes API, which is that of their names
           { clusterId: 'c', omit },
           {
             kube: clusterOf(list, [], { clusterUid: 'uid', version: { gitVersion: 'v1.31.4' } }),
+            readKey: () => Promise.resolve('key'),
             version: 'v2.0.0',
             now: new Date(0),
             random: new Uint8Array(16),
@@ -352,7 +357,8 @@ test('every field of a report with the treatment "normalised" goes through its n
     clusterUid: 'uid',
     version: { gitVersion: SENTINEL },
   });
-  const options = { kube, version: 'v2', now: new Date(0), random: new Uint8Array(16), sequence: 1 };
+  const readKey = () => Promise.resolve('key');
+  const options = { kube, readKey, version: 'v2', now: new Date(0), random: new Uint8Array(16), sequence: 1 };
 
   const json = toJson(ReportSchema, await gatherReport({ clusterId: 'c' }, options));
 

@@ -27,6 +27,7 @@ interface Line {
 }
 
 let api: KubeApi;
+const CLUSTER_ID = '2f9c93d3-156c-47aa-8802-578ffca9b50e';
 let account: ServiceAccount;
 let collector: GrpcCollector;
 let lines: Line[];
@@ -50,7 +51,10 @@ afterEach(async () => {
 });
 
 async function startApi(options: KubeApiOptions = {}): Promise<void> {
-  api = await startKubeApi(options);
+  // The Secret exists: its creation would be one request more than the rate limit lets through at once.
+  const data = { 'id-key': Buffer.alloc(32, 7).toString('base64') };
+  const secrets = new Map([['/api/v1/namespaces/kubermatic/secrets/spartakus-volunteer', { data }]]);
+  api = await startKubeApi({ secrets, ...options });
   closers.push(() => api.close());
 }
 
@@ -63,7 +67,13 @@ async function start(
   options: Partial<VolunteerOptions> = {},
 ): Promise<Volunteer> {
   const volunteer = await startVolunteer(
-    { clusterId: 'c', periodMs: 24 * HOUR_MS, database: `grpc://127.0.0.1:${collector.port}`, ...config },
+    {
+      clusterId: CLUSTER_ID,
+      idSecret: 'spartakus-volunteer',
+      periodMs: 24 * HOUR_MS,
+      database: `grpc://127.0.0.1:${collector.port}`,
+      ...config,
+    },
     {
       version: 'v2.0.0',
       clock,
@@ -100,7 +110,7 @@ test('a one-shot volunteer delivers one report and ends', async () => {
 
   await expect(volunteer.done).resolves.toStrictEqual({ status: 'stored' });
   expect(stored().map(({ clusterId, sequence, nodes }) => [clusterId, sequence, nodes.length])).toStrictEqual([
-    ['c', 1, 6],
+    [CLUSTER_ID, 1, 6],
   ]);
 });
 
@@ -147,7 +157,7 @@ test('a one-shot volunteer to stdout prints what it would send', async () => {
   const volunteer = await start({ periodMs: 0, database: 'stdout' }, { stdout });
 
   await expect(volunteer.done).resolves.toStrictEqual({ status: 'stored' });
-  expect(String(stdout.read())).toContain('"clusterID": "c"');
+  expect(String(stdout.read())).toContain(`"clusterID": "${CLUSTER_ID}"`);
 });
 
 test('every period a report is made, each with its own id, hour and sequence number', async () => {
@@ -268,6 +278,21 @@ test('a wrong configuration is rejected at the start', async () => {
   expect(wrongDatabase).toMatchObject({ kind: 'invalid', field: '--database' });
   expect(wrongDatabase.message).not.toContain('hunter2');
   expect(wrongKubeconfig).toMatchObject({ kind: 'invalid', field: '--kubeconfig' });
+});
+
+test.each([
+  ['grpc://collector.invalid', CLUSTER_ID, [expect.stringContaining('without encryption: use grpcs://')]],
+  ['grpcs://collector.invalid', CLUSTER_ID, []],
+  ['grpc://127.0.0.1:1', CLUSTER_ID, []],
+  ['grpc://127.0.0.1:1', 'jane.doe', [expect.stringContaining('a keyed hash of it is sent')]],
+  ['https://collector.invalid', 'jane.doe', [expect.stringContaining('is sent as it is: it must not describe')]],
+  ['https://collector.invalid', 'auto', []],
+])('at start, %s with the cluster id %s logs what the administrator should know', async (database, clusterId, says) => {
+  await start({ database, clusterId, initialDelayMs: HOUR_MS });
+
+  const messages = lines.map(({ message }) => message).filter((message) => message !== 'The volunteer has started.');
+  expect(messages).toStrictEqual(says);
+  expect(JSON.stringify(lines)).not.toContain('jane.doe');
 });
 
 test('the log has neither the token nor the password in the URL', async () => {

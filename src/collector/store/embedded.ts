@@ -1,4 +1,4 @@
-import { mkdir, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, rm, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import type { ReportStore } from '../../report/report-sink.ts';
 import { causesOf, messageOf, SpartakusError } from '../../runtime/errors.ts';
@@ -44,7 +44,7 @@ export async function openEmbeddedStore(options: EmbeddedStoreOptions): Promise<
 async function openEngine(directory: string): Promise<Engine> {
   const open = await loadEngine();
   try {
-    await mkdir(directory, { recursive: true });
+    await makePrivate(directory);
     return await open(directory);
   } catch (error) {
     throw new SpartakusError(
@@ -54,6 +54,16 @@ async function openEngine(directory: string): Promise<Engine> {
       { cause: error },
     );
   }
+}
+
+/**
+ * Creates the directory, or changes it where it exists, so that only its owner can read the reports. One that another user owns is left as
+ * it is.
+ */
+export async function makePrivate(directory: string): Promise<void> {
+  await mkdir(directory, { recursive: true, mode: 0o700 });
+  const { uid, mode } = await stat(directory);
+  if (uid === process.getuid?.() && (mode & 0o077) !== 0) await chmod(directory, 0o700);
 }
 
 async function loadEngine(): Promise<(directory: string) => Promise<Engine>> {

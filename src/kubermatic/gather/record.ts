@@ -13,16 +13,20 @@ import {
 import { createCoarseReportId, startOfHour } from '../../report/report-id.ts';
 import type { Clock } from '../../runtime/clock.ts';
 import type { Logger } from '../../runtime/logger.ts';
-import { readKey } from '../../volunteer/gather/id-key.ts';
+import { createIdKeyReader, type IdKeyConfig } from '../../volunteer/gather/id-key.ts';
 import { createMissingFields, type MissingFields } from '../../volunteer/gather/missing-fields.ts';
 
 /** The version that Kubermatic's agents send since v0.3.0; this project adds fields to it. */
 const RECORD_VERSION = 'v2';
 
-export interface RecordIdConfig {
+/** Records are files, so the recipient is not known when ids are made. */
+export const RECORD_ID_SCOPE = 'kubermatic';
+
+export interface RecordIdConfig extends Omit<IdKeyConfig, 'spoolDir'> {
   /** `hmac` is keyed; `md5` is that of Kubermatic's own agents, which can be guessed. */
   readonly uuid: 'hmac' | 'md5';
-  readonly idKeyFile?: string;
+  /** --id-scope (default: "kubermatic"): ids of one scope cannot be joined with those of another. */
+  readonly idScope?: string;
   /** --exact-quantities, of nodes (default: two significant digits) */
   readonly exactQuantities?: boolean;
 }
@@ -30,8 +34,7 @@ export interface RecordIdConfig {
 export interface RecordOptions {
   readonly kube: KubernetesClient;
   readonly now: Date;
-  /** 16 fresh random bytes. */
-  readonly random: Uint8Array;
+  readonly randomBytes: (length: number) => Uint8Array;
   readonly logger: Logger;
   readonly clock?: Clock;
   /** Closes the clients of other clusters. */
@@ -45,21 +48,22 @@ export interface RecordDraft {
   readonly identify: NodeIdentifier;
 }
 
-/** Begins a record. Rejects as {@link readKey}. */
+/** Reads the key of ids, and begins a record. Rejects with a SpartakusError where the key cannot be read. */
 export async function beginRecord(
   kind: 'kubernetes' | 'kubermatic',
   config: RecordIdConfig,
-  { kube, logger, now, random }: RecordOptions,
+  { kube, logger, now, randomBytes }: RecordOptions,
 ): Promise<RecordDraft> {
   const record = create(RecordSchema, {
     kind,
     version: RECORD_VERSION,
     time: timestampFromDate(startOfHour(now)),
-    reportId: createCoarseReportId(now, 1, random),
+    reportId: createCoarseReportId(now, 1, randomBytes(16)),
   });
   const draft = { record, missing: createMissingFields(kube, logger) };
   if (config.uuid === 'md5')
     return { ...draft, uuidOf: (_kind, name) => createLegacyKubermaticUuid(name), identify: createLegacyNodeId };
-  const key = await readKey(kube, config);
-  return { ...draft, uuidOf: createKubermaticUuids(key), identify: createNodeIdentifier(key) };
+  const secret = await createIdKeyReader(config, { kube, randomBytes, logger })();
+  const context = { secret, clusterId: '', scope: config.idScope ?? RECORD_ID_SCOPE };
+  return { ...draft, uuidOf: createKubermaticUuids(context), identify: createNodeIdentifier(context, 'agent-node-id') };
 }

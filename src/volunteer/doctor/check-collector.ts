@@ -13,6 +13,7 @@ import { parseDatabase } from '../../delivery/open-sink.ts';
 import { excerpt } from '../../delivery/transport/excerpt.ts';
 import { httpTarget, type Proxy, proxyFor, type ProxyTarget } from '../../delivery/transport/proxy.ts';
 import type { TransportOptions } from '../../delivery/transport/sink.ts';
+import { isUnencrypted, UNENCRYPTED_WARNING } from '../../delivery/unencrypted.ts';
 import { messageOf } from '../../runtime/errors.ts';
 import { maskUrl } from '../../runtime/mask.ts';
 import { type Check, fail, ok, warn } from './check.ts';
@@ -43,6 +44,7 @@ export async function* checkCollector(spec: string, options: CheckCollectorOptio
     return;
   }
   yield ok('proxy', proxy === undefined ? 'none is used' : `${maskUrl(proxy.url.origin)}, from $${proxy.variable}`);
+  if (isUnencrypted(spec)) yield warn('TLS', UNENCRYPTED_WARNING);
   const dns = await checkDns(proxy === undefined ? target.host : httpTarget(proxy.url).host);
   yield dns;
   if (dns.status === 'FAIL') return;

@@ -12,7 +12,7 @@ import {
 import type { PolicyRule } from '../../report/cluster-role.ts';
 import { messageOf } from '../../runtime/errors.ts';
 import { type GatherConfig, selectFields } from '../gather/gather.ts';
-import { KUBE_SYSTEM_PATH } from '../gather/id-key.ts';
+import { KUBE_SYSTEM_PATH } from '../gather/id-key-secret.ts';
 import { listRequiredRules } from '../gather/rbac-rules.ts';
 import { type Check, fail, ok, warn } from './check.ts';
 

@@ -9,9 +9,11 @@ import { type KubernetesClient, type KubernetesConfig, openKubernetesClient } fr
 import { messageOf } from '../../runtime/errors.ts';
 import { checkExtensions, readExtensions } from '../gather/extensions.ts';
 import type { GatherConfig } from '../gather/gather.ts';
-import { readKeyFile } from '../gather/id-key.ts';
+import { readKeyFile } from '../gather/id-key-file.ts';
+import { resolveIds } from '../gather/id-scope.ts';
 import { readSchemaVersion } from '../gather/schema-version-file.ts';
 import { checkCollector } from './check-collector.ts';
+import { checkIdKey } from './check-id-key.ts';
 import { checkKubernetes } from './check-kubernetes.ts';
 import { type Check, fail, ok, warn } from './check.ts';
 
@@ -95,6 +97,7 @@ async function* checkCluster(
   signal?.addEventListener('abort', close, { once: true });
   try {
     yield* checkKubernetes(kube, config);
+    yield* checkIdKey(kube, resolveIds(config));
   } finally {
     signal?.removeEventListener('abort', close);
     close();

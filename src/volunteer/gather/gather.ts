@@ -3,13 +3,13 @@ import { ExtensionSchema, type Report } from '../../../gen/spartakus/report/v1/r
 import type { KubernetesClient } from '../../kubernetes/client.ts';
 import { assembleReport, sortNodes } from '../../report/assemble.ts';
 import { createFieldSelection, type FieldSelection } from '../../report/field-selection.ts';
-import { createClusterId, createLegacyNodeId, createNodeIdentifier, type NodeIdentifier } from '../../report/ids.ts';
+import { createLegacyNodeId, createNodeIdentifier, type NodeIdentifier } from '../../report/ids.ts';
 import type { Omission } from '../../report/omitted-fields.ts';
 import { startOfHour } from '../../report/report-id.ts';
 import type { Logger } from '../../runtime/logger.ts';
 import { readExtensions } from './extensions.ts';
 import type { Gatherer } from './gatherer.ts';
-import { AUTO_CLUSTER_ID, type IdConfig, needsKey, readKey } from './id-key.ts';
+import { createSentClusterId, type IdConfig, type IdKeyReader, needsKey, STDOUT_SCOPE } from './id-key.ts';
 import { lifetimeGatherers } from './lifetimes.ts';
 import { createMissingFields } from './missing-fields.ts';
 import { namespacesGatherer } from './namespaces.ts';
@@ -29,6 +29,7 @@ export interface GatherConfig extends IdConfig {
 
 export interface GatherOptions {
   readonly kube: KubernetesClient;
+  readonly readKey: IdKeyReader;
   /** Such as "v2.0.0". */
   readonly version: string;
   readonly now: Date;
@@ -54,7 +55,7 @@ export function selectFields({ collect, extensions, omit, schemaVersion }: Gathe
  * SpartakusError for other errors, where the key of ids cannot be read, and where all reads failed.
  */
 export async function gatherReport(config: GatherConfig, options: GatherOptions): Promise<Report> {
-  const { kube, version, now, random, sequence, logger, pageSize } = options;
+  const { kube, readKey, version, now, random, sequence, logger, pageSize } = options;
   const { exactQuantities } = config;
   const selection = selectFields(config);
   const missing = createMissingFields(kube, logger);
@@ -75,11 +76,11 @@ export async function gatherReport(config: GatherConfig, options: GatherOptions)
     for (const { reason, message } of problems) missing.add('extensions[]', reason, message);
   }
   await run([versionGatherer], () => '');
-  const key = needsKey(config, selection) ? await readKey(kube, config) : undefined;
-  if (config.clusterId === AUTO_CLUSTER_ID && key !== undefined) report.clusterId = createClusterId(key);
+  const key = needsKey(config, selection) ? await readKey() : undefined;
+  if (key !== undefined) report.clusterId = createSentClusterId(config, key);
   await run(
     [nodesGatherer, namespacesGatherer, ...workloadGatherers, ...lifetimeGatherers],
-    createIdentifier(config, selection, key),
+    createIdentifier(config, selection, report.clusterId, key),
   );
 
   missing.throwIfAllFailed();
@@ -90,12 +91,13 @@ export async function gatherReport(config: GatherConfig, options: GatherOptions)
 }
 
 function createIdentifier(
-  { nodeId }: IdConfig,
+  { nodeId, idScope: scope = STDOUT_SCOPE }: IdConfig,
   selection: FieldSelection,
+  clusterId: string,
   key: string | Uint8Array | undefined,
 ): NodeIdentifier {
   if (!selection.has('nodes[].id')) return () => '';
   if (nodeId === 'md5') return createLegacyNodeId;
   if (key === undefined) throw new TypeError('Node ids need a key.');
-  return createNodeIdentifier(key);
+  return createNodeIdentifier({ secret: key, clusterId, scope });
 }

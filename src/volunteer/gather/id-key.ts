@@ -1,68 +1,100 @@
-import { readFile } from 'node:fs/promises';
-import { PartialObjectMetadataSchema } from '../../../gen/spartakus/kubernetes/v1/kubernetes_pb.js';
 import type { KubernetesClient } from '../../kubernetes/client.ts';
-import { grantAdvice, METADATA_TYPE, readProtobuf } from '../../kubernetes/response.ts';
 import type { FieldSelection } from '../../report/field-selection.ts';
-import { messageOf, SpartakusError } from '../../runtime/errors.ts';
-
-/** Its uid is the default key of ids, because it is constant for the life of the cluster. */
-export const KUBE_SYSTEM_PATH = '/api/v1/namespaces/kube-system';
+import { createClusterId, type IdContext } from '../../report/ids.ts';
+import type { Logger } from '../../runtime/logger.ts';
+import { createKey, openKeyFile, readKeyFile } from './id-key-file.ts';
+import { openKeySecret, readKubeSystemUid } from './id-key-secret.ts';
 
 /** The --cluster-id that is replaced by an id derived from the key. */
 export const AUTO_CLUSTER_ID = 'auto';
 
-const MIN_KEY_BYTES = 16;
+/** The --id-scope of reports that are printed. */
+export const STDOUT_SCOPE = 'stdout';
 
-export interface IdConfig {
-  readonly clusterId: string;
-  /** `hmac` (the default) is keyed, `md5` is that of the original. */
-  readonly nodeId?: 'hmac' | 'md5';
+/** Where the key of ids is kept. */
+export interface IdKeyConfig {
+  /** --id-key: a random key (the default), or one that is derived from the uid of the namespace kube-system. */
+  readonly idKey?: 'random' | 'kube-system';
+  /** --id-key-file: a file that contains the key. */
   readonly idKeyFile?: string;
+  /** --id-secret: the name of the Secret in the namespace of this pod. */
+  readonly idSecret?: string;
+  readonly spoolDir?: string;
 }
 
-export function needsKey({ clusterId, nodeId }: IdConfig, selection: FieldSelection): boolean {
-  return clusterId === AUTO_CLUSTER_ID || (nodeId !== 'md5' && selection.has('nodes[].id'));
+export interface IdConfig extends IdKeyConfig {
+  /** --cluster-id: the id, or `auto`. */
+  readonly clusterId: string;
+  /** --cluster-id-verbatim: a cluster id that is not a UUID is not hashed. */
+  readonly clusterIdVerbatim?: boolean;
+  /** --node-id: `hmac` (the default) is keyed, `md5` is the original's. */
+  readonly nodeId?: 'hmac' | 'md5';
+  /** --id-scope: ids of one scope cannot be joined with those of another. */
+  readonly idScope?: string;
 }
 
-export function needsClusterKey(config: IdConfig, selection: FieldSelection): boolean {
-  return config.idKeyFile === undefined && needsKey(config, selection);
+/** Returns the key of ids, which never leaves the cluster. Rejects with a SpartakusError where it cannot be read. */
+export type IdKeyReader = () => Promise<string | Uint8Array>;
+
+export interface IdKeyOptions {
+  readonly kube: KubernetesClient;
+  readonly randomBytes: (length: number) => Uint8Array;
+  readonly logger: Logger;
 }
 
-/** Reads the key of ids, which is never sent: --id-key-file, else the uid of kube-system. Rejects with a SpartakusError. */
-export function readKey(
-  kube: KubernetesClient,
-  { idKeyFile }: Pick<IdConfig, 'idKeyFile'>,
-): Promise<string | Uint8Array> {
-  return idKeyFile === undefined ? readClusterKey(kube) : readKeyFile(idKeyFile);
+/** Whether a text is a UUID of any version. */
+export function isUuid(text: string): boolean {
+  return /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(text);
 }
 
-/** Reads a key of at least 16 bytes, without the line break at its end. Rejects with a SpartakusError `invalid` that names the flag. */
-export async function readKeyFile(file: string): Promise<Uint8Array> {
-  const fail = (problem: string): never => {
-    throw new SpartakusError('invalid', `--id-key-file ${file}: ${problem}.`, { field: '--id-key-file' });
-  };
-  const bytes = await readFile(file).catch((error: unknown) => fail(`cannot be read: ${messageOf(error)}`));
-  const lineBreak = /\r?\n$/.exec(bytes.toString('latin1'))?.[0].length ?? 0;
-  const key = bytes.subarray(0, bytes.length - lineBreak);
-  if (key.length >= MIN_KEY_BYTES) return key;
-  const advice = 'make one with "openssl rand -hex 32"';
-  return fail(`is a key of ${key.length} bytes, and fewer than ${MIN_KEY_BYTES} can be guessed: ${advice}`);
+/** Whether a hash of the cluster id is sent in its place: `auto`, and texts other than UUIDs, because these may describe the cluster. */
+export function isClusterIdHashed({ clusterId, clusterIdVerbatim = false }: IdConfig): boolean {
+  if (clusterId === AUTO_CLUSTER_ID) return true;
+  return clusterId !== '' && !clusterIdVerbatim && !isUuid(clusterId);
 }
 
-async function readClusterKey(kube: KubernetesClient): Promise<string> {
-  const response = await kube.get(KUBE_SYSTEM_PATH, METADATA_TYPE);
-  const { status } = response;
-  if (status === 403 || status === 404) {
-    throw new SpartakusError(
-      status === 403 ? 'forbidden' : 'not-found',
-      'The uid of the kube-system namespace, the key that makes ids anonymous, cannot be read: the Kubernetes API responded' +
-        ` to GET ${KUBE_SYSTEM_PATH} with ${status}. ${grantAdvice(KUBE_SYSTEM_PATH)}, or set another key with --id-key-file.`,
-    );
-  }
-  const uid = readProtobuf(response, PartialObjectMetadataSchema).metadata?.uid;
-  if (uid) return uid;
-  throw new SpartakusError(
-    'internal',
-    `The response of the Kubernetes API to GET ${KUBE_SYSTEM_PATH} contains no uid.`,
-  );
+/** The cluster id that is sent. */
+export function createSentClusterId(config: IdConfig, secret: IdContext['secret']): string {
+  const { clusterId, idScope: scope = STDOUT_SCOPE } = config;
+  if (!isClusterIdHashed(config)) return clusterId;
+  return createClusterId({ secret, scope }, clusterId === AUTO_CLUSTER_ID ? '' : clusterId);
 }
+
+export function needsKey(config: IdConfig, selection: FieldSelection): boolean {
+  return isClusterIdHashed(config) || (config.nodeId !== 'md5' && selection.has('nodes[].id'));
+}
+
+/**
+ * Where the key comes from: --id-key-file, or the uid of kube-system with --id-key=kube-system. Otherwise a random key, kept in the first of
+ * these that is possible, and created there if necessary: the Secret in the namespace of this pod, --spool-dir. Where none is possible,
+ * the key is that of this run only, which is logged. A random key is read once in a run, so that ids do not change within it.
+ */
+export function createIdKeyReader(config: IdKeyConfig, options: IdKeyOptions): IdKeyReader {
+  const { idKey, idKeyFile } = config;
+  if (idKeyFile !== undefined) return () => readKeyFile(idKeyFile);
+  if (idKey === 'kube-system') return () => readKubeSystemUid(options.kube);
+  let key: Uint8Array | undefined;
+  return async () => (key ??= await openRandomKey(config, options));
+}
+
+async function openRandomKey(
+  { idSecret, spoolDir }: IdKeyConfig,
+  { kube, randomBytes, logger }: IdKeyOptions,
+): Promise<Uint8Array> {
+  const stored =
+    (idSecret === undefined ? undefined : await openKeySecret(idSecret, { kube, randomBytes, logger })) ??
+    (spoolDir === undefined ? undefined : await openKeyFile(spoolDir, { randomBytes, logger }));
+  if (stored !== undefined) return stored;
+  logger.warn({}, RUN_KEY_WARNING);
+  return createKey(randomBytes);
+}
+
+/** For `volunteer explain` and `volunteer doctor`. */
+export const KUBE_SYSTEM_CONSEQUENCE =
+  'identifiers are derived from the UID of the namespace kube-system, which monitoring systems know as k8s.cluster.uid. With it and ' +
+  'the name, machine ID and system UUID of a node, anyone can compute its identifier.';
+
+/** For the log and `volunteer doctor`. */
+export const RUN_KEY_WARNING =
+  'There is no place for the key of identifiers, so it is a key of this run only: after a restart, all identifiers are new.' +
+  ' Keep a key with --id-key-file, or in a pod with the Role that "volunteer explain" prints, or with --spool-dir.';

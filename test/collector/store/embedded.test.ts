@@ -1,5 +1,8 @@
+import { chmod, mkdir, stat } from 'node:fs/promises';
+import path from 'node:path';
 import { expect, test } from 'vitest';
-import { explainLoadError } from '../../../src/collector/store/embedded.ts';
+import { explainLoadError, makePrivate } from '../../../src/collector/store/embedded.ts';
+import { withFiles } from '../../support/files.ts';
 
 const GLIBC = "/lib/x86_64-linux-gnu/libc.so.6: version `GLIBC_2.38' not found (required by embedded-mongodb.node)";
 const NOT_FOUND = "Cannot find module './embedded-mongodb.linux-x64-gnu.node'\nRequire stack:\n- native.js";
@@ -33,4 +36,17 @@ test.each<[string, unknown, string]>([
   ['another library is missing', bindingError(NOT_FOUND, STDCXX), STDCXX],
 ])('the reason why the engine does not load is found where %s', (_case, error, reason) => {
   expect(explainLoadError(error)).toBe(reason);
+});
+
+test("the database's directory is readable by its owner only, whether it is created or existed", async () => {
+  await withFiles({}, async (dir) => {
+    const [created, existing] = [path.join(dir, 'parent', 'created'), path.join(dir, 'existing')];
+    await mkdir(existing);
+    await chmod(existing, 0o755);
+
+    for (const directory of [created, existing]) {
+      await makePrivate(directory);
+      expect((await stat(directory)).mode & 0o777).toBe(0o700);
+    }
+  });
 });

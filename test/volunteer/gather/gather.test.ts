@@ -9,7 +9,6 @@ import legacyReport from '../../fixtures/legacy/spartakus-volunteer-report.json'
 import { withFiles } from '../../support/files.ts';
 import {
   FIXTURE_PAGE_SIZE,
-  KUBE_SYSTEM_UID,
   type KubeApi,
   openServiceAccount,
   type ServiceAccount,
@@ -35,6 +34,7 @@ afterEach(async () => {
 function options() {
   return {
     kube,
+    readKey: () => Promise.resolve(KEY),
     version: 'v2.0.0',
     now: new Date('2026-11-21T00:26:49.000Z'),
     random: new Uint8Array(16).fill(7),
@@ -43,6 +43,7 @@ function options() {
   };
 }
 
+const KEY = 'a key of thirty-two random bytes';
 const CLUSTER_ID = '2f9c93d3-156c-47aa-8802-578ffca9b50e';
 const EXTENSIONS = { 'extensions.json': '{"example.com/hello": "world", "example.com/foo": "bar"}' };
 
@@ -79,11 +80,11 @@ test('the report equals the golden file', async () => {
   });
 });
 
-test('node ids are keyed with the uid of the kube-system namespace', async () => {
-  const report = await gatherReport({ clusterId: CLUSTER_ID }, options());
+test('node ids are keyed with the secret key, the cluster id and the scope', async () => {
+  const report = await gatherReport({ clusterId: CLUSTER_ID, idScope: 'collector.example.com' }, options());
 
   expect(report.nodes.map(({ id }) => id)).toContain(
-    createNodeIdentifier(KUBE_SYSTEM_UID)({
+    createNodeIdentifier({ secret: KEY, clusterId: CLUSTER_ID, scope: 'collector.example.com' })({
       name: 'ip-10-0-0-1.ec2.internal',
       machineId: '00000000000000000000000000001eef',
       systemUuid: '00000000000000000000000000019919',
@@ -91,12 +92,11 @@ test('node ids are keyed with the uid of the kube-system namespace', async () =>
   );
 });
 
-test('the version, the metadata of kube-system and the pages of nodes are the only requests', async () => {
+test('the version and the pages of nodes are the only requests', async () => {
   await gatherReport({ clusterId: CLUSTER_ID }, options());
 
   expect(api.requests.map(({ method, target, accept }) => `${method} ${target} as ${accept}`)).toStrictEqual([
     'GET /version as application/json',
-    'GET /api/v1/namespaces/kube-system as application/vnd.kubernetes.protobuf;as=PartialObjectMetadata;g=meta.k8s.io;v=v1',
     'GET /api/v1/nodes?limit=3 as application/vnd.kubernetes.protobuf',
     'GET /api/v1/nodes?limit=3&continue=eyJ2IjoibWV0YS5rOHMuaW8vdjEiLCJydiI6MTA0NjgsInN0YXJ0IjoiaXAtMTAtMC0wLTEwLmVjMi5pbnRlcm5hbFx1MDAwMCJ9 as application/vnd.kubernetes.protobuf',
     'GET /api/v1/nodes?limit=3&continue=eyJ2IjoibWV0YS5rOHMuaW8vdjEiLCJydiI6MTA0NjgsInN0YXJ0IjoiaXAtMTAtMC0wLTEwMi5lYzIuaW50ZXJuYWxcdTAwMDAifQ as application/vnd.kubernetes.protobuf',

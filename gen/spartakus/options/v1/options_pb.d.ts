@@ -215,7 +215,8 @@ export enum Privacy {
   VERBATIM = 1,
 
   /**
-   * An HMAC-SHA-256 with a key that never leaves the cluster: stable, and the recipient cannot guess the input.
+   * An HMAC-SHA-256 with a key that never leaves the cluster, and that differs by recipient: stable, and the recipient
+   * can neither guess the input nor compare the value with those of other recipients.
    *
    * @generated from enum value: PRIVACY_KEYED_HASH = 2;
    */

@@ -39,8 +39,8 @@ export declare type Report = Message<"spartakus.report.v1.Report"> & {
   timestamp: string;
 
   /**
-   * Identifies the cluster: any string that the administrator chooses; a random UUID is recommended. Stable for the
-   * life of the cluster. With "auto", a UUIDv8 from an HMAC-SHA-256 that depends only on the secret key for identifiers.
+   * Identifies the cluster: a random UUID that the administrator chooses, stable for the life of the cluster. Of "auto",
+   * and of any other text unless the administrator sends it verbatim, a UUIDv8 from an HMAC-SHA-256 with the key of ids.
    *
    * @generated from field: string cluster_id = 3 [json_name = "clusterID"];
    */
@@ -136,8 +136,8 @@ export declare type Node = Message<"spartakus.report.v1.Node"> & {
   /**
    * Distinguishes the node from the others of its cluster without identifying it: 32 hexadecimal digits, stable for the
    * life of the node. The first 16 bytes of an HMAC-SHA-256 of the node's name, machine id and system UUID, keyed with
-   * the uid of the kube-system namespace or a key of the administrator. If the administrator selects md5, an MD5 of
-   * the same three values, as in the original.
+   * a secret of the cluster, the cluster id and the recipient. If the administrator selects md5, an MD5 of the same
+   * three values, as in the original.
    *
    * @generated from field: string id = 1;
    */

@@ -1,0 +1,131 @@
+import { PartialObjectMetadataSchema } from '../../../gen/spartakus/kubernetes/v1/kubernetes_pb.js';
+import type { KubernetesClient } from '../../kubernetes/client.ts';
+import { textAt } from '../../kubernetes/json.ts';
+import {
+  grantAdvice,
+  JSON_TYPE,
+  type KubernetesResponse,
+  METADATA_TYPE,
+  readJson,
+  readProtobuf,
+} from '../../kubernetes/response.ts';
+import { SpartakusError } from '../../runtime/errors.ts';
+import { createKey, type OpenKeyOptions, parseKey } from './id-key-file.ts';
+
+/** Its uid is the key with --id-key=kube-system. */
+export const KUBE_SYSTEM_PATH = '/api/v1/namespaces/kube-system';
+
+/** The entry of the Secret that contains the key. */
+const ENTRY = 'id-key';
+
+export type KeySecretClient = Pick<KubernetesClient, 'namespace' | 'get' | 'create'>;
+
+export interface KeySecretOptions extends OpenKeyOptions {
+  readonly kube: KeySecretClient;
+}
+
+/**
+ * Reads the key in a Secret of this pod's namespace, and creates the Secret if there is none. Undefined outside of a pod, and, logged,
+ * where it is not permitted. Rejects with a SpartakusError for other errors, and where the Secret is there, and holds no key: a new key
+ * would silently change all ids.
+ */
+export async function openKeySecret(
+  name: string,
+  { kube, randomBytes, logger }: KeySecretOptions,
+): Promise<Uint8Array | undefined> {
+  if (kube.namespace === undefined) return undefined;
+  const path = secretsPath(kube.namespace);
+  const secret = `${kube.namespace}/${name}`;
+  const forbidden = (verb: string): undefined => {
+    logger.warn(
+      { secret },
+      `The key of identifiers cannot be kept in the Secret ${secret}: it is not permitted to ${verb} it. ${ROLE_ADVICE}`,
+    );
+  };
+  let response = await kube.get(`${path}/${name}`, JSON_TYPE);
+  if (response.status === 404) {
+    const key = createKey(randomBytes);
+    const created = await kube.create(path, secretOf(name, key));
+    if (created.status === 201) {
+      logger.info({ secret }, `The key of identifiers is new, and is kept in the Secret ${secret}.`);
+      return key;
+    }
+    if (created.status === 403) return forbidden('create');
+    if (created.status !== 409) readJson(created);
+    // Another volunteer has created it first, or this one with a request whose response was lost.
+    response = await kube.get(`${path}/${name}`, JSON_TYPE);
+  }
+  return response.status === 403 ? forbidden('get') : parseSecret(response, secret);
+}
+
+export const ROLE_ADVICE = 'Grant the Role that "volunteer explain --format yaml" prints, in this namespace.';
+
+export interface KeySecretCheck {
+  readonly secret: string;
+  /** Whether it holds a key, can be created, or the status of the response that did not permit it. */
+  readonly state: 'exists' | 'can be created' | 'not permitted';
+}
+
+/** Checks whether {@link openKeySecret} will find or create the key, without creating it. Undefined outside of a pod. */
+export async function checkKeySecret(name: string, kube: KeySecretClient): Promise<KeySecretCheck | undefined> {
+  if (kube.namespace === undefined) return undefined;
+  const path = secretsPath(kube.namespace);
+  const secret = `${kube.namespace}/${name}`;
+  const found = await kube.get(`${path}/${name}`, JSON_TYPE);
+  if (found.status === 403) return { secret, state: 'not permitted' };
+  if (found.status !== 404) {
+    parseSecret(found, secret);
+    return { secret, state: 'exists' };
+  }
+  const created = await kube.create(`${path}?dryRun=All`, secretOf(name, Buffer.alloc(64, '0')));
+  if (created.status === 403) return { secret, state: 'not permitted' };
+  if (created.status !== 201) readJson(created);
+  return { secret, state: 'can be created' };
+}
+
+function secretsPath(namespace: string): string {
+  return `/api/v1/namespaces/${namespace}/secrets`;
+}
+
+function secretOf(name: string, key: Uint8Array): object {
+  return {
+    apiVersion: 'v1',
+    kind: 'Secret',
+    metadata: { name },
+    type: 'Opaque',
+    immutable: true,
+    data: { [ENTRY]: Buffer.from(key).toString('base64') },
+  };
+}
+
+function parseSecret(response: KubernetesResponse, secret: string): Uint8Array {
+  const text = textAt(readJson(response), 'data', ENTRY);
+  const key = text === undefined ? undefined : parseKey(Buffer.from(text, 'base64'));
+  if (key !== undefined) return key;
+  throw new SpartakusError(
+    'invalid',
+    `The Secret ${secret} holds no key of identifiers, of 16 bytes or more, in the entry ${ENTRY}: name another Secret with --id-secret, ` +
+      'or restore it, or delete it, which makes all ids new.',
+    { field: '--id-secret' },
+  );
+}
+
+/** The uid of the namespace kube-system. Rejects with a SpartakusError where it cannot be read. */
+export async function readKubeSystemUid(kube: Pick<KubernetesClient, 'get'>): Promise<string> {
+  const response = await kube.get(KUBE_SYSTEM_PATH, METADATA_TYPE);
+  const { status } = response;
+  if (status === 403 || status === 404) {
+    throw new SpartakusError(
+      status === 403 ? 'forbidden' : 'not-found',
+      'The uid of the kube-system namespace, from which --id-key=kube-system derives ids, cannot be read: the Kubernetes API responded' +
+        ` to GET ${KUBE_SYSTEM_PATH} with ${status}. ${grantAdvice(KUBE_SYSTEM_PATH)}, or leave out --id-key=kube-system.`,
+    );
+  }
+  const uid = readProtobuf(response, PartialObjectMetadataSchema).metadata?.uid;
+  if (!uid)
+    throw new SpartakusError(
+      'internal',
+      `The response of the Kubernetes API to GET ${KUBE_SYSTEM_PATH} contains no uid.`,
+    );
+  return uid;
+}
