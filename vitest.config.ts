@@ -27,6 +27,7 @@ const INTEGRATION = [
   'test/collector/store/mongo-store.test.ts',
   'test/collector/store/outage.test.ts',
   'test/deploy/**/*.test.ts',
+  'test/docs/privacy.test.ts',
   'test/docs/queries.test.ts',
   'test/e2e/**/*.test.ts',
   'test/hostile/**/*.test.ts',

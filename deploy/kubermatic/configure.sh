@@ -4,7 +4,7 @@
 # usage: configure.sh DIRECTORY URL [COMPONENT ...]
 #   DIRECTORY   the directory of the overlay; it is created if necessary
 #   URL         the collector: grpcs://HOST:PORT; with the component http, https://HOST/api/kubermatic/v1
-#   COMPONENT   folders of components/: http, machine-deployments, spool, off
+#   COMPONENT   folders of components/: http, lists, country, machine-deployments, spool, off
 #
 # then: kubectl apply -k DIRECTORY
 set -eu

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { type AgentConfig, startAgent } from '../kubermatic/agent.ts';
+import { OPTIONAL_LISTS } from '../kubermatic/gather/gather-kubermatic.ts';
 import { RECORD_ID_SCOPE } from '../kubermatic/gather/record.ts';
 import { openKubernetesClient } from '../kubernetes/client.ts';
 import { systemClock } from '../runtime/clock.ts';
@@ -34,7 +35,7 @@ const FLAGS = {
     },
   }),
   ...KUBERNETES_FLAGS,
-} satisfies FlagsFor<Omit<AgentConfig, 'kind' | 'machineDeployments' | 'exactQuantities'>>;
+} satisfies FlagsFor<Omit<AgentConfig, 'kind' | 'machineDeployments' | 'exactQuantities' | 'collect' | 'country'>>;
 
 export const kubernetesAgentCommand = createCommand({
   name: 'agent kubernetes',
@@ -43,17 +44,32 @@ export const kubernetesAgentCommand = createCommand({
   flags: { ...FLAGS, ...group('Privacy', { exactQuantities: EXACT_QUANTITIES_FLAG }) },
   validate,
   run: (values, options) =>
-    runAgent({ kind: 'kubernetes', machineDeployments: false, ...values }, values.serviceAccountDir, options),
+    runAgent(
+      { kind: 'kubernetes', machineDeployments: false, country: false, ...values },
+      values.serviceAccountDir,
+      options,
+    ),
 });
 
 export const kubermaticAgentCommand = createCommand({
   name: 'agent kubermatic',
   description:
-    'Reads the seeds, user clusters, projects, users and SSH keys of a Kubermatic installation, and writes them anonymously as one record ' +
-    'file, completely or not at all. Runs in the master cluster. Sends nothing.',
+    'Reads the seeds and user clusters of a Kubermatic installation, counts its projects, users and SSH keys, and writes them anonymously ' +
+    'as one record file, completely or not at all. Runs in the master cluster. Sends nothing.',
   flags: {
     ...FLAGS,
     ...group('Contents', {
+      collect: {
+        name: 'collect',
+        placeholder: 'NAMES',
+        help: `Also record these lists, with an identifier for each entry: a comma-separated list of ${OPTIONAL_LISTS.join(', ')}. By default, only their counts.`,
+        parse: (text) => text.split(',').map((name) => parseChoice(name.trim(), OPTIONAL_LISTS)),
+      },
+      country: {
+        name: 'country',
+        ...SWITCH,
+        help: 'Also record the countries of seeds and datacenters: codes of ISO 3166-1 alpha-2.',
+      },
       machineDeployments: {
         name: 'machine-deployments',
         ...SWITCH,

@@ -101,7 +101,7 @@ const FLAGS = {
     keepCountry: {
       name: 'keep-country',
       ...SWITCH,
-      help: 'Keep the two-letter country codes that Kubermatic clients send. Other locations are always dropped.',
+      help: 'Keep the country codes (ISO 3166-1 alpha-2) that Kubermatic clients send. Other locations are always dropped.',
     },
     normaliseLegacy: {
       name: 'normalise-legacy',

@@ -8,7 +8,7 @@ import { systemClock } from '../runtime/clock.ts';
 import { createCommand, errorsOf, type RunOptions, waitFor } from './command.ts';
 import { group } from './flags.ts';
 import { CREDENTIALS_FLAGS, RECORD_DIR_FLAG } from './shared-flags.ts';
-import { checkedBy, parseText, TIMEOUT } from './values.ts';
+import { checkedBy, parseUuid, TIMEOUT } from './values.ts';
 
 const FLAGS = group('Report', {
   recordDir: RECORD_DIR_FLAG,
@@ -18,7 +18,7 @@ const FLAGS = group('Report', {
     variables: ['SPARTAKUS_CLIENT_UUID', 'CLIENT_UUID'],
     required: 'a random UUID that identifies this installation, generated once',
     help: 'Identify this installation by this UUID, which is random and generated once.',
-    parse: parseText,
+    parse: parseUuid,
   },
 });
 

@@ -1,4 +1,5 @@
 import { isIP } from 'node:net';
+import { validate, version } from 'uuid';
 import { createNetworks, type Networks } from '../runtime/addresses.ts';
 
 // Parsers of flag values. Each throws an Error whose message completes the sentence "--flag …" and quotes the value.
@@ -102,6 +103,18 @@ function parseTimeoutMs(text: string): number {
   const ms = Math.ceil(parseDurationMs(text));
   if (ms >= 1 && ms <= LONGEST_TIMEOUT_MS) return ms;
   throw new Error(`${JSON.stringify(text)} is not a timeout: use more than 0 and at most 24h`);
+}
+
+/** Versions 1, 2 and 6 (RFC 9562). */
+const UUIDS_WITH_ADDRESS = [1, 2, 6];
+
+/** A UUID that is not made of the address of a network card. */
+export function parseUuid(text: string): string {
+  const advice = 'use a random one, which `uuidgen` or `cat /proc/sys/kernel/random/uuid` prints';
+  if (!validate(text)) throw new Error(`${JSON.stringify(text)} is not a UUID: ${advice}`);
+  if (UUIDS_WITH_ADDRESS.includes(version(text)))
+    throw new Error(`${JSON.stringify(text)} contains the address of a network card: ${advice}`);
+  return text;
 }
 
 export const SWITCH = { default: 'false', parse: parseSwitch };

@@ -1,43 +1,19 @@
 import { cloudRegionOf } from './cloud-region.ts';
+import countries from './known-values/countries.json' with { type: 'json' };
+import known from './known-values/kubermatic.json' with { type: 'json' };
 
 // Allow lists for strings of custom resources: values of Kubermatic's enums, versions, and country codes.
-// Sources: kubermatic/kubermatic, sdk/apis/kubermatic/v1, and kubermatic/machine-controller, sdk/providerconfig.
 
-/** Cloud providers, each with the key of its region in a datacenter's `.spec.<provider>`, if it has one. */
-const PROVIDERS: ReadonlyMap<string, string | undefined> = new Map([
-  ['alibaba', 'region'],
-  ['anexia', 'locationID'],
-  ['aws', 'region'],
-  ['azure', 'location'],
-  ['baremetal', undefined],
-  ['bringyourown', undefined],
-  ['digitalocean', 'region'],
-  ['edge', undefined],
-  ['fake', undefined],
-  ['gcp', 'region'],
-  ['hetzner', 'location'],
-  ['kubevirt', undefined],
-  ['nutanix', undefined],
-  ['openstack', 'region'],
-  ['packet', undefined],
-  ['vmwareclouddirector', undefined],
-  ['vsphere', 'datacenter'],
-]);
+const PROVIDERS: ReadonlySet<string> = new Set(known.providers.values);
+/** The keys of regions in a datacenter's `.spec.<provider>`, by provider. */
+const REGION_KEYS: ReadonlyMap<string, string> = new Map(Object.entries(known.regionKeys.values));
+const COUNTRIES: ReadonlySet<string> = new Set(countries.values);
 
-const ENUMS = {
-  edition: ['CE', 'EE', 'Community Edition', 'Enterprise Edition'],
-  exposeStrategy: ['NodePort', 'LoadBalancer', 'Tunneling'],
-  cniPlugin: ['canal', 'cilium', 'none'],
-  containerRuntime: ['docker', 'containerd'],
-  ipFamily: ['IPv4', 'IPv6', 'IPv4+IPv6'],
-  operatingSystem: ['ubuntu', 'amzn2', 'rhel', 'flatcar', 'rockylinux', 'centos', 'sles', 'coreos'],
-} as const;
-
-type EnumName = keyof typeof ENUMS;
+type EnumName = 'edition' | 'exposeStrategy' | 'cniPlugin' | 'containerRuntime' | 'ipFamily' | 'operatingSystem';
 
 /** A value of one of Kubermatic's enums; undefined for any other text. */
 export function wordOf(list: EnumName, text: string | undefined): string | undefined {
-  return ENUMS[list].find((word) => word === text);
+  return known[list].values.find((word) => word === text);
 }
 
 /**
@@ -45,36 +21,54 @@ export function wordOf(list: EnumName, text: string | undefined): string | undef
  * Kubermatic does not allow, it is the one in `.providerName`.
  */
 export function providerOf(keys: readonly string[], providerName?: string): string | undefined {
-  const known = keys.filter((key) => PROVIDERS.has(key));
-  return known.length === 1 ? known[0] : known.find((key) => key === providerName);
+  const providers = keys.filter((key) => PROVIDERS.has(key));
+  return providers.length === 1 ? providers[0] : providers.find((key) => key === providerName);
 }
 
 export function regionKeyOf(provider: string): string | undefined {
-  return PROVIDERS.get(provider);
+  return REGION_KEYS.get(provider);
 }
 
 export function regionOf(provider: string, region: string | undefined): string | undefined {
   return region === undefined ? undefined : cloudRegionOf(provider, region);
 }
 
-/** A country code of two capital letters, as in ISO 3166-1 alpha-2; undefined for any other text, which could name a place. */
+/** An officially assigned country code of ISO 3166-1 alpha-2, in capital letters; undefined for any other text. */
 export function countryOf(text: string | undefined): string | undefined {
-  return text !== undefined && /^[a-z]{2}$/i.test(text) ? text.toUpperCase() : undefined;
+  const code = text?.toUpperCase();
+  return code !== undefined && COUNTRIES.has(code) ? code : undefined;
 }
 
-/** Major, minor, patch, and a pre-release and build suffix such as "-rc.1", "-15-g1a2b3c4" or "+vmware.1". */
-const VERSION =
-  /^v?(\d{1,4})\.(\d{1,5})(?:\.(\d{1,5}))?((?:-[0-9A-Za-z][0-9A-Za-z.-]{0,31})?(?:\+[0-9A-Za-z][0-9A-Za-z.-]{0,31})?)$/;
+/** Major, minor and patch, and what follows them. */
+const VERSION = /^(v?)(\d{1,2})\.(\d{1,3})(?:\.(\d{1,3}))?([-+].*)?$/s;
+/** A known word with at most one number, such as "-rc.1" or "-beta2"; a number without a word could be anything. */
+const KNOWN_SUFFIX = new RegExp(
+  `^(?:[-+.](?:${known.versionWords.values.join('|')})(?:[-.]?\\d{1,3})?(?![0-9A-Za-z]))*`,
+);
+/** Marks a version of which something was cut. */
+const CUSTOM = '+custom';
 
-/** A version unchanged, such as "v3.26" or "v2.25.0-15-g1a2b3c4"; undefined for any other text. */
+/**
+ * A version with the known words of its suffix, such as "v3.26" or "v2.25.0-rc.1"; anything else is cut and marked: "v2.25.0-15-g1a2b3c4"
+ * becomes "v2.25.0+custom". Undefined for a text that does not begin with a version.
+ */
 export function versionOf(text: string | undefined): string | undefined {
-  return text !== undefined && VERSION.test(text) ? text : undefined;
+  const parts = partsOf(text);
+  if (parts === undefined) return undefined;
+  const { prefix, numbers, suffix } = parts;
+  return prefix + numbers.filter((number) => number !== undefined).join('.') + suffix;
 }
 
-/** A version with three parts and without the "v", as Kubermatic's agent sends it: "v1.29" becomes "1.29.0". */
+/** {@link versionOf} as Kubermatic's agent sends that of a cluster, with three parts and no "v": "v1.29" becomes "1.29.0". */
 export function plainVersionOf(text: string | undefined): string | undefined {
+  const parts = partsOf(text);
+  return parts && parts.numbers.map((number) => number ?? '0').join('.') + parts.suffix;
+}
+
+function partsOf(text: string | undefined) {
   const match = VERSION.exec(text ?? '');
   if (match === null) return undefined;
-  const [, major = '', minor = '', patch = '0', suffix = ''] = match;
-  return `${major}.${minor}.${patch}${suffix}`;
+  const [, prefix = '', major, minor, patch, suffix = ''] = match;
+  const words = KNOWN_SUFFIX.exec(suffix)?.[0] ?? '';
+  return { prefix, numbers: [major, minor, patch], suffix: words === suffix ? words : words + CUSTOM };
 }

@@ -7,7 +7,7 @@ import type { RequestOrigin } from './request-origin.ts';
 /** Metadata that the collector adds. */
 export interface EntryMetadata {
   readonly origin?: RequestOrigin | undefined;
-  /** The country that the client sent: two capital letters, ISO 3166-1 alpha-2. */
+  /** The country that the client sent: a code of ISO 3166-1 alpha-2. */
   readonly country?: string | undefined;
   /** Set if the entry may be forged. Statistics ignore it until an operator releases it. */
   readonly quarantined?: true | undefined;

@@ -8,6 +8,7 @@ import {
   parsePort,
   parseSwitch,
   parseText,
+  parseUuid,
 } from '../../src/cli/values.ts';
 
 describe('a duration has the notation of Go', () => {
@@ -126,5 +127,23 @@ describe('an address to listen on', () => {
     'Off',
   ])('%j is invalid', (text) => {
     expect(() => parseListen(text)).toThrow(`${JSON.stringify(text)} is not an address and a port`);
+  });
+});
+
+describe('a UUID', () => {
+  test.each(['1b4e28ba-2fa1-41d2-883f-0016d3cca427', '01890A5D-AC96-774B-BCCE-B302099A8057'])('%s is kept', (text) => {
+    expect(parseUuid(text)).toBe(text);
+  });
+
+  test.each([
+    ['jane.doe@acme.example', 'is not a UUID: use a random one'],
+    ['1b4e28ba2fa141d2883f0016d3cca427', 'is not a UUID'],
+    [' 1b4e28ba-2fa1-41d2-883f-0016d3cca427', 'is not a UUID'],
+    ['', 'is not a UUID'],
+    // RFC 9562, appendix A: the node of these is 9f:6b:de:ce:d8:46.
+    ['C232AB00-9414-11EC-B3C8-9F6BDECED846', 'contains the address of a network card: use a random one'],
+    ['1EC9414C-232A-6B00-B3C8-9F6BDECED846', 'contains the address of a network card'],
+  ])('%j is rejected', (text, problem) => {
+    expect(() => parseUuid(text)).toThrow(problem);
   });
 });

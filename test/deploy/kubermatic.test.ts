@@ -92,7 +92,7 @@ test('configure.sh keeps the client uuid and the minute when other arguments cha
 test('configure.sh lists the components', async () => {
   await expect(configure('wrong', 'unknown')).rejects.toMatchObject({
     code: 2,
-    stderr: expect.stringContaining('http machine-deployments off spool') as string,
+    stderr: expect.stringContaining('country http lists machine-deployments off spool') as string,
   });
   await expect(run(path.join(DEPLOY, 'configure.sh'), [])).rejects.toMatchObject({
     code: 2,
@@ -160,12 +160,18 @@ describe.runIf(hasKubectl)('the manifests of kustomize', () => {
   });
 
   test('each component has its effect, and off suspends the CronJob', async () => {
-    await configure('all', 'http', 'machine-deployments', 'spool', 'off');
+    await configure('all', 'http', 'lists', 'country', 'machine-deployments', 'spool', 'off');
     const manifests = await build('all');
     const pod = podOf(manifests);
 
     expect(pod?.containers[0]?.args).toStrictEqual(['reporter', 'http']);
-    expect(pod?.initContainers[1]?.args).toStrictEqual(['agent', 'kubermatic', '--machine-deployments']);
+    expect(pod?.initContainers[1]?.args).toStrictEqual([
+      'agent',
+      'kubermatic',
+      '--collect=users,projects,ssh-keys',
+      '--country',
+      '--machine-deployments',
+    ]);
     expect(pod?.volumes[0]).toMatchObject({
       persistentVolumeClaim: { claimName: find(manifests, 'PersistentVolumeClaim').metadata.name },
     });
@@ -185,34 +191,37 @@ describe.runIf(hasKubectl)('the manifests of kustomize', () => {
     expect(new Set(schedules).size).toBeGreaterThan(15);
   });
 
-  test('the roles grant exactly the rights that the agents use', async () => {
-    await configure('rights', 'machine-deployments');
-    const manifests = await build('rights');
-    const rulesOf = (kind: string): readonly Rule[] => find(manifests, kind).rules ?? [];
-    const granted = [
-      ...rulesOf('ClusterRole').flatMap(verbsOf),
-      ...rulesOf('Role')
-        .flatMap(verbsOf)
-        .map((verb) => `${verb} in kubermatic`),
-    ].toSorted();
-    const [installation, account] = await Promise.all([
-      startInstallation(generateInstallation({ clusters: 6, users: 3 }), { home: HOME_SEED }),
-      openServiceAccount(),
-    ]);
-    try {
-      for (const args of [['kubernetes'], ['kubermatic', '--machine-deployments']]) {
-        const { code, stderr } = await runProgram(['agent', ...args, `--service-account-dir=${account.dir}`], {
-          ...installation.master.env,
-          RECORD_DIR: path.join(work, 'records'),
-        });
-        expect({ code, stderr }).toMatchObject({ code: 0 });
+  test.each([[[]], [['--collect=users,projects,ssh-keys', '--country']]])(
+    'the roles grant exactly the rights that the agents use with %j',
+    async (more) => {
+      await configure('rights', 'machine-deployments');
+      const manifests = await build('rights');
+      const rulesOf = (kind: string): readonly Rule[] => find(manifests, kind).rules ?? [];
+      const granted = [
+        ...rulesOf('ClusterRole').flatMap(verbsOf),
+        ...rulesOf('Role')
+          .flatMap(verbsOf)
+          .map((verb) => `${verb} in kubermatic`),
+      ].toSorted();
+      const [installation, account] = await Promise.all([
+        startInstallation(generateInstallation({ clusters: 6, users: 3 }), { home: HOME_SEED }),
+        openServiceAccount(),
+      ]);
+      try {
+        for (const args of [['kubernetes'], ['kubermatic', '--machine-deployments', ...more]]) {
+          const { code, stderr } = await runProgram(['agent', ...args, `--service-account-dir=${account.dir}`], {
+            ...installation.master.env,
+            RECORD_DIR: path.join(work, 'records'),
+          });
+          expect({ code, stderr }).toMatchObject({ code: 0 });
+        }
+        const used = new Set(installation.master.requests.map(({ method, target }) => verbFor(method, target)));
+        expect([...used].toSorted()).toStrictEqual(granted);
+      } finally {
+        await Promise.all([installation.close(), account.close()]);
       }
-      const used = new Set(installation.master.requests.map(({ method, target }) => verbFor(method, target)));
-      expect([...used].toSorted()).toStrictEqual(granted);
-    } finally {
-      await Promise.all([installation.close(), account.close()]);
-    }
-  });
+    },
+  );
 });
 
 /** The rights of a rule, one text each. The names of the Secrets with the seeds' kubeconfigs are chosen by the installation, so they are ignored. */

@@ -70,10 +70,20 @@ beforeAll(async () => {
         { uuid: 't', datacenters: [datacenter('aws', 'eu-central-1')] },
       ],
       clusters: [cluster('v1.31.4', true, false), cluster('v1.31.4', false, true), cluster('v1.30.0', false, false)],
+      userCount: 40,
+      administratorCount: 2,
+      projectCount: 7,
+      sshKeyCount: 12,
+      projectSshKeyCount: 9,
     }),
     record('two', 3, {
       kubermaticVersion: 'v2.28.0',
       seeds: [{ uuid: 'u', datacenters: [datacenter('aws', 'us-east-1')] }],
+      users: [
+        { uuid: 'a', isAdmin: true },
+        { uuid: 'b', isAdmin: false },
+      ],
+      projects: [{ uuid: 'p' }],
       clusters: [cluster('v1.31.4', true, false)],
     }),
     record('old', 9, {
@@ -115,8 +125,11 @@ const RELEASE = 'After a review, release the reports of the last seven days, whi
 type Query = FindCursor<ReportDocument> | AggregationCursor<ReportDocument>;
 
 /** The queries of docs/queries.md, as mongosh would run them. */
-const queries = [...page.matchAll(/^([^\n]+):\n\n```js\n([^]*?)```/gm)]
-  .map(([, title = '', code = '']) => ({ title, run: () => runInNewContext(code, { db, Date }) as Query }))
+const queries = [...page.matchAll(/(?<=\n\n)((?:[^\n]+\n)*[^\n]+):\n\n```js\n([^]*?)```/gm)]
+  .map(([, title = '', code = '']) => ({
+    title: title.replaceAll('\n', ' '),
+    run: () => runInNewContext(code, { db, Date }) as Query,
+  }))
   .filter(({ title }) => title !== RELEASE);
 
 const ANSWERS: Readonly<Record<string, unknown>> = {
@@ -143,6 +156,8 @@ const ANSWERS: Readonly<Record<string, unknown>> = {
     { _id: { kubermatic: 'v2.28.0', kubernetes: 'v1.31.4' }, clusters: 3 },
     { _id: { kubermatic: 'v2.28.0', kubernetes: 'v1.30.0' }, clusters: 1 },
   ],
+  "The users, administrators, projects and SSH keys of all installations. Kubermatic's own agents send lists and no counts":
+    [{ _id: null, installations: 2, users: 42, administrators: 3, projects: 8, sshKeys: 12 }],
   'Reports in quarantine by the hour in which the collector received them': [
     { _id: expect.any(Date) as Date, reports: 2, clusters: 2 },
   ],

@@ -50,6 +50,9 @@ const readRecords = async (): Promise<readonly string[]> =>
 const urlOf = (transport: string): string =>
   transport === 'grpc' ? `grpc://127.0.0.1:${collector.port}` : `${collector.url}/api/kubermatic/v1`;
 
+/** The private texts of the installation. */
+const PRIVATE = /planted|example\.com|basement|cluster\d|user\d|project\d|seed-|fra-aws/i;
+
 /** The UUID of the first seed: keyed, or the version 3 of "seed-frankfurt" with the nil namespace. */
 const UUIDS = { hmac: /^[0-9a-f-]{14}8[0-9a-f-]{21}$/, md5: /^1c684fa7-ff0e-3a10-b7b2-65ffede034cd$/ } as const;
 
@@ -62,7 +65,7 @@ describe('agents -> files -> reporter -> collector -> MongoDB', () => {
   ] as const)(
     'with --uuid=%s over %s',
     async (uuid, transport, machines) => {
-      const more = machines > 0 ? ['--machine-deployments'] : [];
+      const more = machines > 0 ? ['--machine-deployments', '--collect=users,projects,ssh-keys'] : [];
       const ran = [await agent('kubernetes', `--uuid=${uuid}`), await agent('kubermatic', `--uuid=${uuid}`, ...more)];
       expect(ran.map(({ code }) => code)).toStrictEqual([0, 0]);
       expect(
@@ -78,7 +81,8 @@ describe('agents -> files -> reporter -> collector -> MongoDB', () => {
         expect(toJson(RecordSchema, record, { useProtoFieldName: true })).toStrictEqual(json);
         expect(fromJson(RecordSchema, toJson(RecordSchema, record))).toStrictEqual(record);
       }
-      expect(texts.join('')).not.toMatch(/planted|example\.com|basement|cluster\d|user\d|project\d|seed-|fra-aws/i);
+      expect(texts.join('')).not.toMatch(PRIVATE);
+      expect(ran.map((ended) => ended.stderr).join('')).not.toMatch(PRIVATE);
 
       const { code, stderr } = await report(transport, urlOf(transport));
       expect({ code, stderr }).toMatchObject({
@@ -87,12 +91,15 @@ describe('agents -> files -> reporter -> collector -> MongoDB', () => {
       });
       await expect(readdir(dir)).resolves.toStrictEqual([]);
 
+      expect(stderr).not.toMatch(PRIVATE);
+
       const [stored] = await collector.kubermaticRecords.find().toArray();
+      expect(JSON.stringify(stored)).not.toMatch(PRIVATE);
       const seeds = stored?.['seeds'] as { uuid: string }[];
       const clusters = stored?.['clusters'] as {
         uuid: string;
         seedUUID: string;
-        projectUUID: string;
+        projectUUID?: string;
         cloud: { dcUUID: string };
       }[];
       expect(stored).toMatchObject({
@@ -102,13 +109,25 @@ describe('agents -> files -> reporter -> collector -> MongoDB', () => {
         kubermaticVersion: 'v2.28.0',
         time: expect.any(Date) as Date,
       });
-      expect([seeds.length, clusters.length, (stored?.['users'] as object[] | undefined)?.length]).toStrictEqual([
-        3, 40, 200,
-      ]);
+      expect([seeds.length, clusters.length]).toStrictEqual([3, 40]);
+      expect(stored).toMatchObject({
+        userCount: 200,
+        administratorCount: 3,
+        projectCount: 10,
+        sshKeyCount: 20,
+        projectSshKeyCount: 20,
+      });
+      for (const [list, length] of [
+        ['users', 200],
+        ['projects', 10],
+        ['sshKeys', 20],
+      ] as const)
+        expect((stored?.[list] as object[] | undefined) ?? []).toHaveLength(machines > 0 ? length : 0);
       expect((stored?.['machineDeployments'] as object[] | undefined) ?? []).toHaveLength(machines);
       expect(stored).not.toHaveProperty('missing');
       expect(new Set(clusters.map(({ seedUUID }) => seedUUID))).toStrictEqual(new Set(seeds.map((seed) => seed.uuid)));
-      expect(seeds[0]?.uuid).toMatch(UUIDS[uuid]);
+      expect(clusters.filter(({ projectUUID }) => Boolean(projectUUID))).toHaveLength(machines);
+      expect(seeds.filter((seed) => UUIDS[uuid].test(seed.uuid))).toHaveLength(uuid === 'hmac' ? 3 : 1);
       const reports = await collector.reports.find().toArray();
       expect(reports).toMatchObject([
         { clusterID: CLIENT_UUID, nodes: expect.objectContaining({ length: 6 }) as object },

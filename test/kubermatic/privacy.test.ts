@@ -2,7 +2,7 @@ import { toBinary, toJsonString } from '@bufbuild/protobuf';
 import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { type Record as KubermaticRecord, RecordSchema } from '../../gen/spartakus/kubermatic/v1/record_pb.js';
-import { gatherKubermaticRecord } from '../../src/kubermatic/gather/gather-kubermatic.ts';
+import { gatherKubermaticRecord, OPTIONAL_LISTS } from '../../src/kubermatic/gather/gather-kubermatic.ts';
 import { createKubernetesClient } from '../../src/kubernetes/client.ts';
 import { INSTANT_CLOCK, NOW } from '../support/gather-installation.ts';
 import { startKubeApi } from '../support/kube-api.ts';
@@ -12,7 +12,7 @@ import { createKeptLog } from '../support/log.ts';
 const seedOfRun = Number(process.env['SPARTAKUS_TEST_SEED'] ?? Date.now() % 2 ** 31);
 const SAMPLES = await readSampleObjects();
 
-/** Forms of private values: a name, an address, key material, a token, a URL, an IP address. Each contains a unique mark. */
+/** Forms of private values: a name, an address, key material, a token, a URL, an IP address, versions. Each contains a unique mark. */
 const FORMS = [
   (mark: string) => `s3cret-${mark}`,
   (mark: string) => `jane.${mark}@example.com`,
@@ -20,6 +20,9 @@ const FORMS = [
   (mark: string) => `${mark}0123456789abcdef`,
   (mark: string) => `https://${mark}.example.com:6443`,
   (mark: string) => `10.${mark}.0.7/16`,
+  (mark: string) => `v2.25.0-${mark}`,
+  (mark: string) => `1.31.4+rc.1.${mark}`,
+  (mark: string) => `v1.31.${mark}`,
 ] as const;
 
 /** The path of a string in an object, such as "spec.cloud.hetzner.token". */
@@ -72,6 +75,18 @@ const MORE_PLACES: readonly Place[] = [
   ['status', 'address', 'adminToken'],
 ];
 
+/** Maps whose keys are free text, or are compared with a list. */
+const MAPS: readonly Place[] = [
+  ['metadata', 'labels'],
+  ['metadata', 'annotations'],
+  ['spec', 'cloud'],
+  ['spec', 'datacenters'],
+  ['spec', 'datacenters', 'acme-hetzner-fsn1', 'spec'],
+  ['spec', 'features'],
+  ['spec', 'template', 'spec', 'versions'],
+  ['status', 'conditions'],
+];
+
 /** Names by which the fake API servers find objects: rename() changes these instead. */
 const KEPT = /^(?:metadata\.name|metadata\.namespace|spec\.kubeconfig\..*|status\.namespaceName|kind|apiVersion)$/;
 
@@ -80,7 +95,7 @@ const marks = fc.uniqueArray(
   { minLength: 40, maxLength: 80 },
 );
 
-/** Writes each mark into a random field of a random object. */
+/** Writes each mark into a random field, or as a key into a random map, of a random object. */
 function plantAll<Item extends object>(
   objects: readonly Item[],
   drawn: readonly string[],
@@ -90,10 +105,11 @@ function plantAll<Item extends object>(
   if (objects.length === 0) return planted;
   for (const [index, mark] of drawn.entries()) {
     const at = dice(objects.length);
-    const places = [...placesOf(planted[at]), ...MORE_PLACES].filter((place) => !KEPT.test(place.join('.')));
+    const text = (FORMS[index % FORMS.length] ?? FORMS[0])(mark);
+    const keys = MAPS.map((place) => [...place, text]);
+    const places = [...placesOf(planted[at]), ...MORE_PLACES, ...keys].filter((place) => !KEPT.test(place.join('.')));
     const place = places[dice(places.length)];
-    if (place !== undefined)
-      planted[at] = plant(planted[at], place, (FORMS[index % FORMS.length] ?? FORMS[0])(mark)) as Item;
+    if (place !== undefined) planted[at] = plant(planted[at], place, text) as Item;
   }
   return planted;
 }
@@ -111,7 +127,15 @@ const encodingsOf = (record: KubermaticRecord): readonly string[] => [
   toJsonString(RecordSchema, record, { useProtoFieldName: true }),
 ];
 
-test('no name, address, key, IP address or token in any field of any custom resource is in a record', async () => {
+/** The ids of users, projects and SSH keys, and those that refer to them. */
+const personalIdsOf = ({ users, projects, sshKeys, clusters }: KubermaticRecord): readonly string[] =>
+  [
+    ...[...users, ...projects, ...sshKeys].map(({ uuid }) => uuid),
+    ...sshKeys.flatMap(({ ownerProjectUuid }) => ownerProjectUuid),
+    ...clusters.map(({ projectUuid }) => projectUuid),
+  ].filter((uuid) => uuid !== '');
+
+test('no name, address, key, IP address or token in any text of any custom resource is in a record, and no id of a person by default', async () => {
   const NAMES = [
     'acme-eu-west',
     'acme-lab',
@@ -121,6 +145,9 @@ test('no name, address, key, IP address or token in any field of any custom reso
     'qxw7k2m9pz',
     't4xk9zq7wp',
     'key-6kx2mzq8vt',
+    // The name of a user is the hash of an e-mail address.
+    '5e5055f354d500672407a87595acf037c84afd60f8bca20e92c553ba3a0099cd',
+    'serviceaccount-b6f9x4k8wn',
   ];
   await fc.assert(
     fc.asyncProperty(
@@ -159,19 +186,30 @@ test('no name, address, key, IP address or token in any field of any custom reso
         };
         const kube = createKubernetesClient(() => Promise.resolve(credentials), { clock: INSTANT_CLOCK });
         try {
+          const options = {
+            kube,
+            now: NOW,
+            randomBytes: (length: number) => new Uint8Array(length),
+            logger: log.logger,
+            clock: INSTANT_CLOCK,
+            signal: new AbortController().signal,
+          };
+          const byDefault = await gatherKubermaticRecord({ uuid, machineDeployments: false, country: false }, options);
           const record = await gatherKubermaticRecord(
-            { uuid, machineDeployments: true },
-            {
-              kube,
-              now: NOW,
-              randomBytes: (length) => new Uint8Array(length),
-              logger: log.logger,
-              clock: INSTANT_CLOCK,
-              signal: new AbortController().signal,
-            },
+            { uuid, machineDeployments: true, country: true, collect: OPTIONAL_LISTS },
+            options,
           );
 
-          const encodings = encodingsOf(record);
+          expect(personalIdsOf(byDefault)).toStrictEqual([]);
+          expect(personalIdsOf(record).length).toBeGreaterThan(9);
+          const fewer = encodingsOf(byDefault);
+          // MD5 does not separate kinds: a datacenter with the name of a project has the same id.
+          expect(
+            personalIdsOf(record).filter((id) => uuid === 'hmac' && fewer.some((text) => text.includes(id))),
+          ).toStrictEqual([]);
+          expect(byDefault).toMatchObject({ userCount: 3, projectCount: 3, sshKeyCount: 3 });
+          expect(fewer.some((text) => text.includes('country'))).toBe(false);
+          const encodings = [...encodingsOf(record), ...fewer];
           const fixed = [
             'must-not-leave',
             'example.com',

@@ -147,7 +147,7 @@ test('no identifying part of a value or file name is in the spool, the metrics o
 
 test('the record file of agent kubernetes contains no identifying part of a value', async () => {
   const { done } = await startAgent(
-    { kind: 'kubernetes', machineDeployments: false, uuid: 'md5', recordDir: dir },
+    { kind: 'kubernetes', machineDeployments: false, country: false, uuid: 'md5', recordDir: dir },
     options(),
   );
 

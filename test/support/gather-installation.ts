@@ -25,7 +25,7 @@ export async function gatherFrom(
   );
   try {
     const record = await gatherKubermaticRecord(
-      { uuid: 'hmac', idSecret: 'spartakus-kubermatic', machineDeployments: false, ...config },
+      { uuid: 'hmac', idSecret: 'spartakus-kubermatic', machineDeployments: false, country: false, ...config },
       {
         kube,
         now: NOW,

@@ -17,14 +17,14 @@ import { createReportId } from '../../report/report-id.ts';
 import type { Submission } from '../../report/report-sink.ts';
 
 export interface KubermaticOptions {
-  /** Whether to keep countries, as two letters. Nothing else of a location is kept. */
+  /** Whether to keep countries, as codes of ISO 3166-1 alpha-2. Nothing else of a location is kept. */
   readonly keepCountry: boolean;
 }
 
 export interface KubermaticSubmission {
   /** One per record, in the same order: a report for the kind "kubernetes", the record itself for "kubermatic". */
   readonly entries: readonly Submission[];
-  /** In two capital letters; absent unless countries are kept. */
+  /** The country that the client states, in as a code of ISO 3166-1 alpha-2, where it is kept. */
   readonly country?: string | undefined;
 }
 

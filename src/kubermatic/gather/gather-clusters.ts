@@ -15,7 +15,12 @@ const USER_CLUSTER_TIMEOUT_MS = 10_000;
 /** In the namespace of each user cluster in its seed. */
 const ADMIN_KUBECONFIG = { name: 'admin-kubeconfig', key: 'kubeconfig' } as const;
 
-type ClusterOptions = Pick<RecordOptions, 'kube' | 'clock' | 'signal'> & Pick<RecordDraft, 'missing' | 'uuidOf'>;
+interface ClusterOptions
+  extends Pick<RecordOptions, 'kube' | 'clock' | 'signal'>, Pick<RecordDraft, 'missing' | 'uuidOf'> {
+  readonly withMachineDeployments: boolean;
+  /** Whether clusters name their projects. */
+  readonly withProjects: boolean;
+}
 
 interface GatheredCluster {
   readonly cluster: ListedCluster;
@@ -25,10 +30,9 @@ interface GatheredCluster {
 /** Gathers the user clusters of all seeds. Where the master cluster is a seed, its user clusters are assigned to seeds by datacenter. */
 export async function gatherClusters(
   seeds: readonly ListedSeed[],
-  withMachineDeployments: boolean,
   options: ClusterOptions,
 ): Promise<readonly GatheredCluster[]> {
-  const { kube, missing, uuidOf } = options;
+  const { kube, missing, uuidOf, withMachineDeployments, withProjects } = options;
   const gather = (seed: KubernetesClient, clusters: readonly ListedCluster[]): Promise<readonly GatheredCluster[]> =>
     mapConcurrently(clusters, CONCURRENT_USER_CLUSTERS, async (cluster) => ({
       cluster,
@@ -36,7 +40,9 @@ export async function gatherClusters(
     }));
 
   const local =
-    (await missing.attempt('clusters[]', 'all-but-unauthenticated', () => listUserClusters(kube, uuidOf))) ?? [];
+    (await missing.attempt('clusters[]', 'all-but-unauthenticated', () =>
+      listUserClusters(kube, uuidOf, withProjects),
+    )) ?? [];
   const localSeeds = assignSeeds(local, seeds);
   const gatheredLocal = await gather(kube, local);
   const remoteSeeds = seeds.filter((seed) => !localSeeds.has(seed));
@@ -45,7 +51,7 @@ export async function gatherClusters(
       if (seed.kubeconfig === undefined)
         throw new SpartakusError('invalid', 'A Seed names no Secret with its kubeconfig (.spec.kubeconfig).');
       return await withSecretClient(kube, seed.kubeconfig, options, async (client) => {
-        const clusters = await listUserClusters(client, uuidOf);
+        const clusters = await listUserClusters(client, uuidOf, withProjects);
         for (const cluster of clusters) assignSeed(cluster, seed);
         return await gather(client, clusters);
       });

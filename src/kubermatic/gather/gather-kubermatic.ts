@@ -1,15 +1,23 @@
 import type { Record as KubermaticRecord } from '../../../gen/spartakus/kubermatic/v1/record_pb.js';
+import type { UuidMaker } from '../../report/ids.ts';
 import type { MissingFields } from '../../volunteer/gather/missing-fields.ts';
 import { readVersion } from '../../volunteer/gather/version.ts';
 import { gatherClusters } from './gather-clusters.ts';
 import { type KubermaticConfiguration, listConfigurations } from './kubermatic-configuration.ts';
-import { listProjects } from './projects.ts';
+import { gatherProjects } from './projects.ts';
 import { beginRecord, type RecordIdConfig, type RecordOptions } from './record.ts';
 import { listSeeds } from './seeds.ts';
-import { listSshKeys } from './ssh-keys.ts';
-import { listUsers } from './users.ts';
+import { gatherSshKeys } from './ssh-keys.ts';
+import { gatherUsers } from './users.ts';
+
+/** The lists that a record has only if they are named; it always has their counts. */
+export const OPTIONAL_LISTS = ['users', 'projects', 'ssh-keys'] as const;
+
+export type OptionalList = (typeof OPTIONAL_LISTS)[number];
 
 export interface KubermaticGatherConfig extends RecordIdConfig {
+  readonly collect?: readonly OptionalList[];
+  readonly country: boolean;
   readonly machineDeployments: boolean;
 }
 
@@ -25,23 +33,59 @@ export async function gatherKubermaticRecord(
   const { record, missing, uuidOf } = await beginRecord('kubermatic', config, options);
   const attempt = <Value>(what: string, read: () => Promise<Value>): Promise<Value | undefined> =>
     missing.attempt(what, 'all-but-unauthenticated', read);
+  const isCollected = (list: OptionalList): boolean => config.collect?.includes(list) === true;
+  const withProjects = isCollected('projects');
+  /** Adds the fields of one request, which are missing together. */
+  const addFields = async (
+    name: OptionalList,
+    list: string,
+    counts: readonly string[],
+    read: (uuid: UuidMaker | undefined) => Promise<Partial<KubermaticRecord>>,
+  ): Promise<void> => {
+    const reading = read(isCollected(name) ? uuidOf : undefined);
+    for (const what of isCollected(name) ? [...counts, list] : counts)
+      Object.assign(record, await attempt(what, () => reading));
+  };
 
   const configuration = await gatherConfiguration(listConfigurations(kube), missing);
   record.kubermaticEdition = configuration?.edition;
   record.kubermaticVersion = configuration?.version;
-  const seeds = (await attempt('seeds[]', () => listSeeds(kube, uuidOf, configuration?.exposeStrategy))) ?? [];
+  const { exposeStrategy } = configuration ?? {};
+  const seedOptions = { exposeStrategy, withCountry: config.country };
+  const seeds = (await attempt('seeds[]', () => listSeeds(kube, uuidOf, seedOptions))) ?? [];
   record.seeds = seeds.map(({ message }) => message);
-  const clusters = await gatherClusters(seeds, config.machineDeployments, { ...options, missing, uuidOf });
+  const clusterOptions = { missing, uuidOf, withMachineDeployments: config.machineDeployments, withProjects };
+  const clusters = await gatherClusters(seeds, { ...options, ...clusterOptions });
   record.clusters = clusters.map(({ cluster }) => cluster.message);
   record.machineDeployments = clusters.flatMap(({ machineDeployments }) => machineDeployments);
-  record.users = (await attempt('users[]', () => listUsers(kube, uuidOf))) ?? [];
-  record.projects = (await attempt('projects[]', () => listProjects(kube, uuidOf))) ?? [];
-  record.sshKeys = (await attempt('sshKeys[]', () => listSshKeys(kube, uuidOf))) ?? [];
+  await addFields('users', 'users[]', ['userCount', 'administratorCount'], (uuid) => gatherUsers(kube, uuid));
+  await addFields('projects', 'projects[]', ['projectCount'], (uuid) => gatherProjects(kube, uuid));
+  await addFields('ssh-keys', 'sshKeys[]', ['sshKeyCount', 'projectSshKeyCount'], (uuid) =>
+    gatherSshKeys(kube, uuid, withProjects),
+  );
   missing.throwIfAllFailed();
   // After that check, because every account may read it, with or without Kubermatic.
   record.kubernetesVersion = await attempt('kubernetesVersion', () => readVersion(kube));
   record.missing = missing.list;
+  sortLists(record);
   return record;
+}
+
+/**
+ * Sorts objects by their UUIDs and machine deployments by their content, because the order in which Kubernetes lists them is that of their
+ * names.
+ */
+function sortLists(record: KubermaticRecord): void {
+  const sort = <Item>(items: Item[], keyOf: (item: Item) => string): void => {
+    items.sort((one, other) => (keyOf(one) < keyOf(other) ? -1 : 1));
+  };
+  for (const list of [record.seeds, ...record.seeds.map(({ datacenters }) => datacenters)]) sort(list, uuidIn);
+  for (const list of [record.clusters, record.users, record.projects, record.sshKeys]) sort(list, uuidIn);
+  sort(record.machineDeployments, (machines) => JSON.stringify(machines));
+}
+
+function uuidIn({ uuid }: { readonly uuid: string }): string {
+  return uuid;
 }
 
 /** Undefined, and recorded, where there is not exactly one configuration. */

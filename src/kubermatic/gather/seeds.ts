@@ -24,22 +24,29 @@ export interface ListedSeed {
   readonly kubeconfig: SecretKey | undefined;
 }
 
-/** @param exposeStrategy the default of the KubermaticConfiguration */
+export interface SeedOptions {
+  /** The default of the KubermaticConfiguration. */
+  readonly exposeStrategy: string | undefined;
+  /** Whether seeds and datacenters name their countries. */
+  readonly withCountry: boolean;
+}
+
 export function listSeeds(
   kube: KubernetesClient,
   uuidOf: UuidMaker,
-  exposeStrategy = DEFAULT_EXPOSE_STRATEGY,
+  { exposeStrategy = DEFAULT_EXPOSE_STRATEGY, withCountry }: SeedOptions,
 ): Promise<readonly ListedSeed[]> {
+  const readCountry = (object: unknown): string | undefined =>
+    withCountry ? countryOf(textAt(object, 'country')) : undefined;
   return listKubermaticObjects(kube, 'seeds', (object, name) => {
     const datacenters = pick(object, 'spec', 'datacenters') ?? {};
-    // Maps have no order in Kubernetes.
-    const names = Object.keys(datacenters).toSorted();
+    const names = Object.keys(datacenters);
     return {
       message: create(SeedSchema, {
         uuid: uuidOf('seed', name),
-        country: countryOf(textAt(object, 'spec', 'country')),
+        country: readCountry(pick(object, 'spec')),
         exposeStrategy: wordOf('exposeStrategy', textAt(object, 'spec', 'exposeStrategy')) ?? exposeStrategy,
-        datacenters: names.map((key) => convertDatacenter(key, pick(datacenters, key), uuidOf)),
+        datacenters: names.map((key) => convertDatacenter(key, pick(datacenters, key), uuidOf, readCountry)),
         userClusterMlaEnabled: flagAt(object, 'spec', 'mla', 'userClusterMLAEnabled') ?? false,
       }),
       datacenters: new Set(names),
@@ -49,13 +56,18 @@ export function listSeeds(
   });
 }
 
-function convertDatacenter(name: string, datacenter: unknown, uuidOf: UuidMaker): Datacenter {
+function convertDatacenter(
+  name: string,
+  datacenter: unknown,
+  uuidOf: UuidMaker,
+  readCountry: (object: unknown) => string | undefined,
+): Datacenter {
   const spec = pick(datacenter, 'spec');
   const provider = providerOf(keysOf(spec));
   const regionKey = provider === undefined ? undefined : regionKeyOf(provider);
   return create(DatacenterSchema, {
     uuid: uuidOf('datacenter', name),
-    country: countryOf(textAt(datacenter, 'country')),
+    country: readCountry(datacenter),
     provider,
     region:
       provider === undefined || regionKey === undefined

@@ -20,19 +20,27 @@ export interface ListedCluster {
   readonly namespace: string;
 }
 
-/** Lists the user clusters of a seed, including those that are paused or being deleted. */
-export function listUserClusters(seed: KubernetesClient, uuidOf: UuidMaker): Promise<readonly ListedCluster[]> {
+/**
+ * Lists the user clusters of a seed, including those that are paused or being deleted.
+ *
+ * @param withProjects whether they name their projects
+ */
+export function listUserClusters(
+  seed: KubernetesClient,
+  uuidOf: UuidMaker,
+  withProjects: boolean,
+): Promise<readonly ListedCluster[]> {
   return listKubermaticObjects(seed, 'clusters', (object, name) => ({
     name,
-    message: convert(name, object, uuidOf),
+    message: convert(name, object, uuidOf, withProjects),
     datacenter: textAt(object, 'spec', 'cloud', 'dc'),
     namespace: textAt(object, 'status', 'namespaceName') ?? `cluster-${name}`,
   }));
 }
 
-function convert(name: string, object: unknown, uuidOf: UuidMaker): Cluster {
+function convert(name: string, object: unknown, uuidOf: UuidMaker, withProjects: boolean): Cluster {
   const spec = pick(object, 'spec');
-  const project = textAt(object, 'metadata', 'labels', 'project-id');
+  const project = withProjects ? textAt(object, 'metadata', 'labels', 'project-id') : undefined;
   const datacenter = textAt(spec, 'cloud', 'dc');
   return create(ClusterSchema, {
     uuid: uuidOf('cluster', name),

@@ -58,12 +58,12 @@ test('words: sorted, each group with its source, and no word twice', () => {
   for (const { kind } of versionWords) expect(['build', 'flavour', 'hashed', 'vendor']).toContain(kind);
 });
 
-test('the lists take less than 60 KB in the program', () => {
+test('the lists take less than 80 KB in the program', () => {
   const bytes = readdirSync(folder)
     .filter((file) => file.endsWith('.json'))
     .map((file) => Buffer.byteLength(JSON.stringify(JSON.parse(readFileSync(join(folder, file), 'utf8')))));
-  expect(bytes.length).toBe(6);
-  expect(bytes.reduce((sum, size) => sum + size, 0)).toBeLessThan(60 * 1024);
+  expect(bytes.length).toBe(9);
+  expect(bytes.reduce((sum, size) => sum + size, 0)).toBeLessThan(80 * 1024);
 });
 
 test('every cloud that was known stays known', () => {

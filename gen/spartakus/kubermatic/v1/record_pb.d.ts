@@ -97,21 +97,21 @@ export declare type Record = Message<"spartakus.kubermatic.v1.Record"> & {
   clusters: Cluster[];
 
   /**
-   * The users, including service accounts. v1, v2, proposal.
+   * The users, including service accounts; with --collect users. v1, v2, proposal.
    *
    * @generated from field: repeated spartakus.kubermatic.v1.User users = 10;
    */
   users: User[];
 
   /**
-   * The projects. v1, v2, proposal.
+   * The projects; with --collect projects. v1, v2, proposal.
    *
    * @generated from field: repeated spartakus.kubermatic.v1.Project projects = 11;
    */
   projects: Project[];
 
   /**
-   * The SSH keys of users. v1, v2, proposal (as sshKeys and as sshkeys).
+   * The SSH keys of users; with --collect ssh-keys. v1, v2, proposal (as sshKeys and as sshkeys).
    *
    * @generated from field: repeated spartakus.kubermatic.v1.SSHKey ssh_keys = 12;
    */
@@ -147,6 +147,41 @@ export declare type Record = Message<"spartakus.kubermatic.v1.Record"> & {
    * @generated from field: repeated spartakus.report.v1.Missing missing = 16;
    */
   missing: Missing[];
+
+  /**
+   * The number of users, including service accounts.
+   *
+   * @generated from field: optional uint32 user_count = 17;
+   */
+  userCount?: number | undefined;
+
+  /**
+   * The number of users who are administrators of Kubermatic.
+   *
+   * @generated from field: optional uint32 administrator_count = 18;
+   */
+  administratorCount?: number | undefined;
+
+  /**
+   * The number of projects.
+   *
+   * @generated from field: optional uint32 project_count = 19;
+   */
+  projectCount?: number | undefined;
+
+  /**
+   * The number of SSH keys of users.
+   *
+   * @generated from field: optional uint32 ssh_key_count = 20;
+   */
+  sshKeyCount?: number | undefined;
+
+  /**
+   * The number of SSH keys that a project owns.
+   *
+   * @generated from field: optional uint32 project_ssh_key_count = 21;
+   */
+  projectSshKeyCount?: number | undefined;
 };
 
 /**
@@ -169,8 +204,8 @@ export declare type Seed = Message<"spartakus.kubermatic.v1.Seed"> & {
   uuid: string;
 
   /**
-   * The country of the seed, ISO 3166-1 alpha-2: two letters, or absent. Seed .spec.country; v1, v2, proposal. Dropped
-   * unless the operator keeps countries.
+   * The country of the seed, an assigned code of ISO 3166-1 alpha-2; absent for any other text. Sent only with --country.
+   * The collector drops it unless its operator keeps countries. Seed .spec.country; v1, v2, proposal.
    *
    * @generated from field: optional string country = 2;
    */
@@ -220,8 +255,8 @@ export declare type Datacenter = Message<"spartakus.kubermatic.v1.Datacenter"> &
   uuid: string;
 
   /**
-   * The country of the datacenter, ISO 3166-1 alpha-2: two letters, or absent. Datacenter .country; v1, v2, proposal.
-   * Dropped unless the operator keeps countries.
+   * The country of the datacenter, an assigned code of ISO 3166-1 alpha-2; absent for any other text. Sent only with
+   * --country. The collector drops it unless its operator keeps countries. Datacenter .country; v1, v2, proposal.
    *
    * @generated from field: optional string country = 2;
    */
@@ -271,8 +306,8 @@ export declare type Cluster = Message<"spartakus.kubermatic.v1.Cluster"> & {
   seedUuid: string;
 
   /**
-   * The UUID of the project that the cluster belongs to; absent if there is none (the released agent sends the UUID of
-   * the empty name). Cluster .metadata.labels["project-id"]; v1, v2, proposal.
+   * The UUID of the project that the cluster belongs to; sent only with --collect projects. Absent if there is none (the
+   * released agent sends the UUID of the empty name). Cluster .metadata.labels["project-id"]; v1, v2, proposal.
    *
    * @generated from field: string project_uuid = 3 [json_name = "projectUUID"];
    */
@@ -525,8 +560,9 @@ export declare type SSHKey = Message<"spartakus.kubermatic.v1.SSHKey"> & {
   uuid: string;
 
   /**
-   * The UUIDs of the projects that own the key. UserSSHKey .metadata.ownerReferences, or .spec.project if there is no
-   * owner reference; v1 and v2 send one string, the proposal a list.
+   * The UUIDs of the projects that own the key; sent only with --collect projects. UserSSHKey
+   * .metadata.ownerReferences, or .spec.project if there is no owner reference; v1 and v2 send one string, the proposal a
+   * list.
    *
    * @generated from field: repeated string owner_project_uuid = 2 [json_name = "ownerProjectUUID"];
    */

@@ -1,0 +1,122 @@
+import { readFile } from 'node:fs/promises';
+import { runInNewContext } from 'node:vm';
+import { create } from '@bufbuild/protobuf';
+import type { Collection, FindCursor } from 'mongodb';
+import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { RecordSchema } from '../../gen/spartakus/kubermatic/v1/record_pb.js';
+import { openStore } from '../../src/collector/store/open.ts';
+import type { ReportStore } from '../../src/report/report-sink.ts';
+import type { ReportDocument } from '../../src/report/stored-document.ts';
+import { makeTestDatabase, type TestDatabase } from '../support/database.ts';
+import { makeReport } from '../support/reports.ts';
+
+const page = await readFile(new URL('../../docs/privacy.md', import.meta.url), 'utf8');
+const EXAMPLE = '2f9c93d3-156c-47aa-8802-578ffca9b50e';
+const DAY_MS = 24 * 3_600_000;
+
+let database: TestDatabase;
+let store: ReportStore;
+let db: Readonly<Record<'reports' | 'kubermaticRecords', Collection<ReportDocument>>>;
+
+const open = (spec: string): Promise<ReportStore> =>
+  openStore(spec, { appName: 'spartakus-test', storeTimeoutMs: 10_000, stdout: process.stdout });
+
+beforeAll(async () => {
+  database = await makeTestDatabase();
+  store = await open(database.spec);
+  const opened = await database.db();
+  db = { reports: opened.collection('reports'), kubermaticRecords: opened.collection('kubermaticRecords') };
+});
+
+afterAll(() => database.remove(() => store.close()));
+
+/** The example cluster and another one, each with a new and an old report and record. */
+beforeEach(async () => {
+  await Promise.all([db.reports.deleteMany({}), db.kubermaticRecords.deleteMany({})]);
+  await store.put(
+    [EXAMPLE, 'other'].flatMap((id) =>
+      [1, 400].flatMap((daysAgo) => {
+        const receivedAt = new Date(Date.now() - daysAgo * DAY_MS);
+        const report = makeReport();
+        report.clusterId = id;
+        report.extensions = [{ $typeName: 'spartakus.report.v1.Extension', name: 'example.com/owner', value: 'jane' }];
+        const { reportId } = makeReport();
+        const kubermaticRecord = create(RecordSchema, { kind: 'kubermatic', clientUuid: id, reportId });
+        return [
+          { report, receivedAt },
+          { kubermaticRecord, receivedAt },
+        ];
+      }),
+    ),
+  );
+});
+
+/** The commands of each code block, one per line, as mongosh would run them. */
+const blocks = [...page.matchAll(/([^\n]+)\n\n```js\n([^]*?)```/g)].map(([, title = '', code = '']) => ({
+  title,
+  commands: code.trim().split('\n'),
+}));
+
+function blockAfter(words: string): readonly string[] {
+  const found = blocks.filter(({ title }) => title.includes(words));
+  expect(found.map(({ title }) => title)).toHaveLength(1);
+  return found[0]?.commands ?? [];
+}
+
+const run = (command: string): unknown => runInNewContext(command, { db, Date });
+async function runAll(commands: readonly string[]): Promise<void> {
+  expect(commands).not.toHaveLength(0);
+  for (const command of commands) await run(command);
+}
+
+/** The number of documents of the example cluster and of the other one. */
+const left = async (): Promise<Readonly<Record<string, number>>> => ({
+  example: await db.reports.countDocuments({ clusterID: EXAMPLE }),
+  exampleRecords: await db.kubermaticRecords.countDocuments({ clientUUID: EXAMPLE }),
+  others: await db.reports.countDocuments({ clusterID: 'other' }),
+  otherRecords: await db.kubermaticRecords.countDocuments({ clientUUID: 'other' }),
+});
+
+test('every code block of the page is tested', () => {
+  expect(blocks).toHaveLength(5);
+});
+
+test('access: the commands print all documents of a cluster', async () => {
+  const found = await Promise.all(
+    blockAfter('Access').map((command) => (run(command) as FindCursor<ReportDocument>).toArray()),
+  );
+
+  expect(found.map(({ length }) => length)).toStrictEqual([2, 2]);
+  expect(found.flat().every((document) => JSON.stringify(document).includes(EXAMPLE))).toBe(true);
+});
+
+test('correction: the command removes the extensions of a cluster', async () => {
+  await runAll(blockAfter('Correction'));
+
+  await expect(db.reports.countDocuments({ clusterID: EXAMPLE, extensions: { $exists: true } })).resolves.toBe(0);
+  await expect(db.reports.countDocuments({ clusterID: 'other', extensions: { $exists: true } })).resolves.toBe(2);
+});
+
+test('erasure: the commands delete all documents of a cluster, and no others', async () => {
+  await runAll(blockAfter('Erasure'));
+
+  await expect(left()).resolves.toStrictEqual({ example: 0, exampleRecords: 0, others: 2, otherRecords: 2 });
+});
+
+test('retention: the daily commands delete documents that are older than 395 days', async () => {
+  await runAll(blockAfter('The embedded engine'));
+
+  await expect(left()).resolves.toStrictEqual({ example: 1, exampleRecords: 1, others: 1, otherRecords: 1 });
+});
+
+test('retention: the indexes are created, and a collector that opens the database keeps them', async () => {
+  await runAll(blockAfter('the collector restarts'));
+  const next = await open(await database.uri());
+  await next.close();
+
+  for (const collection of Object.values(db)) {
+    expect(await collection.indexes()).toContainEqual(
+      expect.objectContaining({ key: { receivedAt: 1 }, expireAfterSeconds: 395 * 24 * 3600 }),
+    );
+  }
+});
