@@ -7,7 +7,14 @@ import { systemClock } from '../runtime/clock.ts';
 import { readKeyFile } from '../volunteer/gather/id-key-file.ts';
 import { createCommand, errorsOf, type RunOptions, waitFor } from './command.ts';
 import { type FlagsFor, group, type PartialValues } from './flags.ts';
-import { AGREE_FLAG, ID_KEY_FLAGS, KUBERNETES_FLAGS, RECORD_DIR_FLAG, validateIdKey } from './shared-flags.ts';
+import {
+  AGREE_FLAG,
+  EXACT_QUANTITIES_FLAG,
+  ID_KEY_FLAGS,
+  KUBERNETES_FLAGS,
+  RECORD_DIR_FLAG,
+  validateIdKey,
+} from './shared-flags.ts';
 import { parseChoice, SWITCH } from './values.ts';
 
 const FLAGS = {
@@ -30,13 +37,13 @@ const FLAGS = {
     },
   }),
   ...KUBERNETES_FLAGS,
-} satisfies FlagsFor<Omit<AgentConfig, 'kind' | 'machineDeployments' | 'collect' | 'country'>>;
+} satisfies FlagsFor<Omit<AgentConfig, 'kind' | 'machineDeployments' | 'exactQuantities' | 'collect' | 'country'>>;
 
 export const kubernetesAgentCommand = createCommand({
   name: 'agent kubernetes',
   description:
     'Reads the version and the nodes of a Kubernetes cluster, and writes them as one record file, completely or not at all. Sends nothing.',
-  flags: FLAGS,
+  flags: { ...FLAGS, ...group('Privacy', { exactQuantities: EXACT_QUANTITIES_FLAG }) },
   validate,
   run: (values, options) =>
     runAgent(

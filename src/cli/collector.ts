@@ -108,6 +108,11 @@ const FLAGS = {
       ...SWITCH,
       help: 'Store protobuf fields that the schema of this release does not have, undecoded. By default they are dropped and counted.',
     },
+    normaliseLegacy: {
+      name: 'normalise-legacy',
+      ...SWITCH,
+      help: 'Store what clients of older systems send only in the forms that new clients send: known names, versions and rounded quantities. By default, it is stored as it is sent.',
+    },
   }),
   ...group('Limits', {
     reportPeriodMs: {

@@ -7,7 +7,7 @@ import { readKeyFile } from '../volunteer/gather/id-key-file.ts';
 import { AUTO_CLUSTER_ID } from '../volunteer/gather/id-key.ts';
 import { errorsOf } from './command.ts';
 import { group, type PartialValues } from './flags.ts';
-import { AGREE_FLAG, ID_KEY_FLAGS, validateIdKey } from './shared-flags.ts';
+import { AGREE_FLAG, EXACT_QUANTITIES_FLAG, ID_KEY_FLAGS, validateIdKey } from './shared-flags.ts';
 import { parseChoice, parseShortText, parseText, SWITCH, TEXT } from './values.ts';
 
 export const CLUSTER_ID_FLAG = {
@@ -65,6 +65,7 @@ export const GATHER_FLAGS = {
       ...ID_KEY_FLAGS.idScope,
       help: 'Make identifiers for this recipient: they cannot be joined with those of another scope. By default, the host name in --database, or "stdout".',
     },
+    exactQuantities: EXACT_QUANTITIES_FLAG,
   }),
 };
 

@@ -2,7 +2,7 @@ import { parseDatabase } from '../delivery/open-sink.ts';
 import { SERVICE_ACCOUNT_DIR } from '../kubernetes/in-cluster.ts';
 import { CURRENT_SCHEMA_VERSION, DEFAULT_AGREED_VERSION, parseSchemaVersion } from '../report/schema-version.ts';
 import { group } from './flags.ts';
-import { checkedBy, DIRECTORY, FILE, parseChoice, parseShortText, parseText } from './values.ts';
+import { checkedBy, DIRECTORY, FILE, parseChoice, parseShortText, parseText, SWITCH } from './values.ts';
 
 export const DATABASE_FLAG = {
   name: 'database',
@@ -116,3 +116,10 @@ export function validateIdKey({
     ? ['--id-key kube-system and --id-key-file name two keys: remove one']
     : [];
 }
+
+/** How exactly the capacity of nodes is sent. */
+export const EXACT_QUANTITIES_FLAG = {
+  name: 'exact-quantities',
+  ...SWITCH,
+  help: 'Send all digits of memory and storage. By default, two significant digits: exact amounts can tell machines apart.',
+};

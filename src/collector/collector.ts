@@ -38,6 +38,8 @@ export interface CollectorConfig extends ListenAddress {
   readonly keepCountry: boolean;
   /** Whether protobuf fields that the schema does not have are stored; default false. */
   readonly keepUnknownFields?: boolean;
+  /** Whether to store the values of old dialects only in the forms that new clients send. */
+  readonly normaliseLegacy?: boolean;
   /** For one write to the database. */
   readonly storeTimeoutMs: number;
   readonly shutdownGraceMs: number;
@@ -121,9 +123,10 @@ async function openParts(
     isDatabaseAvailable: () => watched.isAvailable(),
   });
   const onRejection = createRejections({ metrics, logger: rateLimitedLogger, verbose });
-  const { keepUnknownFields } = config;
+  const { keepUnknownFields, normaliseLegacy } = config;
   const observer = metrics.ingestObserver;
-  const ingest = createIngest({ sink: watched, clock, randomBytes, limits, keepUnknownFields, observer });
+  const storing = { keepUnknownFields, normaliseLegacy };
+  const ingest = createIngest({ sink: watched, clock, randomBytes, limits, ...storing, observer });
   let endsAtMs: number | undefined;
   const leftMs = (): number =>
     endsAtMs === undefined ? config.shutdownGraceMs : Math.max(endsAtMs - clock.now().getTime(), 0);

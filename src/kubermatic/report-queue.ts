@@ -4,6 +4,7 @@ import { type Envelope, EnvelopeSchema } from '../../gen/spartakus/kubermatic/v1
 import type { Record as KubermaticRecord } from '../../gen/spartakus/kubermatic/v1/record_pb.js';
 import type { Queue } from '../delivery/drain.ts';
 import { readRecord } from '../report/kubermatic-record.ts';
+import { startOfHour } from '../report/report-id.ts';
 import type { EnvelopeSink } from '../report/report-sink.ts';
 import type { Clock } from '../runtime/clock.ts';
 import { type ErrorKind, messageOf, SpartakusError } from '../runtime/errors.ts';
@@ -77,7 +78,7 @@ export function createReportQueue({ sink, dir, clientUuid, trim, clock, logger }
       bytes += text.length;
       if (alone.has(name)) break;
     }
-    const time = timestampFromDate(clock.now());
+    const time = timestampFromDate(startOfHour(clock.now()));
     return { files, envelope: create(EnvelopeSchema, { version: ENVELOPE_VERSION, time, clientUuid, records }) };
   };
 

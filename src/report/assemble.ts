@@ -1,7 +1,14 @@
-import { clearField, create, type DescMessage, type MessageInitShape } from '@bufbuild/protobuf';
+import { clearField, create, type DescMessage, type MessageInitShape, toBinary } from '@bufbuild/protobuf';
 import { timestampFromDate } from '@bufbuild/protobuf/wkt';
 import { type Node, NodeSchema, type Report, ReportSchema } from '../../gen/spartakus/report/v1/report_pb.js';
-import { createReportId } from './report-id.ts';
+import {
+  type NodeTexts,
+  normaliseNodeTexts,
+  type NormaliseOptions,
+  normaliseResources,
+} from './normalise/normalise-report.ts';
+import type { NodeResource } from './normalise/resource-name.ts';
+import { createCoarseReportId, startOfHour } from './report-id.ts';
 
 type ReadonlyLists<Shape> = {
   readonly [Name in keyof Shape]: Shape[Name] extends (infer Item)[] | undefined
@@ -18,19 +25,48 @@ export type ReportFacts = ReadonlyLists<
   readonly random: Uint8Array;
 };
 
+/** A report with times of whole hours, and without empty strings. */
 export function assembleReport({ observedAt, random, ...content }: ReportFacts): Report {
   const report = create(ReportSchema, content as MessageInitShape<typeof ReportSchema>);
-  report.timestamp = String(Math.floor(observedAt.getTime() / 1000));
-  report.reportId = createReportId(observedAt, random);
-  report.observedAt = timestampFromDate(observedAt);
+  const hour = startOfHour(observedAt);
+  report.timestamp = String(hour.getTime() / 1000);
+  report.reportId = createCoarseReportId(observedAt, report.sequence, random);
+  report.observedAt = timestampFromDate(hour);
   return clearEmpty(ReportSchema, report);
 }
 
-/** A node without empty strings, with its resources in byte order (as Go's sort.Strings): their names are ASCII. */
-export function assembleNode(facts: MessageInitShape<typeof NodeSchema>): Node {
-  const node = clearEmpty(NodeSchema, create(NodeSchema, facts));
-  node.capacity.sort((a, b) => Number(a.resource > b.resource) - Number(a.resource < b.resource));
+/** A node as the Kubernetes API has it, with an id and a cloud provider that may be sent. */
+export type NodeFacts = NodeTexts & {
+  readonly id?: string;
+  readonly cloudProvider?: string;
+  readonly capacity?: Iterable<NodeResource>;
+};
+
+/** A node in known forms, without empty strings, with its resources in byte order (as Go's sort.Strings): their names are ASCII. */
+export function assembleNode(facts: NodeFacts, options?: NormaliseOptions): Node {
+  const { id, cloudProvider, capacity = [] } = facts;
+  const texts = normaliseNodeTexts(facts);
+  const node = create(NodeSchema, { ...texts, id, cloudProvider, capacity: normaliseResources(capacity, options) });
+  clearEmpty(NodeSchema, node);
+  node.capacity.sort((a, b) => compareText(a.resource, b.resource));
   return node;
+}
+
+/**
+ * Sorts the nodes of a report by their ids, or by their content where ids are not sent: the order of the Kubernetes API is that of their
+ * names.
+ *
+ * @param nodes as they are sent, without the fields that are omitted
+ */
+export function sortNodes(nodes: Node[]): void {
+  const keys = new Map(
+    nodes.map((node) => [node, node.id === '' ? Buffer.from(toBinary(NodeSchema, node)).toString('hex') : node.id]),
+  );
+  nodes.sort((a, b) => compareText(keys.get(a) ?? '', keys.get(b) ?? ''));
+}
+
+function compareText(a: string, b: string): number {
+  return Number(a > b) - Number(a < b);
 }
 
 function clearEmpty<Shape extends Node | Report>(schema: DescMessage, message: Shape): Shape {

@@ -2,6 +2,7 @@ import type { JsonValue } from '@bufbuild/protobuf';
 import type { Timestamp } from '@bufbuild/protobuf/wkt';
 import { type Record as KubermaticRecord, RecordSchema } from '../../gen/spartakus/kubermatic/v1/record_pb.js';
 import { type GoJsonOptions, readGoJson, invalidBody } from './go-json.ts';
+import { normaliseKubermaticRecord } from './normalise/normalise-record.ts';
 import { isReportId } from './report-id.ts';
 import { isStorableTime } from './validate.ts';
 
@@ -15,11 +16,15 @@ const VERSIONS: ReadonlySet<string> = new Set(['', 'v1', 'v2']);
 /** Go's zero time, 0001-01-01T00:00:00Z, in seconds since 1970. */
 const GO_ZERO_TIME = -62_135_596_800n;
 
-/** Decodes the record file of any agent. Throws a SpartakusError `invalid` with the path of the invalid field. */
+/**
+ * Decodes the record file of any agent, and gives its values the known forms in which they are sent; quantities stay as exact as they are.
+ * Throws a SpartakusError `invalid` with the path of the invalid field.
+ */
 export function readRecord(json: JsonValue): KubermaticRecord {
   const record = readGoJson(RecordSchema, json, RECORD_JSON_OPTIONS);
   checkRecord(record, '');
   readTime(record.time, 'time');
+  normaliseKubermaticRecord(record, { exactQuantities: true });
   return record;
 }
 

@@ -35,7 +35,10 @@ export interface SchemaField {
 /** Decoding the options of fields is slow, and several modules do it at start-up. */
 const cache = new WeakMap<DescMessage, readonly SchemaField[]>();
 
-/** All fields of a message and of the messages in it, in the order of the schema. */
+/**
+ * All fields of a message and of the messages in it, in the order of the schema, without deprecated fields: these are accepted from old
+ * clients, and not sent.
+ */
 export function listFields(message: DescMessage = ReportSchema): readonly SchemaField[] {
   const fields = cache.get(message) ?? listBelow(message, '');
   cache.set(message, fields);
@@ -45,6 +48,7 @@ export function listFields(message: DescMessage = ReportSchema): readonly Schema
 function listBelow(message: DescMessage, prefix: string): SchemaField[] {
   const reviewed = getOption(message, review_policy);
   return message.fields.flatMap((descriptor) => {
+    if (descriptor.deprecated) return [];
     const { since, treatmentSince, source, privacy, rbac, statistic, required, key, purpose, review, expires } =
       getOption(descriptor, field_policy);
     const path = pathOf(descriptor, prefix);

@@ -46,11 +46,11 @@ test('without flags, the page lists the fields that a volunteer without flags se
 test('--collect and --omit change fields and rights', async () => {
   const page = await explain(
     '--collect=workloads,lifetimes',
-    '--omit=masterVersion,workloads.jobs,lifetimes.servicesSeconds',
+    '--omit=masterVersion,workloads.jobs,lifetimes.servicesAtLeastHours',
   );
 
   expect(fieldsOf(page)).toEqual(
-    expect.arrayContaining(['workloads.pods[].atLeast', 'lifetimes.podsSeconds', 'missing[].reason']),
+    expect.arrayContaining(['workloads.pods[].atLeast', 'lifetimes.podsAtLeastHours', 'missing[].reason']),
   );
   expect(fieldsOf(page).filter((path) => /nodes|masterVersion|jobs|servicesSeconds/.test(path ?? ''))).toStrictEqual(
     [],

@@ -60,13 +60,20 @@ describe('a volunteer reads a Kubernetes API with its service account and report
   test.each(['grpc', 'http'])(
     'over %s: the stored nodes are those that the original volunteer reported, except for their ids',
     async (scheme) => {
-      const { timestamp: _timestamp, nodes, version, ...original } = await originalReport();
+      const {
+        timestamp: _timestamp,
+        masterVersion: _masterVersion,
+        nodes,
+        version,
+        ...original
+      } = await originalReport();
       await withFiles(
         { 'extensions.json': '{"example.com/hello": "world", "example.com/foo": "bar"}' },
         async (dir) => {
           const { code, stderr } = await volunteer(
             `--database=${scheme}://${host}`,
             `--extensions=${path.join(dir, 'extensions.json')}`,
+            '--exact-quantities',
           );
           expect(stderr).toContain('The report is stored.');
           expect(code).toBe(0);
@@ -77,10 +84,14 @@ describe('a volunteer reads a Kubernetes API with its service account and report
       expect(documents).toHaveLength(1);
       const [stored] = documents;
       const storedNodes = stored?.['nodes'] as { id: string }[];
-      const withoutIds = (list: unknown) => (list as { id: string }[]).map(({ id: _id, ...fields }) => fields);
+      const withoutIds = (list: unknown) =>
+        (list as { id: string }[]).map((node) => JSON.stringify({ ...node, id: undefined })).toSorted();
       expect(stored).toMatchObject(original);
       expect(withoutIds(storedNodes)).toStrictEqual(withoutIds(nodes));
-      expect(Number(stored?.['timestamp'])).toBeCloseTo(Date.now() / 1000, -2);
+      expect(storedNodes.map(({ id }) => id)).toStrictEqual(storedNodes.map(({ id }) => id).toSorted());
+      expect(stored?.['masterVersion']).toBe('v0.0.0-master+custom');
+      expect(Date.now() / 1000 - Number(stored?.['timestamp'])).toBeLessThan(3600 + 60);
+      expect(Number(stored?.['timestamp']) % 3600).toBe(0);
       expect(storedNodes.filter(({ id }) => !/^[0-9a-f]{32}$/.test(id))).toStrictEqual([]);
       expect(version).toBe('v1.1.0');
       expect(stored?.['version']).toMatch(/^v2\./);

@@ -200,7 +200,7 @@ describe('which records are removed', () => {
     async (transport) => {
       await fill({
         ...RECORDS,
-        'record-0.json': { kind: 'kubermatic', time: TIME, kubermatic_version: 'x'.repeat(17 * 2 ** 20) },
+        'record-0.json': { kind: 'kubermatic', time: TIME, users: [{ uuid: 'x'.repeat(17 * 2 ** 20) }] },
       });
 
       const end = await run({ transport, timeoutMs: 15_000 });
@@ -221,6 +221,8 @@ describe('which records are removed', () => {
 
     expect(end).toMatchObject({ status: 'failed', error: { kind: 'invalid' } });
     expect(await left()).toStrictEqual(['record-2.json']);
+    // The envelope has the hour only.
+    expect(picky.bodies[0]).toMatch(/"time":"[^"]*:00:00Z"/);
     expect(picky.bodies.map((body) => (JSON.parse(body) as { records: unknown[] }).records.length)).toStrictEqual([
       4, 1, 1, 1, 1,
     ]);

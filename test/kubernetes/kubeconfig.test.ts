@@ -47,7 +47,7 @@ async function versionWith(config: { kubeconfig?: string; context?: string }, en
   }
 }
 
-const VERSION = 'v0.0.0-master+faecb196815e2';
+const VERSION = 'v0.0.0-master+custom';
 
 test('--kubeconfig with an embedded CA and token works', async () => {
   await withFiles({ config: await kubeconfig({ token: 'kubeconfig-token' }) }, async (dir) => {

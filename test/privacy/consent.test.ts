@@ -114,7 +114,7 @@ const ABSENT = new Set([
   'workloads.services[]',
   'workloads.services[].atLeast',
   'workloads.services[].namespaces',
-  'lifetimes.servicesSeconds',
+  'lifetimes.servicesAtLeastHours',
 ]);
 
 /** A report without the fields that differ in two reports of the same cluster: time, randomness, ages. */

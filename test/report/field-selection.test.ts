@@ -31,7 +31,7 @@ const REPORT = create(ReportSchema, {
   sequence: 1,
   namespaces: 0,
   workloads: { pods: [{ atLeast: 1, namespaces: 2 }], jobs: [] },
-  lifetimes: { podsSeconds: 60 },
+  lifetimes: { podsAtLeastHours: 64 },
   missing: [{ what: 'workloads.jobs[]', reason: 'not permitted' }],
 });
 

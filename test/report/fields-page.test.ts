@@ -87,7 +87,7 @@ test('a description has everything that documentation says of a field, as plain 
     comment: expect.stringContaining('Kubernetes control plane') as string,
     origin: 'Kubernetes',
     source: 'GET /version .gitVersion',
-    privacy: 'verbatim',
+    privacy: 'normalised',
     privacyComment: expect.stringMatching(/^\S.*\.$/) as string,
     purpose: expect.stringMatching(/^Which .*\.$/) as string,
     reviewed: expect.stringMatching(/^\d{4}-\d\d-\d\d$/) as string,

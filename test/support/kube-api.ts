@@ -215,7 +215,7 @@ export async function openServiceAccount(
 }
 
 /** Encodes a protobuf body of the Kubernetes API. */
-function wrap<Desc extends DescMessage>(schema: Desc, message: MessageShape<Desc>): Uint8Array {
+export function wrap<Desc extends DescMessage>(schema: Desc, message: MessageShape<Desc>): Uint8Array {
   const unknown = create(UnknownSchema, { raw: toBinary(schema, message) });
   return Buffer.concat([MAGIC, toBinary(UnknownSchema, unknown)]);
 }

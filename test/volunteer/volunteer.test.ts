@@ -160,7 +160,7 @@ test('a one-shot volunteer to stdout prints what it would send', async () => {
   expect(String(stdout.read())).toContain(`"clusterID": "${CLUSTER_ID}"`);
 });
 
-test('every period a report is made, each with its own id, time and sequence number', async () => {
+test('every period a report is made, each with its own id, hour and sequence number', async () => {
   await start();
 
   for (const _ of [1, 2, 3]) {
@@ -170,8 +170,9 @@ test('every period a report is made, each with its own id, time and sequence num
   await clock.asleep();
   await vi.waitFor(() => expect(collector.stored.size).toBe(4), { interval: 5 });
 
+  const firstHour = Math.floor(START.getTime() / HOUR_MS) * 3600;
   expect(stored().map(({ sequence, timestamp }) => [sequence, timestamp])).toStrictEqual(
-    [1, 2, 3, 4].map((sequence) => [sequence, String(START.getTime() / 1000 + (sequence - 1) * 86_400)]),
+    [1, 2, 3, 4].map((sequence) => [sequence, String(firstHour + (sequence - 1) * 86_400)]),
   );
 });
 

@@ -2,6 +2,8 @@ import { hash } from 'node:crypto';
 import { type Message, toBinary } from '@bufbuild/protobuf';
 import { type Record as KubermaticRecord, RecordSchema } from '../../../gen/spartakus/kubermatic/v1/record_pb.js';
 import type { Report } from '../../../gen/spartakus/report/v1/report_pb.js';
+import { normaliseKubermaticRecord } from '../../report/normalise/normalise-record.ts';
+import { normaliseReport } from '../../report/normalise/normalise-report.ts';
 import { createReportId } from '../../report/report-id.ts';
 import type { Outcome, ReportStore, StoreEntry, Submission } from '../../report/report-sink.ts';
 import type { RequestOrigin } from '../../report/request-origin.ts';
@@ -57,6 +59,8 @@ interface IngestOptions {
   /** Whether protobuf fields that the schema does not have are stored; default false. */
   readonly keepUnknownFields?: boolean;
   readonly observer?: IngestObserver;
+  /** Whether to store the values of old dialects only in the forms that new clients send. */
+  readonly normaliseLegacy?: boolean;
 }
 
 /** Larger writes are no faster, and hold more memory while they are encoded. */
@@ -77,6 +81,7 @@ export function createIngest({
   limits,
   keepUnknownFields = false,
   observer,
+  normaliseLegacy,
 }: IngestOptions): Ingest {
   const batcher = createBatcher<StoreEntry, Outcome>({
     write: (entries) => sink.put(entries),
@@ -98,7 +103,7 @@ export function createIngest({
   const count = limits.reportsPerHourPerCluster;
   const rateLimiter = createRateLimiter({ count, perMs: HOUR_MS, clock });
 
-  const store = async (submission: Submission, { origin, country }: SubmissionContext): Promise<Accepted> => {
+  const store = async (submission: Submission, { origin, dialect, country }: SubmissionContext): Promise<Accepted> => {
     const { clusterId, content } = validate(submission, origin);
     if (!keepUnknownFields) observer?.onUnknownFields(dropUnknownFields(content));
     const receivedAt = clock.now();
@@ -110,6 +115,7 @@ export function createIngest({
       });
     const isQuarantined = await shouldQuarantine({ clusterId, clusterKey, addressKey: origin.addressKey });
     if (content.reportId === '') content.reportId = createReportId(receivedAt, randomBytes(16));
+    if (normaliseLegacy === true && dialect !== 'report') normalise(submission);
     const quarantined = isQuarantined ? true : undefined;
     const outcome = await batcher.put({ ...submission, origin, country, quarantined, receivedAt });
     if (outcome.status === 'failed') throw SpartakusError.from(outcome.error);
@@ -131,6 +137,11 @@ export function createIngest({
       }
     },
   };
+}
+
+function normalise(submission: Submission): void {
+  if ('report' in submission) normaliseReport(submission.report);
+  else normaliseKubermaticRecord(submission.kubermaticRecord);
 }
 
 /** The legacy JSON API does not require a cluster id: the original did not. */

@@ -1,4 +1,5 @@
 import type { Record as KubermaticRecord } from '../../../gen/spartakus/kubermatic/v1/record_pb.js';
+import { sortNodes } from '../../report/assemble.ts';
 import { listNodes } from '../../volunteer/gather/nodes.ts';
 import { readVersion } from '../../volunteer/gather/version.ts';
 import { beginRecord, type RecordIdConfig, type RecordOptions } from './record.ts';
@@ -9,9 +10,12 @@ export async function gatherKubernetesRecord(
   options: RecordOptions,
 ): Promise<KubermaticRecord> {
   const { kube } = options;
+  const { exactQuantities } = config;
   const { record, missing, identify } = await beginRecord('kubernetes', config, options);
   record.kubernetesVersion = await missing.attempt('kubernetesVersion', 'forbidden', () => readVersion(kube));
-  record.nodes = (await missing.attempt('nodes[]', 'forbidden', () => listNodes(kube, identify))) ?? [];
+  record.nodes =
+    (await missing.attempt('nodes[]', 'forbidden', () => listNodes(kube, identify, { exactQuantities }))) ?? [];
+  sortNodes(record.nodes);
   missing.throwIfAllFailed();
   record.missing = missing.list;
   return record;

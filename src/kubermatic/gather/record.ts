@@ -10,7 +10,7 @@ import {
   type NodeIdentifier,
   type UuidMaker,
 } from '../../report/ids.ts';
-import { createReportId } from '../../report/report-id.ts';
+import { createCoarseReportId, startOfHour } from '../../report/report-id.ts';
 import type { Clock } from '../../runtime/clock.ts';
 import type { Logger } from '../../runtime/logger.ts';
 import { createIdKeyReader, type IdKeyConfig } from '../../volunteer/gather/id-key.ts';
@@ -30,6 +30,8 @@ export interface RecordIdConfig extends Omit<IdKeyConfig, 'spoolDir'> {
   readonly uuid: 'hmac' | 'md5';
   /** --id-scope (default: "kubermatic"): ids of one scope cannot be joined with those of another. */
   readonly idScope?: string;
+  /** --exact-quantities, of nodes (default: two significant digits) */
+  readonly exactQuantities?: boolean;
 }
 
 export interface RecordOptions {
@@ -58,8 +60,8 @@ export async function beginRecord(
   const record = create(RecordSchema, {
     kind,
     version: RECORD_VERSION,
-    time: timestampFromDate(now),
-    reportId: createReportId(now, randomBytes(16)),
+    time: timestampFromDate(startOfHour(now)),
+    reportId: createCoarseReportId(now, 1, randomBytes(16)),
   });
   const draft = { record, missing: createMissingFields(kube, logger) };
   if (config.uuid === 'md5')

@@ -1,11 +1,12 @@
 import { create } from '@bufbuild/protobuf';
 import { ExtensionSchema, type Report } from '../../../gen/spartakus/report/v1/report_pb.js';
 import type { KubernetesClient } from '../../kubernetes/client.ts';
-import { assembleReport } from '../../report/assemble.ts';
+import { assembleReport, sortNodes } from '../../report/assemble.ts';
 import { createFieldSelection, type FieldSelection } from '../../report/field-selection.ts';
 import { createLegacyNodeId, createNodeIdentifier, type NodeIdentifier } from '../../report/ids.ts';
 import { logNewerFields } from '../../report/newer-fields.ts';
 import type { Omission } from '../../report/omitted-fields.ts';
+import { startOfHour } from '../../report/report-id.ts';
 import { CURRENT_SCHEMA_VERSION, DEFAULT_AGREED_VERSION, LEGACY_SCHEMA_VERSION } from '../../report/schema-version.ts';
 import type { Logger } from '../../runtime/logger.ts';
 import { readExtensions } from './extensions.ts';
@@ -29,6 +30,8 @@ export interface GatherConfig extends IdConfig {
   readonly agree?: number;
   /** --database: http(s):// sends the fields of the original and no others, which are not read then. */
   readonly database?: string;
+  /** --exact-quantities (default: two significant digits) */
+  readonly exactQuantities?: boolean;
 }
 
 export interface GatherOptions {
@@ -74,14 +77,17 @@ export function selectFields(config: GatherConfig): FieldSelection {
  */
 export async function gatherReport(config: GatherConfig, options: GatherOptions): Promise<Report> {
   const { kube, readKey, version, now, random, sequence, logger, pageSize } = options;
+  const { exactQuantities } = config;
   const selection = selectFields(config);
   const missing = createMissingFields(kube, logger);
-  const summarize = createResourceSummaries(kube, now);
+  const summarize = createResourceSummaries(kube, startOfHour(now));
   const report = assembleReport({ version, clusterId: config.clusterId, observedAt: now, sequence, random });
   const run = async (gatherers: readonly Gatherer[], identify: NodeIdentifier): Promise<void> => {
     for (const { path, tolerance, gather } of gatherers) {
       if (!selection.has(path)) continue;
-      await missing.attempt(path, tolerance, () => gather(report, { kube, summarize, identify, pageSize }));
+      await missing.attempt(path, tolerance, () =>
+        gather(report, { kube, summarize, identify, pageSize, exactQuantities }),
+      );
     }
   };
 
@@ -101,6 +107,7 @@ export async function gatherReport(config: GatherConfig, options: GatherOptions)
   missing.throwIfAllFailed();
   report.missing = missing.list;
   selection.trim(report);
+  sortNodes(report.nodes);
   return report;
 }
 

@@ -9,6 +9,8 @@ export interface GatherContext {
   readonly summarize: ResourceSummaries;
   readonly identify: NodeIdentifier;
   readonly pageSize?: number;
+  /** --exact-quantities */
+  readonly exactQuantities?: boolean;
 }
 
 /** Reads one field of a report from the Kubernetes API. */

@@ -8,6 +8,8 @@ import type { KubernetesClient } from '../../kubernetes/client.ts';
 import { listPages, protobufPages } from '../../kubernetes/pagination.ts';
 import { METADATA_LIST_TYPE } from '../../kubernetes/response.ts';
 
+/** Of fewer objects, the average would say much about each. */
+const MIN_AGES = 8;
 /** The metadata of an object is about 500 bytes. */
 const PAGE_SIZE = 500;
 
@@ -15,7 +17,7 @@ export interface ResourceSummary {
   readonly count: number;
   /** Its keys, the names of namespaces, are never sent. */
   readonly countByNamespace: ReadonlyMap<string, number>;
-  /** Undefined where no object has a creation time. */
+  /** Undefined where fewer than {@link MIN_AGES} objects have a creation time. */
   readonly averageAgeSeconds: number | undefined;
 }
 
@@ -54,7 +56,7 @@ async function summarize(kube: KubernetesClient, path: string, now: Date, pageSi
     (): Totals => ({ count: 0, countByNamespace: new Map(), withAge: 0, ageSeconds: 0 }),
     (totals, { metadata }) => add(totals, metadata, now),
   );
-  return { count, countByNamespace, averageAgeSeconds: withAge === 0 ? undefined : ageSeconds / withAge };
+  return { count, countByNamespace, averageAgeSeconds: withAge < MIN_AGES ? undefined : ageSeconds / withAge };
 }
 
 function add(totals: Totals, metadata: ObjectMeta | undefined, now: Date): void {

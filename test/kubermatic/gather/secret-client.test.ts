@@ -18,7 +18,7 @@ import {
 
 const SECRET: SecretKey = { namespace: 'kubermatic', name: 'kubeconfig-seed', key: 'kubeconfig' };
 const PLANTED = 'planted-s3cret';
-const VERSION = 'v0.0.0-master+faecb196815e2';
+const VERSION = 'v0.0.0-master+custom';
 
 let seed: KubeApi;
 let account: ServiceAccount;

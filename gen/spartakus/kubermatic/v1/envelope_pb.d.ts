@@ -33,7 +33,8 @@ export declare type Envelope = Message<"spartakus.kubermatic.v1.Envelope"> & {
   version: string;
 
   /**
-   * When the reporter made the envelope, by its clock. The time of every record that has none of its own.
+   * The hour in which the reporter made the envelope, by its clock: its start; older reporters send seconds. The time of
+   * every record that has none of its own.
    *
    * @generated from field: google.protobuf.Timestamp time = 2;
    */

@@ -46,7 +46,7 @@ export declare type Record = Message<"spartakus.kubermatic.v1.Record"> & {
   version: string;
 
   /**
-   * When the record was made, by the agent's clock. v1, v2, proposal.
+   * The hour in which the record was made, by the agent's clock: its start; older agents send seconds. v1, v2, proposal.
    *
    * @generated from field: google.protobuf.Timestamp time = 3;
    */

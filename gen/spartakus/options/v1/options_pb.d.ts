@@ -265,7 +265,8 @@ export enum Privacy {
   UNSPECIFIED = 0,
 
   /**
-   * Sent unchanged: the value names a product or a quantity, never a person, a machine or an address.
+   * Sent unchanged: the administrator or the program made the value in order to send it. No value that was read from the
+   * Kubernetes API has this treatment.
    *
    * @generated from enum value: PRIVACY_VERBATIM = 1;
    */
@@ -315,7 +316,8 @@ export enum Privacy {
   GENERATED = 7,
 
   /**
-   * Only the average over all objects is sent.
+   * Only the average over all objects. No longer used: the averages of two days, with the number of objects, give the
+   * age of a new object.
    *
    * @generated from enum value: PRIVACY_AVERAGE = 8;
    */
@@ -327,6 +329,15 @@ export enum Privacy {
    * @generated from enum value: PRIVACY_FIXED_WORD = 9;
    */
   FIXED_WORD = 9,
+
+  /**
+   * Sent only in a form that is known: names and words from published lists, the numbers of versions, true or false, and
+   * quantities. Anything else is cut (of a version, with the mark "+custom") or becomes "other". Quantities are rounded
+   * to two significant digits if they have a unit or are 1,000 or more, unless --exact-quantities is given.
+   *
+   * @generated from enum value: PRIVACY_NORMALISED = 10;
+   */
+  NORMALISED = 10,
 }
 
 /**

@@ -15,7 +15,7 @@ import type { Timestamp } from "@bufbuild/protobuf/wkt";
 export declare const file_spartakus_report_v1_report: GenFile;
 
 /**
- * The state of one cluster at one moment. No field identifies a person, a machine, an address or an image.
+ * The state of one cluster in one hour. No field identifies a person, a machine, an address or an image.
  *
  * The fields 1 to 6 are those of the original (kubernetes-retired/spartakus, pkg/report/record.go, v1.1.0); namespaces,
  * workloads and lifetimes implement its list of "Future" fields.
@@ -31,7 +31,8 @@ export declare type Report = Message<"spartakus.report.v1.Report"> & {
   version: string;
 
   /**
-   * When the report was made: seconds since 1970-01-01T00:00:00Z, in decimal. A string, because the original sends one.
+   * The hour in which the report was made: seconds since 1970-01-01T00:00:00Z, in decimal, at its start. A string,
+   * because the original sends one.
    *
    * @generated from field: string timestamp = 2;
    */
@@ -46,14 +47,14 @@ export declare type Report = Message<"spartakus.report.v1.Report"> & {
   clusterId: string;
 
   /**
-   * The version of the Kubernetes control plane, such as "v1.31.4".
+   * The version of the Kubernetes control plane, such as "v1.31.4" or "v1.30.5-gke.1443001".
    *
    * @generated from field: optional string master_version = 4;
    */
   masterVersion?: string | undefined;
 
   /**
-   * The nodes of the cluster, in the order of the Kubernetes API.
+   * The nodes of the cluster, in the order of their ids, which says nothing about their names.
    *
    * @generated from field: repeated spartakus.report.v1.Node nodes = 5;
    */
@@ -67,7 +68,8 @@ export declare type Report = Message<"spartakus.report.v1.Report"> & {
   extensions: Extension[];
 
   /**
-   * Identifies the report: a UUIDv7 (RFC 9562) in lower case. The client generates it once per report and keeps it
+   * Identifies the report: a UUIDv7 (RFC 9562) in lower case, whose time is the start of the hour plus one millisecond
+   * per report of this run (see sequence). The client generates it once per report and keeps it
    * across retries, so a report that is sent twice is stored once. The collector generates one for a report without it.
    * In the database it is the document's _id.
    *
@@ -76,7 +78,8 @@ export declare type Report = Message<"spartakus.report.v1.Report"> & {
   reportId: string;
 
   /**
-   * When the Kubernetes API was read, by the volunteer's clock. Dates before 1970 and after 9999 are rejected.
+   * The hour in which the Kubernetes API was read, by the volunteer's clock: its start. Dates before 1970 and after 9999
+   * are rejected.
    *
    * @generated from field: google.protobuf.Timestamp observed_at = 8;
    */
@@ -104,7 +107,7 @@ export declare type Report = Message<"spartakus.report.v1.Report"> & {
   workloads?: Workloads | undefined;
 
   /**
-   * The average age of namespaces, pods and services. Absent unless it is collected.
+   * The range of the average age of namespaces, pods and services. Absent unless it is collected.
    *
    * @generated from field: spartakus.report.v1.Lifetimes lifetimes = 12;
    */
@@ -141,42 +144,42 @@ export declare type Node = Message<"spartakus.report.v1.Node"> & {
   id: string;
 
   /**
-   * The operating system, such as "linux".
+   * The operating system in Go's spelling, such as "linux"; "other" if Go does not know it.
    *
    * @generated from field: optional string operating_system = 2;
    */
   operatingSystem?: string | undefined;
 
   /**
-   * The distribution and its release, such as "Debian GNU/Linux 12 (bookworm)".
+   * The distribution and its release, such as "Debian GNU/Linux 12 (bookworm)"; "other" if it is not on the list.
    *
    * @generated from field: optional string os_image = 3;
    */
   osImage?: string | undefined;
 
   /**
-   * The kernel version, as `uname -r` prints it, such as "6.8.0-1021-aws".
+   * The kernel version and the known words of its suffix, such as "6.8.0-1021-aws" or "6.1.0+custom".
    *
    * @generated from field: optional string kernel_version = 4;
    */
   kernelVersion?: string | undefined;
 
   /**
-   * The processor architecture (Go's GOARCH), such as "amd64".
+   * The processor architecture (Go's GOARCH), such as "amd64"; "other" if Go does not know it.
    *
    * @generated from field: optional string architecture = 5;
    */
   architecture?: string | undefined;
 
   /**
-   * The container runtime and its version, such as "containerd://1.7.24".
+   * The container runtime and its version, such as "containerd://1.7.24"; "other" if it is not on the list.
    *
    * @generated from field: optional string container_runtime_version = 6;
    */
   containerRuntimeVersion?: string | undefined;
 
   /**
-   * The version of the kubelet, such as "v1.31.4".
+   * The version of the kubelet, such as "v1.31.4" or "v1.31.4+k3s1".
    *
    * @generated from field: optional string kubelet_version = 7;
    */
@@ -184,7 +187,7 @@ export declare type Node = Message<"spartakus.report.v1.Node"> & {
 
   /**
    * The cloud that the node runs on, such as "aws"; "unknown" if it is not on the list. The account, zone and machine,
-   * which the Kubernetes API returns in the same string, are removed.
+   * which the Kubernetes API returns in the same string, are removed. Ids without "://" are recognized by their shape.
    *
    * @generated from field: optional string cloud_provider = 8;
    */
@@ -211,14 +214,16 @@ export declare const NodeSchema: GenMessage<Node>;
  */
 export declare type Resource = Message<"spartakus.report.v1.Resource"> & {
   /**
-   * The name of the resource in Kubernetes, such as "memory" or "alpha.kubernetes.io/nvidia-gpu".
+   * The name of the resource: one of Kubernetes, such as "memory", or of a known device plugin, such as "nvidia.com/gpu".
+   * All others are one resource, "other", and those of a known domain "<domain>/other".
    *
    * @generated from field: string resource = 1;
    */
   resource: string;
 
   /**
-   * The amount as a Kubernetes quantity, such as "4" (cores, pods) or "15437428Ki" (bytes).
+   * The amount as a Kubernetes quantity, such as "4" (cores, pods) or "15000000Ki" (bytes, in the unit of the node). Of
+   * "other", the number of resources.
    *
    * @generated from field: string value = 2;
    */
@@ -343,31 +348,57 @@ export declare type Bucket = Message<"spartakus.report.v1.Bucket"> & {
 export declare const BucketSchema: GenMessage<Bucket>;
 
 /**
- * The average age of objects when the report is made, in whole seconds. Absent if there are no such objects.
+ * The average age of objects at the start of the hour of the report, as a range: 0 is less than an hour, and any other
+ * value is the lower bound in hours, a power of two: 1, 2, 4, 8 and so on. The upper bound, exclusive, is twice that.
+ * Absent if there are fewer than eight such objects, because the age of each would weigh too much.
  *
  * @generated from message spartakus.report.v1.Lifetimes
  */
 export declare type Lifetimes = Message<"spartakus.report.v1.Lifetimes"> & {
   /**
-   * The average age of the namespaces, in seconds.
+   * Not sent any more: the average age of the namespaces, in seconds.
    *
-   * @generated from field: optional uint32 namespaces_seconds = 1;
+   * @generated from field: optional uint32 namespaces_seconds = 1 [deprecated = true];
+   * @deprecated
    */
   namespacesSeconds?: number | undefined;
 
   /**
-   * The average age of the pods, in seconds.
+   * Not sent any more: the average age of the pods, in seconds.
    *
-   * @generated from field: optional uint32 pods_seconds = 2;
+   * @generated from field: optional uint32 pods_seconds = 2 [deprecated = true];
+   * @deprecated
    */
   podsSeconds?: number | undefined;
 
   /**
-   * The average age of the services, in seconds.
+   * Not sent any more: the average age of the services, in seconds.
    *
-   * @generated from field: optional uint32 services_seconds = 3;
+   * @generated from field: optional uint32 services_seconds = 3 [deprecated = true];
+   * @deprecated
    */
   servicesSeconds?: number | undefined;
+
+  /**
+   * The range of the average age of the namespaces: its lower bound in hours.
+   *
+   * @generated from field: optional uint32 namespaces_at_least_hours = 4;
+   */
+  namespacesAtLeastHours?: number | undefined;
+
+  /**
+   * The range of the average age of the pods: its lower bound in hours.
+   *
+   * @generated from field: optional uint32 pods_at_least_hours = 5;
+   */
+  podsAtLeastHours?: number | undefined;
+
+  /**
+   * The range of the average age of the services: its lower bound in hours.
+   *
+   * @generated from field: optional uint32 services_at_least_hours = 6;
+   */
+  servicesAtLeastHours?: number | undefined;
 };
 
 /**
