@@ -155,7 +155,7 @@ function render(explanation: Explanation, format: (typeof FORMATS)[number], outp
 }
 
 function notesOf(config: GatherConfig, selection: FieldSelection): readonly string[] {
-  const { clusterId, nodeId, idKey, idKeyFile, idScope, database = '' } = config;
+  const { clusterId, nodeId, idKey, idKeyFile, idScope, exactQuantities, database = '' } = config;
   const notes = [
     (database === '' || database === 'stdout') &&
       'Without a collector in `--database`, nothing is sent. With one, this page also lists what each request tells beside the report.',
@@ -172,6 +172,9 @@ function notesOf(config: GatherConfig, selection: FieldSelection): readonly stri
       `Identifiers depend on the secret key, on the cluster ID and on the scope \`${idScope}\` (\`--id-scope\`), so they cannot be joined with those of other recipients.`,
     idKeyFile !== undefined && '`--id-key-file`: the content of the file is the secret key for identifiers.',
     idKey === 'kube-system' && `\`--id-key kube-system\`: ${KUBE_SYSTEM_CONSEQUENCE}`,
+    exactQuantities === true &&
+      selection.has('nodes[].capacity[].value') &&
+      '`--exact-quantities`: `nodes[].capacity[].value` has all digits. Exact amounts can tell machines apart.',
   ];
   return notes.filter((note) => note !== false);
 }

@@ -170,6 +170,12 @@ test('the consequence of --id-key=kube-system, the scope and a hashed cluster ID
   );
 });
 
+test('--exact-quantities is explained where quantities are sent', async () => {
+  await expect(explain('--exact-quantities')).resolves.toContain('`nodes[].capacity[].value` has all digits');
+  for (const flags of [['--exact-quantities', '--omit=capacity'], []])
+    await expect(explain(...flags)).resolves.not.toContain('has all digits');
+});
+
 test('--format=yaml prints the ClusterRole, and the Role where one is needed', async () => {
   const [clusterRole, role] = (await explain('--format=yaml', '--id-secret=my-key')).split('\n---\n');
 
