@@ -47,28 +47,43 @@ export function matchAt(expression: RegExp, text: string, position: number): str
 const NUMBER = String.raw`(?:${DATE}|\d{1,6})(?![A-Za-z0-9])`;
 export const NUMBERS: RegExp = new RegExp(String.raw`${NUMBER}(?:\.${NUMBER}){0,4}`, 'y');
 
-const DOTTED = /\d+(?:\.\d+){3,}/g;
+const RUNS = { '.': /\d+(?:\.\d+){2,}/g, '-': /\d+(?:-\d+){2,}/g };
 /** Where four numbers are the build number of a kernel: 5.10.0-60.18.0.50.oe2203, 5.10.0-182.0.0.95.r1941_123.hce2. */
 const BEFORE_BUILD = /^\d+\.\d+\.\d+-$/;
 const AFTER_BUILD = /^\.(?:el|oe|r)\d/;
 
 /**
- * The text without IPv4 addresses: of four numbers below 256 in a row, of which the first is at least 10 (no kernel, Kubernetes or
- * runtime has such a version), two remain, and what is joined to them by dots is cut.
+ * The text without IPv4 addresses, also with dashes, as host names contain them. An address is a run of four numbers below 256, of which
+ * the first is at least 10 (no kernel, Kubernetes or runtime has such a version), or of three that begin like a private address (RFC 1918
+ * but for 10.0.0.0/8, loopback, link-local). At most two numbers of it remain, and what is joined to
+ * them is cut.
  */
 export function withoutAddresses(text: string): string {
-  return text.replace(DOTTED, (numbers, offset: number) => {
-    const parts = numbers.split('.');
-    const address = parts.findIndex(
-      (part, index) =>
-        index + 4 <= parts.length &&
-        Number(part) >= 10 &&
-        parts.slice(index, index + 4).every((number) => Number(number) < 256),
-    );
+  return cutAddresses(cutAddresses(text, '.'), '-');
+}
+
+function cutAddresses(text: string, separator: '.' | '-'): string {
+  return text.replace(RUNS[separator], (run, offset: number) => {
+    const parts = run.split(separator);
+    const numbers = parts.map(Number);
+    const address = parts.findIndex((_, index) => isAddress(numbers.slice(index, index + 4)));
     const build =
       parts.length <= 5 &&
       BEFORE_BUILD.test(text.slice(0, offset)) &&
-      AFTER_BUILD.test(text.slice(offset + numbers.length));
-    return address === -1 || build ? numbers : parts.slice(0, address + 2).join('.');
+      AFTER_BUILD.test(text.slice(offset + run.length));
+    return address === -1 || build ? run : parts.slice(0, Math.max(address + 1, 2)).join(separator);
   });
+}
+
+/** @param numbers up to four in a row */
+function isAddress(numbers: readonly number[]): boolean {
+  const [first = 0, second = 0] = numbers;
+  const tooLarge = numbers.findIndex((number) => number > 255);
+  const count = tooLarge === -1 ? numbers.length : tooLarge;
+  const isPrivate =
+    first === 127 ||
+    (first === 172 && second >= 16 && second < 32) ||
+    (first === 192 && second === 168) ||
+    (first === 169 && second === 254);
+  return (isPrivate && count >= 3) || (first >= 10 && count === 4);
 }
