@@ -167,7 +167,7 @@ function notesOf(config: GatherConfig, selection: FieldSelection): readonly stri
       '`--cluster-id auto`: `clusterID` is a keyed hash that does not describe the cluster. It changes only with the key and the scope.',
     clusterId !== AUTO_CLUSTER_ID &&
       isClusterIdHashed(config) &&
-      '`--cluster-id` is not a UUID, so `clusterID` is a keyed hash of it. `--cluster-id-verbatim` sends it as it is.',
+      '`--cluster-id` is not a random UUID, so `clusterID` is a keyed hash of it. `--cluster-id-verbatim` sends it as it is.',
     needsKey(config, selection) &&
       `Identifiers depend on the secret key, on the cluster ID and on the scope \`${idScope}\` (\`--id-scope\`), so they cannot be joined with those of other recipients.`,
     idKeyFile !== undefined && '`--id-key-file`: the content of the file is the secret key for identifiers.',

@@ -57,7 +57,7 @@ export const GATHER_FLAGS = {
     clusterIdVerbatim: {
       name: 'cluster-id-verbatim',
       ...SWITCH,
-      help: 'Send a --cluster-id that is not a UUID as it is, instead of a keyed hash. Over http:// and https:// it is always sent as it is.',
+      help: 'Send a --cluster-id that is not a random UUID as it is, instead of a keyed hash. Over http:// and https:// it is always sent as it is.',
     },
     ...ID_KEY_FLAGS,
     idSecret: { ...ID_KEY_FLAGS.idSecret, default: 'spartakus-volunteer' },

@@ -10,7 +10,7 @@ import type { Logger } from '../runtime/logger.ts';
 import { maskUrl } from '../runtime/mask.ts';
 import { createAgreedSink } from './agreed-sink.ts';
 import { logUnsentFields, selectFields, versionOf } from './gather/gather.ts';
-import { AUTO_CLUSTER_ID, createIdKeyReader, isClusterIdHashed, isUuid } from './gather/id-key.ts';
+import { AUTO_CLUSTER_ID, createIdKeyReader, isAnonymousUuid, isClusterIdHashed } from './gather/id-key.ts';
 import { resolveIds } from './gather/id-scope.ts';
 import { runOnce } from './one-shot.ts';
 import type { VolunteerConfig, VolunteerEnd, VolunteerOptions, VolunteerRun } from './run.ts';
@@ -88,18 +88,18 @@ export async function startVolunteer(given: VolunteerConfig, options: VolunteerO
   };
 }
 
-/** A cluster id may describe the cluster, so the treatment of one that is not a UUID is logged. */
+/** A cluster id may describe the cluster, so the treatment of one that is not a random UUID is logged. */
 function logClusterId(config: VolunteerConfig, logger: Logger): void {
-  if (config.clusterId === AUTO_CLUSTER_ID || isUuid(config.clusterId)) return;
+  if (config.clusterId === AUTO_CLUSTER_ID || isAnonymousUuid(config.clusterId)) return;
   if (isClusterIdHashed(config))
     logger.info(
       {},
-      'The cluster id is not a UUID, so a keyed hash of it is sent. --cluster-id-verbatim sends it as it is.',
+      'The cluster id is not a random UUID, so a keyed hash of it is sent. --cluster-id-verbatim sends it as it is.',
     );
   else
     logger.warn(
       {},
-      'The cluster id is not a UUID, and is sent as it is: it must not describe the cluster or a person.',
+      'The cluster id is not a random UUID, and is sent as it is: it must not describe the cluster or a person.',
     );
 }
 

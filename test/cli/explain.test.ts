@@ -164,9 +164,9 @@ test('the consequence of --id-key=kube-system, the scope and a hashed cluster ID
 
   expect(page).toContain('anyone can compute its identifier');
   expect(page).toContain('the scope `c.example.com` (`--id-scope`)');
-  expect(page).toContain('`--cluster-id` is not a UUID, so `clusterID` is a keyed hash of it.');
+  expect(page).toContain('`--cluster-id` is not a random UUID, so `clusterID` is a keyed hash of it.');
   await expect(explain('--cluster-id=production', '--database=http://c.example.com')).resolves.not.toContain(
-    'is not a UUID',
+    'is not a random UUID',
   );
 });
 

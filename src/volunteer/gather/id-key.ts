@@ -26,7 +26,7 @@ export interface IdKeyConfig {
 export interface IdConfig extends IdKeyConfig {
   /** --cluster-id: the id, or `auto`. */
   readonly clusterId: string;
-  /** --cluster-id-verbatim: a cluster id that is not a UUID is not hashed. */
+  /** --cluster-id-verbatim: a cluster id that is not a random UUID is not hashed. */
   readonly clusterIdVerbatim?: boolean;
   /** --node-id: `hmac` (the default) is keyed, `md5` is the original's. */
   readonly nodeId?: 'hmac' | 'md5';
@@ -45,15 +45,18 @@ export interface IdKeyOptions {
   readonly readOnly?: boolean;
 }
 
-/** Whether a text is a UUID of any version. */
-export function isUuid(text: string): boolean {
-  return /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(text);
+/**
+ * Whether a text is a UUID of version 4, 7 or 8 (RFC 9562). The others tell what they are made of: 1, 2 and 6 contain the address of a
+ * network card, and the input of 3 and 5, a name, can be guessed.
+ */
+export function isAnonymousUuid(text: string): boolean {
+  return /^[0-9a-f]{8}-[0-9a-f]{4}-[478][0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}$/i.test(text);
 }
 
-/** Whether a hash of the cluster id is sent in its place: `auto`, and texts other than UUIDs, because these may describe the cluster. */
+/** Whether a hash of the cluster id is sent in its place: `auto`, and texts other than random UUIDs, because these may describe the cluster. */
 export function isClusterIdHashed({ clusterId, clusterIdVerbatim = false }: IdConfig): boolean {
   if (clusterId === AUTO_CLUSTER_ID) return true;
-  return clusterId !== '' && !clusterIdVerbatim && !isUuid(clusterId);
+  return clusterId !== '' && !clusterIdVerbatim && !isAnonymousUuid(clusterId);
 }
 
 /** The cluster id that is sent. */

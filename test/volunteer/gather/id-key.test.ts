@@ -307,7 +307,7 @@ describe('the scope and the cluster id', () => {
     expect(resolve(database, { idScope: 'mine' }).idScope).toBe('mine');
   });
 
-  test('a cluster id that is no UUID is hashed, unless it is for a legacy collector or --cluster-id-verbatim is set', () => {
+  test('a cluster id that is no random UUID is hashed, unless it is for a legacy collector or --cluster-id-verbatim is set', () => {
     const sent = (database: string, over: Partial<IdConfig> = {}) =>
       createSentClusterId(resolve(database, over), 'key');
     const uuid = '2F9C93D3-156c-47aa-8802-578ffca9b50e';
@@ -317,6 +317,11 @@ describe('the scope and the cluster id', () => {
     expect(sent('grpc://c', { clusterIdVerbatim: true })).toBe('jane.doe@acme.example PROD');
     expect(sent('http://c')).toBe('jane.doe@acme.example PROD');
     expect(sent('grpc://c', { clusterId: uuid })).toBe(uuid);
+    // Version 1 contains the address of a network card, and the name in version 5 can be guessed.
+    for (const version of ['1', '5']) {
+      const clusterId = uuid.replace('-47aa', `-${version}7aa`);
+      expect(sent('grpc://c', { clusterId })).not.toBe(clusterId);
+    }
     expect(sent('http://c', { clusterId: 'auto' })).not.toBe('auto');
     expect(isClusterIdHashed({ clusterId: '' })).toBe(false);
   });
