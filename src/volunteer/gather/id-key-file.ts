@@ -39,7 +39,7 @@ export async function readKeyFile(file: string): Promise<Uint8Array> {
   );
 }
 
-export interface OpenKeyOptions {
+interface OpenKeyOptions {
   readonly randomBytes: (length: number) => Uint8Array;
   readonly logger: Logger;
 }

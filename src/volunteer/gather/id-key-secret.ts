@@ -11,7 +11,7 @@ import {
 } from '../../kubernetes/response.ts';
 import { SpartakusError } from '../../runtime/errors.ts';
 import type { Logger } from '../../runtime/logger.ts';
-import { createKey, type OpenKeyOptions, parseKey } from './id-key-file.ts';
+import { parseKey } from './id-key-file.ts';
 
 /** Its uid is the key with --id-key=kube-system. */
 export const KUBE_SYSTEM_PATH = '/api/v1/namespaces/kube-system';
@@ -21,8 +21,11 @@ const ENTRY = 'id-key';
 
 export type KeySecretClient = Pick<KubernetesClient, 'namespace' | 'get' | 'create'>;
 
-export interface KeySecretOptions extends OpenKeyOptions {
+export interface KeySecretOptions {
   readonly kube: KeySecretClient;
+  /** The key of a Secret that is created. */
+  readonly createKey: () => Promise<Uint8Array>;
+  readonly logger: Logger;
 }
 
 /**
@@ -32,7 +35,7 @@ export interface KeySecretOptions extends OpenKeyOptions {
  */
 export async function openKeySecret(
   name: string,
-  { kube, randomBytes, logger }: KeySecretOptions,
+  { kube, createKey, logger }: KeySecretOptions,
 ): Promise<Uint8Array | undefined> {
   if (kube.namespace === undefined) return undefined;
   const path = secretsPath(kube.namespace);
@@ -40,10 +43,10 @@ export async function openKeySecret(
   const forbidden = (verb: 'create' | 'get'): undefined => warnForbidden(secret, verb, logger);
   let response = await kube.get(`${path}/${name}`, JSON_TYPE);
   if (response.status === 404) {
-    const key = createKey(randomBytes);
+    const key = await createKey();
     const created = await kube.create(path, secretOf(name, key));
     if (created.status === 201) {
-      logger.info({ secret }, `The key of identifiers is new, and is kept in the Secret ${secret}.`);
+      logger.info({ secret }, `The key of identifiers is now kept in the Secret ${secret}.`);
       return key;
     }
     if (created.status === 403) return forbidden('create');

@@ -88,8 +88,11 @@ async function openRandomKey(
   { idSecret, spoolDir }: IdKeyConfig,
   { kube, randomBytes, logger }: IdKeyOptions,
 ): Promise<Uint8Array> {
+  // A key that an earlier run kept in the spool directory moves into a new Secret: another one would change all ids.
+  const keptOrNew = async (): Promise<Uint8Array> =>
+    (spoolDir === undefined ? undefined : await readStoredKey(path.join(spoolDir, KEY_FILE))) ?? createKey(randomBytes);
   const stored =
-    (idSecret === undefined ? undefined : await openKeySecret(idSecret, { kube, randomBytes, logger })) ??
+    (idSecret === undefined ? undefined : await openKeySecret(idSecret, { kube, createKey: keptOrNew, logger })) ??
     (spoolDir === undefined ? undefined : await openKeyFile(spoolDir, { randomBytes, logger }));
   if (stored !== undefined) return stored;
   logger.warn({}, RUN_KEY_WARNING);

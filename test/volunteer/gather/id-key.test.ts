@@ -81,6 +81,19 @@ describe('in a pod', () => {
     expect(JSON.stringify(log.lines)).not.toContain(hex(1));
   });
 
+  test('a key that was kept in --spool-dir moves into the Secret, once that may be created', async () => {
+    await withFiles({}, async (spoolDir) => {
+      const secrets = new Map<string, unknown>();
+      await startApi({ secrets });
+      const kept = await (await start({ spoolDir }))();
+
+      const moved = await (await start({ ...config, spoolDir }, 9))();
+
+      expect([kept, moved]).toStrictEqual([hex(1), hex(1)]);
+      expect(secrets.get(SECRET)).toMatchObject({ data: { 'id-key': Buffer.from(hex(1)).toString('base64') } });
+    });
+  });
+
   test('two volunteers that create the Secret at the same time have the same key', async () => {
     await startApi();
 
