@@ -2,13 +2,14 @@ import { globSync } from 'node:fs';
 import { defineConfig } from 'vitest/config';
 
 /**
- * The tests that start a child process or MongoDB's embedded engine, or that wait for timeouts in real time. Every other test is a unit
+ * The tests that start a child process or MongoDB's embedded engine, or that wait for timeouts or disks in real time. Every other test is a unit
  * test, in which starting either is an error (test/support/forbid-processes.ts).
  */
 const INTEGRATION = [
   'test/cli/doctor.test.ts',
   'test/cli/environment.test.ts',
   'test/cli/explain.test.ts',
+  'test/cli/gather-flags.test.ts',
   'test/collector/legacy/fuzz.test.ts',
   'test/collector/legacy/kubermatic-fuzz.test.ts',
   'test/collector/serve/admission/authenticator.test.ts',
@@ -22,6 +23,8 @@ const INTEGRATION = [
   'test/collector/serve/protocols.test.ts',
   'test/collector/serve/quarantine.test.ts',
   'test/collector/serve/rpc/kubermatic.test.ts',
+  'test/collector/serve/rpc/error-details.test.ts',
+  'test/collector/serve/rpc/services.test.ts',
   'test/collector/serve/schema-drift.test.ts',
   'test/collector/store/kinds.test.ts',
   'test/collector/store/mongo-store.test.ts',
@@ -33,6 +36,8 @@ const INTEGRATION = [
   'test/hostile/**/*.test.ts',
   'test/kubermatic/reporter.test.ts',
   'test/kubernetes/kubeconfig.test.ts',
+  'test/privacy/consent.test.ts',
+  'test/volunteer/delivery.test.ts',
 ];
 
 for (const pattern of INTEGRATION)
