@@ -6,14 +6,12 @@ import { messageOf, SpartakusError } from '../runtime/errors.ts';
 /**
  * Trims reports that an earlier run left in the spool to the fields that are selected now: an administrator who lowers --agree, or omits a
  * field, does not want it sent. Reports of this run are trimmed when they are gathered, and are passed on without decoding them.
+ *
+ * @param made the ids of the reports of this run; those that are stored are removed
  */
-export function createAgreedSink(
-  sink: ReportSink,
-  selection: FieldSelection,
-  isOfThisRun: (reportId: string) => boolean,
-): ReportSink {
+export function createAgreedSink(sink: ReportSink, selection: FieldSelection, made: Set<string>): ReportSink {
   const prepare = (entry: ReportEntry): ReportEntry => {
-    if (entry.encoded !== undefined && isOfThisRun(entry.encoded.reportId)) return entry;
+    if (entry.encoded !== undefined && made.has(entry.encoded.reportId)) return entry;
     const { report } = entry;
     dropUnknownFields(report);
     selection.trim(report);
@@ -33,7 +31,11 @@ export function createAgreedSink(
         }
       }
       const results = await sink.put(prepared.map(({ entry }) => entry));
-      for (const [position, { index }] of prepared.entries()) outcomes[index] = results[position] as Outcome;
+      for (const [position, { index, entry }] of prepared.entries()) {
+        const outcome = results[position] as Outcome;
+        outcomes[index] = outcome;
+        if (outcome.status !== 'failed') made.delete(entry.encoded?.reportId ?? '');
+      }
       return outcomes;
     },
     close: () => sink.close(),

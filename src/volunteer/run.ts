@@ -50,7 +50,7 @@ export interface VolunteerRun extends Omit<DeliveryOptions, 'onSettled' | 'onIdl
   readonly config: VolunteerConfig;
   readonly options: VolunteerOptions;
   readonly kube: KubernetesClient;
-  /** The ids of the reports of this run. */
+  /** The ids of the reports of this run that are not stored yet. */
   readonly made: Set<string>;
   readonly readKey: IdKeyReader;
   readonly gathering: { readonly heartbeat: Heartbeat; isReady: boolean };

@@ -48,7 +48,7 @@ export async function startVolunteer(given: VolunteerConfig, options: VolunteerO
   const transport = { timeoutMs, credentials, env, signal: cancel.signal };
   const opened = await openDatabase(database, { stdout, schemaVersion: versionOf(config), ...transport });
   const made = new Set<string>();
-  const sink = createAgreedSink(opened, selection, (reportId) => made.has(reportId));
+  const sink = createAgreedSink(opened, selection, made);
   const readKey = createIdKeyReader(config, { kube, randomBytes, logger });
   const heartbeat = createHeartbeat(clock);
   const gathering = { heartbeat: createHeartbeat(clock), isReady: false };
