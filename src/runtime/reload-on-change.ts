@@ -63,16 +63,17 @@ export function invalidFile({ flag, file }: NamedFile, problem: string): Spartak
   return new SpartakusError('invalid', `${flag} ${file}: ${problem}.`, { field: flag });
 }
 
-function readAll(files: readonly NamedFile[]): Promise<readonly Buffer[]> {
-  return Promise.all(
-    files.map(async (named) => {
-      try {
-        return await readFile(named.file);
-      } catch (error) {
-        throw invalidFile(named, `cannot be read (${messageOf(error)})`);
-      }
-    }),
-  );
+/** One after the other, so that the error is always that of the first unreadable file. */
+async function readAll(files: readonly NamedFile[]): Promise<readonly Buffer[]> {
+  const contents: Buffer[] = [];
+  for (const named of files) {
+    try {
+      contents.push(await readFile(named.file));
+    } catch (error) {
+      throw invalidFile(named, `cannot be read (${messageOf(error)})`);
+    }
+  }
+  return contents;
 }
 
 function isSame(some: readonly Buffer[], others: readonly Buffer[]): boolean {
