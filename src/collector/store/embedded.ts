@@ -1,4 +1,4 @@
-import { chmod, mkdir, rm, stat, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, readdir, rm, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import type { ReportStore } from '../../report/report-sink.ts';
 import { causesOf, messageOf, SpartakusError } from '../../runtime/errors.ts';
@@ -58,12 +58,14 @@ async function openEngine(directory: string): Promise<Engine> {
 
 /**
  * Creates the directory, or changes it where it exists, so that only its owner can read the reports. One that another user owns is left as
- * it is.
+ * it is, and so is one that contains other files and no database: it may be shared, such as /var/lib.
  */
 export async function makePrivate(directory: string): Promise<void> {
   await mkdir(directory, { recursive: true, mode: 0o700 });
   const { uid, mode } = await stat(directory);
-  if (uid === process.getuid?.() && (mode & 0o077) !== 0) await chmod(directory, 0o700);
+  if (uid !== process.getuid?.() || (mode & 0o077) === 0) return;
+  const names = await readdir(directory);
+  if (names.length === 0 || names.includes('WiredTiger')) await chmod(directory, 0o700);
 }
 
 async function loadEngine(): Promise<(directory: string) => Promise<Engine>> {

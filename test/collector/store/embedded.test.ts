@@ -50,3 +50,15 @@ test("the database's directory is readable by its owner only, whether it is crea
     }
   });
 });
+
+test('a directory with files of other programs keeps its mode, one with a database becomes private', async () => {
+  await withFiles({ 'shared/notes.txt': '', 'database/WiredTiger': '', 'database/notes.txt': '' }, async (dir) => {
+    const modeOf = async (name: string): Promise<number> => {
+      await chmod(path.join(dir, name), 0o755);
+      await makePrivate(path.join(dir, name));
+      return (await stat(path.join(dir, name))).mode & 0o777;
+    };
+
+    expect([await modeOf('shared'), await modeOf('database')]).toStrictEqual([0o755, 0o700]);
+  });
+});
