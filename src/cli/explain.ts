@@ -155,11 +155,12 @@ function render(explanation: Explanation, format: (typeof FORMATS)[number], outp
 }
 
 function notesOf(config: GatherConfig, selection: FieldSelection): readonly string[] {
-  const { clusterId, nodeId, idKey, idKeyFile, idScope, exactQuantities, database = '' } = config;
+  const { clusterId, nodeId, idKey, idKeyFile, idScope, exactQuantities, database = 'stdout' } = config;
+  const { transport } = parseDatabase(database);
   const notes = [
-    (database === '' || database === 'stdout') &&
+    transport === 'stdout' &&
       'Without a collector in `--database`, nothing is sent. With one, this page also lists what each request tells beside the report.',
-    /^https?:/i.test(database) &&
+    transport === 'http' &&
       '`--database http(s)://` sends the fields of version 1 of the schema, and no others, whatever `--collect` names.',
     nodeId === 'md5' &&
       '`--node-id md5`: `nodes[].id` is the MD5 of the original Spartakus, without a key. Recipients can guess node names.',

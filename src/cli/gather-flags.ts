@@ -1,3 +1,4 @@
+import { parseDatabase } from '../delivery/open-sink.ts';
 import { COLLECTABLE, parseCollect } from '../report/field-selection.ts';
 import { parseOmissions } from '../report/omitted-fields.ts';
 import { LEGACY_SCHEMA_VERSION } from '../report/schema-version.ts';
@@ -89,7 +90,7 @@ export function validateCombination({
   extensions,
   extensionsRecursive,
   collect,
-  database = '',
+  database = 'stdout',
   agree,
 }: Values): readonly string[] {
   const isNamed = collect?.includes('extensions');
@@ -100,7 +101,7 @@ export function validateCombination({
       '--extensions is given, but --collect does not name extensions: add it, or remove --extensions',
     extensionsRecursive === true && extensions === undefined && '--extensions-recursive needs --extensions PATH',
     agree === LEGACY_SCHEMA_VERSION &&
-      /^grpcs?:/i.test(database) &&
+      parseDatabase(database).transport === 'grpc' &&
       '--agree 1 has no reportID, which gRPC requires: use http(s)://, or --agree 2',
   ];
   return problems.filter((problem) => problem !== false);

@@ -16,7 +16,8 @@ export interface StoredDocument extends Pick<EntryMetadata, 'country' | 'quarant
   readonly [field: string]: unknown;
 }
 
-export type ReportDocument = StoredDocument;
+/** MongoDB's limit of a document: https://www.mongodb.com/docs/manual/reference/limits/ */
+export const MAX_DOCUMENT_BYTES = 16 * 1024 * 1024;
 
 export type DocumentKind = 'report' | 'kubermaticRecord';
 
@@ -29,7 +30,7 @@ export const UNKNOWN_FIELDS = 'unknownFields';
  * The document of a report that has an id. Fields that are absent in JSON are absent. 64-bit numbers are bigint, a Timestamp is a Date (in
  * milliseconds). Unknown protobuf fields, where the collector keeps them, are encoded under `unknownFields` of their message.
  */
-export function toDocument(report: Report, receivedAt: Date, metadata?: EntryMetadata): ReportDocument {
+export function toDocument(report: Report, receivedAt: Date, metadata?: EntryMetadata): StoredDocument {
   return addMetadata(writeReport(reflect(ReportSchema, report)), receivedAt, metadata);
 }
 

@@ -6,7 +6,7 @@ import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { RecordSchema } from '../../gen/spartakus/kubermatic/v1/record_pb.js';
 import { openStore } from '../../src/collector/store/open.ts';
 import type { ReportStore } from '../../src/report/report-sink.ts';
-import type { ReportDocument } from '../../src/report/stored-document.ts';
+import type { StoredDocument } from '../../src/report/stored-document.ts';
 import { makeTestDatabase, type TestDatabase } from '../support/database.ts';
 import { makeReport } from '../support/reports.ts';
 
@@ -16,7 +16,7 @@ const DAY_MS = 24 * 3_600_000;
 
 let database: TestDatabase;
 let store: ReportStore;
-let db: Readonly<Record<'reports' | 'kubermaticRecords', Collection<ReportDocument>>>;
+let db: Readonly<Record<'reports' | 'kubermaticRecords', Collection<StoredDocument>>>;
 
 const open = (spec: string): Promise<ReportStore> =>
   openStore(spec, { appName: 'spartakus-test', storeTimeoutMs: 10_000, stdout: process.stdout });
@@ -83,7 +83,7 @@ test('every code block of the page is tested', () => {
 
 test('access: the commands print all documents of a cluster', async () => {
   const found = await Promise.all(
-    blockAfter('Access').map((command) => (run(command) as FindCursor<ReportDocument>).toArray()),
+    blockAfter('Access').map((command) => (run(command) as FindCursor<StoredDocument>).toArray()),
   );
 
   expect(found.map(({ length }) => length)).toStrictEqual([2, 2]);

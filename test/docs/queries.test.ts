@@ -6,7 +6,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { RecordSchema } from '../../gen/spartakus/kubermatic/v1/record_pb.js';
 import { openStore } from '../../src/collector/store/open.ts';
 import type { ReportStore } from '../../src/report/report-sink.ts';
-import type { ReportDocument } from '../../src/report/stored-document.ts';
+import type { StoredDocument } from '../../src/report/stored-document.ts';
 import { makeTestDatabase, type TestDatabase } from '../support/database.ts';
 import { makeReport } from '../support/reports.ts';
 
@@ -18,7 +18,7 @@ const QUARANTINED = ['quarantined-1', 'quarantined-2'];
 let database: TestDatabase;
 let store: ReportStore;
 let client: MongoClient;
-let db: Readonly<Record<'reports' | 'kubermaticRecords', Collection<ReportDocument>>>;
+let db: Readonly<Record<'reports' | 'kubermaticRecords', Collection<StoredDocument>>>;
 
 beforeAll(async () => {
   database = await makeTestDatabase();
@@ -122,7 +122,7 @@ afterAll(async () => {
 
 const RELEASE = 'After a review, release the reports of the last seven days, which also makes their clusters known';
 
-type Query = FindCursor<ReportDocument> | AggregationCursor<ReportDocument>;
+type Query = FindCursor<StoredDocument> | AggregationCursor<StoredDocument>;
 
 /** The queries of docs/queries.md, as mongosh would run them. */
 const queries = [...page.matchAll(/(?<=\n\n)((?:[^\n]+\n)*[^\n]+):\n\n```js\n([^]*?)```/gm)]

@@ -10,7 +10,7 @@ import {
   startCollector,
 } from '../../src/collector/collector.ts';
 import type { Limits } from '../../src/collector/serve/admission/limits.ts';
-import type { ReportDocument, StoredDocument } from '../../src/report/stored-document.ts';
+import type { StoredDocument } from '../../src/report/stored-document.ts';
 import { createNetworks } from '../../src/runtime/addresses.ts';
 import { systemClock } from '../../src/runtime/clock.ts';
 import type { Logger } from '../../src/runtime/logger.ts';
@@ -24,7 +24,7 @@ export interface LocalCollector extends Collector {
 
 /** A collector with a database of its own. */
 export interface TestCollector extends LocalCollector {
-  readonly reports: Collection<ReportDocument>;
+  readonly reports: Collection<StoredDocument>;
   readonly kubermaticRecords: Collection<StoredDocument>;
 }
 

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { type Collection, type Db, MongoClient } from 'mongodb';
 import { URI_FILE } from '../../src/collector/store/embedded.ts';
-import type { ReportDocument } from '../../src/report/stored-document.ts';
+import type { StoredDocument } from '../../src/report/stored-document.ts';
 
 /** A database that only one test file uses. */
 export interface TestDatabase {
@@ -16,7 +16,7 @@ export interface TestDatabase {
    */
   db(): Promise<Db>;
   /** Its collection of reports. */
-  reports(): Promise<Collection<ReportDocument>>;
+  reports(): Promise<Collection<StoredDocument>>;
   /** The connection string, as the file `mongodb-uri` holds it, once the database is open. */
   uri(): Promise<string>;
   /** Closes the test's own connection and the collector or store that has the database open, and removes the database. */
@@ -80,7 +80,7 @@ function createConnection(
   };
   return {
     db,
-    reports: async () => (await db()).collection<ReportDocument>('reports'),
+    reports: async () => (await db()).collection<StoredDocument>('reports'),
     close: async () => client?.close(),
   };
 }

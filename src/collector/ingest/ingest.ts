@@ -7,6 +7,7 @@ import { normaliseReport } from '../../report/normalise/normalise-report.ts';
 import { createReportId } from '../../report/report-id.ts';
 import type { Outcome, ReportStore, StoreEntry, Submission } from '../../report/report-sink.ts';
 import type { RequestOrigin } from '../../report/request-origin.ts';
+import { MAX_DOCUMENT_BYTES } from '../../report/stored-document.ts';
 import { dropUnknownFields } from '../../report/unknown-fields.ts';
 import { validateKubermaticRecord, validateReport } from '../../report/validate.ts';
 import type { Clock } from '../../runtime/clock.ts';
@@ -67,8 +68,6 @@ interface IngestOptions {
 const MAX_BATCH_REPORTS = 1000;
 const MAX_BATCH_BYTES = 8 * 1024 * 1024;
 const MAX_WAIT_MS = 10_000;
-/** MongoDB's limit. Larger documents count as this much, so that they get its final error, not a retryable `overloaded`. */
-const MAX_DOCUMENT_BYTES = 16 * 1024 * 1024;
 const HOUR_MS = 3_600_000;
 const MAX_KEY_LENGTH = 64;
 /** While one write waits for the disk, the next is encoded. */
@@ -87,6 +86,7 @@ export function createIngest({
     write: (entries) => sink.put(entries),
     maxItems: MAX_BATCH_REPORTS,
     maxBytes: MAX_BATCH_BYTES,
+    // Larger documents count as this much, so that they get MongoDB's final error, not a retryable `overloaded`.
     sizeOf: (entry) => Math.min(estimateBytes(entry), MAX_DOCUMENT_BYTES),
     maxInFlight: MAX_WRITES_IN_FLIGHT,
     maxPendingItems: limits.maxPendingReports,

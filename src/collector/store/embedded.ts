@@ -2,7 +2,7 @@ import { chmod, mkdir, readdir, rm, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import type { ReportStore } from '../../report/report-sink.ts';
 import { causesOf, messageOf, SpartakusError } from '../../runtime/errors.ts';
-import { DEFAULT_DATABASE, type MongoClientOptions } from './mongo-client.ts';
+import { DEFAULT_DATABASE_NAME, type MongoClientOptions } from './mongo-client.ts';
 import { openMongoStore } from './mongo-store.ts';
 
 interface EmbeddedStoreOptions extends Pick<MongoClientOptions, 'appName' | 'connectTimeoutMs' | 'storeTimeoutMs'> {
@@ -26,7 +26,7 @@ export async function openEmbeddedStore(options: EmbeddedStoreOptions): Promise<
   const directory = path.resolve(options.directory);
   const engine = await openEngine(directory);
   // The engine's own connection string, .../mongodb.sock/?directConnection=true, names no database.
-  const uri = engine.uri.replace('/?', `/${DEFAULT_DATABASE}?`);
+  const uri = engine.uri.replace('/?', `/${DEFAULT_DATABASE_NAME}?`);
   const uriFile = path.join(directory, URI_FILE);
   const closeEngine = async (): Promise<void> => {
     await rm(uriFile, { force: true });

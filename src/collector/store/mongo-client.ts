@@ -14,7 +14,7 @@ export interface MongoClientOptions {
   readonly storeTimeoutMs: number;
 }
 
-export const DEFAULT_DATABASE = 'spartakus';
+export const DEFAULT_DATABASE_NAME = 'spartakus';
 
 /** Overrides the connection string's: https://www.mongodb.com/docs/manual/reference/write-concern/ */
 export const DURABLE: WriteConcernSettings = { w: 'majority', journal: true };
@@ -39,7 +39,7 @@ export function createMongoClient(options: MongoClientOptions): MongoClient {
 /** The database in the path of a connection string, else `spartakus`; the driver's default is `test`. */
 export function databaseName(uri: string): string {
   const name = /^mongodb(?:\+srv)?:\/\/[^/?]*\/([^?]*)/.exec(uri)?.[1] ?? '';
-  return name === '' ? DEFAULT_DATABASE : decodeURIComponent(name);
+  return name === '' ? DEFAULT_DATABASE_NAME : decodeURIComponent(name);
 }
 
 /** The name of the database and an error's message, both with the password masked. */

@@ -1,6 +1,11 @@
 import { BSON, type Collection, type CreateIndexesOptions, type Db, type MongoClient } from 'mongodb';
 import type { Outcome, ReportStore, StoreEntry } from '../../report/report-sink.ts';
-import { type DocumentKind, entryDocument, type StoredDocument } from '../../report/stored-document.ts';
+import {
+  type DocumentKind,
+  entryDocument,
+  MAX_DOCUMENT_BYTES,
+  type StoredDocument,
+} from '../../report/stored-document.ts';
 import { SpartakusError } from '../../runtime/errors.ts';
 import { createPending } from '../../runtime/pending.ts';
 import { createFlush } from './engine-flush.ts';
@@ -16,8 +21,6 @@ const COLLECTIONS: Readonly<Record<DocumentKind, { readonly name: string; readon
   kubermaticRecord: { name: 'kubermaticRecords', idField: 'clientUUID' },
 };
 
-/** https://www.mongodb.com/docs/manual/reference/limits/ */
-const MAX_DOCUMENT_BYTES = 16 * 1024 * 1024;
 const PING_TIMEOUT_MS = 1_000;
 const TEST_WRITE_TIMEOUT_MS = 3_000;
 
