@@ -1,12 +1,7 @@
 import { clearField, create, type DescMessage, type MessageInitShape, toBinary } from '@bufbuild/protobuf';
 import { timestampFromDate } from '@bufbuild/protobuf/wkt';
 import { type Node, NodeSchema, type Report, ReportSchema } from '../../gen/spartakus/report/v1/report_pb.js';
-import {
-  type NodeTexts,
-  normaliseNodeTexts,
-  type NormaliseOptions,
-  normaliseResources,
-} from './normalise/normalise-report.ts';
+import { normaliseNodeTexts, type NormaliseOptions, normaliseResources } from './normalise/normalise-report.ts';
 import type { NodeResource } from './normalise/resource-name.ts';
 import { createCoarseReportId, startOfHour } from './report-id.ts';
 
@@ -35,18 +30,15 @@ export function assembleReport({ observedAt, random, ...content }: ReportFacts):
   return clearEmpty(ReportSchema, report);
 }
 
-/** A node as the Kubernetes API has it, with an id and a cloud provider that may be sent. */
-export type NodeFacts = NodeTexts & {
-  readonly id?: string;
-  readonly cloudProvider?: string;
+/** The fields of a node: texts and capacity as the Kubernetes API has them, the others as they are sent. */
+export type NodeFacts = Omit<MessageInitShape<typeof NodeSchema>, '$typeName' | '$unknown' | 'capacity'> & {
   readonly capacity?: Iterable<NodeResource>;
 };
 
 /** A node in known forms, without empty strings, with its resources in byte order (as Go's sort.Strings): their names are ASCII. */
 export function assembleNode(facts: NodeFacts, options?: NormaliseOptions): Node {
-  const { id, cloudProvider, capacity = [] } = facts;
-  const texts = normaliseNodeTexts(facts);
-  const node = create(NodeSchema, { ...texts, id, cloudProvider, capacity: normaliseResources(capacity, options) });
+  const capacity = normaliseResources(facts.capacity ?? [], options);
+  const node = create(NodeSchema, { ...facts, ...normaliseNodeTexts(facts), capacity });
   clearEmpty(NodeSchema, node);
   node.capacity.sort((a, b) => compareText(a.resource, b.resource));
   return node;
