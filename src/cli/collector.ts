@@ -4,24 +4,13 @@ import { type CollectorConfig, startCollector } from '../collector/collector.ts'
 import { RECORD_PEER_MODES } from '../collector/serve/admission/request-origin.ts';
 import { type ConsoleConfig, findConsoleProblem } from '../collector/serve/console/console.ts';
 import type { TlsConfig } from '../collector/serve/tls.ts';
-import { DATABASES, DEFAULT_DATABASE, findDatabase } from '../collector/store/open.ts';
+import { DATABASES, DEFAULT_DATABASE, parseDatabase } from '../collector/store/database-spec.ts';
 import { systemClock } from '../runtime/clock.ts';
 import { createCommand } from './command.ts';
 import { pasteableExamples } from './examples.ts';
 import { type Flags, type FlagsFor, group, type PartialValues } from './flags.ts';
 import { LIMIT_FLAGS } from './limit-flags.ts';
-import {
-  checkedBy,
-  DURATION,
-  FILE,
-  parseChoice,
-  parseListen,
-  parseNetworks,
-  parseText,
-  PORT,
-  SWITCH,
-  TIMEOUT,
-} from './values.ts';
+import { DURATION, FILE, parseChoice, parseListen, parseNetworks, parseText, PORT, SWITCH, TIMEOUT } from './values.ts';
 import { PROGRAM_VERSION } from './version.ts';
 
 const FLAGS = {
@@ -81,7 +70,7 @@ const FLAGS = {
       placeholder: 'SPEC',
       default: DEFAULT_DATABASE,
       help: 'Store reports in this database. --print-databases lists the supported forms.',
-      parse: checkedBy(findDatabase),
+      parse: parseDatabase,
     },
     storeTimeoutMs: {
       name: 'store-timeout',

@@ -19,6 +19,7 @@ import { createRoutes } from './serve/routes.ts';
 import { createHealthState } from './serve/rpc/health-service.ts';
 import { openTls, type TlsConfig } from './serve/tls.ts';
 import { monitorAvailability } from './store/availability.ts';
+import type { Database } from './store/database-spec.ts';
 import { openStore } from './store/open.ts';
 
 export interface CollectorConfig extends ListenAddress {
@@ -27,8 +28,7 @@ export interface CollectorConfig extends ListenAddress {
   /** Bearer tokens of clients; where absent, reports need no authentication. */
   readonly ingestTokensFile?: string;
   readonly console?: ConsoleConfig;
-  /** See store/open.ts. */
-  readonly database: string;
+  readonly database: Database;
   /** The period that clients are asked for; absent where they may choose. */
   readonly reportPeriodMs?: number;
   readonly limits: Limits;

@@ -47,7 +47,7 @@ async function startHealthy(): Promise<string> {
     {
       port: 0,
       host: '127.0.0.1',
-      database: 'stdout',
+      database: { kind: 'stdout' },
       storeTimeoutMs: 1000,
       shutdownGraceMs: 100,
       limits: TEST_LIMITS,

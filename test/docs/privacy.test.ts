@@ -4,6 +4,7 @@ import { create } from '@bufbuild/protobuf';
 import type { Collection, FindCursor } from 'mongodb';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { RecordSchema } from '../../gen/spartakus/kubermatic/v1/record_pb.js';
+import { parseDatabase } from '../../src/collector/store/database-spec.ts';
 import { openStore } from '../../src/collector/store/open.ts';
 import type { ReportStore } from '../../src/report/report-sink.ts';
 import type { StoredDocument } from '../../src/report/stored-document.ts';
@@ -19,7 +20,7 @@ let store: ReportStore;
 let db: Readonly<Record<'reports' | 'kubermaticRecords', Collection<StoredDocument>>>;
 
 const open = (spec: string): Promise<ReportStore> =>
-  openStore(spec, { appName: 'spartakus-test', storeTimeoutMs: 10_000, stdout: process.stdout });
+  openStore(parseDatabase(spec), { appName: 'spartakus-test', storeTimeoutMs: 10_000, stdout: process.stdout });
 
 beforeAll(async () => {
   database = await makeTestDatabase();

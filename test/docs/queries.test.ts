@@ -4,6 +4,7 @@ import { create, type MessageInitShape } from '@bufbuild/protobuf';
 import { type AggregationCursor, type Collection, type FindCursor, MongoClient } from 'mongodb';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { RecordSchema } from '../../gen/spartakus/kubermatic/v1/record_pb.js';
+import { parseDatabase } from '../../src/collector/store/database-spec.ts';
 import { openStore } from '../../src/collector/store/open.ts';
 import type { ReportStore } from '../../src/report/report-sink.ts';
 import type { StoredDocument } from '../../src/report/stored-document.ts';
@@ -22,7 +23,11 @@ let db: Readonly<Record<'reports' | 'kubermaticRecords', Collection<StoredDocume
 
 beforeAll(async () => {
   database = await makeTestDatabase();
-  store = await openStore(database.spec, { appName: 'spartakus-test', storeTimeoutMs: 10_000, stdout: process.stdout });
+  store = await openStore(parseDatabase(database.spec), {
+    appName: 'spartakus-test',
+    storeTimeoutMs: 10_000,
+    stdout: process.stdout,
+  });
   // As `mongosh "$(cat spartakus-data/mongodb-uri)"` connects.
   const uri = await database.uri();
   client = await new MongoClient(uri).connect();

@@ -10,6 +10,7 @@ import {
   startCollector,
 } from '../../src/collector/collector.ts';
 import type { Limits } from '../../src/collector/serve/admission/limits.ts';
+import { parseDatabase } from '../../src/collector/store/database-spec.ts';
 import type { StoredDocument } from '../../src/report/stored-document.ts';
 import { createNetworks } from '../../src/runtime/addresses.ts';
 import { systemClock } from '../../src/runtime/clock.ts';
@@ -41,7 +42,7 @@ export const TEST_LIMITS = {
 
 type TestConfig = Omit<Partial<CollectorConfig>, 'limits'> & { readonly limits?: Partial<Limits> };
 
-/** Starts a collector on a database that runs elsewhere. */
+/** Starts a collector on a database that runs elsewhere, given as --database; of no account where a store is given. */
 export async function startCollectorOn(
   database: string,
   { limits, ...config }: TestConfig = {},
@@ -58,7 +59,7 @@ export async function startCollectorOn(
     {
       port: 0,
       host: '127.0.0.1',
-      database,
+      database: options.openStore === undefined ? parseDatabase(database) : { kind: 'stdout' },
       reportPeriodMs: 3_600_000,
       storeTimeoutMs: 10_000,
       shutdownGraceMs: 2_000,

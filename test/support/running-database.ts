@@ -1,4 +1,5 @@
 import process from 'node:process';
+import { parseDatabase } from '../../src/collector/store/database-spec.ts';
 import { openStore } from '../../src/collector/store/open.ts';
 import { makeTestDatabase, type TestDatabase } from './database.ts';
 import type { StoredReport } from './history.ts';
@@ -15,7 +16,7 @@ export interface RunningDatabase extends Pick<TestDatabase, 'reports'> {
 /** Starts an empty database; see makeTestDatabase. */
 export async function startDatabase(make = makeTestDatabase): Promise<RunningDatabase> {
   const database = await make();
-  const engine = await openStore(database.spec, {
+  const engine = await openStore(parseDatabase(database.spec), {
     appName: 'spartakus-test',
     storeTimeoutMs: 10_000,
     stdout: process.stdout,

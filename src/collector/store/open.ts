@@ -1,7 +1,6 @@
 import type { Writable } from 'node:stream';
 import type { ReportStore } from '../../report/report-sink.ts';
-import { SpartakusError } from '../../runtime/errors.ts';
-import { maskUrl } from '../../runtime/mask.ts';
+import type { Database } from './database-spec.ts';
 import { openEmbeddedStore } from './embedded.ts';
 import { openMongoStore } from './mongo-store.ts';
 import { createStdoutStore } from './stdout.ts';
@@ -12,61 +11,15 @@ interface OpenStoreOptions {
   readonly stdout: Writable;
 }
 
-export const DEFAULT_DATABASE = 'embedded:./spartakus-data';
-
-interface DatabaseKind {
-  readonly example: string;
-  readonly description: string;
-  readonly matches: (spec: string) => boolean;
-  readonly open: (spec: string, options: OpenStoreOptions) => Promise<ReportStore>;
-}
-
 const CONNECT_TIMEOUT_MS = 5_000;
 
-/** In the order in which --print-databases lists them. */
-export const DATABASES: readonly DatabaseKind[] = [
-  {
-    example: DEFAULT_DATABASE,
-    description: "MongoDB's embedded engine in this process, in a directory; nothing to install",
-    matches: (spec) => spec.startsWith('embedded:') && spec.length > 'embedded:'.length,
-    open: (spec, options) => {
-      const directory = spec.slice('embedded:'.length);
-      return openEmbeddedStore({ ...options, connectTimeoutMs: CONNECT_TIMEOUT_MS, directory });
-    },
-  },
-  {
-    example: 'mongodb://user:password@host1:27017,host2:27017/spartakus?replicaSet=rs0',
-    description: 'a MongoDB server, replica set or sharded cluster',
-    matches: (spec) => spec.startsWith('mongodb://'),
-    open: openServer,
-  },
-  {
-    example: 'mongodb+srv://user:password@cluster.example.com/spartakus',
-    description: 'the same, with its hosts found by DNS',
-    matches: (spec) => spec.startsWith('mongodb+srv://'),
-    open: openServer,
-  },
-  {
-    example: 'stdout',
-    description: 'prints each report as a line of JSON and stores nothing',
-    matches: (spec) => spec === 'stdout',
-    open: (_spec, { stdout }) => Promise.resolve(createStdoutStore(stdout)),
-  },
-];
-
-function openServer(uri: string, options: OpenStoreOptions): Promise<ReportStore> {
-  return openMongoStore({ ...options, connectTimeoutMs: CONNECT_TIMEOUT_MS, uri });
-}
-
-export function findDatabase(spec: string): DatabaseKind {
-  const kind = DATABASES.find(({ matches }) => matches(spec));
-  if (kind !== undefined) return kind;
-  const examples = DATABASES.map(({ example }) => example).join(', ');
-  throw new SpartakusError('invalid', `--database ${maskUrl(spec)}: is none of the known forms: ${examples}.`, {
-    field: '--database',
-  });
-}
-
-export function openStore(spec: string, options: OpenStoreOptions): Promise<ReportStore> {
-  return findDatabase(spec).open(spec, options);
+export async function openStore(database: Database, options: OpenStoreOptions): Promise<ReportStore> {
+  switch (database.kind) {
+    case 'embedded':
+      return openEmbeddedStore({ ...options, connectTimeoutMs: CONNECT_TIMEOUT_MS, directory: database.directory });
+    case 'server':
+      return openMongoStore({ ...options, connectTimeoutMs: CONNECT_TIMEOUT_MS, uri: database.uri });
+    case 'stdout':
+      return createStdoutStore(options.stdout);
+  }
 }

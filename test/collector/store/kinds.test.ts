@@ -4,6 +4,7 @@ import { create } from '@bufbuild/protobuf';
 import { timestampFromDate } from '@bufbuild/protobuf/wkt';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type Record as KubermaticRecord, RecordSchema } from '../../../gen/spartakus/kubermatic/v1/record_pb.js';
+import { parseDatabase } from '../../../src/collector/store/database-spec.ts';
 import { openStore } from '../../../src/collector/store/open.ts';
 import { createStdoutStore } from '../../../src/collector/store/stdout.ts';
 import { createReportId } from '../../../src/report/report-id.ts';
@@ -20,7 +21,11 @@ let store: ReportStore;
 
 beforeAll(async () => {
   database = await makeTestDatabase();
-  store = await openStore(database.spec, { appName: 'spartakus-test', storeTimeoutMs: 10_000, stdout: process.stdout });
+  store = await openStore(parseDatabase(database.spec), {
+    appName: 'spartakus-test',
+    storeTimeoutMs: 10_000,
+    stdout: process.stdout,
+  });
 });
 
 afterAll(() => database.remove(() => store.close()));

@@ -1,5 +1,6 @@
 import { BSON, MongoClient } from 'mongodb';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { parseDatabase } from '../../../src/collector/store/database-spec.ts';
 import { openMongoStore } from '../../../src/collector/store/mongo-store.ts';
 import { openStore } from '../../../src/collector/store/open.ts';
 import type { ReportSink } from '../../../src/report/report-sink.ts';
@@ -18,7 +19,7 @@ let holder: ReportSink;
 
 beforeAll(async () => {
   database = await makeTestDatabase();
-  holder = await openStore(database.spec, { ...OPTIONS, stdout: process.stdout });
+  holder = await openStore(parseDatabase(database.spec), { ...OPTIONS, stdout: process.stdout });
 });
 
 beforeEach(async () => {
@@ -96,7 +97,7 @@ describe('the MongoDB store', () => {
   });
 
   test('is the same database for a second collector that uses the connection string of the first', async () => {
-    const store = await openStore(await database.uri(), { ...OPTIONS, stdout: process.stdout });
+    const store = await openStore(parseDatabase(await database.uri()), { ...OPTIONS, stdout: process.stdout });
     const report = makeReport();
 
     await store.put([{ report, receivedAt: RECEIVED_AT }]);

@@ -1,6 +1,7 @@
 import type { BSON } from 'mongodb';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { Report } from '../../../gen/spartakus/report/v1/report_pb.js';
+import { parseDatabase } from '../../../src/collector/store/database-spec.ts';
 import { openMongoStore } from '../../../src/collector/store/mongo-store.ts';
 import { openStore } from '../../../src/collector/store/open.ts';
 import type { Outcome, ReportStore } from '../../../src/report/report-sink.ts';
@@ -21,7 +22,11 @@ let store: ReportStore;
 
 beforeAll(async () => {
   database = await makeTestDatabase();
-  holder = await openStore(database.spec, { ...OPTIONS, storeTimeoutMs: 10_000, stdout: process.stdout });
+  holder = await openStore(parseDatabase(database.spec), {
+    ...OPTIONS,
+    storeTimeoutMs: 10_000,
+    stdout: process.stdout,
+  });
 });
 
 afterAll(() => database.remove(() => holder.close()));

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll } from 'vitest';
+import { parseDatabase } from '../../../../src/collector/store/database-spec.ts';
 import { openStore } from '../../../../src/collector/store/open.ts';
 import { limitsContract } from '../../../contract/limits.ts';
 import { startCollectorOn } from '../../../support/collector.ts';
@@ -22,7 +23,7 @@ let closeEngine: () => Promise<void>;
 
 beforeAll(async () => {
   database = await makeTestDatabase();
-  const engine = await openStore(database.spec, {
+  const engine = await openStore(parseDatabase(database.spec), {
     appName: 'spartakus-test',
     storeTimeoutMs: 10_000,
     stdout: process.stdout,
