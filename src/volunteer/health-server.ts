@@ -4,6 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { type Counters, REPORT_COUNTERS, type ReportCounter } from '../delivery/counters.ts';
 import type { SpoolSize } from '../delivery/spool/spool.ts';
 import { messageOf, SpartakusError } from '../runtime/errors.ts';
+import { parseRequestTarget } from '../runtime/request-target.ts';
 
 interface VolunteerHealthOptions {
   readonly port: number;
@@ -32,7 +33,7 @@ export async function openVolunteerHealth(options: VolunteerHealthOptions): Prom
   };
   const server = http.createServer((request, response) => {
     request.resume();
-    const route = routes[(request.url ?? '').split('?', 1)[0] ?? ''];
+    const route = routes[parseRequestTarget(request.url).path];
     const isRead = request.method === 'GET' || request.method === 'HEAD';
     const { status, body, type = TEXT } = route === undefined ? NOT_FOUND : isRead ? route() : NOT_ALLOWED;
     response.writeHead(status, {

@@ -1,3 +1,5 @@
+import { once } from 'node:events';
+import http from 'node:http';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { createCounters, type Counters } from '../../src/delivery/counters.ts';
 import { openVolunteerHealth, type VolunteerHealth } from '../../src/volunteer/health-server.ts';
@@ -27,6 +29,14 @@ test('/livez and /readyz answer 200 or 503, independently', async () => {
   expect(await both()).toStrictEqual([503, 200]);
   [isLive, isReady] = [true, false];
   expect(await both()).toStrictEqual([200, 503]);
+});
+
+test('a request target in absolute form is answered', async () => {
+  const request = http.get({ port: health.port, path: 'http://volunteer:8082/livez?verbose', agent: false });
+  const [response] = (await once(request, 'response')) as [http.IncomingMessage];
+  response.resume();
+
+  expect(response.statusCode).toBe(200);
 });
 
 test('an unknown path is 404, and a method other than GET and HEAD is 405', async () => {

@@ -2,6 +2,7 @@ import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:
 import type { Http2ServerRequest, Http2ServerResponse } from 'node:http2';
 import type { RequestOrigin } from '../../../report/request-origin.ts';
 import { SpartakusError } from '../../../runtime/errors.ts';
+import { parseRequestTarget, type RequestTarget } from '../../../runtime/request-target.ts';
 import { startBodyDeadline } from '../admission/body-deadline.ts';
 import type { Limits } from '../admission/limits.ts';
 import type { MemoryReservation } from '../admission/memory-limiter.ts';
@@ -39,21 +40,29 @@ type HttpHandlerContext = Pick<HandlerContext, 'memory' | 'onRejection'> & {
   readonly limits: Pick<Limits, 'bodyTimeoutMs'>;
 };
 
-export function pathOf({ url = '/' }: ServerRequest): string {
-  return url.split('?', 1)[0] ?? '/';
+export function pathOf(req: ServerRequest): string {
+  return parseRequestTarget(req.url).path;
 }
 
-/** Routes requests by path and method: 404 for an unknown path, 405 with Allow for an unknown method, HEAD as GET without the body. */
+/**
+ * Routes requests by path and method: 404 for an unknown path, 405 with Allow for an unknown method, HEAD as GET without the body. A path
+ * that differs from that of a route in slashes, dot segments or case only is redirected to it, as in the original (httprouter).
+ */
 export function createHttpHandler(
   routes: readonly HttpRoute[],
   { memory, limits, onRejection }: HttpHandlerContext,
 ): (req: ServerRequest, res: ServerReply, origin: RequestOrigin) => void {
-  const answer = async (req: ServerRequest, request: HttpRequest): Promise<HttpResponse> => {
-    const path = pathOf(req);
-    const atPath = routes.filter((route) => route.path === path);
-    const route = atPath.find(({ method }) => method === (req.method === 'HEAD' ? 'GET' : req.method));
+  const answer = async (req: ServerRequest, target: RequestTarget, request: HttpRequest): Promise<HttpResponse> => {
+    const { path, query } = target;
+    const method = req.method === 'HEAD' ? 'GET' : req.method;
+    const ofMethod = routes.filter((route) => route.method === method);
+    const route = ofMethod.find((candidate) => candidate.path === path);
+    const cleaned = route === undefined ? cleanPath(path) : path;
+    if (route === undefined && ofMethod.some((candidate) => candidate.path === cleaned))
+      return { status: method === 'GET' ? 301 : 307, headers: { location: `${cleaned}${query}` } };
+    const atPath = routes.filter((candidate) => candidate.path === path);
     if (atPath.length > 0 && route === undefined) {
-      const allow = atPath.map(({ method }) => (method === 'GET' ? 'GET, HEAD' : method)).join(', ');
+      const allow = atPath.map((found) => (found.method === 'GET' ? 'GET, HEAD' : found.method)).join(', ');
       const error = new SpartakusError('not-found', `${path} does not support ${req.method}: use ${allow}`);
       return { ...rejectionOf(error), status: 405, headers: { allow } };
     }
@@ -75,14 +84,26 @@ export function createHttpHandler(
   };
   return (req, res, origin) => {
     const reservation = memory.open();
+    const target = parseRequestTarget(req.url);
+    const { authority } = target;
     res.once('close', () => reservation.end());
     const request: HttpRequest = {
-      headers: req.headers,
+      headers: authority === undefined ? req.headers : { ...req.headers, host: authority },
       origin,
       readBody: (maxBytes, check) => readBody(req, reservation, limits.bodyTimeoutMs, maxBytes, check),
     };
-    void answer(req, request).then((response) => sendResponse(req, res, response));
+    void answer(req, target, request).then((response) => sendResponse(req, res, response));
   };
+}
+
+/** In lower case, without empty segments, dot segments and a slash at the end. */
+function cleanPath(path: string): string {
+  const segments: string[] = [];
+  for (const segment of path.split('/')) {
+    if (segment === '..') segments.pop();
+    else if (segment !== '' && segment !== '.') segments.push(segment);
+  }
+  return `/${segments.join('/').toLowerCase()}`;
 }
 
 /** Leaving a `for await` early would destroy the request and its connection. */

@@ -108,6 +108,18 @@ describe('on this machine alone', () => {
     session.destroy();
   });
 
+  test('the host of a target in absolute form counts, and not that of the header', async () => {
+    const ask = async (host: string, header: string) => {
+      const target = { path: `http://${host}/metrics`, headers: { host: header }, agent: false };
+      const request = http.get(consoleUrl, target);
+      const [response] = (await once(request, 'response')) as [IncomingMessage];
+      response.resume();
+      return response.statusCode;
+    };
+
+    expect([await ask('127.0.0.1', 'evil.example'), await ask('evil.example', '127.0.0.1')]).toStrictEqual([200, 403]);
+  });
+
   test('with a token file, metrics take a token, and the health does not', async () => {
     await withFiles({ tokens: 'the-token' }, async (dir) => {
       const { consoleUrl: guarded } = await open({ tokenFile: `${dir}/tokens` });

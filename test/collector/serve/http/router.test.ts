@@ -1,5 +1,8 @@
+import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
-import http from 'node:http';
+import http, { type IncomingMessage } from 'node:http';
+import http2 from 'node:http2';
+import { text as readText } from 'node:stream/consumers';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { createMemoryLimiter } from '../../../../src/collector/serve/admission/memory-limiter.ts';
 import { createLegacyApi } from '../../../../src/collector/serve/http/legacy-api.ts';
@@ -189,3 +192,96 @@ describe('the other paths', () => {
     await expect(response.text()).resolves.toBe('');
   });
 });
+
+describe('a request target in absolute form', () => {
+  test.each([
+    ['http://collector.example.com/version', 200],
+    ['HTTP://collector.example.com:8080/version?x=http://y', 200],
+    ['https://[::1]:8080/healthz', 200],
+    ['http://collector.example.com', 200],
+    ['http://collector.example.com?x', 200],
+    ['http://collector.example.com/nowhere', 404],
+    ['http:///version', 404],
+    ['ftp://collector.example.com/version', 404],
+  ])('GET %s is answered %i', async (target, status) => {
+    await expect(send('GET', target)).resolves.toMatchObject({ status });
+  });
+
+  test.each(['/api/v1', '/spartakus.collector.v1.CollectorService/SubmitReport'])(
+    'a report is stored at %s',
+    async (at) => {
+      const body = at === '/api/v1' ? '{"clusterID":"c"}' : '{"report":{"clusterID":"c"}}';
+
+      const { status } = await send('POST', `http://collector.example.com${at}`, body);
+
+      expect(status).toBe(at === '/api/v1' ? 204 : 200);
+      await expect(collector.reports.countDocuments()).resolves.toBe(1);
+    },
+  );
+
+  test('HTTP/2 has no such form', async () => {
+    const session = http2.connect(collector.url);
+    const stream = session.request({ ':path': 'http://collector.example.com/version' });
+
+    await expect(once(stream, 'response')).rejects.toThrow('NGHTTP2_PROTOCOL_ERROR');
+    session.destroy();
+  });
+});
+
+describe('a path that the router of the original corrected', () => {
+  test.each([
+    ['GET', '/healthz/', 301, '/healthz'],
+    ['GET', '/version/?a=b%2F', 301, '/version?a=b%2F'],
+    ['HEAD', '/Version', 301, '/version'],
+    ['GET', '//', 301, '/'],
+    ['GET', '/../..', 301, '/'],
+    ['GET', '//evil.example.com/../version', 301, '/version'],
+    ['GET', 'http://evil.example.com/version/', 301, '/version'],
+    ['POST', '/api/v1/', 307, '/api/v1'],
+    ['POST', '/API/v1', 307, '/api/v1'],
+    ['POST', '//api/v1', 307, '/api/v1'],
+    ['POST', '/api/v1/../v1', 307, '/api/v1'],
+    ['POST', '/api/v1/.', 307, '/api/v1'],
+  ])('%s %s is redirected with %i to %s', async (method, target, status, location) => {
+    await expect(send(method, target, method === 'POST' ? '{}' : undefined)).resolves.toStrictEqual({
+      status,
+      location,
+      body: '',
+    });
+  });
+
+  test.each([
+    ['GET', '/api/v1/', 404],
+    ['POST', '/healthz/', 404],
+    ['POST', '/api/v1/../', 404],
+    ['POST', '/', 405],
+    ['PUT', '/api/v1/', 404],
+    ['GET', '//evil.example.com', 404],
+  ])('%s %s is not: %i', async (method, target, status) => {
+    await expect(send(method, target)).resolves.toMatchObject({ status, location: undefined });
+  });
+
+  test('a client that follows the redirect delivers its report', async () => {
+    const response = await fetch(`${collector.url}/api/v1/`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: '{"clusterID":"c"}',
+    });
+
+    expect([response.status, response.redirected]).toStrictEqual([204, true]);
+    await expect(collector.reports.countDocuments()).resolves.toBe(1);
+  });
+});
+
+/** Sends a request target as it is; fetch would normalise it. */
+async function send(method: string, target: string, body?: string) {
+  const request = http.request(collector.url, {
+    method,
+    path: target,
+    headers: body === undefined ? {} : { 'content-type': 'application/json' },
+    agent: false,
+  });
+  request.end(body);
+  const [response] = (await once(request, 'response')) as [IncomingMessage];
+  return { status: response.statusCode, location: response.headers.location, body: await readText(response) };
+}
