@@ -18,6 +18,8 @@ export interface GoJsonOptions {
   readonly textsAsLists?: ReadonlySet<string>;
   /** Whether a key may also be the field's name in the schema: `seedUUID`, `seed_uuid`, `seedUuid`. */
   readonly anySpelling?: boolean;
+  /** Fields that the API in Go did not have. It ignored their names, so one whose value does not fit is dropped. */
+  readonly newer?: { has(field: DescField): boolean; onDropped(): void };
 }
 
 /** Parses a body. As in Go, invalid UTF-8 becomes U+FFFD, and a byte order mark is an error. Throws a SpartakusError `invalid`. */
@@ -59,14 +61,24 @@ export function foldKey(key: string): string {
 
 function normalizeMessage(schema: DescMessage, json: JsonValue, path: string, options: GoJsonOptions): JsonObject {
   if (!isObject(json)) throw invalidBody(path, `expected an object, got ${kindOf(json)}`);
-  const { anySpelling = false } = options;
+  const { anySpelling = false, newer, ...rest } = options;
   const fields = fieldsOf(schema, anySpelling);
   const normal: JsonObject = {};
   for (const [key, value] of Object.entries(json)) {
     const field = fields.get(anySpelling ? foldSpelling(key) : foldKey(key));
     if (field === undefined || value === null) continue;
     const fieldPath = path === '' ? field.jsonName : `${path}.${field.jsonName}`;
-    normal[field.jsonName] = normalizeField(field, value, fieldPath, options);
+    if (newer?.has(field) !== true) {
+      normal[field.jsonName] = normalizeField(field, value, fieldPath, options);
+      continue;
+    }
+    try {
+      const item = normalizeField(field, value, fieldPath, rest);
+      fromJson(schema, { [field.jsonName]: item });
+      normal[field.jsonName] = item;
+    } catch {
+      newer.onDropped();
+    }
   }
   return normal;
 }

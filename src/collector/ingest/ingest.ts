@@ -21,6 +21,8 @@ export interface SubmissionContext {
   readonly origin: RequestOrigin;
   readonly dialect: Dialect;
   readonly country?: string | undefined;
+  /** Of the body, dropped when it was decoded. */
+  readonly unknownFields?: number;
 }
 
 export interface Accepted {
@@ -103,9 +105,10 @@ export function createIngest({
   const count = limits.reportsPerHourPerCluster;
   const rateLimiter = createRateLimiter({ count, perMs: HOUR_MS, clock });
 
-  const store = async (submission: Submission, { origin, dialect, country }: SubmissionContext): Promise<Accepted> => {
+  const store = async (submission: Submission, context: SubmissionContext): Promise<Accepted> => {
+    const { origin, dialect, country, unknownFields = 0 } = context;
     const { clusterId, content } = validate(submission, origin);
-    if (!keepUnknownFields) observer?.onUnknownFields(dropUnknownFields(content));
+    observer?.onUnknownFields(unknownFields + (keepUnknownFields ? 0 : dropUnknownFields(content)));
     const receivedAt = clock.now();
     const clusterKey = clusterId.length <= MAX_KEY_LENGTH ? clusterId : hash('sha256', clusterId);
     const waitMs = clusterId === '' ? 0 : rateLimiter.take(clusterKey);

@@ -8,6 +8,6 @@ export interface IngestObserver {
   onAnswer(protocol: Protocol, dialect: Dialect, outcome: 'stored' | 'duplicate' | ErrorKind): void;
   /** The returned function is called when the write has ended. */
   onWrite(batch: { readonly items: number; readonly bytes: number }): () => void;
-  /** So many protobuf fields that the schema does not have were dropped from a report or record. */
+  /** So many fields that the schema does not have, by their number or by their type, were dropped from a report or record. */
   onUnknownFields(count: number): void;
 }

@@ -10,9 +10,11 @@ import { foldKey, isObject, readGoJson } from '../../report/go-json.ts';
 /** Clients send numbers here too: CoreOS' README has a text for a timestamp, and Kubernetes accepts both for a quantity. */
 const NUMBERS_AS_TEXT = new Set(['CoreosMetadata.timestamp', 'CoreosNodeStatus.capacity']);
 
-/** Only this dialect has an object `payload`. */
+/** Whether a body has an object `payload`, and no clusterID beside it: with one, it is Spartakus' with an unknown field. */
 export function isCoreosReport(json: JsonValue): boolean {
-  return isObject(json) && Object.entries(json).some(([key, value]) => foldKey(key) === 'payload' && isObject(value));
+  if (!isObject(json)) return false;
+  const body = new Map(Object.entries(json).map(([key, value]) => [foldKey(key), value]));
+  return isObject(body.get('payload')) && !body.has('clusterid');
 }
 
 /** @throws SpartakusError `invalid` with the path of the field that has the wrong type */

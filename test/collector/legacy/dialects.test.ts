@@ -82,12 +82,47 @@ describe('Spartakus JSON, as Go read it', () => {
     ['two reports', '{} {}', 'the body is not JSON'],
     ['a byte order mark', '\xef\xbb\xbf{}', 'the body is not JSON'],
     ['a comment', '{} // c', 'the body is not JSON'],
-    ['a sequence number that is none', '{"sequence": -1}', 'sequence: '],
-    ['a date that is none', '{"observedAt": "yesterday"}', 'RFC 3339'],
+    ['a comma before the closing brace', '{"clusterID": "c",}', 'the body is not JSON'],
   ])('%s is rejected, and the error names the field', (_name, text, message) => {
     expect(() => spartakus(text)).toThrow(
       expect.objectContaining({ kind: 'invalid', message: expect.stringContaining(message) as string }),
     );
+  });
+});
+
+describe('a name that the original did not have', () => {
+  const read = (json: JsonValue) => {
+    let dropped = 0;
+    const report = readSpartakusReport(json, () => (dropped += 1));
+    return { ...(toJson(ReportSchema, report) as object), dropped };
+  };
+
+  test.each<[string, JsonValue, number]>([
+    ['fits', { sequence: 3, namespaces: 4, workloads: { pods: [{ atLeast: 1, namespaces: 2 }] } }, 0],
+    ['is a list for a number', { namespaces: ['a'] }, 1],
+    ['is a number for a text', { reportID: 7 }, 1],
+    ['is a date that is none', { observedAt: 'yesterday' }, 1],
+    ['is no whole number', { sequence: -1 }, 1],
+    ['is a text for an object', { workloads: 'many' }, 1],
+    ['is a list with one wrong item', { missing: [{ what: 'nodes' }, 7] }, 1],
+    [
+      'is wrong deep inside: it is dropped as a whole',
+      { workloads: { services: [{ atLeast: 1 }], pods: [{ atLeast: 'x' }] } },
+      1,
+    ],
+    ['several are wrong', { NAMESPACES: {}, lifetimes: [], sequence: '1' }, 3],
+  ])('%s: %j', (_case, added, dropped) => {
+    const given = { clusterID: 'c', nodes: [{ id: 'n' }] };
+
+    expect(read({ ...given, ...(added as object) })).toStrictEqual({
+      ...given,
+      ...(dropped === 0 ? (added as object) : {}),
+      dropped,
+    });
+  });
+
+  test('does not excuse a wrong type of one that it had', () => {
+    expect(() => read({ namespaces: ['a'], clusterID: 7 })).toThrow('clusterID: expected a string, got a number');
   });
 });
 
@@ -161,12 +196,19 @@ describe('the envelope of CoreOS', () => {
     );
   });
 
-  test.each(['{}', '{"clusterID": "c"}', '{"payload": "x"}', '{"payload": null}', '[]', 'null', '"payload"'])(
-    '%s is not one by its shape',
-    (text) => {
-      expect(isCoreosReport(parseJson(Buffer.from(text)))).toBe(false);
-    },
-  );
+  test.each([
+    '{}',
+    '{"clusterID": "c"}',
+    '{"payload": "x"}',
+    '{"payload": null}',
+    '[]',
+    'null',
+    '"payload"',
+    '{"clusterID":"x","payload":{}}',
+    '{"payload":{},"ClusterId":"x"}',
+  ])('%s is not one by its shape', (text) => {
+    expect(isCoreosReport(parseJson(Buffer.from(text)))).toBe(false);
+  });
 });
 
 describe('golden files: the body beside the report that it becomes and the document that is stored', () => {

@@ -139,6 +139,20 @@ describe('by default', () => {
     });
   });
 
+  test('a legacy report that uses a newer name for something else is stored without it, and it is counted', async () => {
+    const before = await countDropped();
+    const response = await fetch(`${collector.url}/api/v1`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: '{"clusterID":"c","namespaces":["a"],"masterVersion":"v1.3.5"}',
+    });
+
+    expect(response.status).toBe(204);
+    const { _id, receivedAt: _receivedAt, ...stored } = (await collector.reports.findOne()) ?? {};
+    expect(stored).toStrictEqual({ clusterID: 'c', masterVersion: 'v1.3.5' });
+    expect((await countDropped()) - before).toBe(1);
+  });
+
   describe('a newer client that sends JSON', () => {
     const FUTURE_JSON = {
       clusterID: 'c',

@@ -97,7 +97,7 @@ export function createMetrics({ version, pending, connections, isDatabaseAvailab
   let unknownFields = 0;
   counter(
     'unknown_fields_total',
-    'Protobuf fields that the schema does not have, dropped from reports and records; 0 with --keep-unknown-fields.',
+    'Dropped fields that the schema does not have: of protobuf, unless --keep-unknown-fields, and of legacy JSON, where a newer name has another type.',
     () => unknownFields,
   );
   const histogram = (name: string, help: string, buckets: number[]): Histogram =>

@@ -24,6 +24,7 @@ interface LegacyBody {
   readonly dialect: Dialect;
   readonly entries: readonly Submission[];
   readonly country?: string | undefined;
+  readonly unknownFields?: number;
 }
 
 const RETRY_AFTER_MS = 5_000;
@@ -33,8 +34,8 @@ const RETRY_AFTER_MS = 5_000;
  * dialects. The response is 204 without a body once every report is stored, the only success for old volunteers. Field paths in errors
  * are JSON names from the body, such as `nodes[3].id`.
  */
-export function createLegacyApi(context: LegacyApiContext): readonly HttpRoute[] {
-  const { ingest, admission, limits, version, keepCountry, health } = context;
+export function createLegacyApi(api: LegacyApiContext): readonly HttpRoute[] {
+  const { ingest, admission, limits, version, keepCountry, health } = api;
   const post = (path: string, read: (json: JsonValue) => LegacyBody): HttpRoute => ({
     method: 'POST',
     path,
@@ -43,10 +44,10 @@ export function createLegacyApi(context: LegacyApiContext): readonly HttpRoute[]
       admission.admitReport(origin, headers);
       requireJson(headers);
       const bounds = createJsonBounds();
-      const { entries, dialect, country } = read(
+      const { entries, ...context } = read(
         parseJson(await request.readBody(limits.maxJsonBytes, (chunk) => bounds.push(chunk))),
       );
-      await Promise.all(entries.map((entry) => ingest.accept(entry, { origin, dialect, country })));
+      await Promise.all(entries.map((entry) => ingest.accept(entry, { origin, ...context })));
       return { status: 204 };
     },
   });
@@ -62,7 +63,9 @@ export function createLegacyApi(context: LegacyApiContext): readonly HttpRoute[]
     post('/api/v1', (json) => {
       if (isCoreosReport(json)) return readCoreos(json);
       if (isKubermaticReport(json)) return readKubermatic(json);
-      return { dialect: 'spartakus', entries: [{ report: readSpartakusReport(json) }] };
+      let unknownFields = 0;
+      const report = readSpartakusReport(json, () => (unknownFields += 1));
+      return { dialect: 'spartakus', entries: [{ report }], unknownFields };
     }),
     post('/api/coreos/v1', readCoreos),
     post('/api/kubermatic/v1', readKubermatic),
