@@ -6,7 +6,7 @@ import { describeUnknownVariables, dropServiceVariables } from './environment.ts
 import { type Flags, type FlagValues, group, listFlags, parseFlags, type PartialValues, variablesOf } from './flags.ts';
 import { describeCommands, describeFlags, type Format, formatFor, type Output } from './help.ts';
 import { createLogger } from './logger.ts';
-import { SWITCH } from './values.ts';
+import { parseCount, SWITCH } from './values.ts';
 
 /** The process of a command. */
 export interface Io {
@@ -49,6 +49,15 @@ const VERBOSE_FLAG = {
   ...SWITCH,
   help: 'Log at debug level. Only then do logs include client addresses and cluster IDs.',
 };
+/** "Debug level verbosity", by the conventions of Kubernetes: community/contributors/devel/sig-instrumentation/logging.md. */
+const DEBUG_VERBOSITY = 4;
+const VERBOSITY_FLAG = {
+  name: 'v',
+  placeholder: 'LEVEL',
+  variables: [],
+  help: `As in version 1: ${DEBUG_VERBOSITY} or more is --verbose, and less has no effect.`,
+  parse: (text: string) => parseCount(text),
+};
 const DATABASES_FLAG = {
   name: 'print-databases',
   variables: [],
@@ -64,6 +73,7 @@ export function createCommand<F extends Flags>(spec: CommandSpec<F>): Command {
   const { name, description, databases, validate } = spec;
   const general = group('General', {
     verbose: VERBOSE_FLAG,
+    verbosity: VERBOSITY_FLAG,
     ...(databases === undefined ? {} : { printDatabases: DATABASES_FLAG }),
     help: HELP_FLAG,
   });
@@ -83,7 +93,8 @@ export function createCommand<F extends Flags>(spec: CommandSpec<F>): Command {
       }
       const { env, injected } = dropServiceVariables(io.env);
       const { values, errors } = parseFlags<Flags>(flags, argv, env);
-      const logger = createLogger(io, values['verbose'] === true);
+      const verbose = values['verbose'] === true || Number(values['verbosity'] ?? 0) >= DEBUG_VERBOSITY;
+      const logger = createLogger(io, verbose);
       if (injected.length > 0)
         logger.debug({ variables: injected }, 'Environment variables that Kubernetes sets for Services are ignored.');
       const known = listFlags(flags).flatMap(variablesOf);
@@ -91,7 +102,7 @@ export function createCommand<F extends Flags>(spec: CommandSpec<F>): Command {
       const allErrors = [...errors, ...((await validate?.(values as PartialValues<F>, io.env)) ?? [])];
       if (allErrors.length > 0) return reportUsage(io.stderr, `spartakus ${name}`, allErrors, 'flags');
       try {
-        return await spec.run(values as unknown as FlagValues<F> & { verbose: boolean }, { ...io, logger });
+        return await spec.run({ ...(values as unknown as FlagValues<F>), verbose }, { ...io, logger });
       } catch (error) {
         io.stderr.write(`spartakus ${name}: ${SpartakusError.from(error).message}\n`);
         return 1;

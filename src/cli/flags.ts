@@ -113,8 +113,10 @@ function readArguments(
 ): { readonly texts: ReadonlyMap<string, string>; readonly errors: string[] } {
   const errors: string[] = [];
   const texts = new Map<string, string>();
+  // As Go's flag package, a flag of one letter takes one dash or two.
+  const isShort = (arg: string) => flags.some(({ name }) => name.length === 1 && arg.startsWith(`-${name}=`));
   const { tokens } = parseArgs({
-    args: [...argv],
+    args: argv.map((arg) => (isShort(arg) ? `-${arg}` : arg)),
     options: Object.fromEntries(
       flags.map(({ name, placeholder, short }) => [
         name,

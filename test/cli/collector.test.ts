@@ -26,6 +26,33 @@ test.each(['x', '10.0.0.0/33', '::/129', '10.0.0.0/8/8', '10.0.0.0/', '10.0.0.0/
   },
 );
 
+test.each([
+  [['--v=4'], true],
+  [['--v', '5'], true],
+  [['-v=5'], true],
+  [['-v'], true],
+  [['--v=3'], false],
+  [['-v=0'], false],
+  [['-v=0', '--verbose'], true],
+])('%j of a manifest of version 1 logs at debug level: %s', async (flags, isVerbose) => {
+  // An injected variable is logged at debug level; the wrong file ends the command.
+  const { stderr } = await runCommand(
+    collectorCommand,
+    [...flags, '--port=0', '--console-listen=off', '--database=stdout', '--ingest-tokens-file=/nonexistent/t'],
+    { SPARTAKUS_PORT: 'tcp://10.96.0.7:8080', SPARTAKUS_SERVICE_HOST: '10.96.0.7' },
+  );
+
+  expect(stderr).toContain('/nonexistent/t');
+  expect(stderr.includes('"level":"debug"')).toBe(isVerbose);
+});
+
+test.each(['--v=x', '-v=x', '--v=-1'])('%s is rejected', async (flag) => {
+  const { code, stderr } = await runCommand(collectorCommand, [flag]);
+
+  expect(code).toBe(2);
+  expect(stderr).toMatch(/^spartakus collector: --v "(?:x|-1)" is not a number: use a whole one from 0\n/);
+});
+
 test('a console that other machines can reach is rejected without tokens, by its flag', async () => {
   const { code, stderr } = await runCommand(collectorCommand, ['--console-listen=:8081']);
 
