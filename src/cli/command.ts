@@ -93,7 +93,7 @@ export function createCommand<F extends Flags>(spec: CommandSpec<F>): Command {
       }
       const { env, injected } = dropServiceVariables(io.env);
       const { values, errors } = parseFlags<Flags>(flags, argv, env);
-      const verbose = values['verbose'] === true || Number(values['verbosity'] ?? 0) >= DEBUG_VERBOSITY;
+      const verbose = values['verbose'] === true || Number(values['verbosity']) >= DEBUG_VERBOSITY;
       const logger = createLogger(io, verbose);
       if (injected.length > 0)
         logger.debug({ variables: injected }, 'Environment variables that Kubernetes sets for Services are ignored.');
