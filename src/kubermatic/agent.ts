@@ -1,7 +1,7 @@
 import { toJson } from '@bufbuild/protobuf';
 import { RecordSchema } from '../../gen/spartakus/kubermatic/v1/record_pb.js';
 import { type KubernetesConfig, openKubernetesClient } from '../kubernetes/client.ts';
-import { createRecordTrim } from '../report/field-selection.ts';
+import { createRecordSelection } from '../report/field-selection.ts';
 import { logNewerFields, RECORDS_COMMAND } from '../report/newer-fields.ts';
 import { listFields } from '../report/schema-fields.ts';
 import { DEFAULT_AGREED_VERSION } from '../report/schema-version.ts';
@@ -17,8 +17,6 @@ export interface AgentConfig extends KubermaticGatherConfig, KubernetesConfig {
   /** The subject of the record: this cluster, or the installation of Kubermatic with this master cluster. */
   readonly kind: 'kubernetes' | 'kubermatic';
   readonly recordDir: string;
-  /** --agree: the newest schema version that the administrator agreed to. */
-  readonly agree?: number;
 }
 
 interface AgentOptions {
@@ -54,7 +52,8 @@ export async function startAgent(config: AgentConfig, options: AgentOptions): Pr
   const kube = await openKubernetesClient(config, { env, clock, serviceAccountDir });
   const dir = openRecordDir(config.recordDir, { now: () => clock.now(), files });
 
-  const trim = createRecordTrim(config.agree);
+  // Fails early where a record is impossible.
+  createRecordSelection(config.agree);
   logNewerFields(logger, listFields(RecordSchema), config.agree ?? DEFAULT_AGREED_VERSION, RECORDS_COMMAND);
 
   const run = async (): Promise<AgentEnd> => {
@@ -62,7 +61,6 @@ export async function startAgent(config: AgentConfig, options: AgentOptions): Pr
       const now = clock.now();
       const gather = config.kind === 'kubermatic' ? gatherKubermaticRecord : gatherKubernetesRecord;
       const record = await gather(config, { kube, now, randomBytes, logger, clock, signal: stop.signal });
-      trim(record);
       const file = nameOf(now, randomBytes(6));
       await dir.write(file, `${JSON.stringify(toJson(RecordSchema, record, { useProtoFieldName: true }))}\n`);
       logger.info({ file, missing: record.missing.length }, 'The record is written.');

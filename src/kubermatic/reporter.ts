@@ -1,10 +1,10 @@
 import type { Writable } from 'node:stream';
-import { RecordSchema } from '../../gen/spartakus/kubermatic/v1/record_pb.js';
+import { type Record as KubermaticRecord, RecordSchema } from '../../gen/spartakus/kubermatic/v1/record_pb.js';
 import { type ClientCredentialsConfig, openClientCredentials } from '../delivery/client-credentials.ts';
 import { drain } from '../delivery/drain.ts';
 import { write } from '../delivery/transport/stdout.ts';
 import { warnIfUnencrypted } from '../delivery/unencrypted.ts';
-import { createRecordTrim } from '../report/field-selection.ts';
+import { createRecordSelection } from '../report/field-selection.ts';
 import { logNewerFields, RECORDS_COMMAND } from '../report/newer-fields.ts';
 import type { EnvelopeSink } from '../report/report-sink.ts';
 import { listFields } from '../report/schema-fields.ts';
@@ -63,7 +63,9 @@ export async function startReporter(config: ReporterConfig, options: ReporterOpt
   if (config.url !== undefined) warnIfUnencrypted(config.url, logger);
   const dir = openRecordDir(recordDir, { now: () => clock.now(), files });
   const sink = config.transport === 'stdout' ? undefined : await openSink(config, options, stop.signal);
-  const queue = createReportQueue({ sink, dir, clientUuid, trim: createRecordTrim(config.agree), clock, logger });
+  const selection = createRecordSelection(config.agree);
+  const trim = (record: KubermaticRecord): void => selection.trim(record);
+  const queue = createReportQueue({ sink, dir, clientUuid, trim, clock, logger });
 
   const print = async (): Promise<number> => {
     const { files: printed, envelope } = await queue.aggregate();

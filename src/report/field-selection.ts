@@ -69,18 +69,22 @@ export function createFieldSelection(
   return { fields, has: (path) => paths.has(path), trim: (report) => trim?.(report) };
 }
 
-/**
- * A function that clears all fields of a record of Kubermatic's that the administrator has not agreed to. Throws as
- * {@link createFieldSelection}.
- */
-export function createRecordTrim(
+export interface RecordSelection {
+  /** @param path a SchemaField.path */
+  has(path: string): boolean;
+  /** Clears all other fields. */
+  trim(record: KubermaticRecord): void;
+}
+
+/** Selects the fields of a record of Kubermatic's that the administrator has agreed to. Throws as {@link createFieldSelection}. */
+export function createRecordSelection(
   agree: number = DEFAULT_AGREED_VERSION,
   all = listFields(RecordSchema),
-): (record: KubermaticRecord) => void {
+): RecordSelection {
   const withheld = listWithheld(all, agree);
   const kept = new Set(all.map(({ path }) => path).filter((path) => !withheld.has(path)));
   const trim = createTrim(RecordSchema, '', kept, () => undefined);
-  return (record) => trim?.(record);
+  return { has: (path) => kept.has(path), trim: (record) => trim?.(record) };
 }
 
 /** The fields that are not agreed to, those in them, and those that have no meaning without them. */

@@ -3,7 +3,12 @@ import { expect, test } from 'vitest';
 import { RecordSchema } from '../../gen/spartakus/kubermatic/v1/record_pb.js';
 import { ReportSchema } from '../../gen/spartakus/report/v1/report_pb.js';
 import { listRules } from '../../src/report/cluster-role.ts';
-import { COLLECTABLE, createFieldSelection, createRecordTrim, parseCollect } from '../../src/report/field-selection.ts';
+import {
+  COLLECTABLE,
+  createFieldSelection,
+  createRecordSelection,
+  parseCollect,
+} from '../../src/report/field-selection.ts';
 import { logNewerFields } from '../../src/report/newer-fields.ts';
 import { parseOmissions } from '../../src/report/omitted-fields.ts';
 import { listFields, type SchemaField } from '../../src/report/schema-fields.ts';
@@ -126,9 +131,9 @@ test('a changed treatment of an old field counts as newer, and so does that of w
   expect(missing.map((path) => select('missing[].reason', 2).has(path))).toStrictEqual([false, false, false]);
   const records = (path: string) =>
     listFields(RecordSchema).map((field) => (field.path === path ? { ...field, ...changed } : field));
-  expect(() => createRecordTrim(2, records('kind'))).toThrow('Version 3 changes how kind is made anonymous');
+  expect(() => createRecordSelection(2, records('kind'))).toThrow('Version 3 changes how kind is made anonymous');
   const record = create(RecordSchema, { kind: 'kubernetes', nodes: [{ capacity: [{ resource: 'cpu', value: '4' }] }] });
-  createRecordTrim(2, records('nodes[].capacity[].resource'))(record);
+  createRecordSelection(2, records('nodes[].capacity[].resource')).trim(record);
   expect(record.nodes.map(({ capacity }) => capacity)).toStrictEqual([[]]);
 });
 
@@ -143,7 +148,7 @@ test('the fields of a record are trimmed by the same number, those of its nodes 
     });
   const trimRecord = (agree?: number, all?: readonly SchemaField[]) => {
     const record = make();
-    createRecordTrim(agree, all)(record);
+    createRecordSelection(agree, all).trim(record);
     return record;
   };
   const all = listFields(RecordSchema).map((field) => (field.path === 'nodes[].osImage' ? { ...field, ...V3 } : field));

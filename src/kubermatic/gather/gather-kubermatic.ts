@@ -22,7 +22,8 @@ export interface KubermaticGatherConfig extends RecordIdConfig {
 }
 
 /**
- * Makes the record of an installation of Kubermatic from its master cluster and seeds. Fields that cannot be read are recorded as missing.
+ * Makes the record of an installation of Kubermatic from its master cluster and seeds. Objects of which no field was agreed to are not read,
+ * and fields that cannot be read are recorded as missing.
  * Rejects with a SpartakusError where the key of ids or all of Kubermatic's fields cannot be read, and for rejected credentials.
  */
 export async function gatherKubermaticRecord(
@@ -30,7 +31,7 @@ export async function gatherKubermaticRecord(
   options: RecordOptions,
 ): Promise<KubermaticRecord> {
   const { kube } = options;
-  const { record, missing, uuidOf } = await beginRecord('kubermatic', config, options);
+  const { record, selection, missing, uuidOf } = await beginRecord('kubermatic', config, options);
   const attempt = <Value>(what: string, read: () => Promise<Value>): Promise<Value | undefined> =>
     missing.attempt(what, 'all-but-unauthenticated', read);
   const isCollected = (list: OptionalList): boolean => config.collect?.includes(list) === true;
@@ -42,9 +43,10 @@ export async function gatherKubermaticRecord(
     counts: readonly string[],
     read: (uuid: UuidMaker | undefined) => Promise<Partial<KubermaticRecord>>,
   ): Promise<void> => {
+    const fields = (isCollected(name) ? [...counts, list] : counts).filter((field) => selection.has(field));
+    if (fields.length === 0) return;
     const reading = read(isCollected(name) ? uuidOf : undefined);
-    for (const what of isCollected(name) ? [...counts, list] : counts)
-      Object.assign(record, await attempt(what, () => reading));
+    for (const what of fields) Object.assign(record, await attempt(what, () => reading));
   };
 
   const configuration = await gatherConfiguration(listConfigurations(kube), missing);
@@ -54,7 +56,8 @@ export async function gatherKubermaticRecord(
   const seedOptions = { exposeStrategy, withCountry: config.country };
   const seeds = (await attempt('seeds[]', () => listSeeds(kube, uuidOf, seedOptions))) ?? [];
   record.seeds = seeds.map(({ message }) => message);
-  const clusterOptions = { missing, uuidOf, withMachineDeployments: config.machineDeployments, withProjects };
+  const withMachineDeployments = config.machineDeployments && selection.has('machineDeployments[]');
+  const clusterOptions = { missing, uuidOf, withMachineDeployments, withProjects };
   const clusters = await gatherClusters(seeds, { ...options, ...clusterOptions });
   record.clusters = clusters.map(({ cluster }) => cluster.message);
   record.machineDeployments = clusters.flatMap(({ machineDeployments }) => machineDeployments);
@@ -67,6 +70,7 @@ export async function gatherKubermaticRecord(
   // After that check, because every account may read it, with or without Kubermatic.
   record.kubernetesVersion = await attempt('kubernetesVersion', () => readVersion(kube));
   record.missing = missing.list;
+  selection.trim(record);
   sortLists(record);
   return record;
 }

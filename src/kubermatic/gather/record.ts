@@ -2,6 +2,7 @@ import { create } from '@bufbuild/protobuf';
 import { timestampFromDate } from '@bufbuild/protobuf/wkt';
 import { type Record as KubermaticRecord, RecordSchema } from '../../../gen/spartakus/kubermatic/v1/record_pb.js';
 import type { KubernetesClient } from '../../kubernetes/client.ts';
+import { createRecordSelection, type RecordSelection } from '../../report/field-selection.ts';
 import {
   createKubermaticUuids,
   createLegacyKubermaticUuid,
@@ -26,6 +27,8 @@ export const RECORD_ID_SCOPE = 'kubermatic';
 export const RECORD_ID_SECRET = 'spartakus-kubermatic';
 
 export interface RecordIdConfig extends Omit<IdKeyConfig, 'spoolDir'> {
+  /** --agree: the newest schema version that the administrator agreed to; fields of later versions are not read. */
+  readonly agree?: number;
   /** `hmac` is keyed; `md5` is that of Kubermatic's own agents, which can be guessed. */
   readonly uuid: 'hmac' | 'md5';
   /** --id-scope (default: "kubermatic"): ids of one scope cannot be joined with those of another. */
@@ -46,6 +49,7 @@ export interface RecordOptions {
 
 export interface RecordDraft {
   readonly record: KubermaticRecord;
+  readonly selection: RecordSelection;
   readonly missing: MissingFields;
   readonly uuidOf: UuidMaker;
   readonly identify: NodeIdentifier;
@@ -63,7 +67,8 @@ export async function beginRecord(
     time: timestampFromDate(startOfHour(now)),
     reportId: createCoarseReportId(now, 1, randomBytes(16)),
   });
-  const draft = { record, missing: createMissingFields(kube, logger) };
+  const selection = createRecordSelection(config.agree);
+  const draft = { record, selection, missing: createMissingFields(kube, logger) };
   if (config.uuid === 'md5')
     return { ...draft, uuidOf: (_kind, name) => createLegacyKubermaticUuid(name), identify: createLegacyNodeId };
   const secret = await createIdKeyReader(config, { kube, randomBytes, logger })();

@@ -65,6 +65,37 @@ describe('with --collect', () => {
   });
 });
 
+test('what is not agreed to is not requested', async () => {
+  const requestsWith = async (config: Parameters<typeof gatherFrom>[1]): Promise<readonly string[]> => {
+    const { requests } = installation.master;
+    const before = requests.length;
+    const { record } = await gatherFrom(installation, { machineDeployments: true, ...config });
+    expect(Object.keys(toJson(RecordSchema, record) as object)).toStrictEqual([
+      'kind',
+      'version',
+      'time',
+      'kubernetesVersion',
+      'seeds',
+      'clusters',
+      ...(config?.collect === undefined ? [] : ['users']),
+    ]);
+    return requests.slice(before).map(({ target }) => target.split('?', 1)[0] ?? '');
+  };
+
+  // Version 1 has neither counts nor machine deployments, for which kubeconfigs of user clusters are read.
+  const few = await requestsWith({ agree: 1 });
+  const withUsers = await requestsWith({ agree: 1, collect: ['users'] });
+
+  const read = (path: string) => expect.stringMatching(new RegExp(`/${path}$`)) as string;
+  for (const path of ['projects', 'usersshkeys', 'admin-kubeconfig', 'machinedeployments']) {
+    expect(few).not.toContainEqual(read(path));
+    expect(withUsers).not.toContainEqual(read(path));
+  }
+  expect(few).not.toContainEqual(read('users'));
+  expect(withUsers).toContainEqual(read('users'));
+  expect(withUsers).toHaveLength(few.length + 1);
+});
+
 test('countries are sent with --country only', async () => {
   const countriesOf = ({ record }: { record: KubermaticRecord }) =>
     record.seeds.flatMap((seed) => [seed, ...seed.datacenters]).flatMap(({ country }) => country ?? []);
