@@ -55,7 +55,7 @@ const VERBOSITY_FLAG = {
   name: 'v',
   placeholder: 'LEVEL',
   variables: [],
-  help: `As in version 1: ${DEBUG_VERBOSITY} or more is --verbose, and less has no effect.`,
+  help: `The verbosity of glog, for manifests of version 1: ${DEBUG_VERBOSITY} or more is --verbose, and less has no effect.`,
   parse: (text: string) => parseCount(text),
 };
 const DATABASES_FLAG = {

@@ -55,7 +55,12 @@ export function explanationText(
     [bold('RBAC rules of the smallest ClusterRole (--format=yaml prints it):'), ...rules.map(describeRule)].join('\n'),
     ...(secretRules.length === 0
       ? []
-      : [[bold('and of the Role in the namespace of the pod:'), ...secretRules.map(describeRule)].join('\n')]),
+      : [
+          [
+            bold('and of the Role in the namespace of the pod, for an empty Secret (--format=yaml prints it):'),
+            ...secretRules.map(describeRule),
+          ].join('\n'),
+        ]),
   ].join('\n\n');
 }
 

@@ -6,7 +6,7 @@ import { proxyFor } from '../delivery/transport/proxy.ts';
 import { describeWire, listReporterRequests, type WireDescription } from '../delivery/transport/wire.ts';
 import { RECORD_ID_SCOPE, RECORD_ID_SECRET } from '../kubermatic/gather/record.ts';
 import type { KubernetesConfig } from '../kubernetes/client.ts';
-import { listRules, renderRole } from '../report/cluster-role.ts';
+import { listRules, renderRole, renderSecretRole } from '../report/cluster-role.ts';
 import { describeFields } from '../report/describe-fields.ts';
 import type { FieldSelection } from '../report/field-selection.ts';
 import { renderFields, renderFieldsPage, renderRequests, renderTreatments } from '../report/fields-page.ts';
@@ -129,7 +129,7 @@ function explain(config: ExplainConfig, diff = 0): Omit<Explanation, 'requests'>
 function render(explanation: Explanation, format: (typeof FORMATS)[number], output: Format, records: boolean): string {
   const { agree, current, diff, fields, rules, secretRules, notes, requests } = explanation;
   if (format === 'yaml') {
-    const role = secretRules.length === 0 ? [] : [renderRole('Role', secretRules)];
+    const role = secretRules.length === 0 ? [] : [renderSecretRole(secretRules)];
     return [renderRole('ClusterRole', rules), ...role].join('\n---\n');
   }
   if (format === 'json') return explanationJson(explanation);

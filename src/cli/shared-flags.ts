@@ -77,7 +77,7 @@ export const ID_KEY_FLAGS = {
   idSecret: {
     name: 'id-secret',
     placeholder: 'NAME',
-    help: "Keep the key in this Secret of the pod's own namespace. It is created if it does not exist; deleting it makes all identifiers new.",
+    help: "Keep the key in this Secret of the pod's own namespace. An empty one is filled; one that does not exist is created if that is permitted. Deleting it makes all identifiers new.",
     parse: (text: string) => {
       // The names of Secrets, which become part of a path of requests.
       if (/^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$/.test(text)) return text;

@@ -4,7 +4,7 @@ import type { ClusterCredentials, CredentialsLoader } from './credentials.ts';
 import { inClusterCredentials, readPodNamespace, SERVICE_ACCOUNT_DIR } from './in-cluster.ts';
 import { kubeconfigCredentials } from './kubeconfig.ts';
 import { createRateLimiter } from './rate-limiter.ts';
-import { sendRequest } from './request.ts';
+import { type KubernetesRequest, sendRequest } from './request.ts';
 import { JSON_TYPE, type KubernetesResponse } from './response.ts';
 
 /** As in client-go: tokens are renewed long before they expire. */
@@ -45,6 +45,8 @@ export interface KubernetesClient {
   get(target: string, accept: string): Promise<KubernetesResponse>;
   /** Sends a POST with a body of JSON, as get() sends a GET. A repeated one may get 409, because the first one created the object. */
   create(target: string, body: object): Promise<KubernetesResponse>;
+  /** Sends a PUT of an object with its resourceVersion, as get() sends a GET. A repeated one may get 409, as may one of an older version. */
+  update(target: string, body: object): Promise<KubernetesResponse>;
   /** Cancels all requests. Idempotent. */
   close(): void;
   isClosed(): boolean;
@@ -75,30 +77,35 @@ export function createKubernetesClient(
   const shared = { agent, buffer: { bytes: new Uint8Array() }, timeoutMs, maxBodyBytes, signal };
   let cached: { readonly credentials: ClusterCredentials; readonly loadedAtMs: number } | undefined;
 
-  const send = async (target: string, accept: string, content?: string): Promise<KubernetesResponse> => {
+  const send = async (
+    request: Pick<KubernetesRequest, 'method' | 'target' | 'accept' | 'content'>,
+  ): Promise<KubernetesResponse> => {
     await waitForRate(signal);
     // Absolute, because the clock may have been set back.
     if (cached === undefined || Math.abs(nowMs() - cached.loadedAtMs) > CREDENTIALS_TTL_MS)
       cached = { credentials: await loadCredentials(), loadedAtMs: nowMs() };
-    const response = await sendRequest({ ...cached.credentials, ...shared, target, accept, content });
+    const response = await sendRequest({ ...cached.credentials, ...shared, ...request });
     if (response.status === 401) cached = undefined;
     return response;
   };
 
-  const sendWithRetries: typeof send = async (...request) => {
-    let response = await send(...request);
+  const sendWithRetries: typeof send = async (request) => {
+    let response = await send(request);
     for (const minWaitMs of RETRY_WAITS_MS) {
       const waitMs = Math.max(minWaitMs, response.retryAfterMs ?? 0);
       if ((response.status !== 429 && response.status < 500) || waitMs > MAX_RETRY_WAIT_MS) break;
       await clock.sleep(waitMs, signal);
-      response = await send(...request);
+      response = await send(request);
     }
     return response;
   };
 
   return {
-    get: (target, accept) => sendWithRetries(target, accept),
-    create: (target, body) => sendWithRetries(target, JSON_TYPE, JSON.stringify(body)),
+    get: (target, accept) => sendWithRetries({ method: 'GET', target, accept }),
+    create: (target, body) =>
+      sendWithRetries({ method: 'POST', target, accept: JSON_TYPE, content: JSON.stringify(body) }),
+    update: (target, body) =>
+      sendWithRetries({ method: 'PUT', target, accept: JSON_TYPE, content: JSON.stringify(body) }),
     close: () => {
       stop.abort();
       agent.destroy();

@@ -6,10 +6,11 @@ import { JSON_TYPE, type KubernetesResponse } from './response.ts';
 
 const MIN_BUFFER_BYTES = 65_536;
 
-interface KubernetesRequest extends ClusterCredentials {
+export interface KubernetesRequest extends ClusterCredentials {
   readonly target: string;
   readonly accept: string;
-  /** The JSON of a POST; a GET has none. */
+  readonly method: NonNullable<KubernetesResponse['method']>;
+  /** The JSON of a POST or a PUT; a GET has none. */
   readonly content?: string | undefined;
   /** Used for HTTPS where requestOptions has none. */
   readonly agent: https.Agent;
@@ -20,10 +21,9 @@ interface KubernetesRequest extends ClusterCredentials {
   readonly signal: AbortSignal;
 }
 
-/** Sends a GET, or a POST of content, and reads the whole response, of any status. Rejects with a SpartakusError where there is none. */
+/** Sends a request, and reads the whole response, of any status. Rejects with a SpartakusError where there is none. */
 export async function sendRequest(request: KubernetesRequest): Promise<KubernetesResponse> {
-  const { server, target, displayName, timeoutMs, signal } = request;
-  const method = methodOf(request);
+  const { server, method, target, displayName, timeoutMs, signal } = request;
   const url = new URL(server.replace(/\/+$/, '') + target);
   const path = target.split('?', 1)[0] ?? '';
   const deadline = AbortSignal.timeout(timeoutMs);
@@ -50,12 +50,8 @@ export async function sendRequest(request: KubernetesRequest): Promise<Kubernete
   }
 }
 
-function methodOf({ content }: KubernetesRequest): 'GET' | 'POST' {
-  return content === undefined ? 'GET' : 'POST';
-}
-
 async function send(url: URL, request: KubernetesRequest, signal: AbortSignal): Promise<IncomingMessage> {
-  const { agent, requestOptions, headers, accept, content } = request;
+  const { method, agent, requestOptions, headers, accept, content } = request;
   // Imported when used (kubectl proxy): node:http takes 8 MiB of memory.
   const isHttp = url.protocol === 'http:';
   const { request: open } = isHttp ? await import('node:http') : https;
@@ -63,7 +59,7 @@ async function send(url: URL, request: KubernetesRequest, signal: AbortSignal): 
     const outgoing = open(url, {
       ...(isHttp ? {} : { agent }),
       ...requestOptions,
-      method: methodOf(request),
+      method,
       signal,
       headers: {
         ...headers,
@@ -86,7 +82,7 @@ async function readBody(
   path: string,
   request: KubernetesRequest,
 ): Promise<Uint8Array> {
-  const { maxBodyBytes, buffer } = request;
+  const { method, maxBodyBytes, buffer } = request;
   // Removed meanwhile, so that concurrent requests do not share the memory.
   let body = buffer.bytes;
   buffer.bytes = new Uint8Array();
@@ -94,7 +90,7 @@ async function readBody(
   for await (const chunk of incoming) {
     const needed = length + chunk.length;
     if (needed > maxBodyBytes) {
-      const message = `The response of the Kubernetes API to ${methodOf(request)} ${path} is longer than ${maxBodyBytes} bytes.`;
+      const message = `The response of the Kubernetes API to ${method} ${path} is longer than ${maxBodyBytes} bytes.`;
       throw new SpartakusError('too-large', message);
     }
     if (needed > body.length) {

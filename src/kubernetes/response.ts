@@ -22,7 +22,7 @@ const REASON = /^[A-Za-z]{1,64}$/;
 
 export interface KubernetesResponse {
   /** Default: GET. */
-  readonly method?: 'GET' | 'POST';
+  readonly method?: 'GET' | 'POST' | 'PUT';
   /** The requested path without its query, which may contain a continue token. */
   readonly path: string;
   readonly status: number;

@@ -27,6 +27,15 @@ export function listRules(fields: readonly Pick<SchemaField, 'rbac'>[]): PolicyR
   });
 }
 
+/** The Role of these rules, and the empty Secrets that they name, as YAML documents of the namespace that kubectl is given. */
+export function renderSecretRole(rules: readonly PolicyRule[]): string {
+  const names = rules.flatMap((rule) => ('resourceNames' in rule ? (rule.resourceNames ?? []) : []));
+  const secrets = names.map((name) =>
+    ['apiVersion: v1', 'kind: Secret', 'metadata:', `  name: ${name}`, 'type: Opaque'].join('\n'),
+  );
+  return [renderRole('Role', rules), ...secrets].join('\n---\n');
+}
+
 /** A ClusterRole, or a Role of the namespace that kubectl is given, as YAML, of which JSON strings are a subset. */
 export function renderRole(
   kind: 'ClusterRole' | 'Role',

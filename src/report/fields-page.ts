@@ -1,7 +1,7 @@
 import type { DescMessage } from '@bufbuild/protobuf';
 import { NodeSchema } from '../../gen/spartakus/kubernetes/v1/kubernetes_pb.js';
 import { wrap } from '../runtime/wrap.ts';
-import { type PolicyRule, renderRole } from './cluster-role.ts';
+import { type PolicyRule, renderRole, renderSecretRole } from './cluster-role.ts';
 import type { FieldDescription } from './describe-fields.ts';
 import { listFields } from './schema-fields.ts';
 
@@ -23,6 +23,9 @@ interface RequestDescription {
 }
 
 const MAX_WIDTH = 120;
+
+const SECRET_ROLE =
+  'The Role in the namespace of the volunteer, and the Secret for the key of identifiers, which is empty until the first report:';
 
 /** No field of the schema is read from these, so no ClusterRole of the volunteer allows reading them. */
 const NEVER_READ = ['secrets', 'config maps', 'events', 'logs', 'users'];
@@ -59,7 +62,7 @@ ${wrapLines(`${written.map(({ path }) => code(path)).join(', ')}: sent as writte
 
 ## Required permissions
 
-${roles.map(({ about, rules }) => `${about}\n\n\`\`\`yaml\n${renderRole('ClusterRole', rules)}\n\`\`\``).join('\n\n')}${renderSecretRole(secretRules)}
+${roles.map(({ about, rules }) => `${about}\n\n\`\`\`yaml\n${renderRole('ClusterRole', rules)}\n\`\`\``).join('\n\n')}${secretRules.length === 0 ? '' : `\n\n${SECRET_ROLE}\n\n\`\`\`yaml\n${renderSecretRole(secretRules)}\n\`\`\``}
 
 ## What is read and not sent
 
@@ -77,7 +80,7 @@ allow list.
 
 ## What is never read
 
-${wrapLines(`With ${roles.length === 1 ? 'this ClusterRole' : 'the first of these ClusterRoles'} the volunteer cannot read ${[...NEVER_READ, ...notGranted(roles[0]?.rules ?? [])].join(', ')}, and it cannot change anything${secretRules.length === 0 ? '' : '; the Role lets it create Secrets in its own namespace, and read the one with its key'}. In the objects that it reads, the decoder skips addresses, labels, annotations, taints, conditions and the list of images (see above).`)}
+${wrapLines(`With ${roles.length === 1 ? 'this ClusterRole' : 'the first of these ClusterRoles'} the volunteer cannot read ${[...NEVER_READ, ...notGranted(roles[0]?.rules ?? [])].join(', ')}, and it cannot change anything${secretRules.length === 0 ? '' : ' but the Secret with its key, which it writes once and reads'}. In the objects that it reads, the decoder skips addresses, labels, annotations, taints, conditions and the list of images (see above).`)}
 `;
 }
 
@@ -130,12 +133,6 @@ export function renderTreatments(fields: readonly FieldDescription[]): string {
       ].join('\n\n'),
     )
     .join('\n\n');
-}
-
-function renderSecretRole(rules: readonly PolicyRule[]): string {
-  if (rules.length === 0) return '';
-  const about = 'The Role in the namespace of the volunteer, for the Secret that contains the key of identifiers:';
-  return `\n\n${about}\n\n\`\`\`yaml\n${renderRole('Role', rules)}\n\`\`\``;
 }
 
 /** The resources that fields are read from and these rules do not allow. */

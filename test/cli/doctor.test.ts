@@ -134,6 +134,15 @@ test('the place of the key of identifiers is checked, and no key is created', as
     expect(secrets.size).toBe(0);
     secrets.set(`${own}/spartakus-volunteer`, { data: { 'id-key': Buffer.alloc(32).toString('base64') } });
     await expect(lineOf({ secrets })).resolves.toBe('ok    id key: the Secret kubermatic/spartakus-volunteer holds it');
+    const empty = { metadata: { resourceVersion: '1' }, type: 'Opaque' };
+    secrets.set(`${own}/spartakus-volunteer`, empty);
+    await expect(lineOf({ secrets, forbidCreation: true })).resolves.toBe(
+      'ok    id key: the first report writes it to the Secret kubermatic/spartakus-volunteer',
+    );
+    expect(secrets.get(`${own}/spartakus-volunteer`)).toBe(empty);
+    await expect(lineOf({ secrets, forbidUpdate: true })).resolves.toMatch(
+      /^warn {2}id key: .* a key of this run only/,
+    );
     secrets.set(`${own}/spartakus-volunteer`, { data: {} });
     await expect(lineOf({ secrets })).resolves.toMatch(/^FAIL {2}id key: .* holds no key/);
     await expect(lineOf({ forbidCreation: true })).resolves.toMatch(/^warn {2}id key: .* a key of this run only/);

@@ -22,12 +22,14 @@ const fieldsOf = (page: string) =>
 const rulesOf = (page: string) =>
   [
     ...page.matchAll(
-      /(?:nonResourceURLs|resources): \["([^"]+)"\]\n(?: {4}resourceNames: \["([^"]+)"\]\n)? {4}verbs: \["(\w+)"\]/g,
+      /(?:nonResourceURLs|resources): \["([^"]+)"\]\n(?: {4}resourceNames: \["([^"]+)"\]\n)? {4}verbs: \[("[^\]]+)\]/g,
     ),
-  ].map(([, what, name, verb]) => [verb, what, ...(name === undefined ? [] : [name])].join(' '));
+  ].map(([, what, name, verbs = '']) =>
+    [verbs.replaceAll('"', ''), what, ...(name === undefined ? [] : [name])].join(' '),
+  );
 
 /** The rules of the Role for the Secret with the key of identifiers. */
-const OWN_SECRET = ['create secrets', 'get secrets spartakus-volunteer'];
+const OWN_SECRET = ['get, update secrets spartakus-volunteer'];
 
 test('without flags, the page lists the fields that a volunteer without flags sends, and the smallest role for them', async () => {
   const page = await explain();
@@ -76,7 +78,7 @@ test('only keyed identifiers need the Secret, and only --id-key=kube-system that
       'list namespaces',
       ...OWN_SECRET,
     ]);
-    expect(rulesOf(await explain('--collect=namespaces', '--cluster-id=jane.doe'))).toContain('create secrets');
+    expect(rulesOf(await explain('--collect=namespaces', '--cluster-id=jane.doe'))).toContain(OWN_SECRET[0]);
     expect(rulesOf(await explain('--id-key=kube-system'))).toStrictEqual([
       'get /version',
       'list nodes',
@@ -176,8 +178,8 @@ test('--exact-quantities is explained where quantities are sent', async () => {
     await expect(explain(...flags)).resolves.not.toContain('has all digits');
 });
 
-test('--format=yaml prints the ClusterRole, and the Role where one is needed', async () => {
-  const [clusterRole, role] = (await explain('--format=yaml', '--id-secret=my-key')).split('\n---\n');
+test('--format=yaml prints the ClusterRole, and the Role and an empty Secret where they are needed', async () => {
+  const [clusterRole, role, secret] = (await explain('--format=yaml', '--id-secret=my-key')).split('\n---\n');
 
   await expect(explain('--format=yaml', '--omit=id')).resolves.toBe(`${clusterRole}\n`);
   expect(role).toBe(`apiVersion: rbac.authorization.k8s.io/v1
@@ -187,11 +189,13 @@ metadata:
 rules:
   - apiGroups: [""]
     resources: ["secrets"]
-    verbs: ["create"]
-  - apiGroups: [""]
-    resources: ["secrets"]
     resourceNames: ["my-key"]
-    verbs: ["get"]
+    verbs: ["get", "update"]`);
+  expect(secret).toBe(`apiVersion: v1
+kind: Secret
+metadata:
+  name: my-key
+type: Opaque
 `);
 });
 
@@ -232,7 +236,9 @@ test('--format=json prints fields and rules for machines', async () => {
     since: 1,
   });
   expect(json.rules).toContainEqual({ nonResourceURLs: ['/version'], verbs: ['get'] });
-  expect(json.secretRules).toContainEqual({ apiGroups: [''], resources: ['secrets'], verbs: ['create'] });
+  expect(json.secretRules).toStrictEqual([
+    { apiGroups: [''], resources: ['secrets'], resourceNames: ['spartakus-volunteer'], verbs: ['get', 'update'] },
+  ]);
 });
 
 test('the manifest of docs/getting-started.md has the rules that --format=yaml prints for its flags', async () => {

@@ -72,6 +72,8 @@ const find = (manifests: readonly Manifest[], kind: string): Manifest => {
   if (found === undefined) throw new Error(`there is no ${kind}`);
   return found;
 };
+const findSecret = (manifests: readonly Manifest[], hasData: boolean): Manifest | undefined =>
+  manifests.find(({ kind, data }) => kind === 'Secret' && (data !== undefined) === hasData);
 const podOf = (manifests: readonly Manifest[]): PodSpec | undefined =>
   find(manifests, 'CronJob').spec?.jobTemplate.spec.template.spec;
 
@@ -149,7 +151,7 @@ describe.runIf(hasKubectl)('the manifests of kustomize', () => {
       const recordDir = env.find((variable) => variable.name === 'RECORD_DIR')?.value ?? '';
       expect(path.dirname(recordDir)).toBe(volumeMounts.find(({ name }) => name === 'records')?.mountPath);
     }
-    const uuid = Buffer.from(find(manifests, 'Secret').data?.['uuid'] ?? '', 'base64').toString();
+    const uuid = Buffer.from(findSecret(manifests, true)?.data?.['uuid'] ?? '', 'base64').toString();
     expect(uuid).toBe(await readFile(path.join(work, 'plain/client-uuid'), 'utf8'));
     // Without a namespace the agents would keep no key.
     expect(JSON.stringify(pod?.volumes)).toContain('"fieldRef":{"fieldPath":"metadata.namespace"},"path":"namespace"');
@@ -203,8 +205,10 @@ describe.runIf(hasKubectl)('the manifests of kustomize', () => {
           .flatMap(verbsOf)
           .map((verb) => `${verb} in kubermatic`),
       ].toSorted();
+      const secretPath = '/api/v1/namespaces/kubermatic/secrets/spartakus-kubermatic';
+      const secrets = new Map<string, unknown>([[secretPath, findSecret(manifests, false)]]);
       const [installation, account] = await Promise.all([
-        startInstallation(generateInstallation({ clusters: 6, users: 3 }), { home: HOME_SEED }),
+        startInstallation(generateInstallation({ clusters: 6, users: 3 }), { home: HOME_SEED, master: { secrets } }),
         openServiceAccount(),
       ]);
       try {
@@ -246,7 +250,7 @@ function verbsOf({
 
 /** The right that a request needs, as the same text. */
 function verbFor(method: string, target: string): string {
-  const verbOf = (read: string): string => (method === 'POST' ? 'create' : read);
+  const verbOf = (read: string): string => (method === 'PUT' ? 'update' : read);
   const { pathname } = new URL(target, 'https://x');
   const match = /^\/(?:api\/v1|apis\/([^/]+)\/[^/]+)\/(?:namespaces\/([^/]+)\/(?=[^/]+))?([^/]+)(?:\/([^/]+))?$/.exec(
     pathname,

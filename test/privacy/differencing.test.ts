@@ -26,6 +26,7 @@ function clusterOf(createdMs: readonly number[]): KubernetesClient {
   return {
     get: (target) => Promise.resolve({ path: target, status: 200, contentType: PROTOBUF_TYPE, body }),
     create: () => Promise.reject(new Error('Nothing is created.')),
+    update: () => Promise.reject(new Error('Nothing is updated.')),
     close: () => undefined,
     isClosed: () => false,
   };

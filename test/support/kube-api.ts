@@ -50,6 +50,8 @@ export interface KubeApiOptions {
   readonly secrets?: Map<string, unknown>;
   /** Whether requests to create Secrets get 403. */
   readonly forbidCreation?: boolean;
+  /** Whether requests to update Secrets get 403. */
+  readonly forbidUpdate?: boolean;
   /** Responses that replace those of the fixtures, by path and query. */
   readonly responses?: Readonly<Record<string, FakeResponse>>;
 }
@@ -65,6 +67,11 @@ export interface ReceivedRequest {
   readonly method: string;
   readonly target: string;
   readonly accept: string;
+}
+
+interface KeptSecret {
+  readonly metadata?: { readonly resourceVersion?: string };
+  readonly immutable?: boolean;
 }
 
 /** A fake kube-apiserver on 127.0.0.1, over HTTPS, with the responses in test/fixtures/kubernetes, which were captured from a real one. */
@@ -112,9 +119,22 @@ export async function startKubeApi(options: KubeApiOptions = {}): Promise<KubeAp
   let connections = 0;
   const first = Promise.withResolvers<void>();
 
-  const respondToSecrets = (target: string, body: string): FakeResponse => {
+  const updateSecret = (target: string, body: string): FakeResponse => {
+    const contentType = 'application/json';
+    if (options.forbidUpdate === true) return forbidden;
+    const [old, secret] = [secrets.get(pathOf(target)), JSON.parse(body)] as readonly KeptSecret[];
+    if (old === undefined) return notFound(pathOf(target));
+    if (old.metadata?.resourceVersion !== secret?.metadata?.resourceVersion)
+      return { status: 409, contentType, body: '{"kind":"Status","reason":"Conflict"}' };
+    if (old.immutable === true) return { status: 422, contentType, body: '{"kind":"Status","reason":"Invalid"}' };
+    if (!target.endsWith('?dryRun=All'))
+      secrets.set(pathOf(target), { ...secret, metadata: { ...secret?.metadata, resourceVersion: '2' } });
+    return { status: 200, contentType, body };
+  };
+  const respondToSecrets = (method: string | undefined, target: string, body: string): FakeResponse => {
     const contentType = 'application/json';
     const requested = pathOf(target);
+    if (method === 'PUT') return updateSecret(target, body);
     if (body === '') {
       const secret = secrets.get(requested);
       return secret === undefined ? notFound(requested) : { status: 200, contentType, body: JSON.stringify(secret) };
@@ -150,7 +170,7 @@ export async function startKubeApi(options: KubeApiOptions = {}): Promise<KubeAp
       .replace(/(\/nodes\?limit=)\d+/, `$1${FIXTURE_PAGE_SIZE}`)
       .replace(/\?limit=1$/, '?limit=500');
     const isOwnSecret = pathOf(target).startsWith(`/api/v1/namespaces/${POD_NAMESPACE}/secrets`);
-    if (isOwnSecret && options.responses?.[target] === undefined) return respondToSecrets(target, body);
+    if (isOwnSecret && options.responses?.[target] === undefined) return respondToSecrets(request.method, target, body);
     const objects = options.lists?.[pathOf(target)];
     if (objects !== undefined) return listPage(objects, target, accept);
     return options.responses?.[target] ?? captures[`${accept} ${captured}`] ?? notFound(target);

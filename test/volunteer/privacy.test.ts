@@ -240,6 +240,7 @@ function clusterOf(
       return Promise.resolve({ path, status: 200, ...respondTo(path) });
     },
     create: () => Promise.reject(new Error('Nothing is created.')),
+    update: () => Promise.reject(new Error('Nothing is updated.')),
     close: () => undefined,
     isClosed: () => false,
   };

@@ -21,6 +21,8 @@ export async function* checkIdKey(kube: KubernetesClient, config: GatherConfig):
     const found = idSecret === undefined ? undefined : await checkKeySecret(idSecret, kube);
     if (found?.state === 'exists') yield ok(NAME, `the Secret ${found.secret} holds it`);
     else if (found?.state === 'can be created') yield ok(NAME, `the first report creates the Secret ${found.secret}`);
+    else if (found?.state === 'can be written')
+      yield ok(NAME, `the first report writes it to the Secret ${found.secret}`);
     if (found !== undefined && found.state !== 'not permitted') return;
     if (found !== undefined)
       yield warn(NAME, `it cannot be kept in the Secret ${found.secret}: that is not permitted. ${ROLE_ADVICE}`);

@@ -9,6 +9,7 @@ import {
   readJson,
   readProtobuf,
 } from '../../kubernetes/response.ts';
+import { isObject } from '../../report/go-json.ts';
 import { SpartakusError } from '../../runtime/errors.ts';
 import type { Logger } from '../../runtime/logger.ts';
 import { parseKey } from './id-key-file.ts';
@@ -19,7 +20,7 @@ export const KUBE_SYSTEM_PATH = '/api/v1/namespaces/kube-system';
 /** The entry of the Secret that contains the key. */
 const ENTRY = 'id-key';
 
-export type KeySecretClient = Pick<KubernetesClient, 'namespace' | 'get' | 'create'>;
+export type KeySecretClient = Pick<KubernetesClient, 'namespace' | 'get' | 'create' | 'update'>;
 
 export interface KeySecretOptions {
   readonly kube: KeySecretClient;
@@ -29,9 +30,10 @@ export interface KeySecretOptions {
 }
 
 /**
- * Reads the key in a Secret of this pod's namespace, and creates the Secret if there is none. Undefined outside of a pod, and, logged,
- * where it is not permitted. Rejects with a SpartakusError for other errors, and where the Secret is there, and holds no key: a new key
- * would silently change all ids.
+ * Reads the key in a Secret of this pod's namespace. Creates the Secret if there is none, and writes the key to one that the administrator
+ * created empty, because RBAC cannot restrict creation to a name. Undefined outside of a pod, and, logged, where it is not permitted.
+ * Rejects with a SpartakusError for other errors, and where the Secret has other entries but no key: a new key would silently change all
+ * ids.
  */
 export async function openKeySecret(
   name: string,
@@ -40,18 +42,21 @@ export async function openKeySecret(
   if (kube.namespace === undefined) return undefined;
   const path = secretsPath(kube.namespace);
   const secret = `${kube.namespace}/${name}`;
-  const forbidden = (verb: 'create' | 'get'): undefined => warnForbidden(secret, verb, logger);
+  const forbidden = (verb: Verb): undefined => warnForbidden(secret, verb, logger);
   let response = await kube.get(`${path}/${name}`, JSON_TYPE);
-  if (response.status === 404) {
+  const empty = findEmptySecret(response);
+  if (response.status === 404 || empty !== undefined) {
     const key = await createKey();
-    const created = await kube.create(path, secretOf(name, key));
-    if (created.status === 201) {
+    const kept = await (empty === undefined
+      ? kube.create(path, secretOf(name, key))
+      : kube.update(`${path}/${name}`, { ...empty, ...contentOf(key) }));
+    if (kept.status === 200 || kept.status === 201) {
       logger.info({ secret }, `The key of identifiers is now kept in the Secret ${secret}.`);
       return key;
     }
-    if (created.status === 403) return forbidden('create');
-    if (created.status !== 409) readJson(created);
-    // Another volunteer has created it first, or this one with a request whose response was lost.
+    if (kept.status === 403) return forbidden(empty === undefined ? 'create' : 'update');
+    if (kept.status !== 409) readJson(kept);
+    // Another volunteer has written it first, or this one with a request whose response was lost.
     response = await kube.get(`${path}/${name}`, JSON_TYPE);
   }
   return response.status === 403 ? forbidden('get') : parseSecret(response, secret);
@@ -65,26 +70,29 @@ export async function findKeySecret(
   if (kube.namespace === undefined) return undefined;
   const secret = `${kube.namespace}/${name}`;
   const response = await kube.get(`${secretsPath(kube.namespace)}/${name}`, JSON_TYPE);
-  if (response.status === 404) {
-    logger.info({ secret }, `There is no Secret ${secret}: a run that may create it keeps a new key there.`);
+  if (response.status === 404 || findEmptySecret(response) !== undefined) {
+    logger.info({ secret }, `There is no key in the Secret ${secret}: a run that may write it keeps a new key there.`);
     return undefined;
   }
   return response.status === 403 ? warnForbidden(secret, 'get', logger) : parseSecret(response, secret);
 }
 
-function warnForbidden(secret: string, verb: 'create' | 'get', logger: Logger): undefined {
+type Verb = 'create' | 'get' | 'update';
+
+function warnForbidden(secret: string, verb: Verb, logger: Logger): undefined {
   logger.warn(
     { secret },
     `The key of identifiers cannot be kept in the Secret ${secret}: it is not permitted to ${verb} it. ${ROLE_ADVICE}`,
   );
 }
 
-export const ROLE_ADVICE = 'Grant the Role that "volunteer explain --format yaml" prints, in this namespace.';
+export const ROLE_ADVICE =
+  'Apply the Role and the Secret that "spartakus volunteer explain --format yaml" prints, in this namespace.';
 
 export interface KeySecretCheck {
   readonly secret: string;
-  /** Whether it holds a key, can be created, or the status of the response that did not permit it. */
-  readonly state: 'exists' | 'can be created' | 'not permitted';
+  /** Whether it holds a key, or the first report would create it or, where it is empty, write the key to it. */
+  readonly state: 'exists' | 'can be created' | 'can be written' | 'not permitted';
 }
 
 /** Checks whether {@link openKeySecret} will find or create the key, without creating it. Undefined outside of a pod. */
@@ -94,14 +102,18 @@ export async function checkKeySecret(name: string, kube: KeySecretClient): Promi
   const secret = `${kube.namespace}/${name}`;
   const found = await kube.get(`${path}/${name}`, JSON_TYPE);
   if (found.status === 403) return { secret, state: 'not permitted' };
-  if (found.status !== 404) {
+  const empty = findEmptySecret(found);
+  if (found.status !== 404 && empty === undefined) {
     parseSecret(found, secret);
     return { secret, state: 'exists' };
   }
-  const created = await kube.create(`${path}?dryRun=All`, secretOf(name, Buffer.alloc(64, '0')));
-  if (created.status === 403) return { secret, state: 'not permitted' };
-  if (created.status !== 201) readJson(created);
-  return { secret, state: 'can be created' };
+  const key = Buffer.alloc(64, '0');
+  const kept = await (empty === undefined
+    ? kube.create(`${path}?dryRun=All`, secretOf(name, key))
+    : kube.update(`${path}/${name}?dryRun=All`, { ...empty, ...contentOf(key) }));
+  if (kept.status === 403) return { secret, state: 'not permitted' };
+  if (kept.status !== 201) readJson(kept);
+  return { secret, state: empty === undefined ? 'can be created' : 'can be written' };
 }
 
 function secretsPath(namespace: string): string {
@@ -109,14 +121,19 @@ function secretsPath(namespace: string): string {
 }
 
 function secretOf(name: string, key: Uint8Array): object {
-  return {
-    apiVersion: 'v1',
-    kind: 'Secret',
-    metadata: { name },
-    type: 'Opaque',
-    immutable: true,
-    data: { [ENTRY]: Buffer.from(key).toString('base64') },
-  };
+  return { apiVersion: 'v1', kind: 'Secret', metadata: { name }, type: 'Opaque', ...contentOf(key) };
+}
+
+function contentOf(key: Uint8Array): object {
+  return { immutable: true, data: { [ENTRY]: Buffer.from(key).toString('base64') } };
+}
+
+/** The Secret in a response, if it is one without entries that a key may be written to. */
+function findEmptySecret(response: KubernetesResponse): object | undefined {
+  if (response.status !== 200) return undefined;
+  const secret = readJson(response);
+  if (!isObject(secret) || secret['immutable'] === true || secret['type'] !== 'Opaque') return undefined;
+  return Object.keys(secret['data'] ?? {}).length === 0 ? secret : undefined;
 }
 
 function parseSecret(response: KubernetesResponse, secret: string): Uint8Array {

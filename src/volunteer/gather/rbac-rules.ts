@@ -32,14 +32,12 @@ export function listSecretRules(
   return isUsed && hasKeyedIds(config, selection, fields) ? listKeySecretRules(idSecret) : [];
 }
 
-/** The rules of a Role that lets its pod create this Secret, and read it. */
+/**
+ * The rules of a Role that lets its pod read this Secret, and write the key to it. The administrator creates the Secret, because RBAC cannot
+ * restrict creation to a name.
+ */
 export function listKeySecretRules(idSecret: string): readonly PolicyRule[] {
-  const secrets = { apiGroups: [''], resources: ['secrets'] } as const;
-  // RBAC cannot restrict creation to a name, because a request to create an object has none.
-  return [
-    { ...secrets, verbs: ['create'] },
-    { ...secrets, resourceNames: [idSecret], verbs: ['get'] },
-  ];
+  return [{ apiGroups: [''], resources: ['secrets'], resourceNames: [idSecret], verbs: ['get', 'update'] }];
 }
 
 function hasKeyedIds(config: IdConfig, selection: FieldSelection, fields: readonly SchemaField[]): boolean {

@@ -128,6 +128,93 @@ describe('in a pod', () => {
     expect(Buffer.from(await read()).toString()).toBe(hex(7));
   });
 
+  describe('where the administrator created an empty Secret', () => {
+    /** As `kubectl create secret generic spartakus-volunteer` makes it. */
+    const EMPTY = {
+      apiVersion: 'v1',
+      kind: 'Secret',
+      metadata: { name: 'spartakus-volunteer', resourceVersion: '1', labels: { a: 'b' } },
+      type: 'Opaque',
+    };
+    const entries = { 'id-key': Buffer.from(hex(1)).toString('base64') };
+
+    test('the key is kept in it, without the right to create Secrets', async () => {
+      const secrets = new Map<string, unknown>([[SECRET, EMPTY]]);
+      await startApi({ secrets, forbidCreation: true });
+
+      const keys = [await (await start(config))(), await (await start(config, 9))()];
+
+      expect(keys).toStrictEqual([hex(1), hex(1)]);
+      expect(requests()).toStrictEqual([`GET ${SECRET}`, `PUT ${SECRET}`, `GET ${SECRET}`]);
+      const metadata = { ...EMPTY.metadata, resourceVersion: '2' };
+      expect(secrets.get(SECRET)).toStrictEqual({ ...EMPTY, metadata, immutable: true, data: entries });
+      expect(log.messages('warn', 'error')).toStrictEqual([]);
+    });
+
+    test('two volunteers that start at the same time have the same key', async () => {
+      const secrets = new Map<string, unknown>([[SECRET, EMPTY]]);
+      await startApi({ secrets });
+
+      const readers = await Promise.all([start(config, 1), start(config, 101)]);
+      const keys = await Promise.all(readers.map((read) => read()));
+
+      expect(keys[0]).toMatch(/^(01){32}$|^(65){32}$/);
+      expect(keys[1]).toBe(keys[0]);
+    });
+
+    test('a key that was kept in --spool-dir moves into it', async () => {
+      await withFiles({}, async (spoolDir) => {
+        const secrets = new Map<string, unknown>([[SECRET, { ...EMPTY, data: {} }]]);
+        await startApi({ secrets });
+        await (
+          await start({ spoolDir })
+        )();
+
+        await expect((await start({ ...config, spoolDir }, 9))()).resolves.toBe(hex(1));
+        expect(secrets.get(SECRET)).toMatchObject({ data: entries });
+      });
+    });
+
+    test('a run that keeps no key leaves it empty', async () => {
+      const secrets = new Map<string, unknown>([[SECRET, EMPTY]]);
+      await startApi({ secrets });
+      const kube = await openKubernetesClient({}, { env: api.env, serviceAccountDir: account.dir });
+      closers.push(() => kube.close());
+
+      await createIdKeyReader(config, {
+        kube,
+        randomBytes: (length) => new Uint8Array(length),
+        logger: log.logger,
+        readOnly: true,
+      })();
+
+      expect(requests()).toStrictEqual([`GET ${SECRET}`]);
+      expect(log.messages('warn')).toStrictEqual([expect.stringContaining('No key of identifiers is kept yet')]);
+    });
+
+    test.each([
+      ['that is immutable', { ...EMPTY, immutable: true }],
+      ['of another type', { ...EMPTY, type: 'kubernetes.io/tls' }],
+      ['with another entry', { ...EMPTY, data: { password: 'eA==' } }],
+    ])('one %s is an error, and is not changed', async (_case, secret) => {
+      const secrets = new Map<string, unknown>([[SECRET, secret]]);
+      await startApi({ secrets });
+
+      await expect(failureOf((await start(config))())).resolves.toMatchObject({
+        kind: 'invalid',
+        field: '--id-secret',
+      });
+      expect(requests()).toStrictEqual([`GET ${SECRET}`]);
+    });
+
+    test('without the right to update it, the key is that of the run, and the log names the Role', async () => {
+      await startApi({ secrets: new Map<string, unknown>([[SECRET, EMPTY]]), forbidUpdate: true });
+
+      await expect((await start(config))()).resolves.toMatch(/^(02){32}$/);
+      expect(log.messages('warn')[0]).toContain('not permitted to update it. Apply the Role and the Secret that');
+    });
+  });
+
   test('after the Secret is deleted, a restarted volunteer has a new key', async () => {
     const secrets = new Map<string, unknown>();
     await startApi({ secrets });
@@ -153,7 +240,9 @@ describe('in a pod', () => {
 
         expect(keys).toStrictEqual([hex(1).replaceAll('01', verb === 'get' ? '01' : '02'), keys[0]]);
       });
-      expect(log.messages('warn')[0]).toContain(`not permitted to ${verb} it. Grant the Role that "volunteer explain`);
+      expect(log.messages('warn')[0]).toContain(
+        `not permitted to ${verb} it. Apply the Role and the Secret that "spartakus volunteer explain`,
+      );
     },
   );
 
