@@ -1,7 +1,7 @@
 import { RecordSchema } from '../../gen/spartakus/kubermatic/v1/record_pb.js';
 import { Privacy } from '../../gen/spartakus/options/v1/options_pb.js';
 import type { ClientCredentialsConfig } from '../delivery/client-credentials.ts';
-import { DATABASE_FORMS, parseDatabase } from '../delivery/open-sink.ts';
+import { type Database, DATABASE_FORMS } from '../delivery/open-sink.ts';
 import { proxyFor } from '../delivery/transport/proxy.ts';
 import { describeWire, listReporterRequests, type WireDescription } from '../delivery/transport/wire.ts';
 import { RECORD_ID_SCOPE, RECORD_ID_SECRET } from '../kubermatic/gather/record.ts';
@@ -77,13 +77,12 @@ function listRequests(
   env: NodeJS.ProcessEnv,
 ): readonly WireDescription[] {
   if (records) return listReporterRequests();
-  const parsed = parseDatabase(database);
-  if (parsed.transport === 'stdout') return [];
+  if (database.transport === 'stdout') return [];
   const request = describeWire({
     sender: 'volunteer',
-    transport: parsed.transport,
-    tls: parsed.transport === 'grpc' ? parsed.target.tls : parsed.url.protocol === 'https:',
-    proxy: proxyFor(parsed.target, env) !== undefined,
+    transport: database.transport,
+    tls: database.transport === 'grpc' ? database.target.tls : database.url.protocol === 'https:',
+    proxy: proxyFor(database.target, env) !== undefined,
     token: tokenFile !== undefined,
     clientCertificate: certFile !== undefined,
   });
@@ -91,7 +90,7 @@ function listRequests(
 }
 
 interface RequestConfig extends ClientCredentialsConfig {
-  readonly database: string;
+  readonly database: Database;
   readonly records: boolean;
 }
 
@@ -155,8 +154,8 @@ function render(explanation: Explanation, format: (typeof FORMATS)[number], outp
 }
 
 function notesOf(config: GatherConfig, selection: FieldSelection): readonly string[] {
-  const { clusterId, nodeId, idKey, idKeyFile, idScope, exactQuantities, database = 'stdout' } = config;
-  const { transport } = parseDatabase(database);
+  const { clusterId, nodeId, idKey, idKeyFile, idScope, exactQuantities, database } = config;
+  const transport = database?.transport ?? 'stdout';
   const notes = [
     transport === 'stdout' &&
       'Without a collector in `--database`, nothing is sent. With one, this page also lists what each request tells beside the report.',

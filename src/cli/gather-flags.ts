@@ -1,4 +1,4 @@
-import { parseDatabase } from '../delivery/open-sink.ts';
+import type { Database } from '../delivery/open-sink.ts';
 import { COLLECTABLE, parseCollect } from '../report/field-selection.ts';
 import { parseOmissions } from '../report/omitted-fields.ts';
 import { LEGACY_SCHEMA_VERSION } from '../report/schema-version.ts';
@@ -70,7 +70,7 @@ export const GATHER_FLAGS = {
   }),
 };
 
-type Values = PartialValues<typeof GATHER_FLAGS> & { readonly database?: string };
+type Values = PartialValues<typeof GATHER_FLAGS> & { readonly database?: Database };
 
 /** Checks the combination of flags, and the files that they name. */
 export async function validateGathering(values: Values): Promise<readonly string[]> {
@@ -90,7 +90,7 @@ export function validateCombination({
   extensions,
   extensionsRecursive,
   collect,
-  database = 'stdout',
+  database,
   agree,
 }: Values): readonly string[] {
   const isNamed = collect?.includes('extensions');
@@ -101,7 +101,7 @@ export function validateCombination({
       '--extensions is given, but --collect does not name extensions: add it, or remove --extensions',
     extensionsRecursive === true && extensions === undefined && '--extensions-recursive needs --extensions PATH',
     agree === LEGACY_SCHEMA_VERSION &&
-      parseDatabase(database).transport === 'grpc' &&
+      database?.transport === 'grpc' &&
       '--agree 1 has no reportID, which gRPC requires: use http(s)://, or --agree 2',
   ];
   return problems.filter((problem) => problem !== false);

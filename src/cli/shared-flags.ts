@@ -2,14 +2,14 @@ import { parseDatabase } from '../delivery/open-sink.ts';
 import { SERVICE_ACCOUNT_DIR } from '../kubernetes/in-cluster.ts';
 import { CURRENT_SCHEMA_VERSION, DEFAULT_AGREED_VERSION, parseSchemaVersion } from '../report/schema-version.ts';
 import { group } from './flags.ts';
-import { checkedBy, DIRECTORY, FILE, parseChoice, parseShortText, parseText, SWITCH } from './values.ts';
+import { DIRECTORY, FILE, parseChoice, parseShortText, parseText, SWITCH } from './values.ts';
 
 export const DATABASE_FLAG = {
   name: 'database',
   placeholder: 'SPEC',
   default: 'stdout',
   help: 'Send reports to this destination; stdout prints them. --print-databases lists the supported forms.',
-  parse: checkedBy(parseDatabase),
+  parse: parseDatabase,
 };
 
 export const CREDENTIALS_FLAGS = group('TLS and authentication', {

@@ -75,11 +75,11 @@ export const volunteerCommand = createCommand({
   databases: DATABASE_FORMS,
   flags: VOLUNTEER_FLAGS,
   async validate(values, env) {
-    const { database = 'stdout', spoolDir, serviceAccountDir } = values;
+    const { database, spoolDir, serviceAccountDir } = values;
     return [
       ...(await errorsOf(
-        () => checkProxy(database, env),
-        () => openClientCredentials(values, database),
+        database !== undefined && (() => checkProxy(database, env)),
+        database !== undefined && (() => openClientCredentials(values, database.spec)),
         !values.dryRun && spoolDir !== undefined && (() => checkSpoolDir(spoolDir)),
       )),
       ...(await validateGathering(values)),

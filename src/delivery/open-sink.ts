@@ -20,19 +20,21 @@ export const DATABASE_FORMS: readonly { readonly example: string; readonly descr
   { example: 'https://collector.example.com', description: 'a collector, as legacy JSON to /api/v1, with TLS' },
 ];
 
-export type Database =
+/** The destination of reports: the parsed value of a volunteer's --database. */
+export type Database = { /** As it was given; may contain a password. */ readonly spec: string } & (
   | { readonly transport: 'stdout' }
   | { readonly transport: 'grpc'; readonly target: GrpcTarget }
-  | { readonly transport: 'http'; readonly url: URL; readonly target: ProxyTarget };
+  | { readonly transport: 'http'; readonly url: URL; readonly target: ProxyTarget }
+);
 
 /** Throws a SpartakusError `invalid` where the value of --database is wrong. */
 export function parseDatabase(spec: string): Database {
-  if (spec === 'stdout') return { transport: 'stdout' };
+  if (spec === 'stdout') return { spec, transport: 'stdout' };
   const scheme = /^([a-z][a-z0-9+.-]*):\/\//i.exec(spec)?.[1]?.toLowerCase();
-  if (scheme === 'grpc' || scheme === 'grpcs') return { transport: 'grpc', target: parseGrpcUrl(spec) };
+  if (scheme === 'grpc' || scheme === 'grpcs') return { spec, transport: 'grpc', target: parseGrpcUrl(spec) };
   if (scheme === 'http' || scheme === 'https') {
     const url = apiUrl(spec);
-    return { transport: 'http', url, target: httpTarget(url) };
+    return { spec, transport: 'http', url, target: httpTarget(url) };
   }
   const known = DATABASE_FORMS.map(({ example }) => example).join(', ');
   throw new SpartakusError('invalid', `--database ${maskUrl(spec)}: is none of the known forms: ${known}.`, {
@@ -40,9 +42,8 @@ export function parseDatabase(spec: string): Database {
   });
 }
 
-/** Throws a SpartakusError `invalid` where the value of --database, or its proxy in the environment, is wrong. */
-export function checkProxy(spec: string, env: NodeJS.ProcessEnv): void {
-  const database = parseDatabase(spec);
+/** Throws a SpartakusError `invalid` where the proxy of the environment is wrong. */
+export function checkProxy(database: Database, env: NodeJS.ProcessEnv): void {
   if (database.transport !== 'stdout') proxyFor(database.target, env);
 }
 
@@ -52,14 +53,13 @@ export function checkProxy(spec: string, env: NodeJS.ProcessEnv): void {
  * @param options `schemaVersion`: the newest version whose fields are printed; transports to a collector have one of their own
  */
 export async function openDatabase(
-  spec: string,
+  { spec, transport }: Database,
   {
     stdout,
     schemaVersion,
     ...options
   }: TransportOptions & { readonly stdout: Writable; readonly schemaVersion?: number },
 ): Promise<ReportSink> {
-  const { transport } = parseDatabase(spec);
   if (transport === 'stdout') return openStdoutSink(stdout, schemaVersion);
   // Imported when used: gRPC takes 10 MiB of memory, and node:http 8 MiB.
   if (transport === 'http') return (await import('./transport/http.ts')).openHttpSink(spec, options);

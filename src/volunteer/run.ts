@@ -1,6 +1,7 @@
 import type { Writable } from 'node:stream';
 import type { ClientCredentialsConfig } from '../delivery/client-credentials.ts';
 import type { DeliveryOptions } from '../delivery/delivery.ts';
+import type { Database } from '../delivery/open-sink.ts';
 import type { Spool } from '../delivery/spool/spool.ts';
 import type { KubernetesClient, KubernetesConfig } from '../kubernetes/client.ts';
 import type { Clock } from '../runtime/clock.ts';
@@ -13,7 +14,7 @@ import type { IdKeyReader } from './gather/id-key.ts';
 export interface VolunteerConfig extends GatherConfig, KubernetesConfig, ClientCredentialsConfig {
   /** --period, in milliseconds; 0 makes one report and ends. */
   readonly periodMs: number;
-  readonly database: string;
+  readonly database: Database;
   /** Default: the spool is in memory. */
   readonly spoolDir?: string;
   readonly spoolBytes?: number;

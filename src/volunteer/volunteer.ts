@@ -29,7 +29,7 @@ const DEFAULT_SPOOL_BYTES = 16 * 2 ** 20;
 
 /**
  * Gathers reports into the spool and delivers them, every period or, with a period of 0, once. Rejects with a SpartakusError `invalid` where
- * the database, its proxy, certificates, token, spool directory, kubeconfig or health port is wrong.
+ * the proxy, certificates, token, spool directory, kubeconfig or health port is wrong.
  */
 export async function startVolunteer(given: VolunteerConfig, options: VolunteerOptions): Promise<Volunteer> {
   const config = resolveIds(given);
@@ -41,7 +41,7 @@ export async function startVolunteer(given: VolunteerConfig, options: VolunteerO
   // Fails early where a report is impossible.
   const selection = selectFields(config);
   logUnsentFields(config, logger);
-  const credentials = await openClientCredentials(config, database);
+  const credentials = await openClientCredentials(config, database.spec);
   const counters = createCounters();
   const spool = await openSpool({ dir: spoolDir, maxBytes: spoolBytes }, { clock, logger, counters });
   const kube = await openKubernetesClient(config, { env, clock, serviceAccountDir });
@@ -60,8 +60,8 @@ export async function startVolunteer(given: VolunteerConfig, options: VolunteerO
     await sink.close();
     throw error;
   });
-  logger.info({ database: maskUrl(database), periodMs: config.periodMs }, 'The volunteer has started.');
-  warnIfUnencrypted(database, logger);
+  logger.info({ database: maskUrl(database.spec), periodMs: config.periodMs }, 'The volunteer has started.');
+  warnIfUnencrypted(database.spec, logger);
   logClusterId(config, logger);
 
   const finish = async (): Promise<VolunteerEnd> => {

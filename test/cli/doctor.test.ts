@@ -5,6 +5,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import { doctorCommand } from '../../src/cli/doctor.ts';
 import { startCollector } from '../../src/collector/collector.ts';
 import { NO_CREDENTIALS } from '../../src/delivery/client-credentials.ts';
+import { parseDatabase } from '../../src/delivery/open-sink.ts';
 import { createNetworks } from '../../src/runtime/addresses.ts';
 import { systemClock } from '../../src/runtime/clock.ts';
 import { checkCollector } from '../../src/volunteer/doctor/check-collector.ts';
@@ -222,7 +223,7 @@ test('the certificate of a collector is verified with the given CAs', async () =
   closers.push(() => collector.close());
   const check = async (ca: string) => {
     const found: string[] = [];
-    for await (const { status, name } of checkCollector(`grpcs://127.0.0.1:${collector.port}`, {
+    for await (const { status, name } of checkCollector(parseDatabase(`grpcs://127.0.0.1:${collector.port}`), {
       env: {},
       credentials: { ...NO_CREDENTIALS, ca: await readFixture(ca) },
     })) {

@@ -6,10 +6,9 @@ import { kindOfGrpcCode, kindOfHttpStatus, kindOfRejection } from '../../src/del
 import { failureOf } from '../support/failure.ts';
 
 test.each(DATABASE_FORMS)('$example, as help shows it, can be opened', async ({ example }) => {
-  const sink = await openDatabase(example, { stdout: new PassThrough() });
+  const sink = await openDatabase(parseDatabase(example), { stdout: new PassThrough() });
 
   await expect(sink.close()).resolves.toBeUndefined();
-  expect(() => parseDatabase(example)).not.toThrow();
 });
 
 test.each([
@@ -37,7 +36,7 @@ test.each([
 ])(
   '--database %j is rejected with the flag, the value and the known forms, and without its password',
   async (spec, problem) => {
-    const error = await failureOf(openDatabase(spec, { stdout: new PassThrough() }));
+    const error = await failureOf(Promise.resolve(spec).then(parseDatabase));
 
     expect(error).toMatchObject({ kind: 'invalid', field: '--database' });
     expect(error.message).toContain(`--database ${spec.replace('hunter2', '***')}: ${problem}`);

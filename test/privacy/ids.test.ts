@@ -2,6 +2,7 @@ import { createHash, createHmac, hkdfSync } from 'node:crypto';
 import { toJsonString } from '@bufbuild/protobuf';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { RecordSchema } from '../../gen/spartakus/kubermatic/v1/record_pb.js';
+import { type Database, parseDatabase } from '../../src/delivery/open-sink.ts';
 import { gatherKubernetesRecord } from '../../src/kubermatic/gather/gather-kubernetes.ts';
 import { type KubernetesClient, openKubernetesClient } from '../../src/kubernetes/client.ts';
 import { PROTOBUF_TYPE } from '../../src/kubernetes/response.ts';
@@ -39,7 +40,7 @@ type NodeIdentity = Parameters<NodeIdentifier>[0];
 
 const SECRET = '/api/v1/namespaces/kubermatic/secrets/spartakus-volunteer';
 const CLUSTER_ID = '2f9c93d3-156c-47aa-8802-578ffca9b50e';
-const DATABASE = 'grpcs://collector.example.com';
+const DATABASE = parseDatabase('grpcs://collector.example.com');
 const NOW = new Date('2026-11-21T00:26:49.000Z');
 /** What any derivation that this project has ever used could contain. */
 const LABELS = ['', 'node-id', 'agent-node-id', 'cluster-id', 'kubermatic-uuid', 'spartakus node id v1'];
@@ -73,7 +74,7 @@ let seed = 0;
 const randomBytes = (length: number) => new Uint8Array(length).fill((seed += 1));
 
 /** The ids in the report of a volunteer that has just started: the cluster's, then those of the nodes. */
-async function reportIds(over: Partial<GatherConfig & { database: string }> = {}): Promise<readonly string[]> {
+async function reportIds(over: Partial<GatherConfig & { database: Database }> = {}): Promise<readonly string[]> {
   const kube = await open();
   const config = resolveIds({ clusterId: 'auto', idSecret: 'spartakus-volunteer', database: DATABASE, ...over });
   const { clusterId, nodes } = await gatherReport(config, {
@@ -202,8 +203,8 @@ test('ids change with the secret, and with nothing else of the cluster', async (
 test('the reports of one cluster to two collectors share no id', async () => {
   const reports = [
     await reportIds(),
-    await reportIds({ database: 'https://collector.example.org' }),
-    await reportIds({ database: 'stdout' }),
+    await reportIds({ database: parseDatabase('https://collector.example.org') }),
+    await reportIds({ database: parseDatabase('stdout') }),
     await reportIds({ idScope: 'another' }),
   ];
 

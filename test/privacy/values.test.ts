@@ -5,6 +5,7 @@ import { PassThrough } from 'node:stream';
 import { create } from '@bufbuild/protobuf';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { NodeListSchema } from '../../gen/spartakus/kubernetes/v1/kubernetes_pb.js';
+import { parseDatabase } from '../../src/delivery/open-sink.ts';
 import { startAgent } from '../../src/kubermatic/agent.ts';
 import { PROTOBUF_TYPE } from '../../src/kubernetes/response.ts';
 import { systemClock } from '../../src/runtime/clock.ts';
@@ -77,7 +78,7 @@ const options = () => ({
 
 async function start(config: Partial<VolunteerConfig>, stdout = new PassThrough()) {
   const volunteer = await startVolunteer(
-    { clusterId: 'c', nodeId: 'md5', periodMs: 0, database: 'stdout', ...config },
+    { clusterId: 'c', nodeId: 'md5', periodMs: 0, database: parseDatabase('stdout'), ...config },
     { ...options(), stdout, version: 'v2.0.0', graceMs: 0 },
   );
   closers.push(() => volunteer.close());
@@ -129,7 +130,7 @@ test('no identifying part of a value or file name is in the spool, the metrics o
   await writeFile(path.join(extensions, 'jane.doe-acme.json'), '{"example.com/hello":"world"}');
   const { healthPort } = await start({
     periodMs: 86_400_000,
-    database: 'grpc://127.0.0.1:1',
+    database: parseDatabase('grpc://127.0.0.1:1'),
     spoolDir: dir,
     extensions,
     healthPort: 0,

@@ -11,6 +11,7 @@ import {
   StreamReportsResponseSchema,
 } from '../../gen/spartakus/collector/v1/collector_service_pb.js';
 import type { Report } from '../../gen/spartakus/report/v1/report_pb.js';
+import { parseDatabase } from '../../src/delivery/open-sink.ts';
 import type { VolunteerConfig, VolunteerOptions } from '../../src/volunteer/run.ts';
 import { startVolunteer, type Volunteer } from '../../src/volunteer/volunteer.ts';
 import { createDice } from '../support/dice.ts';
@@ -83,7 +84,13 @@ async function start(
   options: Partial<VolunteerOptions> = {},
 ): Promise<Volunteer> {
   const volunteer = await startVolunteer(
-    { clusterId: 'c', periodMs: HOUR_MS, database: `grpc://127.0.0.1:${collector.port}`, spoolDir, ...config },
+    {
+      clusterId: 'c',
+      periodMs: HOUR_MS,
+      database: parseDatabase(`grpc://127.0.0.1:${collector.port}`),
+      spoolDir,
+      ...config,
+    },
     {
       version: 'v2.0.0',
       clock,
@@ -134,7 +141,7 @@ test('72 hours without a collector: gathering continues, nothing is lost, the or
     done(away ? new Error('away') : undefined);
   };
   const stdout = Object.assign(new PassThrough(), { write });
-  await start({ database: 'stdout' }, { stdout, random: createDice(7) });
+  await start({ database: parseDatabase('stdout') }, { stdout, random: createDice(7) });
 
   await clock.pass(72 * HOUR_MS, 2);
   const [tries, waiting] = [attempts, (await spooled()).length];
@@ -195,7 +202,7 @@ test('undelivered reports are sent after a restart, oldest first', async () => {
 test('without a spool directory, lost reports are logged at the end', async () => {
   goAway();
   const volunteer = await startVolunteer(
-    { clusterId: 'c', periodMs: HOUR_MS, database: `grpc://127.0.0.1:${collector.port}` },
+    { clusterId: 'c', periodMs: HOUR_MS, database: parseDatabase(`grpc://127.0.0.1:${collector.port}`) },
     {
       version: 'v2.0.0',
       clock,

@@ -3,6 +3,7 @@ import { create } from '@bufbuild/protobuf';
 import { durationFromMs } from '@bufbuild/protobuf/wkt';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { Outcome as ReceiptOutcome, PolicySchema } from '../../gen/spartakus/collector/v1/collector_service_pb.js';
+import { parseDatabase } from '../../src/delivery/open-sink.ts';
 import type { VolunteerConfig, VolunteerOptions } from '../../src/volunteer/run.ts';
 import { startVolunteer, type Volunteer } from '../../src/volunteer/volunteer.ts';
 import { failureOf } from '../support/failure.ts';
@@ -71,7 +72,7 @@ async function start(
       clusterId: CLUSTER_ID,
       idSecret: 'spartakus-volunteer',
       periodMs: 24 * HOUR_MS,
-      database: `grpc://127.0.0.1:${collector.port}`,
+      database: parseDatabase(`grpc://127.0.0.1:${collector.port}`),
       ...config,
     },
     {
@@ -154,7 +155,7 @@ test('a right that is not granted is a warning that names the rule, and the rest
 test('a one-shot volunteer to stdout prints what it would send', async () => {
   const stdout = new PassThrough();
 
-  const volunteer = await start({ periodMs: 0, database: 'stdout' }, { stdout });
+  const volunteer = await start({ periodMs: 0, database: parseDatabase('stdout') }, { stdout });
 
   await expect(volunteer.done).resolves.toStrictEqual({ status: 'stored' });
   expect(String(stdout.read())).toContain(`"clusterID": "${CLUSTER_ID}"`);
@@ -272,11 +273,8 @@ test('close is idempotent', async () => {
 });
 
 test('a wrong configuration is rejected at the start', async () => {
-  const wrongDatabase = await failureOf(start({ database: 'ftp://user:hunter2@x' }));
   const wrongKubeconfig = await failureOf(start({ kubeconfig: '/nonexistent' }));
 
-  expect(wrongDatabase).toMatchObject({ kind: 'invalid', field: '--database' });
-  expect(wrongDatabase.message).not.toContain('hunter2');
   expect(wrongKubeconfig).toMatchObject({ kind: 'invalid', field: '--kubeconfig' });
 });
 
@@ -288,7 +286,7 @@ test.each([
   ['https://collector.invalid', 'jane.doe', [expect.stringContaining('is sent as it is: it must not describe')]],
   ['https://collector.invalid', 'auto', []],
 ])('at start, %s with the cluster id %s logs what the administrator should know', async (database, clusterId, says) => {
-  await start({ database, clusterId, initialDelayMs: HOUR_MS });
+  await start({ database: parseDatabase(database), clusterId, initialDelayMs: HOUR_MS });
 
   const messages = lines.map(({ message }) => message).filter((message) => message !== 'The volunteer has started.');
   expect(messages).toStrictEqual(says);
@@ -296,7 +294,11 @@ test.each([
 });
 
 test('the log has neither the token nor the password in the URL', async () => {
-  const volunteer = await start({ periodMs: 0, database: 'http://user:hunter2@127.0.0.1:1', timeoutMs: 1000 });
+  const volunteer = await start({
+    periodMs: 0,
+    database: parseDatabase('http://user:hunter2@127.0.0.1:1'),
+    timeoutMs: 1000,
+  });
   await clock.pass(1000, 2);
 
   await volunteer.done;

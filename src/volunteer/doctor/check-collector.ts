@@ -9,7 +9,7 @@ import {
   HealthCheckResponse_ServingStatus as ServingStatus,
 } from '../../../gen/grpc/health/v1/health_pb.js';
 import { type ClientCredentials, NO_CREDENTIALS } from '../../delivery/client-credentials.ts';
-import { parseDatabase } from '../../delivery/open-sink.ts';
+import type { Database } from '../../delivery/open-sink.ts';
 import { excerpt } from '../../delivery/transport/excerpt.ts';
 import { httpTarget, type Proxy, proxyFor, type ProxyTarget } from '../../delivery/transport/proxy.ts';
 import type { TransportOptions } from '../../delivery/transport/sink.ts';
@@ -28,9 +28,8 @@ interface CheckCollectorOptions {
 const EXPIRES_SOON_MS = 14 * 24 * 3_600_000;
 
 /** Checks proxy, DNS, TLS and health of a collector. Sends only a health check, without the token. */
-export async function* checkCollector(spec: string, options: CheckCollectorOptions): AsyncGenerator<Check> {
+export async function* checkCollector(database: Database, options: CheckCollectorOptions): AsyncGenerator<Check> {
   const { env, credentials, timeoutMs = 10_000 } = options;
-  const database = parseDatabase(spec);
   if (database.transport === 'stdout') {
     yield ok('database', 'stdout: reports are printed, and nothing is sent');
     return;
@@ -44,7 +43,7 @@ export async function* checkCollector(spec: string, options: CheckCollectorOptio
     return;
   }
   yield ok('proxy', proxy === undefined ? 'none is used' : `${maskUrl(proxy.url.origin)}, from $${proxy.variable}`);
-  if (isUnencrypted(spec)) yield warn('TLS', UNENCRYPTED_WARNING);
+  if (isUnencrypted(database.spec)) yield warn('TLS', UNENCRYPTED_WARNING);
   const dns = await checkDns(proxy === undefined ? target.host : httpTarget(proxy.url).host);
   yield dns;
   if (dns.status === 'FAIL') return;
@@ -56,7 +55,7 @@ export async function* checkCollector(spec: string, options: CheckCollectorOptio
   }
   const transport = { env, timeoutMs, credentials: { ...credentials, ...NO_CREDENTIALS } };
   yield await (database.transport === 'grpc'
-    ? checkGrpcHealth(spec, transport)
+    ? checkGrpcHealth(database.spec, transport)
     : checkHttpHealth(database.url, transport));
 }
 

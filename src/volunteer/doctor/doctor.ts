@@ -5,6 +5,7 @@ import {
   type ClientCredentialsConfig,
   openClientCredentials,
 } from '../../delivery/client-credentials.ts';
+import type { Database } from '../../delivery/open-sink.ts';
 import { type KubernetesClient, type KubernetesConfig, openKubernetesClient } from '../../kubernetes/client.ts';
 import { messageOf } from '../../runtime/errors.ts';
 import { checkExtensions, readExtensions } from '../gather/extensions.ts';
@@ -17,7 +18,7 @@ import { checkKubernetes } from './check-kubernetes.ts';
 import { type Check, fail, ok, warn } from './check.ts';
 
 interface DoctorConfig extends GatherConfig, KubernetesConfig, ClientCredentialsConfig {
-  readonly database: string;
+  readonly database: Database;
   readonly spoolDir?: string;
 }
 
@@ -37,7 +38,7 @@ export async function* runDoctor(config: DoctorConfig, options: DoctorOptions): 
   const { env, timeoutMs } = options;
   let credentials: ClientCredentials;
   try {
-    credentials = await openClientCredentials(config, config.database);
+    credentials = await openClientCredentials(config, config.database.spec);
   } catch (error) {
     yield fail('credentials', messageOf(error));
     return;

@@ -1,6 +1,6 @@
 import { create } from '@bufbuild/protobuf';
 import { ExtensionSchema, type Report } from '../../../gen/spartakus/report/v1/report_pb.js';
-import { parseDatabase } from '../../delivery/open-sink.ts';
+import type { Database } from '../../delivery/open-sink.ts';
 import type { KubernetesClient } from '../../kubernetes/client.ts';
 import { assembleReport, sortNodes } from '../../report/assemble.ts';
 import { createFieldSelection, type FieldSelection } from '../../report/field-selection.ts';
@@ -30,7 +30,7 @@ export interface GatherConfig extends IdConfig {
   /** --agree: the newest schema version that the administrator agreed to. */
   readonly agree?: number;
   /** --database: http(s):// sends the fields of the original and no others, which are not read then. */
-  readonly database?: string;
+  readonly database?: Database;
   /** --exact-quantities (default: two significant digits) */
   readonly exactQuantities?: boolean;
 }
@@ -51,8 +51,8 @@ export interface GatherOptions {
 }
 
 /** The newest schema version whose fields are sent: that of --agree, or that of the transport where it is older. */
-export function versionOf({ agree = DEFAULT_AGREED_VERSION, database = 'stdout' }: GatherConfig): number {
-  return parseDatabase(database).transport === 'http' ? LEGACY_SCHEMA_VERSION : agree;
+export function versionOf({ agree = DEFAULT_AGREED_VERSION, database }: GatherConfig): number {
+  return database?.transport === 'http' ? LEGACY_SCHEMA_VERSION : agree;
 }
 
 /** Logs which fields these flags select that are newer than --agree. */

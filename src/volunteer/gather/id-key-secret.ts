@@ -70,8 +70,12 @@ export async function findKeySecret(
   if (kube.namespace === undefined) return undefined;
   const secret = `${kube.namespace}/${name}`;
   const response = await kube.get(`${secretsPath(kube.namespace)}/${name}`, JSON_TYPE);
-  if (response.status === 404 || findEmptySecret(response) !== undefined) {
-    logger.info({ secret }, `There is no key in the Secret ${secret}: a run that may write it keeps a new key there.`);
+  if (response.status === 404) {
+    logger.info({ secret }, `There is no Secret ${secret}: a run that may create it keeps a new key there.`);
+    return undefined;
+  }
+  if (findEmptySecret(response) !== undefined) {
+    logger.info({ secret }, `The Secret ${secret} is empty: a run that may update it keeps a new key there.`);
     return undefined;
   }
   return response.status === 403 ? warnForbidden(secret, 'get', logger) : parseSecret(response, secret);

@@ -1,6 +1,7 @@
 import { toJson } from '@bufbuild/protobuf';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { ReportSchema, WorkloadsSchema } from '../../../gen/spartakus/report/v1/report_pb.js';
+import { parseDatabase } from '../../../src/delivery/open-sink.ts';
 import { openKubernetesClient } from '../../../src/kubernetes/client.ts';
 import { COLLECTABLE } from '../../../src/report/field-selection.ts';
 import { parseOmissions } from '../../../src/report/omitted-fields.ts';
@@ -181,7 +182,7 @@ test('with an older schema version, newer fields are neither requested nor repor
 test('of what http:// does not send nothing is read', async () => {
   const api = await start();
 
-  await gather(api, { collect: COLLECTABLE, database: 'https://collector.example.com' });
+  await gather(api, { collect: COLLECTABLE, database: parseDatabase('https://collector.example.com') });
 
   expect(paths(api)).toStrictEqual(['/version', '/api/v1/nodes']);
 });

@@ -1,9 +1,10 @@
 import { expect, test } from 'vitest';
+import { parseDatabase } from '../../../src/delivery/open-sink.ts';
 import { createSentClusterId, type IdConfig, isClusterIdHashed } from '../../../src/volunteer/gather/id-key.ts';
 import { resolveIds } from '../../../src/volunteer/gather/id-scope.ts';
 
 const resolve = (database: string, over: Partial<IdConfig> = {}) =>
-  resolveIds({ clusterId: 'jane.doe@acme.example PROD', database, ...over });
+  resolveIds({ clusterId: 'jane.doe@acme.example PROD', database: parseDatabase(database), ...over });
 
 test.each([
   ['stdout', 'stdout'],
