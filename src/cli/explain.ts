@@ -38,7 +38,7 @@ export const explainCommand = createCommand({
         name: 'format',
         placeholder: FORMATS.join('|'),
         default: 'text',
-        help: 'Print text, a Markdown page, the ClusterRole and the Role as YAML for kubectl apply, or JSON.',
+        help: 'Print text, a Markdown page, the ClusterRole, the Role and its empty Secret as YAML for kubectl apply, or JSON.',
         parse: (text) => parseChoice(text, FORMATS),
       },
       diff: {

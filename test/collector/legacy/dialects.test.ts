@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { type JsonValue, toJson } from '@bufbuild/protobuf';
+import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { type Report, ReportSchema } from '../../../gen/spartakus/report/v1/report_pb.js';
 import { isCoreosReport, readCoreosReport } from '../../../src/collector/legacy/coreos.ts';
@@ -119,6 +120,19 @@ describe('a name that the original did not have', () => {
       ...(dropped === 0 ? (added as object) : {}),
       dropped,
     });
+  });
+
+  const NEWER = ['reportID', 'observedAt', 'sequence', 'namespaces', 'workloads', 'lifetimes', 'missing'];
+
+  test.each(NEWER)('%s with any value leaves the rest of the report as it is', (name) => {
+    fc.assert(
+      fc.property(fc.jsonValue(), (value) => {
+        expect(read({ clusterID: 'c', nodes: [{ id: 'n' }], [name]: value as JsonValue })).toMatchObject({
+          clusterID: 'c',
+          nodes: [{ id: 'n' }],
+        });
+      }),
+    );
   });
 
   test('does not excuse a wrong type of one that it had', () => {
