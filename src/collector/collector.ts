@@ -4,12 +4,14 @@ import type { Clock } from '../runtime/clock.ts';
 import { messageOf, SpartakusError } from '../runtime/errors.ts';
 import type { Logger } from '../runtime/logger.ts';
 import { createIngest } from './ingest/ingest.ts';
+import type { IngestObserver } from './ingest/observer.ts';
 import { createAdmission } from './serve/admission/admission.ts';
 import { NO_AUTHENTICATION, openTokenAuthenticator } from './serve/admission/authenticator.ts';
 import type { Limits } from './serve/admission/limits.ts';
 import { createMemoryLimiter } from './serve/admission/memory-limiter.ts';
 import { createOriginFinder, type RecordPeerMode } from './serve/admission/request-origin.ts';
 import { createConnectionCounts } from './serve/connection-counts.ts';
+import { createClusterWarnings } from './serve/console/cluster-warnings.ts';
 import { type ConsoleConfig, openConsole } from './serve/console/console.ts';
 import { createMetrics } from './serve/console/metrics.ts';
 import { createRateLimitedLogger } from './serve/console/rate-limited-logger.ts';
@@ -116,15 +118,24 @@ async function openParts(
     onChange: (isAvailable) => health.setServing(isAvailable),
   });
   const connections = createConnectionCounts();
+  const clusterWarnings = createClusterWarnings({ clock, logger, verbose });
   const metrics = createMetrics({
     version,
     pending: () => ingest.pending(),
     connections: () => connections.read(),
     isDatabaseAvailable: () => watched.isAvailable(),
+    busiestAddressRatio: () => clusterWarnings.busiestAddressRatio(),
   });
   const onRejection = createRejections({ metrics, logger: rateLimitedLogger, verbose });
   const { keepUnknownFields, normaliseLegacy } = config;
-  const observer = metrics.ingestObserver;
+  const observer: IngestObserver = {
+    ...metrics.ingestObserver,
+    onCluster: (clusterKey, origin) => clusterWarnings.onCluster(clusterKey, origin),
+    onQuarantined: (dialect, origin) => {
+      metrics.ingestObserver.onQuarantined(dialect, origin);
+      clusterWarnings.onQuarantined(dialect, origin);
+    },
+  };
   const storing = { keepUnknownFields, normaliseLegacy };
   const ingest = createIngest({ sink: watched, clock, randomBytes, limits, ...storing, observer });
   let endsAtMs: number | undefined;

@@ -16,11 +16,13 @@ interface MongoStoreOptions extends MongoClientOptions {
   readonly closeEngine?: () => Promise<void>;
 }
 
-const COLLECTIONS: Readonly<Record<DocumentKind, { readonly name: string; readonly idField: string }>> = {
+export const COLLECTIONS: Readonly<Record<DocumentKind, { readonly name: string; readonly idField: string }>> = {
   report: { name: 'reports', idField: 'clusterID' },
   kubermaticRecord: { name: 'kubermaticRecords', idField: 'clientUUID' },
 };
 
+/** Several, because two collectors may store reports of one cluster at the same time. */
+const LOOKUP_REPORTS = 10;
 const PING_TIMEOUT_MS = 1_000;
 const TEST_WRITE_TIMEOUT_MS = 3_000;
 
@@ -68,13 +70,18 @@ class MongoStore implements ReportStore {
     this.#database = client.db(databaseName(options.uri));
   }
 
-  /** For queries by cluster or client, newest first, and by time. */
+  /** For queries by cluster or client, newest first, by time, and of what is in quarantine. */
   async createIndexes(): Promise<void> {
     for (const kind of ['report', 'kubermaticRecord'] as const) {
       const { idField } = COLLECTIONS[kind];
       const indexes = [
         { name: `${idField}_receivedAt`, key: { [idField]: 1, receivedAt: -1 } as const },
         { name: 'receivedAt', key: { receivedAt: -1 } as const },
+        {
+          name: 'quarantined_receivedAt',
+          key: { quarantined: 1, receivedAt: 1 } as const,
+          partialFilterExpression: { quarantined: true },
+        },
       ];
       await this.#collection(kind).createIndexes(indexes, NO_TIMEOUT);
     }
@@ -138,14 +145,17 @@ class MongoStore implements ReportStore {
   }
 
   async hasReportsFrom(id: string): Promise<boolean> {
-    const find = (kind: DocumentKind): Promise<unknown> =>
-      this.#collection(kind).findOne(
-        { [COLLECTIONS[kind].idField]: id, quarantined: { $exists: false } },
-        { projection: { _id: 1 } },
-      );
+    // Once a cluster is known, its reports are not quarantined, so the newest tell. Reading all would take the longer, the more are forged.
+    const newest = (kind: DocumentKind): Promise<{ readonly quarantined?: true }[]> =>
+      this.#collection(kind)
+        .find({ [COLLECTIONS[kind].idField]: id }, { projection: { _id: 0, quarantined: 1 } })
+        .sort({ receivedAt: -1 })
+        .limit(LOOKUP_REPORTS)
+        .toArray();
     try {
-      const found = await within(this.#options.storeTimeoutMs, Promise.all([find('report'), find('kubermaticRecord')]));
-      return found.some((document) => document !== null);
+      const reads = Promise.all([newest('report'), newest('kubermaticRecord')]);
+      const found = await within(this.#options.storeTimeoutMs, reads);
+      return found.flat().some(({ quarantined }) => quarantined === undefined);
     } catch (error) {
       throw unavailable(error);
     }

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { parseDatabase } from '../../../src/collector/store/database-spec.ts';
 import { openMongoStore } from '../../../src/collector/store/mongo-store.ts';
 import { openStore } from '../../../src/collector/store/open.ts';
-import type { ReportSink } from '../../../src/report/report-sink.ts';
+import type { ReportStore } from '../../../src/report/report-sink.ts';
 import { toDocument } from '../../../src/report/stored-document.ts';
 import { reportSinkContract } from '../../contract/report-sink.ts';
 import { makeTestDatabase, type TestDatabase } from '../../support/database.ts';
@@ -15,7 +15,7 @@ const RECEIVED_AT = new Date('2026-11-21T10:00:00.123Z');
 
 let database: TestDatabase;
 /** Keeps the engine open for the whole file: one engine per process. */
-let holder: ReportSink;
+let holder: ReportStore;
 
 beforeAll(async () => {
   database = await makeTestDatabase();
@@ -63,7 +63,25 @@ describe('the MongoDB store', () => {
       { _id: 1 },
       { clusterID: 1, receivedAt: -1 },
       { receivedAt: -1 },
+      { quarantined: 1, receivedAt: 1 },
     ]);
+  });
+
+  test('a cluster is known by its newest reports, without reading all of those in quarantine', async () => {
+    const report = makeReport();
+    const put = (count: number, quarantined?: true) =>
+      holder.put(
+        Array.from({ length: count }, (_, index) => ({
+          report: { ...makeReport(), clusterId: report.clusterId },
+          quarantined,
+          receivedAt: new Date(RECEIVED_AT.getTime() + index),
+        })),
+      );
+
+    await put(50, true);
+    await expect(holder.hasReportsFrom(report.clusterId)).resolves.toBe(false);
+    await holder.put([{ report, receivedAt: new Date(RECEIVED_AT.getTime() + 60_000) }]);
+    await expect(holder.hasReportsFrom(report.clusterId)).resolves.toBe(true);
   });
 
   test.each(['w=0', 'w=1&journal=false', 'w=1'])(
