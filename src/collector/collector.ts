@@ -9,6 +9,7 @@ import { createAdmission } from './serve/admission/admission.ts';
 import { NO_AUTHENTICATION, openTokenAuthenticator } from './serve/admission/authenticator.ts';
 import type { Limits } from './serve/admission/limits.ts';
 import { createMemoryLimiter } from './serve/admission/memory-limiter.ts';
+import { createProxyProtocol } from './serve/admission/proxy-protocol.ts';
 import { createOriginFinder, type RecordPeerMode } from './serve/admission/request-origin.ts';
 import { createConnectionCounts } from './serve/connection-counts.ts';
 import { createClusterWarnings } from './serve/console/cluster-warnings.ts';
@@ -37,6 +38,8 @@ export interface CollectorConfig extends ListenAddress {
   readonly recordPeer: RecordPeerMode;
   /** The networks of proxies whose X-Forwarded-For is trusted. */
   readonly trustedProxies: Networks;
+  /** Whether the connections of trusted proxies start with a header of the PROXY protocol. */
+  readonly proxyProtocol?: boolean;
   readonly keepCountry: boolean;
   /** Whether protobuf fields that the schema does not have are stored; default false. */
   readonly keepUnknownFields?: boolean;
@@ -98,8 +101,12 @@ async function openParts(
 ): Promise<Omit<Collector, 'close'>> {
   const { clock, randomBytes, random = Math.random, logger, verbose = false, stdout, version } = options;
   const { port, host, limits } = config;
-  const origins = createOriginFinder({ ...config, randomBytes });
   const rateLimitedLogger = createRateLimitedLogger({ logger, clock, verbose, stop: stopping.signal });
+  const proxyProtocol =
+    config.proxyProtocol === true
+      ? createProxyProtocol({ ...config, timeoutMs: limits.headerTimeoutMs, logger: rateLimitedLogger })
+      : undefined;
+  const origins = createOriginFinder({ ...config, clientOf: proxyProtocol?.clientOf, randomBytes });
   const watch = { clock, logger, rateLimitedLogger, stop: stopping.signal };
   const tls = config.tls && (await openTls(config.tls, watch));
   const authenticate =
@@ -171,6 +178,7 @@ async function openParts(
     routes,
     limits,
     addressKeyOf: (remoteAddress) => origins.addressKeyOf(remoteAddress),
+    proxyProtocol,
     random,
     connections,
     logger: rateLimitedLogger,

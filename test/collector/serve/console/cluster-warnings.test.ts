@@ -17,7 +17,8 @@ function makeWarnings(verbose = false) {
     for (let index = 0; index < count; index += 1)
       warnings.onCluster(`${prefix} ${index}`, { protocol: 'grpc', addressKey, recordedAddress: 'recorded' });
   };
-  return { ...warnings, report, clock, lines };
+  const busiestAddressRatio = (): number => warnings.busiestAddressRatio();
+  return { warnings, report, busiestAddressRatio, clock, lines };
 }
 
 test('an address is warned of with the 20th cluster, not with the 19th, and names the flag but no address', () => {
@@ -56,7 +57,7 @@ test('requests of trusted proxies that name no client are no address, and each c
 });
 
 test('the warning is repeated after a day, the one of quarantine after an hour with the number of reports', () => {
-  const { report, onQuarantined, lines, clock } = makeWarnings(true);
+  const { warnings, report, lines, clock } = makeWarnings(true);
   const origin = { protocol: 'grpc', addressKey: '2001:db8::/64', recordedAddress: 'recorded' } as const;
   for (let hour = 0; hour < 25; hour += 1) {
     report('2001:db8::/64', 30);
@@ -65,9 +66,9 @@ test('the warning is repeated after a day, the one of quarantine after an hour w
   expect(lines.map(({ fields }) => fields)).toMatchObject([{ receivedFrom: 'recorded' }, { receivedFrom: 'recorded' }]);
   lines.length = 0;
 
-  for (let time = 0; time < 3; time += 1) onQuarantined('report', origin);
+  for (let time = 0; time < 3; time += 1) warnings.onQuarantined('report', origin);
   clock.advance(HOUR_MS);
-  onQuarantined('report', origin);
+  warnings.onQuarantined('report', origin);
 
   expect(lines.map(({ fields }) => fields)).toStrictEqual([
     { reportsSinceLastWarning: 1, receivedFrom: 'recorded' },
