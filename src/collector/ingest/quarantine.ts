@@ -22,8 +22,8 @@ interface Origin {
 
 const MAX_KNOWN_CLUSTERS = 100_000;
 const HOUR_MS = 3_600_000;
-/** At the same time. The driver has a hundred connections, which writes need too. */
-const MAX_LOOKUPS = 16;
+/** Of one query; while it runs, others wait. */
+const MAX_LOOKUPS = 100;
 const MAX_WAIT_MS = 10_000;
 
 /**

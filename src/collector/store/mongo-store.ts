@@ -21,8 +21,6 @@ export const COLLECTIONS: Readonly<Record<DocumentKind, { readonly name: string;
   kubermaticRecord: { name: 'kubermaticRecords', idField: 'clientUUID' },
 };
 
-/** Several, because two collectors may store reports of one cluster at the same time. */
-const LOOKUP_REPORTS = 10;
 const PING_TIMEOUT_MS = 1_000;
 const TEST_WRITE_TIMEOUT_MS = 3_000;
 
@@ -61,6 +59,7 @@ class MongoStore implements ReportStore {
   readonly #pending = createPending();
   #writes = 0;
   #lastFailed = false;
+  #lookup: { readonly ids: string[]; readonly known: Promise<ReadonlySet<string>> } | undefined;
   #closed: Promise<void> | undefined;
 
   constructor(client: MongoClient, flush: () => Promise<void>, options: MongoStoreOptions) {
@@ -144,18 +143,40 @@ class MongoStore implements ReportStore {
     return outcomes;
   }
 
+  /** Calls without a pause between them share a query. */
   async hasReportsFrom(id: string): Promise<boolean> {
-    // Once a cluster is known, its reports are not quarantined, so the newest tell. Reading all would take the longer, the more are forged.
-    const newest = (kind: DocumentKind): Promise<{ readonly quarantined?: true }[]> =>
-      this.#collection(kind)
-        .find({ [COLLECTIONS[kind].idField]: id }, { projection: { _id: 0, quarantined: 1 } })
-        .sort({ receivedAt: -1 })
-        .limit(LOOKUP_REPORTS)
+    const lookup = (this.#lookup ??= this.#startLookup());
+    lookup.ids.push(id);
+    return (await lookup.known).has(id);
+  }
+
+  #startLookup(): { readonly ids: string[]; readonly known: Promise<ReadonlySet<string>> } {
+    const ids: string[] = [];
+    const known = Promise.resolve().then(() => {
+      this.#lookup = undefined;
+      return this.#findKnown(ids);
+    });
+    return { ids, known };
+  }
+
+  /**
+   * Once a cluster is known, its reports are not quarantined, so the newest tells. The server reads only that one (DISTINCT_SCAN,
+   * https://www.mongodb.com/docs/manual/reference/operator/aggregation/group/#group-performance-optimizations).
+   */
+  async #findKnown(ids: readonly string[]): Promise<ReadonlySet<string>> {
+    const find = (kind: DocumentKind): Promise<{ readonly _id: string; readonly quarantined: true | null }[]> => {
+      const { idField } = COLLECTIONS[kind];
+      return this.#collection(kind)
+        .aggregate<{ _id: string; quarantined: true | null }>([
+          { $match: { [idField]: { $in: ids } } },
+          { $sort: { [idField]: 1, receivedAt: -1 } },
+          { $group: { _id: `$${idField}`, quarantined: { $first: '$quarantined' } } },
+        ])
         .toArray();
+    };
     try {
-      const reads = Promise.all([newest('report'), newest('kubermaticRecord')]);
-      const found = await within(this.#options.storeTimeoutMs, reads);
-      return found.flat().some(({ quarantined }) => quarantined === undefined);
+      const found = await within(this.#options.storeTimeoutMs, Promise.all([find('report'), find('kubermaticRecord')]));
+      return new Set(found.flat().flatMap(({ _id, quarantined }) => (quarantined === true ? [] : [_id])));
     } catch (error) {
       throw unavailable(error);
     }

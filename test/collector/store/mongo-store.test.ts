@@ -67,7 +67,7 @@ describe('the MongoDB store', () => {
     ]);
   });
 
-  test('a cluster is known by its newest reports, without reading all of those in quarantine', async () => {
+  test('a cluster is known by its newest report, without reading all of those in quarantine', async () => {
     const report = makeReport();
     const put = (count: number, quarantined?: true) =>
       holder.put(
@@ -81,7 +81,14 @@ describe('the MongoDB store', () => {
     await put(50, true);
     await expect(holder.hasReportsFrom(report.clusterId)).resolves.toBe(false);
     await holder.put([{ report, receivedAt: new Date(RECEIVED_AT.getTime() + 60_000) }]);
-    await expect(holder.hasReportsFrom(report.clusterId)).resolves.toBe(true);
+    const known = Promise.all([report.clusterId, 'unknown'].map((id) => holder.hasReportsFrom(id)));
+    await expect(known).resolves.toStrictEqual([true, false]);
+    const plan = (await database.reports()).aggregate([
+      { $match: { clusterID: { $in: [report.clusterId] } } },
+      { $sort: { clusterID: 1, receivedAt: -1 } },
+      { $group: { _id: '$clusterID', quarantined: { $first: '$quarantined' } } },
+    ]);
+    expect(JSON.stringify(await plan.explain())).toContain('"DISTINCT_SCAN"');
   });
 
   test.each(['w=0', 'w=1&journal=false', 'w=1'])(
