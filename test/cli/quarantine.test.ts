@@ -133,6 +133,8 @@ describe('release', () => {
     for await (const count of store.release({}, new AbortController().signal)) batches.push(count);
 
     expect(batches).toStrictEqual([1_000, 1_000, 502]);
+    const stopped = store.drop({}, AbortSignal.abort());
+    await expect(stopped.next()).resolves.toMatchObject({ done: true });
     await expect(run(quarantineReleaseCommand, '--all')).resolves.toMatchObject({ stdout: 'Released 0 reports.\n' });
   });
 

@@ -34,7 +34,7 @@ const BUSY_ADDRESS =
   'Where it is a load balancer or proxy, name it in --trusted-proxies, with --proxy-protocol where it forwards TCP. Otherwise one client ' +
   'may forge clusters.';
 
-/** Warns of quarantine at most once an hour, and of an address with most clusters at most once a day. Addresses stay in memory, for an hour. */
+/** Warns of quarantine at most once an hour, and of an address with most clusters at most once a day. Addresses stay in memory. */
 export function createClusterWarnings({ clock, logger, verbose }: ClusterWarningsOptions): ClusterWarnings {
   const warnQuarantined = createSparseWarning(QUARANTINED, HOUR_MS);
   const warnBusyAddress = createSparseWarning(BUSY_ADDRESS, DAY_MS);
