@@ -174,11 +174,11 @@ async function openParts(
   const listener = await openListener({
     port,
     host,
+    proxyProtocol,
     tls,
     routes,
     limits,
     addressKeyOf: (remoteAddress) => origins.addressKeyOf(remoteAddress),
-    proxyProtocol,
     random,
     connections,
     logger: rateLimitedLogger,

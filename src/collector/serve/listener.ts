@@ -22,11 +22,11 @@ export interface ListenAddress {
 
 interface ListenerOptions extends ListenAddress {
   readonly routes: Routes;
+  /** Where set, connections of trusted proxies start with its header. */
+  readonly proxyProtocol?: ProxyProtocol | undefined;
   readonly tls?: TlsServer;
   readonly limits: Limits;
   readonly addressKeyOf: (remoteAddress: string | undefined) => string | undefined;
-  /** Where set, connections of trusted proxies start with its header. */
-  readonly proxyProtocol?: ProxyProtocol | undefined;
   readonly random: () => number;
   readonly connections?: ConnectionCounts;
   readonly logger: Logger;
