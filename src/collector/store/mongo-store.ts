@@ -69,7 +69,7 @@ class MongoStore implements ReportStore {
     this.#database = client.db(databaseName(options.uri));
   }
 
-  /** For queries by cluster or client, newest first, by time, and of what is in quarantine. */
+  /** For queries by cluster or client, newest first, and by time. */
   async createIndexes(): Promise<void> {
     for (const kind of ['report', 'kubermaticRecord'] as const) {
       const { idField } = COLLECTIONS[kind];

@@ -89,6 +89,8 @@ describe('the MongoDB store', () => {
       { $group: { _id: '$clusterID', quarantined: { $first: '$quarantined' } } },
     ]);
     expect(JSON.stringify(await plan.explain())).toContain('"DISTINCT_SCAN"');
+    const listed = (await database.reports()).find({ quarantined: true });
+    expect(JSON.stringify(await listed.explain())).toContain('"indexName":"quarantined_receivedAt"');
   });
 
   test.each(['w=0', 'w=1&journal=false', 'w=1'])(
