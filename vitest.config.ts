@@ -10,6 +10,7 @@ const INTEGRATION = [
   'test/cli/environment.test.ts',
   'test/cli/explain.test.ts',
   'test/cli/gather-flags.test.ts',
+  'test/cli/quarantine.test.ts',
   'test/collector/legacy/fuzz.test.ts',
   'test/collector/legacy/kubermatic-fuzz.test.ts',
   'test/collector/serve/admission/authenticator.test.ts',

@@ -10,7 +10,8 @@ if (problem === undefined) {
   const { stdout, stderr, env } = process;
   // A pipe may be closed (`| head`).
   stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1));
-  process.exit(await runProgram(process.argv.slice(2), { stdout, stderr, env, stop: stopSignal() }));
+  const io = { stdout, stderr, env, openInput: () => process.stdin, stop: stopSignal() };
+  process.exit(await runProgram(process.argv.slice(2), io));
 }
 process.stderr.write(`${problem}\n`);
 process.exit(1);

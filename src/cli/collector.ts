@@ -5,6 +5,7 @@ import { RECORD_PEER_MODES } from '../collector/serve/admission/request-origin.t
 import { type ConsoleConfig, findConsoleProblem } from '../collector/serve/console/console.ts';
 import type { TlsConfig } from '../collector/serve/tls.ts';
 import { DATABASES, DEFAULT_DATABASE, parseDatabase } from '../collector/store/database-spec.ts';
+import { NO_NETWORKS } from '../runtime/addresses.ts';
 import { systemClock } from '../runtime/clock.ts';
 import { createCommand } from './command.ts';
 import { pasteableExamples } from './examples.ts';
@@ -28,6 +29,11 @@ const FLAGS = {
       default: '',
       help: 'Trust the X-Forwarded-For header of these proxies: comma-separated addresses and networks, such as 10.0.0.0/8,192.0.2.7.',
       parse: parseNetworks,
+    },
+    proxyProtocol: {
+      name: 'proxy-protocol',
+      ...SWITCH,
+      help: 'Require a header of the PROXY protocol, version 1 or 2, at the start of each connection of --trusted-proxies, before TLS. Load balancers that forward TCP name their clients with it.',
     },
   }),
   tls: group('TLS', {
@@ -165,6 +171,9 @@ function validate({ tls: { certFile, keyFile, clientCaFile }, ...values }: Value
       certFile === undefined &&
       `--tls-client-ca ${clientCaFile}: has no effect without TLS: give --tls-cert and --tls-key too.`,
     consoleConfig !== undefined && findConsoleProblem(consoleConfig),
+    values.proxyProtocol === true &&
+      values.trustedProxies === NO_NETWORKS &&
+      '--proxy-protocol: no proxy is trusted: give --trusted-proxies too.',
   ];
   return problems.filter((problem) => typeof problem === 'string');
 }

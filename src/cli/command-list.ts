@@ -1,5 +1,8 @@
 export const COMMAND_LIST = [
   { name: 'collector', summary: 'Receive reports and store them' },
+  { name: 'quarantine list', summary: 'List the clusters whose reports are in quarantine' },
+  { name: 'quarantine release', summary: 'Count reports that are in quarantine' },
+  { name: 'quarantine drop', summary: 'Delete reports that are in quarantine' },
   { name: 'volunteer', summary: 'Report on a Kubernetes cluster, once or periodically' },
   {
     name: 'volunteer explain',

@@ -1,3 +1,4 @@
+import type { Readable } from 'node:stream';
 import { messageOf, SpartakusError } from '../runtime/errors.ts';
 import type { Logger } from '../runtime/logger.ts';
 import { wrap } from '../runtime/wrap.ts';
@@ -8,11 +9,16 @@ import { describeCommands, describeFlags, type Format, formatFor, type Output } 
 import { createLogger } from './logger.ts';
 import { parseCount, SWITCH } from './values.ts';
 
+/** Standard input; `isTTY` is set on a terminal. */
+export type Input = Readable & { readonly isTTY?: boolean };
+
 /** The process of a command. */
 export interface Io {
   readonly env: NodeJS.ProcessEnv;
   readonly stdout: Output;
   readonly stderr: Output;
+  /** Opens standard input, for questions. */
+  readonly openInput?: (() => Input) | undefined;
   /** Aborted when the process is asked to stop. */
   readonly stop: AbortSignal;
 }
@@ -21,6 +27,8 @@ export interface Command {
   readonly name: CommandName;
   readonly description: string;
   readonly flags: Flags;
+  /** Such as `CLUSTER_ID...`, for a command that takes operands. */
+  readonly operands?: string | undefined;
   /** Resolves with the exit code: 0 success, 1 failure, 2 usage error. */
   readonly run: (argv: readonly string[], io: Io) => Promise<number>;
 }
@@ -29,17 +37,21 @@ interface CommandSpec<F extends Flags> {
   readonly name: CommandName;
   readonly description: string;
   readonly flags: F;
+  /** As in Command; without it, operands are usage errors. */
+  readonly operands?: string;
   /** The forms of --database for --print-databases; a command without them has no such flag. */
   readonly databases?: readonly { readonly example: string; readonly description: string }[];
   /** Checks combinations of flags and the files that they name. Resolves with the errors. Called even if single flags are invalid. */
   readonly validate?: (
     values: PartialValues<F>,
     env: NodeJS.ProcessEnv,
+    operands: readonly string[],
   ) => readonly string[] | Promise<readonly string[]>;
   readonly run: (values: FlagValues<F> & { readonly verbose: boolean }, options: RunOptions) => Promise<number>;
 }
 
 export interface RunOptions extends Io {
+  readonly operands: readonly string[];
   readonly logger: Logger;
 }
 
@@ -70,7 +82,7 @@ export const EXIT_USAGE = 2;
 
 /** A command that parses its flags and environment, and handles usage errors and --help. */
 export function createCommand<F extends Flags>(spec: CommandSpec<F>): Command {
-  const { name, description, databases, validate } = spec;
+  const { name, description, operands: operandsSyntax, databases, validate } = spec;
   const general = group('General', {
     verbose: VERBOSE_FLAG,
     verbosity: VERBOSITY_FLAG,
@@ -82,9 +94,12 @@ export function createCommand<F extends Flags>(spec: CommandSpec<F>): Command {
     name,
     description,
     flags,
+    operands: operandsSyntax,
     async run(argv, io) {
       if (argv.includes('--help') || argv.includes('-h')) {
-        io.stdout.write(describeCommand({ name, description, flags }, formatFor(io.stdout, io.env)));
+        io.stdout.write(
+          describeCommand({ name, description, flags, operands: operandsSyntax }, formatFor(io.stdout, io.env)),
+        );
         return 0;
       }
       if (databases !== undefined && argv.includes('--print-databases')) {
@@ -92,17 +107,17 @@ export function createCommand<F extends Flags>(spec: CommandSpec<F>): Command {
         return 0;
       }
       const { env, injected } = dropServiceVariables(io.env);
-      const { values, errors } = parseFlags<Flags>(flags, argv, env);
+      const { values, operands, errors } = parseFlags<Flags>(flags, argv, env, operandsSyntax !== undefined);
       const verbose = values['verbose'] === true || Number(values['verbosity']) >= DEBUG_VERBOSITY;
       const logger = createLogger(io, verbose);
       if (injected.length > 0)
         logger.debug({ variables: injected }, 'Environment variables that Kubernetes sets for Services are ignored.');
       const known = listFlags(flags).flatMap(variablesOf);
       for (const message of describeUnknownVariables(env, known, name)) logger.warn({}, message);
-      const allErrors = [...errors, ...((await validate?.(values as PartialValues<F>, io.env)) ?? [])];
+      const allErrors = [...errors, ...((await validate?.(values as PartialValues<F>, io.env, operands)) ?? [])];
       if (allErrors.length > 0) return reportUsage(io.stderr, `spartakus ${name}`, allErrors, 'flags');
       try {
-        return await spec.run({ ...(values as unknown as FlagValues<F>), verbose }, { ...io, logger });
+        return await spec.run({ ...(values as unknown as FlagValues<F>), verbose }, { ...io, operands, logger });
       } catch (error) {
         io.stderr.write(`spartakus ${name}: ${SpartakusError.from(error).message}\n`);
         return 1;
@@ -143,10 +158,10 @@ export async function errorsOf(...checks: readonly ((() => unknown) | false)[]):
   return errors;
 }
 
-function describeCommand({ name, description, flags }: Omit<Command, 'run'>, format: Format): string {
+function describeCommand({ name, description, flags, operands }: Omit<Command, 'run'>, format: Format): string {
   const subcommands = listSubcommands(name);
   const sections = [
-    `${format.bold('Usage:')} spartakus ${name} [flags]`,
+    `${format.bold('Usage:')} spartakus ${name} [flags]${operands === undefined ? '' : ` [${operands}]`}`,
     wrap(description, format.width, ''),
     ...(subcommands.length === 0 ? [] : [describeCommands('Subcommands:', subcommands, format)]),
     describeFlags(listFlags(flags), format),

@@ -71,13 +71,18 @@ export function variablesOf({ name, variables }: Flag<unknown>): readonly string
   return variables ?? [`SPARTAKUS_${name.replaceAll('-', '_').toUpperCase()}`];
 }
 
-/** Parses a command's arguments, with one error per invalid, missing or unknown flag. The values are complete if there are no errors. */
+/**
+ * Parses a command's arguments, with one error per invalid, missing or unknown flag. The values are complete if there are no errors.
+ *
+ * @param takesOperands whether arguments that belong to no flag are returned as operands; by default they are errors
+ */
 export function parseFlags<F extends Flags>(
   flags: F,
   argv: readonly string[],
   env: NodeJS.ProcessEnv,
-): { readonly values: PartialValues<F>; readonly errors: readonly string[] } {
-  const { texts, errors } = readArguments(listFlags(flags), argv);
+  takesOperands = false,
+): { readonly values: PartialValues<F>; readonly operands: readonly string[]; readonly errors: readonly string[] } {
+  const { texts, operands, errors } = readArguments(listFlags(flags), argv, takesOperands);
   const valueOf = (flag: Flag<unknown>): unknown => {
     const variable = variablesOf(flag).find((name, index) => env[name] !== undefined && (index === 0 || env[name]));
     const text = texts.get(flag.name) ?? (variable === undefined ? flag.default : env[variable]);
@@ -99,7 +104,7 @@ export function parseFlags<F extends Flags>(
     Object.fromEntries(
       Object.entries(tree).map(([field, entry]) => [field, isFlag(entry) ? valueOf(entry) : valuesOf(entry)]),
     );
-  return { values: valuesOf(flags) as PartialValues<F>, errors };
+  return { values: valuesOf(flags) as PartialValues<F>, operands, errors };
 }
 
 function isFlag(entry: Flag<unknown> | Flags): entry is Flag<unknown> {
@@ -110,8 +115,10 @@ function isFlag(entry: Flag<unknown> | Flags): entry is Flag<unknown> {
 function readArguments(
   flags: readonly Flag<unknown>[],
   argv: readonly string[],
-): { readonly texts: ReadonlyMap<string, string>; readonly errors: string[] } {
+  takesOperands: boolean,
+): { readonly texts: ReadonlyMap<string, string>; readonly operands: string[]; readonly errors: string[] } {
   const errors: string[] = [];
+  const operands: string[] = [];
   const texts = new Map<string, string>();
   // As Go's flag package, a flag of one letter takes one dash or two.
   const isShort = (arg: string) => flags.some(({ name }) => name.length === 1 && arg.startsWith(`-${name}=`));
@@ -129,8 +136,10 @@ function readArguments(
   let unknownAt: number | undefined;
   for (const token of tokens) {
     // The argument after an unknown flag may be its value.
-    if (token.kind === 'positional' && token.index - 1 !== unknownAt)
-      errors.push(`unexpected argument ${JSON.stringify(maskUrl(token.value))}`);
+    if (token.kind === 'positional' && token.index - 1 !== unknownAt) {
+      if (takesOperands) operands.push(token.value);
+      else errors.push(`unexpected argument ${JSON.stringify(maskUrl(token.value))}`);
+    }
     if (token.kind !== 'option') continue;
     const flag = flags.find(({ name }) => name === token.name);
     if (flag === undefined) {
@@ -144,5 +153,5 @@ function readArguments(
       errors.push(`${token.rawName} needs a value: ${token.rawName}=${flag.placeholder}`);
     else texts.set(flag.name, token.value);
   }
-  return { texts, errors };
+  return { texts, operands, errors };
 }

@@ -46,13 +46,13 @@ export const LIMIT_FLAGS = {
     maxConnectionsPerAddress: {
       name: 'max-address-connections',
       ...COUNT,
-      default: '200',
+      default: '500',
       help: 'Maximum number of open connections per client address (IPv4 address or IPv6 /64 network); 0 for no limit. Trusted proxies are exempt.',
     },
     requestsPerSecondPerAddress: {
       name: 'max-address-rate',
       ...COUNT,
-      default: '100',
+      default: '200',
       help: 'Maximum number of requests and streamed reports per second and client address; 0 for no limit. Bursts of five seconds are allowed.',
     },
     reportsPerHourPerCluster: {
@@ -64,8 +64,8 @@ export const LIMIT_FLAGS = {
     newClustersPerHourPerAddress: {
       name: 'max-new-clusters',
       ...COUNT,
-      default: '20',
-      help: 'Maximum number of new clusters per hour and client address; 0 for no limit. Reports of further clusters are stored in quarantine.',
+      default: '500',
+      help: 'Maximum number of new clusters per hour and client address; 0 for no limit. Reports of further clusters are stored in quarantine: see spartakus quarantine list.',
     },
     maxStreams: {
       name: 'max-streams',

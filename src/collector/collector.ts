@@ -4,12 +4,15 @@ import type { Clock } from '../runtime/clock.ts';
 import { messageOf, SpartakusError } from '../runtime/errors.ts';
 import type { Logger } from '../runtime/logger.ts';
 import { createIngest } from './ingest/ingest.ts';
+import type { IngestObserver } from './ingest/observer.ts';
 import { createAdmission } from './serve/admission/admission.ts';
 import { NO_AUTHENTICATION, openTokenAuthenticator } from './serve/admission/authenticator.ts';
 import type { Limits } from './serve/admission/limits.ts';
 import { createMemoryLimiter } from './serve/admission/memory-limiter.ts';
+import { createProxyProtocol } from './serve/admission/proxy-protocol.ts';
 import { createOriginFinder, type RecordPeerMode } from './serve/admission/request-origin.ts';
 import { createConnectionCounts } from './serve/connection-counts.ts';
+import { createClusterWarnings } from './serve/console/cluster-warnings.ts';
 import { type ConsoleConfig, openConsole } from './serve/console/console.ts';
 import { createMetrics } from './serve/console/metrics.ts';
 import { createRateLimitedLogger } from './serve/console/rate-limited-logger.ts';
@@ -35,6 +38,8 @@ export interface CollectorConfig extends ListenAddress {
   readonly recordPeer: RecordPeerMode;
   /** The networks of proxies whose X-Forwarded-For is trusted. */
   readonly trustedProxies: Networks;
+  /** Whether the connections of trusted proxies start with a header of the PROXY protocol. */
+  readonly proxyProtocol?: boolean;
   readonly keepCountry: boolean;
   /** Whether protobuf fields that the schema does not have are stored; default false. */
   readonly keepUnknownFields?: boolean;
@@ -96,8 +101,12 @@ async function openParts(
 ): Promise<Omit<Collector, 'close'>> {
   const { clock, randomBytes, random = Math.random, logger, verbose = false, stdout, version } = options;
   const { port, host, limits } = config;
-  const origins = createOriginFinder({ ...config, randomBytes });
   const rateLimitedLogger = createRateLimitedLogger({ logger, clock, verbose, stop: stopping.signal });
+  const proxyProtocol =
+    config.proxyProtocol === true
+      ? createProxyProtocol({ ...config, timeoutMs: limits.headerTimeoutMs, logger: rateLimitedLogger })
+      : undefined;
+  const origins = createOriginFinder({ ...config, clientOf: proxyProtocol?.clientOf, randomBytes });
   const watch = { clock, logger, rateLimitedLogger, stop: stopping.signal };
   const tls = config.tls && (await openTls(config.tls, watch));
   const authenticate =
@@ -116,15 +125,24 @@ async function openParts(
     onChange: (isAvailable) => health.setServing(isAvailable),
   });
   const connections = createConnectionCounts();
+  const clusterWarnings = createClusterWarnings({ clock, logger, verbose });
   const metrics = createMetrics({
     version,
     pending: () => ingest.pending(),
     connections: () => connections.read(),
     isDatabaseAvailable: () => watched.isAvailable(),
+    busiestAddressRatio: () => clusterWarnings.busiestAddressRatio(),
   });
   const onRejection = createRejections({ metrics, logger: rateLimitedLogger, verbose });
   const { keepUnknownFields, normaliseLegacy } = config;
-  const observer = metrics.ingestObserver;
+  const observer: IngestObserver = {
+    ...metrics.ingestObserver,
+    onCluster: (clusterKey, origin) => clusterWarnings.onCluster(clusterKey, origin),
+    onQuarantined: (dialect, origin) => {
+      metrics.ingestObserver.onQuarantined(dialect, origin);
+      clusterWarnings.onQuarantined(dialect, origin);
+    },
+  };
   const storing = { keepUnknownFields, normaliseLegacy };
   const ingest = createIngest({ sink: watched, clock, randomBytes, limits, ...storing, observer });
   let endsAtMs: number | undefined;
@@ -156,6 +174,7 @@ async function openParts(
   const listener = await openListener({
     port,
     host,
+    proxyProtocol,
     tls,
     routes,
     limits,

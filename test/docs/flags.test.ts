@@ -7,6 +7,7 @@ import { collectorCommand } from '../../src/cli/collector.ts';
 import { doctorCommand } from '../../src/cli/doctor.ts';
 import { explainCommand } from '../../src/cli/explain.ts';
 import { type Flags, listFlags } from '../../src/cli/flags.ts';
+import { quarantineDropCommand, quarantineListCommand, quarantineReleaseCommand } from '../../src/cli/quarantine.ts';
 import { grpcReporterCommand, httpReporterCommand, stdoutReporterCommand } from '../../src/cli/reporter.ts';
 import { volunteerCommand } from '../../src/cli/volunteer.ts';
 import { listRules } from '../../src/report/cluster-role.ts';
@@ -17,6 +18,9 @@ const ROOT = path.join(import.meta.dirname, '../..');
 const PAGES = globSync(['*.md', 'docs/**/*.md'], { cwd: ROOT, exclude: ['docs/clients.md', 'CONTRIBUTING.md'] });
 const COMMANDS = [
   collectorCommand,
+  quarantineListCommand,
+  quarantineReleaseCommand,
+  quarantineDropCommand,
   volunteerCommand,
   explainCommand,
   doctorCommand,

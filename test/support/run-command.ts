@@ -1,6 +1,6 @@
 import { PassThrough } from 'node:stream';
 import { text } from 'node:stream/consumers';
-import type { Command } from '../../src/cli/command.ts';
+import type { Command, Input } from '../../src/cli/command.ts';
 
 /** The exit code and the output of a command. */
 export interface Said {
@@ -14,6 +14,7 @@ export async function runCommand(
   command: Command,
   argv: readonly string[],
   env: NodeJS.ProcessEnv = {},
+  openInput?: () => Input,
 ): Promise<Said> {
   const [stdout, stderr] = [new PassThrough(), new PassThrough()];
   const said = Promise.all([text(stdout), text(stderr)]);
@@ -21,6 +22,7 @@ export async function runCommand(
     env: { HOME: '/nonexistent', ...env },
     stdout,
     stderr,
+    openInput,
     stop: new AbortController().signal,
   });
   stdout.end();

@@ -71,7 +71,6 @@ const MAX_BATCH_REPORTS = 1000;
 const MAX_BATCH_BYTES = 8 * 1024 * 1024;
 const MAX_WAIT_MS = 10_000;
 const HOUR_MS = 3_600_000;
-const MAX_KEY_LENGTH = 64;
 /** While one write waits for the disk, the next is encoded. */
 const MAX_WRITES_IN_FLIGHT = 2;
 
@@ -99,7 +98,9 @@ export function createIngest({
   });
   const shouldQuarantine = createQuarantine({
     newClustersPerHour: limits.newClustersPerHourPerAddress,
+    maxPendingLookups: limits.maxPendingReports,
     isKnown: (clusterId) => sink.hasReportsFrom(clusterId),
+    onLookup: (result) => observer?.onClusterLookup?.(result),
     clock,
   });
   const count = limits.reportsPerHourPerCluster;
@@ -110,18 +111,20 @@ export function createIngest({
     const { clusterId, content } = validate(submission, origin);
     observer?.onUnknownFields(unknownFields + (keepUnknownFields ? 0 : dropUnknownFields(content)));
     const receivedAt = clock.now();
-    const clusterKey = clusterId.length <= MAX_KEY_LENGTH ? clusterId : hash('sha256', clusterId);
+    const clusterKey = hash('sha256', clusterId, 'base64url');
     const waitMs = clusterId === '' ? 0 : rateLimiter.take(clusterKey);
     if (waitMs > 0)
       throw new SpartakusError('rate-limited', `a cluster may send ${count} reports an hour: send it again later`, {
         retryAfterMs: waitMs,
       });
+    if (clusterId !== '') observer?.onCluster?.(clusterKey, origin);
     const isQuarantined = await shouldQuarantine({ clusterId, clusterKey, addressKey: origin.addressKey });
     if (content.reportId === '') content.reportId = createReportId(receivedAt, randomBytes(16));
     if (normaliseLegacy === true && dialect !== 'report') normalise(submission);
     const quarantined = isQuarantined ? true : undefined;
     const outcome = await batcher.put({ ...submission, origin, country, quarantined, receivedAt });
     if (outcome.status === 'failed') throw SpartakusError.from(outcome.error);
+    if (isQuarantined && outcome.status === 'stored') observer?.onQuarantined?.(dialect, origin);
     return { reportId: content.reportId, status: outcome.status };
   };
 

@@ -1,38 +1,85 @@
 import type { Clock } from '../../runtime/clock.ts';
+import { createBatcher } from './batcher.ts';
+import type { ClusterLookup } from './observer.ts';
 import { createRateLimiter, deleteOldest } from './rate-limiter.ts';
 
 interface QuarantineOptions {
   /** The clusters that may begin to report from one address per hour; 0 for no limit. */
   readonly newClustersPerHour: number;
+  /** Further lookups are rejected as `overloaded`. */
+  readonly maxPendingLookups: number;
   readonly isKnown: (clusterId: string) => Promise<boolean>;
-  readonly clock: Pick<Clock, 'now'>;
+  readonly onLookup?: ((result: ClusterLookup) => void) | undefined;
+  readonly clock: Clock;
 }
 
 interface Origin {
   readonly clusterId: string;
-  /** Identifies the cluster in memory: the cluster id, or a hash of it. */
+  /** A hash of the cluster id. */
   readonly clusterKey: string;
   readonly addressKey: string | undefined;
 }
 
 const MAX_KNOWN_CLUSTERS = 100_000;
 const HOUR_MS = 3_600_000;
+/** Of one query; while it runs, others wait. */
+const MAX_LOOKUPS = 100;
+const MAX_WAIT_MS = 10_000;
 
 /**
- * Detects forged reports: those of many new clusters from one address. The database is queried only for addresses that exceed the limit.
+ * Detects forged reports: those of many new clusters from one address. A cluster that the database knows takes nothing from the limit of
+ * its address, so that it does not count as new after a restart.
  *
- * @returns whether a report is to be stored in quarantine; never for one without a cluster id or an address key
+ * @returns whether a report is to be stored in quarantine; never for one without a cluster id or an address key. Rejects with the error
+ * of `isKnown`, or with SpartakusError `overloaded`
  */
 export function createQuarantine(options: QuarantineOptions): (origin: Origin) => Promise<boolean> {
-  const { newClustersPerHour, isKnown, clock } = options;
+  const { newClustersPerHour, maxPendingLookups, isKnown, onLookup, clock } = options;
   if (newClustersPerHour === 0) return () => Promise.resolve(false);
   const rateLimiter = createRateLimiter({ count: newClustersPerHour, perMs: HOUR_MS, clock });
+  /** In the order of use. Only what stays true: an unknown cluster may be released at any time. */
   const known = new Set<string>();
-  return async ({ clusterId, clusterKey, addressKey }) => {
-    if (addressKey === undefined || clusterId === '' || known.has(clusterKey)) return false;
-    if (rateLimiter.take(addressKey) > 0 && !(await isKnown(clusterId))) return true;
+  const lookups = new Map<string, Promise<boolean>>();
+  const batcher = createBatcher<string, boolean>({
+    write: (clusterIds) => Promise.all(clusterIds.map(isKnown)),
+    maxItems: MAX_LOOKUPS,
+    maxInFlight: 1,
+    maxBytes: Number.POSITIVE_INFINITY,
+    sizeOf: () => 0,
+    maxPendingItems: maxPendingLookups,
+    maxPendingBytes: Number.POSITIVE_INFINITY,
+    maxWaitMs: MAX_WAIT_MS,
+    clock,
+  });
+  const remember = (clusterKey: string): void => {
+    known.delete(clusterKey);
     known.add(clusterKey);
     deleteOldest(known, MAX_KNOWN_CLUSTERS);
+  };
+  /** Concurrent reports of one cluster share a lookup. */
+  const lookUp = (clusterKey: string, clusterId: string): Promise<boolean> => {
+    const running = lookups.get(clusterKey);
+    if (running !== undefined) return running;
+    const lookup = batcher.put(clusterId).finally(() => lookups.delete(clusterKey));
+    lookups.set(clusterKey, lookup);
+    return lookup;
+  };
+
+  return async ({ clusterId, clusterKey, addressKey }) => {
+    if (addressKey === undefined || clusterId === '') return false;
+    if (!known.has(clusterKey)) {
+      const isStored = await lookUp(clusterKey, clusterId);
+      // Another report of a new cluster may have taken from the limit meanwhile.
+      if (!known.has(clusterKey)) {
+        const isNew = !isStored;
+        if (isNew && rateLimiter.take(addressKey) > 0) {
+          onLookup?.('quarantined');
+          return true;
+        }
+        onLookup?.(isNew ? 'new' : 'known');
+      }
+    }
+    remember(clusterKey);
     return false;
   };
 }

@@ -21,10 +21,10 @@ export function createRateLimiter({ count, perMs, burst = count, clock }: RateLi
     const nowMs = clock.now().getTime();
     const fullAt = Math.max(fullAtMs.get(key) ?? nowMs, nowMs);
     const waitMs = Math.max(0, fullAt + intervalMs - burst * intervalMs - nowMs);
-    if (waitMs > 0 && !evenIfEmpty) return waitMs;
-    // Deleting first keeps the map in the order of use.
+    const isTaken = waitMs === 0 || evenIfEmpty;
+    // Deleting first keeps the map in the order of use. A rejected key counts as used: forgetting it would fill its bucket.
     fullAtMs.delete(key);
-    fullAtMs.set(key, fullAt + intervalMs);
+    fullAtMs.set(key, isTaken ? fullAt + intervalMs : fullAt);
     deleteOldest(fullAtMs, MAX_KEYS);
     return waitMs;
   };

@@ -7,6 +7,7 @@ import { formatHostPort } from '../../runtime/addresses.ts';
 import type { Logger } from '../../runtime/logger.ts';
 import { createConnectionLimiter } from './admission/connection-limiter.ts';
 import type { Limits } from './admission/limits.ts';
+import type { ProxyProtocol } from './admission/proxy-protocol.ts';
 import type { ConnectionCounts } from './connection-counts.ts';
 import type { Routes } from './routes.ts';
 import { guardSession } from './session-guard.ts';
@@ -21,6 +22,8 @@ export interface ListenAddress {
 
 interface ListenerOptions extends ListenAddress {
   readonly routes: Routes;
+  /** Where set, connections of trusted proxies start with its header. */
+  readonly proxyProtocol?: ProxyProtocol | undefined;
   readonly tls?: TlsServer;
   readonly limits: Limits;
   readonly addressKeyOf: (remoteAddress: string | undefined) => string | undefined;
@@ -52,7 +55,7 @@ const STREAM_WINDOW_BYTES = 256 * 1024;
 
 /** Serves HTTP/1.1 and HTTP/2 on one port, with or without TLS. Throws the system's error where the port cannot be opened. */
 export async function openListener(options: ListenerOptions): Promise<Listener> {
-  const { port, host, routes, tls, limits, addressKeyOf, connections, logger } = options;
+  const { port, host, routes, tls, limits, addressKeyOf, proxyProtocol, connections, logger } = options;
   const sockets = new Set<Socket>();
   const sessions = new Set<ServerHttp2Session>();
   const limiter = createConnectionLimiter(limits);
@@ -110,22 +113,31 @@ export async function openListener(options: ListenerOptions): Promise<Listener> 
   tls?.on('secureConnection', route);
 
   const server = net.createServer({ noDelay: true, keepAlive: true }, (socket) => {
-    const release = limiter.acquire(addressKeyOf(socket.remoteAddress));
-    if (release === undefined) {
+    let release: (() => void) | undefined;
+    /** Counts the connection for its address, instead of the one before. */
+    const acquire = (remoteAddress: string | undefined): boolean => {
+      release?.();
+      release = limiter.acquire(addressKeyOf(remoteAddress));
+      if (release !== undefined) return true;
       connections?.rejected();
       socket.resetAndDestroy();
-      return;
-    }
+      return false;
+    };
+    if (!acquire(socket.remoteAddress)) return;
     connections?.opened(socket);
     sockets.add(socket);
     socket.once('close', () => {
       sockets.delete(socket);
-      release();
+      release?.();
     });
     // Until a server takes the socket over, it has no other listener for errors.
     socket.on('error', () => socket.destroy());
-    if (tls === undefined) route(socket);
-    else tls.emit('connection', socket);
+    const serve = (): void => void (tls === undefined ? route(socket) : tls.emit('connection', socket));
+    if (proxyProtocol === undefined) serve();
+    else
+      proxyProtocol.read(socket, (client) => {
+        if (client?.address === undefined || acquire(client.address)) serve();
+      });
   });
   server.listen(port, host);
   await once(server, 'listening');

@@ -16,7 +16,7 @@ interface MongoStoreOptions extends MongoClientOptions {
   readonly closeEngine?: () => Promise<void>;
 }
 
-const COLLECTIONS: Readonly<Record<DocumentKind, { readonly name: string; readonly idField: string }>> = {
+export const COLLECTIONS: Readonly<Record<DocumentKind, { readonly name: string; readonly idField: string }>> = {
   report: { name: 'reports', idField: 'clusterID' },
   kubermaticRecord: { name: 'kubermaticRecords', idField: 'clientUUID' },
 };
@@ -59,6 +59,7 @@ class MongoStore implements ReportStore {
   readonly #pending = createPending();
   #writes = 0;
   #lastFailed = false;
+  #lookup: { readonly ids: string[]; readonly known: Promise<ReadonlySet<string>> } | undefined;
   #closed: Promise<void> | undefined;
 
   constructor(client: MongoClient, flush: () => Promise<void>, options: MongoStoreOptions) {
@@ -75,6 +76,11 @@ class MongoStore implements ReportStore {
       const indexes = [
         { name: `${idField}_receivedAt`, key: { [idField]: 1, receivedAt: -1 } as const },
         { name: 'receivedAt', key: { receivedAt: -1 } as const },
+        {
+          name: 'quarantined_receivedAt',
+          key: { quarantined: 1, receivedAt: 1 } as const,
+          partialFilterExpression: { quarantined: true },
+        },
       ];
       await this.#collection(kind).createIndexes(indexes, NO_TIMEOUT);
     }
@@ -137,15 +143,40 @@ class MongoStore implements ReportStore {
     return outcomes;
   }
 
+  /** Calls without a pause between them share a query. */
   async hasReportsFrom(id: string): Promise<boolean> {
-    const find = (kind: DocumentKind): Promise<unknown> =>
-      this.#collection(kind).findOne(
-        { [COLLECTIONS[kind].idField]: id, quarantined: { $exists: false } },
-        { projection: { _id: 1 } },
-      );
+    const lookup = (this.#lookup ??= this.#startLookup());
+    lookup.ids.push(id);
+    return (await lookup.known).has(id);
+  }
+
+  #startLookup(): { readonly ids: string[]; readonly known: Promise<ReadonlySet<string>> } {
+    const ids: string[] = [];
+    const known = Promise.resolve().then(() => {
+      this.#lookup = undefined;
+      return this.#findKnown(ids);
+    });
+    return { ids, known };
+  }
+
+  /**
+   * Once a cluster is known, its reports are not quarantined, so the newest tells. The server reads only that one (DISTINCT_SCAN,
+   * https://www.mongodb.com/docs/manual/reference/operator/aggregation/group/#group-performance-optimizations).
+   */
+  async #findKnown(ids: readonly string[]): Promise<ReadonlySet<string>> {
+    const find = (kind: DocumentKind): Promise<{ readonly _id: string; readonly quarantined: true | null }[]> => {
+      const { idField } = COLLECTIONS[kind];
+      return this.#collection(kind)
+        .aggregate<{ _id: string; quarantined: true | null }>([
+          { $match: { [idField]: { $in: ids } } },
+          { $sort: { [idField]: 1, receivedAt: -1 } },
+          { $group: { _id: `$${idField}`, quarantined: { $first: '$quarantined' } } },
+        ])
+        .toArray();
+    };
     try {
       const found = await within(this.#options.storeTimeoutMs, Promise.all([find('report'), find('kubermaticRecord')]));
-      return found.some((document) => document !== null);
+      return new Set(found.flat().flatMap(({ _id, quarantined }) => (quarantined === true ? [] : [_id])));
     } catch (error) {
       throw unavailable(error);
     }

@@ -161,7 +161,6 @@ test('a crowd of new clusters from one address is stored in quarantine from the 
 
   await expect(send('a', '192.0.2.1')).resolves.toBe(false);
   await expect(send('b', '192.0.2.1')).resolves.toBe(false);
-  expect(asked).toStrictEqual([]);
   await expect(send('c', '192.0.2.1')).resolves.toBe(true);
   // A cluster that has begun is not new; other addresses, and unknown ones, are not affected.
   await expect(send('a', '192.0.2.1')).resolves.toBe(false);
@@ -169,7 +168,7 @@ test('a crowd of new clusters from one address is stored in quarantine from the 
   await expect(send('e')).resolves.toBe(false);
   // Known to the database alone, as after a restart.
   await expect(send('e', '192.0.2.1')).resolves.toBe(false);
-  expect(asked).toStrictEqual(['c', 'e']);
+  expect(asked).toStrictEqual(['a', 'b', 'c', 'd', 'e']);
   clock.advance(HOUR_MS);
   await expect(send('c', '192.0.2.1')).resolves.toBe(false);
 });

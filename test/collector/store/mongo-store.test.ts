@@ -3,7 +3,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { parseDatabase } from '../../../src/collector/store/database-spec.ts';
 import { openMongoStore } from '../../../src/collector/store/mongo-store.ts';
 import { openStore } from '../../../src/collector/store/open.ts';
-import type { ReportSink } from '../../../src/report/report-sink.ts';
+import type { ReportStore } from '../../../src/report/report-sink.ts';
 import { toDocument } from '../../../src/report/stored-document.ts';
 import { reportSinkContract } from '../../contract/report-sink.ts';
 import { makeTestDatabase, type TestDatabase } from '../../support/database.ts';
@@ -15,7 +15,7 @@ const RECEIVED_AT = new Date('2026-11-21T10:00:00.123Z');
 
 let database: TestDatabase;
 /** Keeps the engine open for the whole file: one engine per process. */
-let holder: ReportSink;
+let holder: ReportStore;
 
 beforeAll(async () => {
   database = await makeTestDatabase();
@@ -63,7 +63,34 @@ describe('the MongoDB store', () => {
       { _id: 1 },
       { clusterID: 1, receivedAt: -1 },
       { receivedAt: -1 },
+      { quarantined: 1, receivedAt: 1 },
     ]);
+  });
+
+  test('a cluster is known by its newest report, without reading all of those in quarantine', async () => {
+    const report = makeReport();
+    const put = (count: number, quarantined?: true) =>
+      holder.put(
+        Array.from({ length: count }, (_, index) => ({
+          report: { ...makeReport(), clusterId: report.clusterId },
+          quarantined,
+          receivedAt: new Date(RECEIVED_AT.getTime() + index),
+        })),
+      );
+
+    await put(50, true);
+    await expect(holder.hasReportsFrom(report.clusterId)).resolves.toBe(false);
+    await holder.put([{ report, receivedAt: new Date(RECEIVED_AT.getTime() + 60_000) }]);
+    const known = Promise.all([report.clusterId, 'unknown'].map((id) => holder.hasReportsFrom(id)));
+    await expect(known).resolves.toStrictEqual([true, false]);
+    const plan = (await database.reports()).aggregate([
+      { $match: { clusterID: { $in: [report.clusterId] } } },
+      { $sort: { clusterID: 1, receivedAt: -1 } },
+      { $group: { _id: '$clusterID', quarantined: { $first: '$quarantined' } } },
+    ]);
+    expect(JSON.stringify(await plan.explain())).toContain('"DISTINCT_SCAN"');
+    const listed = (await database.reports()).find({ quarantined: true });
+    expect(JSON.stringify(await listed.explain())).toContain('"indexName":"quarantined_receivedAt"');
   });
 
   test.each(['w=0', 'w=1&journal=false', 'w=1'])(

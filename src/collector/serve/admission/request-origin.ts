@@ -1,9 +1,10 @@
 import { createHmac } from 'node:crypto';
 import type { IncomingHttpHeaders } from 'node:http';
-import { isIP, isIPv4 } from 'node:net';
+import { isIPv4 } from 'node:net';
 import ipaddr from 'ipaddr.js';
 import type { Protocol, RequestOrigin } from '../../../report/request-origin.ts';
-import { formatHostPort, type Networks } from '../../../runtime/addresses.ts';
+import { formatHostPort, type Networks, plainAddress } from '../../../runtime/addresses.ts';
+import type { ProxyProtocol } from './proxy-protocol.ts';
 
 /** What is stored of a client's address, which is personal data. */
 export const RECORD_PEER_MODES = ['none', 'hash', 'address'] as const;
@@ -11,14 +12,16 @@ export type RecordPeerMode = (typeof RECORD_PEER_MODES)[number];
 
 export interface OriginOptions {
   readonly recordPeer: RecordPeerMode;
-  /** The networks whose X-Forwarded-For is trusted. */
+  /** The networks whose X-Forwarded-For is trusted, and whose PROXY protocol is read. */
   readonly trustedProxies: Networks;
+  /** Where set, it tells the clients of the connections of trusted proxies. */
+  readonly clientOf?: ProxyProtocol['clientOf'] | undefined;
   readonly randomBytes: (count: number) => Uint8Array;
 }
 
 export interface OriginRequest {
   readonly headers: IncomingHttpHeaders;
-  readonly socket: { readonly remoteAddress?: string | undefined; readonly remotePort?: number | undefined };
+  readonly socket: Parameters<ProxyProtocol['clientOf']>[0];
 }
 
 export interface OriginFinder {
@@ -34,6 +37,7 @@ export interface OriginFinder {
 export function createOriginFinder({
   recordPeer,
   trustedProxies: isTrusted,
+  clientOf,
   randomBytes,
 }: OriginOptions): OriginFinder {
   const key = randomBytes(32);
@@ -44,7 +48,14 @@ export function createOriginFinder({
   };
   const keyOf = (address: string): string | undefined => (isTrusted(address) ? undefined : networkOf(address));
   return {
-    originOf({ headers, socket: { remoteAddress, remotePort } }, protocol) {
+    originOf({ headers, socket }, protocol) {
+      const client = clientOf?.(socket);
+      // A proxy that does not name its client does not vouch for headers either.
+      if (client !== undefined && client.address === undefined) return { protocol };
+      const { address: remoteAddress, port: remotePort } = client ?? {
+        address: socket.remoteAddress,
+        port: socket.remotePort,
+      };
       const nearest = plainAddress(remoteAddress ?? '');
       if (nearest === undefined) return { protocol };
       const forwarded = isTrusted(nearest)
@@ -76,12 +87,4 @@ function forwardedAddress(list: string, isTrusted: Networks): string | undefined
     if (!isTrusted(address)) break;
   }
   return client;
-}
-
-/** An IP address without brackets, port and zone, IPv4-mapped IPv6 as IPv4. */
-function plainAddress(text: string): string | undefined {
-  const bare =
-    /^\[([^\]]+)\](?::\d+)?$/.exec(text)?.[1] ?? (/^[\d.]+:\d+$/.test(text) ? text.slice(0, text.indexOf(':')) : text);
-  const address = bare.replace(/%.*$/, '').replace(/^::ffff:(?=\d+\.)/i, '');
-  return isIP(address) === 0 ? undefined : address.toLowerCase();
 }

@@ -1,7 +1,7 @@
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from '@prometheus-io/client';
 import { PROTOCOLS, type Protocol } from '../../../report/request-origin.ts';
 import type { ErrorKind } from '../../../runtime/errors.ts';
-import type { Dialect, IngestObserver } from '../../ingest/observer.ts';
+import { CLUSTER_LOOKUPS, type Dialect, type IngestObserver } from '../../ingest/observer.ts';
 import type { ConnectionStats } from '../connection-counts.ts';
 
 interface MetricsOptions {
@@ -9,10 +9,11 @@ interface MetricsOptions {
   readonly pending: () => { readonly items: number; readonly bytes: number };
   readonly connections: () => ConnectionStats;
   readonly isDatabaseAvailable: () => boolean;
+  readonly busiestAddressRatio: () => number;
 }
 
 export interface Metrics {
-  readonly ingestObserver: IngestObserver;
+  readonly ingestObserver: Required<Omit<IngestObserver, 'onCluster'>>;
   countRejection(protocol: Protocol, kind: ErrorKind): void;
   render(): Promise<{ readonly contentType: string; readonly body: string }>;
 }
@@ -29,7 +30,13 @@ const DIALECTS: Readonly<Record<Protocol, readonly Dialect[]>> = {
 };
 
 /** Label values are from fixed lists, so the number of series is bounded, and none identifies a client. */
-export function createMetrics({ version, pending, connections, isDatabaseAvailable }: MetricsOptions): Metrics {
+export function createMetrics({
+  version,
+  pending,
+  connections,
+  isDatabaseAvailable,
+  busiestAddressRatio,
+}: MetricsOptions): Metrics {
   const registry = new Registry();
   const registers = [registry];
   collectDefaultMetrics({ register: registry });
@@ -94,6 +101,23 @@ export function createMetrics({ version, pending, connections, isDatabaseAvailab
     'Rejected requests, and rejected reports of streams, by protocol and reason.',
     ['protocol', 'reason'],
   );
+  const countQuarantined = tally(
+    'quarantined_reports_total',
+    'Reports and records stored in quarantine, which are not counted, by dialect.',
+    ['dialect'],
+  );
+  for (const dialect of new Set(Object.values(DIALECTS).flat())) countQuarantined(dialect, 0);
+  const countLookup = tally(
+    'cluster_lookups_total',
+    'Reports of clusters that were not in the cache: known to the database, new, or new beyond --max-new-clusters (quarantined).',
+    ['result'],
+  );
+  for (const result of CLUSTER_LOOKUPS) countLookup(result, 0);
+  gauge(
+    'busiest_address_ratio',
+    'Share of one client address in the clusters of this hour, if it has at least 20; near 1 behind a proxy that is not trusted.',
+    busiestAddressRatio,
+  );
   let unknownFields = 0;
   counter(
     'unknown_fields_total',
@@ -145,6 +169,8 @@ export function createMetrics({ version, pending, connections, isDatabaseAvailab
         return commitSeconds.startTimer();
       },
       onUnknownFields: (count) => (unknownFields += count),
+      onClusterLookup: (result) => countLookup(result),
+      onQuarantined: (dialect) => countQuarantined(dialect),
     },
     countRejection: (protocol, reason) => countRejection(`${protocol} ${reason}`),
     render: async () => ({ contentType: registry.contentType, body: await registry.metrics() }),

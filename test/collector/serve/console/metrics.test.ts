@@ -246,6 +246,7 @@ const KNOWN_LABELS: ReadonlySet<string> = new Set([
   'kind=http1',
   'kind=http2',
   'kind=new',
+  ...['known', 'new', 'quarantined'].map((value) => `result=${value}`),
   'version=v9.9.9',
 ]);
 
@@ -260,6 +261,7 @@ test('docs/operations.md lists every metric of the collector with its type', asy
     pending: () => ({ items: 0, bytes: 0 }),
     connections: () => stats,
     isDatabaseAvailable: () => false,
+    busiestAddressRatio: () => 0,
   });
 
   const { body } = await metrics.render();

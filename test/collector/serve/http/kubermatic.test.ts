@@ -138,5 +138,6 @@ test('the indexes of records are those of reports, by client', async () => {
     { _id: 1 },
     { clientUUID: 1, receivedAt: -1 },
     { receivedAt: -1 },
+    { quarantined: 1, receivedAt: 1 },
   ]);
 });
