@@ -10,7 +10,7 @@ import { type Engine, startEngine } from './engine/start-engine.ts';
 import { type SupervisedEngine, superviseEngine } from './engine/supervise-engine.ts';
 import type { MongoClientOptions } from './mongo-client.ts';
 import { openMongoStore } from './mongo-store.ts';
-import { failed, unavailable } from './write-outcomes.ts';
+import { failed } from './write-outcomes.ts';
 
 interface EmbeddedStoreOptions extends Pick<MongoClientOptions, 'appName' | 'connectTimeoutMs' | 'storeTimeoutMs'> {
   /** Created where it is missing. */
@@ -20,6 +20,9 @@ interface EmbeddedStoreOptions extends Pick<MongoClientOptions, 'appName' | 'con
   readonly logger?: Logger;
 }
 
+/** By default, no index is created while less than 500 MB of the disk are free, not even of an empty collection. */
+const PARAMETERS = { indexBuildMinAvailableDiskSpaceMB: 0 };
+/** A connection breaks some milliseconds before the process ends, and its reason is known. */
 const EXIT_TIMEOUT_MS = 1_000;
 
 const NO_LOGGER: Logger = { debug: noLog, info: noLog, warn: noLog, error: noLog };
@@ -63,10 +66,11 @@ async function openOn(directory: string, name: string, options: EmbeddedStoreOpt
     await removeOldSocketDirectories(directory, socketDirectory);
     resources.defer(() => rm(uriFile, { force: true }));
     await writeFile(uriFile, `${first.uri}\n`, { mode: 0o600 });
-    const store = await openMongoStore({ ...options, uri: first.uri, name }).catch(async (error: unknown) => {
-      // The connection breaks before the process ends.
-      throw (await Promise.race([first.exited, clock.sleep(EXIT_TIMEOUT_MS)])) ?? error;
-    });
+    const store = await openMongoStore({ ...options, uri: first.uri, name, parameters: PARAMETERS }).catch(
+      async (error: unknown) => {
+        throw (await Promise.race([first.exited, clock.sleep(EXIT_TIMEOUT_MS)])) ?? error;
+      },
+    );
     logger.info({ pid: first.pid }, "MongoDB's embedded engine runs.");
     const engine = superviseEngine(first, { start, clock, random, logger });
     resources.defer(() => engine.close());
@@ -78,7 +82,7 @@ async function openOn(directory: string, name: string, options: EmbeddedStoreOpt
   }
 }
 
-/** While the engine does not run, everything fails at once instead of after a timeout. */
+/** Without its engine, everything fails at once instead of after a timeout. */
 class EmbeddedStore implements ReportStore {
   readonly #engine: SupervisedEngine;
   readonly #store: ReportStore;
@@ -90,26 +94,14 @@ class EmbeddedStore implements ReportStore {
     this.#close = close;
   }
 
-  put: ReportStore['put'] = async (entries) => {
-    const failure = this.#engine.failure();
-    if (failure !== undefined) return entries.map(() => failed(unavailable(failure)));
-    return await this.#store.put(entries);
-  };
+  put: ReportStore['put'] = async (entries) =>
+    await this.#engine
+      .use(() => this.#store.put(entries))
+      .catch((error: unknown) => entries.map(() => failed(SpartakusError.from(error))));
 
-  hasReportsFrom: ReportStore['hasReportsFrom'] = async (id) => {
-    this.#requireEngine();
-    return await this.#store.hasReportsFrom(id);
-  };
+  hasReportsFrom: ReportStore['hasReportsFrom'] = (id) => this.#engine.use(() => this.#store.hasReportsFrom(id));
 
-  check: ReportStore['check'] = async () => {
-    this.#requireEngine();
-    await this.#store.check();
-  };
-
-  #requireEngine(): void {
-    const failure = this.#engine.failure();
-    if (failure !== undefined) throw unavailable(failure);
-  }
+  check: ReportStore['check'] = () => this.#engine.use(() => this.#store.check());
 
   close(): Promise<void> {
     return this.#close();
