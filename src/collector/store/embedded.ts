@@ -1,4 +1,4 @@
-import { chmod, mkdir, readdir, rm, stat, writeFile } from 'node:fs/promises';
+import { access, chmod, mkdir, readdir, rm, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import type { ReportStore } from '../../report/report-sink.ts';
 import { type Clock, systemClock } from '../../runtime/clock.ts';
@@ -46,7 +46,7 @@ export async function openEmbeddedStore(options: EmbeddedStoreOptions): Promise<
         ? error
         : {
             kind: 'unavailable' as const,
-            message: `${messageOf(error)}. Name a directory that this user may write to.`,
+            message: `${messageOf(error)}. Name a directory that this user may write to, on a disk with free space.`,
           };
     throw new SpartakusError(kind, `--database ${name}: ${message}`, { cause: error });
   }
@@ -55,31 +55,43 @@ export async function openEmbeddedStore(options: EmbeddedStoreOptions): Promise<
 async function openOn(directory: string, name: string, options: EmbeddedStoreOptions): Promise<ReportStore> {
   const { clock = systemClock, random = Math.random, logger = NO_LOGGER } = options;
   const socketDirectory = await createSocketDirectory(directory);
-  const start = async (signal?: AbortSignal): Promise<Engine> =>
-    await startEngine(directory, { socketDirectory, signal });
-  const uriFile = path.join(directory, URI_FILE);
   const resources = new AsyncDisposableStack();
   resources.defer(() => rm(socketDirectory, { recursive: true, force: true }));
   try {
-    const first = await start();
-    resources.defer(() => first.close());
+    const first = await startEngine(directory, { socketDirectory });
+    let closeEngine = (): Promise<void> => first.close();
+    resources.defer(() => closeEngine());
     await removeOldSocketDirectories(directory, socketDirectory);
+    const uriFile = path.join(directory, URI_FILE);
+    // Before the engine closes: the file may then be that of the next collector.
     resources.defer(() => rm(uriFile, { force: true }));
     await writeFile(uriFile, `${first.uri}\n`, { mode: 0o600 });
-    const store = await openMongoStore({ ...options, uri: first.uri, name, parameters: PARAMETERS }).catch(
-      async (error: unknown) => {
-        throw (await Promise.race([first.exited, clock.sleep(EXIT_TIMEOUT_MS)])) ?? error;
-      },
-    );
-    logger.info({ pid: first.pid }, "MongoDB's embedded engine runs.");
-    const engine = superviseEngine(first, { start, clock, random, logger });
-    resources.defer(() => engine.close());
+    const mongoOptions = { ...options, uri: first.uri, name, parameters: PARAMETERS };
+    const store = await openMongoStore(mongoOptions).catch(async (error: unknown) => {
+      throw (await Promise.race([first.exited, clock.sleep(EXIT_TIMEOUT_MS)])) ?? error;
+    });
     resources.defer(() => store.close());
+    logger.info({ pid: first.pid }, "MongoDB's embedded engine runs.");
+    const start = async (signal: AbortSignal): Promise<Engine> => {
+      await requireDatabase(directory);
+      return await startEngine(directory, { socketDirectory, signal });
+    };
+    const engine = superviseEngine(first, { start, clock, random, logger });
+    closeEngine = () => engine.close();
     return new EmbeddedStore(engine, store, () => resources.disposeAsync());
   } catch (error) {
     await resources.disposeAsync();
     throw error;
   }
+}
+
+/** Without its files, such as after a volume was unmounted, the engine would create an empty database. */
+async function requireDatabase(directory: string): Promise<void> {
+  const file = path.join(directory, 'WiredTiger.wt');
+  await access(file).catch((error: unknown) => {
+    const message = `the database is gone: ${messageOf(error)}. Mount or restore ${directory}, or restart the collector`;
+    throw new SpartakusError('unavailable', `${message} to begin with an empty database.`, { cause: error });
+  });
 }
 
 /** Without its engine, everything fails at once instead of after a timeout. */
