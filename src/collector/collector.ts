@@ -117,6 +117,9 @@ async function openParts(
     appName: `spartakus-collector/${version}`,
     storeTimeoutMs: config.storeTimeoutMs,
     stdout,
+    clock,
+    random,
+    logger,
   });
   const health = createHealthState();
   const watched = monitorAvailability(store, {

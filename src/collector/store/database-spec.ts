@@ -14,7 +14,7 @@ export const DEFAULT_DATABASE = 'embedded:./spartakus-data';
 export const DATABASES: readonly { readonly example: string; readonly description: string }[] = [
   {
     example: DEFAULT_DATABASE,
-    description: "MongoDB's embedded engine in this process, in a directory; nothing to install",
+    description: "MongoDB's embedded engine, in a process and a directory of its own; nothing to install",
   },
   {
     example: 'mongodb://user:password@host1:27017,host2:27017/spartakus?replicaSet=rs0',

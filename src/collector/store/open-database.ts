@@ -5,7 +5,8 @@ import path from 'node:path';
 import type { Db } from 'mongodb';
 import { SpartakusError } from '../../runtime/errors.ts';
 import type { Database } from './database-spec.ts';
-import { openEmbeddedStore, URI_FILE } from './embedded.ts';
+import { openEmbeddedStore } from './embedded.ts';
+import { URI_FILE } from './engine/engine-errors.ts';
 import { createMongoClient, databaseName, describeError, type MongoClientOptions } from './mongo-client.ts';
 
 /** The database of a collector, for commands that change what is stored. */

@@ -1,5 +1,7 @@
 import type { Writable } from 'node:stream';
 import type { ReportStore } from '../../report/report-sink.ts';
+import type { Clock } from '../../runtime/clock.ts';
+import type { Logger } from '../../runtime/logger.ts';
 import type { Database } from './database-spec.ts';
 import { openEmbeddedStore } from './embedded.ts';
 import { openMongoStore } from './mongo-store.ts';
@@ -9,6 +11,10 @@ interface OpenStoreOptions {
   readonly appName: string;
   readonly storeTimeoutMs: number;
   readonly stdout: Writable;
+  /** For the embedded engine; by default the system's clock and random numbers, and no log. */
+  readonly clock?: Clock;
+  readonly random?: () => number;
+  readonly logger?: Logger;
 }
 
 const CONNECT_TIMEOUT_MS = 5_000;
