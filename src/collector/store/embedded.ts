@@ -1,7 +1,9 @@
-import { chmod, mkdir, readdir, rm, stat, writeFile } from 'node:fs/promises';
+import { chmod, readdir, rm, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import type { ReportStore } from '../../report/report-sink.ts';
 import { causesOf, messageOf, SpartakusError } from '../../runtime/errors.ts';
+import { makeDirectory } from '../../runtime/make-directory.ts';
+import { rejectDamaged } from './data-directory.ts';
 import { DEFAULT_DATABASE_NAME, type MongoClientOptions } from './mongo-client.ts';
 import { openMongoStore } from './mongo-store.ts';
 
@@ -24,6 +26,7 @@ interface Engine {
 /** Opens MongoDB's embedded engine: one per process, and one process per directory. Throws SpartakusError `unavailable`. */
 export async function openEmbeddedStore(options: EmbeddedStoreOptions): Promise<ReportStore> {
   const directory = path.resolve(options.directory);
+  await rejectDamaged(directory);
   const engine = await openEngine(directory);
   // The engine's own connection string, .../mongodb.sock/?directConnection=true, names no database.
   const uri = engine.uri.replace('/?', `/${DEFAULT_DATABASE_NAME}?`);
@@ -61,7 +64,7 @@ async function openEngine(directory: string): Promise<Engine> {
  * it is, and so is one that contains other files and no database: it may be shared, such as /var/lib.
  */
 export async function makePrivate(directory: string): Promise<void> {
-  await mkdir(directory, { recursive: true, mode: 0o700 });
+  await makeDirectory(directory, 0o700);
   const { uid, mode } = await stat(directory);
   if (uid !== process.getuid?.() || (mode & 0o077) === 0) return;
   const names = await readdir(directory);
