@@ -123,6 +123,12 @@ const FLAGS = {
   }),
   limits: LIMIT_FLAGS,
   ...group('Timeouts', {
+    startTimeoutMs: {
+      name: 'start-timeout',
+      ...TIMEOUT,
+      default: '5m',
+      help: 'Maximum duration of the start, until the collector listens. The recovery of a large database takes most of it.',
+    },
     shutdownGraceMs: {
       name: 'shutdown-grace',
       ...DURATION,
@@ -142,10 +148,17 @@ export const collectorCommand = createCommand({
   databases: DATABASES,
   flags: FLAGS,
   validate,
-  async run({ verbose, examples, ...values }, { stdout, logger, stop }) {
+  async run({ verbose, examples, ...values }, { stdout, logger, stop, abandon }) {
     const config = { ...values, tls: tlsOf(values.tls), console: consoleOf(values.console) };
-    const options = { clock: systemClock, randomBytes, logger, verbose, stdout, version: PROGRAM_VERSION };
-    const collector = await startCollector(config, options);
+    const options = { clock: systemClock, randomBytes, logger, verbose, stdout, version: PROGRAM_VERSION, stop };
+    const collector = await startCollector(config, options).catch((error: unknown) => {
+      abandon?.();
+      if (!stop.aborted) throw error;
+    });
+    if (collector === undefined) {
+      logger.info({}, 'The collector was stopped before it had started.');
+      return 0;
+    }
     const { url, consoleUrl } = collector;
     logger.info({ url, console: consoleUrl }, 'The collector listens.');
     if (examples) stdout.write(`\n${pasteableExamples({ url, consoleUrl })}\n`);

@@ -15,6 +15,8 @@ export interface Io {
   readonly stderr: Output;
   /** Aborted when the process is asked to stop. */
   readonly stop: AbortSignal;
+  /** Lets the process end although an operation on files does not. */
+  readonly abandon?: () => void;
 }
 
 export interface Command {

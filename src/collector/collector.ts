@@ -3,6 +3,7 @@ import type { Networks } from '../runtime/addresses.ts';
 import type { Clock } from '../runtime/clock.ts';
 import { messageOf, SpartakusError } from '../runtime/errors.ts';
 import type { Logger } from '../runtime/logger.ts';
+import { maskUrl } from '../runtime/mask.ts';
 import { createIngest } from './ingest/ingest.ts';
 import { createAdmission } from './serve/admission/admission.ts';
 import { NO_AUTHENTICATION, openTokenAuthenticator } from './serve/admission/authenticator.ts';
@@ -18,6 +19,7 @@ import { type ListenAddress, openListener } from './serve/listener.ts';
 import { createRoutes } from './serve/routes.ts';
 import { createHealthState } from './serve/rpc/health-service.ts';
 import { openTls, type TlsConfig } from './serve/tls.ts';
+import { limitStart } from './start-deadline.ts';
 import { monitorAvailability } from './store/availability.ts';
 import { openStore } from './store/open.ts';
 
@@ -43,6 +45,8 @@ export interface CollectorConfig extends ListenAddress {
   /** For one write to the database. */
   readonly storeTimeoutMs: number;
   readonly shutdownGraceMs: number;
+  /** For everything until the collector listens; absent: unlimited. */
+  readonly startTimeoutMs?: number;
 }
 
 export interface CollectorOptions {
@@ -56,6 +60,8 @@ export interface CollectorOptions {
   readonly openStore?: typeof openStore;
   /** Such as "v2.0.0". */
   readonly version: string;
+  /** Interrupts the start. */
+  readonly stop?: AbortSignal;
 }
 
 export interface Collector {
@@ -72,17 +78,32 @@ const NOTICE_MS = 100;
 /** The part of the grace period after which connections are destroyed; the rest is for the database. */
 const CONNECTIONS_SHARE = 0.8;
 
-/** @throws SpartakusError where the database or a port cannot be opened; nothing stays open then */
+/**
+ * @throws SpartakusError where the database or a port cannot be opened, or the start is interrupted or takes too long. Nothing stays open
+ * then; what an interrupted start still opens is closed as soon as it is open
+ */
 export async function startCollector(config: CollectorConfig, options: CollectorOptions): Promise<Collector> {
   const stopping = new AbortController();
   const resources = new AsyncDisposableStack();
   resources.defer(() => stopping.abort());
   let closing: Promise<void> | undefined;
+  const close = (): Promise<void> => (closing ??= resources.disposeAsync());
+  let step = 'the configuration';
+  let failed = false;
+  const opened = openParts(config, options, stopping, resources, (next) => (step = next)).catch(
+    async (error: unknown) => {
+      failed = true;
+      await close();
+      throw error;
+    },
+  );
+  const { clock, stop } = options;
   try {
-    const parts = await openParts(config, options, stopping, resources);
-    return { ...parts, close: () => (closing ??= resources.disposeAsync()) };
+    const parts = await limitStart(opened, { clock, timeoutMs: config.startTimeoutMs, stop, waitsFor: () => step });
+    return { ...parts, close };
   } catch (error) {
-    await resources.disposeAsync();
+    stopping.abort();
+    if (!failed) void opened.then(close, () => undefined);
     throw error;
   }
 }
@@ -93,22 +114,26 @@ async function openParts(
   options: CollectorOptions,
   stopping: AbortController,
   resources: AsyncDisposableStack,
+  onStep: (step: string) => void,
 ): Promise<Omit<Collector, 'close'>> {
   const { clock, randomBytes, random = Math.random, logger, verbose = false, stdout, version } = options;
   const { port, host, limits } = config;
   const origins = createOriginFinder({ ...config, randomBytes });
   const rateLimitedLogger = createRateLimitedLogger({ logger, clock, verbose, stop: stopping.signal });
   const watch = { clock, logger, rateLimitedLogger, stop: stopping.signal };
+  onStep('the files of certificates and tokens');
   const tls = config.tls && (await openTls(config.tls, watch));
   const authenticate =
     config.ingestTokensFile === undefined
       ? NO_AUTHENTICATION
       : await openTokenAuthenticator({ flag: '--ingest-tokens-file', file: config.ingestTokensFile }, watch);
+  onStep(`--database ${maskUrl(config.database)}`);
   const store = await (options.openStore ?? openStore)(config.database, {
     appName: `spartakus-collector/${version}`,
     storeTimeoutMs: config.storeTimeoutMs,
     stdout,
   });
+  onStep('its ports');
   const health = createHealthState();
   const watched = monitorAvailability(store, {
     clock,
