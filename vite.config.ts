@@ -16,12 +16,14 @@ export default defineConfig({
   // For --version: src/cli/version.ts.
   define: { SPARTAKUS_COMMIT: JSON.stringify(status === 0 ? stdout.trim() : 'unknown') },
   build: {
-    ssr: 'src/main.ts',
+    ssr: true,
     target: 'node24',
     outDir: 'dist',
     // The licences of all bundled packages, because the bundle contains no comments.
     license: { fileName: 'LICENSES.md' },
     rolldownOptions: {
+      // The embedded engine runs in a process of its own: src/collector/store/engine/start-engine.ts.
+      input: ['src/main.ts', 'src/collector/store/engine/engine-process.ts'],
       output: {
         entryFileNames: '[name].js',
         chunkFileNames: '[name]-[hash].js',

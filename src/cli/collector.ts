@@ -126,7 +126,7 @@ const FLAGS = {
     startTimeoutMs: {
       name: 'start-timeout',
       ...TIMEOUT,
-      default: '5m',
+      default: '2m',
       help: 'Maximum duration of the start, until the collector listens. The recovery of a large database takes most of it.',
     },
     shutdownGraceMs: {

@@ -132,6 +132,9 @@ async function openParts(
     appName: `spartakus-collector/${version}`,
     storeTimeoutMs: config.storeTimeoutMs,
     stdout,
+    clock,
+    random,
+    logger,
   });
   onStep('its ports');
   const health = createHealthState();

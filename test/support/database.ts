@@ -3,7 +3,7 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { type Collection, type Db, MongoClient } from 'mongodb';
-import { URI_FILE } from '../../src/collector/store/embedded.ts';
+import { URI_FILE } from '../../src/collector/store/engine/engine-errors.ts';
 import type { StoredDocument } from '../../src/report/stored-document.ts';
 
 /** A database that only one test file uses. */

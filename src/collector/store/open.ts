@@ -1,6 +1,8 @@
 import type { Writable } from 'node:stream';
 import type { ReportStore } from '../../report/report-sink.ts';
+import type { Clock } from '../../runtime/clock.ts';
 import { SpartakusError } from '../../runtime/errors.ts';
+import type { Logger } from '../../runtime/logger.ts';
 import { maskUrl } from '../../runtime/mask.ts';
 import { openEmbeddedStore } from './embedded.ts';
 import { openMongoStore } from './mongo-store.ts';
@@ -10,6 +12,10 @@ interface OpenStoreOptions {
   readonly appName: string;
   readonly storeTimeoutMs: number;
   readonly stdout: Writable;
+  /** For the embedded engine; by default the system's clock and random numbers, and no log. */
+  readonly clock?: Clock;
+  readonly random?: () => number;
+  readonly logger?: Logger;
 }
 
 export const DEFAULT_DATABASE = 'embedded:./spartakus-data';
@@ -27,7 +33,7 @@ const CONNECT_TIMEOUT_MS = 5_000;
 export const DATABASES: readonly DatabaseKind[] = [
   {
     example: DEFAULT_DATABASE,
-    description: "MongoDB's embedded engine in this process, in a directory; nothing to install",
+    description: "MongoDB's embedded engine, in a process and a directory of its own; nothing to install",
     matches: (spec) => spec.startsWith('embedded:') && spec.length > 'embedded:'.length,
     open: (spec, options) => {
       const directory = spec.slice('embedded:'.length);

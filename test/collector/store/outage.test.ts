@@ -9,8 +9,6 @@ import { type DbProxy, type CommandAction, openDbProxy } from '../../support/db-
 import { makeReport } from '../../support/reports.ts';
 
 const OPTIONS = { appName: 'spartakus-test', connectTimeoutMs: 2_000, storeTimeoutMs: 800 };
-/** Tests of the embedded engine are skipped on a server. */
-const ON_SERVER = (process.env['SPARTAKUS_TEST_MONGODB_URI'] ?? '') !== '';
 const RECEIVED_AT = new Date('2026-11-21T10:00:00.123Z');
 
 let database: TestDatabase;
@@ -169,27 +167,6 @@ test('if the server acknowledges fewer reports than it was sent, none counts as 
   onWrites({ response: { ok: 1, n: 1 } })();
 
   expect((await put([makeReport(), makeReport()])).map(({ status }) => status)).toStrictEqual(['failed', 'failed']);
-});
-
-test.skipIf(ON_SERVER)(
-  'reports that the embedded engine has not flushed do not count as stored or as duplicates',
-  async () => {
-    const report = makeReport();
-    await put([report]);
-    proxy.onCommand(({ name }) => (name === 'fsync' ? { response: { ok: 0, code: 8, errmsg: 'no' } } : 'pass'));
-
-    expect((await put([makeReport(), report])).map(({ status }) => status)).toStrictEqual(['failed', 'failed']);
-  },
-);
-
-test.skipIf(ON_SERVER)('every write to the embedded engine is followed by a later flush', async () => {
-  const commands: string[] = [];
-  proxy.onCommand(({ name }) => (commands.push(name), 'pass'));
-
-  await Promise.all(Array.from({ length: 20 }, () => put([makeReport()])));
-
-  expect(commands.lastIndexOf('fsync')).toBeGreaterThan(commands.lastIndexOf('insert'));
-  expect(commands.filter((name) => name === 'fsync').length).toBeLessThanOrEqual(20);
 });
 
 test('a database that rejects writes is an error at the start', async () => {
