@@ -6,6 +6,7 @@ import { type ConsoleConfig, findConsoleProblem } from '../collector/serve/conso
 import type { TlsConfig } from '../collector/serve/tls.ts';
 import { DATABASES, DEFAULT_DATABASE, findDatabase } from '../collector/store/open.ts';
 import { systemClock } from '../runtime/clock.ts';
+import { maskUrl } from '../runtime/mask.ts';
 import { createCommand } from './command.ts';
 import { pasteableExamples } from './examples.ts';
 import { type Flags, type FlagsFor, group, type PartialValues } from './flags.ts';
@@ -14,6 +15,7 @@ import {
   checkedBy,
   DURATION,
   FILE,
+  parseBytes,
   parseChoice,
   parseListen,
   parseNetworks,
@@ -88,6 +90,12 @@ const FLAGS = {
       ...TIMEOUT,
       default: '10s',
       help: 'Maximum duration of a database write. Reports that are not stored in time are rejected, and clients send them again.',
+    },
+    diskReserveBytes: {
+      name: 'disk-reserve',
+      placeholder: 'BYTES',
+      help: 'With --database embedded: reject reports while the file system of the database has less free space than this; 0 never rejects them, and the engine stops on a full disk until there is space. By default, 512Mi, or 5 % of the file system if that is less.',
+      parse: (text) => (text === '0' ? 0 : parseBytes(text)),
     },
   }),
   ...group('Privacy', {
@@ -188,6 +196,10 @@ function validate({ tls: { certFile, keyFile, clientCaFile }, ...values }: Value
     clientCaFile !== undefined &&
       certFile === undefined &&
       `--tls-client-ca ${clientCaFile}: has no effect without TLS: give --tls-cert and --tls-key too.`,
+    values.diskReserveBytes !== undefined &&
+      values.database !== undefined &&
+      !values.database.startsWith('embedded:') &&
+      `--disk-reserve: has no effect with --database ${maskUrl(values.database)}: it is for embedded:DIR.`,
     consoleConfig !== undefined && findConsoleProblem(consoleConfig),
   ];
   return problems.filter((problem) => typeof problem === 'string');

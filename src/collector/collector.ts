@@ -44,6 +44,8 @@ export interface CollectorConfig extends ListenAddress {
   readonly normaliseLegacy?: boolean;
   /** For one write to the database. */
   readonly storeTimeoutMs: number;
+  /** For the embedded engine: see store/disk-reserve.ts. */
+  readonly diskReserveBytes?: number;
   readonly shutdownGraceMs: number;
   /** For everything until the collector listens; absent: unlimited. */
   readonly startTimeoutMs?: number;
@@ -135,13 +137,14 @@ async function openParts(
     clock,
     random,
     logger,
+    diskReserveBytes: config.diskReserveBytes,
   });
   onStep('its ports');
   const health = createHealthState();
   const watched = monitorAvailability(store, {
     clock,
     logger,
-    onChange: (isAvailable) => health.setServing(isAvailable),
+    onChange: (isAvailable, reason) => health.setServing(isAvailable, reason),
   });
   const connections = createConnectionCounts();
   const metrics = createMetrics({
@@ -149,6 +152,7 @@ async function openParts(
     pending: () => ingest.pending(),
     connections: () => connections.read(),
     isDatabaseAvailable: () => watched.isAvailable(),
+    disk: store.disk?.bind(store),
   });
   const onRejection = createRejections({ metrics, logger: rateLimitedLogger, verbose });
   const { keepUnknownFields, normaliseLegacy } = config;

@@ -6,6 +6,7 @@ import { SpartakusError } from '../../runtime/errors.ts';
 import type { Logger } from '../../runtime/logger.ts';
 import { makeDirectory } from '../../runtime/make-directory.ts';
 import { rejectDamaged } from './data-directory.ts';
+import { openDiskReserve } from './disk-reserve.ts';
 import { URI_FILE } from './engine/engine-errors.ts';
 import { createSocketDirectory, removeOldSocketDirectories } from './engine/socket-directory.ts';
 import { type Engine, startEngine } from './engine/start-engine.ts';
@@ -17,6 +18,8 @@ import { failed, unavailable } from './write-outcomes.ts';
 interface EmbeddedStoreOptions extends Pick<MongoClientOptions, 'appName' | 'connectTimeoutMs' | 'storeTimeoutMs'> {
   /** Created where it is missing. */
   readonly directory: string;
+  /** See disk-reserve.ts. */
+  readonly diskReserveBytes?: number | undefined;
   readonly clock?: Clock;
   readonly random?: () => number;
   readonly logger?: Logger;
@@ -63,7 +66,8 @@ async function openOn(directory: string, name: string, options: EmbeddedStoreOpt
     await writeFile(uriFile, `${engine.uri}\n`, { mode: 0o600 });
     const store = await openMongoStore({ ...options, uri: engine.uri, name });
     resources.defer(() => store.close());
-    return new EmbeddedStore(engine, store, () => resources.disposeAsync());
+    const embedded = new EmbeddedStore(engine, store, () => resources.disposeAsync());
+    return await openDiskReserve(embedded, { directory, reserveBytes: options.diskReserveBytes, clock });
   } catch (error) {
     await resources.disposeAsync();
     throw error;

@@ -16,6 +16,7 @@ interface OpenStoreOptions {
   readonly clock?: Clock;
   readonly random?: () => number;
   readonly logger?: Logger;
+  readonly diskReserveBytes?: number | undefined;
 }
 
 export const DEFAULT_DATABASE = 'embedded:./spartakus-data';
