@@ -105,10 +105,10 @@ test('a file system that does not respond is reported in time, and is asked once
   disk.respond = () => hanging.promise;
 
   for (let each = 0; each < 3; each += 1) {
-    const checked = expect(store.check()).rejects.toThrow('the disk of the database does not respond. Retry later.');
+    const checked = store.check();
     await clock.asleep();
     clock.advance(2_000);
-    await checked;
+    await expect(checked).rejects.toThrow('the disk of the database does not respond. Retry later.');
     await put();
   }
   expect(disk.measured).toBe(2);
