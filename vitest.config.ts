@@ -26,6 +26,7 @@ const INTEGRATION = [
   'test/collector/serve/rpc/error-details.test.ts',
   'test/collector/serve/rpc/services.test.ts',
   'test/collector/serve/schema-drift.test.ts',
+  'test/collector/store/engine/start-engine.test.ts',
   'test/collector/store/kinds.test.ts',
   'test/collector/store/mongo-store.test.ts',
   'test/collector/store/outage.test.ts',
@@ -68,7 +69,8 @@ export default defineConfig({
           name: 'integration',
           include: INTEGRATION,
           exclude: [SOAK],
-          // The embedded engine is a native addon, one per process: each file gets a process of its own.
+          globalSetup: ['test/support/no-stray-engines.ts'],
+          // Tests change the environment and measure their process: each file gets a process of its own.
           pool: 'forks',
           testTimeout: 60_000,
           hookTimeout: 60_000,

@@ -1,5 +1,6 @@
 export const COMMAND_LIST = [
   { name: 'collector', summary: 'Receive reports and store them' },
+  { name: 'database check', summary: 'Look for damage in a database of the collector' },
   { name: 'volunteer', summary: 'Report on a Kubernetes cluster, once or periodically' },
   {
     name: 'volunteer explain',

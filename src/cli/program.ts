@@ -9,6 +9,7 @@ import { describeVersion } from './version.ts';
 /** Each command is loaded separately: a volunteer needs no database driver. */
 const LOADERS: Readonly<Record<CommandName, () => Promise<Command>>> = {
   collector: async () => (await import('./collector.ts')).collectorCommand,
+  'database check': async () => (await import('./database-check.ts')).databaseCheckCommand,
   volunteer: async () => {
     // By default V8 enlarges the space for young objects under load; without that, reading 5,000 nodes takes 14 MiB less. Unlike
     // --max-semi-space-size, this flag has an effect after the start.

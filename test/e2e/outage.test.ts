@@ -1,8 +1,13 @@
+import { rm, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import process from 'node:process';
 import { Code, createClient } from '@connectrpc/connect';
 import { createGrpcTransport } from '@connectrpc/connect-node';
 import { afterAll, beforeAll, test } from 'vitest';
 import { Health, HealthCheckResponse_ServingStatus as ServingStatus } from '../../gen/grpc/health/v1/health_pb.js';
+import { startCollectorProgram, UNLIMITED_CLIENTS } from '../support/collector-program.ts';
 import { startCollectorOn } from '../support/collector.ts';
+import { makeEmbeddedDatabase } from '../support/database.ts';
 import { type DbProxy, type CommandAction, openDbProxy } from '../support/db-proxy.ts';
 import { type Answer, sendLegacy, PROTOCOL_CLIENTS } from '../support/protocols.ts';
 import { makeReport } from '../support/reports.ts';
@@ -100,3 +105,38 @@ test.concurrent.for(FAULTS)(
     await proxy.close();
   },
 );
+
+test('a collector outlives its embedded engine: reports are rejected as retryable until it runs again, and are then stored once', async ({
+  expect,
+}) => {
+  const embedded = await makeEmbeddedDatabase();
+  const collector = await startCollectorProgram([`--database=${embedded.spec}`, ...UNLIMITED_CLIENTS]);
+  const [, pid] = await collector.says(/"pid":(\d+),"msg":"MongoDB's embedded engine runs/);
+  const senders = PROTOCOL_CLIENTS.map((protocol) => ({ client: protocol.open(collector.url), report: makeReport() }));
+  const sendAll = (): Promise<readonly Answer[]> =>
+    Promise.all(senders.map(({ client, report }) => client.send(report)));
+  const legacy = makeReport();
+  const readyz = async (): Promise<number> => (await fetch(`${collector.url}/readyz`)).status;
+  // The engine does not start again while its configuration is wrong.
+  const config = path.join(embedded.spec.slice('embedded:'.length), 'WiredTiger.config');
+  await writeFile(config, 'transaction_sync=(enabled=false)\n');
+
+  process.kill(Number(pid), 'SIGKILL');
+  const [replies, response] = await Promise.all([sendAll(), sendLegacy(collector.url, legacy)]);
+
+  for (const reply of replies) expect(reply).toStrictEqual(REJECTED);
+  expect([response.status, response.headers.get('retry-after')]).toStrictEqual([503, '5']);
+  await expect.poll(readyz, { timeout: 20_000 }).toBe(503);
+  await collector.says(/engine does not run, and reports are rejected until it does: .*SIGKILL/);
+  await collector.says(/engine does not run, and reports are rejected until it does: .*WiredTiger.config: sets/);
+
+  await rm(config);
+  await collector.says(/embedded engine runs again/);
+  await expect
+    .poll(async () => (await sendAll()).filter(({ outcome }) => outcome === 'rejected'), { timeout: 20_000 })
+    .toStrictEqual([]);
+  await expect.poll(async () => (await sendLegacy(collector.url, legacy)).status, { timeout: 20_000 }).toBe(204);
+  await expect((await embedded.reports()).countDocuments()).resolves.toBe(senders.length + 1);
+  for (const { client } of senders) client.close();
+  await embedded.remove(async () => expect((await collector.stop()).code).toBe(0));
+});

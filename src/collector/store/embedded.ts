@@ -2,7 +2,7 @@ import { chmod, readdir, rm, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import type { ReportStore } from '../../report/report-sink.ts';
 import { type Clock, systemClock } from '../../runtime/clock.ts';
-import { SpartakusError } from '../../runtime/errors.ts';
+import { messageOf, SpartakusError } from '../../runtime/errors.ts';
 import type { Logger } from '../../runtime/logger.ts';
 import { makeDirectory } from '../../runtime/make-directory.ts';
 import { rejectDamaged } from './data-directory.ts';
@@ -25,6 +25,8 @@ interface EmbeddedStoreOptions extends Pick<MongoClientOptions, 'appName' | 'con
   readonly logger?: Logger;
 }
 
+const EXIT_TIMEOUT_MS = 1_000;
+
 const NO_LOGGER: Logger = { debug: noLog, info: noLog, warn: noLog, error: noLog };
 
 /**
@@ -37,21 +39,27 @@ export async function openEmbeddedStore(options: EmbeddedStoreOptions): Promise<
   const directory = path.resolve(options.directory);
   const name = `embedded:${options.directory}`;
   try {
+    // Also before each start of the engine; here, because nothing may be changed.
     await rejectDamaged(directory);
     await makePrivate(directory);
     return await openOn(directory, name, options);
   } catch (error) {
-    const { kind, message } = SpartakusError.from(error);
-    throw message.startsWith('--database')
-      ? error
-      : new SpartakusError(kind, `--database ${name}: ${message}`, { cause: error });
+    if (error instanceof SpartakusError && error.message.startsWith('--database')) throw error;
+    const { kind, message } =
+      error instanceof SpartakusError
+        ? error
+        : {
+            kind: 'unavailable' as const,
+            message: `${messageOf(error)}. Name a directory that this user may write to.`,
+          };
+    throw new SpartakusError(kind, `--database ${name}: ${message}`, { cause: error });
   }
 }
 
 async function openOn(directory: string, name: string, options: EmbeddedStoreOptions): Promise<ReportStore> {
   const { clock = systemClock, random = Math.random, logger = NO_LOGGER } = options;
   const socketDirectory = await createSocketDirectory(directory);
-  const start = async (signal: AbortSignal): Promise<Engine> => {
+  const start = async (signal?: AbortSignal): Promise<Engine> => {
     await rejectDamaged(directory);
     return await startEngine(directory, { socketDirectory, signal });
   };
@@ -59,12 +67,18 @@ async function openOn(directory: string, name: string, options: EmbeddedStoreOpt
   const resources = new AsyncDisposableStack();
   resources.defer(() => rm(socketDirectory, { recursive: true, force: true }));
   try {
-    const engine = await superviseEngine({ start, clock, random, logger });
-    resources.defer(() => engine.close());
+    const first = await start();
+    resources.defer(() => first.close());
     await removeOldSocketDirectories(directory, socketDirectory);
     resources.defer(() => rm(uriFile, { force: true }));
-    await writeFile(uriFile, `${engine.uri}\n`, { mode: 0o600 });
-    const store = await openMongoStore({ ...options, uri: engine.uri, name });
+    await writeFile(uriFile, `${first.uri}\n`, { mode: 0o600 });
+    const store = await openMongoStore({ ...options, uri: first.uri, name }).catch(async (error: unknown) => {
+      // The connection breaks before the process ends.
+      throw (await Promise.race([first.exited, clock.sleep(EXIT_TIMEOUT_MS)])) ?? error;
+    });
+    logger.info({ pid: first.pid }, "MongoDB's embedded engine runs.");
+    const engine = superviseEngine(first, { start, clock, random, logger });
+    resources.defer(() => engine.close());
     resources.defer(() => store.close());
     const embedded = new EmbeddedStore(engine, store, () => resources.disposeAsync());
     return await openDiskReserve(embedded, { directory, reserveBytes: options.diskReserveBytes, clock });

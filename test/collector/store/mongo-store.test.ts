@@ -1,4 +1,4 @@
-import { BSON, MongoClient } from 'mongodb';
+import { BSON, type Db, MongoClient } from 'mongodb';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { openMongoStore } from '../../../src/collector/store/mongo-store.ts';
 import { openStore } from '../../../src/collector/store/open.ts';
@@ -6,6 +6,7 @@ import type { ReportSink } from '../../../src/report/report-sink.ts';
 import { toDocument } from '../../../src/report/stored-document.ts';
 import { reportSinkContract } from '../../contract/report-sink.ts';
 import { makeTestDatabase, type TestDatabase } from '../../support/database.ts';
+import { openDbProxy } from '../../support/db-proxy.ts';
 import { makeReport } from '../../support/reports.ts';
 import { openTap } from '../../support/tap.ts';
 
@@ -63,6 +64,55 @@ describe('the MongoDB store', () => {
       { clusterID: 1, receivedAt: -1 },
       { receivedAt: -1 },
     ]);
+  });
+
+  test('compresses new collections, and leaves existing ones as they are', async () => {
+    const uri = await database.uri();
+    const client = await new MongoClient(uri).connect();
+    const other = client.db('spartakus_existing');
+    await other.createCollection('reports');
+    const named = uri.replace(/\/[^/]*(\?|$)/, '/spartakus_existing$1');
+    await (await openMongoStore({ ...OPTIONS, uri: named })).close();
+
+    const compressorOf = async (db: Db, name: string): Promise<unknown> => {
+      const creation = { $project: { text: '$storageStats.wiredTiger.creationString' } };
+      const [stats] = await db
+        .collection(name)
+        .aggregate([{ $collStats: { storageStats: {} } }, creation])
+        .toArray();
+      return /block_compressor=(\w*)/.exec(String(stats?.['text']))?.[1];
+    };
+    const compressors = await Promise.all([
+      compressorOf(await database.db(), 'reports'),
+      compressorOf(await database.db(), 'kubermaticRecords'),
+      compressorOf(other, 'kubermaticRecords'),
+      compressorOf(other, 'reports'),
+    ]);
+
+    expect(compressors.slice(0, 3)).toStrictEqual(['zstd', 'zstd', 'zstd']);
+    expect(compressors[3]).not.toBe('zstd');
+    await other.dropDatabase();
+    await client.close();
+  });
+
+  test.each([
+    { code: 13, codeName: 'Unauthorized', errmsg: 'not authorized to execute create' },
+    { code: 72, codeName: 'InvalidOptions', errmsg: 'wiredTiger is not a registered storage engine' },
+  ])('stores reports on a server that does not create compressed collections ($codeName)', async (error) => {
+    const uri = (await database.uri()).replace(/\/[^/]*(\?|$)/, '/spartakus_uncompressed$1');
+    const proxy = await openDbProxy(uri);
+    proxy.onCommand(({ name }) => (name === 'create' ? { response: { ok: 0, ...error } } : 'pass'));
+    const sink = await openMongoStore({ ...OPTIONS, uri: proxy.uri });
+
+    await expect(sink.put([{ report: makeReport(), receivedAt: RECEIVED_AT }])).resolves.toStrictEqual([
+      { status: 'stored' },
+    ]);
+
+    await sink.close();
+    await proxy.close();
+    const client = await new MongoClient(uri).connect();
+    await client.db('spartakus_uncompressed').dropDatabase();
+    await client.close();
   });
 
   test.each(['w=0', 'w=1&journal=false', 'w=1'])(

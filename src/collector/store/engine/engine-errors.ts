@@ -34,17 +34,22 @@ export function explainFailure(
   return new SpartakusError('unavailable', message, { cause });
 }
 
+interface EngineExit {
+  readonly code: number | null;
+  readonly signal: string | null;
+  /** The end of what the process printed. */
+  readonly output: string;
+}
+
 /** Why the engine's process ended. Where it finds damage or a full disk, the engine aborts and says nothing. */
 export async function explainExit(
   directory: string,
-  { code, signal, output }: { readonly code: number | null; readonly signal: string | null; readonly output: string },
+  { code, signal, output }: EngineExit,
+  readFreeBytes = freeBytesOf,
 ): Promise<SpartakusError> {
   const lastWords = output.trim() === '' ? '' : `; its last output: ${output.trim()}`;
   const how = `its process ended with ${signal ?? `exit code ${code}`}${lastWords}`;
-  const freeBytes = await statfs(directory).then(
-    ({ bavail, bsize }) => bavail * bsize,
-    () => undefined,
-  );
+  const freeBytes = await readFreeBytes(directory);
   return new SpartakusError('unavailable', `the engine failed: ${explain()}`);
 
   function explain(): string {
@@ -61,6 +66,13 @@ export async function explainExit(
     }
     return `${how}.`;
   }
+}
+
+async function freeBytesOf(directory: string): Promise<number | undefined> {
+  return await statfs(directory).then(
+    ({ bavail, bsize }) => bavail * bsize,
+    () => undefined,
+  );
 }
 
 /**

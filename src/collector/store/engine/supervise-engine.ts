@@ -13,9 +13,11 @@ interface SupervisorOptions {
 }
 
 /** An engine that is started again when it ends. */
-export interface SupervisedEngine extends Pick<Engine, 'uri' | 'close'> {
+export interface SupervisedEngine {
   /** Why it does not run now; undefined while it runs. */
   failure(): SpartakusError | undefined;
+  /** Closes the database. Idempotent. */
+  close(): Promise<void>;
 }
 
 const FIRST_PAUSE_MS = 250;
@@ -23,45 +25,39 @@ const LONGEST_PAUSE_MS = 30_000;
 /** An engine that ran for so long starts again after the first pause. */
 const STABLE_AFTER_MS = 60_000;
 
-/** Resolves once the engine runs. Rejects where its first start fails. */
-export async function superviseEngine({ start, clock, random, logger }: SupervisorOptions): Promise<SupervisedEngine> {
+/** Supervises an engine that runs. */
+export function superviseEngine(engine: Engine, { start, clock, random, logger }: SupervisorOptions): SupervisedEngine {
   const stop = new AbortController();
-  let engine = await start(stop.signal);
   let failure: SpartakusError | undefined;
   let attempts = 0;
-  logger.info({ pid: engine.pid }, "MongoDB's embedded engine runs.");
 
-  const restart = async (): Promise<void> => {
-    while (failure !== undefined) {
-      // A random part: collectors with disks on one full volume do not start at once.
-      const pauseMs = Math.min(FIRST_PAUSE_MS * 2 ** attempts, LONGEST_PAUSE_MS) * (0.5 + random() / 2);
-      attempts += 1;
-      const message = `MongoDB's embedded engine does not run, and reports are rejected until it does: ${failure.message}`;
-      logger.error({ nextStartInMs: Math.round(pauseMs) }, message);
-      await clock.sleep(pauseMs, stop.signal);
-      if (stop.signal.aborted) return;
-      try {
-        engine = await start(stop.signal);
-        failure = undefined;
-        logger.info({ pid: engine.pid }, "MongoDB's embedded engine runs again.");
-      } catch (error) {
-        failure = SpartakusError.from(error);
-      }
-      if (stop.signal.aborted) return;
-    }
-  };
   const run = async (): Promise<void> => {
     while (!stop.signal.aborted) {
       const startedAt = clock.now().getTime();
       failure = await engine.exited;
       if (clock.now().getTime() - startedAt >= STABLE_AFTER_MS) attempts = 0;
-      if (!stop.signal.aborted) await restart();
+      while (failure !== undefined && !stop.signal.aborted) await restart(failure);
+    }
+  };
+  const restart = async ({ message }: SpartakusError): Promise<void> => {
+    // A random part: the engines of several collectors on one full disk do not start at once.
+    const pauseMs = Math.round(Math.min(FIRST_PAUSE_MS * 2 ** attempts, LONGEST_PAUSE_MS) * (0.5 + random() / 2));
+    attempts += 1;
+    const state = "MongoDB's embedded engine does not run, and reports are rejected until it does";
+    logger.error({ nextStartInMs: pauseMs }, `${state}: ${message}`);
+    await clock.sleep(pauseMs, stop.signal);
+    if (stop.signal.aborted) return;
+    try {
+      engine = await start(stop.signal);
+      failure = undefined;
+      logger.info({ pid: engine.pid }, "MongoDB's embedded engine runs again.");
+    } catch (error) {
+      failure = SpartakusError.from(error);
     }
   };
   const running = run();
 
   return {
-    uri: engine.uri,
     failure: () => failure,
     close: async () => {
       stop.abort();

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { explainLoadError } from '../../../../src/collector/store/engine/engine-errors.ts';
+import { explainExit, explainFailure, explainLoadError } from '../../../../src/collector/store/engine/engine-errors.ts';
 import { causesOf, messageOf } from '../../../../src/runtime/errors.ts';
 
 const GLIBC = "/lib/x86_64-linux-gnu/libc.so.6: version `GLIBC_2.38' not found (required by embedded-mongodb.node)";
@@ -34,4 +34,59 @@ test.each<[string, unknown, string]>([
   ['another library is missing', bindingError(NOT_FOUND, STDCXX), STDCXX],
 ])('the reason why the engine does not load is found where %s', (_case, error, reason) => {
   expect(explainLoadError(causesOf(error).map(messageOf))).toBe(reason);
+});
+
+const DIRECTORY = '/var/lib/spartakus';
+const MIB = 1024 * 1024;
+
+test.each<[string, Parameters<typeof explainExit>[1], number | undefined, RegExp]>([
+  [
+    'a full disk',
+    { code: null, signal: 'SIGABRT', output: '' },
+    16 * MIB - 1,
+    /^the engine failed: the disk is full: \/var\/lib\/spartakus has 16383 KiB left \(.*SIGABRT\)/,
+  ],
+  ['a full disk', { code: 14, signal: null, output: '' }, 0, /the disk is full: .* has 0 KiB left \(.*exit code 14\)/],
+  [
+    'a damaged file',
+    { code: null, signal: 'SIGABRT', output: '' },
+    16 * MIB,
+    /a file of the database in \/var\/lib\/spartakus is damaged .*spartakus database check --database embedded:\/var\/lib\/spartakus$/,
+  ],
+  [
+    'a damaged file',
+    { code: 14, signal: null, output: '' },
+    undefined,
+    /is damaged or cannot be read \(its process ended with exit code 14\)/,
+  ],
+  [
+    'SIGKILL',
+    { code: null, signal: 'SIGKILL', output: '' },
+    0,
+    /ended with SIGKILL, sent by another process, or by the kernel because memory was exhausted\.$/,
+  ],
+  [
+    'its last output',
+    { code: 1, signal: null, output: 'Error: x\n' },
+    1e9,
+    /^the engine failed: its process ended with exit code 1; its last output: Error: x\.$/,
+  ],
+])('the reason why the engine ended is %s: %j with %d bytes free', async (_case, exit, freeBytes, pattern) => {
+  const { kind, message } = await explainExit(DIRECTORY, exit, () => Promise.resolve(freeBytes));
+
+  expect(kind).toBe('unavailable');
+  expect(message).toMatch(pattern);
+});
+
+test('only a lock says that one process can open a database', () => {
+  const locked = explainFailure(DIRECTORY, { failure: 'locked', messages: ['embedded MongoDB error: DBPathInUse: x'] });
+  const failed = explainFailure(DIRECTORY, { failure: 'open', messages: ['embedded MongoDB error: no\n  space'] });
+
+  expect(locked.message).toBe(
+    'the database could not be opened: DBPathInUse: x. Only one process can open it: another collector connects to the running one with ' +
+      '--database "$(cat /var/lib/spartakus/mongodb-uri)".',
+  );
+  expect(failed.message).toBe(
+    'the database could not be opened: no space. Check that the directory exists, and that this user may write to it.',
+  );
 });

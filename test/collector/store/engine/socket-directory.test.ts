@@ -1,0 +1,28 @@
+import { mkdir, readdir, stat } from 'node:fs/promises';
+import path from 'node:path';
+import { afterEach, expect, test, vi } from 'vitest';
+import {
+  createSocketDirectory,
+  removeOldSocketDirectories,
+} from '../../../../src/collector/store/engine/socket-directory.ts';
+import { withFiles } from '../../../support/files.ts';
+
+afterEach(() => vi.unstubAllEnvs());
+
+test('the socket directories of earlier engines of a database are removed, and no others', async () => {
+  await withFiles({ 'data/x': '', 'other/x': '', 'tmp/spartakus-data-abcdef/x': '' }, async (dir) => {
+    const [data, other, tmp] = ['data', 'other', 'tmp'].map((name) => path.join(dir, name)) as [string, string, string];
+    vi.stubEnv('TMPDIR', tmp);
+    const old = await createSocketDirectory(data);
+    await mkdir(path.join(old, 'embedded-mongodb-abcdef'));
+    const ofOther = await createSocketDirectory(other);
+    const current = await createSocketDirectory(data);
+
+    await removeOldSocketDirectories(data, current);
+
+    expect((await readdir(tmp)).toSorted()).toStrictEqual(
+      [current, ofOther, 'spartakus-data-abcdef'].map((name) => path.basename(name)).toSorted(),
+    );
+    expect((await stat(current)).mode & 0o777).toBe(0o700);
+  });
+});
