@@ -72,10 +72,12 @@ async function openOn(directory: string, name: string, options: EmbeddedStoreOpt
     await removeOldSocketDirectories(directory, socketDirectory);
     resources.defer(() => rm(uriFile, { force: true }));
     await writeFile(uriFile, `${first.uri}\n`, { mode: 0o600 });
-    const store = await openMongoStore({ ...options, uri: first.uri, name }).catch(async (error: unknown) => {
-      // The connection breaks before the process ends.
-      throw (await Promise.race([first.exited, clock.sleep(EXIT_TIMEOUT_MS)])) ?? error;
-    });
+    const store = await openMongoStore({ ...options, uri: first.uri, name, diskIsWatched: true }).catch(
+      async (error: unknown) => {
+        // The connection breaks before the process ends.
+        throw (await Promise.race([first.exited, clock.sleep(EXIT_TIMEOUT_MS)])) ?? error;
+      },
+    );
     logger.info({ pid: first.pid }, "MongoDB's embedded engine runs.");
     const engine = superviseEngine(first, { start, clock, random, logger });
     resources.defer(() => engine.close());

@@ -18,6 +18,11 @@ import { createPending } from '../../runtime/pending.ts';
 import { createMongoClient, databaseName, describeError, DURABLE, type MongoClientOptions } from './mongo-client.ts';
 import { failed, isUnavailable, outcomesOfBulkError, unavailable } from './write-outcomes.ts';
 
+interface MongoStoreOptions extends MongoClientOptions {
+  /** Whether disk-reserve.ts watches the disk. Otherwise MongoDB creates no index with less than 500 MB of free space. */
+  readonly diskIsWatched?: boolean;
+}
+
 const COLLECTIONS: Readonly<Record<DocumentKind, { readonly name: string; readonly idField: string }>> = {
   report: { name: 'reports', idField: 'clusterID' },
   kubermaticRecord: { name: 'kubermaticRecords', idField: 'clientUUID' },
@@ -40,10 +45,12 @@ const NO_TIMEOUT: CreateIndexesOptions & { readonly socketTimeoutMS: number } = 
  * @throws SpartakusError: `invalid` where the connection string cannot be parsed, `unavailable` where no server answers or it rejects a
  * command; the message masks the password
  */
-export async function openMongoStore(options: MongoClientOptions): Promise<ReportStore> {
+export async function openMongoStore(options: MongoStoreOptions): Promise<ReportStore> {
   const client = createMongoClient(options);
   try {
     await client.connect();
+    if (options.diskIsWatched === true)
+      await client.db('admin').command({ setParameter: 1, indexBuildMinAvailableDiskSpaceMB: 0 });
     const store = new MongoStore(client, options);
     await store.createCollections();
     await store.testWrite();
