@@ -27,6 +27,7 @@ interface Validation {
 
 const DATABASES_OF_SERVERS = new Set(['admin', 'config', 'local']);
 const CONNECT_TIMEOUT_MS = 5_000;
+const MAX_ERROR_LENGTH = 300;
 
 /**
  * Reads every document and index entry of every collection. Where the engine ends because a collection is damaged, it is started again for
@@ -65,7 +66,9 @@ export async function* checkDirectory(
         await client.close();
         opened = undefined;
         // Without the advice to run this command.
-        throw new Error(`${ended.message.split('. ', 1)[0]} while this collection was read`, { cause: ended });
+        throw new SpartakusError(ended.kind, `${ended.message.split('. ', 1)[0]} while this collection was read`, {
+          cause: error,
+        });
       }
     };
     for (const [database, collection] of await read(listCollections)) {
@@ -103,10 +106,16 @@ async function* checkCollection(
       async (db, name) => (await db.command({ validate: name, full: true })) as unknown as Validation,
     );
     if (valid) yield { state: 'valid', collection, documents: nrecords ?? documents, indexes: nIndexes ?? 0 };
-    else yield { state: 'damaged', collection, problem: errors?.join('; ') ?? 'the database gives no reason' };
+    else yield { state: 'damaged', collection, problem: explainErrors(errors) };
   } catch (error) {
     yield { state: 'damaged', collection, problem: messageOf(error) };
   }
+}
+
+/** Without the lines of WiredTiger's log (JSON), which contain parts of documents. */
+function explainErrors(errors: readonly string[] = []): string {
+  const found = errors.filter((error) => !error.startsWith('{')).map((error) => error.slice(0, MAX_ERROR_LENGTH));
+  return found.join('; ') || 'it is not valid';
 }
 
 function createClient(uri: string, appName: string): MongoClient {
@@ -118,9 +127,9 @@ async function listCollections(client: MongoClient): Promise<readonly (readonly 
   const found: (readonly [string, string])[] = [];
   for (const { name } of databases.filter((each) => !DATABASES_OF_SERVERS.has(each.name))) {
     const collections = await client.db(name).listCollections({ type: 'collection' }, { nameOnly: true }).toArray();
-    found.push(...collections.map((each) => [name, each.name] as const).toSorted());
+    found.push(...collections.map((each) => [name, each.name] as const));
   }
-  return found;
+  return found.toSorted(([, one], [, other]) => one.localeCompare(other));
 }
 
 function isConnectionError(error: unknown): boolean {
