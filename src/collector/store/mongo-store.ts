@@ -19,8 +19,8 @@ import { createMongoClient, databaseName, describeError, DURABLE, type MongoClie
 import { failed, isUnavailable, outcomesOfBulkError, unavailable } from './write-outcomes.ts';
 
 interface MongoStoreOptions extends MongoClientOptions {
-  /** Whether disk-reserve.ts watches the disk. Otherwise MongoDB creates no index with less than 500 MB of free space. */
-  readonly diskIsWatched?: boolean;
+  /** Server parameters to set before the collections are created. */
+  readonly parameters?: Readonly<Record<string, number>>;
 }
 
 const COLLECTIONS: Readonly<Record<DocumentKind, { readonly name: string; readonly idField: string }>> = {
@@ -49,8 +49,8 @@ export async function openMongoStore(options: MongoStoreOptions): Promise<Report
   const client = createMongoClient(options);
   try {
     await client.connect();
-    if (options.diskIsWatched === true)
-      await client.db('admin').command({ setParameter: 1, indexBuildMinAvailableDiskSpaceMB: 0 });
+    const { parameters } = options;
+    if (parameters !== undefined) await client.db('admin').command({ setParameter: 1, ...parameters });
     const store = new MongoStore(client, options);
     await store.createCollections();
     await store.testWrite();

@@ -28,7 +28,7 @@ export function explainFailure(
   const remedy =
     failure === 'locked'
       ? `Only one process can open it: another collector connects to the running one with --database "$(cat ${path.join(directory, URI_FILE)})".`
-      : 'Check that the directory exists, and that this user may write to it.';
+      : 'Check that this user may write to the directory, and that its disk has free space.';
   const reason = messages[0]?.replace(/^embedded MongoDB error: /, '') ?? 'no reason given';
   const message = `the database could not be opened: ${reason.trim().replaceAll(/\s+/g, ' ')}. ${remedy}`;
   return new SpartakusError('unavailable', message, { cause });

@@ -4,13 +4,20 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import process from 'node:process';
 import { ignoreMissing } from '../../../runtime/atomic-file.ts';
+import { messageOf, SpartakusError } from '../../../runtime/errors.ts';
 
 /**
  * Creates the directory of an engine's socket, which only this user can open. It is not in the database's directory, whose path may be too
  * long for a socket. The name says which database it belongs to.
  */
 export async function createSocketDirectory(databaseDirectory: string): Promise<string> {
-  return await mkdtemp(path.join(tmpdir(), await prefixOf(databaseDirectory)));
+  const prefix = await prefixOf(databaseDirectory);
+  return await mkdtemp(path.join(tmpdir(), prefix)).catch((error: unknown) => {
+    const message = `the directory of the engine's socket cannot be created: ${messageOf(error)}`;
+    throw new SpartakusError('unavailable', `${message}. Set TMPDIR to a directory that this user may write to.`, {
+      cause: error,
+    });
+  });
 }
 
 /** Removes the directories of earlier engines of a database, which remain where they were killed. Only for the process that has it open. */

@@ -100,7 +100,7 @@ function follow(
     else failure = explainFailure(directory, message);
   });
   // The process could not be started.
-  child.once('error', (error) => {
+  child.on('error', (error) => {
     ready.resolve(false);
     ended.resolve(
       new SpartakusError('unavailable', `the engine's process does not start: ${error.message}`, { cause: error }),

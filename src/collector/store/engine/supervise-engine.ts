@@ -1,6 +1,7 @@
 import type { Clock } from '../../../runtime/clock.ts';
 import { SpartakusError } from '../../../runtime/errors.ts';
 import type { Logger } from '../../../runtime/logger.ts';
+import { unavailable } from '../write-outcomes.ts';
 import type { Engine } from './start-engine.ts';
 
 interface SupervisorOptions {
@@ -14,8 +15,8 @@ interface SupervisorOptions {
 
 /** An engine that is started again when it ends. */
 export interface SupervisedEngine {
-  /** Why it does not run now; undefined while it runs. */
-  failure(): SpartakusError | undefined;
+  /** The result of an operation on the database. Rejects with `unavailable` at once while the engine does not run, and when it ends. */
+  use<Value>(operation: () => Promise<Value>): Promise<Value>;
   /** Closes the database. Idempotent. */
   close(): Promise<void>;
 }
@@ -30,11 +31,13 @@ export function superviseEngine(engine: Engine, { start, clock, random, logger }
   const stop = new AbortController();
   let failure: SpartakusError | undefined;
   let attempts = 0;
+  const pending = new Set<(error: SpartakusError) => void>();
 
   const run = async (): Promise<void> => {
     while (!stop.signal.aborted) {
       const startedAt = clock.now().getTime();
       failure = await engine.exited;
+      if (failure !== undefined) for (const reject of pending) reject(unavailable(failure));
       if (clock.now().getTime() - startedAt >= STABLE_AFTER_MS) attempts = 0;
       while (failure !== undefined && !stop.signal.aborted) await restart(failure);
     }
@@ -58,7 +61,14 @@ export function superviseEngine(engine: Engine, { start, clock, random, logger }
   const running = run();
 
   return {
-    failure: () => failure,
+    use: (operation) =>
+      new Promise((resolve, reject) => {
+        if (failure !== undefined) throw unavailable(failure);
+        pending.add(reject);
+        void operation()
+          .then(resolve, reject)
+          .finally(() => pending.delete(reject));
+      }),
     close: async () => {
       stop.abort();
       await engine.close();

@@ -87,6 +87,6 @@ test('only a lock says that one process can open a database', () => {
       '--database "$(cat /var/lib/spartakus/mongodb-uri)".',
   );
   expect(failed.message).toBe(
-    'the database could not be opened: no space. Check that the directory exists, and that this user may write to it.',
+    'the database could not be opened: no space. Check that this user may write to the directory, and that its disk has free space.',
   );
 });

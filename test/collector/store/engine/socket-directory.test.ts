@@ -5,6 +5,7 @@ import {
   createSocketDirectory,
   removeOldSocketDirectories,
 } from '../../../../src/collector/store/engine/socket-directory.ts';
+import { failureOf } from '../../../support/failure.ts';
 import { withFiles } from '../../../support/files.ts';
 
 afterEach(() => vi.unstubAllEnvs());
@@ -24,5 +25,17 @@ test('the socket directories of earlier engines of a database are removed, and n
       [current, ofOther, 'spartakus-data-abcdef'].map((name) => path.basename(name)).toSorted(),
     );
     expect((await stat(current)).mode & 0o777).toBe(0o700);
+  });
+});
+
+test('without a directory for temporary files, the error names the variable to set', async () => {
+  await withFiles({ 'data/x': '' }, async (dir) => {
+    vi.stubEnv('TMPDIR', path.join(dir, 'missing'));
+
+    const { message } = await failureOf(createSocketDirectory(path.join(dir, 'data')));
+
+    expect(message).toMatch(
+      /socket cannot be created: ENOENT.*Set TMPDIR to a directory that this user may write to\.$/,
+    );
   });
 });

@@ -1,4 +1,4 @@
-import { chmod, mkdir, open, readdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, open, readdir, readFile, rename, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import process from 'node:process';
@@ -97,7 +97,9 @@ test('a directory that cannot be used is an error that does not speak of another
     for (const name of ['file', 'file/below']) {
       const { message } = await failureOf(openStore(`embedded:${path.join(directory, name)}`, options));
 
-      expect(message).toMatch(/^--database embedded:\S+: E\w+: .*Name a directory that this user may write to\.$/);
+      expect(message).toMatch(
+        /^--database embedded:\S+: E\w+: .*Name a directory that this user may write to, on a disk with free space\.$/,
+      );
       expect(message).not.toContain('one process');
     }
   });
@@ -146,6 +148,26 @@ test('a store outlives its engine: reports are rejected at once until it runs ag
     await expect(readFile(uriFile, 'utf8')).resolves.toBe(uri);
     await store.close();
     await expect(readdir(directory)).resolves.not.toContain('mongodb-uri');
+  });
+});
+
+test('an engine whose files are gone is not started on an empty database', async () => {
+  await withFiles({}, async (parent) => {
+    const directory = path.join(parent, 'data');
+    const log = createKeptLog();
+    const options = { appName: 'spartakus-test', storeTimeoutMs: 10_000, stdout: process.stdout, logger: log.logger };
+    const store = await openStore(`embedded:${directory}`, options);
+
+    await rename(directory, path.join(parent, 'unmounted'));
+    for (const { fields } of log.lines) process.kill((fields as { readonly pid: number }).pid, 'SIGKILL');
+
+    await expect
+      .poll(() => log.messages('error').slice(1), { timeout: 10_000 })
+      .toContainEqual(expect.stringMatching(/the database is gone: .*WiredTiger\.wt'\. Mount or restore /) as unknown);
+    await expect(stat(directory)).rejects.toMatchObject({ code: 'ENOENT' });
+    await rename(path.join(parent, 'unmounted'), directory);
+    await expect.poll(() => putOne(store), { timeout: 20_000 }).toStrictEqual({ status: 'stored' });
+    await store.close();
   });
 });
 

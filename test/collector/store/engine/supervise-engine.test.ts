@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import type { Engine } from '../../../../src/collector/store/engine/start-engine.ts';
-import { superviseEngine } from '../../../../src/collector/store/engine/supervise-engine.ts';
+import { type SupervisedEngine, superviseEngine } from '../../../../src/collector/store/engine/supervise-engine.ts';
 import { SpartakusError } from '../../../../src/runtime/errors.ts';
 import { createKeptLog } from '../../../support/log.ts';
 import { createManualClock } from '../../../support/manual-clock.ts';
@@ -19,6 +19,10 @@ function createEngine(): FakeEngine {
     close: () => Promise.resolve(resolve(undefined)),
   };
 }
+
+/** Resolves once operations succeed. */
+const runsAgain = (engine: SupervisedEngine): Promise<void> =>
+  expect.poll(() => engine.use(() => Promise.resolve('done'))).toBe('done');
 
 function supervise(start?: () => Promise<FakeEngine>) {
   const clock = createManualClock(new Date(0));
@@ -44,9 +48,9 @@ test('an engine that ends is started again after a growing pause with a limit', 
   for (let end = 0; end < 10; end += 1) {
     engines.at(-1)?.fail();
     pauses.push(await clock.asleep());
-    expect(supervised.failure()).toMatchObject({ message: 'it failed' });
+    await expect(supervised.use(() => Promise.resolve(1))).rejects.toMatchObject({ cause: { message: 'it failed' } });
     clock.advance(pauses.at(-1) ?? 0);
-    await expect.poll(() => supervised.failure()).toBeUndefined();
+    await runsAgain(supervised);
   }
 
   expect(pauses).toStrictEqual([188, 375, 750, 1_500, 3_000, 6_000, 12_000, 22_500, 22_500, 22_500]);
@@ -63,7 +67,7 @@ test('the pause is short again after an engine that ran for a minute', async () 
     engines.at(-1)?.fail();
     const pauseMs = await clock.asleep();
     clock.advance(pauseMs);
-    await expect.poll(() => supervised.failure()).toBeUndefined();
+    await runsAgain(supervised);
     return pauseMs;
   };
 
@@ -80,7 +84,7 @@ test('a start that fails is repeated, and its reason is logged', async () => {
   });
   engines[0]?.fail();
   for (let start = 0; start < 3; start += 1) clock.advance(await clock.asleep());
-  await expect.poll(() => supervised.failure()).toBeUndefined();
+  await runsAgain(supervised);
 
   expect(log.messages('error').map((message) => message.split(': ')[1])).toStrictEqual([
     'it failed',
@@ -118,4 +122,17 @@ test('close waits for a start that is in progress, and closes its engine', async
   await closed;
 
   await expect(late.exited).resolves.toBeUndefined();
+});
+
+test('operations in progress fail as retryable when the engine ends', async () => {
+  const { engines, supervised } = supervise();
+  const never = Promise.withResolvers<void>();
+  const operations = [supervised.use(() => never.promise), supervised.use(() => never.promise)];
+  const results = Promise.allSettled(operations);
+  engines[0]?.fail();
+
+  await expect(results).resolves.toMatchObject(
+    operations.map(() => ({ reason: { kind: 'unavailable', retryAfterMs: 5_000, cause: { message: 'it failed' } } })),
+  );
+  await supervised.close();
 });
