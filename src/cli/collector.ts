@@ -4,14 +4,25 @@ import { type CollectorConfig, startCollector } from '../collector/collector.ts'
 import { RECORD_PEER_MODES } from '../collector/serve/admission/request-origin.ts';
 import { type ConsoleConfig, findConsoleProblem } from '../collector/serve/console/console.ts';
 import type { TlsConfig } from '../collector/serve/tls.ts';
-import { DATABASES, DEFAULT_DATABASE, parseDatabase } from '../collector/store/database-spec.ts';
+import { DATABASES, DEFAULT_DATABASE, describeDatabase, parseDatabase } from '../collector/store/database-spec.ts';
 import { NO_NETWORKS } from '../runtime/addresses.ts';
 import { systemClock } from '../runtime/clock.ts';
 import { createCommand } from './command.ts';
 import { pasteableExamples } from './examples.ts';
 import { type Flags, type FlagsFor, group, type PartialValues } from './flags.ts';
 import { LIMIT_FLAGS } from './limit-flags.ts';
-import { DURATION, FILE, parseChoice, parseListen, parseNetworks, parseText, PORT, SWITCH, TIMEOUT } from './values.ts';
+import {
+  DURATION,
+  FILE,
+  parseBytes,
+  parseChoice,
+  parseListen,
+  parseNetworks,
+  parseText,
+  PORT,
+  SWITCH,
+  TIMEOUT,
+} from './values.ts';
 import { PROGRAM_VERSION } from './version.ts';
 
 const FLAGS = {
@@ -84,6 +95,12 @@ const FLAGS = {
       default: '10s',
       help: 'Maximum duration of a database write. Reports that are not stored in time are rejected, and clients send them again.',
     },
+    diskReserveBytes: {
+      name: 'disk-reserve',
+      placeholder: 'BYTES',
+      help: 'With --database embedded: reject reports while the file system of the database has less free space than this; 0 never rejects them, and the engine stops on a full disk until there is space. By default, 512Mi, or 5 % of the file system if that is less.',
+      parse: (text) => (text === '0' ? 0 : parseBytes(text)),
+    },
   }),
   ...group('Privacy', {
     recordPeer: {
@@ -118,6 +135,12 @@ const FLAGS = {
   }),
   limits: LIMIT_FLAGS,
   ...group('Timeouts', {
+    startTimeoutMs: {
+      name: 'start-timeout',
+      ...TIMEOUT,
+      default: '2m',
+      help: 'Maximum duration of the start, until the collector listens. The recovery of a large database takes most of it.',
+    },
     shutdownGraceMs: {
       name: 'shutdown-grace',
       ...DURATION,
@@ -137,10 +160,17 @@ export const collectorCommand = createCommand({
   databases: DATABASES,
   flags: FLAGS,
   validate,
-  async run({ verbose, examples, ...values }, { stdout, logger, stop }) {
+  async run({ verbose, examples, ...values }, { stdout, logger, stop, abandon }) {
     const config = { ...values, tls: tlsOf(values.tls), console: consoleOf(values.console) };
-    const options = { clock: systemClock, randomBytes, logger, verbose, stdout, version: PROGRAM_VERSION };
-    const collector = await startCollector(config, options);
+    const options = { clock: systemClock, randomBytes, logger, verbose, stdout, version: PROGRAM_VERSION, stop };
+    const collector = await startCollector(config, options).catch((error: unknown) => {
+      abandon?.();
+      if (!stop.aborted) throw error;
+    });
+    if (collector === undefined) {
+      logger.info({}, 'The collector was stopped before it had started.');
+      return 0;
+    }
     const { url, consoleUrl } = collector;
     logger.info({ url, console: consoleUrl }, 'The collector listens.');
     if (examples) stdout.write(`\n${pasteableExamples({ url, consoleUrl })}\n`);
@@ -170,6 +200,10 @@ function validate({ tls: { certFile, keyFile, clientCaFile }, ...values }: Value
     clientCaFile !== undefined &&
       certFile === undefined &&
       `--tls-client-ca ${clientCaFile}: has no effect without TLS: give --tls-cert and --tls-key too.`,
+    values.diskReserveBytes !== undefined &&
+      values.database !== undefined &&
+      values.database.kind !== 'embedded' &&
+      `--disk-reserve: has no effect with --database ${describeDatabase(values.database)}: it is for embedded:DIR.`,
     consoleConfig !== undefined && findConsoleProblem(consoleConfig),
     values.proxyProtocol === true &&
       values.trustedProxies === NO_NETWORKS &&

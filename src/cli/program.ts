@@ -12,6 +12,7 @@ const LOADERS: Readonly<Record<CommandName, () => Promise<Command>>> = {
   'quarantine list': async () => (await import('./quarantine.ts')).quarantineListCommand,
   'quarantine release': async () => (await import('./quarantine.ts')).quarantineReleaseCommand,
   'quarantine drop': async () => (await import('./quarantine.ts')).quarantineDropCommand,
+  'database check': async () => (await import('./database-check.ts')).databaseCheckCommand,
   volunteer: async () => {
     // By default V8 enlarges the space for young objects under load; without that, reading 5,000 nodes takes 14 MiB less. Unlike
     // --max-semi-space-size, this flag has an effect after the start.

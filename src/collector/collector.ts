@@ -21,8 +21,9 @@ import { type ListenAddress, openListener } from './serve/listener.ts';
 import { createRoutes } from './serve/routes.ts';
 import { createHealthState } from './serve/rpc/health-service.ts';
 import { openTls, type TlsConfig } from './serve/tls.ts';
+import { limitStart } from './start-deadline.ts';
 import { monitorAvailability } from './store/availability.ts';
-import type { Database } from './store/database-spec.ts';
+import { type Database, describeDatabase } from './store/database-spec.ts';
 import { openStore } from './store/open.ts';
 
 export interface CollectorConfig extends ListenAddress {
@@ -47,7 +48,11 @@ export interface CollectorConfig extends ListenAddress {
   readonly normaliseLegacy?: boolean;
   /** For one write to the database. */
   readonly storeTimeoutMs: number;
+  /** For the embedded engine: see store/disk-reserve.ts. */
+  readonly diskReserveBytes?: number;
   readonly shutdownGraceMs: number;
+  /** For everything until the collector listens; absent: unlimited. */
+  readonly startTimeoutMs?: number;
 }
 
 export interface CollectorOptions {
@@ -61,6 +66,8 @@ export interface CollectorOptions {
   readonly openStore?: typeof openStore;
   /** Such as "v2.0.0". */
   readonly version: string;
+  /** Interrupts the start. */
+  readonly stop?: AbortSignal;
 }
 
 export interface Collector {
@@ -77,17 +84,32 @@ const NOTICE_MS = 100;
 /** The part of the grace period after which connections are destroyed; the rest is for the database. */
 const CONNECTIONS_SHARE = 0.8;
 
-/** @throws SpartakusError where the database or a port cannot be opened; nothing stays open then */
+/**
+ * @throws SpartakusError where the database or a port cannot be opened, or the start is interrupted or takes too long. Nothing stays open
+ * then; what an interrupted start still opens is closed as soon as it is open
+ */
 export async function startCollector(config: CollectorConfig, options: CollectorOptions): Promise<Collector> {
   const stopping = new AbortController();
   const resources = new AsyncDisposableStack();
   resources.defer(() => stopping.abort());
   let closing: Promise<void> | undefined;
+  const close = (): Promise<void> => (closing ??= resources.disposeAsync());
+  let step = 'the configuration';
+  let failed = false;
+  const opened = openParts(config, options, stopping, resources, (next) => (step = next)).catch(
+    async (error: unknown) => {
+      failed = true;
+      await close();
+      throw error;
+    },
+  );
+  const { clock, stop } = options;
   try {
-    const parts = await openParts(config, options, stopping, resources);
-    return { ...parts, close: () => (closing ??= resources.disposeAsync()) };
+    const parts = await limitStart(opened, { clock, timeoutMs: config.startTimeoutMs, stop, waitsFor: () => step });
+    return { ...parts, close };
   } catch (error) {
-    await resources.disposeAsync();
+    stopping.abort();
+    if (!failed) void opened.then(close, () => undefined);
     throw error;
   }
 }
@@ -98,6 +120,7 @@ async function openParts(
   options: CollectorOptions,
   stopping: AbortController,
   resources: AsyncDisposableStack,
+  onStep: (step: string) => void,
 ): Promise<Omit<Collector, 'close'>> {
   const { clock, randomBytes, random = Math.random, logger, verbose = false, stdout, version } = options;
   const { port, host, limits } = config;
@@ -108,11 +131,13 @@ async function openParts(
       : undefined;
   const origins = createOriginFinder({ ...config, clientOf: proxyProtocol?.clientOf, randomBytes });
   const watch = { clock, logger, rateLimitedLogger, stop: stopping.signal };
+  onStep('the files of certificates and tokens');
   const tls = config.tls && (await openTls(config.tls, watch));
   const authenticate =
     config.ingestTokensFile === undefined
       ? NO_AUTHENTICATION
       : await openTokenAuthenticator({ flag: '--ingest-tokens-file', file: config.ingestTokensFile }, watch);
+  onStep(`--database ${describeDatabase(config.database)}`);
   const store = await (options.openStore ?? openStore)(config.database, {
     appName: `spartakus-collector/${version}`,
     storeTimeoutMs: config.storeTimeoutMs,
@@ -120,12 +145,14 @@ async function openParts(
     clock,
     random,
     logger,
+    diskReserveBytes: config.diskReserveBytes,
   });
+  onStep('its ports');
   const health = createHealthState();
   const watched = monitorAvailability(store, {
     clock,
     logger,
-    onChange: (isAvailable) => health.setServing(isAvailable),
+    onChange: (isAvailable, reason) => health.setServing(isAvailable, reason),
   });
   const connections = createConnectionCounts();
   const clusterWarnings = createClusterWarnings({ clock, logger, verbose });
@@ -135,6 +162,7 @@ async function openParts(
     connections: () => connections.read(),
     isDatabaseAvailable: () => watched.isAvailable(),
     busiestAddressRatio: () => clusterWarnings.busiestAddressRatio(),
+    disk: store.disk?.bind(store),
   });
   const onRejection = createRejections({ metrics, logger: rateLimitedLogger, verbose });
   const { keepUnknownFields, normaliseLegacy } = config;

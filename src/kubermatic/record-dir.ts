@@ -1,15 +1,8 @@
 import { constants } from 'node:fs';
 import { access, readdir, stat } from 'node:fs/promises';
 import path from 'node:path';
-import {
-  type Files,
-  hasCode,
-  ignoreMissing,
-  sweepUnfinished,
-  SYSTEM_FILES,
-  writeAtomically,
-} from '../runtime/atomic-file.ts';
-import { messageOf, SpartakusError } from '../runtime/errors.ts';
+import { type Files, ignoreMissing, sweepUnfinished, SYSTEM_FILES, writeAtomically } from '../runtime/atomic-file.ts';
+import { hasCode, messageOf, SpartakusError } from '../runtime/errors.ts';
 
 /** A report that is not yet completely stored: its envelope as JSON, and the file of each of its records. */
 interface PendingReport {

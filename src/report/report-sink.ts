@@ -62,4 +62,13 @@ export interface ReportStore extends ReportSink {
   hasReportsFrom(id: string): Promise<boolean>;
   /** Checks within a few seconds that a report could be stored now. Throws a SpartakusError `unavailable` with its cause. */
   check(): Promise<void>;
+  /** The space for a database in a directory of its own; undefined before it is measured. */
+  disk?(): DiskSpace | undefined;
+}
+
+export interface DiskSpace {
+  readonly freeBytes: number;
+  /** With less free space, reports are rejected. */
+  readonly reserveBytes: number;
+  readonly isExhausted: boolean;
 }

@@ -1,5 +1,7 @@
-import { mkdir, open, readdir, readFile, rename, rm, stat, unlink } from 'node:fs/promises';
+import { open, readdir, readFile, rename, rm, stat, unlink } from 'node:fs/promises';
 import path from 'node:path';
+import { hasCode } from './errors.ts';
+import { makeDirectory } from './make-directory.ts';
 
 /** File system operations. Each rejects with the system's error. */
 export interface Files {
@@ -45,7 +47,7 @@ export async function writeAtomically(
   { mode, dirMode, unfinishedDir = path.dirname(file), files = SYSTEM_FILES }: WriteOptions,
 ): Promise<void> {
   for (const dir of new Set([path.dirname(file), unfinishedDir])) {
-    const created = await mkdir(dir, { recursive: true, mode: dirMode });
+    const created = await makeDirectory(dir, dirMode);
     if (created !== undefined) await files.syncDirectory(path.dirname(created));
   }
   const unfinished = path.join(unfinishedDir, `.${path.basename(file)}${UNFINISHED_SUFFIX}`);
@@ -72,11 +74,6 @@ export async function sweepUnfinished(dir: string, name: string, now: Date): Pro
 
 export function isMissing(error: unknown): boolean {
   return hasCode(error, 'ENOENT');
-}
-
-/** Whether a system error has a code, such as EXDEV. */
-export function hasCode(error: unknown, code: string): boolean {
-  return error instanceof Error && 'code' in error && error.code === code;
 }
 
 /** The result of an operation on files; undefined if a file does not exist. */

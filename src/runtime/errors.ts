@@ -66,3 +66,8 @@ export function causesOf(thrown: unknown): unknown[] {
   }
   return [...found];
 }
+
+/** Whether a system error has a code, such as EXDEV. */
+export function hasCode(error: unknown, code: string): boolean {
+  return error instanceof Error && 'code' in error && error.code === code;
+}

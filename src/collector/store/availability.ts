@@ -7,7 +7,8 @@ import { isUnavailable } from './write-outcomes.ts';
 interface AvailabilityOptions {
   readonly clock: Pick<Clock, 'sleep'>;
   readonly logger: Logger;
-  readonly onChange: (isAvailable: boolean) => void;
+  /** Also called when the reason changes, which is the message of the error that `check` throws. */
+  readonly onChange: (isAvailable: boolean, reason?: string) => void;
 }
 
 interface MonitoredStore extends Pick<ReportStore, 'put' | 'hasReportsFrom'> {
@@ -35,14 +36,14 @@ export function monitorAvailability(
       () => undefined,
       (error: unknown) => SpartakusError.from(error),
     );
-    const changed = (found === undefined) !== (failure === undefined);
+    const changed = found?.message !== failure?.message;
     if (stopped) return;
     failure = found;
     if (!changed) return;
     if (found === undefined) logger.info({}, 'the database is available again');
     else
       logger.error({ err: found.cause ?? found }, 'the database is unavailable: reports are rejected until it is back');
-    onChange(found === undefined);
+    onChange(found === undefined, found?.message);
   };
   const run = async (): Promise<void> => {
     while (!stopped) {

@@ -40,3 +40,15 @@ export function parseDatabase(spec: string): Database {
     field: '--database',
   });
 }
+
+/** The value of --database, with its password masked. */
+export function describeDatabase(database: Database): string {
+  switch (database.kind) {
+    case 'embedded':
+      return `${EMBEDDED}${database.directory}`;
+    case 'server':
+      return maskUrl(database.uri);
+    case 'stdout':
+      return 'stdout';
+  }
+}

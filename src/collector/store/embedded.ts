@@ -1,9 +1,12 @@
-import { access, chmod, mkdir, readdir, rm, stat, writeFile } from 'node:fs/promises';
+import { access, chmod, readdir, rm, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import type { ReportStore } from '../../report/report-sink.ts';
 import { type Clock, systemClock } from '../../runtime/clock.ts';
 import { messageOf, SpartakusError } from '../../runtime/errors.ts';
 import type { Logger } from '../../runtime/logger.ts';
+import { makeDirectory } from '../../runtime/make-directory.ts';
+import { rejectDamaged } from './data-directory.ts';
+import { openDiskReserve } from './disk-reserve.ts';
 import { URI_FILE } from './engine/engine-errors.ts';
 import { createSocketDirectory, removeOldSocketDirectories } from './engine/socket-directory.ts';
 import { type Engine, startEngine } from './engine/start-engine.ts';
@@ -15,6 +18,8 @@ import { failed } from './write-outcomes.ts';
 interface EmbeddedStoreOptions extends Pick<MongoClientOptions, 'appName' | 'connectTimeoutMs' | 'storeTimeoutMs'> {
   /** Created where it is missing. */
   readonly directory: string;
+  /** See disk-reserve.ts. */
+  readonly diskReserveBytes?: number | undefined;
   readonly clock?: Clock;
   readonly random?: () => number;
   readonly logger?: Logger;
@@ -37,6 +42,7 @@ export async function openEmbeddedStore(options: EmbeddedStoreOptions): Promise<
   const directory = path.resolve(options.directory);
   const name = `embedded:${options.directory}`;
   try {
+    await rejectDamaged(directory);
     await makePrivate(directory);
     return await openOn(directory, name, options);
   } catch (error) {
@@ -74,11 +80,13 @@ async function openOn(directory: string, name: string, options: EmbeddedStoreOpt
     logger.info({ pid: first.pid }, "MongoDB's embedded engine runs.");
     const start = async (signal: AbortSignal): Promise<Engine> => {
       await requireDatabase(directory);
+      await rejectDamaged(directory);
       return await startEngine(directory, { socketDirectory, signal });
     };
     const engine = superviseEngine(first, { start, clock, random, logger });
     closeEngine = () => engine.close();
-    return new EmbeddedStore(engine, store, () => resources.disposeAsync());
+    const embedded = new EmbeddedStore(engine, store, () => resources.disposeAsync());
+    return await openDiskReserve(embedded, { directory, reserveBytes: options.diskReserveBytes, clock });
   } catch (error) {
     await resources.disposeAsync();
     throw error;
@@ -125,7 +133,7 @@ class EmbeddedStore implements ReportStore {
  * it is, and so is one that contains other files and no database: it may be shared, such as /var/lib.
  */
 export async function makePrivate(directory: string): Promise<void> {
-  await mkdir(directory, { recursive: true, mode: 0o700 });
+  await makeDirectory(directory, 0o700);
   const { uid, mode } = await stat(directory);
   if (uid !== process.getuid?.() || (mode & 0o077) === 0) return;
   const names = await readdir(directory);

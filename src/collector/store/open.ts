@@ -15,6 +15,7 @@ interface OpenStoreOptions {
   readonly clock?: Clock;
   readonly random?: () => number;
   readonly logger?: Logger;
+  readonly diskReserveBytes?: number | undefined;
 }
 
 const CONNECT_TIMEOUT_MS = 5_000;

@@ -7,7 +7,7 @@ const DUPLICATE_KEY = 11_000;
 /** By a schema validation rule of the collection. */
 const DOCUMENT_VALIDATION_FAILURE = 121;
 
-const RETRY_AFTER_MS = 5_000;
+export const RETRY_AFTER_MS = 5_000;
 
 /**
  * The outcome of each document of a failed bulk write. Where the connection broke, the driver's error names no document, but none

@@ -1,7 +1,8 @@
-import { mkdir, readdir, readFile, rename, rm, stat, unlink, writeFile } from 'node:fs/promises';
+import { readdir, readFile, rename, rm, stat, unlink, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { isReportId } from '../../report/report-id.ts';
 import { ignoreMissing, sweepUnfinished, writeAtomically } from '../../runtime/atomic-file.ts';
+import { makeDirectory } from '../../runtime/make-directory.ts';
 
 /** The directory of a spool. Every function rejects with the system's error. */
 export interface Volume {
@@ -31,7 +32,7 @@ export function createVolume(dir: string, now: () => Date): Volume {
   return {
     dir,
     list: async () => {
-      await mkdir(dir, { recursive: true, mode: DIR_MODE });
+      await makeDirectory(dir, DIR_MODE);
       const found: [string, number][] = [];
       for (const name of (await readdir(dir)).toSorted()) {
         const id = idOf(name);
@@ -45,7 +46,7 @@ export function createVolume(dir: string, now: () => Date): Volume {
     remove: (id) => ignoreMissing(() => unlink(fileOf(id))),
     moveToDeadLetters: async (id, folder, reason) => {
       const target = path.join(dir, folder);
-      await mkdir(target, { recursive: true, mode: DIR_MODE });
+      await makeDirectory(target, DIR_MODE);
       await rename(fileOf(id), path.join(target, id + SUFFIX));
       await writeFile(path.join(target, `${id}.txt`), `${reason}\n`, { mode: FILE_MODE });
       const ids = (await readdir(target)).map(idOf).filter((each) => each !== undefined);

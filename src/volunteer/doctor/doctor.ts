@@ -1,4 +1,4 @@
-import { mkdir, rm, writeFile } from 'node:fs/promises';
+import { rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import {
   type ClientCredentials,
@@ -8,6 +8,7 @@ import {
 import type { Database } from '../../delivery/open-sink.ts';
 import { type KubernetesClient, type KubernetesConfig, openKubernetesClient } from '../../kubernetes/client.ts';
 import { messageOf } from '../../runtime/errors.ts';
+import { makeDirectory } from '../../runtime/make-directory.ts';
 import { checkExtensions, readExtensions } from '../gather/extensions.ts';
 import type { GatherConfig } from '../gather/gather.ts';
 import { readKeyFile } from '../gather/id-key-file.ts';
@@ -50,7 +51,7 @@ async function checkSpool(spoolDir: string | undefined): Promise<Check> {
   if (spoolDir === undefined) return ok('spool', 'reports wait in memory; with --spool-dir they survive a restart');
   const file = path.join(spoolDir, '.doctor');
   try {
-    await mkdir(spoolDir, { recursive: true });
+    await makeDirectory(spoolDir);
     await writeFile(file, '');
     await rm(file);
   } catch (error) {

@@ -1,8 +1,9 @@
-import { link, mkdir, readFile, writeFile } from 'node:fs/promises';
+import { link, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { hasCode, ignoreMissing, SYSTEM_FILES } from '../../runtime/atomic-file.ts';
-import { messageOf, SpartakusError } from '../../runtime/errors.ts';
+import { ignoreMissing, SYSTEM_FILES } from '../../runtime/atomic-file.ts';
+import { hasCode, messageOf, SpartakusError } from '../../runtime/errors.ts';
 import type { Logger } from '../../runtime/logger.ts';
+import { makeDirectory } from '../../runtime/make-directory.ts';
 
 /** In the spool directory. */
 export const KEY_FILE = 'id-key';
@@ -56,7 +57,7 @@ export async function openKeyFile(
   const found = await readStoredKey(file);
   if (found !== undefined) return found;
   try {
-    await mkdir(directory, { recursive: true });
+    await makeDirectory(directory);
     await createExclusively(file, Buffer.concat([createKey(randomBytes), Buffer.from('\n')]), randomBytes);
   } catch (error) {
     logger.warn({ file }, `The key of identifiers cannot be kept in --spool-dir: ${messageOf(error)}`);

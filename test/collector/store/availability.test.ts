@@ -102,6 +102,34 @@ test('a failed put alone does not make a store unavailable', async () => {
   expect(changes).toStrictEqual([]);
 });
 
+test('each reason is reported once', async () => {
+  const clock = createManualClock(new Date('2026-11-21T10:00:00Z'));
+  const log = createKeptLog();
+  const reasons: (string | undefined)[] = [];
+  let message: string | undefined = 'the disk is full';
+  monitorAvailability(
+    {
+      check: async () => {
+        await Promise.resolve();
+        if (message !== undefined) throw new SpartakusError('unavailable', message);
+      },
+      hasReportsFrom: () => Promise.resolve(true),
+      put: () => Promise.resolve([]),
+    },
+    { clock, logger: log.logger, onChange: (_isAvailable, reason) => reasons.push(reason) },
+  );
+
+  for (const next of ['the engine failed', undefined]) {
+    await clock.pass(3_000, 1);
+    message = next;
+  }
+  await clock.pass(3_000, 1);
+  await settle();
+
+  expect(reasons).toStrictEqual(['the disk is full', 'the engine failed', undefined]);
+  expect(log.messages()).toStrictEqual([UNAVAILABLE, UNAVAILABLE, AVAILABLE]);
+});
+
 test('after it is stopped it checks and reports nothing', async () => {
   const { clock, changes, log, under, monitored } = makeMonitored();
   await clock.asleep();

@@ -1,4 +1,5 @@
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from '@prometheus-io/client';
+import type { DiskSpace } from '../../../report/report-sink.ts';
 import { PROTOCOLS, type Protocol } from '../../../report/request-origin.ts';
 import type { ErrorKind } from '../../../runtime/errors.ts';
 import { CLUSTER_LOOKUPS, type Dialect, type IngestObserver } from '../../ingest/observer.ts';
@@ -10,6 +11,8 @@ interface MetricsOptions {
   readonly connections: () => ConnectionStats;
   readonly isDatabaseAvailable: () => boolean;
   readonly busiestAddressRatio: () => number;
+  /** Absent for a database on another machine. */
+  readonly disk?: (() => DiskSpace | undefined) | undefined;
 }
 
 export interface Metrics {
@@ -36,6 +39,7 @@ export function createMetrics({
   connections,
   isDatabaseAvailable,
   busiestAddressRatio,
+  disk,
 }: MetricsOptions): Metrics {
   const registry = new Registry();
   const registers = [registry];
@@ -133,6 +137,13 @@ export function createMetrics({
   gauge('pending_reports', 'Reports that wait for the database or are being written.', () => pending().items);
   gauge('pending_bytes', 'The same in bytes, as estimated for the database.', () => pending().bytes);
   gauge('database_up', 'Whether the database is available: 1 or 0.', () => (isDatabaseAvailable() ? 1 : 0));
+  if (disk !== undefined) {
+    gauge('disk_free_bytes', 'Free space for the database.', () => disk()?.freeBytes ?? 0);
+    gauge('disk_reserve_bytes', 'With less free space, reports are rejected.', () => disk()?.reserveBytes ?? 0);
+    gauge('disk_full', 'Whether reports are rejected because the reserve is reached: 1 or 0.', () =>
+      disk()?.isExhausted === true ? 1 : 0,
+    );
+  }
   counter('connections_opened_total', 'Accepted connections.', () => connections().opened);
   counter(
     'connections_rejected_total',

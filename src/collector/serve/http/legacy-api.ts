@@ -17,7 +17,7 @@ import type { HttpRoute } from './router.ts';
 type LegacyApiContext = Pick<HandlerContext, 'admission' | 'version' | 'keepCountry'> & {
   readonly ingest: Pick<Ingest, 'accept'>;
   readonly limits: Pick<Limits, 'maxJsonBytes'>;
-  readonly health: Pick<HealthState, 'serving'>;
+  readonly health: Pick<HealthState, 'serving' | 'reason'>;
 };
 
 interface LegacyBody {
@@ -77,7 +77,7 @@ export function createLegacyApi(api: LegacyApiContext): readonly HttpRoute[] {
       path: '/readyz',
       handle() {
         if (health.serving) return { status: 200 };
-        throw new SpartakusError('unavailable', 'the database is unavailable, or the collector is stopping', {
+        throw new SpartakusError('unavailable', health.reason ?? 'the collector is stopping', {
           retryAfterMs: RETRY_AFTER_MS,
         });
       },

@@ -7,19 +7,26 @@ import { SpartakusError } from '../../../runtime/errors.ts';
 
 export interface HealthState {
   readonly serving: boolean;
-  setServing(serving: boolean): void;
+  /** Why it is not serving, where that is known. */
+  readonly reason?: string | undefined;
+  setServing(serving: boolean, reason?: string): void;
   /** Calls the listener on every change, until the signal is aborted. */
   onChange(listener: () => void, signal: AbortSignal): void;
 }
 
 export function createHealthState(): HealthState {
   let serving = true;
+  let why: string | undefined;
   const listeners = new Set<() => void>();
   return {
     get serving() {
       return serving;
     },
-    setServing(next) {
+    get reason() {
+      return why;
+    },
+    setServing(next, reason) {
+      why = reason;
       if (serving === next) return;
       serving = next;
       for (const listener of listeners) listener();

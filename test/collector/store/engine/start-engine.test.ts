@@ -95,7 +95,9 @@ test('a directory that cannot be used is an error that does not speak of another
   await withFiles({ file: '' }, async (directory) => {
     const options = { appName: 'spartakus-test', storeTimeoutMs: 10_000, stdout: process.stdout };
     for (const name of ['file', 'file/below']) {
-      const { message } = await failureOf(openStore({ kind: 'embedded', directory: path.join(directory, name) }, options));
+      const { message } = await failureOf(
+        openStore({ kind: 'embedded', directory: path.join(directory, name) }, options),
+      );
 
       expect(message).toMatch(
         /^--database embedded:\S+: E\w+: .*Name a directory that this user may write to, on a disk with free space\.$/,

@@ -1,0 +1,71 @@
+import { checkDirectory, checkServer, type CollectionCheck } from '../collector/store/check-database.ts';
+import { type Database, DATABASES, DEFAULT_DATABASE, parseDatabase } from '../collector/store/database-spec.ts';
+import { createCommand } from './command.ts';
+import { group } from './flags.ts';
+import { PROGRAM_VERSION } from './version.ts';
+
+const ERASE_LINE = '\r\u001B[K';
+
+export const databaseCheckCommand = createCommand({
+  name: 'database check',
+  description:
+    'Reads every document and index of every collection, and prints one line for each: ok with the number of documents, or FAIL. Exits with ' +
+    'code 1 if a collection is damaged or the database cannot be opened. Changes no document. A directory of the embedded engine must not ' +
+    'be open in a collector; on a server, writes to a collection wait while it is read.',
+  databases: DATABASES.filter(({ example }) => example !== 'stdout'),
+  flags: group('Database', {
+    database: {
+      name: 'database',
+      placeholder: 'SPEC',
+      default: DEFAULT_DATABASE,
+      help: "The collector's database. --print-databases lists the supported forms.",
+      parse: parseStored,
+    },
+  }),
+  async run({ database }, { stdout, stop }) {
+    const options = { appName: `spartakus-database-check/${PROGRAM_VERSION}`, signal: stop };
+    const checks =
+      database.kind === 'embedded' ? checkDirectory(database.directory, options) : checkServer(database.uri, options);
+    const erase = stdout.isTTY === true ? ERASE_LINE : '';
+    let damaged = 0;
+    let checked = 0;
+    for await (const check of checks) {
+      if (check.state === 'reads') {
+        if (erase !== '') stdout.write(`${erase}      ${describe(check)}`);
+        continue;
+      }
+      checked += 1;
+      if (check.state === 'damaged') damaged += 1;
+      stdout.write(`${erase}${describe(check)}\n`);
+    }
+    if (stop.aborted) {
+      stdout.write(`${erase}The check was interrupted.\n`);
+      return 1;
+    }
+    if (damaged === 0) stdout.write(`No damage was found in ${count(checked, 'collection')}.\n`);
+    else
+      stdout.write(
+        `${damaged} of ${count(checked, 'collection')} ${damaged === 1 ? 'is' : 'are'} damaged. Restore the database from a backup, or rebuild what ` +
+          'can be read: docs/operations.md, "Damage".\n',
+      );
+    return damaged === 0 ? 0 : 1;
+  },
+});
+
+function parseStored(spec: string): Exclude<Database, { readonly kind: 'stdout' }> {
+  const database = parseDatabase(spec);
+  if (database.kind === 'stdout') throw new Error('stdout: stores nothing that could be checked');
+  return database;
+}
+
+function describe(check: CollectionCheck): string {
+  const { collection } = check;
+  if (check.state === 'damaged') return `FAIL  ${collection}: ${check.problem}`;
+  const documents = check.documents === undefined ? '' : count(check.documents, 'document');
+  if (check.state === 'reads') return `reading ${collection}: about ${documents}`;
+  return `ok    ${collection}: ${documents}, ${count(check.indexes, 'index', 'indexes')}`;
+}
+
+function count(number: number, one: string, many = `${one}s`): string {
+  return `${number.toLocaleString('en')} ${number === 1 ? one : many}`;
+}

@@ -1,0 +1,137 @@
+import { readdir } from 'node:fs/promises';
+import path from 'node:path';
+import { type Db, MongoClient } from 'mongodb';
+import { ignoreMissing } from '../../runtime/atomic-file.ts';
+import { messageOf, SpartakusError } from '../../runtime/errors.ts';
+import { rejectDamaged } from './data-directory.ts';
+import { type Engine, startEngine } from './engine/start-engine.ts';
+
+/** A collection before it is read, and the result. */
+export type CollectionCheck =
+  | { readonly state: 'reads'; readonly collection: string; readonly documents: number | undefined }
+  | { readonly state: 'valid'; readonly collection: string; readonly documents: number; readonly indexes: number }
+  | { readonly state: 'damaged'; readonly collection: string; readonly problem: string };
+
+interface CheckOptions {
+  readonly appName: string;
+  readonly signal: AbortSignal;
+}
+
+/** https://www.mongodb.com/docs/manual/reference/command/validate/ */
+interface Validation {
+  readonly valid: boolean;
+  readonly errors?: readonly string[];
+  readonly nrecords?: number;
+  readonly nIndexes?: number;
+}
+
+const DATABASES_OF_SERVERS = new Set(['admin', 'config', 'local']);
+const CONNECT_TIMEOUT_MS = 5_000;
+const MAX_ERROR_LENGTH = 300;
+
+/**
+ * Reads every document and index entry of every collection. Where the engine ends because a collection is damaged, it is started again for
+ * the next one. No collector may have the directory open.
+ *
+ * @throws SpartakusError where there is no database, or it cannot be opened
+ */
+export async function* checkDirectory(
+  directory: string,
+  { appName, signal }: CheckOptions,
+): AsyncGenerator<CollectionCheck> {
+  await rejectDamaged(directory);
+  const names = (await ignoreMissing(() => readdir(directory))) ?? [];
+  if (!names.includes('WiredTiger'))
+    throw new SpartakusError('not-found', `there is no database in ${path.resolve(directory)}`);
+  let opened: { readonly engine: Engine; readonly client: MongoClient } | undefined;
+  const open = async (): Promise<{ readonly engine: Engine; readonly client: MongoClient }> => {
+    const engine = await startEngine(directory, { lockTimeoutMs: 0, signal });
+    opened = { engine, client: createClient(engine.uri, appName) };
+    return opened;
+  };
+  const close = async (): Promise<void> => {
+    await opened?.client.close();
+    await opened?.engine.close();
+  };
+  try {
+    await open();
+    const read = async <Value>(operation: (client: MongoClient) => Promise<Value>): Promise<Value> => {
+      const { engine, client } = opened ?? (await open());
+      try {
+        return await operation(client);
+      } catch (error) {
+        // The connection breaks before the process ends.
+        const ended = isConnectionError(error) ? await engine.exited : undefined;
+        if (ended === undefined) throw error;
+        await client.close();
+        opened = undefined;
+        // Without the advice to run this command.
+        throw new SpartakusError(ended.kind, `${ended.message.split('. ', 1)[0]} while this collection was read`, {
+          cause: error,
+        });
+      }
+    };
+    for (const [database, collection] of await read(listCollections)) {
+      if (signal.aborted) return;
+      yield* checkCollection(`${database}.${collection}`, (operation) =>
+        read((client) => operation(client.db(database), collection)),
+      );
+    }
+  } finally {
+    await close();
+  }
+}
+
+/** As {@link checkDirectory}, on a server or a running engine; writes to a collection wait while it is read. */
+export async function* checkServer(uri: string, { appName, signal }: CheckOptions): AsyncGenerator<CollectionCheck> {
+  const client = createClient(uri, appName);
+  try {
+    for (const [database, collection] of await listCollections(client)) {
+      if (signal.aborted) return;
+      yield* checkCollection(`${database}.${collection}`, (operation) => operation(client.db(database), collection));
+    }
+  } finally {
+    await client.close();
+  }
+}
+
+async function* checkCollection(
+  collection: string,
+  run: <Value>(operation: (db: Db, name: string) => Promise<Value>) => Promise<Value>,
+): AsyncGenerator<CollectionCheck> {
+  try {
+    const documents = await run((db, name) => db.collection(name).estimatedDocumentCount());
+    yield { state: 'reads', collection, documents };
+    const { valid, errors, nrecords, nIndexes } = await run(
+      async (db, name) => (await db.command({ validate: name, full: true })) as unknown as Validation,
+    );
+    if (valid) yield { state: 'valid', collection, documents: nrecords ?? documents, indexes: nIndexes ?? 0 };
+    else yield { state: 'damaged', collection, problem: explainErrors(errors) };
+  } catch (error) {
+    yield { state: 'damaged', collection, problem: messageOf(error) };
+  }
+}
+
+/** Without the lines of WiredTiger's log (JSON), which contain parts of documents. */
+function explainErrors(errors: readonly string[] = []): string {
+  const found = errors.filter((error) => !error.startsWith('{')).map((error) => error.slice(0, MAX_ERROR_LENGTH));
+  return found.join('; ') || 'it is not valid';
+}
+
+function createClient(uri: string, appName: string): MongoClient {
+  return new MongoClient(uri, { appName, serverSelectionTimeoutMS: CONNECT_TIMEOUT_MS, socketTimeoutMS: 0 });
+}
+
+async function listCollections(client: MongoClient): Promise<readonly (readonly [string, string])[]> {
+  const { databases } = await client.db('admin').admin().listDatabases({ nameOnly: true });
+  const found: (readonly [string, string])[] = [];
+  for (const { name } of databases.filter((each) => !DATABASES_OF_SERVERS.has(each.name))) {
+    const collections = await client.db(name).listCollections({ type: 'collection' }, { nameOnly: true }).toArray();
+    found.push(...collections.map((each) => [name, each.name] as const));
+  }
+  return found.toSorted(([, one], [, other]) => one.localeCompare(other));
+}
+
+function isConnectionError(error: unknown): boolean {
+  return error instanceof Error && /Network|ServerSelection|PoolCleared/.test(error.name);
+}
