@@ -22,7 +22,7 @@ export interface SubmissionContext {
   readonly dialect: Dialect;
   readonly country?: string | undefined;
   /** Of the body, dropped when it was decoded. */
-  readonly unknownFields?: number;
+  readonly unknownFields?: number | undefined;
 }
 
 export interface Accepted {
@@ -106,8 +106,10 @@ export function createIngest({
   const count = limits.reportsPerHourPerCluster;
   const rateLimiter = createRateLimiter({ count, perMs: HOUR_MS, clock });
 
-  const store = async (submission: Submission, context: SubmissionContext): Promise<Accepted> => {
-    const { origin, dialect, country, unknownFields = 0 } = context;
+  const store = async (
+    submission: Submission,
+    { origin, dialect, country, unknownFields = 0 }: SubmissionContext,
+  ): Promise<Accepted> => {
     const { clusterId, content } = validate(submission, origin);
     observer?.onUnknownFields(unknownFields + (keepUnknownFields ? 0 : dropUnknownFields(content)));
     const receivedAt = clock.now();

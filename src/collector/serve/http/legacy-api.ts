@@ -24,7 +24,8 @@ interface LegacyBody {
   readonly dialect: Dialect;
   readonly entries: readonly Submission[];
   readonly country?: string | undefined;
-  readonly unknownFields?: number;
+  /** Dropped from the body. */
+  readonly unknownFields?: number | undefined;
 }
 
 const RETRY_AFTER_MS = 5_000;
@@ -34,8 +35,8 @@ const RETRY_AFTER_MS = 5_000;
  * dialects. The response is 204 without a body once every report is stored, the only success for old volunteers. Field paths in errors
  * are JSON names from the body, such as `nodes[3].id`.
  */
-export function createLegacyApi(api: LegacyApiContext): readonly HttpRoute[] {
-  const { ingest, admission, limits, version, keepCountry, health } = api;
+export function createLegacyApi(context: LegacyApiContext): readonly HttpRoute[] {
+  const { ingest, admission, limits, version, keepCountry, health } = context;
   const post = (path: string, read: (json: JsonValue) => LegacyBody): HttpRoute => ({
     method: 'POST',
     path,
@@ -44,10 +45,10 @@ export function createLegacyApi(api: LegacyApiContext): readonly HttpRoute[] {
       admission.admitReport(origin, headers);
       requireJson(headers);
       const bounds = createJsonBounds();
-      const { entries, ...context } = read(
+      const { entries, dialect, country, unknownFields } = read(
         parseJson(await request.readBody(limits.maxJsonBytes, (chunk) => bounds.push(chunk))),
       );
-      await Promise.all(entries.map((entry) => ingest.accept(entry, { origin, ...context })));
+      await Promise.all(entries.map((entry) => ingest.accept(entry, { origin, dialect, country, unknownFields })));
       return { status: 204 };
     },
   });
