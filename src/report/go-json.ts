@@ -19,7 +19,7 @@ export interface GoJsonOptions {
   /** Whether a key may also be the field's name in the schema: `seedUUID`, `seed_uuid`, `seedUuid`. */
   readonly anySpelling?: boolean;
   /** Fields that the API in Go did not have. It ignored their names, so one whose value does not fit is dropped. */
-  readonly newer?: { has(field: DescField): boolean; onDropped(): void };
+  readonly newer?: { has(field: DescField): boolean; onDropped(): void } | undefined;
 }
 
 /** Parses a body. As in Go, invalid UTF-8 becomes U+FFFD, and a byte order mark is an error. Throws a SpartakusError `invalid`. */
@@ -61,7 +61,7 @@ export function foldKey(key: string): string {
 
 function normalizeMessage(schema: DescMessage, json: JsonValue, path: string, options: GoJsonOptions): JsonObject {
   if (!isObject(json)) throw invalidBody(path, `expected an object, got ${kindOf(json)}`);
-  const { anySpelling = false, newer, ...rest } = options;
+  const { anySpelling = false, newer } = options;
   const fields = fieldsOf(schema, anySpelling);
   const normal: JsonObject = {};
   for (const [key, value] of Object.entries(json)) {
@@ -73,7 +73,7 @@ function normalizeMessage(schema: DescMessage, json: JsonValue, path: string, op
       continue;
     }
     try {
-      const item = normalizeField(field, value, fieldPath, rest);
+      const item = normalizeField(field, value, fieldPath, { ...options, newer: undefined });
       fromJson(schema, { [field.jsonName]: item });
       normal[field.jsonName] = item;
     } catch {
