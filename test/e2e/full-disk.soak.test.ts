@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { MongoClient } from 'mongodb';
-import { afterAll, expect, test } from 'vitest';
+import { afterAll, expect, onTestFinished, test } from 'vitest';
 import { startCollectorProgram, UNLIMITED_CLIENTS } from '../support/collector-program.ts';
 import { createDice } from '../support/dice.ts';
 import { checkStoredOnce, createHistory, STORED_ONCE } from '../support/history.ts';
@@ -27,6 +27,7 @@ test.skipIf(disk === undefined).each([
     if (disk === undefined) return;
     const database = path.join(disk.directory, name.replaceAll(' ', '-'));
     const collector = await startCollectorProgram([`--database=embedded:${database}`, ...UNLIMITED_CLIENTS, ...args]);
+    onTestFinished(async () => void (await collector.stop('SIGKILL')));
     const history = createHistory();
     const load = startLoad({ history, dice: createDice(SEED), pickUrl: () => collector.url });
     const started = Date.now();
@@ -34,7 +35,7 @@ test.skipIf(disk === undefined).each([
     for (let round = 1; round <= ROUNDS; round += 1) {
       await load.acknowledged(200);
       // In every second round, reports fill the last part.
-      await disk.fill(round % 2 === 0 ? 0 : 30 * MIB);
+      await disk.fill(round % 2 === 0 ? 0 : MIB);
       await expect.poll(async () => (await fetch(`${collector.url}/readyz`)).status, { timeout: 60_000 }).toBe(503);
       await sleep(500);
       await disk.free();
