@@ -16,6 +16,28 @@ test.each([
   ]);
 });
 
+test('a reserve of disk space is for the embedded engine only', async () => {
+  const { code, stderr } = await runCommand(collectorCommand, [
+    '--disk-reserve=1Gi',
+    '--database=mongodb://u:hunter2@db',
+    '--port=x',
+  ]);
+
+  expect(code).toBe(2);
+  expect(stderr).toContain(
+    '--disk-reserve: has no effect with --database mongodb://u:***@db: it is for embedded:DIR.\n',
+  );
+});
+
+test.each(['-1', '5%', 'x'])('a reserve of %s is rejected, also when it is for the embedded engine', async (size) => {
+  const { code, stderr } = await runCommand(collectorCommand, [`--disk-reserve=${size}`, '--port=x']);
+
+  expect([code, stderr]).toStrictEqual([
+    2,
+    expect.stringContaining(`--disk-reserve ${JSON.stringify(size)} is not a size`),
+  ]);
+});
+
 test.each(['x', '10.0.0.0/33', '::/129', '10.0.0.0/8/8', '10.0.0.0/', '10.0.0.0/-1'])(
   'an invalid trusted proxy is rejected: %s',
   async (network) => {

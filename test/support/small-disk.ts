@@ -38,7 +38,8 @@ export function mountSmallDisk(bytes: number): SmallDisk | undefined {
     },
     free: () => rm(file, { force: true }),
     unmount: () => {
-      execFileSync('umount', [directory]);
+      // Lazy, for a process that a failed test left.
+      execFileSync('umount', ['--lazy', directory]);
       rmdirSync(directory);
     },
   };

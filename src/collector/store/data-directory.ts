@@ -1,7 +1,7 @@
 import { open, readdir, readFile, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { ignoreMissing } from '../../runtime/atomic-file.ts';
-import { hasCode, messageOf, SpartakusError } from '../../runtime/errors.ts';
+import { hasCode, SpartakusError } from '../../runtime/errors.ts';
 
 /** The files that WiredTiger and the engine have written before the first collection exists. Without its catalog, data is invisible. */
 const CATALOG = ['WiredTiger.turtle', 'WiredTiger.wt', 'WiredTigerHS.wt', '_mdb_catalog.wt', 'sizeStorer.wt'];
@@ -20,43 +20,35 @@ const BLOCK_MAGIC = 120_897;
  * is one whose engine was killed at any moment, the first start included.
  *
  * @returns a description such as "WiredTiger.turtle is missing"; undefined where nothing was found
+ * @throws the system's error, such as EACCES, where the directory cannot be read
  */
 export async function inspectDataDirectory(directory: string): Promise<string | undefined> {
-  try {
-    return await inspect(directory);
-  } catch (error) {
-    return messageOf(error);
-  }
-}
-
-/** @throws SpartakusError `unavailable` where {@link inspectDataDirectory} finds damage */
-export async function rejectDamaged(directory: string): Promise<void> {
-  const problem = await inspectDataDirectory(directory);
-  if (problem === undefined) return;
-  throw new SpartakusError(
-    'unavailable',
-    `the database in ${directory} is damaged or cannot be read: ${problem}. Nothing was changed. Restore the directory from a backup, or start ` +
-      'with an empty database in another directory: --database embedded:OTHER',
-  );
-}
-
-async function inspect(directory: string): Promise<string | undefined> {
-  const found = await ignoreMissing(() => stat(directory));
-  if (found === undefined) return undefined;
-  if (!found.isDirectory()) return 'it is a file, not a directory';
-  const names = await readdir(directory);
+  const names = (await ignoreMissing(() => readdir(directory))) ?? [];
   const hasData = names.some((name) => DATA_FILE.test(name));
   if (hasData) {
     for (const name of [MARKER, ...CATALOG]) {
-      if (!names.includes(name)) return `${name} is missing`;
-      const { size } = await stat(path.join(directory, name));
-      if (size === 0 && name !== MARKER) return `${name} is empty`;
+      // Not by the list of names: the last engine may still be closing, and a file that is renamed meanwhile can be absent from a list.
+      const found = await ignoreMissing(() => stat(path.join(directory, name)));
+      if (found === undefined) return `${name} is missing`;
+      if (found.size === 0 && name !== MARKER) return `${name} is empty`;
     }
   }
   for (const name of names.filter((each) => each.endsWith('.wt')).toSorted()) {
     if (!(await hasBlockHeader(path.join(directory, name)))) return `${name} is not a file of WiredTiger`;
   }
-  return names.includes(TURTLE) ? await inspectTurtle(directory) : undefined;
+  const turtle = await ignoreMissing(() => readFile(path.join(directory, TURTLE), 'utf8'));
+  return turtle === undefined ? undefined : await inspectTurtle(directory, turtle);
+}
+
+/** @throws SpartakusError `unavailable` where {@link inspectDataDirectory} finds damage; also its errors */
+export async function rejectDamaged(directory: string): Promise<void> {
+  const problem = await inspectDataDirectory(directory);
+  if (problem === undefined) return;
+  throw new SpartakusError(
+    'unavailable',
+    `the database in ${directory} is damaged: ${problem}. Nothing was changed. Restore the directory from a backup, or start ` +
+      'with an empty database in another directory: --database embedded:OTHER',
+  );
 }
 
 async function hasBlockHeader(file: string): Promise<boolean> {
@@ -75,8 +67,7 @@ async function hasBlockHeader(file: string): Promise<boolean> {
 }
 
 /** The turtle describes the last checkpoint, and names the log file from which later writes are recovered. */
-async function inspectTurtle(directory: string): Promise<string | undefined> {
-  const turtle = await readFile(path.join(directory, TURTLE), 'utf8');
+async function inspectTurtle(directory: string, turtle: string): Promise<string | undefined> {
   if (turtle !== '' && !turtle.startsWith(TURTLE_START)) return `${TURTLE} is not a file of WiredTiger`;
   const needed = Number(/,checkpoint_lsn=\((\d+),/.exec(turtle)?.[1] ?? 0);
   // Written when the engine opens, emptied when it closes.
