@@ -87,6 +87,12 @@ export const LIMIT_FLAGS = {
       default: '1m',
       help: 'Maximum time to receive the body of a request or the next report of a stream.',
     },
+    writeTimeoutMs: {
+      name: 'write-timeout',
+      ...TIMEOUT,
+      default: '10s',
+      help: 'Maximum time to send what waits on a connection. A connection whose client does not read the responses is closed.',
+    },
     idleTimeoutMs: {
       name: 'idle-timeout',
       ...TIMEOUT,

@@ -45,7 +45,7 @@ type TestConfig = Omit<Partial<CollectorConfig>, 'limits'> & { readonly limits?:
 export async function startCollectorOn(
   database: string,
   { limits, ...config }: TestConfig = {},
-  options: Pick<CollectorOptions, 'openStore'> = {},
+  options: Partial<Pick<CollectorOptions, 'openStore' | 'clock'>> = {},
 ): Promise<LocalCollector> {
   const complaints: string[] = [];
   const logger: Logger = {

@@ -8,6 +8,7 @@ import type { Logger } from '../../runtime/logger.ts';
 import { createConnectionLimiter } from './admission/connection-limiter.ts';
 import type { Limits } from './admission/limits.ts';
 import type { ConnectionCounts } from './connection-counts.ts';
+import { monitorConnections } from './connection-monitor.ts';
 import type { Routes } from './routes.ts';
 import { guardSession } from './session-guard.ts';
 import { stopSending } from './stop-sending.ts';
@@ -43,6 +44,9 @@ interface Listener {
 /** The start of the HTTP/2 connection preface (RFC 9113 section 3.4), but of no method of HTTP/1.1. */
 const PREFACE = Buffer.from('PRI');
 const CHECK_INTERVAL_MS = 1_000;
+/** Of streams that the client of a connection resets; Node.js' defaults are 1000 and 33. */
+const RESET_BURST = 200;
+const RESETS_PER_SECOND = 20;
 /** Per connection; Node.js' default is 1000. */
 const MAX_INVALID_FRAMES = 100;
 /** Read of a body after its response: a client that still sends would lose the response if the connection were closed. */
@@ -54,8 +58,17 @@ const STREAM_WINDOW_BYTES = 256 * 1024;
 export async function openListener(options: ListenerOptions): Promise<Listener> {
   const { port, host, routes, tls, limits, addressKeyOf, connections, logger } = options;
   const sockets = new Set<Socket>();
+  /** Those whose version of HTTP is known; above TLS. */
+  const routed = new Set<Socket>();
   const sessions = new Set<ServerHttp2Session>();
   const limiter = createConnectionLimiter(limits);
+  const monitor = monitorConnections({
+    writeTimeoutMs: limits.writeTimeoutMs,
+    onUnread() {
+      connections?.unread();
+      logger.info({}, 'closed a connection whose client did not read the responses');
+    },
+  });
   const guarded = (request: { destroy(): unknown }, answer: () => void): void => {
     try {
       answer();
@@ -74,6 +87,7 @@ export async function openListener(options: ListenerOptions): Promise<Listener> 
     // By default, leaving a `for await` early, as Connect does, destroys the request.
     req[Symbol.asyncIterator] = () => req.iterator({ destroyOnReturn: false });
     res.once('finish', () => discardRest(req));
+    res.once('close', monitor.beginRequest(req.socket));
     guarded(req, () => routes.request(req, res));
   });
   // Upon this event, Node.js tracks idle connections and applies the timeouts.
@@ -81,6 +95,8 @@ export async function openListener(options: ListenerOptions): Promise<Listener> 
   const http2Server = http2.createServer({
     settings: { maxConcurrentStreams: limits.maxStreams, initialWindowSize: STREAM_WINDOW_BYTES },
     maxSessionInvalidFrames: MAX_INVALID_FRAMES,
+    streamResetBurst: RESET_BURST,
+    streamResetRate: RESETS_PER_SECOND,
   });
   http2Server.on('stream', (stream: ServerHttp2Stream, headers, _flags, rawHeaders) => {
     guarded(stream, () => {
@@ -93,20 +109,33 @@ export async function openListener(options: ListenerOptions): Promise<Listener> 
       routes.request(req, res);
     });
   });
-  http2Server.on('session', (session) => {
-    sessions.add(session);
-    guardSession(session, { ...limits, random: options.random });
-    session.once('close', () => sessions.delete(session));
-  });
   http2Server.on('sessionError', (error: Error) => logger.debug({ err: error }, 'an HTTP/2 connection failed'));
 
   const route = (socket: Socket): void =>
     routeByPreface(socket, limits.headerTimeoutMs, (version) => {
-      // Node.js' HTTP/2 server requires it.
-      if (version === 2 && socket instanceof TLSSocket) socket.alpnProtocol = 'h2';
+      routed.add(socket);
+      socket.once('close', () => routed.delete(socket));
       connections?.routed(socket, version);
-      (version === 2 ? http2Server : http1Server).emit('connection', socket);
+      if (version === 2) {
+        openSession(socket);
+      } else {
+        monitor.addHttp1(socket);
+        http1Server.emit('connection', socket);
+      }
     });
+  const openSession = (socket: Socket): void => {
+    // Node.js' HTTP/2 server requires it.
+    if (socket instanceof TLSSocket) socket.alpnProtocol = 'h2';
+    // Emitted at once. The session hides its socket, which must be destroyed where the peer does not close it.
+    const onSession = (session: ServerHttp2Session): void => {
+      sessions.add(session);
+      socket.once('close', () => sessions.delete(session));
+      monitor.addHttp2(socket, session, guardSession(session, socket, { ...limits, random: options.random }));
+    };
+    http2Server.once('session', onSession);
+    http2Server.emit('connection', socket);
+    http2Server.off('session', onSession);
+  };
   tls?.on('secureConnection', route);
 
   const server = net.createServer({ noDelay: true, keepAlive: true }, (socket) => {
@@ -128,7 +157,10 @@ export async function openListener(options: ListenerOptions): Promise<Listener> 
     else tls.emit('connection', socket);
   });
   server.listen(port, host);
-  await once(server, 'listening');
+  await once(server, 'listening').catch((error: unknown) => {
+    monitor.end();
+    throw error;
+  });
 
   const closeGracefully = async (graceMs: number): Promise<void> => {
     const closed = once(server, 'close');
@@ -139,11 +171,16 @@ export async function openListener(options: ListenerOptions): Promise<Listener> 
     // Before the handler, which may respond synchronously.
     http1Server.prependListener('request', (_req, res: ServerResponse) => res.setHeader('connection', 'close'));
     for (const session of sessions) session.close();
+    monitor.stop();
+    // What has sent no request, nor a whole TLS handshake.
+    const spoke = new Set([...routed].map(peerOf));
+    for (const socket of sockets) if (!spoke.has(peerOf(socket))) socket.destroy();
     const deadline = setTimeout(() => {
       for (const socket of sockets) socket.destroy();
     }, graceMs);
     await closed;
     clearTimeout(deadline);
+    monitor.end();
   };
   let closing: Promise<void> | undefined;
   const { port: ownPort } = server.address() as AddressInfo;
@@ -153,6 +190,10 @@ export async function openListener(options: ListenerOptions): Promise<Listener> 
     port: ownPort,
     close: (graceMs) => (closing ??= closeGracefully(graceMs)),
   };
+}
+
+function peerOf({ remoteAddress, remotePort }: Socket): string {
+  return `${remoteAddress} ${remotePort}`;
 }
 
 /** Discards the rest of a body that was read in part, so that the connection can be reused; closes the connection where it is too much. */

@@ -18,6 +18,8 @@ export interface Limits extends IngestLimits {
   readonly headerTimeoutMs: number;
   /** For a body, or the next report of a stream. */
   readonly bodyTimeoutMs: number;
+  /** For what waits to be sent on a connection. */
+  readonly writeTimeoutMs: number;
   readonly idleTimeoutMs: number;
   /** Between two pings of an HTTP/2 connection. */
   readonly keepaliveMinMs: number;

@@ -116,6 +116,11 @@ export function createMetrics({ version, pending, connections, isDatabaseAvailab
     () => connections().rejected,
   );
   counter(
+    'connections_unread_total',
+    'Connections that were closed because their clients did not read the responses.',
+    () => connections().unread,
+  );
+  counter(
     'received_bytes_total',
     'Bytes received over connections, TLS and framing included.',
     () => connections().receivedBytes,
