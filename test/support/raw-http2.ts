@@ -62,12 +62,21 @@ export interface RawConnection {
   destroy(): void;
 }
 
-export function connectRaw(port: number): Promise<RawConnection> {
-  const socket = net.connect(port, '127.0.0.1');
+interface RawOptions {
+  /** The client's address, one of the machine itself; 127.0.0.1 by default. */
+  readonly from?: string | undefined;
+  /** Whether what the server sends is read; true by default. */
+  readonly reads?: boolean;
+}
+
+export function connectRaw(port: number, { from, reads = true }: RawOptions = {}): Promise<RawConnection> {
+  const socket = net.connect({ port, host: '127.0.0.1', localAddress: from });
   let received = '';
-  socket.on('data', (chunk: Buffer) => {
-    if (received.length < 100_000) received += chunk.toString('latin1');
-  });
+  if (reads) {
+    socket.on('data', (chunk: Buffer) => {
+      if (received.length < 100_000) received += chunk.toString('latin1');
+    });
+  }
   socket.on('error', () => undefined);
   const closed = new Promise<void>((resolve) => socket.once('close', () => resolve()));
   const connection: RawConnection = {
@@ -80,7 +89,7 @@ export function connectRaw(port: number): Promise<RawConnection> {
       return socket.destroyed;
     },
     closed,
-    responded: Promise.race([closed, new Promise((resolve) => socket.once('data', resolve))]),
+    responded: reads ? Promise.race([closed, new Promise((resolve) => socket.once('data', resolve))]) : closed,
     received: () => received,
     destroy: () => socket.destroy(),
   };
@@ -91,8 +100,12 @@ export function connectRaw(port: number): Promise<RawConnection> {
 }
 
 /** Opens an HTTP/2 connection with these settings. */
-export async function connectHttp2(port: number, settings: readonly Buffer[] = []): Promise<RawConnection> {
-  const connection = await connectRaw(port);
+export async function connectHttp2(
+  port: number,
+  settings: readonly Buffer[] = [],
+  options: RawOptions = {},
+): Promise<RawConnection> {
+  const connection = await connectRaw(port, options);
   await connection.send(
     PREFACE,
     frame(FRAME.settings, 0, 0, Buffer.concat(settings)),
