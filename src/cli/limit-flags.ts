@@ -49,6 +49,12 @@ export const LIMIT_FLAGS = {
       default: '200',
       help: 'Maximum number of open connections per client address (IPv4 address or IPv6 /64 network); 0 for no limit. Trusted proxies are exempt.',
     },
+    connectionsPerSecondPerAddress: {
+      name: 'max-address-connection-rate',
+      ...COUNT,
+      default: '20',
+      help: 'Maximum number of new connections per second and client address; 0 for no limit. Bursts of ten seconds are allowed. Trusted proxies are exempt.',
+    },
     requestsPerSecondPerAddress: {
       name: 'max-address-rate',
       ...COUNT,
@@ -71,7 +77,7 @@ export const LIMIT_FLAGS = {
       name: 'max-streams',
       ...AT_LEAST_ONE,
       default: '100',
-      help: 'Maximum number of concurrent requests per HTTP/2 connection.',
+      help: 'Maximum number of concurrent requests per connection.',
     },
   }),
   ...group('Timeouts', {

@@ -160,6 +160,7 @@ async function openParts(
     routes,
     limits,
     addressKeyOf: (remoteAddress) => origins.addressKeyOf(remoteAddress),
+    clock,
     random,
     connections,
     logger: rateLimitedLogger,

@@ -35,6 +35,7 @@ export const TEST_LIMITS = {
   maxJsonBytes: 160_000,
   // All clients of a test have the same address.
   maxConnectionsPerAddress: 0,
+  connectionsPerSecondPerAddress: 0,
   requestsPerSecondPerAddress: 0,
   newClustersPerHourPerAddress: 0,
 } satisfies Limits;

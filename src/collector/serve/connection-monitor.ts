@@ -31,6 +31,8 @@ interface Blocked {
 interface ConnectionMonitorOptions {
   /** For what waits to be sent. */
   readonly writeTimeoutMs: number;
+  /** At a time on a connection of HTTP/1.1, where clients may send them ahead (pipelining). */
+  readonly maxRequests: number;
   /** Called for each connection that is closed because its client does not read. */
   readonly onUnread: () => void;
 }
@@ -39,8 +41,12 @@ export interface ConnectionMonitor {
   addHttp1(socket: Socket): void;
   /** @param streams those that are open */
   addHttp2(socket: Socket, session: ServerHttp2Session, streams: ReadonlySet<ServerHttp2Stream>): void;
-  /** An HTTP/1.1 connection is busy until the returned function is called. */
-  beginRequest(socket: Socket): () => void;
+  /**
+   * An HTTP/1.1 connection is busy until the returned function is called.
+   *
+   * @returns undefined where the connection has too many requests
+   */
+  beginRequest(socket: Socket): (() => void) | undefined;
   /** From now on, connections without a request are closed. */
   stop(): void;
   end(): void;
@@ -66,7 +72,7 @@ const NOTHING: Output = { bytes: 0, memoryBytes: 0 };
  * Ends connections whose clients do not read, and those that the collector has closed and the client has not. All that waits on a
  * connection must be sent within the time; that some byte is sent is not enough.
  */
-export function monitorConnections({ writeTimeoutMs, onUnread }: ConnectionMonitorOptions): ConnectionMonitor {
+export function monitorConnections({ writeTimeoutMs, maxRequests, onUnread }: ConnectionMonitorOptions): ConnectionMonitor {
   const connections = new Map<Socket, Connection>();
   const requests = new WeakMap<Socket, number>();
   let stopping = false;
@@ -132,7 +138,9 @@ export function monitorConnections({ writeTimeoutMs, onUnread }: ConnectionMonit
         isEnded: () => session.destroyed || (session.closed && streams.size === 0),
       }),
     beginRequest(socket) {
-      requests.set(socket, (requests.get(socket) ?? 0) + 1);
+      const count = (requests.get(socket) ?? 0) + 1;
+      if (count > maxRequests || socket.destroyed) return undefined;
+      requests.set(socket, count);
       return () => requests.set(socket, (requests.get(socket) ?? 1) - 1);
     },
     stop() {

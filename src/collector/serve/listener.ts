@@ -4,6 +4,7 @@ import http2, { type ServerHttp2Session, type ServerHttp2Stream } from 'node:htt
 import net, { type AddressInfo, type Socket } from 'node:net';
 import { type Server as TlsServer, TLSSocket } from 'node:tls';
 import { formatHostPort } from '../../runtime/addresses.ts';
+import type { Clock } from '../../runtime/clock.ts';
 import type { Logger } from '../../runtime/logger.ts';
 import { createConnectionLimiter } from './admission/connection-limiter.ts';
 import type { Limits } from './admission/limits.ts';
@@ -25,6 +26,7 @@ interface ListenerOptions extends ListenAddress {
   readonly tls?: TlsServer;
   readonly limits: Limits;
   readonly addressKeyOf: (remoteAddress: string | undefined) => string | undefined;
+  readonly clock: Pick<Clock, 'now'>;
   readonly random: () => number;
   readonly connections?: ConnectionCounts;
   readonly logger: Logger;
@@ -61,9 +63,10 @@ export async function openListener(options: ListenerOptions): Promise<Listener> 
   /** Those whose version of HTTP is known; above TLS. */
   const routed = new Set<Socket>();
   const sessions = new Set<ServerHttp2Session>();
-  const limiter = createConnectionLimiter(limits);
+  const limiter = createConnectionLimiter(limits, options.clock);
   const monitor = monitorConnections({
     writeTimeoutMs: limits.writeTimeoutMs,
+    maxRequests: limits.maxStreams,
     onUnread() {
       connections?.unread();
       logger.info({}, 'closed a connection whose client did not read the responses');
@@ -86,8 +89,13 @@ export async function openListener(options: ListenerOptions): Promise<Listener> 
   const http1Server = http.createServer(deadlines, (req, res) => {
     // By default, leaving a `for await` early, as Connect does, destroys the request.
     req[Symbol.asyncIterator] = () => req.iterator({ destroyOnReturn: false });
+    const end = monitor.beginRequest(req.socket);
+    if (end === undefined) {
+      stopParsing(req.socket);
+      return;
+    }
+    res.once('close', end);
     res.once('finish', () => discardRest(req));
-    res.once('close', monitor.beginRequest(req.socket));
     guarded(req, () => routes.request(req, res));
   });
   // Upon this event, Node.js tracks idle connections and applies the timeouts.
@@ -204,6 +212,16 @@ function discardRest(req: IncomingMessage): void {
     leftBytes -= chunk.length;
     if (leftBytes < 0) req.destroy();
   });
+}
+
+/**
+ * Destroys a connection of HTTP/1.1. Node.js would parse the rest of what it has read, two thousand requests, and keep them until the event
+ * loop's next turn; its parser ends where this private callback returns 2, as for an upgrade.
+ */
+function stopParsing(socket: Socket): void {
+  const { parser } = socket as Socket & { readonly parser?: object | null };
+  if (parser !== undefined && parser !== null) Object.assign(parser, { onIncoming: () => 2 });
+  socket.destroy();
 }
 
 /** Reads enough to detect the version of HTTP, and puts it back. */

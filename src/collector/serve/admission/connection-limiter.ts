@@ -1,9 +1,19 @@
+import type { Clock } from '../../../runtime/clock.ts';
+import { createRateLimiter } from '../../ingest/rate-limiter.ts';
 import type { Limits } from './limits.ts';
 
-export function createConnectionLimiter({
-  maxConnections,
-  maxConnectionsPerAddress,
-}: Pick<Limits, 'maxConnections' | 'maxConnectionsPerAddress'>) {
+/** The seconds' worth of connections that an idle address may open at once: all clients behind a NAT reconnect after a restart. */
+const BURST_SECONDS = 10;
+
+export function createConnectionLimiter(
+  {
+    maxConnections,
+    maxConnectionsPerAddress,
+    connectionsPerSecondPerAddress: count,
+  }: Pick<Limits, 'maxConnections' | 'maxConnectionsPerAddress' | 'connectionsPerSecondPerAddress'>,
+  clock: Pick<Clock, 'now'>,
+) {
+  const rateLimiter = createRateLimiter({ count, perMs: 1_000, burst: count * BURST_SECONDS, clock });
   let open = 0;
   const openByAddress = new Map<string, number>();
   return {
@@ -15,6 +25,7 @@ export function createConnectionLimiter({
       const ofAddress = addressKey === undefined ? 0 : (openByAddress.get(addressKey) ?? 0);
       if (open >= maxConnections || (maxConnectionsPerAddress > 0 && ofAddress >= maxConnectionsPerAddress))
         return undefined;
+      if (addressKey !== undefined && rateLimiter.take(addressKey) > 0) return undefined;
       open += 1;
       if (addressKey !== undefined) openByAddress.set(addressKey, ofAddress + 1);
       return () => {

@@ -11,9 +11,11 @@ export interface Limits extends IngestLimits {
   readonly maxConnections: number;
   /** 0 for no limit. */
   readonly maxConnectionsPerAddress: number;
+  /** New ones, in the long run; 0 for no limit. */
+  readonly connectionsPerSecondPerAddress: number;
   /** Requests and reports of streams, in the long run; 0 for no limit. */
   readonly requestsPerSecondPerAddress: number;
-  /** Per HTTP/2 connection. */
+  /** Concurrent requests per connection: streams, or pipelined requests of HTTP/1.1. */
   readonly maxStreams: number;
   readonly headerTimeoutMs: number;
   /** For a body, or the next report of a stream. */
