@@ -28,6 +28,7 @@ const INTEGRATION = [
   'test/collector/serve/rpc/error-details.test.ts',
   'test/collector/serve/rpc/services.test.ts',
   'test/collector/serve/schema-drift.test.ts',
+  'test/collector/serve/unread-responses.test.ts',
   'test/collector/store/kinds.test.ts',
   'test/collector/store/mongo-store.test.ts',
   'test/collector/store/outage.test.ts',

@@ -53,7 +53,7 @@ export const LIMIT_FLAGS = {
       name: 'max-address-connection-rate',
       ...COUNT,
       default: '20',
-      help: 'Maximum number of new connections per second and client address; 0 for no limit. Bursts of ten seconds are allowed. Trusted proxies are exempt.',
+      help: 'Maximum number of new connections per second and client address; 0 for no limit. Bursts of five seconds are allowed. Trusted proxies are exempt.',
     },
     requestsPerSecondPerAddress: {
       name: 'max-address-rate',
@@ -77,7 +77,13 @@ export const LIMIT_FLAGS = {
       name: 'max-streams',
       ...AT_LEAST_ONE,
       default: '100',
-      help: 'Maximum number of concurrent requests per connection.',
+      help: 'Maximum number of concurrent requests per HTTP/2 connection.',
+    },
+    maxStreamsPerAddress: {
+      name: 'max-address-streams',
+      ...COUNT,
+      default: '500',
+      help: 'Maximum number of concurrent requests over HTTP/2 per client address; 0 for no limit. Trusted proxies are exempt.',
     },
   }),
   ...group('Timeouts', {

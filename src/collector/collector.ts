@@ -14,6 +14,7 @@ import { type ConsoleConfig, openConsole } from './serve/console/console.ts';
 import { createMetrics } from './serve/console/metrics.ts';
 import { createRateLimitedLogger } from './serve/console/rate-limited-logger.ts';
 import { createRejections } from './serve/console/rejections.ts';
+import { startDescriptorCheck } from './serve/descriptor-check.ts';
 import { type ListenAddress, openListener } from './serve/listener.ts';
 import { createRoutes } from './serve/routes.ts';
 import { createHealthState } from './serve/rpc/health-service.ts';
@@ -116,10 +117,12 @@ async function openParts(
     onChange: (isAvailable) => health.setServing(isAvailable),
   });
   const connections = createConnectionCounts();
+  const descriptors = startDescriptorCheck({ clock, logger, stop: stopping.signal });
   const metrics = createMetrics({
     version,
     pending: () => ingest.pending(),
     connections: () => connections.read(),
+    descriptorExhaustions: () => descriptors.exhaustions,
     isDatabaseAvailable: () => watched.isAvailable(),
   });
   const onRejection = createRejections({ metrics, logger: rateLimitedLogger, verbose });

@@ -40,11 +40,16 @@ export function uint32(value: number): Buffer {
   return bytes;
 }
 
-/** Headers as HPACK has them without compression: literals that are not indexed (RFC 7541 section 6.2.2), each shorter than 127 bytes. */
+/**
+ * Headers as HPACK has them without compression: literals that are not indexed (RFC 7541 section 6.2.2), each shorter than 127 bytes.
+ * Pseudo-headers are first: a request is malformed otherwise (RFC 9113 section 8.3).
+ */
 export function headerBlock(headers: Readonly<Record<string, string>>): Buffer {
   const text = (value: string): Buffer => Buffer.concat([Buffer.from([value.length]), Buffer.from(value, 'latin1')]);
+  const isRegular = ([name]: readonly [string, string]): number => (name.startsWith(':') ? 0 : 1);
+  const ordered = Object.entries(headers).toSorted((left, right) => isRegular(left) - isRegular(right));
   return Buffer.concat(
-    Object.entries(headers).map(([name, value]) => Buffer.concat([Buffer.from([0]), text(name), text(value)])),
+    ordered.map(([name, value]) => Buffer.concat([Buffer.from([0]), text(name), text(value)])),
   );
 }
 

@@ -31,8 +31,6 @@ interface Blocked {
 interface ConnectionMonitorOptions {
   /** For what waits to be sent. */
   readonly writeTimeoutMs: number;
-  /** At a time on a connection of HTTP/1.1, where clients may send them ahead (pipelining). */
-  readonly maxRequests: number;
   /** Called for each connection that is closed because its client does not read. */
   readonly onUnread: () => void;
 }
@@ -66,13 +64,15 @@ const PRESSED_TIMEOUT_MS = 1_000;
 const STREAM_MEMORY_BYTES = 16 * 1024;
 /** The header of a frame, the least that waits with it (RFC 9113 section 4.1). */
 const FRAME_BYTES = 9;
+/** Requests at a time on a connection of HTTP/1.1; few clients send any before the last response (pipelining). */
+const MAX_PIPELINED = 10;
 const NOTHING: Output = { bytes: 0, memoryBytes: 0 };
 
 /**
  * Ends connections whose clients do not read, and those that the collector has closed and the client has not. All that waits on a
  * connection must be sent within the time; that some byte is sent is not enough.
  */
-export function monitorConnections({ writeTimeoutMs, maxRequests, onUnread }: ConnectionMonitorOptions): ConnectionMonitor {
+export function monitorConnections({ writeTimeoutMs, onUnread }: ConnectionMonitorOptions): ConnectionMonitor {
   const connections = new Map<Socket, Connection>();
   const requests = new WeakMap<Socket, number>();
   let stopping = false;
@@ -139,7 +139,7 @@ export function monitorConnections({ writeTimeoutMs, maxRequests, onUnread }: Co
       }),
     beginRequest(socket) {
       const count = (requests.get(socket) ?? 0) + 1;
-      if (count > maxRequests || socket.destroyed) return undefined;
+      if (count > MAX_PIPELINED || socket.destroyed) return undefined;
       requests.set(socket, count);
       return () => requests.set(socket, (requests.get(socket) ?? 1) - 1);
     },

@@ -1,12 +1,12 @@
 import { once } from 'node:events';
 import http, { type IncomingMessage, type ServerResponse } from 'node:http';
-import http2, { type ServerHttp2Session, type ServerHttp2Stream } from 'node:http2';
+import http2, { type Http2Session, type ServerHttp2Session, type ServerHttp2Stream } from 'node:http2';
 import net, { type AddressInfo, type Socket } from 'node:net';
 import { type Server as TlsServer, TLSSocket } from 'node:tls';
 import { formatHostPort } from '../../runtime/addresses.ts';
 import type { Clock } from '../../runtime/clock.ts';
 import type { Logger } from '../../runtime/logger.ts';
-import { createConnectionLimiter } from './admission/connection-limiter.ts';
+import { createConnectionLimiter, createStreamLimiter } from './admission/connection-limiter.ts';
 import type { Limits } from './admission/limits.ts';
 import type { ConnectionCounts } from './connection-counts.ts';
 import { monitorConnections } from './connection-monitor.ts';
@@ -64,9 +64,10 @@ export async function openListener(options: ListenerOptions): Promise<Listener> 
   const routed = new Set<Socket>();
   const sessions = new Set<ServerHttp2Session>();
   const limiter = createConnectionLimiter(limits, options.clock);
+  const streamLimiter = createStreamLimiter(limits);
+  const addressKeys = new WeakMap<Http2Session, string>();
   const monitor = monitorConnections({
     writeTimeoutMs: limits.writeTimeoutMs,
-    maxRequests: limits.maxStreams,
     onUnread() {
       connections?.unread();
       logger.info({}, 'closed a connection whose client did not read the responses');
@@ -107,6 +108,16 @@ export async function openListener(options: ListenerOptions): Promise<Listener> 
     streamResetRate: RESETS_PER_SECOND,
   });
   http2Server.on('stream', (stream: ServerHttp2Stream, headers, _flags, rawHeaders) => {
+    const addressKey = stream.session && addressKeys.get(stream.session);
+    if (addressKey !== undefined) {
+      if (!streamLimiter.acquire(addressKey)) {
+        stream.on('error', () => undefined);
+        // Clients may send the request again (RFC 9113 section 8.7).
+        stream.close(http2.constants.NGHTTP2_REFUSED_STREAM);
+        return;
+      }
+      stream.once('close', () => streamLimiter.release(addressKey));
+    }
     guarded(stream, () => {
       if (routes.stream(stream, headers)) return;
       // As Node.js does for a server with a 'request' listener.
@@ -137,6 +148,8 @@ export async function openListener(options: ListenerOptions): Promise<Listener> 
     // Emitted at once. The session hides its socket, which must be destroyed where the peer does not close it.
     const onSession = (session: ServerHttp2Session): void => {
       sessions.add(session);
+      const addressKey = addressKeyOf(socket.remoteAddress);
+      if (addressKey !== undefined) addressKeys.set(session, addressKey);
       socket.once('close', () => sessions.delete(session));
       monitor.addHttp2(socket, session, guardSession(session, socket, { ...limits, random: options.random }));
     };
@@ -169,6 +182,9 @@ export async function openListener(options: ListenerOptions): Promise<Listener> 
     monitor.end();
     throw error;
   });
+
+  // Such as EMFILE; the server still listens.
+  server.on('error', (error) => logger.error({ err: error }, 'a connection could not be accepted'));
 
   const closeGracefully = async (graceMs: number): Promise<void> => {
     const closed = once(server, 'close');

@@ -15,8 +15,10 @@ export interface Limits extends IngestLimits {
   readonly connectionsPerSecondPerAddress: number;
   /** Requests and reports of streams, in the long run; 0 for no limit. */
   readonly requestsPerSecondPerAddress: number;
-  /** Concurrent requests per connection: streams, or pipelined requests of HTTP/1.1. */
+  /** Per HTTP/2 connection. */
   readonly maxStreams: number;
+  /** 0 for no limit. */
+  readonly maxStreamsPerAddress: number;
   readonly headerTimeoutMs: number;
   /** For a body, or the next report of a stream. */
   readonly bodyTimeoutMs: number;

@@ -8,6 +8,7 @@ interface MetricsOptions {
   readonly version: string;
   readonly pending: () => { readonly items: number; readonly bytes: number };
   readonly connections: () => ConnectionStats;
+  readonly descriptorExhaustions: () => number;
   readonly isDatabaseAvailable: () => boolean;
 }
 
@@ -29,7 +30,13 @@ const DIALECTS: Readonly<Record<Protocol, readonly Dialect[]>> = {
 };
 
 /** Label values are from fixed lists, so the number of series is bounded, and none identifies a client. */
-export function createMetrics({ version, pending, connections, isDatabaseAvailable }: MetricsOptions): Metrics {
+export function createMetrics({
+  version,
+  pending,
+  connections,
+  descriptorExhaustions,
+  isDatabaseAvailable,
+}: MetricsOptions): Metrics {
   const registry = new Registry();
   const registers = [registry];
   collectDefaultMetrics({ register: registry });
@@ -112,13 +119,18 @@ export function createMetrics({ version, pending, connections, isDatabaseAvailab
   counter('connections_opened_total', 'Accepted connections.', () => connections().opened);
   counter(
     'connections_rejected_total',
-    'Connections that were rejected because there were too many.',
+    'Connections that were rejected because there were too many, or too many a second.',
     () => connections().rejected,
   );
   counter(
     'connections_unread_total',
     'Connections that were closed because their clients did not read the responses.',
     () => connections().unread,
+  );
+  counter(
+    'file_descriptor_exhaustions_total',
+    'Checks, one per second, that found no free file descriptor; connections are rejected meanwhile.',
+    descriptorExhaustions,
   );
   counter(
     'received_bytes_total',

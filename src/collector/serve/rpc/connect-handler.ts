@@ -25,6 +25,7 @@ import { COMPRESSIONS } from './compression.ts';
 import { findWrongField } from './field-path.ts';
 import { limitBody } from './limited-body.ts';
 import { ORIGIN } from './report-service.ts';
+import { answerError } from './unknown-method.ts';
 
 const JSON_CONTENT_TYPE = /^application\/(?:json|(?:connect|grpc|grpc-web)\+json)\b/i;
 /** Connect's unary calls: one message without a prefix. */
@@ -99,14 +100,7 @@ export function createConnectHandler(routes: (router: ConnectRouter) => void, co
       origin,
       method,
       clientSignal: request.signal,
-      admit() {
-        if (takesReports) {
-          admission.admitReport(origin, req.headers);
-          return;
-        }
-        admission.admitRequest(origin);
-        if (method.methodKind !== 'unary') res.once('close', watches.of(req).take());
-      },
+      admit: () => takesReports && admission.admitReport(origin, req.headers),
     };
     values.set(CALL, call);
     const maxReportBytes = isJson ? maxJsonBytes : maxProtobufBytes;
@@ -140,12 +134,25 @@ export function createConnectHandler(routes: (router: ConnectRouter) => void, co
     await universalResponseToNodeResponse(response, res);
   };
 
+  /** Health and reflection are for anyone: a rejection must cost little. */
+  const admitAnyone = ({ method }: UniversalHandler, req: ServerRequest, res: ServerReply, origin: RequestOrigin) => {
+    admission.admitRequest(origin);
+    if (method.methodKind !== 'unary') res.once('close', watches.of(req).take());
+  };
+
   return {
     serves: (path: string): boolean => handlers.has(path),
     /** Only for paths that it serves. */
     handle(req: ServerRequest, res: ServerReply, origin: RequestOrigin): void {
       const handler = handlers.get(pathOf(req));
       if (handler === undefined) throw new TypeError(`no method at ${pathOf(req)}`);
+      try {
+        if (handler.service !== CollectorService) admitAnyone(handler, req, res, origin);
+      } catch (error) {
+        onRejection(origin.protocol, error);
+        answerError(req, res, origin, SpartakusError.from(error));
+        return;
+      }
       answer(handler, req, res, origin).catch((error: unknown) => {
         const isDisconnected = hasDisconnected(req, res) || ConnectError.from(error).code === Code.Aborted;
         if (!isDisconnected) logger.error({ err: error }, 'a call failed');

@@ -259,6 +259,7 @@ test('docs/operations.md lists every metric of the collector with its type', asy
     version: 'v0',
     pending: () => ({ items: 0, bytes: 0 }),
     connections: () => stats,
+    descriptorExhaustions: () => 0,
     isDatabaseAvailable: () => false,
   });
 
