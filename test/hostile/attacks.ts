@@ -22,6 +22,7 @@ const GRPC = {
   'content-type': 'application/grpc',
   te: 'trailers',
 };
+const GET_VERSION = { ':method': 'GET', ':scheme': 'http', ':authority': 'x', ':path': '/version' };
 const CALL = headerBlock({ ...GRPC, ':path': SUBMIT_PATH });
 const REFLECTION = { ...GRPC, ':path': '/grpc.reflection.v1.ServerReflection/ServerReflectionInfo' };
 /** ServerReflectionRequest { file_containing_symbol }, answered with every file. */
@@ -65,10 +66,10 @@ const NO_WINDOW = setting(4, 0);
 function keepUnread(
   count: number,
   begin: (connection: RawConnection) => Promise<unknown>,
-  { version = 2, during }: {
-    readonly version?: 1 | 2;
-    readonly during?: (connection: RawConnection) => Promise<unknown>;
-  } = {},
+  {
+    version = 2,
+    during,
+  }: { readonly version?: 1 | 2; readonly during?: (connection: RawConnection) => Promise<unknown> } = {},
 ) {
   return async (port: number, until: () => boolean): Promise<void> => {
     const options = { from: STRANGER, reads: version === 2 };
@@ -89,7 +90,7 @@ function keepUnread(
 }
 
 /** Sends the same request on a hundred streams. */
-function onStreams(headers: Readonly<Record<string, string>>, body?: Buffer) {
+function onStreams(headers: Readonly<Record<string, string>>, body?: Buffer, flags = 0) {
   const block = headerBlock(headers);
   return (connection: RawConnection): Promise<boolean> =>
     connection.send(
@@ -98,7 +99,7 @@ function onStreams(headers: Readonly<Record<string, string>>, body?: Buffer) {
           ? frame(FRAME.headers, FLAG.endHeaders | FLAG.endStream, streamId(index), block)
           : Buffer.concat([
               frame(FRAME.headers, FLAG.endHeaders, streamId(index), block),
-              frame(FRAME.data, 0, streamId(index), body),
+              frame(FRAME.data, flags, streamId(index), body),
             ]),
       ),
     );
@@ -198,12 +199,7 @@ export const ATTACKS: readonly Attack[] = [
       async (connection) => {
         for (let index = 0; index < 90; index += 1) {
           await connection.send(
-            frame(
-              FRAME.headers,
-              FLAG.endHeaders | FLAG.endStream,
-              streamId(index),
-              headerBlock({ ...GRPC, ':path': '/version', ':method': 'GET' }),
-            ),
+            frame(FRAME.headers, FLAG.endHeaders | FLAG.endStream, streamId(index), headerBlock(GET_VERSION)),
           );
         }
       },
@@ -225,16 +221,20 @@ export const ATTACKS: readonly Attack[] = [
     name: 'short reflection responses that nobody reads, many on each stream',
     run: keepUnread(20, onStreams(REFLECTION, Buffer.concat(Array(1_000).fill(ASK_FOR_LIST)))),
   },
-  { name: 'HTTP responses that nobody reads', run: keepUnread(150, onStreams({ ...GRPC, ':method': 'GET', ':path': '/version' })) },
+  { name: 'HTTP responses that nobody reads', run: keepUnread(150, onStreams(GET_VERSION)) },
   {
     name: 'health statuses that nobody reads',
-    run: keepUnread(150, onStreams({ ...GRPC, ':path': '/grpc.health.v1.Health/Watch' }, Buffer.alloc(5))),
+    run: keepUnread(
+      150,
+      onStreams({ ...GRPC, ':path': '/grpc.health.v1.Health/Watch' }, Buffer.alloc(5), FLAG.endStream),
+    ),
   },
   {
     name: 'responses that nobody reads, over HTTP/1.1',
     run: keepUnread(
       150,
-      (connection) => connection.send(...Array<Buffer>(5_000).fill(Buffer.from('GET /version HTTP/1.1\r\nHost: x\r\n\r\n'))),
+      (connection) =>
+        connection.send(...Array<Buffer>(5_000).fill(Buffer.from('GET /version HTTP/1.1\r\nHost: x\r\n\r\n'))),
       { version: 1 },
     ),
   },

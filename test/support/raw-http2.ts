@@ -48,9 +48,7 @@ export function headerBlock(headers: Readonly<Record<string, string>>): Buffer {
   const text = (value: string): Buffer => Buffer.concat([Buffer.from([value.length]), Buffer.from(value, 'latin1')]);
   const isRegular = ([name]: readonly [string, string]): number => (name.startsWith(':') ? 0 : 1);
   const ordered = Object.entries(headers).toSorted((left, right) => isRegular(left) - isRegular(right));
-  return Buffer.concat(
-    ordered.map(([name, value]) => Buffer.concat([Buffer.from([0]), text(name), text(value)])),
-  );
+  return Buffer.concat(ordered.map(([name, value]) => Buffer.concat([Buffer.from([0]), text(name), text(value)])));
 }
 
 /** A TCP connection that sends any bytes. */

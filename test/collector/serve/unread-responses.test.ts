@@ -36,17 +36,20 @@ const ASK = ((name: Buffer) => {
   return Buffer.concat([Buffer.from([0]), uint32(message.length), message]);
 })(Buffer.from('spartakus.collector.v1.CollectorService'));
 
-/** A request on stream 1; its client keeps its side open. */
+/** A request on stream 1. */
 const request = (headers: Readonly<Record<string, string>>, body: Buffer): Buffer =>
   Buffer.concat([
     frame(FRAME.headers, FLAG.endHeaders, 1, headerBlock(headers)),
-    frame(FRAME.data, 0, 1, body),
+    frame(FRAME.data, FLAG.endStream, 1, body),
   ]);
 
 const UNREAD = [
   ['a reflection response', request({ ...GRPC, ':path': REFLECTION }, ASK)],
   ['a health status', request({ ...GRPC, ':path': WATCH }, EMPTY)],
-  ['an HTTP response', request({ ...GRPC, ':method': 'GET', ':path': '/version' }, Buffer.alloc(0))],
+  [
+    'an HTTP response',
+    request({ ':method': 'GET', ':scheme': 'http', ':authority': 'x', ':path': '/version' }, Buffer.alloc(0)),
+  ],
 ] as const;
 
 test.each(UNREAD)('a connection whose client does not read %s is closed', async (_what, bytes) => {
@@ -67,18 +70,22 @@ test('a connection whose client reads a response byte by byte is closed', async 
   await expect(connection.closed).resolves.toBeUndefined();
 });
 
-test('a connection with more than 256 KiB of unread responses is closed before the timeout', { timeout: 10_000 }, async () => {
-  const collector = await start({ writeTimeoutMs: 300_000 });
-  const connection = await connectHttp2(collector.port, [setting(4, 0)]);
-  for (let index = 0; index < 10; index += 1) {
-    await connection.send(
-      frame(FRAME.headers, FLAG.endHeaders, 1 + 2 * index, headerBlock({ ...GRPC, ':path': REFLECTION })),
-      frame(FRAME.data, 0, 1 + 2 * index, ASK),
-    );
-  }
+test(
+  'a connection with more than 256 KiB of unread responses is closed before the timeout',
+  { timeout: 10_000 },
+  async () => {
+    const collector = await start({ writeTimeoutMs: 300_000 });
+    const connection = await connectHttp2(collector.port, [setting(4, 0)]);
+    for (let index = 0; index < 10; index += 1) {
+      await connection.send(
+        frame(FRAME.headers, FLAG.endHeaders, 1 + 2 * index, headerBlock({ ...GRPC, ':path': REFLECTION })),
+        frame(FRAME.data, 0, 1 + 2 * index, ASK),
+      );
+    }
 
-  await expect(connection.closed).resolves.toBeUndefined();
-});
+    await expect(connection.closed).resolves.toBeUndefined();
+  },
+);
 
 test('a client that reads its responses stays, although its streams stay open', async () => {
   const collector = await start({ writeTimeoutMs: 100 });
@@ -103,14 +110,25 @@ test('ten requests of HTTP/1.1 may be sent ahead, and eleven close the connectio
   await expect(eager.closed).resolves.toBeUndefined();
 });
 
-/** Opens a stream, and resolves with its status: the one of gRPC in its headers, that of HTTP, or the code of its reset. */
+/** Opens a stream, and resolves with its gRPC status, with "open" after its first message, or with the code of its reset. */
 function open(session: http2.ClientHttp2Session, path: string, body: Buffer): Promise<string> {
-  const stream = session.request({ ':method': 'POST', ':path': path, 'content-type': 'application/grpc', te: 'trailers' });
-  stream.write(body);
-  stream.resume();
+  const stream = session.request({
+    ':method': 'POST',
+    ':path': path,
+    'content-type': 'application/grpc',
+    te: 'trailers',
+  });
+  // Reflection streams stay open until their clients end them.
+  if (path === WATCH) stream.end(body);
+  else stream.write(body);
   return new Promise((resolve) => {
     stream.on('error', () => undefined);
-    stream.on('response', (headers) => resolve(String(headers['grpc-status'] ?? 'open')));
+    const onHeaders = (headers: http2.IncomingHttpHeaders): void => {
+      if (headers['grpc-status'] !== undefined) resolve(String(headers['grpc-status']));
+    };
+    stream.on('response', onHeaders);
+    stream.on('trailers', onHeaders);
+    stream.on('data', () => resolve('open'));
     stream.on('close', () => resolve(`reset ${stream.rstCode}`));
   });
 }
@@ -125,15 +143,18 @@ function connect({ url }: LocalCollector): http2.ClientHttp2Session {
 test.each([
   ['health', WATCH, EMPTY],
   ['reflection', REFLECTION, ASK],
-])('a connection may have ten %s streams, and one more is answered with RESOURCE_EXHAUSTED', async (_what, path, body) => {
-  const collector = await start();
-  const session = connect(collector);
-  const statuses = await Promise.all(Array.from({ length: 10 }, () => open(session, path, body)));
+])(
+  'a connection may have ten %s streams, and one more is answered with RESOURCE_EXHAUSTED',
+  async (_what, path, body) => {
+    const collector = await start();
+    const session = connect(collector);
+    const statuses = await Promise.all(Array.from({ length: 10 }, () => open(session, path, body)));
 
-  expect(new Set(statuses)).toStrictEqual(new Set(['open']));
-  await expect(open(session, path, body)).resolves.toBe('8');
-  await expect(open(connect(collector), path, body)).resolves.toBe('open');
-});
+    expect(new Set(statuses)).toStrictEqual(new Set(['open']));
+    await expect(open(session, path, body)).resolves.toBe('8');
+    await expect(open(connect(collector), path, body)).resolves.toBe('open');
+  },
+);
 
 test('an address may have so many streams over all its connections, and one more is refused until another ends', async () => {
   const collector = await start({ maxStreamsPerAddress: 2 });
@@ -153,5 +174,6 @@ test('the names in a reflection request, which its response repeats, have a limi
   const message = Buffer.concat([Buffer.from([0x22, 0x80, 0x80, 0x01]), name]);
   const body = Buffer.concat([Buffer.from([0]), uint32(message.length), message]);
 
-  await expect(open(connect(collector), REFLECTION, body)).resolves.not.toBe('open');
+  // RESOURCE_EXHAUSTED
+  await expect(open(connect(collector), REFLECTION, body)).resolves.toBe('8');
 });

@@ -13,7 +13,6 @@ import { FileDescriptorProtoSchema } from '@bufbuild/protobuf/wkt';
 import { Code, type ConnectRouter, type HandlerContext } from '@connectrpc/connect';
 import * as v1 from '../../../../gen/grpc/reflection/v1/reflection_pb.js';
 import * as v1alpha from '../../../../gen/grpc/reflection/v1alpha/reflection_pb.js';
-
 import { createCallSlots } from './call-slots.ts';
 
 /** Of all connections. A response with every file takes about 150 KiB until it is sent. */
@@ -37,10 +36,7 @@ export function createReflectionService(files: readonly DescFile[]): (router: Co
   const fileResponseOf = (file: DescFile | undefined, name: string): MessageResponse =>
     file === undefined
       ? notFound(name)
-      : {
-          case: 'fileDescriptorResponse',
-          value: { fileDescriptorProto: withImports([file]).map(encodeFile) },
-        };
+      : { case: 'fileDescriptorResponse', value: { fileDescriptorProto: withImports([file]).map(encodeFile) } };
   const extensionsOf = (typeName: string): number[] =>
     [...registry].flatMap((desc) =>
       desc.kind === 'extension' && desc.extendee.typeName === typeName ? [desc.number] : [],
