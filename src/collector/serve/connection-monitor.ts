@@ -115,9 +115,12 @@ export function monitorConnections({ writeTimeoutMs, onUnread }: ConnectionMonit
     }
   };
   const isOver = (connection: Connection, nowMs: number): boolean => {
-    const isOver = connection.isEnded() || (stopping && !connection.isBusy());
-    connection.overSinceMs = isOver ? (connection.overSinceMs ?? nowMs) : undefined;
-    return isOver && nowMs - (connection.overSinceMs ?? nowMs) >= (stopping ? STOP_MS : PEER_CLOSE_MS);
+    if (!connection.isEnded() && !(stopping && !connection.isBusy())) {
+      connection.overSinceMs = undefined;
+      return false;
+    }
+    connection.overSinceMs ??= nowMs;
+    return nowMs - connection.overSinceMs >= (stopping ? STOP_MS : PEER_CLOSE_MS);
   };
 
   let timer = setInterval(check, Math.min(CHECK_INTERVAL_MS, writeTimeoutMs));

@@ -15,7 +15,7 @@ afterEach(async () => {
 });
 
 /** The collector checks its database every 20 ms. */
-const FAST_CLOCK: Clock = { now: systemClock.now, sleep: (ms, signal) => systemClock.sleep(ms / 50, signal) };
+const FAST_CLOCK: Clock = { now: () => systemClock.now(), sleep: (ms, signal) => systemClock.sleep(ms / 50, signal) };
 
 interface CollectorWithOutages extends LocalCollector {
   setAvailable(isAvailable: boolean): void;
