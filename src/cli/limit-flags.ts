@@ -49,6 +49,12 @@ export const LIMIT_FLAGS = {
       default: '500',
       help: 'Maximum number of open connections per client address (IPv4 address or IPv6 /64 network); 0 for no limit. Trusted proxies are exempt.',
     },
+    connectionsPerSecondPerAddress: {
+      name: 'max-address-connection-rate',
+      ...COUNT,
+      default: '20',
+      help: 'Maximum number of new connections per second and client address; 0 for no limit. Bursts of five seconds are allowed. Trusted proxies are exempt.',
+    },
     requestsPerSecondPerAddress: {
       name: 'max-address-rate',
       ...COUNT,
@@ -73,6 +79,12 @@ export const LIMIT_FLAGS = {
       default: '100',
       help: 'Maximum number of concurrent requests per HTTP/2 connection.',
     },
+    maxStreamsPerAddress: {
+      name: 'max-address-streams',
+      ...COUNT,
+      default: '500',
+      help: 'Maximum number of concurrent requests over HTTP/2 per client address; 0 for no limit. Trusted proxies are exempt.',
+    },
   }),
   ...group('Timeouts', {
     headerTimeoutMs: {
@@ -86,6 +98,12 @@ export const LIMIT_FLAGS = {
       ...TIMEOUT,
       default: '1m',
       help: 'Maximum time to receive the body of a request or the next report of a stream.',
+    },
+    writeTimeoutMs: {
+      name: 'write-timeout',
+      ...TIMEOUT,
+      default: '10s',
+      help: 'Maximum time to send what waits on a connection. A connection whose client does not read the responses is closed.',
     },
     idleTimeoutMs: {
       name: 'idle-timeout',

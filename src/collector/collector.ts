@@ -17,6 +17,7 @@ import { type ConsoleConfig, openConsole } from './serve/console/console.ts';
 import { createMetrics } from './serve/console/metrics.ts';
 import { createRateLimitedLogger } from './serve/console/rate-limited-logger.ts';
 import { createRejections } from './serve/console/rejections.ts';
+import { startDescriptorCheck } from './serve/descriptor-check.ts';
 import { type ListenAddress, openListener } from './serve/listener.ts';
 import { createRoutes } from './serve/routes.ts';
 import { createHealthState } from './serve/rpc/health-service.ts';
@@ -156,10 +157,12 @@ async function openParts(
   });
   const connections = createConnectionCounts();
   const clusterWarnings = createClusterWarnings({ clock, logger, verbose });
+  const descriptors = startDescriptorCheck({ clock, logger, stop: stopping.signal });
   const metrics = createMetrics({
     version,
     pending: () => ingest.pending(),
     connections: () => connections.read(),
+    descriptorExhaustions: () => descriptors.exhaustions,
     isDatabaseAvailable: () => watched.isAvailable(),
     busiestAddressRatio: () => clusterWarnings.busiestAddressRatio(),
     disk: store.disk?.bind(store),
@@ -210,6 +213,7 @@ async function openParts(
     routes,
     limits,
     addressKeyOf: (remoteAddress) => origins.addressKeyOf(remoteAddress),
+    clock,
     random,
     connections,
     logger: rateLimitedLogger,

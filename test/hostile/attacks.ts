@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import http2 from 'node:http2';
+import process from 'node:process';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { openCall, STREAM_PATH, SUBMIT_PATH } from '../support/raw-grpc.ts';
 import {
@@ -21,8 +22,20 @@ const GRPC = {
   'content-type': 'application/grpc',
   te: 'trailers',
 };
+const GET_VERSION = { ':method': 'GET', ':scheme': 'http', ':authority': 'x', ':path': '/version' };
 const CALL = headerBlock({ ...GRPC, ':path': SUBMIT_PATH });
+const REFLECTION = { ...GRPC, ':path': '/grpc.reflection.v1.ServerReflection/ServerReflectionInfo' };
+/** ServerReflectionRequest { file_containing_symbol }, answered with every file. */
+const ASK_FOR_ALL = grpcMessage(4, 'spartakus.collector.v1.CollectorService');
+/** ServerReflectionRequest { list_services } */
+const ASK_FOR_LIST = grpcMessage(7, '');
 const OPEN_STREAM = headerBlock({ ...GRPC, ':path': STREAM_PATH });
+
+/** The frame of a message with one text. */
+function grpcMessage(field: number, text: string): Buffer {
+  const message = Buffer.concat([Buffer.from([field * 8 + 2, text.length]), Buffer.from(text)]);
+  return Buffer.concat([Buffer.from([0]), uint32(message.length), message]);
+}
 
 /** An attack on 127.0.0.1, bounded in count and time. */
 export interface Attack {
@@ -43,6 +56,53 @@ function onConnections(
       connection.destroy();
     }
   };
+}
+
+/** An address with the limits of any other, see startAttackedCollector. Only Linux has it without set-up. */
+const STRANGER = process.platform === 'linux' ? '127.0.0.2' : '127.0.0.1';
+const NO_WINDOW = setting(4, 0);
+
+/** Keeps so many connections open of a stranger that reads no response: each closed one is replaced. */
+function keepUnread(
+  count: number,
+  begin: (connection: RawConnection) => Promise<unknown>,
+  {
+    version = 2,
+    during,
+  }: { readonly version?: 1 | 2; readonly during?: (connection: RawConnection) => Promise<unknown> } = {},
+) {
+  return async (port: number, until: () => boolean): Promise<void> => {
+    const options = { from: STRANGER, reads: version === 2 };
+    const keep = async (): Promise<void> => {
+      while (!until()) {
+        const connection = await (version === 2 ? connectHttp2(port, [NO_WINDOW], options) : connectRaw(port, options));
+        await begin(connection);
+        while (!until() && !connection.isClosed) {
+          await sleep(50);
+          await during?.(connection);
+        }
+        connection.destroy();
+        await sleep(10);
+      }
+    };
+    await Promise.all(Array.from({ length: count }, keep));
+  };
+}
+
+/** Sends the same request on a hundred streams. */
+function onStreams(headers: Readonly<Record<string, string>>, body?: Buffer, flags = 0) {
+  const block = headerBlock(headers);
+  return (connection: RawConnection): Promise<boolean> =>
+    connection.send(
+      ...Array.from({ length: 100 }, (_, index) =>
+        body === undefined
+          ? frame(FRAME.headers, FLAG.endHeaders | FLAG.endStream, streamId(index), block)
+          : Buffer.concat([
+              frame(FRAME.headers, FLAG.endHeaders, streamId(index), block),
+              frame(FRAME.data, flags, streamId(index), body),
+            ]),
+      ),
+    );
 }
 
 /** Sends pieces until the connection is closed, or the time or the pieces are up. */
@@ -139,17 +199,67 @@ export const ATTACKS: readonly Attack[] = [
       async (connection) => {
         for (let index = 0; index < 90; index += 1) {
           await connection.send(
-            frame(
-              FRAME.headers,
-              FLAG.endHeaders | FLAG.endStream,
-              streamId(index),
-              headerBlock({ ...GRPC, ':path': '/version', ':method': 'GET' }),
-            ),
+            frame(FRAME.headers, FLAG.endHeaders | FLAG.endStream, streamId(index), headerBlock(GET_VERSION)),
           );
         }
       },
       [setting(4, 0), setting(1, 0)],
     ),
+  },
+  { name: 'reflection responses that nobody reads', run: keepUnread(150, onStreams(REFLECTION, ASK_FOR_ALL)) },
+  {
+    name: 'reflection responses that are read byte by byte',
+    run: keepUnread(150, onStreams(REFLECTION, ASK_FOR_ALL), {
+      during: (connection) =>
+        connection.send(
+          frame(FRAME.windowUpdate, 0, streamId(0), uint32(1)),
+          frame(FRAME.windowUpdate, 0, streamId(1), uint32(1)),
+        ),
+    }),
+  },
+  {
+    name: 'short reflection responses that nobody reads, many on each stream',
+    run: keepUnread(20, onStreams(REFLECTION, Buffer.concat(Array(1_000).fill(ASK_FOR_LIST)))),
+  },
+  { name: 'HTTP responses that nobody reads', run: keepUnread(150, onStreams(GET_VERSION)) },
+  {
+    name: 'health statuses that nobody reads',
+    run: keepUnread(
+      150,
+      onStreams({ ...GRPC, ':path': '/grpc.health.v1.Health/Watch' }, Buffer.alloc(5), FLAG.endStream),
+    ),
+  },
+  {
+    name: 'responses that nobody reads, over HTTP/1.1',
+    run: keepUnread(
+      150,
+      (connection) =>
+        connection.send(...Array<Buffer>(5_000).fill(Buffer.from('GET /version HTTP/1.1\r\nHost: x\r\n\r\n'))),
+      { version: 1 },
+    ),
+  },
+  {
+    name: 'rapid reset from ten connections that are opened again',
+    run: async (port, until) => {
+      const attackOnce = flood(
+        (index) =>
+          Buffer.concat([
+            frame(FRAME.headers, FLAG.endHeaders, streamId(index), CALL),
+            frame(FRAME.reset, 0, streamId(index), uint32(8)),
+          ]),
+        20_000,
+        100,
+      );
+      const keep = async (): Promise<void> => {
+        while (!until()) {
+          const connection = await connectHttp2(port, [], { from: STRANGER });
+          await attackOnce(connection, until);
+          connection.destroy();
+          await sleep(1);
+        }
+      };
+      await Promise.all(Array.from({ length: 10 }, keep));
+    },
   },
   {
     name: 'window updates of 0',

@@ -2,12 +2,20 @@ import { once } from 'node:events';
 import http2 from 'node:http2';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
-import { type CollectorProgram, startCollectorProgram, UNLIMITED_CLIENTS } from './collector-program.ts';
+import { type CollectorProgram, startCollectorProgram } from './collector-program.ts';
 import { submit } from './raw-grpc.ts';
 
-/** Starts a collector with the defaults, but without the limits that would reject a client on the address of the attacks. */
+/**
+ * Starts a collector with the defaults, but without the limits for the address of well-behaved clients, 127.0.0.1, and for their cluster. Most
+ * attacks come from there too; STRANGER has the limits of any address.
+ */
 export function startAttackedCollector(): Promise<CollectorProgram> {
-  return startCollectorProgram(['--database=stdout', ...UNLIMITED_CLIENTS]);
+  return startCollectorProgram([
+    '--database=stdout',
+    '--trusted-proxies=127.0.0.1/32',
+    '--max-cluster-rate=0',
+    '--max-new-clusters=0',
+  ]);
 }
 
 /** Runs one attack (test/hostile/attacks.ts) for so long, in a thread: its CPU time delays the other clients as little as possible. */

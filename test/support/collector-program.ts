@@ -4,6 +4,8 @@ import { type Ended, type Program, startProgram } from './program.ts';
 export const UNLIMITED_CLIENTS = [
   '--max-address-rate=0',
   '--max-address-connections=0',
+  '--max-address-connection-rate=0',
+  '--max-address-streams=0',
   '--max-cluster-rate=0',
   '--max-new-clusters=0',
 ];

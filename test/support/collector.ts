@@ -36,6 +36,8 @@ export const TEST_LIMITS = {
   maxJsonBytes: 160_000,
   // All clients of a test have the same address.
   maxConnectionsPerAddress: 0,
+  connectionsPerSecondPerAddress: 0,
+  maxStreamsPerAddress: 0,
   requestsPerSecondPerAddress: 0,
   newClustersPerHourPerAddress: 0,
 } satisfies Limits;
@@ -46,7 +48,7 @@ type TestConfig = Omit<Partial<CollectorConfig>, 'limits'> & { readonly limits?:
 export async function startCollectorOn(
   database: string,
   { limits, ...config }: TestConfig = {},
-  options: Pick<CollectorOptions, 'openStore'> = {},
+  options: Partial<Pick<CollectorOptions, 'openStore' | 'clock'>> = {},
 ): Promise<LocalCollector> {
   const complaints: string[] = [];
   const logger: Logger = {

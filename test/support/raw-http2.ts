@@ -40,12 +40,15 @@ export function uint32(value: number): Buffer {
   return bytes;
 }
 
-/** Headers as HPACK has them without compression: literals that are not indexed (RFC 7541 section 6.2.2), each shorter than 127 bytes. */
+/**
+ * Headers as HPACK has them without compression: literals that are not indexed (RFC 7541 section 6.2.2), each shorter than 127 bytes.
+ * Pseudo-headers are first: a request is malformed otherwise (RFC 9113 section 8.3).
+ */
 export function headerBlock(headers: Readonly<Record<string, string>>): Buffer {
   const text = (value: string): Buffer => Buffer.concat([Buffer.from([value.length]), Buffer.from(value, 'latin1')]);
-  return Buffer.concat(
-    Object.entries(headers).map(([name, value]) => Buffer.concat([Buffer.from([0]), text(name), text(value)])),
-  );
+  const isRegular = ([name]: readonly [string, string]): number => (name.startsWith(':') ? 0 : 1);
+  const ordered = Object.entries(headers).toSorted((left, right) => isRegular(left) - isRegular(right));
+  return Buffer.concat(ordered.map(([name, value]) => Buffer.concat([Buffer.from([0]), text(name), text(value)])));
 }
 
 /** A TCP connection that sends any bytes. */
@@ -62,12 +65,21 @@ export interface RawConnection {
   destroy(): void;
 }
 
-export function connectRaw(port: number): Promise<RawConnection> {
-  const socket = net.connect(port, '127.0.0.1');
+interface RawOptions {
+  /** The client's address, one of the machine itself; 127.0.0.1 by default. */
+  readonly from?: string | undefined;
+  /** Whether what the server sends is read; true by default. */
+  readonly reads?: boolean;
+}
+
+export function connectRaw(port: number, { from, reads = true }: RawOptions = {}): Promise<RawConnection> {
+  const socket = net.connect({ port, host: '127.0.0.1', localAddress: from });
   let received = '';
-  socket.on('data', (chunk: Buffer) => {
-    if (received.length < 100_000) received += chunk.toString('latin1');
-  });
+  if (reads) {
+    socket.on('data', (chunk: Buffer) => {
+      if (received.length < 100_000) received += chunk.toString('latin1');
+    });
+  }
   socket.on('error', () => undefined);
   const closed = new Promise<void>((resolve) => socket.once('close', () => resolve()));
   const connection: RawConnection = {
@@ -80,7 +92,7 @@ export function connectRaw(port: number): Promise<RawConnection> {
       return socket.destroyed;
     },
     closed,
-    responded: Promise.race([closed, new Promise((resolve) => socket.once('data', resolve))]),
+    responded: reads ? Promise.race([closed, new Promise((resolve) => socket.once('data', resolve))]) : closed,
     received: () => received,
     destroy: () => socket.destroy(),
   };
@@ -91,8 +103,12 @@ export function connectRaw(port: number): Promise<RawConnection> {
 }
 
 /** Opens an HTTP/2 connection with these settings. */
-export async function connectHttp2(port: number, settings: readonly Buffer[] = []): Promise<RawConnection> {
-  const connection = await connectRaw(port);
+export async function connectHttp2(
+  port: number,
+  settings: readonly Buffer[] = [],
+  options: RawOptions = {},
+): Promise<RawConnection> {
+  const connection = await connectRaw(port, options);
   await connection.send(
     PREFACE,
     frame(FRAME.settings, 0, 0, Buffer.concat(settings)),

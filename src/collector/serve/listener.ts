@@ -1,14 +1,16 @@
 import { once } from 'node:events';
 import http, { type IncomingMessage, type ServerResponse } from 'node:http';
-import http2, { type ServerHttp2Session, type ServerHttp2Stream } from 'node:http2';
+import http2, { type Http2Session, type ServerHttp2Session, type ServerHttp2Stream } from 'node:http2';
 import net, { type AddressInfo, type Socket } from 'node:net';
 import { type Server as TlsServer, TLSSocket } from 'node:tls';
 import { formatHostPort } from '../../runtime/addresses.ts';
+import type { Clock } from '../../runtime/clock.ts';
 import type { Logger } from '../../runtime/logger.ts';
-import { createConnectionLimiter } from './admission/connection-limiter.ts';
+import { createConnectionLimiter, createStreamLimiter } from './admission/connection-limiter.ts';
 import type { Limits } from './admission/limits.ts';
 import type { ProxyProtocol } from './admission/proxy-protocol.ts';
 import type { ConnectionCounts } from './connection-counts.ts';
+import { monitorConnections } from './connection-monitor.ts';
 import type { Routes } from './routes.ts';
 import { guardSession } from './session-guard.ts';
 import { stopSending } from './stop-sending.ts';
@@ -27,6 +29,7 @@ interface ListenerOptions extends ListenAddress {
   readonly tls?: TlsServer;
   readonly limits: Limits;
   readonly addressKeyOf: (remoteAddress: string | undefined) => string | undefined;
+  readonly clock: Pick<Clock, 'now'>;
   readonly random: () => number;
   readonly connections?: ConnectionCounts;
   readonly logger: Logger;
@@ -46,6 +49,9 @@ interface Listener {
 /** The start of the HTTP/2 connection preface (RFC 9113 section 3.4), but of no method of HTTP/1.1. */
 const PREFACE = Buffer.from('PRI');
 const CHECK_INTERVAL_MS = 1_000;
+/** Of streams that the client of a connection resets; Node.js' defaults are 1000 and 33. */
+const RESET_BURST = 200;
+const RESETS_PER_SECOND = 20;
 /** Per connection; Node.js' default is 1000. */
 const MAX_INVALID_FRAMES = 100;
 /** Read of a body after its response: a client that still sends would lose the response if the connection were closed. */
@@ -57,8 +63,19 @@ const STREAM_WINDOW_BYTES = 256 * 1024;
 export async function openListener(options: ListenerOptions): Promise<Listener> {
   const { port, host, routes, tls, limits, addressKeyOf, proxyProtocol, connections, logger } = options;
   const sockets = new Set<Socket>();
+  /** Those whose version of HTTP is known; above TLS. */
+  const routed = new Set<Socket>();
   const sessions = new Set<ServerHttp2Session>();
-  const limiter = createConnectionLimiter(limits);
+  const limiter = createConnectionLimiter(limits, options.clock);
+  const streamLimiter = createStreamLimiter(limits);
+  const addressKeys = new WeakMap<Http2Session, string>();
+  const monitor = monitorConnections({
+    writeTimeoutMs: limits.writeTimeoutMs,
+    onUnread() {
+      connections?.unread();
+      logger.info({}, 'closed a connection whose client did not read the responses');
+    },
+  });
   const guarded = (request: { destroy(): unknown }, answer: () => void): void => {
     try {
       answer();
@@ -76,6 +93,12 @@ export async function openListener(options: ListenerOptions): Promise<Listener> 
   const http1Server = http.createServer(deadlines, (req, res) => {
     // By default, leaving a `for await` early, as Connect does, destroys the request.
     req[Symbol.asyncIterator] = () => req.iterator({ destroyOnReturn: false });
+    const end = monitor.beginRequest(req.socket);
+    if (end === undefined) {
+      stopParsing(req.socket);
+      return;
+    }
+    res.once('close', end);
     res.once('finish', () => discardRest(req));
     guarded(req, () => routes.request(req, res));
   });
@@ -84,8 +107,20 @@ export async function openListener(options: ListenerOptions): Promise<Listener> 
   const http2Server = http2.createServer({
     settings: { maxConcurrentStreams: limits.maxStreams, initialWindowSize: STREAM_WINDOW_BYTES },
     maxSessionInvalidFrames: MAX_INVALID_FRAMES,
+    streamResetBurst: RESET_BURST,
+    streamResetRate: RESETS_PER_SECOND,
   });
   http2Server.on('stream', (stream: ServerHttp2Stream, headers, _flags, rawHeaders) => {
+    const addressKey = stream.session && addressKeys.get(stream.session);
+    if (addressKey !== undefined) {
+      if (!streamLimiter.acquire(addressKey)) {
+        stream.on('error', () => undefined);
+        // Clients may send the request again (RFC 9113 section 8.7).
+        stream.close(http2.constants.NGHTTP2_REFUSED_STREAM);
+        return;
+      }
+      stream.once('close', () => streamLimiter.release(addressKey));
+    }
     guarded(stream, () => {
       if (routes.stream(stream, headers)) return;
       // As Node.js does for a server with a 'request' listener.
@@ -96,20 +131,35 @@ export async function openListener(options: ListenerOptions): Promise<Listener> 
       routes.request(req, res);
     });
   });
-  http2Server.on('session', (session) => {
-    sessions.add(session);
-    guardSession(session, { ...limits, random: options.random });
-    session.once('close', () => sessions.delete(session));
-  });
   http2Server.on('sessionError', (error: Error) => logger.debug({ err: error }, 'an HTTP/2 connection failed'));
 
   const route = (socket: Socket): void =>
     routeByPreface(socket, limits.headerTimeoutMs, (version) => {
-      // Node.js' HTTP/2 server requires it.
-      if (version === 2 && socket instanceof TLSSocket) socket.alpnProtocol = 'h2';
+      routed.add(socket);
+      socket.once('close', () => routed.delete(socket));
       connections?.routed(socket, version);
-      (version === 2 ? http2Server : http1Server).emit('connection', socket);
+      if (version === 2) {
+        openSession(socket);
+      } else {
+        monitor.addHttp1(socket);
+        http1Server.emit('connection', socket);
+      }
     });
+  const openSession = (socket: Socket): void => {
+    // Node.js' HTTP/2 server requires it.
+    if (socket instanceof TLSSocket) socket.alpnProtocol = 'h2';
+    // Emitted at once. The session hides its socket, which must be destroyed where the peer does not close it.
+    const onSession = (session: ServerHttp2Session): void => {
+      sessions.add(session);
+      const addressKey = addressKeyOf(socket.remoteAddress);
+      if (addressKey !== undefined) addressKeys.set(session, addressKey);
+      socket.once('close', () => sessions.delete(session));
+      monitor.addHttp2(socket, session, guardSession(session, socket, { ...limits, random: options.random }));
+    };
+    http2Server.once('session', onSession);
+    http2Server.emit('connection', socket);
+    http2Server.off('session', onSession);
+  };
   tls?.on('secureConnection', route);
 
   const server = net.createServer({ noDelay: true, keepAlive: true }, (socket) => {
@@ -140,7 +190,13 @@ export async function openListener(options: ListenerOptions): Promise<Listener> 
       });
   });
   server.listen(port, host);
-  await once(server, 'listening');
+  await once(server, 'listening').catch((error: unknown) => {
+    monitor.end();
+    throw error;
+  });
+
+  // Such as EMFILE; the server still listens.
+  server.on('error', (error) => logger.error({ err: error }, 'a connection could not be accepted'));
 
   const closeGracefully = async (graceMs: number): Promise<void> => {
     const closed = once(server, 'close');
@@ -151,11 +207,16 @@ export async function openListener(options: ListenerOptions): Promise<Listener> 
     // Before the handler, which may respond synchronously.
     http1Server.prependListener('request', (_req, res: ServerResponse) => res.setHeader('connection', 'close'));
     for (const session of sessions) session.close();
+    monitor.stop();
+    // What has sent no request, nor a whole TLS handshake.
+    const spoke = new Set([...routed].map(peerOf));
+    for (const socket of sockets) if (!spoke.has(peerOf(socket))) socket.destroy();
     const deadline = setTimeout(() => {
       for (const socket of sockets) socket.destroy();
     }, graceMs);
     await closed;
     clearTimeout(deadline);
+    monitor.end();
   };
   let closing: Promise<void> | undefined;
   const { port: ownPort } = server.address() as AddressInfo;
@@ -167,6 +228,10 @@ export async function openListener(options: ListenerOptions): Promise<Listener> 
   };
 }
 
+function peerOf({ remoteAddress, remotePort }: Socket): string {
+  return `${remoteAddress} ${remotePort}`;
+}
+
 /** Discards the rest of a body that was read in part, so that the connection can be reused; closes the connection where it is too much. */
 function discardRest(req: IncomingMessage): void {
   if (req.readableEnded) return;
@@ -175,6 +240,16 @@ function discardRest(req: IncomingMessage): void {
     leftBytes -= chunk.length;
     if (leftBytes < 0) req.destroy();
   });
+}
+
+/**
+ * Destroys a connection of HTTP/1.1. Node.js would parse the rest of what it has read, two thousand requests, and keep them until the event
+ * loop's next turn; its parser ends where this private callback returns 2, as for an upgrade.
+ */
+function stopParsing(socket: Socket): void {
+  const { parser } = socket as Socket & { readonly parser?: object | null };
+  if (parser !== undefined && parser !== null) Object.assign(parser, { onIncoming: () => 2 });
+  socket.destroy();
 }
 
 /** Reads enough to detect the version of HTTP, and puts it back. */

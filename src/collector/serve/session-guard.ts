@@ -1,5 +1,7 @@
 import http2, { type ServerHttp2Session, type ServerHttp2Stream } from 'node:http2';
+import type { Socket } from 'node:net';
 import type { Limits } from './admission/limits.ts';
+import { createPingPolicy } from './ping-policy.ts';
 
 interface SessionGuardOptions extends Pick<
   Limits,
@@ -8,23 +10,26 @@ interface SessionGuardOptions extends Pick<
   readonly random: () => number;
 }
 
-/** As in gRPC's servers (https://github.com/grpc/grpc/blob/master/doc/keepalive.md). */
-const MAX_PING_STRIKES = 2;
-/**
- * More than a ping's acknowledgement takes, with TLS. A client that has received more since its last ping, or a response, may ping again,
- * as gRPC clients do to measure the bandwidth-delay product.
- */
-const PING_ACK_BYTES = 64;
 /** gRPC clients ping less after a GOAWAY with this debug data. */
 const TOO_MANY_PINGS = Buffer.from('too_many_pings');
+/** How long a client that pings too often may take to read the GOAWAY. */
+const READ_GOAWAY_MS = 100;
+/** As in gRPC's servers (GRPC_ARG_KEEPALIVE_TIMEOUT_MS). */
+const KEEPALIVE_TIMEOUT_MS = 20_000;
 
 /**
  * Closes an HTTP/2 connection with GOAWAY where its client pings too often, at its maximum age, and where it is idle. At the maximum age,
- * open streams have `bodyTimeoutMs` to end.
+ * open streams have `bodyTimeoutMs` to end. A client with open streams that sends nothing for `idleTimeoutMs` is pinged, as in gRFC A9.
+ *
+ * @returns the open streams
  */
-export function guardSession(session: ServerHttp2Session, options: SessionGuardOptions): void {
+export function guardSession(
+  session: ServerHttp2Session,
+  socket: Socket,
+  options: SessionGuardOptions,
+): ReadonlySet<ServerHttp2Stream> {
   const { idleTimeoutMs, keepaliveMinMs, maxConnectionAgeMs, bodyTimeoutMs, random } = options;
-  const { socket } = session;
+  const streams = new Set<ServerHttp2Stream>();
   const timers = new Set<NodeJS.Timeout>();
   const later = (ms: number, act: () => void): NodeJS.Timeout => {
     const timer = setTimeout(act, ms);
@@ -38,45 +43,51 @@ export function guardSession(session: ServerHttp2Session, options: SessionGuardO
     });
   }
 
-  let openStreams = 0;
   // The timer checks at its end: a reset per stream would be a cost.
   let busy = false;
+  let receivedBytes = 0;
   const idle = later(idleTimeoutMs, () => {
-    if (openStreams === 0 && !busy) {
+    if (streams.size === 0 && !busy) {
       session.close();
       return;
     }
+    if (socket.bytesRead === receivedBytes) probe();
+    receivedBytes = socket.bytesRead;
     busy = false;
     idle.refresh();
   });
+  const probe = (): void => {
+    if (session.destroyed) return;
+    const deadline = later(KEEPALIVE_TIMEOUT_MS, () => socket.destroy());
+    session.ping(() => {
+      clearTimeout(deadline);
+      timers.delete(deadline);
+    });
+  };
+
+  const pings = createPingPolicy(streams, socket, keepaliveMinMs);
   session.on('stream', (stream: ServerHttp2Stream) => {
-    openStreams += 1;
+    streams.add(stream);
     busy = true;
     stream.once('close', () => {
-      openStreams -= 1;
-      responded = true;
+      streams.delete(stream);
+      pings.streamClosed(stream);
     });
   });
-
-  let strikes = 0;
-  let responded = false;
-  let lastPingMs = Number.NEGATIVE_INFINITY;
-  let sentBytes = 0;
+  let isCut = false;
   session.on('ping', () => {
-    const nowMs = performance.now();
-    const { bytesWritten } = socket;
-    const early = nowMs - lastPingMs < keepaliveMinMs && bytesWritten - sentBytes <= PING_ACK_BYTES && !responded;
-    strikes = early ? strikes + 1 : 0;
-    responded = false;
-    lastPingMs = nowMs;
-    sentBytes = bytesWritten;
-    if (strikes <= MAX_PING_STRIKES || session.closed) return;
-    session.goaway(http2.constants.NGHTTP2_ENHANCE_YOUR_CALM, 0, TOO_MANY_PINGS);
-    session.close();
+    if (isCut || pings.allows(performance.now())) return;
+    isCut = true;
+    if (!session.closed) {
+      session.goaway(http2.constants.NGHTTP2_ENHANCE_YOUR_CALM, 0, TOO_MANY_PINGS);
+      session.close();
+    }
     // After the GOAWAY is sent.
     setImmediate(() => session.destroy());
+    setTimeout(() => socket.destroy(), READ_GOAWAY_MS);
   });
-  session.once('close', () => {
+  socket.once('close', () => {
     for (const timer of timers) clearTimeout(timer);
   });
+  return streams;
 }

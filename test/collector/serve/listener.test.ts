@@ -1,6 +1,7 @@
 import http2 from 'node:http2';
 import { expect, test } from 'vitest';
 import { openListener } from '../../../src/collector/serve/listener.ts';
+import { systemClock } from '../../../src/runtime/clock.ts';
 import { TEST_LIMITS } from '../../support/collector.ts';
 import { createKeptLog } from '../../support/log.ts';
 
@@ -15,6 +16,7 @@ test('an exception of a handler ends its own request only, over either version o
     routes: { stream: fail, request: fail },
     limits: TEST_LIMITS,
     addressKeyOf: () => undefined,
+    clock: systemClock,
     random: () => 0.5,
     logger: log.logger,
   });

@@ -49,6 +49,7 @@ async function open(config: TlsConfig) {
     routes: { stream: () => false, request: (req, res) => res.end(`HTTP/${req.httpVersion}`) },
     limits: TEST_LIMITS,
     addressKeyOf: () => undefined,
+    clock,
     random: () => 0.5,
     logger: log.logger,
   });

@@ -1,9 +1,19 @@
+import type { Clock } from '../../../runtime/clock.ts';
+import { createRateLimiter } from '../../ingest/rate-limiter.ts';
 import type { Limits } from './limits.ts';
 
-export function createConnectionLimiter({
-  maxConnections,
-  maxConnectionsPerAddress,
-}: Pick<Limits, 'maxConnections' | 'maxConnectionsPerAddress'>) {
+/** The seconds' worth of connections that an idle address may open at once: clients behind a NAT reconnect after a restart. */
+const BURST_SECONDS = 5;
+
+export function createConnectionLimiter(
+  {
+    maxConnections,
+    maxConnectionsPerAddress,
+    connectionsPerSecondPerAddress: count,
+  }: Pick<Limits, 'maxConnections' | 'maxConnectionsPerAddress' | 'connectionsPerSecondPerAddress'>,
+  clock: Pick<Clock, 'now'>,
+) {
+  const rateLimiter = createRateLimiter({ count, perMs: 1_000, burst: count * BURST_SECONDS, clock });
   let open = 0;
   const openByAddress = new Map<string, number>();
   return {
@@ -15,6 +25,7 @@ export function createConnectionLimiter({
       const ofAddress = addressKey === undefined ? 0 : (openByAddress.get(addressKey) ?? 0);
       if (open >= maxConnections || (maxConnectionsPerAddress > 0 && ofAddress >= maxConnectionsPerAddress))
         return undefined;
+      if (addressKey !== undefined && rateLimiter.take(addressKey) > 0) return undefined;
       open += 1;
       if (addressKey !== undefined) openByAddress.set(addressKey, ofAddress + 1);
       return () => {
@@ -24,6 +35,25 @@ export function createConnectionLimiter({
         if (left === 0) openByAddress.delete(addressKey);
         else openByAddress.set(addressKey, left);
       };
+    },
+  };
+}
+
+/** Limits the streams that all HTTP/2 connections of an address have open. */
+export function createStreamLimiter({ maxStreamsPerAddress }: Pick<Limits, 'maxStreamsPerAddress'>) {
+  const openByAddress = new Map<string, number>();
+  return {
+    /** @returns whether the address may open one more; `release` must be called when it is closed */
+    acquire(addressKey: string): boolean {
+      const open = openByAddress.get(addressKey) ?? 0;
+      if (maxStreamsPerAddress > 0 && open >= maxStreamsPerAddress) return false;
+      openByAddress.set(addressKey, open + 1);
+      return true;
+    },
+    release(addressKey: string): void {
+      const left = (openByAddress.get(addressKey) ?? 1) - 1;
+      if (left === 0) openByAddress.delete(addressKey);
+      else openByAddress.set(addressKey, left);
     },
   };
 }

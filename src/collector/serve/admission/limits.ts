@@ -11,13 +11,19 @@ export interface Limits extends IngestLimits {
   readonly maxConnections: number;
   /** 0 for no limit. */
   readonly maxConnectionsPerAddress: number;
+  /** New ones, in the long run; 0 for no limit. */
+  readonly connectionsPerSecondPerAddress: number;
   /** Requests and reports of streams, in the long run; 0 for no limit. */
   readonly requestsPerSecondPerAddress: number;
   /** Per HTTP/2 connection. */
   readonly maxStreams: number;
+  /** 0 for no limit. */
+  readonly maxStreamsPerAddress: number;
   readonly headerTimeoutMs: number;
   /** For a body, or the next report of a stream. */
   readonly bodyTimeoutMs: number;
+  /** For what waits to be sent on a connection. */
+  readonly writeTimeoutMs: number;
   readonly idleTimeoutMs: number;
   /** Between two pings of an HTTP/2 connection. */
   readonly keepaliveMinMs: number;

@@ -1,5 +1,6 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import { formatHostPort, isLoopback } from '../../../runtime/addresses.ts';
+import type { Clock } from '../../../runtime/clock.ts';
 import { messageOf, SpartakusError } from '../../../runtime/errors.ts';
 import { type Authenticator, openTokenAuthenticator } from '../admission/authenticator.ts';
 import type { Limits } from '../admission/limits.ts';
@@ -26,6 +27,7 @@ interface ConsoleOptions extends TlsOptions {
   /** The collector's, for a console that other machines reach. */
   readonly tls?: TlsConfig;
   readonly limits: Limits;
+  readonly clock: Clock;
   readonly random: () => number;
   readonly onRejection: OnRejection;
 }
@@ -94,6 +96,7 @@ export async function openConsole(config: ConsoleConfig, options: ConsoleOptions
     tls,
     limits,
     addressKeyOf: (remoteAddress) => remoteAddress,
+    clock,
     random,
     logger: rateLimitedLogger,
   }).catch((error: unknown) => {

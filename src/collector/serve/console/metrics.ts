@@ -9,6 +9,7 @@ interface MetricsOptions {
   readonly version: string;
   readonly pending: () => { readonly items: number; readonly bytes: number };
   readonly connections: () => ConnectionStats;
+  readonly descriptorExhaustions: () => number;
   readonly isDatabaseAvailable: () => boolean;
   readonly busiestAddressRatio: () => number;
   /** Absent for a database on another machine. */
@@ -37,6 +38,7 @@ export function createMetrics({
   version,
   pending,
   connections,
+  descriptorExhaustions,
   isDatabaseAvailable,
   busiestAddressRatio,
   disk,
@@ -147,8 +149,18 @@ export function createMetrics({
   counter('connections_opened_total', 'Accepted connections.', () => connections().opened);
   counter(
     'connections_rejected_total',
-    'Connections that were rejected because there were too many.',
+    'Connections that were rejected because there were too many, or too many a second.',
     () => connections().rejected,
+  );
+  counter(
+    'connections_unread_total',
+    'Connections that were closed because their clients did not read the responses.',
+    () => connections().unread,
+  );
+  counter(
+    'file_descriptor_exhaustions_total',
+    'Checks, one per second, that found no free file descriptor; connections are rejected meanwhile.',
+    descriptorExhaustions,
   );
   counter(
     'received_bytes_total',

@@ -17,19 +17,25 @@ import { SpartakusError } from '../../../runtime/errors.ts';
 import { startBodyDeadline } from '../admission/body-deadline.ts';
 import { checkJsonBounds } from '../admission/json-bounds.ts';
 import { checkProtobufBounds } from '../admission/protobuf-bounds.ts';
-import type { OnRejection } from '../console/rejections.ts';
 import { kindOf, toConnectError } from '../error-status.ts';
 import type { HandlerContext as ServeContext } from '../handler-context.ts';
 import { pathOf, type ServerReply, type ServerRequest } from '../http/router.ts';
+import { createConnectionSlots } from './call-slots.ts';
 import { COMPRESSIONS } from './compression.ts';
 import { findWrongField } from './field-path.ts';
 import { limitBody } from './limited-body.ts';
 import { ORIGIN } from './report-service.ts';
+import { answerError } from './unknown-method.ts';
 
 const JSON_CONTENT_TYPE = /^application\/(?:json|(?:connect|grpc|grpc-web)\+json)\b/i;
 /** Connect's unary calls: one message without a prefix. */
 const UNFRAMED_CONTENT_TYPE = /^application\/(?:json|proto)\b/i;
 const CONNECT_STREAM_CONTENT_TYPE = /^application\/connect\+/i;
+
+/** Of health and reflection requests, which hold names, and whose responses repeat them. */
+const MAX_NAMES_BYTES = 16 * 1024;
+/** Per connection; a client needs one or two. */
+const MAX_WATCHES = 10;
 
 /** HTTP statuses that Connect returns before it creates a call. */
 const ERROR_BY_STATUS: Readonly<Partial<Record<number, SpartakusError>>> = {
@@ -41,6 +47,8 @@ interface Call {
   readonly origin: RequestOrigin;
   readonly method: DescMethod;
   readonly admit: () => void;
+  /** Aborted when the client disconnects. */
+  readonly clientSignal: AbortSignal;
   lastJson?: Uint8Array;
 }
 
@@ -53,6 +61,10 @@ const CALL = createContextKey<Call | undefined>(undefined);
 export function createConnectHandler(routes: (router: ConnectRouter) => void, context: ServeContext) {
   const { limits, memory, admission, onRejection, stopping, logger } = context;
   const { maxProtobufBytes, maxJsonBytes, bodyTimeoutMs } = limits;
+  const watches = createConnectionSlots(
+    MAX_WATCHES,
+    `the connection has ${MAX_WATCHES} streams of the health and reflection services`,
+  );
   const router = createConnectRouter({
     readMaxBytes: Math.max(maxProtobufBytes, maxJsonBytes),
     acceptCompression: COMPRESSIONS,
@@ -61,7 +73,7 @@ export function createConnectHandler(routes: (router: ConnectRouter) => void, co
     requestGate: (handlerContext) => {
       const call = handlerContext.values.get(CALL);
       if (call === undefined) return;
-      observeErrors(handlerContext, call, onRejection);
+      observeErrors(handlerContext, call, context);
       try {
         call.admit();
       } catch (error) {
@@ -81,14 +93,17 @@ export function createConnectHandler(routes: (router: ConnectRouter) => void, co
     const { method, service } = handler;
     const contentType = req.headers['content-type'] ?? '';
     const isJson = JSON_CONTENT_TYPE.test(contentType);
+    const takesReports = service === CollectorService;
+    const values = createContextValues().set(ORIGIN, origin);
+    const request = universalRequestFromNodeRequest(req, res, undefined, values);
     const call: Call = {
       origin,
       method,
-      admit: () =>
-        service === CollectorService ? admission.admitReport(origin, req.headers) : admission.admitRequest(origin),
+      clientSignal: request.signal,
+      admit: () => takesReports && admission.admitReport(origin, req.headers),
     };
-    const values = createContextValues().set(ORIGIN, origin).set(CALL, call);
-    const request = universalRequestFromNodeRequest(req, res, undefined, values);
+    values.set(CALL, call);
+    const maxReportBytes = isJson ? maxJsonBytes : maxProtobufBytes;
     const reservation = memory.open();
     let late: SpartakusError | undefined;
     const deadline = startBodyDeadline(bodyTimeoutMs, (error) => {
@@ -101,7 +116,7 @@ export function createConnectHandler(routes: (router: ConnectRouter) => void, co
       deadline.end();
     });
     const body = limitBody(request.body as AsyncIterable<Uint8Array>, {
-      maxBytes: isJson ? maxJsonBytes : maxProtobufBytes,
+      maxBytes: takesReports ? maxReportBytes : Math.min(maxReportBytes, MAX_NAMES_BYTES),
       isFramed: !UNFRAMED_CONTENT_TYPE.test(contentType),
       isStream: method.methodKind === 'client_streaming' || method.methodKind === 'bidi_streaming',
       compression: takeCompression(request.header, contentType),
@@ -119,14 +134,27 @@ export function createConnectHandler(routes: (router: ConnectRouter) => void, co
     await universalResponseToNodeResponse(response, res);
   };
 
+  /** Health and reflection are for anyone: a rejection must cost little. */
+  const admitAnyone = ({ method }: UniversalHandler, req: ServerRequest, res: ServerReply, origin: RequestOrigin) => {
+    admission.admitRequest(origin);
+    if (method.methodKind !== 'unary') res.once('close', watches.of(req).take());
+  };
+
   return {
     serves: (path: string): boolean => handlers.has(path),
     /** Only for paths that it serves. */
     handle(req: ServerRequest, res: ServerReply, origin: RequestOrigin): void {
       const handler = handlers.get(pathOf(req));
       if (handler === undefined) throw new TypeError(`no method at ${pathOf(req)}`);
+      try {
+        if (handler.service !== CollectorService) admitAnyone(handler, req, res, origin);
+      } catch (error) {
+        onRejection(origin.protocol, error);
+        answerError(req, res, origin, SpartakusError.from(error));
+        return;
+      }
       answer(handler, req, res, origin).catch((error: unknown) => {
-        const isDisconnected = req.destroyed || res.destroyed || ConnectError.from(error).code === Code.Aborted;
+        const isDisconnected = hasDisconnected(req, res) || ConnectError.from(error).code === Code.Aborted;
         if (!isDisconnected) logger.error({ err: error }, 'a call failed');
         if (res.headersSent) {
           res.destroy();
@@ -138,6 +166,11 @@ export function createConnectHandler(routes: (router: ConnectRouter) => void, co
       });
     },
   };
+}
+
+function hasDisconnected(req: ServerRequest, res: ServerReply): boolean {
+  if ('stream' in req) return req.stream.destroyed || req.stream.closed;
+  return req.destroyed || res.destroyed;
 }
 
 /** Removes the header of a compression that limitBody undoes. Connect rejects unknown ones. */
@@ -153,10 +186,19 @@ function takeCompression(headers: Headers, contentType: string): (typeof COMPRES
 }
 
 /** Reports all errors, and completes Connect's own: Connect aborts the call's signal with an error before it encodes it. */
-function observeErrors({ signal }: HandlerContext, call: Call, onRejection: OnRejection): void {
+function observeErrors(
+  { signal }: HandlerContext,
+  call: Call,
+  { onRejection, logger }: Pick<ServeContext, 'onRejection' | 'logger'>,
+): void {
   signal.addEventListener('abort', () => {
     const error: unknown = signal.reason;
     if (!(error instanceof ConnectError)) return;
+    // Connect makes an error of the code with which a client resets its stream.
+    if (call.clientSignal.aborted && call.clientSignal.reason === error) {
+      logger.debug({ protocol: call.origin.protocol, reason: error.rawMessage }, 'a client disconnected during a call');
+      return;
+    }
     if (!(error.cause instanceof SpartakusError)) completeError(error, call);
     const isDisconnected = error.code === Code.Canceled || error.code === Code.Aborted;
     if (!isDisconnected) onRejection(call.origin.protocol, error);

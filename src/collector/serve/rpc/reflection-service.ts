@@ -10,9 +10,13 @@ import {
 } from '@bufbuild/protobuf';
 import { nestedTypes } from '@bufbuild/protobuf/reflect';
 import { FileDescriptorProtoSchema } from '@bufbuild/protobuf/wkt';
-import { Code, type ConnectRouter } from '@connectrpc/connect';
+import { Code, type ConnectRouter, type HandlerContext } from '@connectrpc/connect';
 import * as v1 from '../../../../gen/grpc/reflection/v1/reflection_pb.js';
 import * as v1alpha from '../../../../gen/grpc/reflection/v1alpha/reflection_pb.js';
+import { createCallSlots } from './call-slots.ts';
+
+/** Of all connections. A response with every file takes about 150 KiB until it is sent. */
+const MAX_UNSENT_RESPONSES = 32;
 
 type MessageResponse = NonNullable<MessageInitShape<typeof v1.ServerReflectionResponseSchema>['messageResponse']>;
 
@@ -22,15 +26,17 @@ export function createReflectionService(files: readonly DescFile[]): (router: Co
   const registry = createRegistry(...all);
   const serviceNames = files.flatMap(({ services }) => services.map(({ typeName }) => typeName));
 
+  const slots = createCallSlots(MAX_UNSENT_RESPONSES, `${MAX_UNSENT_RESPONSES} reflection streams are being answered`);
+  const encodedFiles = new Map<DescFile, Uint8Array>();
+  const encodeFile = (file: DescFile): Uint8Array => {
+    const encoded = encodedFiles.get(file) ?? toBinary(FileDescriptorProtoSchema, file.proto);
+    encodedFiles.set(file, encoded);
+    return encoded;
+  };
   const fileResponseOf = (file: DescFile | undefined, name: string): MessageResponse =>
     file === undefined
       ? notFound(name)
-      : {
-          case: 'fileDescriptorResponse',
-          value: {
-            fileDescriptorProto: withImports([file]).map(({ proto }) => toBinary(FileDescriptorProtoSchema, proto)),
-          },
-        };
+      : { case: 'fileDescriptorResponse', value: { fileDescriptorProto: withImports([file]).map(encodeFile) } };
   const extensionsOf = (typeName: string): number[] =>
     [...registry].flatMap((desc) =>
       desc.kind === 'extension' && desc.extendee.typeName === typeName ? [desc.number] : [],
@@ -68,21 +74,39 @@ export function createReflectionService(files: readonly DescFile[]): (router: Co
     }
   };
 
+  /** Connect asks for the next response once the last is sent, or the stream is closed. */
+  async function* answerAll<Request>(
+    requests: AsyncIterable<Request>,
+    read: (request: Request) => v1.ServerReflectionRequest,
+    { signal }: HandlerContext,
+  ): AsyncGenerator<MessageShape<typeof v1.ServerReflectionResponseSchema>> {
+    for await (const message of requests) {
+      const release = slots.take();
+      signal.addEventListener('abort', release, { once: true });
+      try {
+        const request = read(message);
+        yield create(v1.ServerReflectionResponseSchema, {
+          validHost: request.host,
+          originalRequest: request,
+          messageResponse: answer(request),
+        });
+      } finally {
+        signal.removeEventListener('abort', release);
+        release();
+      }
+    }
+  }
+
   return (router) => {
     router.service(v1.ServerReflection, {
-      async *serverReflectionInfo(requests) {
-        for await (const request of requests) {
-          yield { validHost: request.host, originalRequest: request, messageResponse: answer(request) };
-        }
-      },
+      serverReflectionInfo: (requests, context) => answerAll(requests, (request) => request, context),
     });
     router.service(v1alpha.ServerReflection, {
-      async *serverReflectionInfo(requests) {
-        for await (const original of requests) {
-          const request = convert(v1alpha.ServerReflectionRequestSchema, v1.ServerReflectionRequestSchema, original);
-          const response = { validHost: request.host, originalRequest: request, messageResponse: answer(request) };
+      async *serverReflectionInfo(requests, context) {
+        const read = (request: MessageShape<typeof v1alpha.ServerReflectionRequestSchema>) =>
+          convert(v1alpha.ServerReflectionRequestSchema, v1.ServerReflectionRequestSchema, request);
+        for await (const response of answerAll(requests, read, context))
           yield convert(v1.ServerReflectionResponseSchema, v1alpha.ServerReflectionResponseSchema, response);
-        }
       },
     });
   };

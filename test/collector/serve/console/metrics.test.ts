@@ -255,11 +255,12 @@ test('docs/operations.md lists every metric of the collector with its type', asy
   const listed = [...page.matchAll(/^\| `(spartakus_collector_\w+)`(?:[^|]*) \| (\w+) \|/gm)].map(
     ([, name, type]) => `${name} ${type}`,
   );
-  const stats = { opened: 0, rejected: 0, receivedBytes: 0, open: { http1: 0, http2: 0, new: 0 } };
+  const stats = { opened: 0, rejected: 0, unread: 0, receivedBytes: 0, open: { http1: 0, http2: 0, new: 0 } };
   const metrics = createMetrics({
     version: 'v0',
     pending: () => ({ items: 0, bytes: 0 }),
     connections: () => stats,
+    descriptorExhaustions: () => 0,
     isDatabaseAvailable: () => false,
     busiestAddressRatio: () => 0,
   });

@@ -1,3 +1,5 @@
+import { once } from 'node:events';
+import http2 from 'node:http2';
 import { create, createFileRegistry, fromBinary } from '@bufbuild/protobuf';
 import { FileDescriptorProtoSchema, FileDescriptorSetSchema, type FileDescriptorProto } from '@bufbuild/protobuf/wkt';
 import { Code, createClient } from '@connectrpc/connect';
@@ -233,4 +235,32 @@ describe('StreamReports', () => {
     await expect(stream.answers.next()).rejects.toMatchObject({ code: Code.Unavailable });
     await close();
   });
+});
+
+test.each([
+  ['before it is answered', http2.constants.NGHTTP2_INTERNAL_ERROR, false],
+  ['without a reason', http2.constants.NGHTTP2_NO_ERROR, false],
+  ['while a response is being sent', http2.constants.NGHTTP2_INTERNAL_ERROR, true],
+])('a client that goes away in a Connect stream is no error: %s', async (_what, code, answered) => {
+  const session = http2.connect(collector.url);
+  if (!answered) store.hold();
+  const stream = session.request({
+    ':method': 'POST',
+    ':path': `/${CollectorService.typeName}/StreamReports`,
+    'content-type': 'application/connect+json',
+    'connect-protocol-version': '1',
+  });
+  stream.on('error', () => undefined);
+  const message = Buffer.from('{"report":{"clusterID":"c"}}');
+  const responded = answered ? once(stream, 'data') : undefined;
+  stream.write(Buffer.concat([Buffer.from([0, 0, 0, 0, message.length]), message]));
+  await responded;
+  await new Promise((resolve) => session.ping(resolve));
+  stream.close(code);
+  await new Promise((resolve) => session.ping(resolve));
+  store.release();
+  await close();
+  session.destroy();
+
+  expect(collector.complaints).toStrictEqual([]);
 });

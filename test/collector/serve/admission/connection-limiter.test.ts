@@ -1,0 +1,47 @@
+import { expect, test } from 'vitest';
+import {
+  createConnectionLimiter,
+  createStreamLimiter,
+} from '../../../../src/collector/serve/admission/connection-limiter.ts';
+import { createManualClock } from '../../../support/manual-clock.ts';
+
+const NO_LIMIT = { maxConnections: 1_000, maxConnectionsPerAddress: 0, connectionsPerSecondPerAddress: 0 };
+
+test('an address may connect so often a second in the long run, and five seconds of it at once after it was idle', () => {
+  const clock = createManualClock(new Date(0));
+  const limiter = createConnectionLimiter({ ...NO_LIMIT, connectionsPerSecondPerAddress: 2 }, clock);
+  const connectTimes = (times: number, address?: string): number =>
+    Array.from({ length: times }, () => limiter.acquire(address)).filter((release) => {
+      // A connection that is closed at once counts too.
+      release?.();
+      return release !== undefined;
+    }).length;
+
+  expect(connectTimes(11, '192.0.2.1')).toBe(10);
+  expect(connectTimes(11, '192.0.2.2')).toBe(10);
+  expect(connectTimes(100)).toBe(100);
+  clock.advance(500);
+  expect(connectTimes(2, '192.0.2.1')).toBe(1);
+});
+
+test('a connection that is rejected for another limit does not count', () => {
+  const clock = createManualClock(new Date(0));
+  const limiter = createConnectionLimiter(
+    { ...NO_LIMIT, maxConnectionsPerAddress: 1, connectionsPerSecondPerAddress: 1 },
+    clock,
+  );
+  const release = limiter.acquire('192.0.2.1');
+  for (let time = 0; time < 100; time += 1) expect(limiter.acquire('192.0.2.1')).toBeUndefined();
+  release?.();
+
+  expect(limiter.acquire('192.0.2.1')).toBeDefined();
+});
+
+test('an address may have so many streams, and one more once one is closed', () => {
+  const limiter = createStreamLimiter({ maxStreamsPerAddress: 2 });
+
+  expect([1, 2, 3].map(() => limiter.acquire('192.0.2.1'))).toStrictEqual([true, true, false]);
+  expect(limiter.acquire('192.0.2.2')).toBe(true);
+  limiter.release('192.0.2.1');
+  expect(limiter.acquire('192.0.2.1')).toBe(true);
+});

@@ -1,0 +1,35 @@
+import { expect, test } from 'vitest';
+import { startDescriptorCheck } from '../../../src/collector/serve/descriptor-check.ts';
+import { createKeptLog } from '../../support/log.ts';
+import { createManualClock } from '../../support/manual-clock.ts';
+
+test('a lack of file descriptors is counted at each check, and logged when it begins and when it ends', async () => {
+  const log = createKeptLog();
+  const clock = createManualClock(new Date(0));
+  const stop = new AbortController();
+  let failure: NodeJS.ErrnoException | undefined;
+  const check = startDescriptorCheck({
+    clock,
+    logger: log.logger,
+    stop: stop.signal,
+    tryOpen: () => (failure === undefined ? Promise.resolve() : Promise.reject(failure)),
+  });
+  const checkAgain = async (code?: string): Promise<void> => {
+    failure = code === undefined ? undefined : Object.assign(new Error(code), { code });
+    clock.advance(1_000);
+    await clock.asleep();
+  };
+  await clock.asleep();
+
+  await checkAgain('EACCES');
+  expect(check.exhaustions).toBe(0);
+  await checkAgain('EMFILE');
+  await checkAgain('ENFILE');
+  await checkAgain();
+  stop.abort();
+
+  expect(check.exhaustions).toBe(2);
+  expect(log.messages('error')).toHaveLength(1);
+  expect(log.messages('error')[0]).toMatch(/^out of file descriptors/);
+  expect(log.messages('info')).toStrictEqual(['there are free file descriptors again']);
+});
