@@ -263,6 +263,7 @@ test('docs/operations.md lists every metric of the collector with its type', asy
     descriptorExhaustions: () => 0,
     isDatabaseAvailable: () => false,
     busiestAddressRatio: () => 0,
+    disk: () => ({ freeBytes: 2, reserveBytes: 1, isExhausted: false }),
   });
 
   const { body } = await metrics.render();
