@@ -145,10 +145,10 @@ test('reports without a cluster id do not share a limit', async () => {
 test('long cluster ids are limited separately', async () => {
   const { ingest } = makeIngest(undefined, { reportsPerHourPerCluster: 1 });
   const send = (clusterId: string) => ingest.accept({ report: create(ReportSchema, { clusterId }) }, CONTEXT);
-  await send(`${'x'.repeat(100_000)}a`);
+  await send(`${'x'.repeat(200)}a`);
 
-  await expect(send(`${'x'.repeat(100_000)}a`)).rejects.toMatchObject({ kind: 'rate-limited' });
-  await expect(send(`${'x'.repeat(100_000)}b`)).resolves.toMatchObject({ status: 'stored' });
+  await expect(send(`${'x'.repeat(200)}a`)).rejects.toMatchObject({ kind: 'rate-limited' });
+  await expect(send(`${'x'.repeat(200)}b`)).resolves.toMatchObject({ status: 'stored' });
 });
 
 test('a crowd of new clusters from one address is stored in quarantine from the one on that is too many', async () => {
