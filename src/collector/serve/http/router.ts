@@ -11,7 +11,7 @@ import type { HandlerContext } from '../handler-context.ts';
 export type ServerRequest = IncomingMessage | Http2ServerRequest;
 export type ServerReply = ServerResponse | Http2ServerResponse;
 
-interface HttpRequest {
+export interface HttpRequest {
   readonly headers: IncomingHttpHeaders;
   readonly origin: RequestOrigin;
   /**
@@ -20,6 +20,10 @@ interface HttpRequest {
    * of `check`
    */
   readBody(maxBytes: number, check: (chunk: Uint8Array) => void): Promise<Uint8Array>;
+  /** Of the body, until the response. */
+  readonly reservation: MemoryReservation;
+  /** Calls the listener when the response was sent, or the client has disconnected. */
+  onClose(listener: () => void): void;
 }
 
 interface HttpResponse {
@@ -75,13 +79,17 @@ export function createHttpHandler(
   };
   return (req, res, origin) => {
     const reservation = memory.open();
-    res.once('close', () => reservation.end());
     const request: HttpRequest = {
       headers: req.headers,
       origin,
+      reservation,
+      onClose: (listener) => res.once('close', listener),
       readBody: (maxBytes, check) => readBody(req, reservation, limits.bodyTimeoutMs, maxBytes, check),
     };
-    void answer(req, request).then((response) => sendResponse(req, res, response));
+    // Not when the client disconnects: what it sent may still be in use.
+    void answer(req, request)
+      .finally(() => reservation.end())
+      .then((response) => sendResponse(req, res, response));
   };
 }
 
@@ -107,7 +115,7 @@ function readBody(
       bytes += chunk.length;
       try {
         if (bytes > maxBytes) throw tooLarge();
-        reservation.reserve(chunk.length);
+        reservation.resize(bytes);
         check(chunk);
         chunks.push(chunk);
       } catch (error) {
