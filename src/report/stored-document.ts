@@ -74,17 +74,17 @@ export function metadataFields(
 
 /** The fields of a message in the form that is stored, under their JSON names. */
 export function toFields(schema: DescMessage, message: Message): Document {
-  let write = writers.get(schema);
+  let write = writerBySchema.get(schema);
   if (write === undefined) {
     write = createWriter(schema);
-    writers.set(schema, write);
+    writerBySchema.set(schema, write);
   }
   return write(reflect(schema, message));
 }
 
 type Writer = (message: ReflectMessage) => Document;
 
-const writers = new WeakMap<DescMessage, Writer>();
+const writerBySchema = new WeakMap<DescMessage, Writer>();
 const writeReport = createWriter(ReportSchema);
 const writeKubermaticRecord = createWriter(RecordSchema);
 

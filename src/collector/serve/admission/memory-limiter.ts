@@ -9,6 +9,8 @@ export interface MemoryReservation {
    * @throws SpartakusError `overloaded` where less is free; what was reserved before stays
    */
   resize(bytes: number): void;
+  /** Calls the listener when the reservation ends, or at once where it has ended. */
+  onEnd(listener: () => void): void;
   /** Releases everything. Idempotent. */
   end(): void;
 }
@@ -47,6 +49,7 @@ export function createMemoryLimiter(maxBytes: number): MemoryLimiter {
     open() {
       let heldBytes = 0;
       let ended = false;
+      let onEnd: (() => void)[] | undefined;
       const change = (bytes: number): void => {
         reservedBytes += bytes - heldBytes;
         heldBytes = bytes;
@@ -60,9 +63,16 @@ export function createMemoryLimiter(maxBytes: number): MemoryLimiter {
           if (bytes > heldBytes && reservedBytes - heldBytes + bytes > maxBytes) throw full;
           change(bytes);
         },
+        onEnd(listener) {
+          if (ended) listener();
+          else (onEnd ??= []).push(listener);
+        },
         end() {
           change(0);
           ended = true;
+          const listeners = onEnd ?? [];
+          onEnd = undefined;
+          for (const listener of listeners) listener();
         },
       };
     },

@@ -18,9 +18,11 @@ export interface LargeMessage {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** Decodes large messages one at a time, in a thread. */
+/** Decodes large messages in a thread, the next one when the last is answered: no more than one is in memory, or written, at a time. */
 export interface LargeDecoder {
   /**
+   * The message has its turn until its reservation ends.
+   *
    * @throws SpartakusError: of the message; `overloaded` where too many wait; `rate-limited` where the address has sent too much meanwhile;
    * `too-large` where the thread has not enough memory; `internal` where the thread ends otherwise
    */
@@ -127,9 +129,12 @@ export function createLargeDecoder(options: LargeDecoderOptions): LargeDecoder {
     async decode(message) {
       await takeTurn(message);
       try {
-        return await decodeNow(message);
-      } finally {
+        const decoded = await decodeNow(message);
+        message.reservation.onEnd(nextTurn);
+        return decoded;
+      } catch (error) {
         nextTurn();
+        throw error;
       }
     },
     async close() {
@@ -204,12 +209,14 @@ function createThread({ program, maxHeapMiB = MAX_HEAP_MIB, maxJobMs = MAX_JOB_M
               reject(error);
             }
           });
-        const onError = (error: Error): void => settle(() => reject(threadError(error, maxHeapMiB)));
-        const onExit = (): void => onError(new Error('the thread ended'));
-        const deadline = setTimeout(() => {
+        const onError = (error: Error): void => {
+          // It may take a while to end.
+          if (worker === current) worker = undefined;
           void current.terminate();
-          onError(new Error(`no result within ${maxJobMs} ms`));
-        }, maxJobMs);
+          settle(() => reject(threadError(error, maxHeapMiB)));
+        };
+        const onExit = (): void => onError(new Error('the thread ended'));
+        const deadline = setTimeout(() => onError(new Error(`no result within ${maxJobMs} ms`)), maxJobMs);
         current.on('message', onMessage);
         current.on('error', onError);
         current.on('exit', onExit);

@@ -1,6 +1,7 @@
 import { Code, ConnectError } from '@connectrpc/connect';
 import { compressionBrotli, compressionGzip } from '@connectrpc/connect-node';
 import type { Compression } from '@connectrpc/connect/protocol';
+import { SpartakusError } from '../../../runtime/errors.ts';
 import { malformed } from '../decode/inflate.ts';
 
 export const GZIP = compressionGzip;
@@ -11,6 +12,7 @@ const MAX_CONCURRENT = 4;
 const acquire = createSemaphore(MAX_CONCURRENT);
 
 /**
+ * @param onTurn called before memory is taken; may throw
  * @returns undefined where the result is longer than `maxBytes`
  * @throws SpartakusError `invalid` where the bytes cannot be decompressed
  */
@@ -18,11 +20,14 @@ export async function decompress(
   compression: Compression,
   bytes: Uint8Array,
   maxBytes: number,
+  onTurn: () => void,
 ): Promise<Uint8Array | undefined> {
   const release = await acquire();
   try {
+    onTurn();
     return await compression.decompress(bytes, maxBytes);
   } catch (error) {
+    if (error instanceof SpartakusError) throw error;
     const { code, rawMessage } = ConnectError.from(error);
     if (code === Code.ResourceExhausted) return undefined;
     throw malformed(compression.name, rawMessage, error);

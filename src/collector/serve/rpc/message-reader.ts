@@ -54,8 +54,9 @@ export function createMessageReader(decoder: LargeDecoder, admission: Pick<Admis
       if (compression === undefined)
         throw new SpartakusError('invalid', 'a message is compressed, but the headers name no encoding');
       const receivedBytes = frame.bytes.length;
-      reservation.resize(receivedBytes + Math.min(smallBytes, MAX_EXPANSION * receivedBytes));
-      message = await decompress(compression, frame.bytes, smallBytes);
+      message = await decompress(compression, frame.bytes, smallBytes, () =>
+        reservation.resize(receivedBytes + Math.min(smallBytes, MAX_EXPANSION * receivedBytes)),
+      );
       if (message === undefined) {
         reservation.resize(receivedBytes);
         admission.chargeBytes(origin, smallBytes);
