@@ -152,6 +152,8 @@ describe('nothing is held after', () => {
     stream.write(frame(largeReport()).subarray(0, 50_000));
     await untilHeld();
     stream.close(http2.constants.NGHTTP2_CANCEL);
+    await expectNothingHeld(collector.consoleUrl);
+    expect(stream.destroyed).toBe(true);
   });
 
   test('a client that goes away while its reports wait for the database, which are held until they are stored', async () => {
@@ -197,6 +199,8 @@ describe('nothing is held after', () => {
     await connection.send(Buffer.from(head), Buffer.from(body.slice(0, 100_000)));
     await untilHeld();
     connection.destroy();
+    await expectNothingHeld(collector.consoleUrl);
+    expect(connection.received()).toBe('');
   });
 
   test('a legacy body that is not valid', async () => {

@@ -16,7 +16,7 @@ const OPTIONS: DecodeOptions = { keepUnknownFields: false, normaliseLegacy: fals
 const RECEIVED = new Date(Date.UTC(2026, 10, 21));
 
 function largeReport(init: Pick<MessageInitShape<typeof ReportSchema>, 'nodes' | 'masterVersion'> = {}): Report {
-  const { $typeName: _, ...report } = makeReport();
+  const { $typeName: _type, ...report } = makeReport();
   const large: MessageInitShape<typeof ReportSchema> = {
     ...(report as object),
     masterVersion: 'v1.31.4',
