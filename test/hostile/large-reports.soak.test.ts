@@ -102,7 +102,7 @@ test.runIf(process.platform === 'linux').each<[string, (session: http2.ClientHtt
   [`${BURST} at once`, (session) => Promise.all(Array.from({ length: BURST }, () => attack(session)))],
 ])(
   'the largest reports of one address, compressed, hardly affect other clients: %s',
-  { timeout: 90_000 },
+  { timeout: 300_000 },
   async (name, run) => {
     collector = await startCollectorProgram([
       `--database=${database.uri}`,
