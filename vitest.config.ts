@@ -25,6 +25,8 @@ const INTEGRATION = [
   'test/collector/serve/pings.test.ts',
   'test/collector/serve/protocols.test.ts',
   'test/collector/serve/quarantine.test.ts',
+  'test/collector/serve/decode/large-decoder.test.ts',
+  'test/collector/serve/request-memory.test.ts',
   'test/collector/serve/rpc/kubermatic.test.ts',
   'test/collector/serve/rpc/error-details.test.ts',
   'test/collector/serve/rpc/services.test.ts',

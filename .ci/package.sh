@@ -66,9 +66,13 @@ for _ in $(seq 100); do
 done
 [ -n "$url" ] || { cat collector.log >&2; fail 'the collector does not listen'; }
 "$node" -e '
-  const body = JSON.stringify({ version: "v1.1.0", timestamp: "0", clusterID: "package" });
-  fetch(process.argv[1], { method: "POST", headers: { "content-type": "application/json" }, body }).then(({ status }) => {
-    process.exitCode = status === 204 ? 0 : 1;
-  });
+  // The second is large enough to be decoded in a thread, whose program is a file of its own.
+  for (const value of ["", "x".repeat(300_000)]) {
+    const extensions = [{ name: "package/value", value }];
+    const body = JSON.stringify({ version: "v1.1.0", timestamp: "0", clusterID: "package", extensions });
+    fetch(process.argv[1], { method: "POST", headers: { "content-type": "application/json" }, body }).then(({ status }) => {
+      if (status !== 204) process.exitCode = 1;
+    });
+  }
 ' "$url/api/v1" || fail 'the collector does not store a report'
 grep -q '"clusterID":"package"' reports || fail 'the collector does not print the report'

@@ -86,7 +86,7 @@ export const FIELD_DOCS: ReadonlyMap<string, string> = new Map([
   ["field spartakus.report.v1.Resource.resource", "The name of the resource: one of Kubernetes, such as \"memory\", or of a known device plugin, such as \"nvidia.com/gpu\". All others are one resource, \"other\", and those of a known domain \"<domain>/other\"."],
   ["field spartakus.report.v1.Resource.value", "The amount as a Kubernetes quantity, such as \"4\" (cores, pods) or \"15000000Ki\" (bytes, in the unit of the node). Of \"other\", the number of resources."],
   ["field spartakus.report.v1.Extension.name", "The name: a Kubernetes qualified name, such as \"example.com/hello\"."],
-  ["field spartakus.report.v1.Extension.value", "The value: a string unchanged, any other JSON value as compact JSON."],
+  ["field spartakus.report.v1.Extension.value", "The value: a string unchanged, any other JSON value as compact JSON. As a ConfigMap, it has at most 1 MiB."],
   ["field spartakus.report.v1.Workloads.pods", "The histogram of pods per namespace."],
   ["field spartakus.report.v1.Workloads.services", "The histogram of services per namespace."],
   ["field spartakus.report.v1.Workloads.deployments", "The histogram of deployments per namespace."],

@@ -1,9 +1,10 @@
 import type { Limits } from '../collector/serve/admission/limits.ts';
 import { type Flag, group } from './flags.ts';
-import { BYTES, DURATION, parseCount, TIMEOUT } from './values.ts';
+import { BYTES, DURATION, parseBytes, parseCount, TIMEOUT } from './values.ts';
 
 const COUNT = { placeholder: 'COUNT', parse: parseCount };
 const AT_LEAST_ONE = { placeholder: 'COUNT', parse: (text: string) => parseCount(text, 1) };
+const RATE = { ...BYTES, parse: (text: string) => (text === '0' ? 0 : parseBytes(text)) };
 
 export const LIMIT_FLAGS = {
   ...group('Limits', {
@@ -35,7 +36,7 @@ export const LIMIT_FLAGS = {
       name: 'max-body-memory',
       ...BYTES,
       default: '128Mi',
-      help: 'Maximum memory for the request bodies that are being read, for all requests together.',
+      help: 'Maximum memory for all requests together, from the first byte of a body to its response: received, decompressed and decoded.',
     },
     maxConnections: {
       name: 'max-connections',
@@ -60,6 +61,12 @@ export const LIMIT_FLAGS = {
       ...COUNT,
       default: '200',
       help: 'Maximum number of requests and streamed reports per second and client address; 0 for no limit. Bursts of five seconds are allowed.',
+    },
+    bytesPerSecondPerAddress: {
+      name: 'max-address-bytes',
+      ...RATE,
+      default: '4Mi',
+      help: 'Maximum size of reports, after decompression, per second and client address; 0 for no limit. Bursts of 16 seconds are allowed.',
     },
     reportsPerHourPerCluster: {
       name: 'max-cluster-rate',

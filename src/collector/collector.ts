@@ -17,6 +17,7 @@ import { type ConsoleConfig, openConsole } from './serve/console/console.ts';
 import { createMetrics } from './serve/console/metrics.ts';
 import { createRateLimitedLogger } from './serve/console/rate-limited-logger.ts';
 import { createRejections } from './serve/console/rejections.ts';
+import { createLargeDecoder } from './serve/decode/large-decoder.ts';
 import { startDescriptorCheck } from './serve/descriptor-check.ts';
 import { type ListenAddress, openListener } from './serve/listener.ts';
 import { createRoutes } from './serve/routes.ts';
@@ -158,8 +159,10 @@ async function openParts(
   const connections = createConnectionCounts();
   const clusterWarnings = createClusterWarnings({ clock, logger, verbose });
   const descriptors = startDescriptorCheck({ clock, logger, stop: stopping.signal });
+  const memory = createMemoryLimiter(limits.maxBodyBytes);
   const metrics = createMetrics({
     version,
+    memory,
     pending: () => ingest.pending(),
     connections: () => connections.read(),
     descriptorExhaustions: () => descriptors.exhaustions,
@@ -188,15 +191,25 @@ async function openParts(
     const late = await Promise.race([stored, clock.sleep(leftMs()).then(() => true)]);
     if (late === true) logger.warn({}, 'stopped before the database closed: it did not respond in time');
   });
+  const admission = createAdmission({ limits, authenticate, ingest, clock });
+  const { keepCountry } = config;
+  const decoder = createLargeDecoder({
+    admission,
+    keepCountry,
+    keepUnknownFields: keepUnknownFields === true,
+    normaliseLegacy: normaliseLegacy === true,
+  });
+  resources.defer(() => decoder.close());
   const routes = createRoutes(origins, {
     ingest,
-    admission: createAdmission({ limits, authenticate, ingest, clock }),
-    memory: createMemoryLimiter(limits.maxBodyBytes),
+    admission,
+    memory,
+    decoder,
     health,
     version,
     nextReportAfterMs: config.reportPeriodMs,
     limits,
-    keepCountry: config.keepCountry,
+    keepCountry,
     stopping: stopping.signal,
     onRejection,
     logger: rateLimitedLogger,

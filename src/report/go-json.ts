@@ -9,6 +9,7 @@ import {
 } from '@bufbuild/protobuf';
 import { isFieldError } from '@bufbuild/protobuf/reflect';
 import { messageOf, SpartakusError } from '../runtime/errors.ts';
+import { isTooLong, maxBytesOf, tooLong } from './text-bounds.ts';
 
 /** Extensions of Go's rules for single APIs. */
 export interface GoJsonOptions {
@@ -34,9 +35,9 @@ export function parseJson(body: Uint8Array): JsonValue {
 /**
  * Decodes a message as Go's encoding/json decodes a struct (https://pkg.go.dev/encoding/json#Unmarshal), as all earlier collectors did.
  * Beyond protobuf JSON, Go accepts keys in any case (the last of several wins), unknown keys, null for an absent value, and strings with
- * half a surrogate pair. It rejects a value of another type than the field's.
+ * half a surrogate pair. It rejects a value of another type than the field's, and, unlike Go, a text that is too long.
  *
- * @throws SpartakusError of kind `invalid` with the path of the field that has the wrong type, such as `nodes[3].id`
+ * @throws SpartakusError of kind `invalid` with the path of the invalid field, such as `nodes[3].id`
  */
 export function readGoJson<Schema extends DescMessage>(
   schema: Schema,
@@ -84,13 +85,19 @@ function normalizeMessage(schema: DescMessage, json: JsonValue, path: string, op
 }
 
 function normalizeField(field: DescField, value: JsonValue, path: string, options: GoJsonOptions): JsonValue {
+  const maxBytes = maxBytesOf(field);
+  const bounded = (text: string, textPath: string): string => {
+    if (isTooLong(text, maxBytes)) throw invalidBody(textPath, tooLong(maxBytes));
+    return text;
+  };
   const one = (item: JsonValue, itemPath: string): JsonValue => {
     if (field.message !== undefined) {
       return field.message.typeName.startsWith('google.protobuf.')
         ? checked(field.message, item, itemPath)
         : normalizeMessage(field.message, item ?? {}, itemPath, options);
     }
-    if (field.scalar === ScalarType.STRING) return readString(item, itemPath, isAmong(options.numbersAsText, field));
+    if (field.scalar === ScalarType.STRING)
+      return bounded(readString(item, itemPath, isAmong(options.numbersAsText, field)), itemPath);
     return readOther(field.scalar, item, itemPath);
   };
   switch (field.fieldKind) {
@@ -102,7 +109,10 @@ function normalizeField(field: DescField, value: JsonValue, path: string, option
     case 'map':
       if (!isObject(value)) throw invalidBody(path, `expected an object, got ${kindOf(value)}`);
       return Object.fromEntries(
-        Object.entries(value).map(([key, item]) => [key.toWellFormed(), one(item, `${path}[${JSON.stringify(key)}]`)]),
+        Object.entries(value).map(([key, item]) => [
+          bounded(key.toWellFormed(), path),
+          one(item, `${path}[${JSON.stringify(key)}]`),
+        ]),
       );
     case 'scalar':
     case 'message':

@@ -29,10 +29,29 @@ interface KubermaticEntry extends EntryMetadata {
   readonly kubermaticRecord: KubermaticRecord;
 }
 
-export type StoreEntry = ReportEntry | KubermaticEntry;
+/** A report or Kubermatic record that was validated and encoded in a worker thread, since it is large. */
+export interface EncodedDocument {
+  readonly kind: 'report' | 'kubermaticRecord';
+  readonly clusterId: string;
+  /** Empty where the client sent none. */
+  reportId: string;
+  /** The stored document in BSON, without what the collector adds: `_id` and metadata. */
+  readonly fields: Uint8Array;
+  /** The number of protobuf fields that the schema does not have, and that were dropped. */
+  readonly droppedFields: number;
+}
+
+export interface EncodedEntry extends EntryMetadata {
+  readonly encodedDocument: EncodedDocument;
+}
+
+export type StoreEntry = ReportEntry | KubermaticEntry | EncodedEntry;
 
 /** The content of a StoreEntry, as a client submits it. */
-export type Submission = Pick<ReportEntry, 'report'> | Pick<KubermaticEntry, 'kubermaticRecord'>;
+export type Submission =
+  | Pick<ReportEntry, 'report'>
+  | Pick<KubermaticEntry, 'kubermaticRecord'>
+  | Pick<EncodedEntry, 'encodedDocument'>;
 
 /** The outcome of one report. After `stored` and `duplicate` it is durable. */
 export type Outcome =

@@ -4,7 +4,7 @@ import { BinaryWriter } from '@bufbuild/protobuf/wire';
 import { timestampDate, type Timestamp } from '@bufbuild/protobuf/wkt';
 import { type Record as KubermaticRecord, RecordSchema } from '../../gen/spartakus/kubermatic/v1/record_pb.js';
 import { type Report, ReportSchema } from '../../gen/spartakus/report/v1/report_pb.js';
-import type { EntryMetadata, StoreEntry } from './report-sink.ts';
+import type { EncodedDocument, EncodedEntry, EntryMetadata, StoreEntry } from './report-sink.ts';
 
 /** A stored report or Kubermatic record: `_id` is its id, and every other field has its JSON name. */
 export interface StoredDocument extends Pick<EntryMetadata, 'country' | 'quarantined'> {
@@ -19,7 +19,7 @@ export interface StoredDocument extends Pick<EntryMetadata, 'country' | 'quarant
 /** MongoDB's limit of a document: https://www.mongodb.com/docs/manual/reference/limits/ */
 export const MAX_DOCUMENT_BYTES = 16 * 1024 * 1024;
 
-export type DocumentKind = 'report' | 'kubermaticRecord';
+export type DocumentKind = EncodedDocument['kind'];
 
 type Document = Record<string, unknown>;
 
@@ -43,26 +43,48 @@ export function toKubermaticDocument(
 }
 
 /** The document of an entry. Without a time of receipt, `receivedAt` is 1970. */
-export function entryDocument(entry: StoreEntry): { readonly kind: DocumentKind; readonly document: StoredDocument } {
+export function entryDocument(entry: Exclude<StoreEntry, EncodedEntry>): {
+  readonly kind: DocumentKind;
+  readonly document: StoredDocument;
+} {
   const { receivedAt = new Date(0) } = entry;
   if ('report' in entry) return { kind: 'report', document: toDocument(entry.report, receivedAt, entry) };
   return { kind: 'kubermaticRecord', document: toKubermaticDocument(entry.kubermaticRecord, receivedAt, entry) };
 }
 
-/** Absent metadata has no key, because the database stores undefined as null. */
 function addMetadata(
   { reportID, ...fields }: Document,
   receivedAt: Date,
-  { origin, country, quarantined }: EntryMetadata = {},
+  metadata: EntryMetadata = {},
+): StoredDocument {
+  return { ...metadataFields(reportID as string, receivedAt, metadata), ...fields };
+}
+
+/** What the collector adds to a document. Absent metadata has no key, because the database stores undefined as null. */
+export function metadataFields(
+  _id: string,
+  receivedAt: Date,
+  { origin, country, quarantined }: EntryMetadata,
 ): StoredDocument {
   const metadata = Object.entries({ receivedFrom: origin?.recordedAddress, country, quarantined }).filter(
     ([, value]) => value !== undefined,
   );
-  return { _id: reportID as string, receivedAt, ...Object.fromEntries(metadata), ...fields };
+  return { _id, receivedAt, ...Object.fromEntries(metadata) };
+}
+
+/** The fields of a message in the form that is stored, under their JSON names. */
+export function toFields(schema: DescMessage, message: Message): Document {
+  let write = writerBySchema.get(schema);
+  if (write === undefined) {
+    write = createWriter(schema);
+    writerBySchema.set(schema, write);
+  }
+  return write(reflect(schema, message));
 }
 
 type Writer = (message: ReflectMessage) => Document;
 
+const writerBySchema = new WeakMap<DescMessage, Writer>();
 const writeReport = createWriter(ReportSchema);
 const writeKubermaticRecord = createWriter(RecordSchema);
 

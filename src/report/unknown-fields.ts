@@ -5,16 +5,22 @@ import { type Report, ReportSchema } from '../../gen/spartakus/report/v1/report_
 /** Calls `visit` with a message and each message nested in it that has protobuf fields which the schema does not have. */
 type Walk = (message: Message, visit: (message: Message) => void) => void;
 
-const walkReport = createWalk(ReportSchema);
-const walkRecord = createWalk(RecordSchema);
+const walks = new WeakMap<DescMessage, Walk>();
 
 /**
  * Removes the protobuf fields that the schema does not have, wherever they are in a report or record: nobody agreed to them, and no policy
  * says what they hold. Returns their number.
  */
 export function dropUnknownFields(content: Report | KubermaticRecord): number {
+  return dropUnknownFieldsOf(content.$typeName === ReportSchema.typeName ? ReportSchema : RecordSchema, content);
+}
+
+/** The same for any message. */
+export function dropUnknownFieldsOf(schema: DescMessage, content: Message): number {
+  const walk = walks.get(schema) ?? createWalk(schema);
+  walks.set(schema, walk);
   let count = 0;
-  (content.$typeName === ReportSchema.typeName ? walkReport : walkRecord)(content, (message) => {
+  walk(content, (message) => {
     count += message.$unknown?.length ?? 0;
     delete message.$unknown;
   });

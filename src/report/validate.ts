@@ -1,8 +1,9 @@
 import type { Timestamp } from '@bufbuild/protobuf/wkt';
-import type { Record as KubermaticRecord } from '../../gen/spartakus/kubermatic/v1/record_pb.js';
-import type { Report } from '../../gen/spartakus/report/v1/report_pb.js';
+import { type Record as KubermaticRecord, RecordSchema } from '../../gen/spartakus/kubermatic/v1/record_pb.js';
+import { type Report, ReportSchema } from '../../gen/spartakus/report/v1/report_pb.js';
 import { SpartakusError } from '../runtime/errors.ts';
 import { isReportId } from './report-id.ts';
+import { checkTexts } from './text-bounds.ts';
 
 /** 9999-12-31T23:59:59Z in seconds since 1970: the last time of RFC 3339, and so of protobuf JSON. */
 const LAST_SECOND = 253_402_300_799n;
@@ -12,18 +13,18 @@ const LAST_SECOND = 253_402_300_799n;
  *
  * @throws SpartakusError of kind `invalid` with the field's JSON path
  */
-export function validateReport(
-  { clusterId, reportId, observedAt }: Report,
-  { requireClusterId }: { readonly requireClusterId: boolean },
-): void {
+export function validateReport(report: Report, { requireClusterId }: { readonly requireClusterId: boolean }): void {
+  const { clusterId, reportId, observedAt } = report;
   if (requireClusterId && clusterId.trim() === '')
     throw invalid('clusterID', 'is required: a text that is stable for the life of the cluster, such as a random UUID');
   validateIdAndTime(reportId, 'observedAt', observedAt);
+  checkTexts(ReportSchema, report);
 }
 
 /** Checks the rules of record.proto. Throws as {@link validateReport}. */
-export function validateKubermaticRecord({ reportId, time }: KubermaticRecord): void {
-  validateIdAndTime(reportId, 'time', time);
+export function validateKubermaticRecord(record: KubermaticRecord): void {
+  validateIdAndTime(record.reportId, 'time', record.time);
+  checkTexts(RecordSchema, record);
 }
 
 function validateIdAndTime(reportId: string, timeField: string, time: Timestamp | undefined): void {

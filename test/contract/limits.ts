@@ -16,6 +16,7 @@ export interface LimitedCollector {
 }
 
 const CODE_BY_STATUS: Readonly<Record<number, Code>> = {
+  400: Code.InvalidArgument,
   413: Code.ResourceExhausted,
   429: Code.ResourceExhausted,
   503: Code.Unavailable,
@@ -153,7 +154,30 @@ export function limitsContract(name: string, open: (limits: Partial<Limits>) => 
     );
   });
 
-  describeLimits('little memory', { maxBodyBytes: 4_000 }, (_collector, connect) => {
+  describeLimits('a few bytes a second', { bytesPerSecondPerAddress: 20 }, (_collector, connect) => {
+    test.each(CLIENTS)(
+      'too many bytes of one address are rejected with a time to retry, over $name',
+      async (protocol) => {
+        await expect(untilRejected(connect(protocol), makeReport)).resolves.toMatchObject(LATER);
+      },
+    );
+  });
+
+  describeLimits('no limits of its own', {}, (_collector, connect) => {
+    test.each(CLIENTS)('a cluster id of 256 bytes is stored, and one of 257 is not, over $name', async (protocol) => {
+      const client = connect(protocol);
+      const named = (bytes: number): Report => ({ ...makeReport(), clusterId: 'x'.repeat(bytes) });
+
+      await expect(client.send(named(256))).resolves.toMatchObject({ outcome: 'stored' });
+      await expect(client.send(named(257))).resolves.toMatchObject({
+        outcome: 'rejected',
+        code: Code.InvalidArgument,
+        message: expect.stringMatching(/cluster_?id is longer than 256 bytes|clusterID: is longer/i) as string,
+      });
+    });
+  });
+
+  describeLimits('little memory', { maxBodyBytes: 60_000 }, (_collector, connect) => {
     test.each(CLIENTS)(
       'a body for which there is no memory now is rejected with a time to retry, over $name',
       async (protocol) => {

@@ -41,7 +41,7 @@ beforeAll(async () => {
     limits: {
       maxJsonBytes: MAX_BYTES,
       maxProtobufBytes: MAX_BYTES,
-      maxBodyBytes: 4 * MAX_BYTES,
+      maxBodyBytes: 8 * MAX_BYTES,
       maxPendingBytes: 4 * MAX_BYTES,
       reportsPerHourPerCluster: 0,
       requestsPerSecondPerAddress: 0,
@@ -200,7 +200,11 @@ describe('which records are removed', () => {
     async (transport) => {
       await fill({
         ...RECORDS,
-        'record-0.json': { kind: 'kubermatic', time: TIME, users: [{ uuid: 'x'.repeat(17 * 2 ** 20) }] },
+        'record-0.json': {
+          kind: 'kubermatic',
+          time: TIME,
+          users: Array.from({ length: 17_000 }, () => ({ uuid: 'x'.repeat(1_000) })),
+        },
       });
 
       const end = await run({ transport, timeoutMs: 15_000 });

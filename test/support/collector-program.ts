@@ -3,6 +3,7 @@ import { type Ended, type Program, startProgram } from './program.ts';
 /** Without limits for each address and cluster: every client of a test has the same address. */
 export const UNLIMITED_CLIENTS = [
   '--max-address-rate=0',
+  '--max-address-bytes=0',
   '--max-address-connections=0',
   '--max-address-connection-rate=0',
   '--max-address-streams=0',

@@ -39,6 +39,7 @@ export const TEST_LIMITS = {
   connectionsPerSecondPerAddress: 0,
   maxStreamsPerAddress: 0,
   requestsPerSecondPerAddress: 0,
+  bytesPerSecondPerAddress: 0,
   newClustersPerHourPerAddress: 0,
 } satisfies Limits;
 

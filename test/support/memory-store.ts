@@ -1,5 +1,6 @@
+import { documentOf } from '../../src/collector/store/encoded-document.ts';
 import type { Outcome, ReportStore, StoreEntry } from '../../src/report/report-sink.ts';
-import { entryDocument, type StoredDocument } from '../../src/report/stored-document.ts';
+import type { StoredDocument } from '../../src/report/stored-document.ts';
 import { SpartakusError } from '../../src/runtime/errors.ts';
 import { createPending } from '../../src/runtime/pending.ts';
 
@@ -20,7 +21,7 @@ export function createMemoryStore(): MemoryStore {
   const pending = createPending();
   let held: PromiseWithResolvers<void> | undefined;
   const putOne = (entry: StoreEntry): Outcome => {
-    const { document } = entryDocument(entry);
+    const { document } = documentOf(entry);
     const rejection = rejections.get(document._id);
     if (rejection !== undefined) return { status: 'failed', error: rejection };
     if (documents.has(document._id)) return { status: 'duplicate' };

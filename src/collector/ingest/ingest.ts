@@ -1,19 +1,17 @@
 import { hash } from 'node:crypto';
 import { type Message, toBinary } from '@bufbuild/protobuf';
-import { type Record as KubermaticRecord, RecordSchema } from '../../../gen/spartakus/kubermatic/v1/record_pb.js';
+import { RecordSchema } from '../../../gen/spartakus/kubermatic/v1/record_pb.js';
 import type { Report } from '../../../gen/spartakus/report/v1/report_pb.js';
-import { normaliseKubermaticRecord } from '../../report/normalise/normalise-record.ts';
-import { normaliseReport } from '../../report/normalise/normalise-report.ts';
 import { createReportId } from '../../report/report-id.ts';
 import type { Outcome, ReportStore, StoreEntry, Submission } from '../../report/report-sink.ts';
 import type { RequestOrigin } from '../../report/request-origin.ts';
 import { MAX_DOCUMENT_BYTES } from '../../report/stored-document.ts';
 import { dropUnknownFields } from '../../report/unknown-fields.ts';
-import { validateKubermaticRecord, validateReport } from '../../report/validate.ts';
 import type { Clock } from '../../runtime/clock.ts';
 import { SpartakusError } from '../../runtime/errors.ts';
 import { type Batcher, createBatcher } from './batcher.ts';
 import type { Dialect, IngestObserver } from './observer.ts';
+import { normaliseSubmission, validateSubmission } from './prepare.ts';
 import { createQuarantine } from './quarantine.ts';
 import { createRateLimiter } from './rate-limiter.ts';
 
@@ -41,6 +39,8 @@ export interface Ingest extends Pick<
    * `overloaded` where too much is pending; any error of the store for this entry
    */
   accept(submission: Submission, context: SubmissionContext): Promise<Accepted>;
+  /** Counts a submission that was rejected before `accept`: in a worker thread. */
+  countInvalid(error: SpartakusError, context: SubmissionContext): void;
 }
 
 export interface IngestLimits {
@@ -110,8 +110,10 @@ export function createIngest({
     submission: Submission,
     { origin, dialect, country, unknownFields = 0 }: SubmissionContext,
   ): Promise<Accepted> => {
-    const { clusterId, content } = validate(submission, origin);
-    observer?.onUnknownFields(unknownFields + (keepUnknownFields ? 0 : dropUnknownFields(content)));
+    // The legacy JSON API does not require a cluster id: the original did not.
+    const { clusterId, content } = validateSubmission(submission, origin.protocol !== 'http');
+    const dropUnknown = (): number => ('$typeName' in content ? dropUnknownFields(content) : content.droppedFields);
+    observer?.onUnknownFields(unknownFields + (keepUnknownFields ? 0 : dropUnknown()));
     const receivedAt = clock.now();
     const clusterKey = hash('sha256', clusterId, 'base64url');
     const waitMs = clusterId === '' ? 0 : rateLimiter.take(clusterKey);
@@ -122,7 +124,8 @@ export function createIngest({
     if (clusterId !== '') observer?.onCluster?.(clusterKey, origin);
     const isQuarantined = await shouldQuarantine({ clusterId, clusterKey, addressKey: origin.addressKey });
     if (content.reportId === '') content.reportId = createReportId(receivedAt, randomBytes(16));
-    if (normaliseLegacy === true && dialect !== 'report') normalise(submission);
+    if (normaliseLegacy === true && dialect !== 'report' && !('encodedDocument' in submission))
+      normaliseSubmission(submission);
     const quarantined = isQuarantined ? true : undefined;
     const outcome = await batcher.put({ ...submission, origin, country, quarantined, receivedAt });
     if (outcome.status === 'failed') throw SpartakusError.from(outcome.error);
@@ -132,6 +135,7 @@ export function createIngest({
 
   return {
     ...batcher,
+    countInvalid: ({ kind }, { origin, dialect }) => observer?.onAnswer(origin.protocol, dialect, kind),
     async accept(submission, context) {
       const observe = (outcome: Parameters<IngestObserver['onAnswer']>[2]): void =>
         observer?.onAnswer(context.origin.protocol, context.dialect, outcome);
@@ -147,26 +151,9 @@ export function createIngest({
   };
 }
 
-function normalise(submission: Submission): void {
-  if ('report' in submission) normaliseReport(submission.report);
-  else normaliseKubermaticRecord(submission.kubermaticRecord);
-}
-
-/** The legacy JSON API does not require a cluster id: the original did not. */
-function validate(
-  submission: Submission,
-  { protocol }: RequestOrigin,
-): { readonly clusterId: string; readonly content: Report | KubermaticRecord } {
-  if ('report' in submission) {
-    validateReport(submission.report, { requireClusterId: protocol !== 'http' });
-    return { clusterId: submission.report.clusterId, content: submission.report };
-  }
-  validateKubermaticRecord(submission.kubermaticRecord);
-  return { clusterId: submission.kubermaticRecord.clientUuid, content: submission.kubermaticRecord };
-}
-
 /** The approximate size of an entry's document. That of a Kubermatic record is about four times its protobuf encoding. */
 function estimateBytes(entry: StoreEntry): number {
+  if ('encodedDocument' in entry) return 400 + entry.encodedDocument.fields.length;
   return 'report' in entry
     ? estimateReportBytes(entry.report)
     : 400 + 4 * toBinary(RecordSchema, entry.kubermaticRecord).length;

@@ -15,6 +15,7 @@ import {
 } from '../../report/kubermatic-record.ts';
 import { createReportId } from '../../report/report-id.ts';
 import type { Submission } from '../../report/report-sink.ts';
+import { checkTexts } from '../../report/text-bounds.ts';
 
 export interface KubermaticOptions {
   /** Whether to keep countries, as codes of ISO 3166-1 alpha-2. Nothing else of a location is kept. */
@@ -77,6 +78,7 @@ export function readEnvelope(
   pathOf = (index: number): string => `records[${index}].`,
 ): KubermaticSubmission {
   checkVersion(envelope.version, 'version');
+  checkTexts(EnvelopeSchema, envelope);
   if (envelope.records.length > MAX_RECORDS)
     throw invalidBody('records', `expected at most ${MAX_RECORDS}, got ${envelope.records.length}`);
   const envelopeTime = readTime(envelope.time, 'time');

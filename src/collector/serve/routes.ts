@@ -12,6 +12,7 @@ import { createHttpHandler, pathOf, type ServerReply, type ServerRequest } from 
 import { createConnectHandler } from './rpc/connect-handler.ts';
 import { createGrpcHandler } from './rpc/grpc-handler.ts';
 import { createHealthService } from './rpc/health-service.ts';
+import { createMessageReader } from './rpc/message-reader.ts';
 import { createReflectionService } from './rpc/reflection-service.ts';
 import { createReportReceiver } from './rpc/report-receiver.ts';
 import { createReportService } from './rpc/report-service.ts';
@@ -37,8 +38,9 @@ export function createRoutes(origins: Pick<OriginFinder, 'originOf'>, context: H
       reflectionV1alpha.file_grpc_reflection_v1alpha_reflection,
     ]),
   ];
-  const connect = createConnectHandler((router) => register.forEach((add) => add(router)), context);
-  const grpc = createGrpcHandler(receiver, context);
+  const read = createMessageReader(context.decoder, context.admission);
+  const connect = createConnectHandler((router) => register.forEach((add) => add(router)), read, context);
+  const grpc = createGrpcHandler(receiver, read, context);
   const http = createHttpHandler(createLegacyApi(context), context);
   return {
     request(req, res) {

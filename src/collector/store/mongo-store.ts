@@ -6,7 +6,7 @@ import {
   type Db,
   type MongoClient,
 } from 'mongodb';
-import type { Outcome, ReportStore, StoreEntry } from '../../report/report-sink.ts';
+import type { EncodedEntry, Outcome, ReportStore, StoreEntry } from '../../report/report-sink.ts';
 import {
   type DocumentKind,
   entryDocument,
@@ -15,6 +15,7 @@ import {
 } from '../../report/stored-document.ts';
 import { SpartakusError } from '../../runtime/errors.ts';
 import { createPending } from '../../runtime/pending.ts';
+import { encodeDocument, insertEncoded } from './encoded-document.ts';
 import { createMongoClient, databaseName, describeError, DURABLE, type MongoClientOptions } from './mongo-client.ts';
 import { failed, isUnavailable, outcomesOfBulkError, unavailable } from './write-outcomes.ts';
 
@@ -116,14 +117,18 @@ class MongoStore implements ReportStore {
       report: [],
       kubermaticRecord: [],
     };
+    const encoded: Promise<void>[] = [];
     for (const [index, entry] of entries.entries()) {
+      if ('encodedDocument' in entry) {
+        encoded.push(this.#putEncoded(entry).then((outcome) => void (outcomes[index] = outcome)));
+        continue;
+      }
       const { kind, document } = entryDocument(entry);
       const bytes = BSON.calculateObjectSize(document);
       if (bytes <= MAX_DOCUMENT_BYTES) {
         batches[kind].push({ index, document });
       } else {
-        const message = `the report takes ${bytes} bytes in the database, whose limit is ${MAX_DOCUMENT_BYTES}`;
-        outcomes[index] = failed(new SpartakusError('too-large', message));
+        outcomes[index] = failed(tooLarge(bytes));
       }
     }
     const insert = async (kind: DocumentKind): Promise<void> => {
@@ -133,13 +138,28 @@ class MongoStore implements ReportStore {
       const results = await this.#insert(this.#collection(kind), documents);
       batch.forEach(({ index }, position) => (outcomes[index] = results[position] as Outcome));
     };
-    await Promise.all([insert('report'), insert('kubermaticRecord')]);
+    await Promise.all([insert('report'), insert('kubermaticRecord'), ...encoded]);
     return outcomes;
   }
 
-  async #insert(collection: Collection<StoredDocument>, documents: StoredDocument[]): Promise<readonly Outcome[]> {
-    const outcomes = await within(this.#options.storeTimeoutMs, this.#write(collection, documents)).catch(
-      (error: unknown) => documents.map(() => failed(unavailable(error))),
+  async #putEncoded(entry: EncodedEntry): Promise<Outcome> {
+    const document = encodeDocument(entry);
+    if (document.length > MAX_DOCUMENT_BYTES) return failed(tooLarge(document.length));
+    const { name } = COLLECTIONS[entry.encodedDocument.kind];
+    const [outcome = failed(unavailable('no outcome'))] = await this.#confirm(1, () =>
+      // Freed at once, since the garbage collector would keep several of these.
+      insertEncoded(this.#database, name, [document]).finally(() => (document.buffer as ArrayBuffer).transfer(0)),
+    );
+    return outcome;
+  }
+
+  #insert(collection: Collection<StoredDocument>, documents: StoredDocument[]): Promise<readonly Outcome[]> {
+    return this.#confirm(documents.length, () => this.#write(collection, documents));
+  }
+
+  async #confirm(count: number, write: () => Promise<readonly Outcome[]>): Promise<readonly Outcome[]> {
+    const outcomes = await within(this.#options.storeTimeoutMs, write()).catch((error: unknown) =>
+      Array.from({ length: count }, () => failed(unavailable(error))),
     );
     this.#record(!outcomes.some(isUnavailable));
     return outcomes;
@@ -244,6 +264,11 @@ class MongoStore implements ReportStore {
     await this.#pending.settled();
     await this.#client.close();
   }
+}
+
+function tooLarge(bytes: number): SpartakusError {
+  const message = `the report takes ${bytes} bytes in the database, whose limit is ${MAX_DOCUMENT_BYTES}`;
+  return new SpartakusError('too-large', message);
 }
 
 /** Rejects after `ms` milliseconds, while the operation continues: the driver limits its steps only (`timeoutMS` has no effect here). */

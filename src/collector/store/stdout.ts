@@ -1,14 +1,14 @@
 import { once } from 'node:events';
 import type { Writable } from 'node:stream';
 import type { Outcome, ReportStore } from '../../report/report-sink.ts';
-import { entryDocument } from '../../report/stored-document.ts';
 import { messageOf, SpartakusError } from '../../runtime/errors.ts';
+import { documentOf } from './encoded-document.ts';
 
 /** Prints each document as one line of JSON. It finds no duplicates, and leaves the output open. */
 export function createStdoutStore(output: Writable): ReportStore {
   return {
     async put(entries) {
-      const lines = entries.map((entry) => `${JSON.stringify(entryDocument(entry).document, bytesAsBase64)}\n`);
+      const lines = entries.map((entry) => `${JSON.stringify(documentOf(entry).document, bytesAsBase64)}\n`);
       try {
         if (!output.write(lines.join(''))) await once(output, 'drain');
         return entries.map((): Outcome => ({ status: 'stored' }));

@@ -1,4 +1,4 @@
-import { MongoBulkWriteError, type WriteError } from 'mongodb';
+import { type Document, MongoBulkWriteError, type WriteError } from 'mongodb';
 import type { Outcome } from '../../report/report-sink.ts';
 import { SpartakusError } from '../../runtime/errors.ts';
 
@@ -26,7 +26,19 @@ export function outcomesOfBulkError(error: unknown, count: number): Outcome[] {
   return outcomes;
 }
 
-function outcomeOf({ code, errmsg }: WriteError): Outcome {
+/** The outcome of each document of an `insert` command: https://www.mongodb.com/docs/manual/reference/command/insert/#output */
+export function outcomesOfReply(reply: Document, count: number): Outcome[] {
+  const writeErrors = (reply['writeErrors'] ?? []) as readonly WriteError[];
+  const isAcknowledged = reply['writeConcernError'] === undefined && reply['n'] + writeErrors.length === count;
+  const cause = new Error(`the server acknowledged ${reply['n']} of ${count} documents`);
+  const outcomes = Array.from({ length: count }, (): Outcome =>
+    isAcknowledged ? { status: 'stored' } : failed(unavailable(cause)),
+  );
+  if (isAcknowledged) for (const writeError of writeErrors) outcomes[writeError.index] = outcomeOf(writeError);
+  return outcomes;
+}
+
+function outcomeOf({ code, errmsg }: Pick<WriteError, 'code' | 'errmsg'>): Outcome {
   if (code === DUPLICATE_KEY) return { status: 'duplicate' };
   const cause = new Error(`${errmsg ?? 'no reason given'} (code ${code})`);
   if (code !== DOCUMENT_VALIDATION_FAILURE) return failed(unavailable(cause));

@@ -6,8 +6,8 @@ import type { Dialect } from '../../../src/collector/ingest/observer.ts';
 import { readCoreosReport } from '../../../src/collector/legacy/coreos.ts';
 import { readKubermaticReport } from '../../../src/collector/legacy/kubermatic.ts';
 import { readSpartakusReport } from '../../../src/collector/legacy/spartakus.ts';
+import { documentOf } from '../../../src/collector/store/encoded-document.ts';
 import type { StoreEntry, Submission } from '../../../src/report/report-sink.ts';
-import { entryDocument } from '../../../src/report/stored-document.ts';
 import { systemClock } from '../../../src/runtime/clock.ts';
 
 const PLANTED = 'jane.doe@acme.example';
@@ -64,7 +64,7 @@ async function storedOf(submissions: readonly Submission[], dialect: Dialect, no
     },
   });
   for (const submission of submissions) await ingest.accept(submission, { origin: { protocol: 'http' }, dialect });
-  return JSON.stringify(entries.map((entry) => entryDocument(entry).document));
+  return JSON.stringify(entries.map((entry) => documentOf(entry).document));
 }
 
 test.each(BODIES)('the values of %s are stored as they were sent', async (name, dialect, read) => {

@@ -534,6 +534,14 @@ export declare const StatisticSchema: GenEnum<Statistic>;
 export declare const field_policy: GenExtension<FieldOptions, FieldPolicy>;
 
 /**
+ * The maximum length of a text that the collector accepts, in bytes of UTF-8; of each entry of a list or map. A text
+ * without this option may have 1,024 bytes: report/text-bounds.ts.
+ *
+ * @generated from extension: uint32 max_bytes = 50703;
+ */
+export declare const max_bytes: GenExtension<FieldOptions, number>;
+
+/**
  * When the fields of a message were reviewed. Every message with policies has one; test/schema.test.ts checks that.
  *
  * @generated from extension: spartakus.options.v1.ReviewPolicy review_policy = 50702;

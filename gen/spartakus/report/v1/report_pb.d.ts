@@ -250,7 +250,7 @@ export declare type Extension = Message<"spartakus.report.v1.Extension"> & {
   name: string;
 
   /**
-   * The value: a string unchanged, any other JSON value as compact JSON.
+   * The value: a string unchanged, any other JSON value as compact JSON. As a ConfigMap, it has at most 1 MiB.
    *
    * @generated from field: string value = 2;
    */

@@ -8,7 +8,7 @@ import type { Authenticator } from './authenticator.ts';
 import type { Limits } from './limits.ts';
 
 interface AdmissionOptions {
-  readonly limits: Pick<Limits, 'requestsPerSecondPerAddress'>;
+  readonly limits: Pick<Limits, 'requestsPerSecondPerAddress' | 'bytesPerSecondPerAddress'>;
   readonly authenticate: Authenticator;
   readonly ingest: Pick<Ingest, 'rejectIfFull'>;
   readonly clock: Clock;
@@ -26,10 +26,16 @@ export interface Admission {
   admitReport(origin: RequestOrigin, headers: IncomingHttpHeaders): void;
   /** Waits until the address may send one more report of a stream, or the signal is aborted. */
   pace(origin: RequestOrigin, signal: AbortSignal): Promise<void>;
+  /** Counts bytes of a message after decompression. They may exceed the rate of the address; its next report is rejected then. */
+  chargeBytes(origin: RequestOrigin, bytes: number): void;
+  /** @throws SpartakusError `rate-limited` where the address has sent more bytes than it may */
+  rejectIfInDebt(origin: RequestOrigin): void;
 }
 
 /** The seconds' worth of requests that an idle address may send at once. */
 const BURST_SECONDS = 5;
+/** The same for bytes: with the default rate, eight reports of the largest size. */
+const BYTES_BURST_SECONDS = 16;
 
 export function createAdmission({ limits, authenticate, ingest, clock }: AdmissionOptions): Admission {
   const count = limits.requestsPerSecondPerAddress;
@@ -41,16 +47,37 @@ export function createAdmission({ limits, authenticate, ingest, clock }: Admissi
         retryAfterMs: waitMs,
       });
   };
+  const byteCount = limits.bytesPerSecondPerAddress;
+  const byteLimiter = createRateLimiter({
+    count: byteCount,
+    perMs: 1_000,
+    burst: byteCount * BYTES_BURST_SECONDS,
+    clock,
+  });
+  const debtMs = ({ addressKey }: RequestOrigin): number =>
+    addressKey === undefined ? 0 : byteLimiter.debtMs(addressKey);
+  const rejectIfInDebt = (origin: RequestOrigin): void => {
+    const waitMs = debtMs(origin);
+    if (waitMs === 0) return;
+    const text = `an address may send ${byteCount} bytes a second, after decompression: send it again later`;
+    throw new SpartakusError('rate-limited', text, { retryAfterMs: Math.ceil(waitMs) });
+  };
   return {
     admitRequest,
+    rejectIfInDebt,
     admitReport(origin, headers) {
       admitRequest(origin);
+      rejectIfInDebt(origin);
       authenticate(headers);
       ingest.rejectIfFull();
     },
-    async pace({ addressKey }, signal) {
-      const waitMs = addressKey === undefined ? 0 : rateLimiter.reserve(addressKey);
+    async pace(origin, signal) {
+      const { addressKey } = origin;
+      const waitMs = addressKey === undefined ? 0 : Math.max(rateLimiter.reserve(addressKey), debtMs(origin));
       if (waitMs > 0) await clock.sleep(waitMs, signal);
+    },
+    chargeBytes({ addressKey }, bytes) {
+      if (addressKey !== undefined) byteLimiter.charge(addressKey, bytes);
     },
   };
 }

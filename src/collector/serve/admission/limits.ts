@@ -6,7 +6,7 @@ export interface Limits extends IngestLimits {
   readonly maxProtobufBytes: number;
   /** Per body or message, after decompression. */
   readonly maxJsonBytes: number;
-  /** Of all bodies that are being read. */
+  /** Of all requests, from their first byte to their answer. */
   readonly maxBodyBytes: number;
   readonly maxConnections: number;
   /** 0 for no limit. */
@@ -15,6 +15,8 @@ export interface Limits extends IngestLimits {
   readonly connectionsPerSecondPerAddress: number;
   /** Requests and reports of streams, in the long run; 0 for no limit. */
   readonly requestsPerSecondPerAddress: number;
+  /** Of reports, after decompression, in the long run; 0 for no limit. */
+  readonly bytesPerSecondPerAddress: number;
   /** Per HTTP/2 connection. */
   readonly maxStreams: number;
   /** 0 for no limit. */

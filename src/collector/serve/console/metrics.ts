@@ -7,6 +7,7 @@ import type { ConnectionStats } from '../connection-counts.ts';
 
 interface MetricsOptions {
   readonly version: string;
+  readonly memory: { readonly reservedBytes: number; readonly maxBytes: number };
   readonly pending: () => { readonly items: number; readonly bytes: number };
   readonly connections: () => ConnectionStats;
   readonly descriptorExhaustions: () => number;
@@ -36,6 +37,7 @@ const DIALECTS: Readonly<Record<Protocol, readonly Dialect[]>> = {
 /** Label values are from fixed lists, so the number of series is bounded, and none identifies a client. */
 export function createMetrics({
   version,
+  memory,
   pending,
   connections,
   descriptorExhaustions,
@@ -138,6 +140,12 @@ export function createMetrics({
 
   gauge('pending_reports', 'Reports that wait for the database or are being written.', () => pending().items);
   gauge('pending_bytes', 'The same in bytes, as estimated for the database.', () => pending().bytes);
+  gauge(
+    'request_memory_bytes',
+    'Memory that requests take until their response, as estimated: received, decompressed and decoded.',
+    () => memory.reservedBytes,
+  );
+  gauge('request_memory_limit_bytes', 'The limit of the same, --max-body-memory.', () => memory.maxBytes);
   gauge('database_up', 'Whether the database is available: 1 or 0.', () => (isDatabaseAvailable() ? 1 : 0));
   if (disk !== undefined) {
     gauge('disk_free_bytes', 'Free space for the database.', () => disk()?.freeBytes ?? 0);

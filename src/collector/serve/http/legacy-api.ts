@@ -1,32 +1,23 @@
 import type { IncomingHttpHeaders } from 'node:http';
-import type { JsonValue } from '@bufbuild/protobuf';
 import { parseJson } from '../../../report/go-json.ts';
-import type { Submission } from '../../../report/report-sink.ts';
 import { SpartakusError } from '../../../runtime/errors.ts';
 import type { Ingest } from '../../ingest/ingest.ts';
-import type { Dialect } from '../../ingest/observer.ts';
-import { isCoreosReport, readCoreosReport } from '../../legacy/coreos.ts';
-import { isKubermaticReport, readKubermaticReport } from '../../legacy/kubermatic.ts';
-import { readSpartakusReport } from '../../legacy/spartakus.ts';
+import { LEGACY_PATHS, type LegacyBody, type LegacyPath, readLegacyBody } from '../../legacy/body.ts';
 import { createJsonBounds } from '../admission/json-bounds.ts';
 import type { Limits } from '../admission/limits.ts';
+import { estimateMemory } from '../admission/memory-limiter.ts';
+import type { Decoded } from '../decode/decode-message.ts';
+import { LARGE_MESSAGE_BYTES } from '../decode/large-decoder.ts';
 import type { HandlerContext } from '../handler-context.ts';
 import type { HealthState } from '../rpc/health-service.ts';
-import type { HttpRoute } from './router.ts';
+import type { HttpRequest, HttpRoute } from './router.ts';
 
-type LegacyApiContext = Pick<HandlerContext, 'admission' | 'version' | 'keepCountry'> & {
-  readonly ingest: Pick<Ingest, 'accept'>;
+type LegacyApiContext = Pick<HandlerContext, 'decoder' | 'version' | 'keepCountry'> & {
+  readonly admission: Pick<HandlerContext['admission'], 'admitReport' | 'chargeBytes'>;
+  readonly ingest: Pick<Ingest, 'accept' | 'countInvalid'>;
   readonly limits: Pick<Limits, 'maxJsonBytes'>;
   readonly health: Pick<HealthState, 'serving' | 'reason'>;
 };
-
-interface LegacyBody {
-  readonly dialect: Dialect;
-  readonly entries: readonly Submission[];
-  readonly country?: string | undefined;
-  /** Dropped from the body. */
-  readonly unknownFields?: number | undefined;
-}
 
 const RETRY_AFTER_MS = 5_000;
 
@@ -36,40 +27,46 @@ const RETRY_AFTER_MS = 5_000;
  * are JSON names from the body, such as `nodes[3].id`.
  */
 export function createLegacyApi(context: LegacyApiContext): readonly HttpRoute[] {
-  const { ingest, admission, limits, version, keepCountry, health } = context;
-  const post = (path: string, read: (json: JsonValue) => LegacyBody): HttpRoute => ({
+  const { ingest, admission, decoder, limits, version, keepCountry, health } = context;
+  const read = async (path: LegacyPath, request: HttpRequest): Promise<LegacyBody | Decoded> => {
+    const { origin, reservation } = request;
+    const bounds = createJsonBounds();
+    const bytes = await request.readBody(limits.maxJsonBytes, (chunk) => bounds.push(chunk));
+    admission.chargeBytes(origin, bytes.length);
+    if (bytes.length <= LARGE_MESSAGE_BYTES) {
+      reservation.resize(estimateMemory(bytes.length));
+      return readLegacyBody(path, parseJson(bytes), { keepCountry });
+    }
+    const closed = new AbortController();
+    request.onClose(() => closed.abort());
+    const job = { format: 'legacy', path, bytes } as const;
+    return await decoder.decode({ job, origin, reservation, signal: closed.signal });
+  };
+  const post = (path: LegacyPath): HttpRoute => ({
     method: 'POST',
     path,
     async handle(request) {
       const { headers, origin } = request;
       admission.admitReport(origin, headers);
       requireJson(headers);
-      const bounds = createJsonBounds();
-      const { entries, dialect, country, unknownFields } = read(
-        parseJson(await request.readBody(limits.maxJsonBytes, (chunk) => bounds.push(chunk))),
+      const { entries, dialect, country, unknownFields } = await read(path, request);
+      const accepted = { origin, dialect, country, unknownFields };
+      // All are settled before the response, with which their memory is free.
+      const outcomes = await Promise.allSettled(
+        entries.map(async (entry) => {
+          if (!('error' in entry))
+            return await ingest.accept('document' in entry ? { encodedDocument: entry.document } : entry, accepted);
+          ingest.countInvalid(entry.error, accepted);
+          throw entry.error;
+        }),
       );
-      await Promise.all(entries.map((entry) => ingest.accept(entry, { origin, dialect, country, unknownFields })));
+      const failed = outcomes.find(({ status }) => status === 'rejected');
+      if (failed?.status === 'rejected') throw failed.reason;
       return { status: 204 };
     },
   });
-  const readCoreos = (json: JsonValue): LegacyBody => ({
-    dialect: 'coreos',
-    entries: [{ report: readCoreosReport(json) }],
-  });
-  const readKubermatic = (json: JsonValue): LegacyBody => ({
-    dialect: 'kubermatic',
-    ...readKubermaticReport(json, { keepCountry }),
-  });
   return [
-    post('/api/v1', (json) => {
-      if (isCoreosReport(json)) return readCoreos(json);
-      if (isKubermaticReport(json)) return readKubermatic(json);
-      let unknownFields = 0;
-      const report = readSpartakusReport(json, () => (unknownFields += 1));
-      return { dialect: 'spartakus', entries: [{ report }], unknownFields };
-    }),
-    post('/api/coreos/v1', readCoreos),
-    post('/api/kubermatic/v1', readKubermatic),
+    ...LEGACY_PATHS.map(post),
     // Liveness, as in the original.
     { method: 'GET', path: '/', handle: () => ({ status: 200 }) },
     { method: 'GET', path: '/healthz', handle: () => ({ status: 200 }) },

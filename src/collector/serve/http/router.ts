@@ -12,7 +12,7 @@ import type { HandlerContext } from '../handler-context.ts';
 export type ServerRequest = IncomingMessage | Http2ServerRequest;
 export type ServerReply = ServerResponse | Http2ServerResponse;
 
-interface HttpRequest {
+export interface HttpRequest {
   readonly headers: IncomingHttpHeaders;
   readonly origin: RequestOrigin;
   /**
@@ -21,6 +21,10 @@ interface HttpRequest {
    * of `check`
    */
   readBody(maxBytes: number, check: (chunk: Uint8Array) => void): Promise<Uint8Array>;
+  /** Of the body, until the response. */
+  readonly reservation: MemoryReservation;
+  /** Calls the listener when the response was sent, or the client has disconnected. */
+  onClose(listener: () => void): void;
 }
 
 interface HttpResponse {
@@ -86,13 +90,17 @@ export function createHttpHandler(
     const reservation = memory.open();
     const target = parseRequestTarget(req.url);
     const { authority } = target;
-    res.once('close', () => reservation.end());
     const request: HttpRequest = {
       headers: authority === undefined ? req.headers : { ...req.headers, host: authority },
       origin,
+      reservation,
+      onClose: (listener) => res.once('close', listener),
       readBody: (maxBytes, check) => readBody(req, reservation, limits.bodyTimeoutMs, maxBytes, check),
     };
-    void answer(req, target, request).then((response) => sendResponse(req, res, response));
+    // Not when the client disconnects: what it sent may still be in use.
+    void answer(req, target, request)
+      .finally(() => reservation.end())
+      .then((response) => sendResponse(req, res, response));
   };
 }
 
@@ -128,7 +136,7 @@ function readBody(
       bytes += chunk.length;
       try {
         if (bytes > maxBytes) throw tooLarge();
-        reservation.reserve(chunk.length);
+        reservation.resize(bytes);
         check(chunk);
         chunks.push(chunk);
       } catch (error) {

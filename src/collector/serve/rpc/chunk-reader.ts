@@ -3,8 +3,12 @@ import type { ServerHttp2Stream } from 'node:http2';
 /** Beyond it, flow control stops the client. */
 const READ_AHEAD_BYTES = 64 * 1024;
 
-/** Node.js' async iterator of a stream costs more than decoding a report, cannot be interrupted, and destroys the stream on return. */
-export function createChunkReader(stream: ServerHttp2Stream) {
+/**
+ * Node.js' async iterator of a stream costs more than decoding a report, cannot be interrupted, and destroys the stream on return.
+ *
+ * @param onReceived called with the length of each chunk as it arrives; where it throws, `next` does
+ */
+export function createChunkReader(stream: ServerHttp2Stream, onReceived: (bytes: number) => void) {
   const chunks: Buffer[] = [];
   let heldBytes = 0;
   let ended = false;
@@ -16,6 +20,14 @@ export function createChunkReader(stream: ServerHttp2Stream) {
     wake();
   };
   stream.on('data', (chunk: Buffer) => {
+    if (failure !== undefined) return;
+    try {
+      onReceived(chunk.length);
+    } catch (error) {
+      chunks.length = 0;
+      interrupt(error as Error);
+      return;
+    }
     chunks.push(chunk);
     heldBytes += chunk.length;
     if (heldBytes >= READ_AHEAD_BYTES) stream.pause();

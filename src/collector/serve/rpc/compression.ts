@@ -2,7 +2,7 @@ import { Code, ConnectError } from '@connectrpc/connect';
 import { compressionBrotli, compressionGzip } from '@connectrpc/connect-node';
 import type { Compression } from '@connectrpc/connect/protocol';
 import { SpartakusError } from '../../../runtime/errors.ts';
-import { type GrpcFrame, messageTooLarge } from './grpc-frames.ts';
+import { malformed } from '../decode/inflate.ts';
 
 export const GZIP = compressionGzip;
 export const COMPRESSIONS: Compression[] = [GZIP, compressionBrotli];
@@ -11,31 +11,29 @@ export const COMPRESSIONS: Compression[] = [GZIP, compressionBrotli];
 const MAX_CONCURRENT = 4;
 const acquire = createSemaphore(MAX_CONCURRENT);
 
-/** @throws SpartakusError: `too-large` where the result is longer than `maxBytes`, `invalid` where the bytes cannot be decompressed */
-export async function decompress(compression: Compression, bytes: Uint8Array, maxBytes: number): Promise<Uint8Array> {
+/**
+ * @param onTurn called before memory is taken; may throw
+ * @returns undefined where the result is longer than `maxBytes`
+ * @throws SpartakusError `invalid` where the bytes cannot be decompressed
+ */
+export async function decompress(
+  compression: Compression,
+  bytes: Uint8Array,
+  maxBytes: number,
+  onTurn: () => void,
+): Promise<Uint8Array | undefined> {
   const release = await acquire();
   try {
+    onTurn();
     return await compression.decompress(bytes, maxBytes);
   } catch (error) {
+    if (error instanceof SpartakusError) throw error;
     const { code, rawMessage } = ConnectError.from(error);
-    throw code === Code.ResourceExhausted
-      ? messageTooLarge(maxBytes)
-      : new SpartakusError('invalid', `the message is not valid ${compression.name}: ${rawMessage}`, { cause: error });
+    if (code === Code.ResourceExhausted) return undefined;
+    throw malformed(compression.name, rawMessage, error);
   } finally {
     release();
   }
-}
-
-/** Returns the message, decompressed. Throws as `decompress`. */
-export async function readFrame(
-  { isCompressed, bytes }: GrpcFrame,
-  compression: Compression | undefined,
-  maxBytes: number,
-): Promise<Uint8Array> {
-  if (!isCompressed) return bytes;
-  if (compression === undefined)
-    throw new SpartakusError('invalid', 'a message is compressed, but the headers name no encoding');
-  return await decompress(compression, bytes, maxBytes);
 }
 
 /** Resolves with a function that releases the permit, in the order of the calls. */

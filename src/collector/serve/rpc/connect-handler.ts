@@ -15,16 +15,16 @@ import { CollectorService } from '../../../../gen/spartakus/collector/v1/collect
 import type { RequestOrigin } from '../../../report/request-origin.ts';
 import { SpartakusError } from '../../../runtime/errors.ts';
 import { startBodyDeadline } from '../admission/body-deadline.ts';
-import { checkJsonBounds } from '../admission/json-bounds.ts';
-import { checkProtobufBounds } from '../admission/protobuf-bounds.ts';
 import { kindOf, toConnectError } from '../error-status.ts';
 import type { HandlerContext as ServeContext } from '../handler-context.ts';
 import { pathOf, type ServerReply, type ServerRequest } from '../http/router.ts';
+import { createCallMessages } from './call-messages.ts';
 import { createConnectionSlots } from './call-slots.ts';
 import { COMPRESSIONS } from './compression.ts';
 import { findWrongField } from './field-path.ts';
 import { limitBody } from './limited-body.ts';
-import { ORIGIN } from './report-service.ts';
+import type { MessageReader } from './message-reader.ts';
+import { MESSAGES, ORIGIN } from './report-service.ts';
 import { answerError } from './unknown-method.ts';
 
 const JSON_CONTENT_TYPE = /^application\/(?:json|(?:connect|grpc|grpc-web)\+json)\b/i;
@@ -58,7 +58,11 @@ const CALL = createContextKey<Call | undefined>(undefined);
  * Serves all services over Connect, gRPC-Web and gRPC. Limits and decompression are applied before Connect's router: it has one limit for
  * JSON and protobuf, and cannot check bounds before it decodes.
  */
-export function createConnectHandler(routes: (router: ConnectRouter) => void, context: ServeContext) {
+export function createConnectHandler(
+  routes: (router: ConnectRouter) => void,
+  read: MessageReader,
+  context: ServeContext,
+) {
   const { limits, memory, admission, onRejection, stopping, logger } = context;
   const { maxProtobufBytes, maxJsonBytes, bodyTimeoutMs } = limits;
   const watches = createConnectionSlots(
@@ -102,9 +106,10 @@ export function createConnectHandler(routes: (router: ConnectRouter) => void, co
       clientSignal: request.signal,
       admit: () => takesReports && admission.admitReport(origin, req.headers),
     };
-    values.set(CALL, call);
-    const maxReportBytes = isJson ? maxJsonBytes : maxProtobufBytes;
-    const reservation = memory.open();
+    const messages = createCallMessages();
+    values.set(CALL, call).set(MESSAGES, messages);
+    const buffered = memory.open();
+    const closed = new AbortController();
     let late: SpartakusError | undefined;
     const deadline = startBodyDeadline(bodyTimeoutMs, (error) => {
       late = error;
@@ -112,20 +117,30 @@ export function createConnectHandler(routes: (router: ConnectRouter) => void, co
       req.destroy();
     });
     res.once('close', () => {
-      reservation.end();
+      buffered.end();
+      messages.end();
       deadline.end();
+      closed.abort();
     });
+    const compression = takeCompression(request.header, contentType);
+    const maxReportBytes = isJson ? maxJsonBytes : maxProtobufBytes;
+    const maxBytes = takesReports ? maxReportBytes : Math.min(maxReportBytes, MAX_NAMES_BYTES);
+    const options = { schema: method.input, isJson, compression, maxBytes, origin, signal: closed.signal };
     const body = limitBody(request.body as AsyncIterable<Uint8Array>, {
-      maxBytes: takesReports ? maxReportBytes : Math.min(maxReportBytes, MAX_NAMES_BYTES),
+      maxBytes,
       isFramed: !UNFRAMED_CONTENT_TYPE.test(contentType),
+      isCompressed: compression !== undefined,
       isStream: method.methodKind === 'client_streaming' || method.methodKind === 'bidi_streaming',
-      compression: takeCompression(request.header, contentType),
-      check: (message) => {
-        if (!isJson) return checkProtobufBounds(method.input, message);
-        checkJsonBounds(message);
-        call.lastJson = message;
+      isJson,
+      read: async (frame, reservation) => {
+        const message = await read(frame, reservation, options);
+        if (isJson && 'bytes' in message) call.lastJson = message.bytes;
+        return message;
       },
-      reservation,
+      // Only the reports of CollectorService are held until they are answered.
+      onMessage: (message) => (takesReports ? messages.push(message) : message.reservation.end()),
+      memory,
+      buffered,
       deadline,
     });
     const response = await handler({ ...request, body: convertIterable(body, () => late) });

@@ -9,6 +9,11 @@ export interface GrpcFrame {
 const PREFIX_BYTES = 5;
 const COMPRESSED = 1;
 
+/** The length of a message with its prefix. */
+export function framedBytes({ bytes }: GrpcFrame): number {
+  return PREFIX_BYTES + bytes.length;
+}
+
 export function createGrpcFrameReader(maxBytes: number) {
   let held: Uint8Array[] = [];
   let heldBytes = 0;

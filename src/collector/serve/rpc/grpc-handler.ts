@@ -12,14 +12,14 @@ import type { RequestOrigin } from '../../../report/request-origin.ts';
 import { SpartakusError } from '../../../runtime/errors.ts';
 import { startBodyDeadline } from '../admission/body-deadline.ts';
 import type { MemoryReservation } from '../admission/memory-limiter.ts';
-import { checkProtobufBounds } from '../admission/protobuf-bounds.ts';
 import { toConnectError } from '../error-status.ts';
 import type { HandlerContext } from '../handler-context.ts';
 import { stopSending } from '../stop-sending.ts';
 import { createChunkReader } from './chunk-reader.ts';
-import { GZIP, readFrame } from './compression.ts';
-import { createGrpcFrameReader, encodeGrpcFrame } from './grpc-frames.ts';
-import type { ReportReceiver } from './report-receiver.ts';
+import { GZIP } from './compression.ts';
+import { createGrpcFrameReader, encodeGrpcFrame, framedBytes, type GrpcFrame } from './grpc-frames.ts';
+import type { MessageReader } from './message-reader.ts';
+import type { ReceivedReport, ReportReceiver } from './report-receiver.ts';
 
 const PATH = `/${CollectorService.typeName}/`;
 const CONTENT_TYPES: ReadonlySet<string | undefined> = new Set(['application/grpc', 'application/grpc+proto']);
@@ -31,7 +31,7 @@ const CLOSED = 'the stream is closed';
  * Serves SubmitReport and StreamReports in gRPC with protobuf, which volunteers use, in a quarter of Connect's time per call. All other
  * protocols, encodings and methods are left to connect-handler.ts, and deadlines (grpc-timeout) to the client.
  */
-export function createGrpcHandler(receiver: ReportReceiver, context: HandlerContext) {
+export function createGrpcHandler(receiver: ReportReceiver, read: MessageReader, context: HandlerContext) {
   const { admission, memory, limits, onRejection } = context;
   return {
     serves: (headers: IncomingHttpHeaders): boolean =>
@@ -57,18 +57,20 @@ export function createGrpcHandler(receiver: ReportReceiver, context: HandlerCont
         rejectStream(stream, error);
         return;
       }
-      const reservation = memory.open();
+      const buffered = memory.open();
       const closed = new AbortController();
       stream.once('close', () => {
-        reservation.end();
+        buffered.end();
         closed.abort(CLOSED);
       });
       const call: Call = {
         receiver,
+        read,
         limits,
+        memory,
         stream,
         origin,
-        reservation,
+        buffered,
         closed: closed.signal,
         compression: encoding === 'gzip' ? GZIP : undefined,
         trailers: { 'grpc-status': '0' },
@@ -88,24 +90,28 @@ export function createGrpcHandler(receiver: ReportReceiver, context: HandlerCont
   };
 }
 
-interface Call extends Pick<HandlerContext, 'limits'> {
+interface Call extends Pick<HandlerContext, 'limits' | 'memory'> {
   readonly receiver: ReportReceiver;
+  readonly read: MessageReader;
   readonly stream: ServerHttp2Stream;
   readonly origin: RequestOrigin;
-  readonly reservation: MemoryReservation;
+  /** Of what was received and is no whole message yet. */
+  readonly buffered: MemoryReservation;
   readonly closed: AbortSignal;
   readonly compression: typeof GZIP | undefined;
   trailers: OutgoingHttpHeaders;
 }
 
 async function answerSubmit(call: Call): Promise<void> {
-  let request: MessageShape<typeof SubmitReportRequestSchema> | undefined;
-  for await (const message of readMessages(call, SubmitReportRequestSchema)) {
-    if (request !== undefined) throw new SpartakusError('invalid', 'the call has more than one message');
-    request = message;
+  let only: GrpcFrame | undefined;
+  // Decoded once the body has ended: a client could hold the message otherwise.
+  for await (const frame of readFrames(call)) {
+    if (only !== undefined) throw new SpartakusError('invalid', 'the call has more than one message');
+    only = frame;
   }
-  if (request === undefined) throw new SpartakusError('invalid', 'the call has no message');
-  const receipt = await call.receiver.submit(request.report, call.origin);
+  if (only === undefined) throw new SpartakusError('invalid', 'the call has no message');
+  const request = await readMessage(call, only, SubmitReportRequestSchema);
+  const receipt = await call.receiver.submit(request, call.origin).finally(() => request.reservation.end());
   sendHeaders(call);
   const response = create(SubmitReportResponseSchema, { receipt });
   call.stream.end(encodeGrpcFrame(toBinary(SubmitReportResponseSchema, response)));
@@ -129,20 +135,23 @@ const METHODS: ReadonlyMap<string, (call: Call) => Promise<void>> = new Map([
   [`${PATH}StreamReports`, answerStream],
 ]);
 
-async function* readMessages<Desc extends DescMessage>(call: Call, schema: Desc): AsyncGenerator<MessageShape<Desc>> {
-  const { stream, reservation, compression, limits } = call;
+type RequestDesc = typeof SubmitReportRequestSchema | typeof StreamReportsRequestSchema;
+
+async function* readMessages(call: Call, schema: RequestDesc): AsyncGenerator<ReceivedReport> {
+  for await (const frame of readFrames(call)) yield await readMessage(call, frame, schema);
+}
+
+/** The body's deadline is paused while a frame is handled. */
+async function* readFrames({ stream, buffered, limits }: Call): AsyncGenerator<GrpcFrame> {
   const { maxProtobufBytes, bodyTimeoutMs } = limits;
   const reader = createGrpcFrameReader(maxProtobufBytes);
-  const chunks = createChunkReader(stream);
+  const chunks = createChunkReader(stream, (bytes) => buffered.resize(buffered.bytes + bytes));
   const deadline = startBodyDeadline(bodyTimeoutMs, (error) => chunks.interrupt(error));
   try {
     for (let chunk = await chunks.next(); chunk !== undefined; chunk = await chunks.next()) {
-      reservation.reserve(chunk.length);
       for (const frame of reader.push(chunk)) {
-        const message = decode(schema, await readFrame(frame, compression, maxProtobufBytes));
-        reservation.release(frame.bytes.length);
         deadline.pause();
-        yield message;
+        yield frame;
         deadline.restart();
       }
     }
@@ -152,8 +161,28 @@ async function* readMessages<Desc extends DescMessage>(call: Call, schema: Desc)
   reader.end();
 }
 
+/** The caller ends the reservation. */
+async function readMessage(
+  { read, memory, buffered, compression, limits, origin, closed }: Call,
+  frame: GrpcFrame,
+  schema: RequestDesc,
+): Promise<ReceivedReport & { readonly reservation: MemoryReservation }> {
+  const reservation = memory.open();
+  const bytes = framedBytes(frame);
+  buffered.resize(buffered.bytes - bytes);
+  try {
+    reservation.resize(bytes);
+    const options = { schema, isJson: false, compression, maxBytes: limits.maxProtobufBytes, origin, signal: closed };
+    const message = await read(frame, reservation, options);
+    if ('decoded' in message) return { decoded: message.decoded, reservation };
+    return { report: decode(schema, message.bytes).report, reservation };
+  } catch (error) {
+    reservation.end();
+    throw error;
+  }
+}
+
 function decode<Desc extends DescMessage>(schema: Desc, bytes: Uint8Array): MessageShape<Desc> {
-  checkProtobufBounds(schema, bytes);
   try {
     return fromBinary(schema, bytes);
   } catch (error) {

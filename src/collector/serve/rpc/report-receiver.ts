@@ -12,22 +12,38 @@ import type { Envelope } from '../../../../gen/spartakus/kubermatic/v1/envelope_
 import type { Report } from '../../../../gen/spartakus/report/v1/report_pb.js';
 import type { RequestOrigin } from '../../../report/request-origin.ts';
 import { SpartakusError } from '../../../runtime/errors.ts';
-import type { Accepted } from '../../ingest/ingest.ts';
-import { type KubermaticSubmission, readEnvelope } from '../../legacy/kubermatic.ts';
+import type { Accepted, SubmissionContext } from '../../ingest/ingest.ts';
+import { reportIdOf } from '../../ingest/prepare.ts';
+import type { MemoryReservation } from '../admission/memory-limiter.ts';
+import type { Decoded, DecodedEntry } from '../decode/decode-message.ts';
 import { toRefusal } from '../error-status.ts';
 import type { HandlerContext } from '../handler-context.ts';
 import { withRequestPath } from './field-path.ts';
+import { readRequestEnvelope } from './request-envelope.ts';
 
 type ReportReceiverContext = Pick<
   HandlerContext,
   'ingest' | 'admission' | 'keepCountry' | 'nextReportAfterMs' | 'onRejection' | 'stopping'
 >;
 
+/** A request message with a report. */
+export interface ReceivedReport {
+  readonly report?: Report | undefined;
+  /** Of a large message, in place of the report. */
+  readonly decoded?: Decoded | undefined;
+  /** Of the message in a stream, which ends it with the message's receipt. */
+  readonly reservation?: MemoryReservation | undefined;
+}
+
+interface ReceivedEnvelope extends Pick<ReceivedReport, 'decoded'> {
+  readonly envelope?: Envelope | undefined;
+}
+
 /** Implements CollectorService for every protocol. Fields of errors and receipts are paths from the request message, see field-path.ts. */
 export interface ReportReceiver {
-  submit(report: Report | undefined, origin: RequestOrigin): Promise<Receipt>;
+  submit(request: ReceivedReport, origin: RequestOrigin): Promise<Receipt>;
   /** Returns a receipt per record, in order. Throws SpartakusError `invalid` for an invalid record; nothing is stored then. */
-  submitEnvelope(envelope: Envelope | undefined, origin: RequestOrigin): Promise<Receipt[]>;
+  submitEnvelope(request: ReceivedEnvelope, origin: RequestOrigin): Promise<Receipt[]>;
   /**
    * Yields receipts in the order of the commits; reading does not wait for commits. It stops reading while too much is pending or the
    * address exceeds its rate, so that flow control slows the client.
@@ -35,11 +51,7 @@ export interface ReportReceiver {
    * @param signal aborted when the client has disconnected
    * @throws the errors of `requests`; SpartakusError `unavailable`, after all receipts, where the collector stops during the stream
    */
-  stream(
-    requests: AsyncIterable<{ readonly report?: Report | undefined }>,
-    origin: RequestOrigin,
-    signal: AbortSignal,
-  ): AsyncGenerator<Receipt>;
+  stream(requests: AsyncIterable<ReceivedReport>, origin: RequestOrigin, signal: AbortSignal): AsyncGenerator<Receipt>;
 }
 
 /** For a report that was made from a Kubermatic record. */
@@ -66,33 +78,48 @@ export function createReportReceiver({
     return create(ReceiptSchema, { reportId, outcome: Outcome.REFUSED, refusal: toRefusal(error), policy });
   };
 
-  const submit = async (report: Report | undefined, origin: RequestOrigin): Promise<Receipt> => {
-    if (report === undefined) throw new SpartakusError('invalid', 'report is required', { field: 'report' });
+  /** A document that was encoded in a thread, or its error there. */
+  const acceptDecoded = async (entry: DecodedEntry, context: SubmissionContext): Promise<Accepted> => {
+    if ('document' in entry) return await ingest.accept({ encodedDocument: entry.document }, context);
+    ingest.countInvalid(entry.error, context);
+    throw entry.error;
+  };
+
+  const submit = async ({ report, decoded }: ReceivedReport, origin: RequestOrigin): Promise<Receipt> => {
+    const [entry] = decoded?.entries ?? [];
+    if (report === undefined && entry === undefined)
+      throw new SpartakusError('invalid', 'report is required', { field: 'report' });
+    const context = { origin, dialect: 'report' } as const;
     try {
-      return acceptedReceipt(await ingest.accept({ report }, { origin, dialect: 'report' }));
+      return acceptedReceipt(
+        await (report === undefined || entry !== undefined
+          ? acceptDecoded(entry as DecodedEntry, context)
+          : ingest.accept({ report }, context)),
+      );
     } catch (error) {
       throw withRequestPath(error, SubmitReportRequestSchema, 'report');
     }
   };
 
-  const submitEnvelope = async (envelope: Envelope | undefined, origin: RequestOrigin): Promise<Receipt[]> => {
-    const { entries, country } = readRequestEnvelope(envelope, keepCountry);
+  const submitEnvelope = async ({ envelope, decoded }: ReceivedEnvelope, origin: RequestOrigin): Promise<Receipt[]> => {
+    const { entries, country } = decoded ?? readRequestEnvelope(envelope, keepCountry);
+    const context = { origin, dialect: 'kubermatic', country } as const;
     return await Promise.all(
       entries.map(async (entry, index) => {
+        const isDecoded = 'document' in entry || 'error' in entry;
         try {
-          return acceptedReceipt(await ingest.accept(entry, { origin, dialect: 'kubermatic', country }));
+          return acceptedReceipt(await (isDecoded ? acceptDecoded(entry, context) : ingest.accept(entry, context)));
         } catch (thrown) {
           const base = `envelope.records[${index}]`;
           const error = withRequestPath(thrown, SubmitKubermaticReportRequestSchema, base, REPORT_ALIASES);
-          const { reportId } = 'report' in entry ? entry.report : entry.kubermaticRecord;
-          return rejectedReceipt(reportId, error, origin);
+          return rejectedReceipt(isDecoded ? decodedId(entry) : reportIdOf(entry), error, origin);
         }
       }),
     );
   };
 
   async function* stream(
-    requests: AsyncIterable<{ readonly report?: Report | undefined }>,
+    requests: AsyncIterable<ReceivedReport>,
     origin: RequestOrigin,
     signal: AbortSignal,
   ): AsyncGenerator<Receipt> {
@@ -119,18 +146,24 @@ export function createReportReceiver({
         new SpartakusError('unavailable', 'the collector is stopping: send the reports without a receipt again'),
       );
 
-    const accept = async (report: Report | undefined): Promise<void> => {
-      const receipt = await submit(report, origin).catch((error: unknown) =>
-        rejectedReceipt(report?.reportId ?? '', SpartakusError.from(error), origin),
-      );
+    const accept = async (request: ReceivedReport): Promise<void> => {
+      const { report, decoded, reservation } = request;
+      const [entry] = decoded?.entries ?? [];
+      const reportId = report?.reportId ?? (entry === undefined ? '' : decodedId(entry));
+      const receipt = await submit(request, origin)
+        .catch((error: unknown) => rejectedReceipt(reportId, SpartakusError.from(error), origin))
+        .finally(() => reservation?.end());
       receipts.push(receipt);
       notify();
     };
     const read = async (): Promise<void> => {
-      for await (const { report } of requests) {
-        if (!reading) return;
+      for await (const request of requests) {
+        if (!reading) {
+          request.reservation?.end();
+          return;
+        }
         unanswered += 1;
-        void accept(report);
+        void accept(request);
         while (unanswered >= MAX_PENDING_PER_STREAM) await change.promise;
         await ingest.waitForCapacity(signal);
         await admission.pace(origin, signal);
@@ -163,18 +196,6 @@ export function createReportReceiver({
   return { submit, submitEnvelope, stream };
 }
 
-function readRequestEnvelope(envelope: Envelope | undefined, keepCountry: boolean): KubermaticSubmission {
-  if (envelope === undefined) throw new SpartakusError('invalid', 'envelope is required', { field: 'envelope' });
-  try {
-    if (envelope.clientUuid.trim() === '') {
-      throw new SpartakusError(
-        'invalid',
-        'clientUUID is required: a text that identifies this installation, such as a random UUID',
-        { field: 'clientUUID' },
-      );
-    }
-    return readEnvelope(envelope, { keepCountry });
-  } catch (error) {
-    throw withRequestPath(error, SubmitKubermaticReportRequestSchema, 'envelope');
-  }
+function decodedId(entry: DecodedEntry): string {
+  return 'document' in entry ? entry.document.reportId : entry.reportId;
 }

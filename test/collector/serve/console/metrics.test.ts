@@ -258,6 +258,7 @@ test('docs/operations.md lists every metric of the collector with its type', asy
   const stats = { opened: 0, rejected: 0, unread: 0, receivedBytes: 0, open: { http1: 0, http2: 0, new: 0 } };
   const metrics = createMetrics({
     version: 'v0',
+    memory: { reservedBytes: 0, maxBytes: 1 },
     pending: () => ({ items: 0, bytes: 0 }),
     connections: () => stats,
     descriptorExhaustions: () => 0,

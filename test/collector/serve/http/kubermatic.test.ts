@@ -110,7 +110,11 @@ test('records without any time are all stored: they could be of two days', async
 
 test('a record that cannot be stored fails its body, and the others are stored when it comes again without it', async () => {
   const { body } = await golden('report-v2');
-  const large = { kind: 'kubermatic', time: '2024-05-06T00:00:14Z', kubermatic_version: 'x'.repeat(17 * 1024 * 1024) };
+  const large = {
+    kind: 'kubermatic',
+    time: '2024-05-06T00:00:14Z',
+    seeds: Array.from({ length: 17_000 }, () => ({ uuid: 'x'.repeat(1_000) })),
+  };
 
   const failed = await post({ ...body, records: [...body.records, large] });
   const again = await post(body);

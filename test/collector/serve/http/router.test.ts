@@ -120,8 +120,9 @@ describe('when a report cannot be stored', () => {
   /** The response where the ingest rejects every submission with this error. */
   const answerTo = async (failure: SpartakusError, path = '/api/v1'): Promise<Response> => {
     const routes = createLegacyApi({
-      ingest: { accept: () => Promise.reject(failure) },
-      admission: { admitRequest: () => undefined, admitReport: () => undefined, pace: () => Promise.resolve() },
+      ingest: { accept: () => Promise.reject(failure), countInvalid: () => undefined },
+      admission: { admitReport: () => undefined, chargeBytes: () => undefined },
+      decoder: { decode: () => Promise.reject(failure), close: () => Promise.resolve() },
       version: 'v9',
       limits: { maxJsonBytes: 1000 },
       keepCountry: false,

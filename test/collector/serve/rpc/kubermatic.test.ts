@@ -1,9 +1,10 @@
-import { fromJson, type JsonValue } from '@bufbuild/protobuf';
+import { create, fromJson, type JsonValue } from '@bufbuild/protobuf';
 import { Code, ConnectError, createClient } from '@connectrpc/connect';
 import { createConnectTransport, createGrpcTransport } from '@connectrpc/connect-node';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { CollectorService, Outcome } from '../../../../gen/spartakus/collector/v1/collector_service_pb.js';
 import { type Envelope, EnvelopeSchema } from '../../../../gen/spartakus/kubermatic/v1/envelope_pb.js';
+import { SeedSchema } from '../../../../gen/spartakus/kubermatic/v1/record_pb.js';
 import { isReportId } from '../../../../src/report/report-id.ts';
 import { startTestCollector, type TestCollector } from '../../../support/collector.ts';
 
@@ -111,7 +112,7 @@ test.each<[string, Envelope | undefined, string]>([
 
 test('a record that the database cannot take is rejected by itself, and the others are stored', async () => {
   const message = two();
-  message.records[0] = { ...message.records[0]!, kubermaticVersion: 'x'.repeat(17 * 1024 * 1024) };
+  message.records[0]!.seeds = Array.from({ length: 17_000 }, () => create(SeedSchema, { uuid: 'x'.repeat(1_000) }));
 
   const { receipts } = await submit(message, createGrpcTransport({ baseUrl: collector.url, writeMaxBytes: MAX_BYTES }));
 
