@@ -53,8 +53,8 @@ export const LIMIT_FLAGS = {
     connectionsPerSecondPerAddress: {
       name: 'max-address-connection-rate',
       ...COUNT,
-      default: '20',
-      help: 'Maximum number of new connections per second and client address; 0 for no limit. Bursts of five seconds are allowed. Trusted proxies are exempt.',
+      default: '50',
+      help: 'Maximum number of new connections per second and client address; 0 for no limit. Bursts of ten seconds are allowed. Trusted proxies are exempt.',
     },
     requestsPerSecondPerAddress: {
       name: 'max-address-rate',

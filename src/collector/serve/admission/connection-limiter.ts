@@ -2,8 +2,11 @@ import type { Clock } from '../../../runtime/clock.ts';
 import { createRateLimiter } from '../../ingest/rate-limiter.ts';
 import type { Limits } from './limits.ts';
 
-/** The seconds' worth of connections that an idle address may open at once: clients behind a NAT reconnect after a restart. */
-const BURST_SECONDS = 5;
+/**
+ * The seconds' worth of connections that an idle address may open at once: all clients behind a load balancer reconnect after a restart.
+ * With the default rate, as many as may be open.
+ */
+const BURST_SECONDS = 10;
 
 export function createConnectionLimiter(
   {
