@@ -1,10 +1,12 @@
 import { readdir } from 'node:fs/promises';
 import path from 'node:path';
-import { type Db, MongoClient } from 'mongodb';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Db, MongoClient } from 'mongodb';
 import { ignoreMissing } from '../../runtime/atomic-file.ts';
 import { messageOf, SpartakusError } from '../../runtime/errors.ts';
 import { rejectDamaged } from './data-directory.ts';
 import { type Engine, startEngine } from './engine/start-engine.ts';
+import { createMongoClient } from './mongo-client.ts';
 
 /** A collection before it is read, and the result. */
 export type CollectionCheck =
@@ -27,6 +29,8 @@ interface Validation {
 
 const DATABASES_OF_SERVERS = new Set(['admin', 'config', 'local']);
 const CONNECT_TIMEOUT_MS = 5_000;
+/** How long a process takes to end after its connections are broken. */
+const EXIT_TIMEOUT_MS = 5_000;
 const MAX_ERROR_LENGTH = 300;
 
 /**
@@ -50,9 +54,12 @@ export async function* checkDirectory(
     return opened;
   };
   const close = async (): Promise<void> => {
-    await opened?.client.close();
+    await opened?.client.close(true);
     await opened?.engine.close();
   };
+  // Ends the command that runs, which may take hours.
+  const interrupt = (): void => void close();
+  signal.addEventListener('abort', interrupt);
   try {
     await open();
     const read = async <Value>(operation: (client: MongoClient) => Promise<Value>): Promise<Value> => {
@@ -61,7 +68,9 @@ export async function* checkDirectory(
         return await operation(client);
       } catch (error) {
         // The connection breaks before the process ends.
-        const ended = isConnectionError(error) ? await engine.exited : undefined;
+        const ended = isConnectionError(error)
+          ? await Promise.race([engine.exited, sleep(EXIT_TIMEOUT_MS, undefined, { ref: false })])
+          : undefined;
         if (ended === undefined) throw error;
         await client.close();
         opened = undefined;
@@ -73,11 +82,11 @@ export async function* checkDirectory(
     };
     for (const [database, collection] of await read(listCollections)) {
       if (signal.aborted) return;
-      yield* checkCollection(`${database}.${collection}`, (operation) =>
-        read((client) => operation(client.db(database), collection)),
-      );
+      const run: Run = (operation) => read((client) => operation(client.db(database), collection));
+      yield* checkCollection(`${database}.${collection}`, signal, run);
     }
   } finally {
+    signal.removeEventListener('abort', interrupt);
     await close();
   }
 }
@@ -85,20 +94,23 @@ export async function* checkDirectory(
 /** As {@link checkDirectory}, on a server or a running engine; writes to a collection wait while it is read. */
 export async function* checkServer(uri: string, { appName, signal }: CheckOptions): AsyncGenerator<CollectionCheck> {
   const client = createClient(uri, appName);
+  const interrupt = (): void => void client.close(true);
+  signal.addEventListener('abort', interrupt);
   try {
     for (const [database, collection] of await listCollections(client)) {
       if (signal.aborted) return;
-      yield* checkCollection(`${database}.${collection}`, (operation) => operation(client.db(database), collection));
+      const run: Run = (operation) => operation(client.db(database), collection);
+      yield* checkCollection(`${database}.${collection}`, signal, run);
     }
   } finally {
+    signal.removeEventListener('abort', interrupt);
     await client.close();
   }
 }
 
-async function* checkCollection(
-  collection: string,
-  run: <Value>(operation: (db: Db, name: string) => Promise<Value>) => Promise<Value>,
-): AsyncGenerator<CollectionCheck> {
+type Run = <Value>(operation: (db: Db, name: string) => Promise<Value>) => Promise<Value>;
+
+async function* checkCollection(collection: string, signal: AbortSignal, run: Run): AsyncGenerator<CollectionCheck> {
   try {
     const documents = await run((db, name) => db.collection(name).estimatedDocumentCount());
     yield { state: 'reads', collection, documents };
@@ -108,7 +120,7 @@ async function* checkCollection(
     if (valid) yield { state: 'valid', collection, documents: nrecords ?? documents, indexes: nIndexes ?? 0 };
     else yield { state: 'damaged', collection, problem: explainErrors(errors) };
   } catch (error) {
-    yield { state: 'damaged', collection, problem: messageOf(error) };
+    if (!signal.aborted) yield { state: 'damaged', collection, problem: messageOf(error) };
   }
 }
 
@@ -118,8 +130,9 @@ function explainErrors(errors: readonly string[] = []): string {
   return found.join('; ') || 'it is not valid';
 }
 
+/** Without a limit for a command: a large collection takes hours. */
 function createClient(uri: string, appName: string): MongoClient {
-  return new MongoClient(uri, { appName, serverSelectionTimeoutMS: CONNECT_TIMEOUT_MS, socketTimeoutMS: 0 });
+  return createMongoClient({ uri, appName, connectTimeoutMs: CONNECT_TIMEOUT_MS, storeTimeoutMs: 0 });
 }
 
 async function listCollections(client: MongoClient): Promise<readonly (readonly [string, string])[]> {

@@ -3,6 +3,7 @@ import path from 'node:path';
 import process from 'node:process';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { databaseCheckCommand } from '../../../src/cli/database-check.ts';
+import { checkDirectory } from '../../../src/collector/store/check-database.ts';
 import { openStore } from '../../../src/collector/store/open.ts';
 import { type ClosedDatabase, findFile, makeClosedDatabase } from '../../support/damaged-database.ts';
 import { runCommand } from '../../support/run-command.ts';
@@ -201,6 +202,20 @@ describe('spartakus database check', () => {
       await store.close();
 
       expect([code, stdout]).toStrictEqual([0, expect.stringContaining('ok    spartakus.reports: 2,000 documents')]);
+    });
+  });
+
+  test('a check that is interrupted ends at once, and reports no damage', async () => {
+    await database.withCopy(async (directory) => {
+      const stop = new AbortController();
+      const states: string[] = [];
+
+      for await (const { state, collection } of checkDirectory(directory, { appName: 'test', signal: stop.signal })) {
+        states.push(`${state} ${collection}`);
+        stop.abort();
+      }
+
+      expect(states).toStrictEqual(['reads spartakus.kubermaticRecords']);
     });
   });
 

@@ -264,7 +264,7 @@ test('docs/operations.md lists every metric of the collector with its type', asy
     descriptorExhaustions: () => 0,
     isDatabaseAvailable: () => false,
     busiestAddressRatio: () => 0,
-    disk: () => ({ freeBytes: 2, reserveBytes: 1, isExhausted: false }),
+    disk: () => ({ freeBytes: 99, reserveBytes: 100, isExhausted: true }),
   });
 
   const { body } = await metrics.render();
@@ -274,4 +274,5 @@ test('docs/operations.md lists every metric of the collector with its type', asy
   );
   expect(listed.toSorted()).toStrictEqual(exposed.toSorted());
   expect(body).toContain('spartakus_collector_database_up 0');
+  expect(body).toMatch(/disk_free_bytes 99\n[^]*disk_reserve_bytes 100\n[^]*disk_full 1\n/);
 });
