@@ -53,7 +53,7 @@ export const LIMIT_FLAGS = {
       name: 'max-address-connection-rate',
       ...COUNT,
       default: '20',
-      help: 'Maximum number of new connections per second and client address; 0 for no limit. Bursts of five seconds are allowed. Trusted proxies are exempt.',
+      help: 'Maximum number of new connections per second and client address; 0 for no limit. Bursts of three seconds are allowed. Trusted proxies are exempt.',
     },
     requestsPerSecondPerAddress: {
       name: 'max-address-rate',

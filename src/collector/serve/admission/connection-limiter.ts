@@ -3,7 +3,7 @@ import { createRateLimiter } from '../../ingest/rate-limiter.ts';
 import type { Limits } from './limits.ts';
 
 /** The seconds' worth of connections that an idle address may open at once: clients behind a NAT reconnect after a restart. */
-const BURST_SECONDS = 5;
+const BURST_SECONDS = 3;
 
 export function createConnectionLimiter(
   {
