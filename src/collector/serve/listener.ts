@@ -50,8 +50,8 @@ interface Listener {
 const PREFACE = Buffer.from('PRI');
 const CHECK_INTERVAL_MS = 1_000;
 /** Of streams that the client of a connection resets; Node.js' defaults are 1000 and 33. */
-const RESET_BURST = 200;
-const RESETS_PER_SECOND = 20;
+const RESET_BURST = 100;
+const RESETS_PER_SECOND = 10;
 /** Per connection; Node.js' default is 1000. */
 const MAX_INVALID_FRAMES = 100;
 /** Read of a body after its response: a client that still sends would lose the response if the connection were closed. */
