@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { type CollectorConfig, startCollector } from '../collector/collector.ts';
+import { estimateMemory } from '../collector/serve/admission/memory-limiter.ts';
 import { RECORD_PEER_MODES } from '../collector/serve/admission/request-origin.ts';
 import { type ConsoleConfig, findConsoleProblem } from '../collector/serve/console/console.ts';
 import type { TlsConfig } from '../collector/serve/tls.ts';
@@ -194,6 +195,8 @@ type Values = PartialValues<typeof FLAGS>;
 
 function validate({ tls: { certFile, keyFile, clientCaFile }, ...values }: Values): string[] {
   const consoleConfig = consoleOf(values.console);
+  const { maxBodyBytes = Infinity, maxJsonBytes = 0, maxProtobufBytes = 0 } = values.limits;
+  const leastBytes = estimateMemory(Math.max(maxJsonBytes, maxProtobufBytes));
   const problems = [
     certFile !== undefined && keyFile === undefined && `--tls-cert ${certFile}: has no key: give --tls-key too.`,
     keyFile !== undefined && certFile === undefined && `--tls-key ${keyFile}: has no certificate: give --tls-cert too.`,
@@ -204,6 +207,8 @@ function validate({ tls: { certFile, keyFile, clientCaFile }, ...values }: Value
       values.database !== undefined &&
       values.database.kind !== 'embedded' &&
       `--disk-reserve: has no effect with --database ${describeDatabase(values.database)}: it is for embedded:DIR.`,
+    maxBodyBytes < leastBytes &&
+      `--max-body-memory ${maxBodyBytes}: a report of the maximum size takes ${leastBytes} bytes: raise it, or lower --max-json-size and --max-report-size.`,
     consoleConfig !== undefined && findConsoleProblem(consoleConfig),
     values.proxyProtocol === true &&
       values.trustedProxies === NO_NETWORKS &&

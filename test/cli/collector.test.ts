@@ -82,6 +82,18 @@ test('a console that other machines can reach is rejected without tokens, by its
   expect(stderr).toMatch(/^spartakus collector: --console-listen :8081: .*--console-token-file/);
 });
 
+test.each([
+  [['--max-body-memory=96Mi'], '--port "x" is not'],
+  [['--max-body-memory=95Mi'], '--max-body-memory 99614720: a report of the maximum size takes 100663296 bytes'],
+  [['--max-report-size=32Mi'], '--max-body-memory 134217728: a report of the maximum size takes 201326592 bytes'],
+])('memory that is too little for one report of the maximum size is rejected: %j', async (flags, problem) => {
+  const { code, stderr } = await runCommand(collectorCommand, [...flags, '--port=x']);
+
+  expect(code).toBe(2);
+  expect(stderr).toContain(`spartakus collector: ${problem}`);
+  expect(stderr.includes('takes')).toBe(problem.includes('takes'));
+});
+
 test('a failure at run time is one line without usage, and exit code 1', async () => {
   const { code, stderr } = await runCommand(collectorCommand, [
     '--port=0',

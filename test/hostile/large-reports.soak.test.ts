@@ -37,6 +37,7 @@ function largestFrame(): Buffer {
 const PER_SECOND = 15;
 const SECONDS = 5;
 const BURST = 400;
+const SESSIONS = 4;
 /** The thread with one report, and its document in the driver: docs/reliability.md has the measured figures. */
 const MAX_GROWTH_MIB = 192;
 /** Below it, a doubled response time is noise of the machine. */
@@ -87,22 +88,29 @@ async function askDuring(url: string, work: () => Promise<unknown>): Promise<rea
 const p99 = (waits: readonly number[]): number =>
   waits.toSorted((left, right) => left - right)[Math.floor(waits.length * 0.99)] ?? Number.POSITIVE_INFINITY;
 
-test.runIf(process.platform === 'linux').each<[string, (session: http2.ClientHttp2Session) => Promise<unknown>]>([
-  [
-    `${PER_SECOND} a second`,
-    async (session) => {
-      const calls: Promise<void>[] = [];
-      for (let sent = 0; sent < PER_SECOND * SECONDS; sent += 1) {
-        calls.push(attack(session));
-        await sleep(1_000 / PER_SECOND);
-      }
-      await Promise.all(calls);
-    },
-  ],
-  [`${BURST} at once`, (session) => Promise.all(Array.from({ length: BURST }, () => attack(session)))],
-])(
+test
+  .runIf(process.platform === 'linux')
+  .each<[string, (sessions: readonly http2.ClientHttp2Session[]) => Promise<unknown>]>([
+    [
+      `${PER_SECOND} a second`,
+      async ([session]) => {
+        const calls: Promise<void>[] = [];
+        for (let sent = 0; sent < PER_SECOND * SECONDS; sent += 1) {
+          if (session !== undefined) calls.push(attack(session));
+          await sleep(1_000 / PER_SECOND);
+        }
+        await Promise.all(calls);
+      },
+    ],
+    [
+      `${BURST} at once`,
+      (sessions) =>
+        Promise.all(sessions.flatMap((session) => Array.from({ length: BURST / SESSIONS }, () => attack(session)))),
+    ],
+  ])(
   'the largest reports of one address, compressed, hardly affect other clients: %s',
-  { timeout: 300_000 },
+  // Repeated where the machine was busy: these are times.
+  { retry: 2, timeout: 300_000 },
   async (name, run) => {
     collector = await startCollectorProgram([
       `--database=${database.uri}`,
@@ -114,12 +122,14 @@ test.runIf(process.platform === 'linux').each<[string, (session: http2.ClientHtt
       const quiet = p99(await askDuring(collector.url, () => sleep(1_500)));
       const { pid } = collector.process;
       const before = await residentMiB(pid);
-      const session = http2.connect(collector.url);
+      const sessions = Array.from({ length: SESSIONS }, () => http2.connect(collector.url));
+      // A session may be closed for what it sends on streams that were rejected.
+      for (const session of sessions) session.on('error', () => undefined);
       let waits: readonly number[] = [];
       const most = await peakResidentMiB(pid, async () => {
-        waits = await askDuring(collector.url, () => run(session));
+        waits = await askDuring(collector.url, () => Promise.all([run(sessions), sleep(SECONDS * 1_000)]));
       });
-      session.destroy();
+      for (const session of sessions) session.destroy();
 
       process.stdout.write(
         `largest reports, ${name}: +${(most - before).toFixed(0)} MiB, p99 ${quiet.toFixed(0)} -> ${p99(waits).toFixed(0)} ms\n`,

@@ -198,14 +198,8 @@ describe('which records are removed', () => {
   test.each(TRANSPORTS)(
     'over %s a record that the collector cannot take stays, and the others are stored',
     async (transport) => {
-      await fill({
-        ...RECORDS,
-        'record-0.json': {
-          kind: 'kubermatic',
-          time: TIME,
-          users: Array.from({ length: 17_000 }, () => ({ uuid: 'x'.repeat(1_000) })),
-        },
-      });
+      const users = Array.from({ length: 17_000 }, () => ({ uuid: 'x'.repeat(1_000) }));
+      await fill({ ...RECORDS, 'record-0.json': { kind: 'kubermatic', time: TIME, users } });
 
       const end = await run({ transport, timeoutMs: 15_000 });
 

@@ -131,7 +131,11 @@ export async function openListener(options: ListenerOptions): Promise<Listener> 
       routes.request(req, res);
     });
   });
-  http2Server.on('sessionError', (error: Error) => logger.debug({ err: error }, 'an HTTP/2 connection failed'));
+  http2Server.on('sessionError', (error: NodeJS.ErrnoException, session: ServerHttp2Session) => {
+    logger.debug({ err: error }, 'an HTTP/2 connection failed');
+    const addressKey = addressKeys.get(session);
+    if (addressKey !== undefined && error.code?.startsWith('ERR_HTTP2_') === true) limiter.penalise(addressKey);
+  });
 
   const route = (socket: Socket): void =>
     routeByPreface(socket, limits.headerTimeoutMs, (version) => {

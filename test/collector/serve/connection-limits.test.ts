@@ -9,6 +9,7 @@ import { createNetworks } from '../../../src/runtime/addresses.ts';
 import { type LocalCollector, startCollectorOn } from '../../support/collector.ts';
 import { createMemoryStore, type MemoryStore } from '../../support/memory-store.ts';
 import { PROTOCOL_CLIENTS } from '../../support/protocols.ts';
+import { connectHttp2, FLAG, FRAME, frame, headerBlock, uint32 } from '../../support/raw-http2.ts';
 import { makeReport } from '../../support/reports.ts';
 
 const closers: (() => Promise<void> | void)[] = [];
@@ -265,4 +266,29 @@ test('headers that are too many or too large are rejected, over either version o
   expect(answer[':status']).not.toBe(200);
 
   await expect(isAlive(collector)).resolves.toBe(true);
+});
+
+test('a connection that is closed for a flood of resets counts as a hundred connections of its address', async () => {
+  const collector = await start({ connectionsPerSecondPerAddress: 15 });
+  const headers = headerBlock({ ':method': 'POST', ':scheme': 'http', ':authority': 'x', ':path': '/api/v1' });
+  const attack = async (): Promise<void> => {
+    const connection = await connectHttp2(collector.port);
+    for (let index = 0; index < 300 && !connection.isClosed; index += 1) {
+      const stream = 1 + 2 * index;
+      await connection.send(
+        frame(FRAME.headers, FLAG.endHeaders, stream, headers),
+        frame(FRAME.reset, 0, stream, uint32(8)),
+      );
+    }
+    await connection.closed;
+  };
+  const answers = async (): Promise<number> => {
+    const { status } = await fetch(`${collector.url}/healthz`, { headers: { connection: 'close' } });
+    return status;
+  };
+
+  await attack();
+  await expect(answers()).resolves.toBe(200);
+  await attack();
+  await expect(answers()).rejects.toThrow('fetch failed');
 });

@@ -7,6 +7,8 @@ import type { Limits } from './limits.ts';
  * With the default rate, as many as may be open.
  */
 const BURST_SECONDS = 10;
+/** What a connection costs that is closed for a breach of HTTP/2's rules, such as a flood of resets. */
+const ATTACK_CONNECTIONS = 100;
 
 export function createConnectionLimiter(
   {
@@ -39,6 +41,8 @@ export function createConnectionLimiter(
         else openByAddress.set(addressKey, left);
       };
     },
+    /** Counts a connection that ended with an attack as many, so that clients behind an address may connect more often than attackers. */
+    penalise: (addressKey: string): void => rateLimiter.charge(addressKey, ATTACK_CONNECTIONS),
   };
 }
 

@@ -92,7 +92,12 @@ export function createLargeDecoder(options: LargeDecoderOptions): LargeDecoder {
     const queue = queues.get(key) ?? [];
     if (waiting >= MAX_WAITING || (key !== '' && queue.length >= MAX_WAITING_PER_ADDRESS)) throw overloaded;
     return new Promise((resolve, reject) => {
-      const place: Waiting = { start: resolve, reject };
+      const start = (): void => {
+        // A stream has one signal for all its messages.
+        signal?.removeEventListener('abort', leave);
+        resolve();
+      };
+      const place: Waiting = { start, reject };
       const leave = (): void => {
         const at = queue.indexOf(place);
         if (at === -1) return;
