@@ -32,7 +32,7 @@ interface ConnectionMonitorOptions {
   /** For what waits to be sent. */
   readonly writeTimeoutMs: number;
   /** Called for each connection that is closed because its client does not read. */
-  readonly onUnread: () => void;
+  readonly onUnread: (socket: Socket) => void;
 }
 
 export interface ConnectionMonitor {
@@ -84,7 +84,7 @@ export function monitorConnections({ writeTimeoutMs, onUnread }: ConnectionMonit
   };
   const cut = (connection: Connection): void => {
     connection.blocked = undefined;
-    onUnread();
+    onUnread(connection.socket);
     connection.socket.destroy();
   };
 

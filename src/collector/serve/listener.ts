@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import http, { type IncomingMessage, type ServerResponse } from 'node:http';
+import http, { type IncomingHttpHeaders, type IncomingMessage, type ServerResponse } from 'node:http';
 import http2, { type Http2Session, type ServerHttp2Session, type ServerHttp2Stream } from 'node:http2';
 import net, { type AddressInfo, type Socket } from 'node:net';
 import { type Server as TlsServer, TLSSocket } from 'node:tls';
@@ -52,6 +52,9 @@ const CHECK_INTERVAL_MS = 1_000;
 /** Of streams that the client of a connection resets; Node.js' defaults are 1000 and 33. */
 const RESET_BURST = 100;
 const RESETS_PER_SECOND = 10;
+/** The connections of an address with --max-streams; further ones have fewer, because Node.js takes about 12 KiB for each stream. */
+const FULL_CONNECTIONS = 5;
+const SPARING_STREAMS = 5;
 /** Per connection; Node.js' default is 1000. */
 const MAX_INVALID_FRAMES = 100;
 /** Read of a body after its response: a client that still sends would lose the response if the connection were closed. */
@@ -71,8 +74,10 @@ export async function openListener(options: ListenerOptions): Promise<Listener> 
   const addressKeys = new WeakMap<Http2Session, string>();
   const monitor = monitorConnections({
     writeTimeoutMs: limits.writeTimeoutMs,
-    onUnread() {
+    onUnread({ remoteAddress }) {
       connections?.unread();
+      const addressKey = addressKeyOf(remoteAddress);
+      if (addressKey !== undefined) limiter.penalise(addressKey);
       logger.info({}, 'closed a connection whose client did not read the responses');
     },
   });
@@ -104,13 +109,18 @@ export async function openListener(options: ListenerOptions): Promise<Listener> 
   });
   // Upon this event, Node.js tracks idle connections and applies the timeouts.
   http1Server.emit('listening');
-  const http2Server = http2.createServer({
-    settings: { maxConcurrentStreams: limits.maxStreams, initialWindowSize: STREAM_WINDOW_BYTES },
-    maxSessionInvalidFrames: MAX_INVALID_FRAMES,
-    streamResetBurst: RESET_BURST,
-    streamResetRate: RESETS_PER_SECOND,
-  });
-  http2Server.on('stream', (stream: ServerHttp2Stream, headers, _flags, rawHeaders) => {
+  const createHttp2Server = (maxStreams: number): http2.Http2Server => {
+    const settings = { maxConcurrentStreams: maxStreams, initialWindowSize: STREAM_WINDOW_BYTES };
+    return http2.createServer({
+      settings,
+      maxSessionInvalidFrames: MAX_INVALID_FRAMES,
+      streamResetBurst: RESET_BURST,
+      streamResetRate: RESETS_PER_SECOND,
+    });
+  };
+  const http2Server = createHttp2Server(limits.maxStreams);
+  const sparingHttp2Server = createHttp2Server(Math.min(limits.maxStreams, SPARING_STREAMS));
+  const onStream = (stream: ServerHttp2Stream, headers: IncomingHttpHeaders, _flags: number, rawHeaders: string[]) => {
     const addressKey = stream.session && addressKeys.get(stream.session);
     if (addressKey !== undefined) {
       if (!streamLimiter.acquire(addressKey)) {
@@ -130,12 +140,13 @@ export async function openListener(options: ListenerOptions): Promise<Listener> 
       if (headers.expect === '100-continue') res.writeContinue();
       routes.request(req, res);
     });
-  });
-  http2Server.on('sessionError', (error: NodeJS.ErrnoException, session: ServerHttp2Session) => {
+  };
+  const onSessionError = (error: NodeJS.ErrnoException, session: ServerHttp2Session): void => {
     logger.debug({ err: error }, 'an HTTP/2 connection failed');
     const addressKey = addressKeys.get(session);
     if (addressKey !== undefined && error.code?.startsWith('ERR_HTTP2_') === true) limiter.penalise(addressKey);
-  });
+  };
+  for (const each of [http2Server, sparingHttp2Server]) each.on('stream', onStream).on('sessionError', onSessionError);
 
   const route = (socket: Socket): void =>
     routeByPreface(socket, limits.headerTimeoutMs, (version) => {
@@ -160,9 +171,11 @@ export async function openListener(options: ListenerOptions): Promise<Listener> 
       socket.once('close', () => sessions.delete(session));
       monitor.addHttp2(socket, session, guardSession(session, socket, { ...limits, random: options.random }));
     };
-    http2Server.once('session', onSession);
-    http2Server.emit('connection', socket);
-    http2Server.off('session', onSession);
+    const isMany = limiter.countOf(addressKeyOf(socket.remoteAddress)) > FULL_CONNECTIONS;
+    const server = isMany ? sparingHttp2Server : http2Server;
+    server.once('session', onSession);
+    server.emit('connection', socket);
+    server.off('session', onSession);
   };
   tls?.on('secureConnection', route);
 

@@ -41,6 +41,8 @@ export function createConnectionLimiter(
         else openByAddress.set(addressKey, left);
       };
     },
+    /** The open connections of an address; 0 where undefined. */
+    countOf: (addressKey: string | undefined): number => openByAddress.get(addressKey ?? '') ?? 0,
     /** Counts a connection that ended with an attack as many, so that clients behind an address may connect more often than attackers. */
     penalise: (addressKey: string): void => rateLimiter.charge(addressKey, ATTACK_CONNECTIONS),
   };
