@@ -144,7 +144,8 @@ export async function openListener(options: ListenerOptions): Promise<Listener> 
   const onSessionError = (error: NodeJS.ErrnoException, session: ServerHttp2Session): void => {
     logger.debug({ err: error }, 'an HTTP/2 connection failed');
     const addressKey = addressKeys.get(session);
-    if (addressKey !== undefined && error.code?.startsWith('ERR_HTTP2_') === true) limiter.penalise(addressKey);
+    // nghttp2's own error; a GOAWAY of the client has another code.
+    if (addressKey !== undefined && error.code === 'ERR_HTTP2_ERROR') limiter.penalise(addressKey);
   };
   for (const each of [http2Server, sparingHttp2Server]) each.on('stream', onStream).on('sessionError', onSessionError);
 
@@ -171,7 +172,8 @@ export async function openListener(options: ListenerOptions): Promise<Listener> 
       socket.once('close', () => sessions.delete(session));
       monitor.addHttp2(socket, session, guardSession(session, socket, { ...limits, random: options.random }));
     };
-    const isMany = limiter.countOf(addressKeyOf(socket.remoteAddress)) > FULL_CONNECTIONS;
+    const isMany =
+      limits.maxStreamsPerAddress > 0 && limiter.countOf(addressKeyOf(socket.remoteAddress)) > FULL_CONNECTIONS;
     const server = isMany ? sparingHttp2Server : http2Server;
     server.once('session', onSession);
     server.emit('connection', socket);

@@ -76,7 +76,8 @@ describe.each(DIALECTS)(
         reports.flatMap((report) => (report === undefined ? [] : [content(toDocument(report, new Date(0)))])),
       );
       expect(new Set(stored.map(content))).toStrictEqual(whole);
-      expect(collector.complaints).toStrictEqual([]);
+      // All clusters of this test have one address.
+      expect(collector.complaints.filter((message) => !/--trusted-proxies/.test(message))).toStrictEqual([]);
     });
   },
 );

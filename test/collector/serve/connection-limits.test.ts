@@ -292,3 +292,16 @@ test('a connection that is closed for a flood of resets counts as a hundred conn
   await attack();
   await expect(answers()).rejects.toThrow('fetch failed');
 });
+
+test('a client that ends its connection with a GOAWAY is no attacker', async () => {
+  const collector = await start({ connectionsPerSecondPerAddress: 15 });
+  for (let time = 0; time < 10; time += 1) {
+    const session = http2.connect(collector.url);
+    session.on('error', () => undefined);
+    const stream = session.request({ ':path': '/healthz' });
+    await once(stream, 'response');
+    session.destroy(undefined, http2.constants.NGHTTP2_CANCEL);
+    await once(session, 'close');
+  }
+  await expect(fetch(`${collector.url}/healthz`)).resolves.toMatchObject({ status: 200 });
+});

@@ -116,9 +116,9 @@ describe('spartakus database check', () => {
       await expect(check(directory)).resolves.toStrictEqual({
         code: 0,
         stdout: [
-          'ok    spartakus.kubermaticRecords: 0 documents, 3 indexes',
+          'ok    spartakus.kubermaticRecords: 0 documents, 4 indexes',
           'ok    spartakus.probes: 1 document, 1 index',
-          'ok    spartakus.reports: 2,000 documents, 3 indexes',
+          'ok    spartakus.reports: 2,000 documents, 4 indexes',
           'No damage was found in 3 collections.\n',
         ].join('\n'),
         stderr: '',
