@@ -1,3 +1,4 @@
+import { randomInt } from 'node:crypto';
 import { once } from 'node:events';
 import http2 from 'node:http2';
 import process from 'node:process';
@@ -58,8 +59,11 @@ function onConnections(
   };
 }
 
-/** An address with the limits of any other, see startAttackedCollector. Only Linux has it without set-up. */
-const STRANGER = process.platform === 'linux' ? '127.0.0.2' : '127.0.0.1';
+/**
+ * An address with the limits of any other, see startAttackedCollector: another one each time, because the collector remembers those of attacks. Only
+ * Linux has it without set-up.
+ */
+const STRANGER = process.platform === 'linux' ? `127.0.0.${randomInt(2, 255)}` : '127.0.0.1';
 const NO_WINDOW = setting(4, 0);
 
 /** Keeps so many connections open of a stranger that reads no response: each closed one is replaced. */
