@@ -7,7 +7,7 @@
 
 import type { GenEnum, GenExtension, GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
 import type { Message } from "@bufbuild/protobuf";
-import type { FieldOptions, MessageOptions } from "@bufbuild/protobuf/wkt";
+import type { EnumValueOptions, FieldOptions, MessageOptions } from "@bufbuild/protobuf/wkt";
 
 /**
  * Describes the file spartakus/options/v1/options.proto.
@@ -127,6 +127,20 @@ export declare type FieldPolicy = Message<"spartakus.options.v1.FieldPolicy"> & 
    * @generated from field: uint32 treatment_since = 11;
    */
   treatmentSince: number;
+
+  /**
+   * How statistics count the value; absent for a value that is not counted by itself.
+   *
+   * @generated from field: spartakus.options.v1.Measure measure = 12;
+   */
+  measure: Measure;
+
+  /**
+   * The title of the answer that counts the value, as a question; takes the place of the statistic's title.
+   *
+   * @generated from field: string title = 13;
+   */
+  title: string;
 };
 
 /**
@@ -210,6 +224,81 @@ export declare type RbacRule = Message<"spartakus.options.v1.RbacRule"> & {
  * Use `create(RbacRuleSchema)` to create a new message.
  */
 export declare const RbacRuleSchema: GenMessage<RbacRule>;
+
+/**
+ * How statistics count a value. A field with a measure is counted, shown and exported without any further code.
+ *
+ * @generated from enum spartakus.options.v1.Measure
+ */
+export enum Measure {
+  /**
+   * The value is not counted.
+   *
+   * @generated from enum value: MEASURE_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * A word or name: clusters (and nodes, if the field is one of a node) by value.
+   *
+   * @generated from enum value: MEASURE_WORD = 1;
+   */
+  WORD = 1,
+
+  /**
+   * A version of Kubernetes, or of a program that is versioned in the same way: by minor version; in detail by version.
+   *
+   * @generated from enum value: MEASURE_VERSION = 2;
+   */
+  VERSION = 2,
+
+  /**
+   * A name with a version, such as "containerd://1.7.24" or "Debian GNU/Linux 12 (bookworm)": by name; in detail whole.
+   *
+   * @generated from enum value: MEASURE_NAME_AND_VERSION = 3;
+   */
+  NAME_AND_VERSION = 3,
+
+  /**
+   * The number of entries of a list, or a number: clusters by size in powers of two, the total and percentiles.
+   *
+   * @generated from enum value: MEASURE_SIZE = 4;
+   */
+  SIZE = 4,
+
+  /**
+   * A Kubernetes quantity in a list of resources whose other field is the key: totals and percentiles by key.
+   *
+   * @generated from enum value: MEASURE_QUANTITY = 5;
+   */
+  QUANTITY = 5,
+
+  /**
+   * A histogram of sizes (message Bucket): the sum of the histograms of all clusters.
+   *
+   * @generated from enum value: MEASURE_HISTOGRAM = 6;
+   */
+  HISTOGRAM = 6,
+
+  /**
+   * The lower bound of a range whose bounds are powers of two: clusters by range.
+   *
+   * @generated from enum value: MEASURE_RANGE = 7;
+   */
+  RANGE = 7,
+
+  /**
+   * The name of a key-value pair: clusters by name; by value for the names that the operator lists.
+   *
+   * @generated from enum value: MEASURE_KEY = 8;
+   */
+  KEY = 8,
+}
+
+/**
+ * Describes the enum spartakus.options.v1.Measure.
+ */
+export declare const MeasureSchema: GenEnum<Measure>;
 
 /**
  * The system or person that provides a value.
@@ -547,4 +636,11 @@ export declare const max_bytes: GenExtension<FieldOptions, number>;
  * @generated from extension: spartakus.options.v1.ReviewPolicy review_policy = 50702;
  */
 export declare const review_policy: GenExtension<MessageOptions, ReviewPolicy>;
+
+/**
+ * The title of a statistic, as a question.
+ *
+ * @generated from extension: string title = 50704;
+ */
+export declare const title: GenExtension<EnumValueOptions, string>;
 
