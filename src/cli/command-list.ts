@@ -1,5 +1,8 @@
 export const COMMAND_LIST = [
   { name: 'collector', summary: 'Receive reports and store them' },
+  { name: 'stats', summary: 'Print what the reports of all clusters say', takesOperands: true },
+  { name: 'stats rebuild', summary: 'Compute all statistics from the stored reports again' },
+  { name: 'erase', summary: 'Delete all reports of a cluster' },
   { name: 'quarantine list', summary: 'List the clusters whose reports are in quarantine' },
   { name: 'quarantine release', summary: 'Count reports that are in quarantine' },
   { name: 'quarantine drop', summary: 'Delete reports that are in quarantine' },

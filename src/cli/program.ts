@@ -9,6 +9,9 @@ import { describeVersion } from './version.ts';
 /** Each command is loaded separately: a volunteer needs no database driver. */
 const LOADERS: Readonly<Record<CommandName, () => Promise<Command>>> = {
   collector: async () => (await import('./collector.ts')).collectorCommand,
+  stats: async () => (await import('./stats.ts')).statsCommand,
+  'stats rebuild': async () => (await import('./stats.ts')).statsRebuildCommand,
+  erase: async () => (await import('./stats.ts')).eraseCommand,
   'quarantine list': async () => (await import('./quarantine.ts')).quarantineListCommand,
   'quarantine release': async () => (await import('./quarantine.ts')).quarantineReleaseCommand,
   'quarantine drop': async () => (await import('./quarantine.ts')).quarantineDropCommand,
@@ -50,7 +53,14 @@ export async function runProgram(argv: readonly string[], io: Io): Promise<numbe
   }
   const subcommands = listSubcommands(first);
   const name = findCommand(`${first} ${second}`) ?? findCommand(first);
-  if (subcommands.length > 0 && name === findCommand(first) && second !== '' && !second.startsWith('-')) {
+  const takesOperands = COMMAND_LIST.some((command) => command.name === name && 'takesOperands' in command);
+  if (
+    subcommands.length > 0 &&
+    name === findCommand(first) &&
+    !takesOperands &&
+    second !== '' &&
+    !second.startsWith('-')
+  ) {
     const names = subcommands.map((command) => command.name.slice(first.length + 1));
     return reportUsage(io.stderr, `spartakus ${first}`, [unknownCommand(second, names)], 'commands');
   }

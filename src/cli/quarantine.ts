@@ -1,4 +1,5 @@
 import { createInterface } from 'node:readline';
+import { markDirty } from '../collector/statistics/state.ts';
 import { DATABASES, DEFAULT_DATABASE, type Database, parseDatabase } from '../collector/store/database-spec.ts';
 import { openDatabase } from '../collector/store/open-database.ts';
 import {
@@ -147,7 +148,7 @@ async function withQuarantine(
 ): Promise<number> {
   const { db, close } = await openDatabase(database, `spartakus-quarantine/${PROGRAM_VERSION}`);
   try {
-    return await act(createQuarantineStore(db));
+    return await act(createQuarantineStore(db, { onRelease: (day) => markDirty(db, day) }));
   } finally {
     await close();
   }

@@ -1,5 +1,6 @@
 import { isIP } from 'node:net';
 import { validate, version } from 'uuid';
+import { qualifiedNameProblem } from '../report/qualified-name.ts';
 import { createNetworks, type Networks } from '../runtime/addresses.ts';
 
 // Parsers of flag values. Each throws an Error whose message completes the sentence "--flag …" and quotes the value.
@@ -67,6 +68,16 @@ export function parseListen(text: string): { readonly host?: string; readonly po
   return host === '' ? { port } : { host, port };
 }
 
+/** Comma-separated qualified names of Kubernetes, such as `example.com/tier,env`. */
+export function parseQualifiedNames(text: string): readonly string[] {
+  const names = text.split(',').map((name) => name.trim());
+  for (const name of names) {
+    const problem = qualifiedNameProblem(name);
+    if (problem !== undefined) throw new Error(`${JSON.stringify(name)} ${problem}`);
+  }
+  return names;
+}
+
 const UNIT_BYTES: Readonly<Record<string, number>> = { '': 1, Ki: 2 ** 10, Mi: 2 ** 20, Gi: 2 ** 30 };
 
 /** A number of bytes in the notation of Kubernetes: 4194304, 4096Ki, 4Mi; at least 1. */
@@ -94,6 +105,14 @@ export function parseDurationMs(text: string): number {
     position = term.lastIndex;
   } while (position < text.length);
   return totalMs;
+}
+
+const DAY_MS = 86_400_000;
+
+/** As parseDurationMs, and days: 400d. */
+function parseDaysMs(text: string): number {
+  const days = /^(\d{1,5})d$/.exec(text)?.[1];
+  return days === undefined ? parseDurationMs(text) : Number(days) * DAY_MS;
 }
 
 const LONGEST_TIMEOUT_MS = 86_400_000;
@@ -124,4 +143,5 @@ export const DIRECTORY = { placeholder: 'DIR', parse: parseText };
 export const PORT = { placeholder: 'PORT', parse: parsePort };
 export const BYTES = { placeholder: 'BYTES', parse: parseBytes };
 export const DURATION = { placeholder: 'DURATION', parse: parseDurationMs };
+export const DAYS = { placeholder: 'DURATION', parse: parseDaysMs };
 export const TIMEOUT = { placeholder: 'DURATION', parse: parseTimeoutMs };

@@ -24,6 +24,9 @@ import { createRoutes } from './serve/routes.ts';
 import { createHealthState } from './serve/rpc/health-service.ts';
 import { openTls, type TlsConfig } from './serve/tls.ts';
 import { limitStart } from './start-deadline.ts';
+import { createFactMaker } from './statistics/facts.ts';
+import { openAnswers } from './statistics/open-answers.ts';
+import { startStatistics, type StatisticsSettings } from './statistics/statistics.ts';
 import { monitorAvailability } from './store/availability.ts';
 import { type Database, describeDatabase } from './store/database-spec.ts';
 import { openStore } from './store/open.ts';
@@ -48,6 +51,8 @@ export interface CollectorConfig extends ListenAddress {
   readonly keepUnknownFields?: boolean;
   /** Whether to store the values of old dialects only in the forms that new clients send. */
   readonly normaliseLegacy?: boolean;
+  /** Absent: the collector computes no statistics, and deletes nothing. */
+  readonly statistics?: StatisticsSettings;
   /** For one write to the database. */
   readonly storeTimeoutMs: number;
   /** For the embedded engine: see store/disk-reserve.ts. */
@@ -169,6 +174,7 @@ async function openParts(
     isDatabaseAvailable: () => watched.isAvailable(),
     busiestAddressRatio: () => clusterWarnings.busiestAddressRatio(),
     disk: store.disk?.bind(store),
+    certificateExpiry: tls?.expiresAt,
   });
   const onRejection = createRejections({ metrics, logger: rateLimitedLogger, verbose });
   const { keepUnknownFields, normaliseLegacy } = config;
@@ -180,7 +186,13 @@ async function openParts(
       clusterWarnings.onQuarantined(dialect, origin);
     },
   };
-  const storing = { keepUnknownFields, normaliseLegacy };
+  // Nothing reads facts that are printed.
+  const database = store.database?.bind(store);
+  const makeFacts =
+    config.statistics !== undefined && database !== undefined
+      ? createFactMaker({ countedKeys: config.statistics.countedExtensions ?? [] })
+      : undefined;
+  const storing = { keepUnknownFields, normaliseLegacy, makeFacts };
   const ingest = createIngest({ sink: watched, clock, randomBytes, limits, ...storing, observer });
   let endsAtMs: number | undefined;
   const leftMs = (): number =>
@@ -191,6 +203,12 @@ async function openParts(
     const late = await Promise.race([stored, clock.sleep(leftMs()).then(() => true)]);
     if (late === true) logger.warn({}, 'stopped before the database closed: it did not respond in time');
   });
+  if (config.statistics !== undefined && database !== undefined) {
+    const newId = (): string => Buffer.from(randomBytes(16)).toString('hex');
+    const statistics = startStatistics({ database, clock, logger, newId, settings: config.statistics, makeFacts });
+    metrics.observeStatistics(() => statistics.status());
+    resources.defer(() => Promise.race([statistics.close(), clock.sleep(leftMs() / 2)]));
+  }
   const admission = createAdmission({ limits, authenticate, ingest, clock });
   const { keepCountry } = config;
   const decoder = createLargeDecoder({
@@ -216,13 +234,22 @@ async function openParts(
   });
   const openedConsole =
     config.console &&
-    (await openConsole(config.console, { metrics, ...watch, limits, random, onRejection, tls: config.tls }));
+    (await openConsole(config.console, {
+      metrics,
+      answers: database && openAnswers({ database, clock, randomBytes, ...config.console }),
+      originOf: (request, protocol) => origins.originOf(request, protocol),
+      ...watch,
+      limits,
+      random,
+      onRejection,
+      tls: config.tls,
+    }));
   resources.defer(() => openedConsole?.close());
   const listener = await openListener({
     port,
     host,
     proxyProtocol,
-    tls,
+    tls: tls?.server,
     routes,
     limits,
     addressKeyOf: (remoteAddress) => origins.addressKeyOf(remoteAddress),

@@ -12,6 +12,8 @@ export interface EntryMetadata {
   /** Set if the entry may be forged. Statistics ignore it until an operator releases it. */
   readonly quarantined?: true | undefined;
   readonly receivedAt?: Date;
+  /** What statistics need of the entry. */
+  readonly facts?: object | undefined;
 }
 
 export interface ReportEntry extends EntryMetadata {

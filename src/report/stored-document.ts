@@ -7,7 +7,7 @@ import { type Report, ReportSchema } from '../../gen/spartakus/report/v1/report_
 import type { EncodedDocument, EncodedEntry, EntryMetadata, StoreEntry } from './report-sink.ts';
 
 /** A stored report or Kubermatic record: `_id` is its id, and every other field has its JSON name. */
-export interface StoredDocument extends Pick<EntryMetadata, 'country' | 'quarantined'> {
+export interface StoredDocument extends Pick<EntryMetadata, 'country' | 'quarantined' | 'facts'> {
   readonly _id: string;
   /** By the collector's clock. */
   readonly receivedAt: Date;
@@ -64,9 +64,9 @@ function addMetadata(
 export function metadataFields(
   _id: string,
   receivedAt: Date,
-  { origin, country, quarantined }: EntryMetadata,
+  { origin, country, quarantined, facts }: EntryMetadata,
 ): StoredDocument {
-  const metadata = Object.entries({ receivedFrom: origin?.recordedAddress, country, quarantined }).filter(
+  const metadata = Object.entries({ receivedFrom: origin?.recordedAddress, country, quarantined, facts }).filter(
     ([, value]) => value !== undefined,
   );
   return { _id, receivedAt, ...Object.fromEntries(metadata) };

@@ -10,7 +10,7 @@ interface PairProblem {
 
 /** Why a PEM file of CA certificates is invalid, as a sentence without its subject; undefined if it is valid. */
 export function findCaProblem(pem: Buffer): string | undefined {
-  const certificates = pem.toString('latin1').match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? [];
+  const certificates = certificatesIn(pem);
   if (certificates.length === 0) return 'holds no certificate in PEM';
   try {
     for (const certificate of certificates) void new X509Certificate(certificate);
@@ -18,6 +18,22 @@ export function findCaProblem(pem: Buffer): string | undefined {
   } catch (error) {
     return `holds a certificate that cannot be read (${messageOf(error)})`;
   }
+}
+
+/**
+ * When a certificate with its chain, in PEM, expires: clients reject it as soon as one of them has expired.
+ *
+ * @throws Error where findPairProblem finds a problem of the certificate
+ */
+export function findExpiry(pem: Buffer): Date {
+  const certificates = certificatesIn(pem);
+  // OpenSSL also accepts older headers, such as "X509 CERTIFICATE"; of those, the first certificate is read.
+  const ends = (certificates.length === 0 ? [pem] : certificates).map((one) => new X509Certificate(one).validToDate);
+  return new Date(Math.min(...ends.map((end) => end.getTime())));
+}
+
+function certificatesIn(pem: Buffer): readonly string[] {
+  return pem.toString('latin1').match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? [];
 }
 
 /** Why a certificate (with its chain) and its key, both in PEM, are invalid; undefined if they are valid. */

@@ -3,6 +3,8 @@ import { describe, expect, test } from 'vitest';
 import {
   parseBytes,
   parseChoice,
+  DAYS,
+  parseQualifiedNames,
   parseDurationMs,
   parseListen,
   parsePort,
@@ -146,4 +148,23 @@ describe('a UUID', () => {
   ])('%j is rejected', (text, problem) => {
     expect(() => parseUuid(text)).toThrow(problem);
   });
+});
+
+test.each([
+  ['400d', 400 * 86_400_000],
+  ['0d', 0],
+  ['0', 0],
+  ['9600h', 400 * 86_400_000],
+])('the period %s is %d milliseconds', (text, ms) => {
+  expect(DAYS.parse(text)).toBe(ms);
+});
+
+test.each(['', 'd', '-1d', '1.5d', '1d2h', '123456d'])('the period %j is rejected', (text) => {
+  expect(() => DAYS.parse(text)).toThrow('is not a duration');
+});
+
+test('names are separated by commas, and must be qualified names', () => {
+  expect(parseQualifiedNames('example.com/tier, env')).toStrictEqual(['example.com/tier', 'env']);
+  expect(() => parseQualifiedNames('a b')).toThrow('"a b" has a name that is not');
+  expect(() => parseQualifiedNames('a,')).toThrow('"" has a name that is not');
 });

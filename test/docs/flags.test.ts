@@ -2,34 +2,16 @@ import { globSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { loadAll } from 'js-yaml';
 import { expect, test } from 'vitest';
-import { kubermaticAgentCommand, kubernetesAgentCommand } from '../../src/cli/agent.ts';
-import { collectorCommand } from '../../src/cli/collector.ts';
-import { doctorCommand } from '../../src/cli/doctor.ts';
-import { explainCommand } from '../../src/cli/explain.ts';
+import { COMMAND_LIST } from '../../src/cli/command-list.ts';
 import { type Flags, listFlags } from '../../src/cli/flags.ts';
-import { quarantineDropCommand, quarantineListCommand, quarantineReleaseCommand } from '../../src/cli/quarantine.ts';
-import { grpcReporterCommand, httpReporterCommand, stdoutReporterCommand } from '../../src/cli/reporter.ts';
-import { volunteerCommand } from '../../src/cli/volunteer.ts';
+import { loadCommand } from '../../src/cli/program.ts';
 import { listRules } from '../../src/report/cluster-role.ts';
 import { createFieldSelection } from '../../src/report/field-selection.ts';
 
 const ROOT = path.join(import.meta.dirname, '../..');
 /** Pages about this program; docs/clients.md is about other tools. */
 const PAGES = globSync(['*.md', 'docs/**/*.md'], { cwd: ROOT, exclude: ['docs/clients.md', 'CONTRIBUTING.md'] });
-const COMMANDS = [
-  collectorCommand,
-  quarantineListCommand,
-  quarantineReleaseCommand,
-  quarantineDropCommand,
-  volunteerCommand,
-  explainCommand,
-  doctorCommand,
-  kubernetesAgentCommand,
-  kubermaticAgentCommand,
-  grpcReporterCommand,
-  httpReporterCommand,
-  stdoutReporterCommand,
-];
+const COMMANDS = await Promise.all(COMMAND_LIST.map(({ name }) => loadCommand(name)));
 /** Flags of every command, and of `spartakus` itself. */
 const OTHER_FLAGS = ['help', 'version', 'print-databases'];
 
@@ -60,9 +42,10 @@ test('the ClusterRole of docs/getting-started.md is the smallest one for its vol
   expect(find('ClusterRole')?.rules).toEqual(expect.arrayContaining(rules));
 });
 
-test('the Deployment of docs/getting-started.md runs the volunteer with flags that exist', () => {
+test('the Deployment of docs/getting-started.md runs the volunteer with flags that exist', async () => {
   const [command, ...args] = find('Deployment')?.spec?.template.spec.containers[0]?.args ?? [];
 
   expect(command).toBe('volunteer');
-  for (const arg of args) expect(namesOf(volunteerCommand.flags)).toContain(/^--([a-z-]+)=/.exec(arg)?.[1]);
+  for (const arg of args)
+    expect(namesOf((await loadCommand('volunteer')).flags)).toContain(/^--([a-z-]+)=/.exec(arg)?.[1]);
 });

@@ -1,6 +1,7 @@
 import { existsSync, globSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { expect, test } from 'vitest';
+import { anchorsOf } from '../support/markdown.ts';
 
 const ROOT = path.join(import.meta.dirname, '../..');
 const PAGES = globSync(['*.md', 'docs/**/*.md', 'deploy/**/*.md'], { cwd: ROOT }).toSorted();
@@ -11,28 +12,6 @@ const MOST_README_LINES = 120;
 
 const read = (page: string): string => readFileSync(path.join(ROOT, page), 'utf8');
 const withoutCode = (text: string): string => text.replaceAll(/^```[^]*?^```/gm, '').replaceAll(/`[^`\n]+`/g, 'code');
-
-/** The anchors of a page's headings, as GitHub makes them. */
-function anchorsOf(page: string): ReadonlySet<string> {
-  const seen = new Map<string, number>();
-  const headings = [
-    ...read(page)
-      .replaceAll(/^```[^]*?^```/gm, '')
-      .matchAll(/^#+ (.+)$/gm),
-  ].map(([, text = '']) => text);
-  return new Set(
-    headings.map((heading) => {
-      const slug = heading
-        .toLowerCase()
-        .replaceAll(/\[([^\]]*)\]\([^)]*\)/g, '$1')
-        .replaceAll(/[^\p{L}\p{N}\- _]/gu, '')
-        .replaceAll(' ', '-');
-      const count = seen.get(slug) ?? 0;
-      seen.set(slug, count + 1);
-      return count === 0 ? slug : `${slug}-${count}`;
-    }),
-  );
-}
 
 test('the pages are found', () => {
   expect(PAGES).toEqual(expect.arrayContaining(['CONTRIBUTING.md', 'README.md', 'docs/architecture.md', ...GENERATED]));
@@ -60,7 +39,7 @@ test.each(PAGES)('every relative link of %s leads to a file and a heading that e
       const [file = '', anchor] = target.split('#', 2);
       const linked = file === '' ? page : path.join(path.dirname(page), file);
       if (!existsSync(path.join(ROOT, linked))) return true;
-      return anchor !== undefined && linked.endsWith('.md') && !anchorsOf(linked).has(anchor);
+      return anchor !== undefined && linked.endsWith('.md') && !anchorsOf(read(linked)).has(anchor);
     });
   expect(broken).toEqual([]);
 });

@@ -1,6 +1,6 @@
 import { hash } from 'node:crypto';
 import { type Message, toBinary } from '@bufbuild/protobuf';
-import { RecordSchema } from '../../../gen/spartakus/kubermatic/v1/record_pb.js';
+import { type Record as KubermaticRecord, RecordSchema } from '../../../gen/spartakus/kubermatic/v1/record_pb.js';
 import type { Report } from '../../../gen/spartakus/report/v1/report_pb.js';
 import { createReportId } from '../../report/report-id.ts';
 import type { Outcome, ReportStore, StoreEntry, Submission } from '../../report/report-sink.ts';
@@ -64,6 +64,13 @@ interface IngestOptions {
   readonly observer?: IngestObserver;
   /** Whether to store the values of old dialects only in the forms that new clients send. */
   readonly normaliseLegacy?: boolean;
+  /** Makes what statistics need of a report, to be stored with it. */
+  readonly makeFacts?: (content: Report | KubermaticRecord, context: FactsContext) => object;
+}
+
+interface FactsContext {
+  readonly receivedAt: Date;
+  readonly dialect: Dialect;
 }
 
 /** Larger writes are no faster, and hold more memory while they are encoded. */
@@ -82,6 +89,7 @@ export function createIngest({
   keepUnknownFields = false,
   observer,
   normaliseLegacy,
+  makeFacts,
 }: IngestOptions): Ingest {
   const batcher = createBatcher<StoreEntry, Outcome>({
     write: (entries) => sink.put(entries),
@@ -127,7 +135,12 @@ export function createIngest({
     if (normaliseLegacy === true && dialect !== 'report' && !('encodedDocument' in submission))
       normaliseSubmission(submission);
     const quarantined = isQuarantined ? true : undefined;
-    const outcome = await batcher.put({ ...submission, origin, country, quarantined, receivedAt });
+    // A large report, which another thread has encoded, gets its facts later.
+    const facts =
+      makeFacts !== undefined && '$typeName' in content
+        ? { facts: makeFacts(content, { receivedAt, dialect }) }
+        : undefined;
+    const outcome = await batcher.put({ ...submission, origin, country, quarantined, receivedAt, ...facts });
     if (outcome.status === 'failed') throw SpartakusError.from(outcome.error);
     if (isQuarantined && outcome.status === 'stored') observer?.onQuarantined?.(dialect, origin);
     return { reportId: content.reportId, status: outcome.status };

@@ -63,7 +63,7 @@ export function createRoutes(origins: Pick<OriginFinder, 'originOf'>, context: H
 const METHOD_PATH = /^\/\w+(?:\.\w+)+\/\w+$/;
 const CONNECT_CONTENT_TYPE = /^application\/(?:json|proto|connect\+)/i;
 
-function protocolOf({ headers }: ServerRequest, path: string, isMethod: boolean): Protocol {
+export function protocolOf({ headers }: ServerRequest, path: string, isMethod: boolean): Protocol {
   const contentType = headers['content-type'] ?? '';
   if (/^application\/grpc-web\b/i.test(contentType)) return 'grpc-web';
   if (/^application\/grpc\b/i.test(contentType)) return 'grpc';

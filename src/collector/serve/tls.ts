@@ -1,6 +1,6 @@
 import tls from 'node:tls';
 import type { Logger } from '../../runtime/logger.ts';
-import { findCaProblem, findPairProblem } from '../../runtime/pem.ts';
+import { findCaProblem, findExpiry, findPairProblem } from '../../runtime/pem.ts';
 import { reloadOnChange, type ReloadOptions, invalidFile } from '../../runtime/reload-on-change.ts';
 
 export interface TlsConfig {
@@ -16,6 +16,12 @@ export interface TlsOptions extends Omit<ReloadOptions, 'files' | 'use'> {
   readonly rateLimitedLogger: Logger;
 }
 
+interface TlsServer {
+  readonly server: tls.Server;
+  /** When the certificate in use, or another one of its chain, expires. */
+  readonly expiresAt: () => Date;
+}
+
 const HANDSHAKE_TIMEOUT_MS = 10_000;
 
 /**
@@ -27,7 +33,7 @@ const HANDSHAKE_TIMEOUT_MS = 10_000;
 export async function openTls(
   { certFile, keyFile, clientCaFile }: TlsConfig,
   { clock, logger, rateLimitedLogger, stop }: TlsOptions,
-): Promise<tls.Server> {
+): Promise<TlsServer> {
   const named = {
     cert: { flag: '--tls-cert', file: certFile },
     key: { flag: '--tls-key', file: keyFile },
@@ -42,6 +48,7 @@ export async function openTls(
   server.on('tlsClientError', (error: NodeJS.ErrnoException) =>
     rateLimitedLogger.info({ code: error.code }, 'a TLS handshake failed'),
   );
+  let expiresAt = new Date(0);
   const use = ([cert = Buffer.alloc(0), key = Buffer.alloc(0), clientCa]: readonly Buffer[]): void => {
     const wrong = findPairProblem(cert, key);
     if (wrong?.of === 'pair') throw invalidFile(named.key, `is not the key of --tls-cert ${certFile}`);
@@ -49,8 +56,9 @@ export async function openTls(
     const caProblem = clientCa === undefined ? undefined : findCaProblem(clientCa);
     if (caProblem !== undefined) throw invalidFile(named.clientCa, caProblem);
     server.setSecureContext({ cert, key, ca: clientCa, minVersion: 'TLSv1.2' });
+    expiresAt = findExpiry(cert);
   };
   const files = [named.cert, named.key, ...(clientCaFile === undefined ? [] : [named.clientCa])];
   await reloadOnChange({ files, use, clock, logger, stop });
-  return server;
+  return { server, expiresAt: () => expiresAt };
 }

@@ -1,5 +1,6 @@
 import { access, chmod, readdir, rm, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
+import type { Db } from 'mongodb';
 import type { ReportStore } from '../../report/report-sink.ts';
 import { type Clock, systemClock } from '../../runtime/clock.ts';
 import { messageOf, SpartakusError } from '../../runtime/errors.ts';
@@ -12,7 +13,7 @@ import { createSocketDirectory, removeOldSocketDirectories } from './engine/sock
 import { type Engine, startEngine } from './engine/start-engine.ts';
 import { type SupervisedEngine, superviseEngine } from './engine/supervise-engine.ts';
 import type { MongoClientOptions } from './mongo-client.ts';
-import { openMongoStore } from './mongo-store.ts';
+import { type DatabaseStore, openMongoStore } from './mongo-store.ts';
 import { failed } from './write-outcomes.ts';
 
 interface EmbeddedStoreOptions extends Pick<MongoClientOptions, 'appName' | 'connectTimeoutMs' | 'storeTimeoutMs'> {
@@ -38,7 +39,7 @@ const NO_LOGGER: Logger = { debug: noLog, info: noLog, warn: noLog, error: noLog
  *
  * @throws SpartakusError where it cannot be opened
  */
-export async function openEmbeddedStore(options: EmbeddedStoreOptions): Promise<ReportStore> {
+export async function openEmbeddedStore(options: EmbeddedStoreOptions): Promise<DatabaseStore> {
   const directory = path.resolve(options.directory);
   const name = `embedded:${options.directory}`;
   try {
@@ -58,7 +59,7 @@ export async function openEmbeddedStore(options: EmbeddedStoreOptions): Promise<
   }
 }
 
-async function openOn(directory: string, name: string, options: EmbeddedStoreOptions): Promise<ReportStore> {
+async function openOn(directory: string, name: string, options: EmbeddedStoreOptions): Promise<DatabaseStore> {
   const { clock = systemClock, random = Math.random, logger = NO_LOGGER } = options;
   const socketDirectory = await createSocketDirectory(directory);
   const resources = new AsyncDisposableStack();
@@ -86,7 +87,14 @@ async function openOn(directory: string, name: string, options: EmbeddedStoreOpt
     const engine = superviseEngine(first, { start, clock, random, logger });
     closeEngine = () => engine.close();
     const embedded = new EmbeddedStore(engine, store, () => resources.disposeAsync());
-    return await openDiskReserve(embedded, { directory, reserveBytes: options.diskReserveBytes, clock });
+    const reserved = await openDiskReserve(embedded, { directory, reserveBytes: options.diskReserveBytes, clock });
+    const database = (): Db => {
+      // The engine aborts on a full disk.
+      if (reserved.disk?.()?.isExhausted === true)
+        throw new SpartakusError('unavailable', 'the disk of the database is full');
+      return embedded.database();
+    };
+    return { ...reserved, database };
   } catch (error) {
     await resources.disposeAsync();
     throw error;
@@ -103,12 +111,12 @@ async function requireDatabase(directory: string): Promise<void> {
 }
 
 /** Without its engine, everything fails at once instead of after a timeout. */
-class EmbeddedStore implements ReportStore {
+class EmbeddedStore implements DatabaseStore {
   readonly #engine: SupervisedEngine;
-  readonly #store: ReportStore;
+  readonly #store: DatabaseStore;
   readonly #close: () => Promise<void>;
 
-  constructor(engine: SupervisedEngine, store: ReportStore, close: () => Promise<void>) {
+  constructor(engine: SupervisedEngine, store: DatabaseStore, close: () => Promise<void>) {
     this.#engine = engine;
     this.#store = store;
     this.#close = close;
@@ -122,6 +130,10 @@ class EmbeddedStore implements ReportStore {
   hasReportsFrom: ReportStore['hasReportsFrom'] = (id) => this.#engine.use(() => this.#store.hasReportsFrom(id));
 
   check: ReportStore['check'] = () => this.#engine.use(() => this.#store.check());
+
+  database(): Db {
+    return this.#store.database();
+  }
 
   close(): Promise<void> {
     return this.#close();

@@ -19,6 +19,12 @@ import { encodeDocument, insertEncoded } from './encoded-document.ts';
 import { createMongoClient, databaseName, describeError, DURABLE, type MongoClientOptions } from './mongo-client.ts';
 import { failed, isUnavailable, outcomesOfBulkError, unavailable } from './write-outcomes.ts';
 
+/** A store on MongoDB, for what is computed from its reports. */
+export interface DatabaseStore extends ReportStore {
+  /** The current handle. */
+  database(): Db;
+}
+
 interface MongoStoreOptions extends MongoClientOptions {
   /** Server parameters to set before the collections are created. */
   readonly parameters?: Readonly<Record<string, number>>;
@@ -46,7 +52,7 @@ const NO_TIMEOUT: CreateIndexesOptions & { readonly socketTimeoutMS: number } = 
  * @throws SpartakusError: `invalid` where the connection string cannot be parsed, `unavailable` where no server answers or it rejects a
  * command; the message masks the password
  */
-export async function openMongoStore(options: MongoStoreOptions): Promise<ReportStore> {
+export async function openMongoStore(options: MongoStoreOptions): Promise<DatabaseStore> {
   const client = createMongoClient(options);
   try {
     await client.connect();
@@ -66,7 +72,7 @@ export async function openMongoStore(options: MongoStoreOptions): Promise<Report
   }
 }
 
-class MongoStore implements ReportStore {
+class MongoStore implements DatabaseStore {
   readonly #client: MongoClient;
   readonly #options: MongoClientOptions;
   readonly #database: Db;
@@ -104,6 +110,10 @@ class MongoStore implements ReportStore {
 
   #collection(kind: DocumentKind): Collection<StoredDocument> {
     return this.#database.collection<StoredDocument>(COLLECTIONS[kind].name, { writeConcern: DURABLE });
+  }
+
+  database(): Db {
+    return this.#database;
   }
 
   put(entries: readonly StoreEntry[]): Promise<readonly Outcome[]> {

@@ -4,7 +4,7 @@ import type { Clock } from '../../runtime/clock.ts';
 import type { Logger } from '../../runtime/logger.ts';
 import type { Database } from './database-spec.ts';
 import { openEmbeddedStore } from './embedded.ts';
-import { openMongoStore } from './mongo-store.ts';
+import { type DatabaseStore, openMongoStore } from './mongo-store.ts';
 import { createStdoutStore } from './stdout.ts';
 
 interface OpenStoreOptions {
@@ -20,7 +20,10 @@ interface OpenStoreOptions {
 
 const CONNECT_TIMEOUT_MS = 5_000;
 
-export async function openStore(database: Database, options: OpenStoreOptions): Promise<ReportStore> {
+/** The database is absent for a store without one, such as stdout. */
+export type OpenedStore = ReportStore & Partial<DatabaseStore>;
+
+export async function openStore(database: Database, options: OpenStoreOptions): Promise<OpenedStore> {
   switch (database.kind) {
     case 'embedded':
       return openEmbeddedStore({ ...options, connectTimeoutMs: CONNECT_TIMEOUT_MS, directory: database.directory });

@@ -33,12 +33,17 @@ export interface QuarantineStore {
   drop(selection: QuarantineSelection, stop: AbortSignal): AsyncGenerator<number>;
 }
 
+interface QuarantineOptions {
+  /** Called before and after each batch with the first day for which one of its reports counts, such as "2026-11-21". */
+  readonly onRelease?: (day: string) => Promise<void>;
+}
+
 type Reports = Collection<StoredDocument>;
 
 const KINDS: readonly DocumentKind[] = ['report', 'kubermaticRecord'];
 const BATCH_REPORTS = 1_000;
 
-export function createQuarantineStore(db: Db): QuarantineStore {
+export function createQuarantineStore(db: Db, { onRelease }: QuarantineOptions = {}): QuarantineStore {
   const reportsOf = (kind: DocumentKind): Reports =>
     db.collection<StoredDocument>(COLLECTIONS[kind].name, { writeConcern: DURABLE });
   const filterOf = (kind: DocumentKind, { clusterIds, since }: QuarantineSelection): Filter<StoredDocument> => ({
@@ -109,7 +114,11 @@ export function createQuarantineStore(db: Db): QuarantineStore {
     release: (selection, stop) =>
       inBatches(selection, stop, async (reports, ids) => {
         const filter: Filter<StoredDocument> = { _id: { $in: ids }, quarantined: true };
-        return (await reports.updateMany(filter, { $unset: { quarantined: '' } })).modifiedCount;
+        const day = await firstDayOf(reports, filter);
+        if (day !== undefined) await onRelease?.(day);
+        const { modifiedCount } = await reports.updateMany(filter, { $unset: { quarantined: '' } });
+        if (day !== undefined) await onRelease?.(day);
+        return modifiedCount;
       }),
     drop: (selection, stop) =>
       inBatches(selection, stop, async (reports, ids) => {
@@ -118,4 +127,16 @@ export function createQuarantineStore(db: Db): QuarantineStore {
         return (await reports.deleteMany(filter)).deletedCount;
       }),
   };
+}
+
+/** Reports of older releases say no day. */
+async function firstDayOf(reports: Reports, filter: Filter<StoredDocument>): Promise<string | undefined> {
+  const received = { $dateToString: { date: '$receivedAt', format: '%Y-%m-%d' } };
+  const [first] = await reports
+    .aggregate<{ readonly day: string }>([
+      { $match: filter },
+      { $group: { _id: null, day: { $min: { $ifNull: ['$facts.day', received] } } } },
+    ])
+    .toArray();
+  return first?.day;
 }

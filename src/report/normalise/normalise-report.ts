@@ -18,7 +18,7 @@ export interface NormaliseOptions {
 }
 
 /** The normaliser of each text of a node that has the treatment PRIVACY_NORMALISED. */
-const NODE_NORMALISERS = {
+export const NODE_NORMALISERS = {
   operatingSystem: normaliseOperatingSystem,
   osImage: remember(normaliseOsImage),
   kernelVersion: remember(normaliseKernelVersion),

@@ -35,7 +35,7 @@ async function open(config: TlsConfig) {
   const clock = createManualClock(new Date(0));
   const log = createKeptLog();
   const stop = new AbortController();
-  const server = await openTls(config, {
+  const { server, expiresAt } = await openTls(config, {
     clock,
     logger: log.logger,
     rateLimitedLogger: createKeptLog().logger,
@@ -64,7 +64,7 @@ async function open(config: TlsConfig) {
       await clock.asleep();
     }
   };
-  return { port: listener.port, log, look, close };
+  return { port: listener.port, log, look, close, expiresAt };
 }
 
 interface Dialled {
@@ -278,6 +278,22 @@ describe('when the files change', () => {
       await look(2);
 
       await expect(dial(port)).resolves.toMatchObject(NEW);
+    });
+  });
+
+  test('the expiry is the earliest of the chain, and follows a reload that succeeds', async () => {
+    await withFiles({}, async (dir) => {
+      await write(dir, 'server');
+      const { look, expiresAt } = await open(config(dir));
+      expect(expiresAt()).toStrictEqual(new Date('2126-01-01T00:00:00Z'));
+
+      await copyFile(fixture('chain.crt'), `${dir}/cert`);
+      await look(2);
+      expect(expiresAt()).toStrictEqual(new Date('2100-01-01T00:00:00Z'));
+
+      await copyFile(fixture('elsewhere.crt'), `${dir}/cert`);
+      await look(2);
+      expect(expiresAt()).toStrictEqual(new Date('2100-01-01T00:00:00Z'));
     });
   });
 

@@ -3,6 +3,7 @@ import type { DiskSpace } from '../../../report/report-sink.ts';
 import { PROTOCOLS, type Protocol } from '../../../report/request-origin.ts';
 import type { ErrorKind } from '../../../runtime/errors.ts';
 import { CLUSTER_LOOKUPS, type Dialect, type IngestObserver } from '../../ingest/observer.ts';
+import type { StatisticsStatus } from '../../statistics/statistics.ts';
 import type { ConnectionStats } from '../connection-counts.ts';
 
 interface MetricsOptions {
@@ -15,10 +16,14 @@ interface MetricsOptions {
   readonly busiestAddressRatio: () => number;
   /** Absent for a database on another machine. */
   readonly disk?: (() => DiskSpace | undefined) | undefined;
+  /** Absent without TLS. */
+  readonly certificateExpiry?: (() => Date) | undefined;
 }
 
 export interface Metrics {
   readonly ingestObserver: Required<Omit<IngestObserver, 'onCluster'>>;
+  /** Adds the metrics of the statistics, where the collector computes them. */
+  observeStatistics(status: () => StatisticsStatus): void;
   countRejection(protocol: Protocol, kind: ErrorKind): void;
   render(): Promise<{ readonly contentType: string; readonly body: string }>;
 }
@@ -44,6 +49,7 @@ export function createMetrics({
   isDatabaseAvailable,
   busiestAddressRatio,
   disk,
+  certificateExpiry,
 }: MetricsOptions): Metrics {
   const registry = new Registry();
   const registers = [registry];
@@ -154,6 +160,12 @@ export function createMetrics({
       disk()?.isExhausted === true ? 1 : 0,
     );
   }
+  if (certificateExpiry !== undefined)
+    gauge(
+      'certificate_expiry_timestamp_seconds',
+      'When the certificate of --tls-cert, or another one of its chain, expires, in seconds since 1970.',
+      () => certificateExpiry().getTime() / 1_000,
+    );
   counter('connections_opened_total', 'Accepted connections.', () => connections().opened);
   counter(
     'connections_rejected_total',
@@ -191,7 +203,28 @@ export function createMetrics({
     registers,
   }).set({ version }, 1);
 
+  const observeStatistics = (status: () => StatisticsStatus): void => {
+    gauge(
+      'statistics_last_update_timestamp_seconds',
+      'When this collector last updated the statistics, in seconds since 1970; 0 if it has not: another one may do it.',
+      () => (status().lastAt?.getTime() ?? 0) / 1_000,
+    );
+    gauge(
+      'statistics_last_update_duration_seconds',
+      'Duration of the last update of the statistics.',
+      () => status().lastDurationMs / 1_000,
+    );
+    gauge(
+      'statistics_dirty_days',
+      'Days whose figures are to be computed again: late, released or erased reports.',
+      () => status().dirtyDays,
+    );
+    counter('statistics_reports_total', 'Reports that this collector has counted.', () => status().reports);
+    counter('statistics_failures_total', 'Updates of the statistics that failed.', () => status().failures);
+  };
+
   return {
+    observeStatistics,
     ingestObserver: {
       onAnswer: (protocol, dialect, outcome) => countReport(`${protocol} ${dialect} ${outcome}`),
       onWrite: ({ items, bytes }) => {

@@ -15,6 +15,8 @@ export type ServerReply = ServerResponse | Http2ServerResponse;
 export interface HttpRequest {
   readonly headers: IncomingHttpHeaders;
   readonly origin: RequestOrigin;
+  /** Of the request target, with its question mark; empty where there is none. */
+  readonly query: string;
   /**
    * @param check called with each chunk; throws to reject the body
    * @throws SpartakusError: `too-large` as soon as more than `maxBytes` arrived, `overloaded`, `unavailable` where it takes too long; errors
@@ -27,10 +29,10 @@ export interface HttpRequest {
   onClose(listener: () => void): void;
 }
 
-interface HttpResponse {
+export interface HttpResponse {
   readonly status: number;
   readonly contentType?: string;
-  readonly body?: string;
+  readonly body?: string | Uint8Array;
   readonly headers?: Readonly<Record<string, string>>;
 }
 
@@ -93,6 +95,7 @@ export function createHttpHandler(
     const request: HttpRequest = {
       headers: authority === undefined ? req.headers : { ...req.headers, host: authority },
       origin,
+      query: target.query,
       reservation,
       onClose: (listener) => res.once('close', listener),
       readBody: (maxBytes, check) => readBody(req, reservation, limits.bodyTimeoutMs, maxBytes, check),
@@ -168,7 +171,7 @@ export function sendResponse(req: ServerRequest, res: ServerReply, response: Htt
   res.statusCode = response.status;
   for (const [name, value] of Object.entries(response.headers ?? {})) res.setHeader(name, value);
   if (response.contentType !== undefined) res.setHeader('content-type', response.contentType);
-  if (response.status !== 204) res.setHeader('content-length', body?.length ?? 0);
+  if (response.status !== 204 && response.status !== 304) res.setHeader('content-length', body?.length ?? 0);
   if (body === undefined || req.method === 'HEAD') res.end();
   else res.end(body);
 }

@@ -7,7 +7,6 @@ import {
   createContextKey,
   createContextValues,
   type HandlerContext,
-  type Interceptor,
 } from '@connectrpc/connect';
 import { universalRequestFromNodeRequest, universalResponseToNodeResponse } from '@connectrpc/connect-node';
 import type { UniversalHandler } from '@connectrpc/connect/protocol';
@@ -21,6 +20,7 @@ import { pathOf, type ServerReply, type ServerRequest } from '../http/router.ts'
 import { createCallMessages } from './call-messages.ts';
 import { createConnectionSlots } from './call-slots.ts';
 import { COMPRESSIONS } from './compression.ts';
+import { convertErrors, convertIterable } from './convert-errors.ts';
 import { findWrongField } from './field-path.ts';
 import { limitBody } from './limited-body.ts';
 import type { MessageReader } from './message-reader.ts';
@@ -235,30 +235,4 @@ function findField({ input }: DescMethod, json: Uint8Array): string | undefined 
   } catch {
     return undefined;
   }
-}
-
-/** Lets services throw SpartakusErrors. */
-const convertErrors: Interceptor = (next) => async (request) => {
-  try {
-    const response = await next(request);
-    return response.stream ? { ...response, message: convertIterable(response.message) } : response;
-  } catch (error) {
-    throw convert(error);
-  }
-};
-
-async function* convertIterable<Item>(
-  items: AsyncIterable<Item>,
-  replacement: () => SpartakusError | undefined = () => undefined,
-): AsyncGenerator<Item> {
-  try {
-    yield* items;
-  } catch (error) {
-    throw convert(replacement() ?? error);
-  }
-}
-
-/** Connect answers other errors with INTERNAL and without their message. */
-function convert(error: unknown): unknown {
-  return error instanceof SpartakusError ? toConnectError(error) : error;
 }

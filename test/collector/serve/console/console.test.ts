@@ -60,6 +60,17 @@ describe('on this machine alone', () => {
     await expect(get(`${collector.url}/metrics`)).resolves.toBe(404);
   });
 
+  test('the dashboard is there without a token, since it has no figures, but not for other hosts', async () => {
+    await withFiles({ tokens: 'the-token' }, async (dir) => {
+      const { consoleUrl: guarded } = await open({ tokenFile: `${dir}/tokens` });
+      const page = await fetch(`${guarded}/`);
+
+      expect([page.status, page.headers.get('content-type')]).toStrictEqual([200, 'text/html; charset=utf-8']);
+      await expect(page.text()).resolves.toContain('./dashboard.js');
+      await expect(get(`${consoleUrl}/`, { host: 'evil.example' })).resolves.toBe(403);
+    });
+  });
+
   test('reports are not taken on the console', async () => {
     const send = (at: string) =>
       fetch(consoleUrl + at, { method: 'POST', headers: { 'content-type': 'application/json' }, body: '{}' });

@@ -8,8 +8,9 @@ import { create } from '@bufbuild/protobuf';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { ExtensionSchema } from '../../../../gen/spartakus/report/v1/report_pb.js';
 import { createMetrics } from '../../../../src/collector/serve/console/metrics.ts';
-import { startTestCollector, TEST_LIMITS, type TestCollector } from '../../../support/collector.ts';
+import { startCollectorOn, startTestCollector, TEST_LIMITS, type TestCollector } from '../../../support/collector.ts';
 import { createDice } from '../../../support/dice.ts';
+import { createMemoryStore } from '../../../support/memory-store.ts';
 import { PROTOCOL_CLIENTS } from '../../../support/protocols.ts';
 import { makeReport } from '../../../support/reports.ts';
 
@@ -250,6 +251,21 @@ const KNOWN_LABELS: ReadonlySet<string> = new Set([
   'version=v9.9.9',
 ]);
 
+test('the expiry of the certificate is exposed with TLS only', async () => {
+  const fixture = (name: string): string => path.join(import.meta.dirname, '../../../fixtures/tls', name);
+  const config = {
+    console: { listen: { host: '127.0.0.1', port: 0 } },
+    tls: { certFile: fixture('chain.crt'), keyFile: fixture('server.key') },
+  };
+  const withTls = await startCollectorOn('', config, { openStore: () => Promise.resolve(createMemoryStore()) });
+
+  const body = await (await fetch(`${withTls.consoleUrl}/metrics`)).text();
+
+  await withTls.close();
+  expect(body).toContain(`\nspartakus_collector_certificate_expiry_timestamp_seconds ${Date.UTC(2100) / 1_000}\n`);
+  expect((await scrape()).has('certificate_expiry_timestamp_seconds')).toBe(false);
+});
+
 test('docs/operations.md lists every metric of the collector with its type', async () => {
   const page = await readFile(path.join(import.meta.dirname, '../../../../docs/operations.md'), 'utf8');
   const listed = [...page.matchAll(/^\| `(spartakus_collector_\w+)`(?:[^|]*) \| (\w+) \|/gm)].map(
@@ -265,7 +281,15 @@ test('docs/operations.md lists every metric of the collector with its type', asy
     isDatabaseAvailable: () => false,
     busiestAddressRatio: () => 0,
     disk: () => ({ freeBytes: 99, reserveBytes: 100, isExhausted: true }),
+    certificateExpiry: () => new Date(0),
   });
+  metrics.observeStatistics(() => ({
+    lastAt: new Date(60_000),
+    lastDurationMs: 500,
+    reports: 3,
+    failures: 2,
+    dirtyDays: 1,
+  }));
 
   const { body } = await metrics.render();
 
@@ -275,4 +299,7 @@ test('docs/operations.md lists every metric of the collector with its type', asy
   expect(listed.toSorted()).toStrictEqual(exposed.toSorted());
   expect(body).toContain('spartakus_collector_database_up 0');
   expect(body).toMatch(/disk_free_bytes 99\n[^]*disk_reserve_bytes 100\n[^]*disk_full 1\n/);
+  expect(body).toMatch(
+    /update_timestamp_seconds 60\n[^]*update_duration_seconds 0.5\n[^]*dirty_days 1\n[^]*reports_total 3\n[^]*failures_total 2\n/,
+  );
 });

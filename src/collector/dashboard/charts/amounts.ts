@@ -1,0 +1,133 @@
+import { type Chart, drawingFrame, fit, widthOf } from '../chart.ts';
+import { s } from '../element.ts';
+import { formatAmount, formatNumber, formatShare } from '../format.ts';
+import type { Amount } from '../model.ts';
+import { linear } from '../scales.ts';
+
+const ROW = 62;
+const HEADER = 26;
+const NARROW = 560;
+
+/**
+ * One row for each resource: the total, and how it differs between clusters. Each row has a logarithmic scale of its own, because the
+ * units differ.
+ */
+export function createAmounts(amounts: readonly Amount[], reporting: number): Chart {
+  return {
+    draw(width) {
+      const isNarrow = width < NARROW;
+      const row = isNarrow ? ROW + 26 : ROW;
+      const svg = drawingFrame(width, HEADER + Math.max(amounts.length, 1) * row);
+      const nameWidth = isNarrow
+        ? 0
+        : Math.min(Math.max(...amounts.map(({ name }) => widthOf(name, 600))) + 24, width * 0.26);
+      const totalWidth = isNarrow
+        ? 0
+        : Math.max(...amounts.map((each) => widthOf(formatAmount(each.total, each.unit), 600)), 70) + 32;
+      const start = nameWidth + totalWidth + (isNarrow ? 4 : 20);
+      const end = width - (isNarrow ? 28 : 48);
+      if (!isNarrow)
+        svg.append(
+          s('text', { x: 0, y: 14, class: 'tick' }, 'Resource'),
+          s('text', { x: nameWidth, y: 14, class: 'tick' }, 'In total'),
+        );
+      svg.append(
+        s(
+          'text',
+          { x: isNarrow ? 0 : start, y: 14, class: 'tick' },
+          isNarrow
+            ? 'One cluster: median, middle half, 10–90 %'
+            : fit('In one cluster: median, middle half, 10th to 90th percentile', width - start),
+        ),
+      );
+      const highlights: SVGRectElement[] = [];
+      const points = amounts.map((amount, index) => {
+        const { name, unit, total, clusters, percentiles } = amount;
+        const y = HEADER + index * row;
+        const middle = y + (isNarrow ? 50 : 30);
+        const highlight = s('rect', {
+          x: -6,
+          y: y + 2,
+          width: width + 12,
+          height: row - 4,
+          rx: 4,
+          class: 'row-highlight',
+        });
+        highlights.push(highlight);
+        svg.append(highlight, s('line', { x1: 0, x2: width, y1: y + 0.5, y2: y + 0.5, class: 'grid' }));
+        const totalText = formatAmount(total, unit);
+        if (isNarrow)
+          svg.append(
+            s('text', { x: 0, y: y + 22, class: 'name value' }, fit(name, width * 0.6)),
+            s('text', { x: width, y: y + 22, class: 'name end' }, `${totalText} in total`),
+          );
+        else
+          svg.append(
+            s('text', { x: 0, y: middle + 4.5, class: 'name value' }, fit(name, nameWidth - 10)),
+            s('text', { x: nameWidth, y: middle + 4.5, class: 'name' }, totalText),
+          );
+        const values = [10, 25, 50, 75, 90].map((percent) => percentiles.get(percent));
+        const [p10 = 0, p25 = 0, p50 = 0, p75 = 0, p90 = 0] = values;
+        const log = (value: number): number => Math.log(Math.max(value, 1e-9));
+        const toX = linear([log(p10), log(p90)], [start + 20, end - 20]);
+        const x = (value: number): number => toX(log(value));
+        if (!values.includes(undefined))
+          svg.append(
+            s('line', { x1: x(p10), x2: x(p90), y1: middle, y2: middle, class: 'whisker' }),
+            s('rect', {
+              x: x(p25),
+              y: middle - 6,
+              width: Math.max(x(p75) - x(p25), 1),
+              height: 12,
+              rx: 3,
+              class: 'bar c1',
+            }),
+            s('circle', { cx: x(p50), cy: middle, r: 5.5, class: 'dot c0' }),
+            s('text', { x: x(p50), y: middle - 12, class: 'value middle' }, formatAmount(p50, unit)),
+            p10 < p90 ? s('text', { x: x(p10), y: middle + 22, class: 'tick middle' }, formatAmount(p10, unit)) : '',
+            p10 < p90 ? s('text', { x: x(p90), y: middle + 22, class: 'tick middle' }, formatAmount(p90, unit)) : '',
+          );
+        return {
+          x: x(p50),
+          y: middle,
+          title: name,
+          rows: [
+            { name: 'In total', value: totalText },
+            {
+              name: 'Clusters that have it',
+              value: `${formatNumber(clusters)} (${formatShare(clusters / Math.max(reporting, 1))})`,
+            },
+            ...[...percentiles].map(([percent, value]) => ({
+              name: percent === 50 ? 'Median' : `${percent}th percentile`,
+              value: formatAmount(value, unit),
+            })),
+          ],
+        };
+      });
+      return {
+        svg,
+        points,
+        rowStarts: points.map((_, index) => index),
+        nearest(_x, y) {
+          const index = Math.floor((y - HEADER) / row);
+          return index >= 0 && index < amounts.length ? index : undefined;
+        },
+        mark: (marked) =>
+          highlights.forEach((highlight, index) => highlight.classList.toggle('is-marked', index === marked)),
+      };
+    },
+    table() {
+      const percents = [...new Set(amounts.flatMap(({ percentiles }) => [...percentiles.keys()]))];
+      return {
+        columns: ['Resource', 'Unit', 'Clusters', 'Total', ...percents.map((percent) => `${percent}th percentile`)],
+        rows: amounts.map(({ name, unit, clusters, total, percentiles }) => [
+          name,
+          unit,
+          clusters,
+          total,
+          ...percents.map((percent) => percentiles.get(percent) ?? ''),
+        ]),
+      };
+    },
+  };
+}

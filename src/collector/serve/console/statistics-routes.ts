@@ -1,0 +1,37 @@
+import { connectNodeAdapter } from '@connectrpc/connect-node';
+import { StatisticsService } from '../../../../gen/spartakus/statistics/v1/statistics_service_pb.js';
+import type { Answers } from '../../statistics/answers.ts';
+import type { HttpRequest, HttpResponse, ServerReply, ServerRequest } from '../http/router.ts';
+import { readStatisticsJson } from '../http/statistics-api.ts';
+import { COMPRESSIONS } from '../rpc/compression.ts';
+import { convertErrors } from '../rpc/convert-errors.ts';
+import { createStatisticsService } from '../rpc/statistics-service.ts';
+
+/** Of a request, which holds ids of questions. */
+const MAX_REQUEST_BYTES = 16 * 1024;
+const METHOD_PREFIX = `/${StatisticsService.typeName}/`;
+
+/** The route of GET /stats.json. */
+export function createStatisticsRoute(answers: Answers) {
+  return {
+    method: 'GET',
+    path: '/stats.json',
+    async handle({ query }: Pick<HttpRequest, 'query'>): Promise<HttpResponse> {
+      const body = await readStatisticsJson(answers, new URLSearchParams(query));
+      return { status: 200, contentType: 'application/json', headers: { 'cache-control': 'no-cache' }, body };
+    },
+  } as const;
+}
+
+/** StatisticsService over Connect, gRPC and gRPC-Web. */
+export function createStatisticsCalls(answers: Answers) {
+  return {
+    serves: (path: string): boolean => path.startsWith(METHOD_PREFIX),
+    handle: connectNodeAdapter({
+      routes: createStatisticsService(answers),
+      readMaxBytes: MAX_REQUEST_BYTES,
+      acceptCompression: COMPRESSIONS,
+      interceptors: [convertErrors],
+    }) as (req: ServerRequest, res: ServerReply) => void,
+  };
+}

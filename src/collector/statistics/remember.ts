@@ -1,0 +1,16 @@
+const MAX_TEXTS = 512;
+const MAX_CHARS = 64;
+
+/** The same function, which keeps its results for some texts: reports have few different values. */
+export function rememberResults<Result>(compute: (text: string) => Result): (text: string) => Result {
+  const results = new Map<string, { readonly result: Result }>();
+  return (text) => {
+    const known = results.get(text);
+    if (known !== undefined) return known.result;
+    const result = compute(text);
+    if (text.length > MAX_CHARS) return result;
+    if (results.size >= MAX_TEXTS) results.clear();
+    results.set(text, { result });
+    return result;
+  };
+}

@@ -1,0 +1,44 @@
+import type { Browser, BrowserContextOptions, Page } from 'playwright-core';
+
+/** A page, and what went wrong in it. */
+export interface WatchedPage {
+  readonly page: Page;
+  /** Errors of scripts, messages of the console, violations of the Content-Security-Policy, and requests to other origins. */
+  readonly problems: string[];
+  close(): Promise<void>;
+}
+
+/** Opens an address, and waits for the figures or a message. */
+export async function openPage(
+  browser: Browser,
+  url: string,
+  options: BrowserContextOptions = {},
+): Promise<WatchedPage> {
+  const context = await browser.newContext({ viewport: { width: 1200, height: 900 }, ...options });
+  const problems: string[] = [];
+  await context.exposeBinding('reportViolation', (_source, text: string) => problems.push(text));
+  await context.addInitScript(() => {
+    const { reportViolation: report } = window as unknown as { readonly reportViolation: (text: string) => void };
+    addEventListener('securitypolicyviolation', ({ violatedDirective, blockedURI }) =>
+      report(`CSP ${violatedDirective}: ${blockedURI}`),
+    );
+  });
+  const page = await context.newPage();
+  const { origin } = new URL(url);
+  page.on('request', (request) => {
+    const target = request.url();
+    if (!target.startsWith(`${origin}/`) && !target.startsWith(`blob:${origin}/`)) problems.push(`request ${target}`);
+  });
+  page.on('pageerror', (error) => problems.push(`error ${error.message}`));
+  page.on('console', (message) => {
+    if (['error', 'warning'].includes(message.type())) problems.push(`console ${message.text()}`);
+  });
+  await page.goto(url);
+  await settle(page);
+  return { page, problems, close: () => context.close() };
+}
+
+/** Waits until the figures of the last change are shown. */
+export async function settle(page: Page): Promise<void> {
+  await page.locator('main[aria-busy=false]').waitFor();
+}

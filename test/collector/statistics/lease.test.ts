@@ -1,0 +1,51 @@
+import type { Db } from 'mongodb';
+import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { type LeaseOptions, withLease } from '../../../src/collector/statistics/lease.ts';
+import { readState, updateState } from '../../../src/collector/statistics/state.ts';
+import { type Clock, systemClock } from '../../../src/runtime/clock.ts';
+import { createManualClock } from '../../support/manual-clock.ts';
+import { type RunningDatabase, startDatabase } from '../../support/running-database.ts';
+
+let running: RunningDatabase;
+let db: Db;
+
+beforeAll(async () => {
+  running = await startDatabase();
+  db = (await running.reports()).db;
+});
+afterAll(() => running.close());
+
+beforeEach(() => db.collection('statisticsState').deleteMany({}));
+
+const lease = (owner: string, leaseMs: number): LeaseOptions => ({ owner, clock: systemClock, leaseMs });
+
+test('it passes on when its time is over, and then its former owner writes nothing', async () => {
+  let stands = true;
+  // A collector whose event loop stands still: it does not renew the lease.
+  const stopped: Clock = {
+    now: () => new Date(stands ? 0 : 1_000),
+    sleep: (_ms, signal) => systemClock.sleep(60_000, signal),
+  };
+  await withLease(db, { owner: 'first', clock: stopped, leaseMs: 50 }, async (first) => {
+    await expect.poll(() => withLease(db, lease('second', 60_000), () => Promise.resolve('taken'))).toBeDefined();
+    await withLease(db, lease('third', 60_000), async () => {
+      const written = updateState(db, first, { set: { day: '1999-01-01' } });
+      await expect(written).rejects.toMatchObject({ kind: 'unavailable' });
+      stands = false;
+      expect(() => first.assertHeld()).toThrow('taken over');
+    });
+  });
+  expect((await readState(db)).day).toBeUndefined();
+});
+
+test('a long work keeps it', async () => {
+  const clock = createManualClock(new Date(0));
+  await withLease(db, { owner: 'first', clock, leaseMs: 60_000 }, async (held) => {
+    for (let renewal = 0; renewal < 5; renewal += 1) {
+      await clock.asleep();
+      clock.advance(20_000);
+    }
+    held.assertHeld();
+    await expect(withLease(db, lease('second', 60_000), () => Promise.resolve())).resolves.toBeUndefined();
+  });
+});
