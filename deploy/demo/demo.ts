@@ -12,14 +12,14 @@ import { generateReports } from './population.ts';
 
 const CLUSTERS = 2_000;
 /** A year, and the time after which the first clusters of a collector are all active. */
-const DAYS = 364 + 30;
+const DAYS = 364 + 16;
 const BATCH_REPORTS = 500;
 const BATCHES_IN_FLIGHT = 4;
 const HOUR_MS = 3_600_000;
 const PROGRAM = join(import.meta.dirname, '../../src/main.ts');
 
 /** Every report of the demo comes from one address, and a year of reports in a minute. */
-const LIMITS = ['--max-address-rate=0', '--max-cluster-rate=0', '--max-new-clusters=0'];
+const LIMITS = ['--max-address-rate=0', '--max-address-bytes=0', '--max-cluster-rate=0', '--max-new-clusters=0'];
 
 async function run(): Promise<void> {
   const directory = await mkdtemp(join(tmpdir(), 'spartakus-demo-'));
@@ -33,8 +33,7 @@ async function run(): Promise<void> {
   const collector = spawn(process.execPath, [PROGRAM, 'collector', ...flags], { stdio: ['ignore', 'ignore', 'pipe'] });
   const ended = once(collector, 'exit');
   const stop = (): void => void collector.kill('SIGTERM');
-  process.once('SIGINT', stop);
-  process.once('SIGTERM', stop);
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, stop);
   try {
     const urls = await Promise.race([readUrls(collector.stderr), ended.then(() => undefined)]);
     if (urls === undefined) throw new Error('the collector did not start');
@@ -58,7 +57,7 @@ async function readUrls(log: NodeJS.ReadableStream): Promise<{ readonly url: str
     lines.on('line', (line) => {
       const [url, address] = [/"url":"([^"]+)"/, /"console":"([^"]+)"/].map((pattern) => pattern.exec(line)?.[1]);
       if (url !== undefined && address !== undefined) resolve({ url, console: address });
-      else if (!/"level":(?:10|20|30)/.test(line)) process.stderr.write(`${line}\n`);
+      else if (!/"level":"(?:debug|info)"|--trusted-proxies/.test(line)) process.stderr.write(`${line}\n`);
     });
   });
 }

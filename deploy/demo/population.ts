@@ -134,7 +134,7 @@ const VENDORS: readonly Vendor[] = [
 
 const MEMORY_PER_CORE_KI = 4 * 2 ** 20;
 const DAY_MS = 86_400_000;
-const REPORT_EVERY_DAYS = 7;
+const REPORT_EVERY_DAYS = 14;
 
 /** A made-up cluster that takes part from `from` to `to`. */
 interface Cluster {
@@ -163,7 +163,7 @@ export interface PopulationOptions {
   readonly days: number;
 }
 
-/** Makes the reports of a made-up population of clusters, in the order of their times: each cluster reports once a week. */
+/** Makes the reports of a made-up population of clusters, in the order of their times: each cluster reports every two weeks. */
 export function* generateReports({ clusters, seed, until, days }: PopulationOptions): Generator<Report> {
   const untilMs = until.getTime();
   const random = createRandom(seed);
