@@ -12,7 +12,7 @@ import { type RunningDatabase, startDatabase } from '../support/running-database
 
 const SEED = Number(process.env['SPARTAKUS_TEST_SEED'] ?? Date.now() % 2 ** 31);
 const TITLE = `(seed ${SEED}; SPARTAKUS_TEST_SEED repeats it)`;
-const RESTARTS = 50;
+const RESTARTS = 20;
 /** A start takes most of a second; restart.soak.test.ts restarts the programs more often, and asserts how long each takes to stop. */
 const PROGRAM_RESTARTS = 2;
 
