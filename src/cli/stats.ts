@@ -5,7 +5,8 @@ import {
   GetStatisticsRequestSchema,
   GetStatisticsResponseSchema,
 } from '../../gen/spartakus/statistics/v1/statistics_service_pb.js';
-import { addDays, createAnswers } from '../collector/statistics/answers.ts';
+import { createAnswers } from '../collector/statistics/answers.ts';
+import { addDays, parseDay as dayIn } from '../collector/statistics/days.ts';
 import { CONSOLE_SMALLEST_GROUP, createFigures } from '../collector/statistics/figures.ts';
 import { createPointReader, readRoundingKey } from '../collector/statistics/point-store.ts';
 import { listQuestions } from '../collector/statistics/questions.ts';
@@ -182,8 +183,8 @@ function newId(): string {
 }
 
 function parseDay(text: string): string {
-  const date = /^\d{4}-\d{2}-\d{2}$/.test(text) ? new Date(`${text}T00:00:00Z`) : undefined;
-  if (date !== undefined && !Number.isNaN(date.getTime()) && date.toISOString().startsWith(text)) return text;
+  const day = dayIn(text);
+  if (day !== undefined) return day;
   throw new Error(`${JSON.stringify(text)} is not a day: use one like 2026-01-31`);
 }
 

@@ -20,6 +20,7 @@ import {
   type SizesPoint,
   type UpgradesPoint,
 } from './day-point.ts';
+import { DAY_MS } from './days.ts';
 import type { Figures } from './figures.ts';
 import { joinSmallBuckets } from './suppression.ts';
 
@@ -28,8 +29,6 @@ interface SeriesOptions {
   readonly figures: Figures;
   readonly withSeries: boolean;
 }
-
-const DAY_MS = 86_400_000;
 
 /** Buckets of sizes with their series. On days on which a bucket was joined with others, it is in the lowest of them. */
 export function answerSizes(
@@ -116,7 +115,7 @@ export function answerCohorts(point: CohortsPoint | undefined, figures: Figures)
     );
 }
 
-/** Neither the few clusters that are left nor the few that are gone are told apart. */
+/** Neither the few clusters that are left nor the few that are gone are distinguished. */
 function hideEnds(part: number, all: number, smallest: number): number {
   if (part < smallest) return 0;
   return all - part < smallest ? all : part;

@@ -29,7 +29,7 @@ interface ValuesOptions {
 /** In an answer; the values with fewer clusters are folded into the hidden group. */
 const MAX_GROUPS = 200;
 
-/** What may be told of one question on each day. */
+/** What may be shown of one question on each day. */
 export function hideByDay(
   days: readonly DayGroups[],
   { fine, coarseOf, figures }: HideOptions,

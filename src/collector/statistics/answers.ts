@@ -15,10 +15,12 @@ import {
   QuestionSchema,
 } from '../../../gen/spartakus/statistics/v1/statistics_service_pb.js';
 import { SpartakusError } from '../../runtime/errors.ts';
+import { rememberResults } from '../../runtime/remember.ts';
 import { answerAmounts, answerCohorts, answerSizes, answerUpgrades } from './answer-others.ts';
 import { addShares, answerValues, hideByDay } from './answer-values.ts';
 import { coarseValue } from './coarse-value.ts';
-import { answerKey, type DayPoint, type PointAnswer } from './day-point.ts';
+import { answerKey, type DayPoint, MAX_VALUES, type PointAnswer } from './day-point.ts';
+import { addDays, DAY_MS, parseDay } from './days.ts';
 import type { Figures } from './figures.ts';
 import { isSupported, supportEndOf } from './kubernetes-releases.ts';
 import { KUBERMATIC_PREFIX, type QuestionSpec } from './questions.ts';
@@ -53,7 +55,6 @@ interface AnswersOptions {
   readonly figures: Figures;
 }
 
-const DAY_MS = 86_400_000;
 const DEFAULT_DAYS = 90;
 /** Of one series. */
 const MAX_DAYS = 1_100;
@@ -77,7 +78,7 @@ export function createAnswers({ questions, reader, figures }: AnswersOptions): A
     listQuestions: () => questions.map(toQuestion),
     async answer({ questions: ids, since, until, detail, omitSeries }) {
       const asked = ids.length === 0 ? questions : ids.map((id) => findQuestion(byId, id));
-      const [from, to] = [parseDay(since, 'since'), parseDay(until, 'until')];
+      const [from, to] = [readDay(since, 'since'), readDay(until, 'until')];
       const day = await reader.lastDay(to);
       if (day === undefined) return create(GetStatisticsResponseSchema, { privacy });
       const first = omitSeries ? day : (from ?? addDays(day, 1 - DEFAULT_DAYS));
@@ -160,7 +161,7 @@ function answerOne(spec: QuestionSpec, context: Context): Answer {
   const few = figures.smallestGroup;
   switch (kind) {
     case AnswerKind.VALUES: {
-      const coarseOf = rememberAll((value) => coarseValue(measure ?? Measure.UNSPECIFIED, value));
+      const coarseOf = rememberResults((value) => coarseValue(measure ?? Measure.UNSPECIFIED, value), MAX_VALUES);
       const days = points.map((point) => ({ active: activeOn(point), point: pointOf(point, 'values') }));
       const isFine = fine && spec.hasDetail;
       let safe = hideByDay(days, { fine: isFine, coarseOf, figures });
@@ -213,17 +214,7 @@ function answerOne(spec: QuestionSpec, context: Context): Answer {
   return answer;
 }
 
-/** For one answer, in which each day has the same values. */
-function rememberAll(compute: (value: string) => string): (value: string) => string {
-  const known = new Map<string, string>();
-  return (value) => {
-    let result = known.get(value);
-    if (result === undefined) known.set(value, (result = compute(value)));
-    return result;
-  };
-}
-
-/** If only few clusters do not report the value, they are not told apart from the others. */
+/** If only few clusters do not report the value, they are not distinguished from the others. */
 function hideFew(reporting: number, active: number, smallest: number): number {
   return active - reporting < smallest ? active : reporting;
 }
@@ -253,17 +244,13 @@ function findQuestion(byId: ReadonlyMap<string, QuestionSpec>, id: string): Ques
 }
 
 /** @returns undefined for an empty text */
-function parseDay(text: string, field: string): string | undefined {
+function readDay(text: string, field: string): string | undefined {
   if (text === '') return undefined;
-  const date = /^\d{4}-\d{2}-\d{2}$/.test(text) ? new Date(`${text}T00:00:00Z`) : undefined;
-  if (date !== undefined && !Number.isNaN(date.getTime()) && date.toISOString().startsWith(text)) return text;
+  const day = parseDay(text);
+  if (day !== undefined) return day;
   throw new SpartakusError(
     'invalid',
     `${field}: ${JSON.stringify(text.slice(0, 100))} is no day: use one like 2026-01-31`,
     { field },
   );
-}
-
-export function addDays(day: string, count: number): string {
-  return new Date(Date.parse(`${day}T00:00:00Z`) + count * DAY_MS).toISOString().slice(0, 10);
 }

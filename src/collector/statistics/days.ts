@@ -1,13 +1,19 @@
 /** A date in UTC, such as "2026-11-21". Days are ordered as their texts are. */
 export type Day = string;
 
-const DAY_MS = 86_400_000;
+export const DAY_MS = 86_400_000;
 
 /** No report is of an earlier day, because Kubernetes 1.0 is of that year; documents that were inserted by hand may say otherwise. */
 const FIRST_DAY: Day = '2015-01-01';
 
 export function isPlausibleDay(day: Day): boolean {
   return day >= FIRST_DAY;
+}
+
+/** @returns undefined for a text that is no date, such as "2026-02-30" */
+export function parseDay(text: string): Day | undefined {
+  const date = /^\d{4}-\d{2}-\d{2}$/.test(text) ? startOfDay(text) : undefined;
+  return date !== undefined && !Number.isNaN(date.getTime()) && date.toISOString().startsWith(text) ? text : undefined;
 }
 
 export function compareDays(left: Day, right: Day): number {

@@ -1,10 +1,10 @@
 import type { DescField, Message } from '@bufbuild/protobuf';
 import { Measure } from '../../../gen/spartakus/options/v1/options_pb.js';
 import { normaliserOf } from '../../report/normalise/normalise-field.ts';
+import { rememberResults } from '../../runtime/remember.ts';
 import { type Fact, SEPARATORS } from './facts-text.ts';
 import type { MeasuredField } from './measured-fields.ts';
 import { parseQuantity } from './quantity.ts';
-import { rememberResults } from './remember.ts';
 
 /** Of one question in one report, so that a forged report cannot fill the database. */
 const MAX_VALUES = 100;

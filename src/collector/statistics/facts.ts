@@ -3,13 +3,13 @@ import { timestampMs, type Timestamp } from '@bufbuild/protobuf/wkt';
 import { RecordSchema } from '../../../gen/spartakus/kubermatic/v1/record_pb.js';
 import { Measure } from '../../../gen/spartakus/options/v1/options_pb.js';
 import { ReportSchema } from '../../../gen/spartakus/report/v1/report_pb.js';
+import { rememberResults } from '../../runtime/remember.ts';
 import { coarseValue } from './coarse-value.ts';
 import { addDays, type Day, dayOf } from './days.ts';
 import { createFactReader } from './fact-readers.ts';
 import { decodeFacts, encodeFacts, type Fact } from './facts-text.ts';
 import { listMeasuredFields } from './measured-fields.ts';
 import { KUBERMATIC_PREFIX } from './questions.ts';
-import { rememberResults } from './remember.ts';
 
 /** What statistics need of a report, stored with it. A pure function of the report, its receipt and its dialect. */
 export interface Facts {

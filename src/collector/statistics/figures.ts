@@ -2,7 +2,7 @@ import { create } from '@bufbuild/protobuf';
 import { type Count, CountSchema } from '../../../gen/spartakus/statistics/v1/statistics_service_pb.js';
 import { createAmountRounding, createRounding, type Round } from './rounding.ts';
 
-/** How figures are told: how small groups may be, and how numbers are rounded. */
+/** How figures are shown: how small groups may be, and how numbers are rounded. */
 export interface Figures {
   readonly smallestGroup: number;
   /** Of numbers of clusters. */

@@ -2,7 +2,7 @@ import type { ValueCount } from './day-point.ts';
 
 /** The groups of one question on one day, without small ones. */
 export interface SafeGroups {
-  /** The clusters that report the value, as it may be told. */
+  /** The clusters that report the value, as it may be shown. */
   readonly reporting: number;
   /** In the order of the input. */
   readonly shown: readonly ValueCount[];
@@ -52,18 +52,18 @@ export function hideSmallGroups(input: GroupsInput, smallest: number): SafeGroup
   }
   complement(candidates, hidden, others, smallest);
 
-  const told = silent > 0 && silent < smallest ? active : reporting;
+  const shownReporting = silent > 0 && silent < smallest ? active : reporting;
   const folded = [...hidden, ...others];
   const shown = candidates.filter((each) => !hidden.has(each));
-  if (folded.length === 0) return { reporting: told, shown };
+  if (folded.length === 0) return { reporting: shownReporting, shown };
   const sum = (numberOf: (each: ValueCount) => number): number => folded.reduce((all, each) => all + numberOf(each), 0);
   return {
-    reporting: told,
+    reporting: shownReporting,
     shown,
     hidden: {
       // A cluster with several hidden values counts for each of them.
       clusters: Math.min(
-        told,
+        shownReporting,
         sum(({ clusters }) => clusters),
       ),
       nodes: sum(({ nodes = 0 }) => nodes),
