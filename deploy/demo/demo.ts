@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { Report } from '../../gen/spartakus/report/v1/report_pb.js';
+import { createProgress } from '../../src/cli/progress.ts';
 import { openGrpcSink } from '../../src/delivery/transport/grpc.ts';
 import { generateReports } from './population.ts';
 
@@ -16,6 +17,7 @@ const DAYS = 364 + 16;
 const BATCH_REPORTS = 500;
 const BATCHES_IN_FLIGHT = 4;
 const HOUR_MS = 3_600_000;
+const DAY_MS = 24 * HOUR_MS;
 const PROGRAM = join(import.meta.dirname, '../../src/main.ts');
 
 /** Every report of the demo comes from one address, and a year of reports in a minute. */
@@ -66,21 +68,20 @@ async function sendReports(url: string): Promise<void> {
   const until = new Date(Math.floor(Date.now() / HOUR_MS) * HOUR_MS);
   const sink = openGrpcSink(url.replace('http', 'grpc'));
   const reports = generateReports({ clusters: CLUSTERS, seed: 1, until, days: DAYS });
-  const startMs = until.getTime() - DAYS * 24 * HOUR_MS;
-  let sent = 0;
+  const startMs = until.getTime() - DAYS * DAY_MS;
+  const progress = createProgress(process.stderr);
   const sendNext = async (): Promise<void> => {
     for (let batch = take(reports); batch.length > 0; batch = take(reports)) {
       const outcomes = await sink.put(batch.map((report) => ({ report })));
       const failed = outcomes.find((outcome) => outcome.status === 'failed');
       if (failed?.status === 'failed') throw failed.error;
-      sent += batch.length;
       const seconds = Number(batch.at(-1)?.observedAt?.seconds ?? 0);
-      showProgress(`${sent} reports sent`, (seconds * 1000 - startMs) / (until.getTime() - startMs));
+      progress.show('days sent', Math.max(0, Math.round((seconds * 1000 - startMs) / DAY_MS)), DAYS);
     }
   };
   await Promise.all(Array.from({ length: BATCHES_IN_FLIGHT }, sendNext));
   await sink.close();
-  process.stderr.write('\n');
+  progress.end();
 }
 
 function take(reports: Generator<Report>): Report[] {
@@ -91,13 +92,6 @@ function take(reports: Generator<Report>): Report[] {
     batch.push(next.value);
   }
   return batch;
-}
-
-/** @param share from 0 to 1 */
-function showProgress(text: string, share: number): void {
-  if (!process.stderr.isTTY) return;
-  const filled = Math.round(Math.min(1, Math.max(0, share)) * 40);
-  process.stderr.write(`\r[${'='.repeat(filled)}${' '.repeat(40 - filled)}] ${text}`);
 }
 
 async function runProgram(args: readonly string[]): Promise<void> {

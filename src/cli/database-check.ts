@@ -1,6 +1,7 @@
 import { checkDirectory, checkServer, type CollectionCheck } from '../collector/store/check-database.ts';
 import { type Database, DATABASES, DEFAULT_DATABASE, parseDatabase } from '../collector/store/database-spec.ts';
 import { createCommand } from './command.ts';
+import { countOf } from './count-of.ts';
 import { group } from './flags.ts';
 import { PROGRAM_VERSION } from './version.ts';
 
@@ -42,10 +43,10 @@ export const databaseCheckCommand = createCommand({
       stdout.write(`${erase}The check was interrupted.\n`);
       return 1;
     }
-    if (damaged === 0) stdout.write(`No damage was found in ${count(checked, 'collection')}.\n`);
+    if (damaged === 0) stdout.write(`No damage was found in ${countOf(checked, 'collection')}.\n`);
     else
       stdout.write(
-        `${damaged} of ${count(checked, 'collection')} ${damaged === 1 ? 'is' : 'are'} damaged. Restore the database from a backup, or rebuild what ` +
+        `${damaged} of ${countOf(checked, 'collection')} ${damaged === 1 ? 'is' : 'are'} damaged. Restore the database from a backup, or rebuild what ` +
           'can be read: docs/operations.md, "Damage".\n',
       );
     return damaged === 0 ? 0 : 1;
@@ -61,11 +62,7 @@ function parseStored(spec: string): Exclude<Database, { readonly kind: 'stdout' 
 function describe(check: CollectionCheck): string {
   const { collection } = check;
   if (check.state === 'damaged') return `FAIL  ${collection}: ${check.problem}`;
-  const documents = check.documents === undefined ? '' : count(check.documents, 'document');
+  const documents = check.documents === undefined ? '' : countOf(check.documents, 'document');
   if (check.state === 'reads') return `reading ${collection}: about ${documents}`;
-  return `ok    ${collection}: ${documents}, ${count(check.indexes, 'index', 'indexes')}`;
-}
-
-function count(number: number, one: string, many = `${one}s`): string {
-  return `${number.toLocaleString('en')} ${number === 1 ? one : many}`;
+  return `ok    ${collection}: ${documents}, ${countOf(check.indexes, 'index', 'indexes')}`;
 }

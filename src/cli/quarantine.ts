@@ -10,6 +10,7 @@ import {
 } from '../collector/store/quarantine-store.ts';
 import { systemClock } from '../runtime/clock.ts';
 import { createCommand, EXIT_USAGE, type RunOptions } from './command.ts';
+import { countOf } from './count-of.ts';
 import { type FlagValues, group } from './flags.ts';
 import { parseCount, parseDurationMs, SWITCH } from './values.ts';
 import { PROGRAM_VERSION } from './version.ts';
@@ -210,10 +211,6 @@ async function ask(question: string, { openInput, stderr, stop }: RunOptions): P
   const answer = await new Promise<string>((resolve) => lines.once('line', resolve).once('close', () => resolve('')));
   lines.close();
   return answer;
-}
-
-function countOf(count: number, noun: string): string {
-  return `${count} ${noun}${count === 1 ? '' : 's'}`;
 }
 
 const HEADINGS = toColumns('CLUSTER ID', 'REPORTS', 'FIRST RECEIVED', 'LAST RECEIVED', 'KIND', 'RECEIVED FROM');

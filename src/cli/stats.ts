@@ -16,6 +16,7 @@ import { DATABASES, DEFAULT_DATABASE, parseDatabase } from '../collector/store/d
 import { openDatabase } from '../collector/store/open-database.ts';
 import { systemClock } from '../runtime/clock.ts';
 import { createCommand } from './command.ts';
+import { countOf } from './count-of.ts';
 import { group } from './flags.ts';
 import { formatFor } from './help.ts';
 import { createProgress } from './progress.ts';
@@ -169,7 +170,7 @@ export const eraseCommand = createCommand({
     try {
       for (const clusterId of operands) {
         const reports = await eraseCluster(db, clusterId, { clock: systemClock, newId, signal: stop });
-        stdout.write(`${JSON.stringify(clusterId)}: ${reports} ${reports === 1 ? 'report' : 'reports'} deleted\n`);
+        stdout.write(`${JSON.stringify(clusterId)}: ${countOf(reports, 'report')} deleted\n`);
       }
       return 0;
     } finally {
