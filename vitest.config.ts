@@ -61,6 +61,9 @@ for (const pattern of INTEGRATION)
 /** What `npm run test:soak` runs (vitest.soak.config.ts): times and memory are asserted there alone. */
 const SOAK = 'test/**/*.soak.test.ts';
 
+/** A poll waits for an event. By default it gives up after a second, which a busy machine may need. */
+const POLL = { poll: { timeout: 20_000 } };
+
 export default defineConfig({
   test: {
     // One more than the cores of the smallest machine: many tests wait for clocks, disks and processes.
@@ -74,6 +77,7 @@ export default defineConfig({
           setupFiles: ['test/support/forbid-processes.ts'],
           // Files share a worker's modules: loading them for each file takes longer than the tests.
           isolate: false,
+          expect: POLL,
           testTimeout: 60_000,
           hookTimeout: 60_000,
         },
@@ -86,6 +90,7 @@ export default defineConfig({
           globalSetup: ['test/support/no-stray-engines.ts'],
           // Tests change the environment and measure their process: each file gets a process of its own.
           pool: 'forks',
+          expect: POLL,
           testTimeout: 60_000,
           hookTimeout: 60_000,
         },
