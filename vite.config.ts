@@ -1,8 +1,11 @@
 import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
+import process from 'node:process';
 import { defineConfig, type Plugin } from 'vite';
 
 const { status, stdout } = spawnSync('git', ['rev-parse', '--short=12', 'HEAD'], { encoding: 'utf8' });
+/** The build of the image has no folder of git, and is told the commit: deploy/image/Dockerfile. */
+const commit = process.env['SPARTAKUS_COMMIT']?.slice(0, 12) ?? (status === 0 ? stdout.trim() : 'unknown');
 
 /**
  * `npm run build`: bundles the program and its dependencies into a few files, because loading hundreds of modules costs a volunteer
@@ -14,7 +17,7 @@ const { status, stdout } = spawnSync('git', ['rev-parse', '--short=12', 'HEAD'],
 export default defineConfig({
   plugins: [completeLicenses()],
   // For --version: src/cli/version.ts.
-  define: { SPARTAKUS_COMMIT: JSON.stringify(status === 0 ? stdout.trim() : 'unknown') },
+  define: { SPARTAKUS_COMMIT: JSON.stringify(commit) },
   build: {
     ssr: true,
     target: 'node24',

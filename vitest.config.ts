@@ -60,6 +60,8 @@ for (const pattern of INTEGRATION)
 
 /** What `npm run test:soak` runs (vitest.soak.config.ts): times and memory are asserted there alone. */
 const SOAK = 'test/**/*.soak.test.ts';
+/** What `npm run test:image` runs (vitest.image.config.ts). */
+const IMAGE = 'test/image/**';
 
 /** A poll waits for an event. By default it gives up after a second, which a busy machine may need. */
 const POLL = { poll: { timeout: 20_000 } };
@@ -73,7 +75,7 @@ export default defineConfig({
         test: {
           name: 'unit',
           include: ['test/**/*.test.ts'],
-          exclude: [...INTEGRATION, SOAK],
+          exclude: [...INTEGRATION, SOAK, IMAGE],
           setupFiles: ['test/support/forbid-processes.ts'],
           // Files share a worker's modules: loading them for each file takes longer than the tests.
           isolate: false,

@@ -6,6 +6,8 @@ import { findNodeProblem } from './cli/node-version.ts';
 let abandoned = false;
 const problem = findNodeProblem(process.versions.node, manifest.engines.node);
 if (problem === undefined) {
+  // Before the program is loaded: as PID 1 of a container, a process without a handler does not receive the signal.
+  const stop = stopSignal();
   // An older Node.js cannot load the program.
   const { runProgram } = await import('./cli/program.ts');
   const { stdout, stderr, env } = process;
@@ -17,7 +19,7 @@ if (problem === undefined) {
       stderr,
       env,
       openInput: () => process.stdin,
-      stop: stopSignal(),
+      stop,
       abandon: () => (abandoned = true),
     }),
   );

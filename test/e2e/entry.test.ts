@@ -102,3 +102,20 @@ test('on a Node.js that is too old, the program prints one line and exits with 1
     ) as string,
   });
 });
+
+test('SIGTERM while the program is being loaded ends it', async () => {
+  // As PID 1 of a container, it would not receive the signal without a handler.
+  const hook = `
+    import { registerHooks } from 'node:module';
+    const load = (url, context, next) => {
+      if (url.endsWith('/cli/program.ts')) process.kill(process.pid, 'SIGTERM');
+      return next(url, context);
+    };
+    registerHooks({ load });`;
+  const { code, stderr } = await startProgram(
+    ['collector', '--port=0', '--console-listen=off', '--database=stdout'],
+    {},
+    ['--import', `data:text/javascript,${encodeURIComponent(hook)}`, 'src/main.ts'],
+  ).ended;
+  expect({ code, stderr }).toStrictEqual({ code: 0, stderr: expect.stringContaining('has stopped') as string });
+});
