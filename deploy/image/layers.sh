@@ -26,7 +26,7 @@ done
 [ -f "$project/dist/main.js" ] || fail 'dist/ is not built: npm run build'
 [ -z "$(ls -A "$out")" ] || fail "$out is not empty"
 work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
+trap 'kill $(jobs -p) 2>/dev/null || true; wait; rm -rf "$work"' EXIT
 # For files without a time of their own, so that the same sources and packages make the same layers.
 export SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git -C "$project" log -1 --format=%ct 2>/dev/null || echo 0)}
 
@@ -48,7 +48,7 @@ sources() {
 # manager, no certificates: Node.js has those of Mozilla.
 debian() {
   local packages='libc6 libstdc++6 libgcc-s1 libatomic1' root=$work/debian libraries=()
-  sources | mmdebstrap --quiet --variant=extract --architectures="$architecture" --skip=chroot,cleanup \
+  sources | mmdebstrap --quiet --mode=chrootless --variant=extract --architectures="$architecture" --skip=chroot,cleanup \
     --include="$packages base-files" "$suite" "$root" -
   for name in c m dl pthread rt resolv gcc_s stdc++ atomic; do
     libraries+=("$root/usr/lib/$triplet/lib$name.so."*)
@@ -58,7 +58,7 @@ debian() {
   for name in $packages gcc-14-base base-files; do
     dpkg-deb --field "$root/var/cache/apt/archives/${name}"_*.deb >"$out/base/var/lib/dpkg/status.d/$name"
   done
-  ( cd "$root" && cp -a --parents lib lib64 usr/lib*/ld-linux-* "usr/lib/$triplet"/ld-linux-* "${libraries[@]#"$root/"}" \
+  ( cd "$root" && cp -a --parents lib* usr/lib*/ld-linux-* "usr/lib/$triplet"/ld-linux-* "${libraries[@]#"$root/"}" \
     etc/debian_version etc/os-release usr/lib/os-release usr/share/common-licenses usr/share/doc/{libc6,gcc-14-base,base-files}/copyright \
     usr/share/doc/{libstdc++6,libgcc-s1,libatomic1} "$out/base" )
 }
@@ -122,11 +122,14 @@ engine() {
 }
 
 mkdir "$out/base" "$out/program" "$out/engine"
-debian
-nodejs
+# Each waits for a network, so all at once.
+running=()
+for step in debian nodejs program engine; do
+  "$step" &
+  running+=($!)
+done
+for pid in "${running[@]}"; do wait "$pid"; done
 accounts
-program
-engine
 "$project/node_modules/.bin/node" "$project/deploy/image/sbom.ts" "$out" "$architecture" "$project/package-lock.json"
 
 # Programs: these, and the loader and its libraries.

@@ -2,10 +2,8 @@ import { spawn, spawnSync } from 'node:child_process';
 import { chown, mkdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
 import process from 'node:process';
-import { fileURLToPath } from 'node:url';
 import { followProgram, type Program } from './program.ts';
 
-const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const RUN = path.join(import.meta.dirname, 'run-in-rootfs.sh');
 
 /** The user of the image, for whom volumes must be writable. */
@@ -43,12 +41,6 @@ export function findImageTools(): { readonly missing?: string } {
     if (spawnSync(tool, ['--version']).status !== 0) return { missing: `${tool} is not installed` };
   const entered = spawnSync('unshare', ['--mount', '--pid', '--fork', 'mount', '--make-rprivate', '/']);
   return entered.status === 0 ? {} : { missing: `namespaces cannot be made: ${entered.stderr.toString().trim()}` };
-}
-
-/** Makes the root file systems of both targets, in directories with their names. */
-export function buildRootFileSystems(directory: string): void {
-  const { status, stderr } = spawnSync(path.join(ROOT, 'deploy/image/rootfs.sh'), [directory], { encoding: 'utf8' });
-  if (status !== 0) throw new Error(`deploy/image/rootfs.sh ends with ${status}: ${stderr}`);
 }
 
 /** A directory that the image's user may write to, as a volume. */
