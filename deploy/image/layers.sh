@@ -93,8 +93,9 @@ dependencies() {
   ( cd "$1" && npm ci --omit=dev "${@:2}" --os=linux --cpu="$cpu" --libc=glibc --ignore-scripts --prefer-offline --no-audit --no-fund \
     --loglevel=error >/dev/null )
   find "$1/node_modules" -type f \( -name '*.d.ts' -o -name '*.d.mts' -o -name '*.d.cts' -o -name '*.map' \) -delete
-  rm -rf "$1"/node_modules/{.bin,.package-lock.json,@types,mongodb/src,bson/src,bson/vendor}
-  find "$1/node_modules" -type d \( -name test -o -name tests -o -name '.?*' \) -prune -exec rm -r {} +
+  rm -rf "$1"/node_modules/{@types,mongodb/src,bson/src,bson/vendor}
+  # Hidden files are those of npm, which name the registry, and of other tools.
+  find "$1/node_modules" -mindepth 1 \( -type d \( -name test -o -name tests \) -o -name '.?*' \) -prune -exec rm -r {} +
 }
 
 program() {

@@ -103,8 +103,8 @@ function nodeComponent(): Component {
     licenses: [{ license: { name: 'see /usr/share/doc/nodejs/copyright' } }],
     hashes: [{ alg: 'SHA-256', content: digest('sha256', readFileSync(path.join(layers, 'base/usr/bin/node'))) }],
     components: Object.entries(libraries)
-      // ABI numbers, and versions of data, are not components.
-      .filter(([name]) => !['modules', 'napi', 'cldr', 'tz', 'unicode'].includes(name))
+      // ABI numbers, and versions of data, are not components. A library without a version is not compiled in.
+      .filter(([name, version]) => version !== '' && !['modules', 'napi', 'cldr', 'tz', 'unicode'].includes(name))
       .map(([name, version = '']) => ({ type: 'library', 'bom-ref': `${purl}#${name}`, name, version })),
   };
 }

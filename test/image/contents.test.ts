@@ -89,6 +89,11 @@ describe.each(['full', 'slim'])('the root file system %s', (target) => {
     expect(readdirSync(path.join(root, 'usr/bin')).toSorted()).toStrictEqual(['node', 'spartakus']);
   });
 
+  test('has no files of package managers, which name mirrors and registries', () => {
+    const found = files.filter(({ name }) => /(^|\/)(\.|package-lock\.json$|sources\.list)|etc\/apt/.test(name));
+    expect(found).toStrictEqual([]);
+  });
+
   test('has nothing setuid, and nothing that its user may change', () => {
     const found = spawnSync('find', [root, '-perm', '/6000', '-o', '-perm', '/022', '!', '-type', 'l'], {
       encoding: 'utf8',
