@@ -10,6 +10,7 @@ import type { Ended } from '../support/program.ts';
 
 const CLUSTER_ID = '2f9c93d3-156c-47aa-8802-578ffca9b50e';
 const CLIENT_UUID = '7c0f3c52-5b1e-4d0a-9b0e-3f4f2a9d6e11';
+const DATABASE = '--database=embedded:/var/lib/spartakus/data';
 const ACCOUNT_DIR = '/run/secrets/kubernetes.io/serviceaccount';
 /** The name of the collector's Service, in the /etc/hosts of the tests. */
 const HOST = 'collector.spartakus.svc';
@@ -29,13 +30,11 @@ const podMounts = (): Record<string, string> => ({ [ACCOUNT_DIR]: account.dir, '
 const run = (args: readonly string[], options?: ContainerOptions): Promise<Ended> =>
   startContainer(full, args, options).ended;
 
+const dataMounts = (): Record<string, string> => ({ '/var/lib/spartakus': data, '/tmp': path.join(work, 'tmp') });
+
 /** A collector with the embedded engine, as PID 1. */
 const startCollector = (): Container =>
-  startContainer(
-    full,
-    ['collector', '--port=0', '--console-listen=off', '--database=embedded:/var/lib/spartakus/data'],
-    { mounts: { '/var/lib/spartakus': data, '/tmp': path.join(work, 'tmp') } },
-  );
+  startContainer(full, ['collector', '--port=0', '--console-listen=off', DATABASE], { mounts: dataMounts() });
 
 beforeAll(async () => {
   work = await mkdtemp(path.join(tmpdir(), 'spartakus-image-volumes-'));
@@ -65,7 +64,7 @@ afterAll(async () => {
 test('the image without the engine starts, and says that the engine is missing', async () => {
   const { code, stderr } = await startContainer(
     path.join(rootFileSystems, 'slim'),
-    ['collector', '--port=0', '--database=embedded:/var/lib/spartakus/data'],
+    ['collector', '--port=0', DATABASE],
     { mounts: { '/var/lib/spartakus': await makeVolume(path.join(work, 'slim')), '/tmp': path.join(work, 'tmp') } },
   ).ended;
   expect(code).toBe(1);
@@ -98,6 +97,14 @@ test('the process is PID 1, not root, and can write only to volumes', async () =
 });
 
 describe('a collector with the embedded engine', () => {
+  test('is checked by the doctor of a volunteer', async () => {
+    const { code, stdout } = await run(
+      ['volunteer', 'doctor', `--cluster-id=${CLUSTER_ID}`, `--database=grpc://${HOST}:${port}`],
+      { mounts: podMounts(), env: kube.env },
+    );
+    expect({ code, stdout }).toStrictEqual({ code: 0, stdout: expect.not.stringContaining('FAIL') as string });
+  });
+
   test('stores the report of a volunteer that finds it by name', async () => {
     const { code, stderr } = await run(
       ['volunteer', `--cluster-id=${CLUSTER_ID}`, '--period=0', `--database=grpc://${HOST}:${port}`],
@@ -131,29 +138,32 @@ describe('a collector with the embedded engine', () => {
     expect((await collector.processes()).map(({ state }) => state)).not.toContain('Z');
   });
 
-  test('ends on SIGTERM with exit code 0, and has kept the reports', async () => {
+  test('answers commands that use its database meanwhile', async () => {
+    const commands = [
+      ['stats', '--json'],
+      ['quarantine', 'list'],
+      ['erase', CLUSTER_ID],
+    ];
+    const ended = await Promise.all(commands.map((args) => run([...args, DATABASE], { mounts: dataMounts() })));
+    expect(ended).toMatchObject([{ code: 0 }, { code: 0 }, { code: 0, stdout: `"${CLUSTER_ID}": 1 report deleted\n` }]);
+  });
+
+  test('ends on SIGTERM with exit code 0, and has kept the other report', async () => {
     await collector.kill('SIGTERM');
     expect(await collector.ended).toMatchObject({ code: 0 });
-    const mounts = { '/var/lib/spartakus': data, '/tmp': path.join(work, 'tmp') };
-    const database = '--database=embedded:/var/lib/spartakus/data';
-    const check = await run(['database', 'check', database], { mounts });
-    expect(check).toMatchObject({
+    expect(await run(['database', 'check', DATABASE], { mounts: dataMounts() })).toMatchObject({
       code: 0,
-      stdout: expect.stringMatching(/^ok +spartakus\.reports: 2 documents/m) as string,
-    });
-    expect(await run(['stats', database, '--json'], { mounts })).toMatchObject({ code: 0 });
-    expect(await run(['erase', database, CLUSTER_ID], { mounts })).toMatchObject({
-      code: 0,
-      stdout: `"${CLUSTER_ID}": 1 report deleted\n`,
+      stdout: expect.stringMatching(/^ok +spartakus\.reports: 1 document,/m) as string,
     });
   });
 });
 
-test('a volunteer that waits for its next report ends on SIGTERM with exit code 0', async () => {
-  const volunteer = startContainer(full, ['volunteer', `--cluster-id=${CLUSTER_ID}`, '--initial-delay=0'], {
-    mounts: podMounts(),
-    env: kube.env,
-  });
+test('a volunteer without the engine waits for its next report, and ends on SIGTERM with exit code 0', async () => {
+  const volunteer = startContainer(
+    path.join(rootFileSystems, 'slim'),
+    ['volunteer', `--cluster-id=${CLUSTER_ID}`, '--initial-delay=0'],
+    { mounts: podMounts(), env: kube.env },
+  );
   await volunteer.says(/"clusterID"/);
   await volunteer.kill('SIGTERM');
   expect(await volunteer.ended).toMatchObject({ code: 0 });
