@@ -57,13 +57,7 @@ test('the labels have the version of the program', () => {
 
 interface Workflow {
   readonly jobs: Readonly<
-    Record<
-      string,
-      {
-        readonly permissions: Readonly<Record<string, string>>;
-        readonly steps: readonly { readonly uses?: string; readonly run?: string }[];
-      }
-    >
+    Record<string, { readonly steps: readonly { readonly uses?: string; readonly run?: string }[] }>
   >;
 }
 
