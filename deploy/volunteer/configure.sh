@@ -42,7 +42,8 @@ esac
 # The default ports.
 case $scheme in
   grpcs | https) port=443 ;;
-  grpc | http) port=80 ;;
+  grpc) port=8080 ;;
+  http) port=80 ;;
   *) fail "'$url' is not a URL of a collector: write grpcs://HOST:PORT or https://HOST/api/v1" ;;
 esac
 authority=${url#*://}
