@@ -1,4 +1,3 @@
-import { readFile } from 'node:fs/promises';
 import { expect, test } from 'vitest';
 import { RecordSchema } from '../../gen/spartakus/kubermatic/v1/record_pb.js';
 import { explainCommand } from '../../src/cli/explain.ts';
@@ -239,13 +238,4 @@ test('--format=json prints fields and rules for machines', async () => {
   expect(json.secretRules).toStrictEqual([
     { apiGroups: [''], resources: ['secrets'], resourceNames: ['spartakus-volunteer'], verbs: ['get', 'update'] },
   ]);
-});
-
-test('the manifest of docs/getting-started.md has the rules that --format=yaml prints for its flags', async () => {
-  const page = await readFile(new URL('../../docs/getting-started.md', import.meta.url), 'utf8');
-  const roles = await explain('--format=yaml', '--cluster-id=auto', '--database=grpcs://collector.example.com:443');
-
-  const rules = [...roles.matchAll(/^kind: (\w+)[^]*?^rules:\n([^]*?)(?=^---|$(?![^]))/gm)];
-  expect(rules.map(([, kind]) => kind)).toStrictEqual(['ClusterRole', 'Role']);
-  for (const [, , text = ''] of rules) expect(page).toContain(`rules:\n${text.trimEnd()}\n---`);
 });
