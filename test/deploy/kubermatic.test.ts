@@ -61,6 +61,18 @@ test('configure.sh keeps the client uuid, the key and the minute when other argu
   await expect(read()).resolves.toStrictEqual(first);
 });
 
+test.runIf(hasKubectl)('configure.sh keeps the image', async () => {
+  await configure('image');
+  const values = path.join(work, 'image/values/kustomization.yaml');
+  await writeFile(values, (await readFile(values, 'utf8')).replace('newName: spartakus', 'newName: example.com/image'));
+  await configure('image', 'country');
+
+  const { containers, initContainers = [] } = podOf(await build('image'));
+  expect(new Set([...containers, ...initContainers].map(({ image }) => image))).toStrictEqual(
+    new Set(['example.com/image:2.0.0']),
+  );
+});
+
 test('configure.sh lists the components', async () => {
   await expect(configure('wrong', 'unknown')).rejects.toMatchObject({
     code: 2,

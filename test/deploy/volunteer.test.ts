@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -33,11 +33,16 @@ const SECRET_PATH = '/api/v1/namespaces/spartakus/secrets/spartakus-volunteer';
 const ACCOUNT = { name: 'spartakus-volunteer', namespace: 'spartakus' };
 
 const closers: (() => unknown)[] = [];
+let root: string;
+/** A link, because kustomize resolves relative paths without links. */
 let work: string;
 beforeAll(async () => {
-  work = await mkdtemp(path.join(tmpdir(), 'spartakus-deploy-'));
+  root = await mkdtemp(path.join(tmpdir(), 'spartakus-deploy-'));
+  work = path.join(root, 'link');
+  await mkdir(path.join(root, 'a/b'), { recursive: true });
+  await symlink(path.join(root, 'a/b'), work);
 });
-afterAll(() => rm(work, { recursive: true }));
+afterAll(() => rm(root, { recursive: true }));
 afterEach(async () => {
   for (const close of closers.splice(0).toReversed()) await close();
 });
@@ -94,6 +99,7 @@ describe('configure.sh', () => {
     expect(second).toBe(first);
     expect(third.startsWith(first)).toBe(true);
     expect(third.match(/HTTPS_PROXY=/g)).toHaveLength(1);
+    expect((await stat(valuesOf('kept'))).mode & 0o777).toBe(0o600);
   });
 
   test('the minutes of a fleet are spread over the day', async () => {
