@@ -260,6 +260,8 @@ describe.runIf(hasKubectl)('the three commands of an administrator', () => {
     expect(doctor.stdout).not.toMatch(/^FAIL/m);
     expect(doctor).toMatchObject({ code: 0, stderr: '' });
     expect(doctor.stdout).toContain('the Secret spartakus/spartakus-volunteer holds it');
+    expect(doctor.stdout).toMatch(/^ok {4}reports: the collector accepts them with the token/m);
+    expect(doctor.stdout).toMatch(/^ok {4}delivery: the last report was stored at 20.*; none waits$/m);
 
     for (const probe of ['startupProbe', 'livenessProbe', 'readinessProbe'] as const) {
       const { path: page, port } = podOf(applied).containers[0]?.[probe]?.httpGet ?? {};
