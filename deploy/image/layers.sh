@@ -30,13 +30,14 @@ trap 'kill $(jobs -p) 2>/dev/null || true; wait; rm -rf "$work"' EXIT
 # For files without a time of their own, so that the same sources and packages make the same layers.
 export SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git -C "$project" log -1 --format=%ct 2>/dev/null || echo 0)}
 
-# The mirrors of this system, with the suite of the image; without Debian's, the public ones.
+# The mirrors of this system, with the suite of the image.
 sources() {
   local uris
   # shellcheck disable=SC2016 # the variables are apt's
   uris=$(apt-get indextargets --no-release-info --format '$(COMPONENT)|$(REPO_URI)' 'Created-By: Packages' 2>/dev/null |
     sed -n 's/^main|//p' | sort -u | grep -E '/debian(-security)?/$' || true)
-  for uri in ${uris:-http://deb.debian.org/debian/ http://deb.debian.org/debian-security/}; do
+  [ -n "$uris" ] || fail "apt has no mirror of Debian: run it on Debian, or in the Dockerfile's builder"
+  for uri in $uris; do
     case $uri in
       */debian-security/) echo "deb $uri $suite-security main" ;;
       *) printf "deb $uri %s main\n" "$suite" "$suite-updates" ;;
