@@ -56,6 +56,12 @@ async function readCredentials(kube: KubernetesClient, secret: SecretKey): Promi
   if (!NAME.test(namespace) || !NAME.test(name))
     throw new SpartakusError('invalid', 'The reference to a Secret with a kubeconfig contains an invalid name.');
   const response = await kube.get(`/api/v1/namespaces/${namespace}/secrets/${name}`, JSON_TYPE);
+  // Not an error 404, which says that the cluster has no such resource: its API has Secrets.
+  if (response.status === 404)
+    throw new SpartakusError(
+      'invalid',
+      `The Secret ${namespace}/${name}, which has the kubeconfig of a cluster, does not exist.`,
+    );
   const data = textAt(readJson(response), 'data', key);
   if (data === undefined) throw unusable(secret, 'does not exist');
   return await parse(Buffer.from(data, 'base64').toString('utf8'), secret);

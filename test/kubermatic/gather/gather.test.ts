@@ -244,6 +244,7 @@ describe('missing fields are recorded, and all others are gathered', () => {
     expect(missing).toStrictEqual(fields.map((what) => `${what} not permitted`));
     expect(log.messages('warn')).toStrictEqual([
       expect.stringContaining(`{apiGroups: ["kubermatic.k8c.io"], resources: [${resource}], verbs: [list]}`),
+      ...fields.slice(1).map((what) => `${what} is left out: it is read with ${fields[0]}.`),
     ]);
     expect(record.kubermaticEdition).toBe('EE');
     expect(record.users.length + record.projects.length).toBeGreaterThan(0);
@@ -299,6 +300,21 @@ describe('missing fields are recorded, and all others are gathered', () => {
       { master: { forbidden: ['/api/v1/namespaces/kubermatic/secrets/kubeconfig-acme-eu-west'] } },
     ],
     [
+      'without its Secret',
+      'failed',
+      {
+        master: {
+          responses: {
+            '/api/v1/namespaces/kubermatic/secrets/kubeconfig-acme-eu-west': {
+              status: 404,
+              contentType: 'application/json',
+              body: '{}',
+            },
+          },
+        },
+      },
+    ],
+    [
       'with an invalid kubeconfig',
       'failed',
       { kubeconfigOf: (seed, config) => (seed === 'acme-eu-west' ? 'hello: [' : config) },
@@ -330,7 +346,7 @@ describe('missing fields are recorded, and all others are gathered', () => {
     expect(log.messages('warn')).toHaveLength(1);
   });
 
-  test('an unreachable user cluster: the machine deployments of others are gathered', async () => {
+  test('a user cluster without machine deployments: those of others are gathered', async () => {
     const {
       machineDeployments: { hb6z5r9lkf: _gone, ...others },
     } = await readSampleObjects();
@@ -338,6 +354,18 @@ describe('missing fields are recorded, and all others are gathered', () => {
 
     expect(missing).toStrictEqual(['machineDeployments[] not installed']);
     expect(record.machineDeployments).toHaveLength(5);
+  });
+
+  test('a user cluster without its Secret admin-kubeconfig: the machine deployments of others are gathered', async () => {
+    const { record, missing, log } = await missingOf({ withoutSecret: 'hb6z5r9lkf' }, {}, { machineDeployments: true });
+
+    expect(missing).toStrictEqual(['machineDeployments[] failed']);
+    expect(record.machineDeployments).toHaveLength(5);
+    expect(log.messages('warn')).toStrictEqual([
+      expect.stringContaining(
+        'The Secret cluster-hb6z5r9lkf/admin-kubeconfig, which has the kubeconfig of a cluster, does',
+      ),
+    ]);
   });
 
   test('gathering fails where nothing of Kubermatic is installed', async () => {
