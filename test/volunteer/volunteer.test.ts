@@ -21,6 +21,9 @@ import { createManualClock } from '../support/manual-clock.ts';
 const HOUR_MS = 3_600_000;
 const START = new Date('2026-11-21T00:26:49.000Z');
 
+/** The sum of the waits until 403 is final while /readyz responds with 200: 3/4 of 1 s, 2 s, 4 s, 8 s, 16 s and 32 s. */
+const READY_MS = 47_250;
+
 interface Line {
   readonly level: string;
   readonly fields: object;
@@ -132,6 +135,7 @@ test('a one-shot volunteer that cannot read the cluster ends with the error, and
   await startApi({ forbidden: ['/version', '/api/v1/nodes'] });
 
   const volunteer = await start({ periodMs: 0 });
+  await clock.pass(READY_MS, 2);
 
   await expect(volunteer.done).resolves.toMatchObject({ status: 'failed', error: { kind: 'forbidden' } });
   expect(stored()).toStrictEqual([]);
@@ -142,6 +146,8 @@ test('a right that is not granted is a warning that names the rule, and the rest
   await startApi({ forbidden: ['/api/v1/nodes'] });
 
   const volunteer = await start({ periodMs: 0 });
+  // The sixth request waits for the limit of the rate.
+  await clock.pass(READY_MS + 250, 2);
 
   await expect(volunteer.done).resolves.toStrictEqual({ status: 'stored' });
   expect(stored().map(({ missing }) => missing.map(({ what, reason }) => `${what}: ${reason}`))).toStrictEqual([
@@ -254,7 +260,7 @@ test('closing cancels a delivery that takes longer than the grace', async () => 
   collector.serve = () => arrived.resolve();
   const volunteer = await start({ periodMs: 0 });
   await arrived.promise;
-  await expect(clock.asleep()).resolves.toBe(60_000);
+  await expect(clock.asleep()).resolves.toBe(300_000);
 
   const closing = volunteer.close();
   await expect(clock.asleep()).resolves.toBe(5000);
