@@ -227,6 +227,8 @@ describe('a seed that is the master cluster itself', () => {
   });
 });
 
+const NOT_FOUND = { status: 404, contentType: 'text/plain', body: '404 page not found' };
+
 describe('missing fields are recorded, and all others are gathered', () => {
   const missingOf = async (options: InstallationOptions, over?: Partial<InstallationObjects>, config = {}) => {
     const { record, log } = await gatherFrom(await start(options, over), { ...AS_RELEASED, ...config });
@@ -253,13 +255,7 @@ describe('missing fields are recorded, and all others are gathered', () => {
   test('resources that are not installed', async () => {
     const { record, missing } = await missingOf({
       master: {
-        responses: {
-          [`${KUBERMATIC}/usersshkeys?limit=200`]: {
-            status: 404,
-            contentType: 'text/plain',
-            body: '404 page not found',
-          },
-        },
+        responses: { [`${KUBERMATIC}/usersshkeys?limit=200`]: NOT_FOUND },
         lists: { [`${KUBERMATIC}/usersshkeys`]: undefined as never },
       },
     });
@@ -302,17 +298,7 @@ describe('missing fields are recorded, and all others are gathered', () => {
     [
       'without its Secret',
       'failed',
-      {
-        master: {
-          responses: {
-            '/api/v1/namespaces/kubermatic/secrets/kubeconfig-acme-eu-west': {
-              status: 404,
-              contentType: 'application/json',
-              body: '{}',
-            },
-          },
-        },
-      },
+      { master: { responses: { '/api/v1/namespaces/kubermatic/secrets/kubeconfig-acme-eu-west': NOT_FOUND } } },
     ],
     [
       'with an invalid kubeconfig',
