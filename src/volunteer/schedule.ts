@@ -7,7 +7,7 @@ import { gatherInto, type VolunteerEnd, type VolunteerRun } from './run.ts';
 /** The part by which a period is longer or shorter, so that volunteers do not report at the same time. */
 const PERIOD_JITTER = 0.05;
 /** Longer than the gathering of the largest cluster takes with all its retries. */
-const MAX_GATHERING_MS = 900_000;
+const MAX_GATHERING_MS = 1_200_000;
 /** The waits until a permission that is missing is checked again: doubled each time. */
 const RECHECK_MS = { first: 300_000, max: 21_600_000 } as const;
 

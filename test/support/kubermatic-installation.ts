@@ -27,9 +27,11 @@ export interface ClusterObject {
 export interface InstallationOptions {
   /** The seed that is the master cluster itself. */
   readonly home?: string;
-  /** Options of the master cluster's API server. */
   /** The user cluster whose Secret admin-kubeconfig does not exist. */
   readonly withoutSecret?: string;
+  /** Of the API server of each seed. */
+  readonly starting?: KubeApiOptions['starting'];
+  /** Options of the master cluster's API server. */
   readonly master?: Pick<KubeApiOptions, 'forbidden' | 'lists' | 'responses' | 'secrets'>;
   /** Changes the kubeconfig of a seed. */
   readonly kubeconfigOf?: (seed: string, kubeconfig: Kubeconfig) => unknown;
@@ -88,7 +90,7 @@ export async function startInstallation(
   objects: InstallationObjects,
   options: InstallationOptions = {},
 ): Promise<Installation> {
-  const { home, withoutSecret, kubeconfigOf = (_seed, kubeconfig) => kubeconfig } = options;
+  const { home, withoutSecret, starting, kubeconfigOf = (_seed, kubeconfig) => kubeconfig } = options;
   const authority = (await readFixture('tls/ca.crt')).toString('base64');
   const kubeconfigFor = (server: string, token: string): Kubeconfig => ({
     clusters: [{ name: 'c', cluster: { server, 'certificate-authority-data': authority } }],
@@ -116,6 +118,7 @@ export async function startInstallation(
     const { name } = metadata;
     if (name === home) continue;
     const seed = await startKubeApi({
+      ...(starting !== undefined && { starting }),
       token: `token-${name}`,
       lists: { [`${KUBERMATIC}/clusters`]: objects.clusters[name] ?? [] },
       responses: adminSecrets(name),

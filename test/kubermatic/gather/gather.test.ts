@@ -332,6 +332,12 @@ describe('missing fields are recorded, and all others are gathered', () => {
     expect(log.messages('warn')).toHaveLength(1);
   });
 
+  test('seeds whose API servers have just started: nothing is missing', async () => {
+    const { record, missing } = await missingOf({ starting: { times: 5, status: 403 } });
+
+    expect([record.clusters.length, missing]).toStrictEqual([4, []]);
+  });
+
   test('a user cluster without machine deployments: those of others are gathered', async () => {
     const {
       machineDeployments: { hb6z5r9lkf: _gone, ...others },
