@@ -100,7 +100,11 @@ test('403 is final once /readyz has responded with 200 for half a minute', async
   const api = await start({ forbidden: ['/version'] });
   const { kube, clock } = await open(api);
 
-  await expect(failureOf(readVersion(kube))).resolves.toMatchObject({ kind: 'forbidden' });
+  const error = await failureOf(readVersion(kube));
+
+  expect(error).toMatchObject({ kind: 'forbidden' });
+  // From the body of the denied request, although that of /readyz was read later.
+  expect(error.message).toContain('with 403 Forbidden.');
   expect(clock.now().getTime()).toBe(31_000);
   expect(targets(api).filter((target) => target === '/readyz')).toHaveLength(6);
 });
@@ -111,8 +115,6 @@ test.each([500, 403, 404])('403 is final after five minutes where /readyz respon
   const error = await failureOf(readVersion(kube));
 
   expect(error).toMatchObject({ kind: 'forbidden' });
-  // The body of the denied request, not of /readyz, which was read later.
-  expect(error.message).toContain('with 403 Forbidden.');
   expect(clock.now().getTime()).toBe(300_000);
 });
 
@@ -127,7 +129,7 @@ test('all requests of one gathering share the time', async () => {
 
 test('what was final in a gathering with a report is not retried in the next one, until it succeeds', async () => {
   const forbidden = ['/version'];
-  const { kube, clock } = await open(await start({ forbidden }));
+  const { kube, clock, log } = await open(await start({ forbidden }));
   /** Whether a gathering waits; the limit of the rate is a wait of a second. */
   const waits = async (ends: boolean): Promise<boolean> => {
     const startedMs = clock.now().getTime();
@@ -144,6 +146,8 @@ test('what was final in a gathering with a report is not retried in the next one
   await expect(waits(true)).resolves.toBe(false);
   forbidden.push('/version');
   await expect(waits(true)).resolves.toBe(true);
+  // Each outage once.
+  expect(log.messages('info')).toHaveLength(2);
 });
 
 test('only the first gathering retries while nothing responds', async () => {
@@ -179,6 +183,14 @@ test('a permission that is granted later is found with one small request', async
   const accept = 'application/vnd.kubernetes.protobuf;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1';
   await kube.get(`${PODS}?limit=500`, accept);
   expect(kube.hasForbidden()).toBe(false);
+});
+
+test('a Retry-After beyond the time for retries is final', async () => {
+  const busy = { status: 503, contentType: 'application/json', body: '{}', headers: { 'retry-after': '3600' } };
+  const { kube, clock } = await open(await start({ responses: { '/version': busy } }));
+
+  await expect(failureOf(readVersion(kube))).resolves.toMatchObject({ kind: 'unavailable' });
+  expect(clock.sleeps).toStrictEqual([]);
 });
 
 test('404 is no failure of the server, and is not retried', async () => {

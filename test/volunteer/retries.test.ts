@@ -1,6 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import { PassThrough } from 'node:stream';
+import { create } from '@bufbuild/protobuf';
+import { durationFromMs } from '@bufbuild/protobuf/wkt';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { PolicySchema } from '../../gen/spartakus/collector/v1/collector_service_pb.js';
 import { parseDatabase } from '../../src/delivery/open-sink.ts';
 import type { VolunteerConfig } from '../../src/volunteer/run.ts';
 import { startVolunteer, type Volunteer } from '../../src/volunteer/volunteer.ts';
@@ -201,6 +204,37 @@ test('a permission that stays missing costs a few small requests a day', async (
   expect(api.requests.length - before).toBeLessThan(12);
 });
 
+test('a permission that is missing again is checked again as soon as the first time', async () => {
+  const forbidden = [NODES];
+  const api = await startApi({ forbidden });
+  await start(api, { periodMs: 120 * MINUTE_MS });
+  await passUntilStored(1, MINUTE_MS);
+  forbidden.length = 0;
+  await passUntilStored(2, 6 * MINUTE_MS);
+  forbidden.push(NODES);
+  await passUntilStored(3, 122 * MINUTE_MS);
+  const before = api.requests.length;
+
+  await clock.pass(6 * MINUTE_MS, 1);
+
+  expect(api.requests.slice(before).map(({ target }) => target)).toStrictEqual([`${NODES}?limit=1`]);
+});
+
+test('a collector that asks for fewer reports gets none for a permission', async () => {
+  const { receiptOf } = collector;
+  const policy = create(PolicySchema, { nextReportAfter: durationFromMs(2 * DAY_MS) });
+  collector.receiptOf = (report) => ({ ...receiptOf(report), policy });
+  const api = await startApi({ forbidden: [NODES] });
+  await start(api);
+  await passUntilStored(1, MINUTE_MS);
+  await clock.pass(5 * MINUTE_MS, 1);
+  const before = api.requests.length;
+
+  await clock.pass(DAY_MS, 1);
+
+  expect(api.requests.slice(before)).toStrictEqual([]);
+});
+
 test('stopped while it retries, it sends nothing, and records no missing fields', async () => {
   const volunteer = await start(await startApi({ forbidden: [NODES], readyz: 500 }));
   await clock.pass(2 * MINUTE_MS, 1);
@@ -240,6 +274,17 @@ test('a one-shot that cannot read the cluster within the timeout fails, and says
   expect(log.messages('error')).toStrictEqual([
     expect.stringMatching(/^No report was stored: The report was not made within 60 s \(--timeout\): .*ECONNREFUSED/),
   ]);
+});
+
+test('a one-shot ends at the timeout although a request has no response', async () => {
+  const api = await startApi({ silent: ['/version'] });
+  const volunteer = await start(api, { periodMs: 0, timeoutMs: MINUTE_MS });
+  await api.firstRequest();
+
+  await clock.pass(MINUTE_MS, 1);
+
+  await expect(volunteer.done).resolves.toMatchObject({ status: 'failed', error: { kind: 'unavailable' } });
+  expect(stored()).toStrictEqual([]);
 });
 
 test('a one-shot whose permissions are missing ends long before the timeout, and names each field', async () => {
