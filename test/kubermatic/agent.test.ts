@@ -25,8 +25,8 @@ afterEach(async () => {
 });
 
 async function start(recordDir: string, api: KubeApiOptions, clock: Clock): Promise<Agent> {
-  const { env, close } = await startKubeApi(api);
-  closers.push(close);
+  const server = await startKubeApi(api);
+  closers.push(() => server.close());
   const agent = await startAgent(
     {
       kind: 'kubernetes',
@@ -41,7 +41,7 @@ async function start(recordDir: string, api: KubeApiOptions, clock: Clock): Prom
       randomBytes,
       random: () => 0.5,
       logger: createKeptLog().logger,
-      env: { ...env },
+      env: server.env,
       serviceAccountDir: account.dir,
     },
   );
