@@ -32,7 +32,7 @@ export interface InstallationOptions {
   /** Of the API server of each seed. */
   readonly starting?: KubeApiOptions['starting'];
   /** Options of the master cluster's API server. */
-  readonly master?: Pick<KubeApiOptions, 'forbidden' | 'lists' | 'responses' | 'secrets'>;
+  readonly master?: Pick<KubeApiOptions, 'authorize' | 'forbidden' | 'lists' | 'responses' | 'secrets'>;
   /** Changes the kubeconfig of a seed. */
   readonly kubeconfigOf?: (seed: string, kubeconfig: Kubeconfig) => unknown;
 }
