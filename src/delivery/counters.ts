@@ -10,6 +10,7 @@ export function createCounters() {
   const reports = new Map<ReportCounter, number>();
   const failures = new Map<string, { readonly during: string; readonly cause: ErrorKind; readonly count: number }>();
   let lastSuccess: Date | undefined;
+  let failing: ErrorKind | undefined;
   const count = (counter: ReportCounter): number => reports.get(counter) ?? 0;
   return {
     add: (counter: ReportCounter, added = 1): void => void reports.set(counter, count(counter) + added),
@@ -20,6 +21,11 @@ export function createCounters() {
     succeed: (now: Date): void => {
       lastSuccess = now;
     },
+    /** Sets why reports wait; undefined where the last delivery succeeded. */
+    setFailing: (cause: ErrorKind | undefined): void => {
+      failing = cause;
+    },
+    failing: () => failing,
     count,
     failures: () => [...failures.values()],
     lastSuccess: () => lastSuccess,

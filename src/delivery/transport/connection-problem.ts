@@ -163,7 +163,7 @@ export function isConnectionError(details: string): boolean {
  *
  * @param error the code, if there is one, and the message of an error
  */
-export function explainConnectionError(
+function explainConnectionError(
   error: string,
   facts: ConnectionFacts,
 ): { readonly text: string; readonly kind: ErrorKind | undefined } | undefined {
