@@ -39,6 +39,7 @@ export async function runOnce(run: VolunteerRun): Promise<VolunteerEnd> {
   let outcome: Outcome | undefined;
   const delivery = startDelivery({
     ...run,
+    deadlineMs: clock.now().getTime() + timeoutMs,
     onSettled: (settledId, finalOutcome) => {
       if (settledId !== reportId) return;
       outcome = finalOutcome;

@@ -213,11 +213,12 @@ test('a one-shot that cannot deliver retries until the timeout, and logs the rea
   collector.serve = (stream) => stream.emit('error', { code: 14, details: 'away' });
   const volunteer = await start({ periodMs: 0, timeoutMs: 20_000 });
 
-  await clock.pass(20_000, 2);
+  // It ends with the last attempt before the timeout.
+  void clock.pass(20_000, 2);
 
   await expect(volunteer.done).resolves.toMatchObject({ status: 'failed', error: { kind: 'unavailable' } });
   expect(errors().map(({ message }) => message)).toStrictEqual([
-    `No report was stored: The collector at grpc://127.0.0.1:${collector.port} did not accept the report: away (gRPC code 14). Is a collector running there, and does no firewall or proxy block the connection?`,
+    `No report was stored: The collector at grpc://127.0.0.1:${collector.port} did not accept the report: away (gRPC code 14).`,
   ]);
 });
 
@@ -305,7 +306,6 @@ test('the log has neither the token nor the password in the URL', async () => {
     database: parseDatabase('http://user:hunter2@127.0.0.1:1'),
     timeoutMs: 1000,
   });
-  await clock.pass(1000, 2);
 
   await volunteer.done;
 
