@@ -13,6 +13,7 @@ const REMOVED = new SpartakusError(
 /** Gathers one report, and delivers the whole spool, both until the timeout. */
 export async function runOnce(run: VolunteerRun): Promise<VolunteerEnd> {
   const { clock, logger, kube, stop, cancel, timeoutMs } = run;
+  const deadlineMs = clock.now().getTime() + timeoutMs;
   const settled = new AbortController();
   const late = new AbortController();
   const waitForEnd = async (): Promise<void> => {
@@ -39,7 +40,7 @@ export async function runOnce(run: VolunteerRun): Promise<VolunteerEnd> {
   let outcome: Outcome | undefined;
   const delivery = startDelivery({
     ...run,
-    deadlineMs: clock.now().getTime() + timeoutMs,
+    deadlineMs,
     onSettled: (settledId, finalOutcome) => {
       if (settledId !== reportId) return;
       outcome = finalOutcome;
