@@ -1,7 +1,9 @@
 import type { WireDescription } from '../delivery/transport/wire.ts';
 import type { PolicyRule } from '../report/cluster-role.ts';
 import type { FieldDescription } from '../report/describe-fields.ts';
+import { listUnreadable, NEVER_READABLE, type Unreadable } from '../report/kubernetes-resources.ts';
 import { wrap } from '../runtime/wrap.ts';
+import type { Reads } from '../volunteer/reads.ts';
 import type { Format } from './help.ts';
 
 /** The fields that a volunteer may report, and the permissions that it needs. */
@@ -16,20 +18,28 @@ export interface Explanation {
   /** The rules of the Role in the namespace of the pod. */
   readonly secretRules: readonly PolicyRule[];
   readonly notes: readonly string[];
+  /** Absent for a part of the fields, and for records. */
+  readonly reads?: Reads | undefined;
   /** What requests tell beside their content; none where nothing is sent, and for a part of the fields. */
   readonly requests: readonly WireDescription[];
 }
 
-export function explanationJson({ agree, current, fields, rules, secretRules, notes, requests }: Explanation): string {
+export function explanationJson(explanation: Explanation): string {
+  const { agree, current, fields, rules, secretRules, reads, notes, requests } = explanation;
   const described = fields.map((field) => {
     const { path, comment: description, privacy: treatment, purpose, reviewed, expires, since } = field;
     return { path, description, source: sourceOf(field), treatment, purpose, reviewed, expires, since };
   });
-  return JSON.stringify({ agree, current, notes, fields: described, requests, rules, secretRules }, undefined, 2);
+  const cannotRead = reads && [
+    ...listUnreadable(rules, secretRules).map(({ group, what }) => ({ group, resources: what })),
+    ...NEVER_READABLE.map((other) => ({ other })),
+  ];
+  const content = { agree, current, notes, fields: described, requests, rules, secretRules, reads, cannotRead };
+  return JSON.stringify(content, undefined, 2);
 }
 
 export function explanationText(
-  { fields, rules, secretRules, requests }: Explanation,
+  { fields, rules, secretRules, reads, requests }: Explanation,
   intro: readonly string[],
   format: Format,
 ): string {
@@ -67,7 +77,30 @@ export function explanationText(
             ...secretRules.map(describeRule),
           ].join('\n'),
         ]),
+    ...(reads === undefined ? [] : describeReads(reads, listUnreadable(rules, secretRules), format)),
   ].join('\n\n');
+}
+
+function describeReads({ requests, files }: Reads, unreadable: readonly Unreadable[], format: Format): string[] {
+  const { width, bold, accent } = format;
+  const list = (title: string, entries: Reads['files']): string =>
+    [
+      bold(title),
+      ...[...Map.groupBy(entries, ({ about }) => about)].map(
+        ([about, same]) => `${same.map(({ name }) => `  ${accent(name)}\n`).join('')}${wrap(about, width, '      ')}`,
+      ),
+    ].join('\n');
+  const groups = unreadable.map(({ group, what }) => `${group === '' ? 'core' : group}: ${what.join(', ')}`);
+  return [
+    requests.length === 0
+      ? bold('There are no requests to the Kubernetes API.')
+      : list('Requests to the Kubernetes API, and what is used of the responses:', requests),
+    list('Files that are read:', files),
+    [
+      bold('What these roles do not let the volunteer read, by API group:'),
+      ...[...groups, ...NEVER_READABLE].map((text) => wrap(text, width, ['  ', '      '])),
+    ].join('\n'),
+  ];
 }
 
 function describeRequest(

@@ -4,17 +4,17 @@ import { type Database, DATABASE_FORMS } from '../delivery/open-sink.ts';
 import { proxyFor } from '../delivery/transport/proxy.ts';
 import { describeWire, listReporterRequests, type WireDescription } from '../delivery/transport/wire.ts';
 import { RECORD_ID_SCOPE } from '../kubermatic/gather/record.ts';
-import type { KubernetesConfig } from '../kubernetes/client.ts';
 import { renderRoles } from '../report/cluster-role.ts';
 import { describeFields } from '../report/describe-fields.ts';
 import type { FieldSelection } from '../report/field-selection.ts';
 import { renderFields, renderFieldsPage, renderRequests, renderTreatments } from '../report/fields-page.ts';
 import { listFields } from '../report/schema-fields.ts';
 import { CURRENT_SCHEMA_VERSION, isAgreed, parseSchemaVersion } from '../report/schema-version.ts';
-import { type GatherConfig, selectFields } from '../volunteer/gather/gather.ts';
+import { selectFields } from '../volunteer/gather/gather.ts';
 import { AUTO_CLUSTER_ID, isClusterIdHashed, KUBE_SYSTEM_CONSEQUENCE, needsKey } from '../volunteer/gather/id-key.ts';
 import { resolveIds } from '../volunteer/gather/id-scope.ts';
 import { listRequiredRules, listSecretRules } from '../volunteer/gather/rbac-rules.ts';
+import { listReads, type ReadsConfig } from '../volunteer/reads.ts';
 import { createCommand } from './command.ts';
 import { type Explanation, explanationJson, explanationText } from './explain-formats.ts';
 import { group } from './flags.ts';
@@ -28,8 +28,8 @@ const FORMATS = ['text', 'markdown', 'yaml', 'json'] as const;
 export const explainCommand = createCommand({
   name: 'volunteer explain',
   description:
-    'Describes every field that a volunteer with the same flags may report, with its source and anonymization, and the smallest RBAC roles. ' +
-    'Does not read the cluster, and sends nothing.',
+    'Describes every field that a volunteer with the same flags may report, with its source and anonymization, the requests and files that ' +
+    'are read for them, and the smallest RBAC roles. Does not read the cluster, and sends nothing.',
   databases: DATABASE_FORMS,
   flags: {
     ...group('Output', {
@@ -109,7 +109,7 @@ const RECORD_NOTES = [
   `Identifiers depend on the secret key of the agents (\`--id-secret\`) and on a scope, by default \`${RECORD_ID_SCOPE}\` (\`--id-scope\`).`,
 ];
 
-interface ExplainConfig extends GatherConfig, KubernetesConfig {
+interface ExplainConfig extends ReadsConfig {
   readonly agree: number;
   readonly records: boolean;
 }
@@ -130,12 +130,13 @@ function explain(config: ExplainConfig, diff = 0): Omit<Explanation, 'requests'>
     fields: describeFields(fields),
     rules: listRequiredRules(config, selection, fields),
     secretRules: listSecretRules(config, selection, fields),
+    reads: diff === 0 ? listReads(config, selection) : undefined,
     notes: notesOf(config, selection),
   };
 }
 
 function render(explanation: Explanation, format: (typeof FORMATS)[number], output: Format, records: boolean): string {
-  const { agree, current, diff, fields, rules, secretRules, notes, requests } = explanation;
+  const { agree, current, diff, fields, rules, secretRules, reads, notes, requests } = explanation;
   if (format === 'yaml') return renderRoles(rules, secretRules);
   if (format === 'json') return explanationJson(explanation);
   const subject = records ? 'record' : 'report';
@@ -156,11 +157,11 @@ function render(explanation: Explanation, format: (typeof FORMATS)[number], outp
     return [...parts, renderRequests(requests), '## Anonymization', renderTreatments(fields)].join('\n\n');
   }
   const roles = [{ about: 'The smallest ClusterRole for these fields:', rules }];
-  return renderFieldsPage({ intro: intro.join('\n\n'), fields, roles, secretRules, requests });
+  return renderFieldsPage({ intro: intro.join('\n\n'), fields, roles, secretRules, reads, requests });
 }
 
-function notesOf(config: GatherConfig, selection: FieldSelection): readonly string[] {
-  const { clusterId, nodeId, idKey, idKeyFile, idScope, exactQuantities, database } = config;
+function notesOf(config: ExplainConfig, selection: FieldSelection): readonly string[] {
+  const { clusterId, nodeId, idKey, idKeyFile, idScope, exactQuantities, database, kubeconfig, context } = config;
   const transport = database?.transport ?? 'stdout';
   const notes = [
     transport === 'stdout' &&
@@ -178,6 +179,8 @@ function notesOf(config: GatherConfig, selection: FieldSelection): readonly stri
       `Identifiers depend on the secret key, on the cluster ID and on the scope \`${idScope}\` (\`--id-scope\`), so they cannot be joined with those of other recipients.`,
     idKeyFile !== undefined && '`--id-key-file`: the content of the file is the secret key for identifiers.',
     idKey === 'kube-system' && `\`--id-key kube-system\`: ${KUBE_SYSTEM_CONSEQUENCE}`,
+    (kubeconfig !== undefined || context !== undefined) &&
+      'With `--kubeconfig` or `--context`, the volunteer has the rights of the user of the kubeconfig, which may be more than these roles. It requests nothing else.',
     exactQuantities === true &&
       selection.has('nodes[].capacity[].value') &&
       '`--exact-quantities`: `nodes[].capacity[].value` has all digits. Exact amounts can tell machines apart.',

@@ -21,7 +21,7 @@ export const VOLUNTEER_FLAGS = {
       name: 'period',
       ...DURATION,
       default: '24h',
-      help: 'Time between two reports. 0 sends one report and exits, with code 1 if it was not stored.',
+      help: 'Time between two reports. 0 sends one report and exits, with code 1 if it was not stored within --timeout.',
     },
     initialDelayMs: {
       name: 'initial-delay',
@@ -41,8 +41,7 @@ export const VOLUNTEER_FLAGS = {
     timeoutMs: {
       name: 'timeout',
       ...TIMEOUT,
-      default: '1m',
-      help: 'Maximum duration of one delivery attempt. Attempts are repeated until one succeeds; with --period 0, all attempts together have this time.',
+      help: 'Maximum duration of one delivery attempt, which is repeated until one succeeds; with --period 0, of reading the cluster and of all attempts together. By default, 1m, and 5m with --period 0.',
     },
     spoolDir: {
       name: 'spool-dir',

@@ -16,6 +16,8 @@ export interface ClientCredentials {
   readonly ca?: Buffer;
   readonly cert?: Buffer;
   readonly key?: Buffer;
+  /** Where requests have a token. */
+  readonly tokenFile?: string | undefined;
   /** The Authorization header. Reads the token file each time; rejects as `unavailable` where it cannot be read. */
   authorization(): Promise<string | undefined>;
 }
@@ -56,6 +58,7 @@ export async function openClientCredentials(
   return {
     ca: ca && (await readCa(ca)),
     ...(cert && key && (await readPair(cert, key))),
+    tokenFile: config.tokenFile,
     authorization: async () => token && `Bearer ${await readToken(token, 'unavailable')}`,
   };
 }

@@ -4,8 +4,6 @@ import type { ErrorKind } from '../runtime/errors.ts';
 export const REPORT_COUNTERS = ['made', 'stored', 'rejected', 'dropped', 'corrupt'] as const;
 export type ReportCounter = (typeof REPORT_COUNTERS)[number];
 
-type Operation = 'gathering' | 'delivery' | 'spool';
-
 export interface Success {
   readonly at: Date;
   readonly outcome: 'stored' | 'duplicate';
@@ -16,28 +14,33 @@ export type Counters = ReturnType<typeof createCounters>;
 export function createCounters() {
   const reports = new Map<ReportCounter, number>();
   const failures = new Map<string, { readonly during: string; readonly cause: ErrorKind; readonly count: number }>();
-  /** The causes of the last failures, until a success. */
-  const failing = new Map<Operation, ErrorKind>();
   let lastSuccess: Success | undefined;
+  let failing: ErrorKind | undefined;
+  let gatheringFailure: ErrorKind | undefined;
   const count = (counter: ReportCounter): number => reports.get(counter) ?? 0;
   return {
     add: (counter: ReportCounter, added = 1): void => {
-      if (counter === 'made') failing.delete('gathering');
+      if (counter === 'made') gatheringFailure = undefined;
       reports.set(counter, count(counter) + added);
     },
-    fail: (during: Operation, cause: ErrorKind): void => {
-      failing.set(during, cause);
+    fail: (during: 'gathering' | 'delivery' | 'spool', cause: ErrorKind): void => {
+      if (during === 'gathering') gatheringFailure = cause;
       const key = `${during} ${cause}`;
       failures.set(key, { during, cause, count: (failures.get(key)?.count ?? 0) + 1 });
     },
     /** A report is durable; `duplicate`: it was before, and its receipt was lost. */
     succeed: (at: Date, outcome: Success['outcome']): void => {
-      failing.delete('delivery');
       lastSuccess = { at, outcome };
     },
+    /** Sets why reports wait; undefined where the last delivery succeeded. */
+    setFailing: (cause: ErrorKind | undefined): void => {
+      failing = cause;
+    },
+    failing: () => failing,
+    /** The cause of the last failure, where no report was made since. */
+    gatheringFailure: () => gatheringFailure,
     count,
     failures: () => [...failures.values()],
-    failingFor: (during: Operation) => failing.get(during),
     lastSuccess: () => lastSuccess,
   };
 }

@@ -7,6 +7,7 @@ import type { Logger } from '../runtime/logger.ts';
 import type { Counters, Success } from './counters.ts';
 import { drain, type Queue } from './drain.ts';
 import { createOutageLog } from './outage-log.ts';
+import { isRetried } from './retry.ts';
 import type { SpooledReport } from './spool/frame.ts';
 import type { Spool } from './spool/spool.ts';
 
@@ -20,6 +21,8 @@ export interface DeliveryOptions {
   readonly heartbeat: Heartbeat;
   /** The deadline of one report, in milliseconds, for the heartbeat. */
   readonly timeoutMs: number;
+  /** No attempt is made after this time, in milliseconds since 1970 (default: without end). */
+  readonly deadlineMs?: number;
   readonly onSettled?: (reportId: string, outcome: Outcome) => void;
   readonly onIdle?: () => void;
 }
@@ -41,7 +44,7 @@ const PROBE = { reports: 1, bytes: 1 };
 
 /** Delivers a spool in the background, oldest first, see {@link drain}. A report leaves it when it is stored or rejected for good. */
 export function startDelivery(options: DeliveryOptions): Delivery {
-  const { spool, sink, clock, logger, counters, heartbeat, timeoutMs, random, onSettled, onIdle } = options;
+  const { spool, sink, clock, logger, counters, heartbeat, timeoutMs, deadlineMs, random, onSettled, onIdle } = options;
   const stop = new AbortController();
   const outage = createOutageLog({
     clock,
@@ -51,6 +54,8 @@ export function startDelivery(options: DeliveryOptions): Delivery {
     waiting: () => spool.size().reports,
   });
   let nextReportAfterMs: number | undefined;
+  /** Reports that were stored during an outage, and are not logged yet: each is counted in one line. */
+  let storedInOutage = 0;
   let lastError: SpartakusError | undefined;
   let added = Promise.withResolvers<void>();
   stop.signal.addEventListener('abort', () => added.resolve(), { once: true });
@@ -63,7 +68,7 @@ export function startDelivery(options: DeliveryOptions): Delivery {
       for (const outcome of outcomes) if (outcome.status === 'failed') counters.fail('delivery', outcome.error.kind);
       return outcomes;
     },
-    isFinal: ({ retryable }) => !retryable,
+    isFinal: (error) => !isRetried(error),
     settle: async (settled) => {
       const rejections: SpartakusError[] = [];
       let last: Success['outcome'] = 'stored';
@@ -83,7 +88,8 @@ export function startDelivery(options: DeliveryOptions): Delivery {
       if (stored > 0) {
         counters.add('stored', stored);
         counters.succeed(clock.now(), last);
-        logger.info({ reports: stored }, stored === 1 ? 'The report is stored.' : `${stored} reports are stored.`);
+        if (outage.isOngoing()) storedInOutage += stored;
+        else logStored(stored, logger);
       }
       counters.add('rejected', rejections.length);
       logRejections(rejections, logger);
@@ -92,15 +98,21 @@ export function startDelivery(options: DeliveryOptions): Delivery {
   };
   const onRetry = (error: SpartakusError, waitMs: number): void => {
     lastError = error;
+    logStored(storedInOutage, logger);
+    storedInOutage = 0;
+    counters.setFailing(error.kind);
     outage.fail(error);
     heartbeat.beat(waitMs);
   };
   const run = async (): Promise<void> => {
     while (!stop.signal.aborted) {
       const woken = added.promise;
-      lastError = await drain(queue, { clock, random, stop: stop.signal, onRetry });
+      lastError = await drain(queue, { clock, random, stop: stop.signal, deadlineMs, onRetry });
+      if (stop.signal.aborted || lastError !== undefined) logStored(storedInOutage, logger);
+      else outage.end(storedInOutage);
+      storedInOutage = 0;
       if (stop.signal.aborted) return;
-      outage.end();
+      counters.setFailing(lastError?.kind);
       onIdle?.();
       heartbeat.beat(Number.POSITIVE_INFINITY);
       await woken;
@@ -121,6 +133,10 @@ export function startDelivery(options: DeliveryOptions): Delivery {
       return ended;
     },
   };
+}
+
+function logStored(reports: number, logger: Logger): void {
+  if (reports > 0) logger.info({ reports }, reports === 1 ? 'The report is stored.' : `${reports} reports are stored.`);
 }
 
 function logRejections(rejections: readonly SpartakusError[], logger: Logger): void {

@@ -1,7 +1,7 @@
 import type { Outcome } from '../report/report-sink.ts';
 import type { Clock } from '../runtime/clock.ts';
 import { SpartakusError } from '../runtime/errors.ts';
-import { createBackoff } from './retry.ts';
+import { createBackoff, isRetried, isRetriedSlowly } from './retry.ts';
 
 /** An item that is stored or rejected for good. */
 interface Settled<Item> {
@@ -83,8 +83,9 @@ export async function drain<Item>(
   while (true) {
     const errors = await pass();
     const [error] = errors;
-    if (error === undefined || stop.aborted || !errors.some(({ retryable }) => retryable)) return error;
-    const waitMs = backoff.next(Math.max(...errors.map(({ retryAfterMs }) => retryAfterMs ?? 0)));
+    if (error === undefined || stop.aborted || !errors.some(isRetried)) return error;
+    const askedMs = Math.max(...errors.map(({ retryAfterMs }) => retryAfterMs ?? 0));
+    const waitMs = backoff.next(askedMs, errors.every(isRetriedSlowly));
     if (clock.now().getTime() + waitMs >= deadlineMs) return error;
     onRetry(error, waitMs);
     await clock.sleep(waitMs, stop);

@@ -1,5 +1,5 @@
 import type { Clock } from '../runtime/clock.ts';
-import type { SpartakusError } from '../runtime/errors.ts';
+import type { ErrorKind, SpartakusError } from '../runtime/errors.ts';
 import type { Logger } from '../runtime/logger.ts';
 
 interface OutageLogOptions {
@@ -12,29 +12,28 @@ interface OutageLogOptions {
   readonly waiting?: () => number;
 }
 
+const HOUR_MS = 3_600_000;
 const DAY_MS = 86_400_000;
 
-/** Logs an outage when it begins, once a day while it lasts, and when it ends. */
+/** Logs an outage when it begins, once a day while it lasts, within an hour when its cause changes, and when it ends. */
 export function createOutageLog({ clock, logger, failing, working, waiting }: OutageLogOptions) {
   let sinceMs: number | undefined;
   let loggedMs = 0;
-  let maxWaiting = 0;
-  /** The maximum, because the reports are already delivered when the outage ends. */
-  const countWaiting = (): object => {
-    if (waiting === undefined) return {};
-    maxWaiting = Math.max(maxWaiting, waiting());
-    return { waiting: maxWaiting };
-  };
+  let loggedKind: ErrorKind | undefined;
   return {
+    isOngoing: (): boolean => sinceMs !== undefined,
     fail: ({ kind, message }: SpartakusError): void => {
       const nowMs = clock.now().getTime();
-      const fields = { kind, ...countWaiting() };
+      const fields = { kind, ...(waiting && { waiting: waiting() }) };
+      const isDue = nowMs - loggedMs >= (kind === loggedKind ? DAY_MS : HOUR_MS);
+      if (sinceMs === undefined || isDue) {
+        loggedMs = nowMs;
+        loggedKind = kind;
+      }
       if (sinceMs === undefined) {
         sinceMs = nowMs;
-        loggedMs = nowMs;
         logger.warn(fields, `${failing}: ${message} It will be retried; while it fails, this is logged once a day.`);
-      } else if (nowMs - loggedMs >= DAY_MS) {
-        loggedMs = nowMs;
+      } else if (isDue) {
         const lastedMs = nowMs - sinceMs;
         logger.warn(
           { ...fields, forSeconds: seconds(lastedMs) },
@@ -42,16 +41,18 @@ export function createOutageLog({ clock, logger, failing, working, waiting }: Ou
         );
       } else logger.debug(fields, `${failing}: ${message}`);
     },
-    end: (): void => {
+    /** @param stored the number of reports that waited and are stored; by default, it is not logged */
+    end: (stored?: number): void => {
       if (sinceMs === undefined) return;
       const lastedMs = clock.now().getTime() - sinceMs;
-      const waited = waiting === undefined ? '' : `; ${maxWaiting} ${maxWaiting === 1 ? 'report' : 'reports'} waited`;
+      const text = stored
+        ? `: ${stored} ${stored === 1 ? 'report' : 'reports'} waited, and ${stored === 1 ? 'is' : 'are'} stored`
+        : '';
       logger.info(
-        { ...countWaiting(), forSeconds: seconds(lastedMs) },
-        `${working}, after ${inWords(lastedMs)}${waited}.`,
+        { ...(stored !== undefined && { reports: stored }), forSeconds: seconds(lastedMs) },
+        `${working}, after ${inWords(lastedMs)}${text}.`,
       );
       sinceMs = undefined;
-      maxWaiting = 0;
     },
   };
 }

@@ -1,6 +1,7 @@
 import { toJson } from '@bufbuild/protobuf';
 import { RecordSchema } from '../../gen/spartakus/kubermatic/v1/record_pb.js';
 import { type KubernetesConfig, openKubernetesClient } from '../kubernetes/client.ts';
+import { createRetryingClient } from '../kubernetes/retrying-client.ts';
 import { createRecordSelection } from '../report/field-selection.ts';
 import { logNewerFields, RECORDS_COMMAND } from '../report/newer-fields.ts';
 import { listFields } from '../report/schema-fields.ts';
@@ -22,6 +23,7 @@ export interface AgentConfig extends KubermaticGatherConfig, KubernetesConfig {
 interface AgentOptions {
   readonly clock: Clock;
   readonly randomBytes: (length: number) => Uint8Array;
+  readonly random?: () => number;
   readonly logger: Logger;
   readonly env: NodeJS.ProcessEnv;
   readonly serviceAccountDir?: string;
@@ -47,9 +49,10 @@ const NAME_LETTERS = 'bcdfghjklmnpqrstvwxz2456789';
  * Rejects with a SpartakusError `invalid` where the kubeconfig or its context is wrong.
  */
 export async function startAgent(config: AgentConfig, options: AgentOptions): Promise<Agent> {
-  const { clock, randomBytes, logger, env, serviceAccountDir, files } = options;
+  const { clock, randomBytes, random = Math.random, logger, env, serviceAccountDir, files } = options;
   const stop = new AbortController();
-  const kube = await openKubernetesClient(config, { env, clock, serviceAccountDir });
+  const client = await openKubernetesClient(config, { env, clock, serviceAccountDir });
+  const kube = createRetryingClient(client, { clock, random, logger });
   const dir = openRecordDir(config.recordDir, { now: () => clock.now(), files });
 
   // Fails early where a record is impossible.
@@ -60,7 +63,15 @@ export async function startAgent(config: AgentConfig, options: AgentOptions): Pr
     try {
       const now = clock.now();
       const gather = config.kind === 'kubermatic' ? gatherKubermaticRecord : gatherKubernetesRecord;
-      const record = await gather(config, { kube, now, randomBytes, logger, clock, signal: stop.signal });
+      const record = await gather(config, {
+        kube,
+        now,
+        randomBytes,
+        randomNumber: random,
+        logger,
+        clock,
+        signal: stop.signal,
+      });
       const file = nameOf(now, randomBytes(6));
       await dir.write(file, `${JSON.stringify(toJson(RecordSchema, record, { useProtoFieldName: true }))}\n`);
       logger.info({ file, missing: record.missing.length }, 'The record is written.');

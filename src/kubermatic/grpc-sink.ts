@@ -20,7 +20,7 @@ export function openKubermaticGrpcSink(url: string, options: TransportOptions = 
       .unary(CollectorService.method.submitKubermaticReport, request)
       .catch((error: unknown) => {
         // RESOURCE_EXHAUSTED is final, because it is a single report.
-        throw error instanceof Error && 'metadata' in error ? errorOf(error as ServiceError, client.target, 1) : error;
+        throw error instanceof Error && 'metadata' in error ? errorOf(error as ServiceError, client, 1) : error;
       });
     return envelope.records.map((_, index) => {
       const receipt = receipts[index];

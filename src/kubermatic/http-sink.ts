@@ -21,12 +21,12 @@ const KUBERMATIC_API: PostOptions = {
   hintFor: (status) =>
     status === 404 || status === 405 || (status >= 300 && status < 400)
       ? ' Is --url the whole URL, with its path, such as /api/kubermatic/v1?'
-      : '',
+      : undefined,
 };
 
 /** Posts Kubermatic's report as JSON. Throws a SpartakusError `invalid` where the URL or its proxy is wrong. */
 export function openKubermaticHttpSink(url: string, options: TransportOptions = {}): EnvelopeSink {
-  const client = openHttpClient(parseReportUrl(url), options);
+  const client = openHttpClient(parseReportUrl(url), options, '--url');
   return createSink<Envelope>({
     send: async (envelope) => {
       const outcome = await client.post(envelopeJson(envelope), KUBERMATIC_API);

@@ -47,6 +47,8 @@ export interface KubernetesClient {
   create(target: string, body: object): Promise<KubernetesResponse>;
   /** Sends a PUT of an object with its resourceVersion, as get() sends a GET. A repeated one may get 409, as may one of an older version. */
   update(target: string, body: object): Promise<KubernetesResponse>;
+  /** Whether /readyz responds with 200, asked once. Every account may ask, so it needs no rule of RBAC. */
+  isReady(): Promise<boolean>;
   /** Cancels all requests. Idempotent. */
   close(): void;
   isClosed(): boolean;
@@ -82,11 +84,13 @@ export function createKubernetesClient(
   ): Promise<KubernetesResponse> => {
     await waitForRate(signal);
     // Absolute, because the clock may have been set back.
-    if (cached === undefined || Math.abs(nowMs() - cached.loadedAtMs) > CREDENTIALS_TTL_MS)
-      cached = { credentials: await loadCredentials(), loadedAtMs: nowMs() };
+    const isCached = cached !== undefined && Math.abs(nowMs() - cached.loadedAtMs) <= CREDENTIALS_TTL_MS;
+    if (cached === undefined || !isCached) cached = { credentials: await loadCredentials(), loadedAtMs: nowMs() };
     const response = await sendRequest({ ...cached.credentials, ...shared, ...request });
-    if (response.status === 401) cached = undefined;
-    return response;
+    if (response.status !== 401) return response;
+    // The token may have been rotated before it was loaded again.
+    cached = undefined;
+    return isCached ? await send(request) : response;
   };
 
   const sendWithRetries: typeof send = async (request) => {
@@ -106,6 +110,10 @@ export function createKubernetesClient(
       sendWithRetries({ method: 'POST', target, accept: JSON_TYPE, content: JSON.stringify(body) }),
     update: (target, body) =>
       sendWithRetries({ method: 'PUT', target, accept: JSON_TYPE, content: JSON.stringify(body) }),
+    isReady: async () => {
+      const response = await send({ method: 'GET', target: '/readyz', accept: '*/*' }).catch(() => undefined);
+      return response?.status === 200;
+    },
     close: () => {
       stop.abort();
       agent.destroy();

@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import https from 'node:https';
 import { messageOf, SpartakusError } from '../runtime/errors.ts';
 import type { ClusterCredentials } from './credentials.ts';
-import { JSON_TYPE, type KubernetesResponse } from './response.ts';
+import { JSON_TYPE, type KubernetesResponse, pathOf } from './response.ts';
 
 const MIN_BUFFER_BYTES = 65_536;
 
@@ -25,7 +25,7 @@ export interface KubernetesRequest extends ClusterCredentials {
 export async function sendRequest(request: KubernetesRequest): Promise<KubernetesResponse> {
   const { server, method, target, displayName, timeoutMs, signal } = request;
   const url = new URL(server.replace(/\/+$/, '') + target);
-  const path = target.split('?', 1)[0] ?? '';
+  const path = pathOf(target);
   const deadline = AbortSignal.timeout(timeoutMs);
   try {
     const incoming = await send(url, request, AbortSignal.any([deadline, signal]));

@@ -32,6 +32,11 @@ export interface KubernetesResponse {
   readonly retryAfterMs?: number;
 }
 
+/** The path of a target, without its query. */
+export function pathOf(target: string): string {
+  return target.split('?', 1)[0] ?? '';
+}
+
 /** Throws a SpartakusError for any response but JSON of status 200. */
 export function readJson(response: KubernetesResponse): unknown {
   expectOk(response, JSON_TYPE);
@@ -72,7 +77,8 @@ function unreadable({ method = 'GET', path }: KubernetesResponse, problem: strin
   );
 }
 
-function statusError(response: KubernetesResponse): SpartakusError {
+/** The error for a response of a status other than 200. */
+export function statusError(response: KubernetesResponse): SpartakusError {
   const { method = 'GET', path, status, retryAfterMs } = response;
   const reason = reasonOf(response);
   return new SpartakusError(

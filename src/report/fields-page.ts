@@ -1,9 +1,8 @@
-import type { DescMessage } from '@bufbuild/protobuf';
-import { NodeSchema } from '../../gen/spartakus/kubernetes/v1/kubernetes_pb.js';
 import { wrap } from '../runtime/wrap.ts';
 import { type PolicyRule, renderRole, renderSecretRole } from './cluster-role.ts';
+import { METADATA_PATHS, NODE_PATHS } from './decoded-paths.ts';
 import type { FieldDescription } from './describe-fields.ts';
-import { listFields } from './schema-fields.ts';
+import { listUnreadable, NEVER_READABLE } from './kubernetes-resources.ts';
 
 interface FieldsPage {
   readonly intro: string;
@@ -14,6 +13,18 @@ interface FieldsPage {
   readonly roles: readonly { readonly about: string; readonly rules: readonly PolicyRule[] }[];
   /** The Role in the namespace of the volunteer. */
   readonly secretRules: readonly PolicyRule[];
+  /** Absent for a part of the fields. */
+  readonly reads?: ReadsDescription | undefined;
+}
+
+interface ReadDescription {
+  readonly name: string;
+  readonly about: string;
+}
+
+interface ReadsDescription {
+  readonly requests: readonly ReadDescription[];
+  readonly files: readonly ReadDescription[];
 }
 
 interface RequestDescription {
@@ -27,11 +38,8 @@ const MAX_WIDTH = 120;
 const SECRET_ROLE =
   'The Role in the namespace of the volunteer, and the Secret for the key of identifiers, which is empty until the first report:';
 
-/** No field of the schema is read from these, so no ClusterRole of the volunteer allows reading them. */
-const NEVER_READ = ['secrets', 'config maps', 'events', 'logs', 'users'];
-
 /** The page "What is collected" as Markdown: docs/what-is-collected.md. */
-export function renderFieldsPage({ intro, fields, requests = [], roles, secretRules }: FieldsPage): string {
+export function renderFieldsPage({ intro, fields, requests = [], roles, secretRules, reads }: FieldsPage): string {
   const written = fields.filter(({ origin, privacy }) => origin === 'administrator' && privacy !== 'nested');
   return `# What is collected
 
@@ -39,9 +47,7 @@ ${intro}
 
 - [Fields](#fields)
 ${requests.length === 0 ? '' : '- [Requests](#requests)\n'}- [Anonymization](#anonymization)
-- [Required permissions](#required-permissions)
-- [What is read and not sent](#what-is-read-and-not-sent)
-- [What is never read](#what-is-never-read)
+- [Required permissions](#required-permissions)${reads === undefined ? '' : READS_CONTENTS}
 
 ## Fields
 
@@ -62,26 +68,89 @@ ${wrapLines(`${written.map(({ path }) => code(path)).join(', ')}: sent as writte
 
 ## Required permissions
 
-${roles.map(({ about, rules }) => `${about}\n\n\`\`\`yaml\n${renderRole('ClusterRole', rules)}\n\`\`\``).join('\n\n')}${secretRules.length === 0 ? '' : `\n\n${SECRET_ROLE}\n\n\`\`\`yaml\n${renderSecretRole(secretRules)}\n\`\`\``}
-
-## What is read and not sent
-
-Kubernetes grants permissions for whole objects, so the response for a node contains the whole node. The volunteer
-decodes only the following fields of it and skips all others. For all other objects it requests only the metadata, and
-decodes the same fields of it:
-
-${listPaths(NodeSchema, '')
-  .map((path) => `- ${code(path)}`)
-  .join('\n')}
-
-Name, machine ID and system UUID are only input of the hash \`nodes[].id\`. No UID is used. Namespace names are used to count objects per namespace, and creation times to
-compute averages; neither is sent. Of the provider ID, only the part before \`://\` is sent, and only if it is on the
-allow list.
-
-## What is never read
-
-${wrapLines(`With ${roles.length === 1 ? 'this ClusterRole' : 'the first of these ClusterRoles'} the volunteer cannot read ${[...NEVER_READ, ...notGranted(roles[0]?.rules ?? [])].join(', ')}, and it cannot change anything${secretRules.length === 0 ? '' : ' but the Secret with its key, which it writes once and reads'}. In the objects that it reads, the decoder skips addresses, labels, annotations, taints, conditions and the list of images (see above).`)}
+${roles.map(({ about, rules }) => `${about}\n\n\`\`\`yaml\n${renderRole('ClusterRole', rules)}\n\`\`\``).join('\n\n')}${secretRules.length === 0 ? '' : `\n\n${SECRET_ROLE}\n\n\`\`\`yaml\n${renderSecretRole(secretRules)}\n\`\`\``}${reads === undefined ? '' : `\n\n${renderReads(reads, fields, roles, secretRules)}`}
 `;
+}
+
+const READS_CONTENTS = `
+- [What is read](#what-is-read)
+- [What is read and not sent](#what-is-read-and-not-sent)
+- [What is never read](#what-is-never-read)`;
+
+function renderReads(
+  { requests, files }: ReadsDescription,
+  fields: readonly FieldDescription[],
+  roles: FieldsPage['roles'],
+  secretRules: readonly PolicyRule[],
+): string {
+  const rules = roles.flatMap((role) => role.rules);
+  const list = (reads: readonly ReadDescription[]): string =>
+    [...Map.groupBy(reads, ({ about }) => about)]
+      .map(([about, same]) => wrapLines(`${same.map(({ name }) => code(name)).join(', ')}: ${about}`, '- ', '  '))
+      .join('\n');
+  return [
+    '## What is read',
+    requests.length === 0 ? 'There are no requests to the Kubernetes API.' : 'The requests to the Kubernetes API:',
+    list(requests),
+    'The files, beside those that Node.js and the operating system need:',
+    list(files),
+    '## What is read and not sent',
+    describeUnsent(fields, rules),
+    '## What is never read',
+    describeUnreadable(roles, secretRules),
+  ]
+    .filter((part) => part !== '')
+    .join('\n\n');
+}
+
+function describeUnsent(fields: readonly FieldDescription[], rules: readonly PolicyRule[]): string {
+  const has = (pattern: RegExp): boolean => fields.some(({ path }) => pattern.test(path));
+  const listed = rules.flatMap((rule) => ('resources' in rule ? rule.resources : []));
+  const uid = rules.some((rule) => 'resourceNames' in rule)
+    ? 'Of the UIDs, only that of the namespace kube-system is used: it is the key of identifiers, and is not sent.'
+    : 'No UID is used.';
+  const parts = [
+    listed.includes('nodes') &&
+      `Kubernetes grants permissions for whole objects, so the response for a node contains the whole node. The volunteer decodes only the following fields of it and skips all others:`,
+    listed.includes('nodes') && listOf(NODE_PATHS),
+    listed.some((resource) => resource !== 'nodes') &&
+      `Of ${listed.includes('nodes') ? 'all other' : 'all'} objects it requests only the metadata, and decodes:`,
+    listed.some((resource) => resource !== 'nodes') && listOf(METADATA_PATHS),
+    [
+      has(/^nodes\[\]\.id$/) && 'Name, machine ID and system UUID are only input of the hash `nodes[].id`.',
+      listed.length > 0 && uid,
+      has(/^(namespaces|workloads|lifetimes)\b/) &&
+        'Namespace names are used to count objects per namespace, and creation times to compute averages; neither is sent.',
+      has(/^nodes\[\]\.cloudProvider$/) &&
+        'Of the provider ID, only the part before `://` is sent, and only if it is on the allow list.',
+    ]
+      .filter((text) => text !== false)
+      .join(' '),
+  ];
+  const texts = parts.filter((text): text is string => text !== false && text !== '');
+  return texts.length === 0
+    ? 'Nothing of the cluster, beside the other fields of its version.'
+    : texts.map(wrapText).join('\n\n');
+}
+
+function describeUnreadable(roles: FieldsPage['roles'], secretRules: readonly PolicyRule[]): string {
+  const subject = roles.length === 1 ? 'this ClusterRole' : 'the first of these ClusterRoles';
+  const also = secretRules.length === 0 ? '' : ' and this Role';
+  const groups = listUnreadable(roles[0]?.rules ?? [], secretRules).map(({ group, what }) => {
+    const of = group === '' ? 'the core group' : code(group);
+    return wrapLines(`${of}: ${what.join(', ')}`, '- ', '  ');
+  });
+  return [
+    wrapLines(
+      `RBAC denies what no rule allows. With ${subject}${also}, the volunteer cannot read these resources of Kubernetes:`,
+    ),
+    groups.join('\n'),
+    'and nothing of',
+    NEVER_READABLE.map((what) => wrapLines(what, '- ', '  ')).join('\n'),
+    wrapLines(
+      `It cannot change anything${secretRules.length === 0 ? '' : ' but the Secret with its key, which it writes once and reads'}. Kubernetes also lets every service account ask for the versions, resources and health of the API, and for its own rights; other roles that are bound to the service account add to this. In the objects that it reads, the decoder skips addresses, labels, annotations, taints, conditions and the list of images.`,
+    ),
+  ].join('\n\n');
 }
 
 /** A table of fields, and a list with the comment, source and purpose of each, as Markdown. */
@@ -135,31 +204,21 @@ export function renderTreatments(fields: readonly FieldDescription[]): string {
     .join('\n\n');
 }
 
-/** The resources that fields are read from and these rules do not allow. */
-function notGranted(rules: readonly PolicyRule[]): readonly string[] {
-  const granted = rules.flatMap((rule) => ('resources' in rule && !('resourceNames' in rule) ? rule.resources : []));
-  const byName = rules.flatMap((rule) => ('resourceNames' in rule ? rule.resources : []));
-  const all = new Set(listFields().flatMap(({ rbac }) => rbac.map(({ resource }) => resource)));
-  return [...all]
-    .filter((resource) => resource !== '' && !granted.includes(resource))
-    .map((resource) => (byName.includes(resource) ? `${resource} other than kube-system` : resource));
-}
-
-/** The paths of all scalar fields, such as `.status.nodeInfo.osImage`. As in Kubernetes, ID and UUID are in capitals. */
-function listPaths(message: DescMessage, prefix: string): string[] {
-  return message.fields.flatMap((field) => {
-    if (field.parent.name === 'Time') return field.number === 1 ? [prefix] : [];
-    const path = `${prefix}.${field.jsonName.replace(/(Uui|I)d$/, (end) => end.toUpperCase())}`;
-    return field.fieldKind === 'message' ? listPaths(field.message, path) : [path];
-  });
-}
-
 function escape(comment: string): string {
   return comment.replaceAll(/[|<>]/g, String.raw`\$&`);
 }
 
 function code(value: string): string {
   return `\`${value}\``;
+}
+
+function listOf(paths: readonly string[]): string {
+  return paths.map((path) => `- ${code(path)}`).join('\n');
+}
+
+/** Leaves lists as they are. */
+function wrapText(text: string): string {
+  return text.startsWith('- ') ? text : wrapLines(text);
 }
 
 function wrapLines(text: string, first = '', other = first): string {

@@ -84,8 +84,8 @@ function statusOf({ counters, spoolSize }: VolunteerHealthOptions): VolunteerSta
   const last = counters.lastSuccess();
   return {
     lastDelivery: last && { time: last.at.toISOString(), outcome: last.outcome },
-    deliveryFailure: counters.failingFor('delivery'),
-    gatheringFailure: counters.failingFor('gathering'),
+    deliveryFailure: counters.failing(),
+    gatheringFailure: counters.gatheringFailure(),
     rejected: counters.count('rejected'),
     waiting: reports,
     waitingInMemory: inMemory,
@@ -106,9 +106,12 @@ function metricsOf({ counters, spoolSize }: VolunteerHealthOptions): string {
   const failures = counters
     .failures()
     .map(({ during, cause, count }) => `{during="${during}",cause="${cause}"} ${count}`);
+  const failing = counters.failing();
+  const failingHelp = '1 with the cause while reports wait because the last delivery failed; absent otherwise.';
   const lastSuccessHelp = 'When the collector last stored a report; 0 where it has not yet in this run.';
   const metrics: [name: string, type: 'gauge' | 'counter', help: string, samples: readonly string[]][] = [
     ['last_success_timestamp_seconds', 'gauge', lastSuccessHelp, [` ${lastSuccess}`]],
+    ['delivery_failing', 'gauge', failingHelp, failing === undefined ? [] : [`{cause="${failing}"} 1`]],
     ['spool_reports', 'gauge', 'Reports in the spool.', [` ${reports}`]],
     ['spool_memory_reports', 'gauge', 'Reports of the spool that are in memory only.', [` ${inMemory}`]],
     ['spool_bytes', 'gauge', 'Bytes of the reports in the spool.', [` ${bytes}`]],

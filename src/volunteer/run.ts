@@ -3,7 +3,8 @@ import type { ClientCredentialsConfig } from '../delivery/client-credentials.ts'
 import type { DeliveryOptions } from '../delivery/delivery.ts';
 import type { Database } from '../delivery/open-sink.ts';
 import type { Spool } from '../delivery/spool/spool.ts';
-import type { KubernetesClient, KubernetesConfig } from '../kubernetes/client.ts';
+import type { KubernetesConfig } from '../kubernetes/client.ts';
+import type { RetryingClient } from '../kubernetes/retrying-client.ts';
 import type { Clock } from '../runtime/clock.ts';
 import type { SpartakusError } from '../runtime/errors.ts';
 import type { Heartbeat } from '../runtime/heartbeat.ts';
@@ -20,7 +21,10 @@ export interface VolunteerConfig extends GatherConfig, KubernetesConfig, ClientC
   readonly spoolBytes?: number;
   /** --initial-delay, in milliseconds: the first report waits for a random part of it; a one-shot does not wait. */
   readonly initialDelayMs?: number;
-  /** --timeout, in milliseconds: the deadline of a delivery, and of all attempts of a one-shot. */
+  /**
+   * --timeout, in milliseconds: the deadline of one delivery attempt (default: 1 minute); of a one-shot, that of the gathering and all
+   * delivery attempts together (default: 5 minutes).
+   */
   readonly timeoutMs?: number;
   /** Default: no health server. */
   readonly healthPort?: number;
@@ -50,7 +54,7 @@ export type VolunteerEnd =
 export interface VolunteerRun extends Omit<DeliveryOptions, 'onSettled' | 'onIdle'> {
   readonly config: VolunteerConfig;
   readonly options: VolunteerOptions;
-  readonly kube: KubernetesClient;
+  readonly kube: RetryingClient;
   /** The ids of the reports of this run that are not stored yet. */
   readonly made: Set<string>;
   readonly readKey: IdKeyReader;
@@ -71,7 +75,9 @@ export async function gatherInto(
 ): Promise<string> {
   const { version, randomBytes, pageSize } = options;
   const [now, random] = [clock.now(), randomBytes(16)];
+  kube.begin();
   const report = await gatherReport(config, { kube, readKey, version, now, random, sequence, logger, pageSize });
+  kube.confirm();
   counters.add('made');
   onGathered?.();
   made.add(report.reportId);

@@ -5,6 +5,7 @@ import { openSpool } from '../delivery/spool/spool.ts';
 import { DEFAULT_TIMEOUT_MS } from '../delivery/transport/sink.ts';
 import { warnIfUnencrypted } from '../delivery/unencrypted.ts';
 import { openKubernetesClient } from '../kubernetes/client.ts';
+import { createRetryingClient, RETRY_LIMITS, type RetryLimits } from '../kubernetes/retrying-client.ts';
 import { createHeartbeat } from '../runtime/heartbeat.ts';
 import type { Logger } from '../runtime/logger.ts';
 import { maskUrl } from '../runtime/mask.ts';
@@ -26,6 +27,7 @@ export interface Volunteer {
 
 /** Holds reports of a large cluster for weeks. */
 const DEFAULT_SPOOL_BYTES = 16 * 2 ** 20;
+const DEFAULT_ONE_SHOT_MS = 300_000;
 
 /**
  * Gathers reports into the spool and delivers them, every period or, with a period of 0, once. Rejects with a SpartakusError `invalid` where
@@ -34,7 +36,9 @@ const DEFAULT_SPOOL_BYTES = 16 * 2 ** 20;
 export async function startVolunteer(given: VolunteerConfig, options: VolunteerOptions): Promise<Volunteer> {
   const config = resolveIds(given);
   const { clock, logger, stdout, env, serviceAccountDir, randomBytes, random = Math.random, graceMs = 5000 } = options;
-  const { database, spoolDir, spoolBytes = DEFAULT_SPOOL_BYTES, timeoutMs = DEFAULT_TIMEOUT_MS } = config;
+  const { database, spoolDir, spoolBytes = DEFAULT_SPOOL_BYTES, periodMs } = config;
+  const isOneShot = periodMs === 0;
+  const { timeoutMs = isOneShot ? DEFAULT_ONE_SHOT_MS : DEFAULT_TIMEOUT_MS } = config;
   const stop = new AbortController();
   const cancel = new AbortController();
   const ended = new AbortController();
@@ -44,8 +48,11 @@ export async function startVolunteer(given: VolunteerConfig, options: VolunteerO
   const credentials = await openClientCredentials(config, database.spec);
   const counters = createCounters();
   const spool = await openSpool({ dir: spoolDir, maxBytes: spoolBytes }, { clock, logger, counters });
-  const kube = await openKubernetesClient(config, { env, clock, serviceAccountDir });
-  const transport = { timeoutMs, credentials, env, signal: cancel.signal };
+  const limits = isOneShot ? oneShotLimits(timeoutMs) : RETRY_LIMITS;
+  const client = await openKubernetesClient(config, { env, clock, serviceAccountDir });
+  const kube = createRetryingClient(client, { clock, random, logger, limits });
+  const attemptMs = isOneShot ? Math.min(timeoutMs, DEFAULT_TIMEOUT_MS) : timeoutMs;
+  const transport = { timeoutMs: attemptMs, credentials, env, signal: cancel.signal };
   const opened = await openDatabase(database, { stdout, schemaVersion: versionOf(config), ...transport });
   const made = new Set<string>();
   const sink = createAgreedSink(opened, selection, made);
@@ -60,12 +67,12 @@ export async function startVolunteer(given: VolunteerConfig, options: VolunteerO
     await sink.close();
     throw error;
   });
-  logger.info({ database: maskUrl(database.spec), periodMs: config.periodMs }, 'The volunteer has started.');
+  logger.info({ database: maskUrl(database.spec), periodMs }, 'The volunteer has started.');
   warnIfUnencrypted(database.spec, logger);
   logClusterId(config, logger);
 
   const finish = async (): Promise<VolunteerEnd> => {
-    const end = await (config.periodMs === 0 ? runOnce(run) : runPeriodically(run));
+    const end = await (isOneShot ? runOnce(run) : runPeriodically(run));
     kube.close();
     await sink.close();
     await spool.close();
@@ -86,6 +93,12 @@ export async function startVolunteer(given: VolunteerConfig, options: VolunteerO
       await done;
     },
   };
+}
+
+/** The delivery needs the rest of the time. */
+function oneShotLimits(timeoutMs: number): RetryLimits {
+  const { totalMs, readyMs } = RETRY_LIMITS;
+  return { totalMs: Math.min(totalMs, timeoutMs / 2), readyMs: Math.min(readyMs, timeoutMs / 4) };
 }
 
 /** A cluster id may describe the cluster, so the treatment of one that is not a random UUID is logged. */

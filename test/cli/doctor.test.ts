@@ -9,6 +9,7 @@ import { parseDatabase } from '../../src/delivery/open-sink.ts';
 import { createNetworks } from '../../src/runtime/addresses.ts';
 import { systemClock } from '../../src/runtime/clock.ts';
 import { checkCollector } from '../../src/volunteer/doctor/check-collector.ts';
+import { startVolunteer } from '../../src/volunteer/volunteer.ts';
 import { TEST_LIMITS } from '../support/collector.ts';
 import { withFiles } from '../support/files.ts';
 import { startGrpcCollector } from '../support/grpc-collector.ts';
@@ -20,6 +21,7 @@ import {
   type ServiceAccount,
   startKubeApi,
 } from '../support/kube-api.ts';
+import { createKeptLog } from '../support/log.ts';
 import { runProgram } from '../support/program.ts';
 import { runCommand } from '../support/run-command.ts';
 
@@ -312,6 +314,38 @@ test('invalid files are reported in lines of their own', async () => {
       expect.stringMatching(/^warn {2}extensions: .*is not JSON/),
     ]);
     expect([bad.code, half.code]).toStrictEqual([1, 0]);
+  });
+});
+
+test('in the pod of a volunteer, with its environment alone, it says that the last report was stored', async () => {
+  const [api, host] = [await startApi(), await startHealthy()];
+  await withFiles({}, async (dir) => {
+    const spoolDir = `${dir}/spool`;
+    const volunteer = await startVolunteer(
+      { clusterId: 'auto', periodMs: 86_400_000, database: parseDatabase(`grpc://${host}`), spoolDir, healthPort: 0 },
+      {
+        version: 'v9.9.9',
+        clock: systemClock,
+        randomBytes,
+        logger: createKeptLog().logger,
+        stdout: new PassThrough(),
+        env: api.env,
+        serviceAccountDir: account.dir,
+      },
+    );
+    closers.push(() => volunteer.close());
+    const env = {
+      ...api.env,
+      SPARTAKUS_SERVICE_ACCOUNT_DIR: account.dir,
+      SPARTAKUS_DATABASE: `grpc://${host}`,
+      SPARTAKUS_SPOOL_DIR: spoolDir,
+      SPARTAKUS_HEALTH_PORT: String(volunteer.healthPort),
+    };
+    const lastLine = async () => (await runCommand(doctorCommand, [], env)).stdout.trimEnd().split('\n').at(-1);
+
+    await expect
+      .poll(lastLine)
+      .toMatch(/^ok {4}delivery: the last report was stored at \d{4}-\d\d-\d\dT[\d:.]+Z; none waits$/);
   });
 });
 

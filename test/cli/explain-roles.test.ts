@@ -78,7 +78,7 @@ test('for every combination of flags, --format=yaml prints valid roles, without 
       expect(await listSchemaProblems(manifests)).toStrictEqual([]);
       expect(findProblems(stdout, manifests)).toStrictEqual([]);
     }),
-    { numRuns: 150 },
+    { numRuns: 60 },
   );
 });
 

@@ -39,8 +39,8 @@ test('without flags, the page lists the fields that a volunteer without flags se
       .filter((path) => !/^(extensions|namespaces|workloads|lifetimes)\b/.test(path)),
   );
   expect(rulesOf(page)).toStrictEqual(['get /version', 'list nodes', ...OWN_SECRET]);
-  expect(page.replaceAll('\n', ' ')).toContain(
-    'cannot read secrets, config maps, events, logs, users, namespaces, pods, services, deployments, statefulsets, daemonsets, jobs,',
+  expect(page.replaceAll(/\n */g, ' ')).toContain(
+    'the core group: secrets other than spartakus-volunteer in the namespace of the pod, configmaps, namespaces, pods, services,',
   );
 });
 
@@ -84,6 +84,28 @@ test('only keyed identifiers need the Secret, and only --id-key=kube-system that
       'get namespaces kube-system',
     ]);
   });
+});
+
+test('every format names what is read with these flags, and what cannot be read', async () => {
+  const flags = ['--id-key=kube-system', '--collect=namespaces', '--cluster-id=auto', '--token-file=/t/token'];
+  flags.push('--database=grpcs://collector.example.com');
+  const [markdown, text, json] = await Promise.all(
+    ['markdown', 'text', 'json'].map((format) => explain(...flags, `--format=${format}`)),
+  );
+
+  for (const page of [markdown, text, json].map((each = '') => each.replaceAll(/\s+/g, ' '))) {
+    for (const read of ['GET /version', 'GET /api/v1/namespaces', 'GET /api/v1/namespaces/kube-system', '/t/token'])
+      expect(page).toContain(read);
+    expect(page).not.toMatch(/GET \/api\/v1\/nodes|machineID|other than spartakus-volunteer|No UID is used/);
+    expect(page).toMatch(/secrets"?, "?configmaps"?, "?nodes/);
+    expect(page).toContain('metrics.k8s.io');
+  }
+  expect(markdown).toContain('that of the namespace kube-system is used');
+});
+
+test('with a kubeconfig, the rights are those of its user', async () => {
+  await expect(explain('--kubeconfig=/nonexistent')).resolves.toContain('the rights of the user of the kubeconfig');
+  await expect(explain()).resolves.not.toContain('the rights of the user');
 });
 
 test('the page warns of identifiers that can be guessed', async () => {

@@ -52,10 +52,29 @@ test('stored and finally rejected items are settled at once, the others are retr
 });
 
 test('an error that is neither final for its item nor retryable ends the delivery', async () => {
-  const { queue, sent, settled } = createQueue(['a', 'b'], [[STORED, failure('forbidden')]]);
+  const { queue, sent, settled } = createQueue(['a', 'b'], [[STORED, failure('too-large')]]);
 
-  await expect(run(queue)).resolves.toStrictEqual({ kind: 'forbidden', retries: [], sleeps: [] });
+  await expect(run(queue)).resolves.toStrictEqual({ kind: 'too-large', retries: [], sleeps: [] });
   expect([sent.length, settled]).toStrictEqual([1, ['a']]);
+});
+
+test.each(['unauthenticated', 'forbidden', 'not-found'] as const)(
+  'an item that is %s stays and is retried slowly: after minutes at first, and hourly later',
+  async (kind) => {
+    const attempts = Array.from({ length: 6 }, () => [failure(kind)]);
+    const { queue, settled } = createQueue(['a'], attempts);
+
+    const { sleeps } = await run(queue, { deadlineMs: Number.POSITIVE_INFINITY });
+
+    expect(sleeps.map((ms) => ms / 60_000)).toStrictEqual([3.75, 7.5, 15, 30, 45, 45]);
+    expect(settled).toStrictEqual(['a']);
+  },
+);
+
+test('an item that is unavailable too is not retried slowly', async () => {
+  const { queue } = createQueue(['a', 'b'], [[failure('unauthenticated'), failure('unavailable')]]);
+
+  await expect(run(queue)).resolves.toMatchObject({ sleeps: [2500] });
 });
 
 test('no attempt is made after the deadline', async () => {

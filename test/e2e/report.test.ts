@@ -119,7 +119,7 @@ describe('a volunteer reads a Kubernetes API with its service account and report
   });
 
   test('a one-shot whose report is not stored exits with 1 and says why', async () => {
-    const { code, stderr } = await volunteer('--database=grpc://127.0.0.1:1', '--timeout=1s');
+    const { code, stderr } = await volunteer('--database=grpc://127.0.0.1:1', '--timeout=2s');
 
     expect(code).toBe(1);
     expect(stderr).toMatch(/No report was stored: .*127\.0\.0\.1:1/);
@@ -130,7 +130,7 @@ describe('a volunteer reads a Kubernetes API with its service account and report
     const asked = api.requests.length;
 
     const { code } = await runProgram(
-      ['volunteer', '--cluster-id=c', '--period=0', `--service-account-dir=${other.dir}`],
+      ['volunteer', '--cluster-id=c', '--period=0', '--timeout=1s', `--service-account-dir=${other.dir}`],
       { ...api.env },
     );
 

@@ -83,6 +83,18 @@ test('the credentials are reloaded after 401', async () => {
   await expect(readVersion(kube)).resolves.toContain('master');
 });
 
+test('a request whose token was rotated after it was loaded is repeated at once with the new token', async () => {
+  const api = await start();
+  const kube = await open(api, { clock: createJumpingClock() });
+  await readVersion(kube);
+  await account.writeToken('second-token');
+  api.acceptToken('second-token');
+
+  await expect(readVersion(kube)).resolves.toContain('master');
+
+  expect(api.requests).toHaveLength(3);
+});
+
 test('no token is sent to a server whose certificate the CA of the service account does not verify', async () => {
   const api = await start();
   const otherAccount = await openServiceAccount('first-token', 'tls/other-ca.crt');

@@ -19,6 +19,7 @@ const KEY = '0123456789abcdef'.repeat(4);
 
 let api: KubeApi;
 let account: ServiceAccount;
+const NOT_FOUND = { status: 404, contentType: 'text/plain', body: '404 page not found' };
 /** The Secrets of the cluster: the key of ids of an earlier run. */
 let secrets: Map<string, unknown>;
 
@@ -26,7 +27,7 @@ beforeEach(async () => {
   secrets = new Map([[KEY_SECRET, { data: { 'id-key': Buffer.from(KEY).toString('base64') } }]]);
   // One read fails, so that a report has every field, "missing" as well.
   [api, account] = await Promise.all([
-    startKubeApi({ forbidden: ['/api/v1/services'], secrets }),
+    startKubeApi({ responses: { '/api/v1/services?limit=500': NOT_FOUND }, secrets }),
     openServiceAccount(),
   ]);
 });
@@ -205,7 +206,7 @@ test('what an earlier run left in the spool is sent only as far as it is selecte
         ...flags,
         '--collect=nodes,namespaces',
         '--database=grpc://127.0.0.1:9',
-        '--timeout=100ms',
+        '--timeout=2s',
       );
       await volunteer(...flags, '--omit=osImage', `--database=${server.database}`);
 

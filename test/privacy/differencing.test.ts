@@ -28,6 +28,7 @@ function clusterOf(createdMs: readonly number[]): KubernetesClient {
     create: () => Promise.reject(new Error('Nothing is created.')),
     update: () => Promise.reject(new Error('Nothing is updated.')),
     close: () => undefined,
+    isReady: () => Promise.resolve(true),
     isClosed: () => false,
   };
 }

@@ -2,6 +2,7 @@ import { expect, test } from 'vitest';
 import { FIELD_DOCS } from '../../gen/field-docs.ts';
 import { RecordSchema } from '../../gen/spartakus/kubermatic/v1/record_pb.js';
 import { PrivacySchema, StatisticSchema } from '../../gen/spartakus/options/v1/options_pb.js';
+import { parseDatabase } from '../../src/delivery/open-sink.ts';
 import { describeWire, listReporterRequests } from '../../src/delivery/transport/wire.ts';
 import type { PolicyRule } from '../../src/report/cluster-role.ts';
 import { describeFields } from '../../src/report/describe-fields.ts';
@@ -10,8 +11,21 @@ import { renderFields, renderFieldsPage, renderRequests, renderTreatments } from
 import { listFields } from '../../src/report/schema-fields.ts';
 import { selectFields } from '../../src/volunteer/gather/gather.ts';
 import { listRequiredRules, listSecretRules } from '../../src/volunteer/gather/rbac-rules.ts';
+import { listReads } from '../../src/volunteer/reads.ts';
 
 const everything = { clusterId: 'auto', idSecret: 'spartakus-volunteer', extensions: 'any', collect: COLLECTABLE };
+
+/** With every file that can be read. */
+const allFiles = {
+  ...everything,
+  extensions: 'EXTENSIONS',
+  spoolDir: 'SPOOL_DIR',
+  database: parseDatabase('grpcs://collector.example.com'),
+  caFile: 'CA_FILE',
+  certFile: 'CERT_FILE',
+  keyFile: 'KEY_FILE',
+  tokenFile: 'TOKEN_FILE',
+};
 
 test('every field and anonymization of a report has a comment in the schema', () => {
   const documented = [
@@ -40,6 +54,7 @@ see a report of your own cluster before it is sent anywhere, run the volunteer w
       { about: 'The ClusterRole for everything that `--collect` can name:', rules: most },
     ],
     secretRules: listSecretRules(everything, selectFields(everything)),
+    reads: listReads(allFiles, selectFields(allFiles)),
   });
 
   await expect(page).toMatchFileSnapshot('../../docs/what-is-collected.md');

@@ -2,6 +2,7 @@ import type { Record as KubermaticRecord } from '../../gen/spartakus/kubermatic/
 import { gatherKubermaticRecord, type KubermaticGatherConfig } from '../../src/kubermatic/gather/gather-kubermatic.ts';
 import { openKubernetesClient } from '../../src/kubernetes/client.ts';
 import type { Clock } from '../../src/runtime/clock.ts';
+import { createJumpingClock } from './jumping-clock.ts';
 import { openServiceAccount } from './kube-api.ts';
 import type { Installation } from './kubermatic-installation.ts';
 import { createKeptLog, type KeptLog } from './log.ts';
@@ -10,7 +11,7 @@ import { createKeptLog, type KeptLog } from './log.ts';
 export const NOW = new Date('2024-05-06T00:00:14.208Z');
 
 /** A clock whose sleeps take no time. */
-export const INSTANT_CLOCK: Clock = { now: () => NOW, sleep: () => Promise.resolve() };
+export const INSTANT_CLOCK: Clock = createJumpingClock(NOW);
 
 /** Gathers a record as the agent does. */
 export async function gatherFrom(

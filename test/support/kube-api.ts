@@ -42,6 +42,12 @@ export interface KubeApiOptions {
   readonly expirations?: number;
   /** The response to this many requests first. */
   readonly failures?: { readonly times: number; readonly response: FakeResponse };
+  /** This many requests get this status first, and /readyz gets 500 meanwhile, as from a server that has just started. */
+  readonly starting?: { readonly times: number; readonly status: 401 | 403 | 503 };
+  /** The status of /readyz otherwise (default: 200). */
+  readonly readyz?: number;
+  /** By default a free one. */
+  readonly port?: number;
   /** The number of pods on each page, for requests with limit=2. */
   readonly pagedPods?: readonly number[];
   /** The objects of lists in JSON, by path: paginated by `limit`, complete or as metadata only. */
@@ -120,6 +126,7 @@ export async function startKubeApi(options: KubeApiOptions = {}): Promise<KubeAp
   let token = options.token ?? 'test-token';
   let expirations = options.expirations ?? 0;
   let failures = options.failures?.times ?? 0;
+  let starting = options.starting?.times ?? 0;
   let connections = 0;
   const first = Promise.withResolvers<void>();
 
@@ -156,6 +163,13 @@ export async function startKubeApi(options: KubeApiOptions = {}): Promise<KubeAp
     requests.push({ method: request.method ?? '', target, accept });
     first.resolve();
     if (request.headers.authorization !== `Bearer ${token}` && !hasClientCertificate(request)) return unauthorized;
+    if (target === '/readyz')
+      return { status: starting > 0 ? 500 : (options.readyz ?? 200), contentType: 'text/plain', body: 'ok' };
+    if (starting > 0) {
+      starting -= 1;
+      const status = options.starting?.status;
+      return status === 401 ? unauthorized : status === 403 ? forbidden : { ...unauthorized, status: 503 };
+    }
     if (options.failures !== undefined && failures > 0) {
       failures -= 1;
       return options.failures.response;
@@ -204,7 +218,7 @@ export async function startKubeApi(options: KubeApiOptions = {}): Promise<KubeAp
   server.on('secureConnection', () => {
     connections += 1;
   });
-  const port = await listen(server);
+  const port = await listen(server, options.port);
 
   return {
     url: `https://127.0.0.1:${port}`,

@@ -27,6 +27,10 @@ export interface ClusterObject {
 export interface InstallationOptions {
   /** The seed that is the master cluster itself. */
   readonly home?: string;
+  /** The user cluster whose Secret admin-kubeconfig does not exist. */
+  readonly withoutSecret?: string;
+  /** Of the API server of each seed. */
+  readonly starting?: KubeApiOptions['starting'];
   /** Options of the master cluster's API server. */
   readonly master?: Pick<KubeApiOptions, 'authorize' | 'forbidden' | 'lists' | 'responses' | 'secrets'>;
   /** Changes the kubeconfig of a seed. */
@@ -86,7 +90,7 @@ export async function startInstallation(
   objects: InstallationObjects,
   options: InstallationOptions = {},
 ): Promise<Installation> {
-  const { home, kubeconfigOf = (_seed, kubeconfig) => kubeconfig } = options;
+  const { home, withoutSecret, starting, kubeconfigOf = (_seed, kubeconfig) => kubeconfig } = options;
   const authority = (await readFixture('tls/ca.crt')).toString('base64');
   const kubeconfigFor = (server: string, token: string): Kubeconfig => ({
     clusters: [{ name: 'c', cluster: { server, 'certificate-authority-data': authority } }],
@@ -101,10 +105,12 @@ export async function startInstallation(
   const userClusters = await startKubeApi({ token: 'user-cluster-token', lists: Object.fromEntries(machineLists) });
   const adminSecrets = (seed: string): Record<string, FakeResponse> =>
     Object.fromEntries(
-      (objects.clusters[seed] ?? []).map(({ metadata: { name } }) => [
-        `/api/v1/namespaces/cluster-${name}/secrets/admin-kubeconfig`,
-        secretResponse('kubeconfig', kubeconfigFor(`${userClusters.url}/${name}`, 'user-cluster-token')),
-      ]),
+      (objects.clusters[seed] ?? [])
+        .filter(({ metadata: { name } }) => name !== withoutSecret)
+        .map(({ metadata: { name } }) => [
+          `/api/v1/namespaces/cluster-${name}/secrets/admin-kubeconfig`,
+          secretResponse('kubeconfig', kubeconfigFor(`${userClusters.url}/${name}`, 'user-cluster-token')),
+        ]),
     );
   const seeds: Record<string, KubeApi> = {};
   const kubeconfigs: Record<string, FakeResponse> = {};
@@ -112,6 +118,7 @@ export async function startInstallation(
     const { name } = metadata;
     if (name === home) continue;
     const seed = await startKubeApi({
+      ...(starting !== undefined && { starting }),
       token: `token-${name}`,
       lists: { [`${KUBERMATIC}/clusters`]: objects.clusters[name] ?? [] },
       responses: adminSecrets(name),

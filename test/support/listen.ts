@@ -1,10 +1,10 @@
 import type { Server } from 'node:http';
 import type { Server as NetServer } from 'node:net';
 
-/** Listens on a free port of 127.0.0.1, and resolves with it. */
-export async function listen(server: NetServer): Promise<number> {
+/** Listens on a port of 127.0.0.1, by default a free one, and resolves with it. */
+export async function listen(server: NetServer, wanted = 0): Promise<number> {
   await new Promise<void>((resolve) => {
-    server.listen(0, '127.0.0.1', resolve);
+    server.listen(wanted, '127.0.0.1', resolve);
   });
   const address = server.address();
   if (address === null || typeof address === 'string') throw new Error('The server does not listen on a port.');

@@ -56,6 +56,7 @@ test('the metrics have the last success, the spool, the reports, and failures by
   counters.fail('delivery', 'unavailable');
   counters.fail('delivery', 'unavailable');
   counters.fail('gathering', 'forbidden');
+  counters.setFailing('unauthenticated');
 
   const response = await get('/metrics');
   const text = await response.text();
@@ -63,6 +64,7 @@ test('the metrics have the last success, the spool, the reports, and failures by
   expect(response.headers.get('content-type')).toBe('text/plain; version=0.0.4; charset=utf-8');
   expect(text.split('\n').filter((line) => !line.startsWith('#'))).toStrictEqual([
     'spartakus_volunteer_last_success_timestamp_seconds 1795219200.5',
+    'spartakus_volunteer_delivery_failing{cause="unauthenticated"} 1',
     'spartakus_volunteer_spool_reports 3',
     'spartakus_volunteer_spool_memory_reports 1',
     'spartakus_volunteer_spool_bytes 1234',
@@ -75,7 +77,7 @@ test('the metrics have the last success, the spool, the reports, and failures by
     'spartakus_volunteer_failures_total{during="gathering",cause="forbidden"} 1',
     '',
   ]);
-  expect(text.match(/^# (HELP|TYPE) /gm)).toHaveLength(20);
+  expect(text.match(/^# (HELP|TYPE) /gm)).toHaveLength(22);
 });
 
 test('the status has the last delivery, failures since, and what waits', async () => {
@@ -83,10 +85,11 @@ test('the status has the last delivery, failures since, and what waits', async (
 
   expect(await status()).toStrictEqual({ rejected: 0, waiting: 3, waitingInMemory: 1 });
   counters.fail('gathering', 'forbidden');
-  counters.fail('delivery', 'unauthenticated');
+  counters.setFailing('unauthenticated');
   expect(await status()).toMatchObject({ gatheringFailure: 'forbidden', deliveryFailure: 'unauthenticated' });
   counters.add('made');
   counters.add('rejected', 2);
+  counters.setFailing(undefined);
   counters.succeed(new Date('2026-11-21T00:00:00.500Z'), 'duplicate');
   expect(await status()).toStrictEqual({
     lastDelivery: { time: '2026-11-21T00:00:00.500Z', outcome: 'duplicate' },

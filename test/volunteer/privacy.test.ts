@@ -242,6 +242,7 @@ function clusterOf(
     create: () => Promise.reject(new Error('Nothing is created.')),
     update: () => Promise.reject(new Error('Nothing is updated.')),
     close: () => undefined,
+    isReady: () => Promise.resolve(true),
     isClosed: () => false,
   };
 }

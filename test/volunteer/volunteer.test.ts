@@ -21,6 +21,9 @@ import { createManualClock } from '../support/manual-clock.ts';
 const HOUR_MS = 3_600_000;
 const START = new Date('2026-11-21T00:26:49.000Z');
 
+/** The sum of the waits until 403 is final while /readyz responds with 200: 3/4 of 1 s, 2 s, 4 s, 8 s, 16 s and 32 s. */
+const READY_MS = 47_250;
+
 interface Line {
   readonly level: string;
   readonly fields: object;
@@ -132,6 +135,7 @@ test('a one-shot volunteer that cannot read the cluster ends with the error, and
   await startApi({ forbidden: ['/version', '/api/v1/nodes'] });
 
   const volunteer = await start({ periodMs: 0 });
+  await clock.pass(READY_MS, 2);
 
   await expect(volunteer.done).resolves.toMatchObject({ status: 'failed', error: { kind: 'forbidden' } });
   expect(stored()).toStrictEqual([]);
@@ -142,6 +146,8 @@ test('a right that is not granted is a warning that names the rule, and the rest
   await startApi({ forbidden: ['/api/v1/nodes'] });
 
   const volunteer = await start({ periodMs: 0 });
+  // The sixth request waits for the limit of the rate.
+  await clock.pass(READY_MS + 250, 2);
 
   await expect(volunteer.done).resolves.toStrictEqual({ status: 'stored' });
   expect(stored().map(({ missing }) => missing.map(({ what, reason }) => `${what}: ${reason}`))).toStrictEqual([
@@ -207,11 +213,12 @@ test('a one-shot that cannot deliver retries until the timeout, and logs the rea
   collector.serve = (stream) => stream.emit('error', { code: 14, details: 'away' });
   const volunteer = await start({ periodMs: 0, timeoutMs: 20_000 });
 
-  await clock.pass(20_000, 2);
+  // It ends with the last attempt before the timeout.
+  void clock.pass(20_000, 2);
 
   await expect(volunteer.done).resolves.toMatchObject({ status: 'failed', error: { kind: 'unavailable' } });
   expect(errors().map(({ message }) => message)).toStrictEqual([
-    `No report was stored: The collector at grpc://127.0.0.1:${collector.port} did not accept the report: away (gRPC code 14). Is a collector running there, and does no firewall or proxy block the connection?`,
+    `No report was stored: The collector at grpc://127.0.0.1:${collector.port} did not accept the report: away (gRPC code 14).`,
   ]);
 });
 
@@ -254,7 +261,7 @@ test('closing cancels a delivery that takes longer than the grace', async () => 
   collector.serve = () => arrived.resolve();
   const volunteer = await start({ periodMs: 0 });
   await arrived.promise;
-  await expect(clock.asleep()).resolves.toBe(60_000);
+  await expect(clock.asleep()).resolves.toBe(300_000);
 
   const closing = volunteer.close();
   await expect(clock.asleep()).resolves.toBe(5000);
@@ -299,7 +306,6 @@ test('the log has neither the token nor the password in the URL', async () => {
     database: parseDatabase('http://user:hunter2@127.0.0.1:1'),
     timeoutMs: 1000,
   });
-  await clock.pass(1000, 2);
 
   await volunteer.done;
 

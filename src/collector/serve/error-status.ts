@@ -54,7 +54,9 @@ export function challengeOf({ kind }: SpartakusError): Readonly<Record<string, s
  */
 export function toConnectError(error: SpartakusError): ConnectError {
   const { code, reason } = ERROR_STATUS[error.kind];
-  const { field, retryAfterMs, message } = error;
+  const { field, retryAfterMs } = error;
+  // Neither a header nor protobuf can hold half a surrogate pair, which the JSON of a client may contain.
+  const message = error.message.toWellFormed();
   const info = create(ErrorInfoSchema, { reason: field === undefined ? reason : 'INVALID_FIELD', domain: 'spartakus' });
   const fieldViolations = field === undefined ? [] : [{ field, description: message }];
   const retryDelay = retryAfterMs === undefined ? undefined : durationFromMs(retryAfterMs);

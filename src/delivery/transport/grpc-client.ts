@@ -20,6 +20,7 @@ import {
   setLogVerbosity,
 } from '@grpc/grpc-js';
 import { type ClientCredentials, NO_CREDENTIALS } from '../client-credentials.ts';
+import type { ConnectionFacts } from './connection-problem.ts';
 import { type GrpcTarget, parseGrpcUrl } from './grpc-url.ts';
 import { describeTarget, proxyFor } from './proxy.ts';
 import { DEFAULT_TIMEOUT_MS, type TransportOptions } from './sink.ts';
@@ -41,9 +42,10 @@ const OPTIONS: ChannelOptions = {
   'grpc.enable_http_proxy': 0,
 };
 
-interface GrpcClient {
+export interface GrpcClient {
   /** The URL and its proxy, for messages. */
   readonly target: string;
+  readonly facts: ConnectionFacts;
   /** Rejects as `unavailable` where the token cannot be read. */
   start<Call extends ClientUnaryCall | ClientDuplexStream<never, unknown>>(
     open: (client: Client, metadata: Metadata, options: CallOptions) => Call,
@@ -57,7 +59,7 @@ interface GrpcClient {
 }
 
 /** A client that connects with its first call. Throws a SpartakusError `invalid` where the URL (of `flag`) or its proxy is wrong. */
-export function openGrpcClient(url: string, options: TransportOptions, flag?: string): GrpcClient {
+export function openGrpcClient(url: string, options: TransportOptions, flag = '--database'): GrpcClient {
   const { timeoutMs = DEFAULT_TIMEOUT_MS, credentials = NO_CREDENTIALS, env = {}, signal } = options;
   const target = parseGrpcUrl(url, flag);
   const proxy = proxyFor(target, env);
@@ -97,6 +99,7 @@ export function openGrpcClient(url: string, options: TransportOptions, flag?: st
 
   return {
     target: describeTarget(url, proxy),
+    facts: { target, tls: target.tls, flag, credentials, proxy },
     start,
     unary,
     close: () => {

@@ -13,12 +13,16 @@ import {
 import { ReportSchema } from '../../../gen/spartakus/report/v1/report_pb.js';
 import type { Outcome, ReportEntry, ReportSink } from '../../report/report-sink.ts';
 import { messageOf, SpartakusError } from '../../runtime/errors.ts';
+import { decodeGrpcMessage } from '../../runtime/grpc-message.ts';
+import { describeConnectionError, isConnectionError } from './connection-problem.ts';
 import { excerpt } from './excerpt.ts';
-import { openGrpcClient, pathOf } from './grpc-client.ts';
+import { type GrpcClient, openGrpcClient, pathOf } from './grpc-client.ts';
+import { adviceFor } from './response-advice.ts';
 import { retryInfoMs } from './retry-info.ts';
 import { createSink, type TransportOptions } from './sink.ts';
 import { kindOfGrpcCode, kindOfRejection } from './status.ts';
 
+type Collector = Pick<GrpcClient, 'target' | 'facts'>;
 type Call = ClientDuplexStream<Buffer, StreamReportsResponse>;
 
 /** Sends reports over gRPC, one stream for each put. Throws a SpartakusError `invalid` where the URL or its proxy is wrong. */
@@ -35,14 +39,15 @@ export function openGrpcSink(url: string, options: TransportOptions = {}): Repor
         callOptions,
       ),
     );
-    return await exchange(call, entries, client.target);
+    return await exchange(call, entries, client);
   };
   // close() cancels calls whose receipts are complete, and does not wait for the server to end them.
   return createSink({ send, count: (entries) => entries.length, close: () => client.close() });
 }
 
 /** Never rejects. */
-function exchange(call: Call, entries: readonly ReportEntry[], target: string): Promise<readonly Outcome[]> {
+function exchange(call: Call, entries: readonly ReportEntry[], collector: Collector): Promise<readonly Outcome[]> {
+  const { target } = collector;
   const { promise, resolve } = Promise.withResolvers<readonly Outcome[]>();
   const outcomes: (Outcome | undefined)[] = entries.map(() => undefined);
   // The reports without a receipt; several may have the same id.
@@ -82,7 +87,7 @@ function exchange(call: Call, entries: readonly ReportEntry[], target: string): 
   call.on('error', () => undefined);
   call.on('status', (status: StatusObject) => {
     call.off('drain', writeOn);
-    if (status.code !== Code.OK) failure ??= errorOf(status, target, entries.length);
+    if (status.code !== Code.OK) failure ??= errorOf(status, collector, entries.length);
     // Receipts that arrived before the status may still be in the stream's buffer.
     if (call.readableEnded) finish();
     else call.once('end', finish);
@@ -135,24 +140,24 @@ function rejectionOf({ refusal }: Receipt, target: string): SpartakusError {
   );
 }
 
-const HINTS: Readonly<Record<string, string>> = {
-  unavailable: ' Is a collector running there, and does no firewall or proxy block the connection?',
-  'not-found': ' Does a Spartakus collector listen there?',
-  unauthenticated: ' Is --token-file the token for it?',
-};
-
 /** The error of a failed call with this number of reports. */
 export function errorOf(
   { code, details, metadata }: Omit<StatusObject, 'progress'>,
-  target: string,
+  { target, facts }: Collector,
   reports: number,
 ): SpartakusError {
   const [encoded] = metadata.get('grpc-status-details-bin');
   const retryAfterMs = Buffer.isBuffer(encoded) ? retryInfoMs(encoded) : undefined;
   const kind = reports === 1 ? kindOfRejection(code, retryAfterMs) : kindOfGrpcCode(code);
+  if (isConnectionError(details)) {
+    const problem = describeConnectionError(details, target, facts);
+    return new SpartakusError(problem.kind ?? kind, problem.message, { retryAfterMs });
+  }
+  // grpc-js decodes with decodeURI, which leaves some escapes.
+  const text = excerpt(decodeGrpcMessage(details));
   return new SpartakusError(
     kind,
-    `The collector at ${target} did not accept the report: ${excerpt(details)} (gRPC code ${code}).${HINTS[kind] ?? ''}`,
+    `The collector at ${target} did not accept the report: ${text} (gRPC code ${code}).${adviceFor(kind, facts)}`,
     { retryAfterMs },
   );
 }

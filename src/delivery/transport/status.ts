@@ -2,7 +2,8 @@ import type { ErrorKind } from '../../runtime/errors.ts';
 
 /*
  * The kinds unavailable, overloaded and internal are retried with backoff, and not before the retry delay of the collector (`retry_after` of
- * a receipt, google.rpc.RetryInfo of a call, Retry-After over HTTP). The other kinds are final. RESOURCE_EXHAUSTED without a retry delay is
+ * a receipt, google.rpc.RetryInfo of a call, Retry-After over HTTP). The kinds unauthenticated, forbidden and not-found are retried slowly
+ * (retry.ts), because they say nothing about the report. The other kinds are final. RESOURCE_EXHAUSTED without a retry delay is
  * final for a single report, which is too large; of several reports it does not name the cause. Unknown codes and statuses are retried.
  */
 

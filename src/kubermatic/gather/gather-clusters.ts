@@ -1,5 +1,7 @@
 import type { MachineDeployment } from '../../../gen/spartakus/kubermatic/v1/record_pb.js';
 import type { KubernetesClient } from '../../kubernetes/client.ts';
+import { createRetryingClient } from '../../kubernetes/retrying-client.ts';
+import { systemClock } from '../../runtime/clock.ts';
 import { SpartakusError } from '../../runtime/errors.ts';
 import { listMachineDeployments } from './machine-deployments.ts';
 import { mapConcurrently } from './map-concurrently.ts';
@@ -10,13 +12,17 @@ import { type ListedCluster, listUserClusters } from './user-clusters.ts';
 
 const CONCURRENT_SEEDS = 4;
 const CONCURRENT_USER_CLUSTERS = 8;
+/** Short, because a seed that does not respond does not prevent a record. */
+const SEED_RETRIES = { totalMs: 60_000, readyMs: 15_000 } as const;
 /** Short, because there are many user clusters, some of them paused or deleted. */
 const USER_CLUSTER_TIMEOUT_MS = 10_000;
 /** In the namespace of each user cluster in its seed. */
 const ADMIN_KUBECONFIG = { name: 'admin-kubeconfig', key: 'kubeconfig' } as const;
 
 interface ClusterOptions
-  extends Pick<RecordOptions, 'kube' | 'clock' | 'signal'>, Pick<RecordDraft, 'missing' | 'uuidOf'> {
+  extends
+    Pick<RecordOptions, 'kube' | 'clock' | 'logger' | 'randomNumber' | 'signal'>,
+    Pick<RecordDraft, 'missing' | 'uuidOf'> {
   readonly withMachineDeployments: boolean;
   /** Whether clusters name their projects. */
   readonly withProjects: boolean;
@@ -33,6 +39,9 @@ export async function gatherClusters(
   options: ClusterOptions,
 ): Promise<readonly GatheredCluster[]> {
   const { kube, missing, uuidOf, withMachineDeployments, withProjects } = options;
+  const { clock = systemClock, randomNumber: random = Math.random, logger, signal } = options;
+  const wrap = (client: KubernetesClient): KubernetesClient =>
+    createRetryingClient(client, { clock, random, logger, limits: SEED_RETRIES });
   const gather = (seed: KubernetesClient, clusters: readonly ListedCluster[]): Promise<readonly GatheredCluster[]> =>
     mapConcurrently(clusters, CONCURRENT_USER_CLUSTERS, async (cluster) => ({
       cluster,
@@ -50,7 +59,7 @@ export async function gatherClusters(
     missing.attempt('clusters[]', 'all', async () => {
       if (seed.kubeconfig === undefined)
         throw new SpartakusError('invalid', 'A Seed names no Secret with its kubeconfig (.spec.kubeconfig).');
-      return await withSecretClient(kube, seed.kubeconfig, options, async (client) => {
+      return await withSecretClient(kube, seed.kubeconfig, { clock, signal, wrap }, async (client) => {
         const clusters = await listUserClusters(client, uuidOf, withProjects);
         for (const cluster of clusters) assignSeed(cluster, seed);
         return await gather(client, clusters);

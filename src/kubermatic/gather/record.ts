@@ -41,6 +41,8 @@ export interface RecordOptions {
   readonly kube: KubernetesClient;
   readonly now: Date;
   readonly randomBytes: (length: number) => Uint8Array;
+  /** For the waits before retries. */
+  readonly randomNumber?: () => number;
   readonly logger: Logger;
   readonly clock?: Clock;
   /** Closes the clients of other clusters. */

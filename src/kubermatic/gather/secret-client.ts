@@ -13,6 +13,13 @@ export interface SecretKey {
   readonly key: string;
 }
 
+interface SecretClientOptions extends RequestLimits {
+  /** Closes the client. */
+  readonly signal: AbortSignal;
+  /** Such as a client that retries. */
+  readonly wrap?: (client: KubernetesClient) => KubernetesClient;
+}
+
 /** Names of objects (RFC 1123) are safe in a path. */
 const NAME = /^[a-z0-9](?:[-a-z0-9.]{0,251}[a-z0-9])?$/;
 
@@ -35,11 +42,11 @@ const FORBIDDEN_FIELDS = [
 export async function withSecretClient<Value>(
   kube: KubernetesClient,
   secret: SecretKey,
-  { signal, ...limits }: RequestLimits & { readonly signal: AbortSignal },
+  { signal, wrap = (client) => client, ...limits }: SecretClientOptions,
   use: (client: KubernetesClient) => Promise<Value>,
 ): Promise<Value> {
   const credentials = await readCredentials(kube, secret);
-  const client = createKubernetesClient(() => Promise.resolve(credentials), limits);
+  const client = wrap(createKubernetesClient(() => Promise.resolve(credentials), limits));
   const close = (): void => client.close();
   signal.addEventListener('abort', close, { once: true });
   try {
@@ -56,6 +63,12 @@ async function readCredentials(kube: KubernetesClient, secret: SecretKey): Promi
   if (!NAME.test(namespace) || !NAME.test(name))
     throw new SpartakusError('invalid', 'The reference to a Secret with a kubeconfig contains an invalid name.');
   const response = await kube.get(`/api/v1/namespaces/${namespace}/secrets/${name}`, JSON_TYPE);
+  // Not an error 404, which says that the cluster has no such resource: its API has Secrets.
+  if (response.status === 404)
+    throw new SpartakusError(
+      'invalid',
+      `The Secret ${namespace}/${name}, which has the kubeconfig of a cluster, does not exist.`,
+    );
   const data = textAt(readJson(response), 'data', key);
   if (data === undefined) throw unusable(secret, 'does not exist');
   return await parse(Buffer.from(data, 'base64').toString('utf8'), secret);

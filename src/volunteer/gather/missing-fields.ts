@@ -28,7 +28,8 @@ export interface MissingFields {
 
 export function createMissingFields(kube: KubernetesClient, logger: Logger | undefined): MissingFields {
   const list: Missing[] = [];
-  const errors = new Set<SpartakusError>();
+  /** The fields that each error concerns: several may share one request. */
+  const errors = new Map<SpartakusError, readonly string[]>();
   let succeeded = 0;
 
   const record = (what: string, reason: MissingReason): void => {
@@ -52,17 +53,26 @@ export function createMissingFields(kube: KubernetesClient, logger: Logger | und
         if (kube.isClosed() || !isTolerated(error, tolerance)) throw error;
         const reason = reasonOf(error);
         record(what, reason);
-        // Several fields may share one request, whose error is logged once.
-        if (!errors.has(error)) logger?.warn({ what, reason }, `${what} is left out: ${error.message}`);
-        errors.add(error);
+        const [first] = errors.get(error) ?? [];
+        const cause = first === undefined ? error.message : `it is read with ${first}.`;
+        logger?.warn({ what, reason }, `${what} is left out: ${cause}`);
+        errors.set(error, [...(errors.get(error) ?? []), what]);
         return undefined;
       }
     },
     throwIfAllFailed: () => {
-      const [first] = errors;
-      if (succeeded === 0 && first !== undefined) throw first;
+      if (succeeded === 0 && errors.size > 0) throw combine(errors);
     },
   };
+}
+
+/** One error that names every field, of the kind of the first one. */
+function combine(errors: ReadonlyMap<SpartakusError, readonly string[]>): SpartakusError {
+  const [[first] = []] = errors;
+  const parts = [...errors].map(([{ message }, fields]) => `${fields.join(', ')}: ${message}`);
+  return new SpartakusError(first?.kind ?? 'internal', `Nothing can be read. ${parts.join(' ')}`, {
+    retryAfterMs: first?.retryAfterMs,
+  });
 }
 
 function isTolerated({ kind }: SpartakusError, tolerance: Tolerance): boolean {

@@ -142,7 +142,7 @@ test('a deadline that is exceeded is a retryable failure', async () => {
   const error = await failOne(sink);
 
   expect(error.kind).toBe('unavailable');
-  expect(error.message).toContain('gRPC code 4');
+  expect(error.message).toContain('it did not answer in time');
 });
 
 test('receipts before a failure of the stream count', async () => {
@@ -265,8 +265,9 @@ test('the error of an unreachable collector names it, and what to do', async () 
   const error = await failOne(sink);
 
   expect(error.kind).toBe('unavailable');
-  expect(error.message).toContain(`The collector at ${url} did not accept the report`);
-  expect(error.message).toContain('ECONNREFUSED');
+  expect(error.message).toContain(
+    `The collector at ${url} cannot be reached: nothing listens on its port (ECONNREFUSED): `,
+  );
 });
 
 test('aborting the signal cancels calls in progress', async () => {
@@ -334,7 +335,6 @@ test.each(['localhost', '127.0.0.1'])('grpcs://%s rejects a certificate for anot
 
   const error = await failOne(await trust(collector, host, 'ca'));
 
-  expect(error.message).toContain(host);
-  expect(error.message).toMatch(/altnames|cert's list/);
+  expect(error.message).toContain(`not for ${host}: `);
   expect(collector.stored.size).toBe(0);
 });

@@ -123,18 +123,18 @@ test.each([
 });
 
 test.each([
-  [200, 'internal'],
-  [202, 'internal'],
+  [200, 'internal', ' Only status 204 means that a report is stored.'],
+  [202, 'internal', ' Only status 204 means that a report is stored.'],
   [400, 'invalid'],
-  [401, 'unauthenticated'],
-  [403, 'forbidden'],
-  [404, 'not-found'],
+  [401, 'unauthenticated', ' It requires a token: give one with --token-file.'],
+  [403, 'forbidden', ' A collector forbids no report: permit it in the proxy or gateway in front of it.'],
+  [404, 'not-found', ' Check that a Spartakus collector listens at the URL in --database.'],
   [413, 'too-large'],
   [415, 'unsupported-media-type'],
   [429, 'overloaded'],
   [500, 'internal'],
   [503, 'unavailable'],
-])('only 204 is a success, so %i is a failure, of kind %s', async (status, kind) => {
+])('only 204 is a success, so %i is a failure, of kind %s', async (status, kind, advice = '') => {
   const { collector, sink } = await start();
   collector.answer = (response) => response.writeHead(status).end('fine');
 
@@ -142,7 +142,7 @@ test.each([
 
   expect(error.kind).toBe(kind);
   expect(error.message).toBe(
-    `The collector at ${collector.url}/api/v1 did not accept the report: status ${status}, "fine".${status < 300 ? ' Only status 204 means that a report is stored.' : ''}`,
+    `The collector at ${collector.url}/api/v1 did not accept the report: status ${status}, "fine".${advice}`,
   );
 });
 

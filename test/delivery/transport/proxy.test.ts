@@ -140,7 +140,7 @@ test.each(['grpcs', 'https'])(
       error: {
         kind: 'unavailable',
         message: expect.stringContaining(
-          '(through the proxy http://127.0.0.1:9 of $HTTPS_PROXY) did not accept the report',
+          '(through the proxy http://127.0.0.1:9 of $HTTPS_PROXY) cannot be reached',
         ) as string,
       },
     });

@@ -227,6 +227,8 @@ describe('a seed that is the master cluster itself', () => {
   });
 });
 
+const NOT_FOUND = { status: 404, contentType: 'text/plain', body: '404 page not found' };
+
 describe('missing fields are recorded, and all others are gathered', () => {
   const missingOf = async (options: InstallationOptions, over?: Partial<InstallationObjects>, config = {}) => {
     const { record, log } = await gatherFrom(await start(options, over), { ...AS_RELEASED, ...config });
@@ -244,6 +246,7 @@ describe('missing fields are recorded, and all others are gathered', () => {
     expect(missing).toStrictEqual(fields.map((what) => `${what} not permitted`));
     expect(log.messages('warn')).toStrictEqual([
       expect.stringContaining(`{apiGroups: ["kubermatic.k8c.io"], resources: [${resource}], verbs: [list]}`),
+      ...fields.slice(1).map((what) => `${what} is left out: it is read with ${fields[0]}.`),
     ]);
     expect(record.kubermaticEdition).toBe('EE');
     expect(record.users.length + record.projects.length).toBeGreaterThan(0);
@@ -252,13 +255,7 @@ describe('missing fields are recorded, and all others are gathered', () => {
   test('resources that are not installed', async () => {
     const { record, missing } = await missingOf({
       master: {
-        responses: {
-          [`${KUBERMATIC}/usersshkeys?limit=200`]: {
-            status: 404,
-            contentType: 'text/plain',
-            body: '404 page not found',
-          },
-        },
+        responses: { [`${KUBERMATIC}/usersshkeys?limit=200`]: NOT_FOUND },
         lists: { [`${KUBERMATIC}/usersshkeys`]: undefined as never },
       },
     });
@@ -299,6 +296,11 @@ describe('missing fields are recorded, and all others are gathered', () => {
       { master: { forbidden: ['/api/v1/namespaces/kubermatic/secrets/kubeconfig-acme-eu-west'] } },
     ],
     [
+      'without its Secret',
+      'failed',
+      { master: { responses: { '/api/v1/namespaces/kubermatic/secrets/kubeconfig-acme-eu-west': NOT_FOUND } } },
+    ],
+    [
       'with an invalid kubeconfig',
       'failed',
       { kubeconfigOf: (seed, config) => (seed === 'acme-eu-west' ? 'hello: [' : config) },
@@ -330,7 +332,13 @@ describe('missing fields are recorded, and all others are gathered', () => {
     expect(log.messages('warn')).toHaveLength(1);
   });
 
-  test('an unreachable user cluster: the machine deployments of others are gathered', async () => {
+  test('seeds whose API servers have just started: nothing is missing', async () => {
+    const { record, missing } = await missingOf({ starting: { times: 5, status: 403 } });
+
+    expect([record.clusters.length, missing]).toStrictEqual([4, []]);
+  });
+
+  test('a user cluster without machine deployments: those of others are gathered', async () => {
     const {
       machineDeployments: { hb6z5r9lkf: _gone, ...others },
     } = await readSampleObjects();
@@ -338,6 +346,18 @@ describe('missing fields are recorded, and all others are gathered', () => {
 
     expect(missing).toStrictEqual(['machineDeployments[] not installed']);
     expect(record.machineDeployments).toHaveLength(5);
+  });
+
+  test('a user cluster without its Secret admin-kubeconfig: the machine deployments of others are gathered', async () => {
+    const { record, missing, log } = await missingOf({ withoutSecret: 'hb6z5r9lkf' }, {}, { machineDeployments: true });
+
+    expect(missing).toStrictEqual(['machineDeployments[] failed']);
+    expect(record.machineDeployments).toHaveLength(5);
+    expect(log.messages('warn')).toStrictEqual([
+      expect.stringContaining(
+        'The Secret cluster-hb6z5r9lkf/admin-kubeconfig, which has the kubeconfig of a cluster, does',
+      ),
+    ]);
   });
 
   test('gathering fails where nothing of Kubermatic is installed', async () => {

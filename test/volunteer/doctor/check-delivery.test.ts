@@ -46,7 +46,7 @@ test('the last report was stored, or was a duplicate', async () => {
 
 test('a failure since is a failure, with its cause and what waits', async () => {
   counters.succeed(AT, 'stored');
-  counters.fail('delivery', 'unauthenticated');
+  counters.setFailing('unauthenticated');
   waiting = 2;
   await expect(check()).resolves.toBe(
     'FAIL delivery: the last attempt to deliver a report failed (unauthenticated); the last report was stored at 2026-11-21T10:00:00.000Z; 2 reports wait',

@@ -207,6 +207,7 @@ test('a missing right is recorded in the report, and all other fields are gather
   expect(warnings.map(({ message }) => message)).toStrictEqual([
     expect.stringContaining('{apiGroups: [""], resources: [pods], verbs: [list]}'),
     expect.stringContaining('{apiGroups: ["batch"], resources: [jobs], verbs: [list]}'),
+    'lifetimes.podsAtLeastHours is left out: it is read with workloads.pods[].',
   ]);
 });
 
@@ -232,6 +233,7 @@ test('gathering fails where all rights are missing', async () => {
   const error = await failureOf(gather(api, { collect: ['nodes', 'namespaces'] }));
 
   expect(error).toMatchObject({ kind: 'forbidden' });
+  for (const what of ['masterVersion', 'nodes[]', 'namespaces']) expect(error.message).toContain(`${what}: The Kube`);
 });
 
 test('closing the client fails the report, instead of recording missing fields', async () => {

@@ -22,6 +22,7 @@ import { createConnectionSlots } from './call-slots.ts';
 import { COMPRESSIONS } from './compression.ts';
 import { convertErrors, convertIterable } from './convert-errors.ts';
 import { findWrongField } from './field-path.ts';
+import { withPlainMessage } from './grpc-status.ts';
 import { limitBody } from './limited-body.ts';
 import type { MessageReader } from './message-reader.ts';
 import { MESSAGES, ORIGIN } from './report-service.ts';
@@ -146,7 +147,7 @@ export function createConnectHandler(
     const response = await handler({ ...request, body: convertIterable(body, () => late) });
     const error = ERROR_BY_STATUS[response.status];
     if (error !== undefined) onRejection(origin.protocol, error);
-    await universalResponseToNodeResponse(response, res);
+    await universalResponseToNodeResponse(origin.protocol === 'grpc' ? withPlainMessage(response) : response, res);
   };
 
   /** Health and reflection are for anyone: a rejection must cost little. */

@@ -1,6 +1,5 @@
 import type { IncomingHttpHeaders, OutgoingHttpHeaders, ServerHttp2Stream } from 'node:http2';
 import { create, type DescMessage, fromBinary, type MessageShape, toBinary } from '@bufbuild/protobuf';
-import { setTrailerStatus } from '@connectrpc/connect/protocol-grpc';
 import {
   CollectorService,
   StreamReportsRequestSchema,
@@ -18,6 +17,7 @@ import { stopSending } from '../stop-sending.ts';
 import { createChunkReader } from './chunk-reader.ts';
 import { GZIP } from './compression.ts';
 import { createGrpcFrameReader, encodeGrpcFrame, framedBytes, type GrpcFrame } from './grpc-frames.ts';
+import { grpcTrailers } from './grpc-status.ts';
 import type { MessageReader } from './message-reader.ts';
 import type { ReceivedReport, ReportReceiver } from './report-receiver.ts';
 
@@ -219,9 +219,7 @@ function trailersOf(thrown: unknown): OutgoingHttpHeaders {
   const error = SpartakusError.from(thrown);
   const known = knownTrailers.get(error);
   if (known !== undefined) return known;
-  const status = new Headers();
-  setTrailerStatus(status, toConnectError(error));
-  const trailers = Object.fromEntries(status);
+  const trailers = grpcTrailers(toConnectError(error));
   knownTrailers.set(error, trailers);
   return trailers;
 }

@@ -1,9 +1,9 @@
 import { errorToJson } from '@connectrpc/connect/protocol-connect';
-import { setTrailerStatus } from '@connectrpc/connect/protocol-grpc';
 import type { RequestOrigin } from '../../../report/request-origin.ts';
 import { SpartakusError } from '../../../runtime/errors.ts';
 import { ERROR_STATUS, toConnectError } from '../error-status.ts';
 import { pathOf, sendResponse, type ServerReply, type ServerRequest } from '../http/router.ts';
+import { grpcTrailers } from './grpc-status.ts';
 
 /** Answers a method that does not exist. Returns the error. */
 export function answerUnknownMethod(req: ServerRequest, res: ServerReply, origin: RequestOrigin): SpartakusError {
@@ -24,9 +24,7 @@ export function answerError(
     const body = JSON.stringify(errorToJson(connectError, undefined));
     sendResponse(req, res, { status: ERROR_STATUS[error.kind].httpStatus, contentType: 'application/json', body });
   } else {
-    const trailers = new Headers();
-    setTrailerStatus(trailers, connectError);
     const contentType = req.headers['content-type'];
-    sendResponse(req, res, { status: 200, contentType, headers: Object.fromEntries(trailers) });
+    sendResponse(req, res, { status: 200, contentType, headers: grpcTrailers(connectError) });
   }
 }
