@@ -28,6 +28,7 @@ const BATCH = 100;
 const NEW_REPORTS = [500, 1_000, 1_500];
 
 const makeFacts = createFactMaker();
+const print = (line: string): void => void process.stdout.write(`${line}\n`);
 const uuidOf = (text: string): string => {
   const hex = createHash('sha256').update(text).digest('hex');
   return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-4${hex.slice(13, 16)}-8${hex.slice(17, 20)}-${hex.slice(20, 32)}`;
@@ -89,8 +90,8 @@ async function sizesOf(db: Db, name: string): Promise<Sizes> {
 
 function printSizes(name: string, { count, size, storageSize, indexSizes }: Sizes): void {
   const each = (bytes: number): string => String(Math.round(bytes / count)).padStart(6);
-  console.log(`${name}: ${count} documents; bytes each: BSON ${each(size)}, stored ${each(storageSize)}`);
-  for (const [index, bytes] of Object.entries(indexSizes)) console.log(`  index ${index.padEnd(24)} ${each(bytes)}`);
+  print(`${name}: ${count} documents; bytes each: BSON ${each(size)}, stored ${each(storageSize)}`);
+  for (const [index, bytes] of Object.entries(indexSizes)) print(`  index ${index.padEnd(24)} ${each(bytes)}`);
 }
 
 /** The CPU time of a roll-up's steps in both processes, in milliseconds: other programs on the machine change it little. */
@@ -160,14 +161,14 @@ try {
   await store.close();
   store = await open();
   const db = store.database();
-  console.log(`\n${count} reports of ${CLUSTERS} clusters, ${(nodes / count).toFixed(1)} nodes each`);
-  console.log(
+  print(`\n${count} reports of ${CLUSTERS} clusters, ${(nodes / count).toFixed(1)} nodes each`);
+  print(
     `protobuf: ${Math.round(wire / count)} bytes a report; CPU each: made and inserted ${Math.round((user + system) / count)} µs, engine ${Math.round((1000 * engineMs) / count)} µs`,
   );
   for (const name of ['reports', 'clusters', 'statistics']) printSizes(name, await sizesOf(db, name));
 
   const first = await measureRollUp(db, newEpoch);
-  console.log(`base from all clusters: ${((1000 * (first['sums'] ?? 0)) / CLUSTERS).toFixed(0)} µs a cluster`);
+  print(`base from all clusters: ${((1000 * (first['sums'] ?? 0)) / CLUSTERS).toFixed(0)} µs a cluster`);
   let next = 0;
   for (const added of NEW_REPORTS) {
     const receivedAt = new Date();
@@ -179,7 +180,7 @@ try {
       );
     const { before = 0, merge = 0, sums = 0, point = 0 } = await measureRollUp(db, newEpoch);
     const each = (ms: number, of: number): string => `${((1000 * ms) / of).toFixed(0)} µs`;
-    console.log(
+    print(
       `roll-up of ${added}: ${each(before + merge, added)} a new report, ${each(sums, next)} a changed cluster (${next}), figures ${point.toFixed(0)} ms`,
     );
   }

@@ -57,7 +57,7 @@ test(
     const before = recorded.find(({ name }) => name === 'reports')?.documents.map(({ _id }) => String(_id)) ?? [];
     const dice = createDice(SEED);
     const history = createHistory();
-    const serving = [await start(), await start()];
+    const serving = await Promise.all([start(), start()]);
     const load = startLoad({ history, dice, pickUrl: () => serving[dice() < 0.5 ? 0 : 1]?.url, concurrency: 1 });
     const replace = async (index: number, later: number): Promise<void> => {
       await stopCollector(serving[index]);

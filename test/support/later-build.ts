@@ -37,7 +37,7 @@ registerHooks({
     const loaded = nextLoad(url, context);
     const changes = Object.entries(CHANGES).find(([path]) => url.endsWith(path))?.[1];
     if (changes === undefined) return loaded;
-    let source = String(loaded.source);
+    let source = Buffer.from(loaded.source as Uint8Array).toString();
     for (const [from, to] of changes) {
       const changed = typeof to === 'string' ? source.replace(from, to) : source.replace(from, to);
       if (changed === source) throw new Error(`test/support/later-build.ts: ${url} does not contain ${String(from)}`);

@@ -20,7 +20,7 @@ export async function readRecorded(file: string): Promise<readonly RecordedColle
 export async function loadRecorded(db: Db, file: string): Promise<readonly RecordedCollection[]> {
   const recorded = await readRecorded(file);
   for (const { name, options, indexes, documents } of recorded) {
-    const collection = await db.createCollection<Document>(name, options);
+    const collection = await db.createCollection(name, options);
     if (indexes.length > 0) await collection.createIndexes([...indexes]);
     if (documents.length > 0) await collection.insertMany([...documents]);
   }

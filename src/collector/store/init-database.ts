@@ -229,7 +229,7 @@ async function listCollections(db: Db, name?: string): Promise<Found | undefined
   const filter = { type: 'collection', ...(name === undefined ? {} : { name }) };
   try {
     const found = await db.listCollections<CollectionInfo>(filter).toArray();
-    return new Map(found.map(({ name, options }) => [name, { ...options }]));
+    return new Map(found.map((each) => [each.name, { ...each.options }]));
   } catch (error) {
     if (isUnauthorized(error)) return undefined;
     throw error;

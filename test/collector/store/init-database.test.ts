@@ -87,10 +87,10 @@ test('creates everything once, and compressed', async () => {
   expect(resultsOf(first)).toStrictEqual(new Set(['created']));
   expect(first.map(({ subject }) => subject)).toContain('index reports.clusterID_receivedAt');
   expect(resultsOf(second)).toStrictEqual(new Set(['exists']));
-  for (const name of Object.keys(DATABASE_COLLECTIONS)) {
-    const found = await db.listCollections({ name }).toArray();
-    expect(JSON.stringify(found), name).toContain('block_compressor=zstd');
-  }
+  const found = await db.listCollections().toArray();
+  const uncompressed = found.filter((each) => !JSON.stringify(each).includes('block_compressor=zstd'));
+  expect(found.length).toBeGreaterThan(Object.keys(DATABASE_COLLECTIONS).length);
+  expect(uncompressed.map(({ name }) => name)).toStrictEqual(['metadata']);
   const metadata = db.collection('metadata');
   await expect(metadata.findOne({}, { projection: { _id: 0 } })).resolves.toStrictEqual({ ...SCHEMA });
 });
@@ -106,7 +106,7 @@ test('several collectors may start on an empty database at the same time', async
   const stores = await Promise.all(Array.from({ length: 4 }, () => openMongoStore({ ...OPTIONS, uri })));
 
   const put = stores.map((store) => store.put([{ report: makeReport(), receivedAt: RECEIVED_AT }]));
-  await expect(Promise.all(put)).resolves.toStrictEqual(Array(4).fill([{ status: 'stored' }]));
+  await expect(Promise.all(put)).resolves.toStrictEqual(stores.map(() => [{ status: 'stored' }]));
 
   await Promise.all(stores.map((store) => store.close()));
   expect(resultsOf(await init())).toStrictEqual(new Set(['exists']));
@@ -125,15 +125,13 @@ test('validators reject what would never be deleted, counted, or found again', a
     ['statisticsState', { watermark: '2026-11-21' }],
   ];
   for (const [name, document] of wrong)
-    await expect(db.collection(name).insertOne({ ...document }), name).rejects.toMatchObject({
-      code: VALIDATION_FAILURE,
-    });
+    await expect(db.collection(name).insertOne({ ...document })).rejects.toMatchObject({ code: VALIDATION_FAILURE });
 });
 
 describe('a database that the version before has written', () => {
   test('is accepted by the validators, as it is and after changes of its documents', async () => {
     for (const { name, documents } of await readRecorded('before-versions.json')) {
-      const collection = await db.createCollection<Document>(name, { validator: validatorOf(name) });
+      const collection = await db.createCollection(name, { validator: validatorOf(name) });
       await collection.insertMany([...documents]);
     }
 
@@ -229,13 +227,13 @@ describe('--sharded', () => {
     const sharded = new Set<string>();
     const commands: BSON.Document[] = [];
     proxy.onCommand(({ name, body }) => {
-      const of = (collection: unknown): boolean => sharded.has(`spartakus_init.${String(collection)}`);
       if (name === 'hello') return { response: HELLO_OF_MONGOS };
-      if (name === 'collStats' && of(body['collStats'])) return { response: { ok: 1, sharded: true } };
+      if (name === 'collStats' && sharded.has(`spartakus_init.${String(body['collStats'])}`))
+        return { response: { ok: 1, sharded: true } };
       if (name !== 'enableSharding' && name !== 'shardCollection') return 'pass';
       if (name === 'shardCollection') {
         sharded.add(String(body['shardCollection']));
-        commands.push({ shardCollection: body['shardCollection'], key: body['key'] });
+        commands.push(body);
       }
       return { response: { ok: 1 } };
     });
@@ -247,7 +245,7 @@ describe('--sharded', () => {
     expect([first.code, second.code]).toStrictEqual([0, 0]);
     expect(first.stdout).toContain('created  shard key {"_id":"hashed"} of reports\n');
     expect(second.stdout).toContain('exists   shard key {"_id":"hashed"} of kubermaticRecords\n');
-    expect(commands).toStrictEqual([
+    expect(commands).toMatchObject([
       { shardCollection: 'spartakus_init.reports', key: { _id: 'hashed' } },
       { shardCollection: 'spartakus_init.kubermaticRecords', key: { _id: 'hashed' } },
     ]);
