@@ -94,8 +94,6 @@ test('the table of shard keys has every collection, with the key that "database 
     ),
   );
 
-  const expected = specs
-    .filter(([name]) => name !== 'probes')
-    .map(([name, { shardKey }]) => [name, shardKey !== undefined] as const);
+  const expected = specs.map(([name, { shardKey }]) => [name, shardKey !== undefined] as const);
   expect(isSharded).toStrictEqual(new Map([...expected, ['metadata', false]]));
 });

@@ -3,6 +3,7 @@ import type { Clock } from '../../runtime/clock.ts';
 import { SpartakusError } from '../../runtime/errors.ts';
 import type { Logger } from '../../runtime/logger.ts';
 import { initForCollector } from '../store/init-database.ts';
+import { requireServable } from '../store/schema-version.ts';
 import type { MakeFacts } from './backfill.ts';
 import { dayOf, daysBetween } from './days.ts';
 import { createFactMaker } from './facts.ts';
@@ -160,6 +161,7 @@ export function createUpdate(
     update: async () => {
       try {
         const db = database();
+        await requireServable(db);
         await withLease(db, { owner, clock, leaseMs: LEASE_MS }, (lease) => work(db, lease));
       } catch (error) {
         if (!stop.aborted) status = { ...status, failures: status.failures + 1 };

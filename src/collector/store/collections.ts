@@ -93,7 +93,6 @@ export const DATABASE_COLLECTIONS = {
   },
   statisticsBase: { indexes: [] },
   statisticsTouched: { indexes: [] },
-  probes: { indexes: [] },
 } as const satisfies Readonly<Record<string, CollectionSpec>>;
 
 export type CollectionName = keyof typeof DATABASE_COLLECTIONS;

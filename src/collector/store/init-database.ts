@@ -68,17 +68,12 @@ export async function initDatabase(
   // Before the validators: a collector of the version before, that starts meanwhile, then leaves those of this version as they are.
   const version = await initVersion(db, stored, schema, dryRun);
   const context: Context = { db, dryRun, found, canValidate, isNewest: (stored?.version ?? 0) <= schema.version };
-  // At the same time: each creation waits for the disk.
-  const steps = await Promise.all(
-    Object.entries(collections).map(async ([name, spec]: [string, CollectionSpec]) => [
-      ...(await initCollection(name, spec, context)),
-      ...(await initIndexes(name, spec, context)),
-    ]),
-  );
-  const shardKeys: InitStep[] = [];
-  for (const [name, { shardKey }] of Object.entries<CollectionSpec>(collections))
-    if (sharded && shardKey !== undefined) shardKeys.push(await initShardKey(name, shardKey, context));
-  return [version, ...steps.flat(), ...shardKeys];
+  const steps = [version];
+  for (const [name, spec] of Object.entries<CollectionSpec>(collections)) {
+    steps.push(...(await initCollection(name, spec, context)), ...(await initIndexes(name, spec, context)));
+    if (sharded && spec.shardKey !== undefined) steps.push(await initShardKey(name, spec.shardKey, context));
+  }
+  return steps;
 }
 
 /** At the start of a collector: what it may not create is logged, and a collector works without. */

@@ -13,6 +13,7 @@ import type { CollectionName } from './collections.ts';
 import { encodeDocument, insertEncoded } from './encoded-document.ts';
 import { initForCollector } from './init-database.ts';
 import { createMongoClient, databaseName, describeError, DURABLE, type MongoClientOptions } from './mongo-client.ts';
+import { requireServable } from './schema-version.ts';
 import { failed, isUnavailable, outcomesOfBulkError, unavailable } from './write-outcomes.ts';
 
 /** A store on MongoDB, for what is computed from its reports. */
@@ -212,7 +213,7 @@ class MongoStore implements DatabaseStore {
           () => false,
         )
       )
-        return;
+        return await this.#checkVersion(timeoutMs);
     }
     try {
       await this.testWrite();
@@ -221,6 +222,13 @@ class MongoStore implements DatabaseStore {
       if (this.#writes > writes) return;
       throw unavailable(error);
     }
+  }
+
+  /** Reports are kept by clients for the collectors of a newer release that has raised the version. */
+  async #checkVersion(timeoutMs: number): Promise<void> {
+    await within(timeoutMs, requireServable(this.#database)).catch((error: unknown) => {
+      if (error instanceof SpartakusError) throw unavailable(error);
+    });
   }
 
   async testWrite(): Promise<void> {

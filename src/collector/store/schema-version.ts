@@ -1,6 +1,5 @@
 import type { Collection, Db } from 'mongodb';
 import { SpartakusError } from '../../runtime/errors.ts';
-import { DURABLE } from './mongo-client.ts';
 import { isUnauthorized } from './server-errors.ts';
 
 /** The version of what is stored: of collections, indexes, validators and the form of documents. */
@@ -41,11 +40,7 @@ export async function requireServable(db: Db, own: SchemaVersion = SCHEMA): Prom
 
 /** Raises the version of the database to that of this program. It is never lowered. */
 export async function raiseVersion(db: Db, { version, minVersion }: SchemaVersion): Promise<void> {
-  await metadataOf(db).updateOne(
-    { _id: SCHEMA_ID },
-    { $max: { version, minVersion } },
-    { upsert: true, writeConcern: DURABLE },
-  );
+  await metadataOf(db).updateOne({ _id: SCHEMA_ID }, { $max: { version, minVersion } }, { upsert: true });
 }
 
 async function readVersion(db: Db): Promise<SchemaVersion | undefined> {

@@ -89,7 +89,7 @@ test('creates everything once, and compressed', async () => {
   expect(resultsOf(second)).toStrictEqual(new Set(['exists']));
   const found = await db.listCollections().toArray();
   const uncompressed = found.filter((each) => !JSON.stringify(each).includes('block_compressor=zstd'));
-  expect(found.length).toBeGreaterThan(Object.keys(DATABASE_COLLECTIONS).length);
+  expect(found.length).toBe(Object.keys(DATABASE_COLLECTIONS).length + 1);
   expect(uncompressed.map(({ name }) => name)).toStrictEqual(['metadata']);
   const metadata = db.collection('metadata');
   await expect(metadata.findOne({}, { projection: { _id: 0 } })).resolves.toStrictEqual({ ...SCHEMA });
@@ -302,6 +302,21 @@ describe('the schema version', () => {
     expect(said.code).toBe(1);
     expect(said.stderr.replace('spartakus quarantine list: ', '')).toMatch(message);
     expect((await db.listCollections().toArray()).map(({ name }) => name)).toStrictEqual(['metadata']);
+  });
+
+  test('a store that is open notices, and rejects nothing for good', async () => {
+    const store = await openMongoStore({ ...OPTIONS, uri });
+    await expect(store.check()).resolves.toBeUndefined();
+    await db
+      .collection('metadata')
+      .updateOne({}, { $set: { version: SCHEMA.version + 2, minVersion: SCHEMA.version + 1 } });
+
+    await expect(store.check()).rejects.toMatchObject({
+      kind: 'unavailable',
+      message: 'the database is unavailable. Retry later.',
+      cause: { message: expect.stringContaining(`needs a program of schema version ${SCHEMA.version + 1}`) as unknown },
+    });
+    await store.close();
   });
 
   test('leaves the version before able to serve, so that an upgrade can be rolling', () => {
