@@ -7,10 +7,12 @@ import { defineConfig } from 'vitest/config';
  */
 const INTEGRATION = [
   'test/browser/**/*.test.ts',
+  'test/cli/completion.test.ts',
   'test/cli/doctor.test.ts',
   'test/cli/environment.test.ts',
   'test/cli/explain.test.ts',
   'test/cli/gather-flags.test.ts',
+  'test/cli/man-page.test.ts',
   'test/cli/quarantine.test.ts',
   'test/cli/stats.test.ts',
   'test/collector/legacy/fuzz.test.ts',

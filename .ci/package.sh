@@ -36,6 +36,8 @@ done
 cd "$work"
 spartakus() { "$node" "$work/installed/node_modules/.bin/spartakus" "$@"; }
 spartakus --version
+spartakus man | cmp - installed/node_modules/spartakus/man/spartakus.1 || fail 'man/spartakus.1 is not the manual page of this program'
+spartakus completion bash | bash -n || fail 'the completions for bash are no script'
 spartakus volunteer explain --format markdown >page.md
 grep -q '^# ' page.md || fail '`volunteer explain --format markdown` prints no page'
 

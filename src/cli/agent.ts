@@ -64,6 +64,7 @@ export const kubermaticAgentCommand = createCommand({
       collect: {
         name: 'collect',
         placeholder: 'NAMES',
+        completes: { list: OPTIONAL_LISTS },
         help: `Also record these lists, with an identifier for each entry: a comma-separated list of ${OPTIONAL_LISTS.join(', ')}. By default, only their counts.`,
         parse: (text) => text.split(',').map((name) => parseChoice(name.trim(), OPTIONAL_LISTS)),
       },

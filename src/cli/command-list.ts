@@ -19,6 +19,10 @@ export const COMMAND_LIST = [
   { name: 'reporter stdout', summary: 'Print the records of the agents as one report' },
   { name: 'reporter http', summary: 'Send the records of the agents as one report over HTTP' },
   { name: 'reporter grpc', summary: 'Send the records of the agents as one report over gRPC' },
+  { name: 'completion bash', summary: 'Print the completions for bash' },
+  { name: 'completion zsh', summary: 'Print the completions for zsh' },
+  { name: 'completion fish', summary: 'Print the completions for fish' },
+  { name: 'man', summary: 'Print the manual page' },
 ] as const;
 
 export type CommandName = (typeof COMMAND_LIST)[number]['name'];

@@ -21,6 +21,8 @@ export interface Io {
   readonly openInput?: (() => Input) | undefined;
   /** Aborted when the process is asked to stop. */
   readonly stop: AbortSignal;
+  /** Loads all commands, for a description of the program. */
+  readonly loadCommands?: () => Promise<readonly Command[]>;
   /** Lets the process end although an operation on files does not. */
   readonly abandon?: () => void;
 }

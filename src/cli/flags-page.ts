@@ -17,7 +17,11 @@ export function renderFlagsPage(commands: readonly Command[]): string {
   return `${['# Configuration', wrap(intro, WIDTH, ''), contents.join('\n'), ...sections].join('\n\n')}\n`;
 }
 
-function renderCommand({ name, description, flags }: Command, earlier: readonly Command[]): string {
+/** The earlier command whose flags a command has too, and the flags that it has beside those. */
+export function splitFlags(
+  { name, flags }: Command,
+  earlier: readonly Command[],
+): { readonly base: Command | undefined; readonly own: readonly Flag<unknown>[] } {
   const all = listFlags(flags);
   // The commands of the volunteer share most flags, as do those of the agents and of the reporters.
   const base = earlier.findLast((other) => {
@@ -27,10 +31,14 @@ function renderCommand({ name, description, flags }: Command, earlier: readonly 
     );
   });
   const known = base === undefined ? [] : listFlags(base.flags).map(renderFlag);
-  const own = all.filter((flag) => !known.includes(renderFlag(flag)));
+  return { base, own: all.filter((flag) => !known.includes(renderFlag(flag))) };
+}
+
+function renderCommand(command: Command, earlier: readonly Command[]): string {
+  const { base, own } = splitFlags(command, earlier);
   return [
-    `## spartakus ${name}`,
-    wrap(description, WIDTH, ''),
+    `## spartakus ${command.name}`,
+    wrap(command.description, WIDTH, ''),
     ...(base === undefined ? [] : [`The flags of \`spartakus ${base.name}\`${own.length === 0 ? '.' : ', and:'}`]),
     ...[...Map.groupBy(own, ({ group }) => group)].flatMap(([group, grouped]) => [
       `### ${group}`,

@@ -10,6 +10,8 @@ export interface Flag<Value> {
   readonly group: string;
   /** The value in the help, such as `PORT`; absent for a switch. */
   readonly placeholder?: string;
+  /** What shells complete as the value; by default the choices of a placeholder such as `hmac|md5`, or nothing. */
+  readonly completes?: 'file' | 'directory' | { readonly list: readonly string[] };
   /** One letter, for switches only. */
   readonly short?: string;
   /** In order of precedence; by default SPARTAKUS_LISTEN_PORT for `listen-port`. An empty value is used for the first of them only. */

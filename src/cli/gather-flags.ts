@@ -25,6 +25,7 @@ export const GATHER_FLAGS = {
     collect: {
       name: 'collect',
       placeholder: 'NAMES',
+      completes: { list: COLLECTABLE },
       help: `Collect these fields: a comma-separated list of ${COLLECTABLE.join(', ')}. By default, nodes, and extensions if --extensions is given.`,
       parse: parseCollect,
     },
@@ -37,6 +38,7 @@ export const GATHER_FLAGS = {
     extensions: {
       name: 'extensions',
       placeholder: 'PATH',
+      completes: 'file' as const,
       help: 'Add key-value pairs from this JSON file, or from all files in this directory. Read again for each report.',
       parse: parseText,
     },

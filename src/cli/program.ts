@@ -30,10 +30,19 @@ const LOADERS: Readonly<Record<CommandName, () => Promise<Command>>> = {
   'reporter stdout': async () => (await import('./reporter.ts')).stdoutReporterCommand,
   'reporter http': async () => (await import('./reporter.ts')).httpReporterCommand,
   'reporter grpc': async () => (await import('./reporter.ts')).grpcReporterCommand,
+  'completion bash': async () => (await import('./completion.ts')).bashCompletionCommand,
+  'completion zsh': async () => (await import('./completion.ts')).zshCompletionCommand,
+  'completion fish': async () => (await import('./completion.ts')).fishCompletionCommand,
+  man: async () => (await import('./man.ts')).manCommand,
 };
 
 export function loadCommand(name: CommandName): Promise<Command> {
   return LOADERS[name]();
+}
+
+/** All commands, in the order of the help. */
+export function loadCommands(): Promise<readonly Command[]> {
+  return Promise.all(COMMAND_LIST.map(({ name }) => loadCommand(name)));
 }
 
 /** Resolves with the exit code. */
@@ -65,7 +74,10 @@ export async function runProgram(argv: readonly string[], io: Io): Promise<numbe
     const names = subcommands.map((command) => command.name.slice(first.length + 1));
     return reportUsage(io.stderr, `spartakus ${first}`, [unknownCommand(second, names)], 'commands');
   }
-  if (name !== undefined) return await (await loadCommand(name)).run(argv.slice(name.split(' ').length), io);
+  if (name !== undefined) {
+    const command = await loadCommand(name);
+    return await command.run(argv.slice(name.split(' ').length), { ...io, loadCommands });
+  }
   if (subcommands.length === 0) {
     const names = COMMAND_LIST.map((command) => command.name.split(' ', 1)[0] ?? '');
     return reportUsage(io.stderr, 'spartakus', [unknownCommand(first, names)], 'commands');

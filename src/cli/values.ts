@@ -138,8 +138,8 @@ export function parseUuid(text: string): string {
 
 export const SWITCH = { default: 'false', parse: parseSwitch };
 export const TEXT = { placeholder: 'TEXT', parse: parseText };
-export const FILE = { placeholder: 'FILE', parse: parseText };
-export const DIRECTORY = { placeholder: 'DIR', parse: parseText };
+export const FILE = { placeholder: 'FILE', completes: 'file', parse: parseText } as const;
+export const DIRECTORY = { placeholder: 'DIR', completes: 'directory', parse: parseText } as const;
 export const PORT = { placeholder: 'PORT', parse: parsePort };
 export const BYTES = { placeholder: 'BYTES', parse: parseBytes };
 export const DURATION = { placeholder: 'DURATION', parse: parseDurationMs };

@@ -199,9 +199,12 @@ test('a rejected token, an API that does not respond, and a missing kubeconfig a
 });
 
 test.each([
-  ['grpc://127.0.0.1:1', /^FAIL {2}collector: grpc:\/\/127\.0\.0\.1:1: .*Is a collector running there/],
-  ['http://127.0.0.1:1', /^FAIL {2}collector: http:\/\/127\.0\.0\.1:1\/healthz: .*ECONNREFUSED/],
-  ['grpcs://127.0.0.1:1', /^FAIL {2}TLS: 127\.0\.0\.1:1: .*ECONNREFUSED/],
+  ['grpc://127.0.0.1:1', /^FAIL {2}collector: .*grpc:\/\/127\.0\.0\.1:1 .*ECONNREFUSED\): check that it is running/],
+  [
+    'http://127.0.0.1:1',
+    /^FAIL {2}collector: .*http:\/\/127\.0\.0\.1:1\/healthz .*ECONNREFUSED\): check that it is running/,
+  ],
+  ['grpcs://127.0.0.1:1', /^FAIL {2}TLS: .*127\.0\.0\.1:1 .*ECONNREFUSED\): check that it is running/],
   ['grpc://collector.invalid', /^FAIL {2}DNS: collector\.invalid has no address/],
 ])('a collector at %s that cannot be reached is a failure of the step that fails', async (database, line) => {
   const { code, lines } = await doctor(await startApi(), `--database=${database}`);
@@ -215,8 +218,26 @@ test('a collector with a certificate of an unknown CA is a failure of TLS', asyn
 
   const { code, lines } = await doctor(api, `--database=${api.url}`);
 
-  expect(lines.at(-1)).toMatch(/^FAIL {2}TLS: .*certificate/);
+  expect(lines.at(-1)).toMatch(
+    /^FAIL {2}TLS: .*certificate is not signed by a CA of this system .*give its CA with --ca-file/,
+  );
   expect(code).toBe(1);
+});
+
+test('TLS to a port without it, and no TLS to a port with it, are failures that name the scheme to write', async () => {
+  const [api, host] = [await startApi(), await startHealthy()];
+  const withTls = new URL(api.url).host;
+
+  const lines = [`grpcs://${host}`, `https://${host}`, `grpc://${withTls}`, `http://${withTls}`].map(async (database) =>
+    (await doctor(api, `--database=${database}`)).lines.at(-1),
+  );
+
+  await expect(Promise.all(lines)).resolves.toStrictEqual([
+    expect.stringMatching(/^FAIL {2}TLS: .* its port does not speak TLS .*grpc:\/\//),
+    expect.stringMatching(/^FAIL {2}TLS: .* its port does not speak TLS .*http:\/\//),
+    expect.stringMatching(/^FAIL {2}collector: .*grpcs:\/\//),
+    expect.stringMatching(/^FAIL {2}collector: .*https:\/\//),
+  ]);
 });
 
 test('the certificate of a collector is verified with the given CAs', async () => {

@@ -1,19 +1,10 @@
-import { PassThrough } from 'node:stream';
-import { text } from 'node:stream/consumers';
 import { expect, test } from 'vitest';
 import { findNodeProblem } from '../../src/cli/node-version.ts';
 import { runProgram } from '../../src/cli/program.ts';
 import { suggest } from '../../src/cli/suggest.ts';
+import { runIn } from '../support/run-program.ts';
 
-async function run(...argv: string[]) {
-  const [stdout, stderr] = [new PassThrough(), new PassThrough()];
-  const said = Promise.all([text(stdout), text(stderr)]);
-  const code = await runProgram(argv, { stdout, stderr, env: {}, stop: new AbortController().signal });
-  stdout.end();
-  stderr.end();
-  const [out, err] = await said;
-  return { code, stdout: out, stderr: err };
-}
+const run = (...argv: string[]) => runIn(runProgram, argv);
 
 const usageError = (error: string, help: string) => ({
   code: 2,

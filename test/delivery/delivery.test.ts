@@ -1,99 +1,51 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { Report } from '../../gen/spartakus/report/v1/report_pb.js';
-import { createCounters, type Counters } from '../../src/delivery/counters.ts';
-import { type Delivery, startDelivery } from '../../src/delivery/delivery.ts';
-import { openSpool, type Spool } from '../../src/delivery/spool/spool.ts';
-import type { Outcome, ReportEntry, ReportSink } from '../../src/report/report-sink.ts';
+import type { Delivery } from '../../src/delivery/delivery.ts';
+import type { Outcome } from '../../src/report/report-sink.ts';
 import { SpartakusError } from '../../src/runtime/errors.ts';
 import { createHeartbeat, type Heartbeat } from '../../src/runtime/heartbeat.ts';
 import { ALL, idsOf } from '../contract/spool.ts';
-import { createDice } from '../support/dice.ts';
-import { createKeptLog, type KeptLog } from '../support/log.ts';
-import { createManualClock } from '../support/manual-clock.ts';
+import {
+  AWAY,
+  createDeliveryFixture,
+  type DeliveryFixture,
+  settle,
+  START,
+  STORED,
+} from '../support/delivery-fixture.ts';
 import { makeReport } from '../support/reports.ts';
 
 const MINUTE_MS = 60_000;
 const HOUR_MS = 60 * MINUTE_MS;
-const START = new Date('2026-11-21T00:00:00Z');
-const STORED: Outcome = { status: 'stored' };
 
-const away: Outcome = { status: 'failed', error: new SpartakusError('unavailable', 'No response.') };
 const refusal = (message: string): Outcome => ({ status: 'failed', error: new SpartakusError('invalid', message) });
 
-/** A sink with configurable outcomes, that records the stored reports and the size of each put. */
-interface FakeCollector extends ReportSink {
-  answer: (report: Report) => Outcome;
-  /** Whether a put fails as a whole. */
-  fails: (reports: readonly Report[]) => boolean;
-  /** A put resolves after this. */
-  ready: Promise<void>;
-  readonly stored: string[];
-  readonly puts: number[];
-}
-
-function createFakeCollector(): FakeCollector {
-  const collector: FakeCollector = {
-    stored: [],
-    puts: [],
-    answer: () => STORED,
-    fails: () => false,
-    ready: Promise.resolve(),
-    put: async (entries: readonly ReportEntry[]) => {
-      collector.puts.push(entries.length);
-      await collector.ready;
-      if (collector.fails(entries.map(({ report }) => report))) return entries.map(() => away);
-      const outcomes = entries.map(({ report }) => collector.answer(report));
-      collector.stored.push(
-        ...entries.filter((_, index) => outcomes[index]?.status === 'stored').map(({ report }) => report.reportId),
-      );
-      return outcomes;
-    },
-    close: () => Promise.resolve(),
-  };
-  return collector;
-}
-
-let clock: ReturnType<typeof createManualClock>;
-let log: KeptLog;
-let counters: Counters;
-let heartbeat: Heartbeat;
-let collector: FakeCollector;
-let spool: Spool;
+let clock: DeliveryFixture['clock'];
+let log: DeliveryFixture['log'];
+let counters: DeliveryFixture['counters'];
+let heartbeat: DeliveryFixture['heartbeat'];
+let collector: DeliveryFixture['collector'];
+let spool: DeliveryFixture['spool'];
+let waitInSpool: DeliveryFixture['waitInSpool'];
+let startFixture: DeliveryFixture['start'];
 let delivery: Delivery | undefined;
 
 beforeEach(async () => {
-  clock = createManualClock(START);
-  log = createKeptLog();
-  counters = createCounters();
-  heartbeat = createHeartbeat(clock);
-  collector = createFakeCollector();
-  spool = await openSpool({ maxBytes: 10_000_000 }, { clock, logger: log.logger, counters });
+  ({
+    clock,
+    log,
+    counters,
+    heartbeat,
+    collector,
+    spool,
+    waitInSpool,
+    start: startFixture,
+  } = await createDeliveryFixture());
 });
 
 afterEach(() => delivery?.close());
 
-const start = (random: () => number = () => 0.5): Delivery => {
-  delivery = startDelivery({
-    spool,
-    sink: collector,
-    clock,
-    random,
-    logger: log.logger,
-    counters,
-    heartbeat,
-    timeoutMs: 1000,
-  });
-  return delivery;
-};
-
-/** Runs everything that is due without time passing. */
-const settle = () => new Promise<void>((resolve) => void setImmediate(resolve));
-
-async function waitInSpool(count: number): Promise<readonly Report[]> {
-  const reports = Array.from({ length: count }, makeReport);
-  for (const report of reports) await spool.add(report);
-  return reports;
-}
+const start = (...options: Parameters<typeof startFixture>): Delivery => (delivery = startFixture(...options));
 
 test('at the start the backlog is streamed, oldest first, in one put', async () => {
   const backlog = await waitInSpool(5);
@@ -130,20 +82,10 @@ test('a report that is added is sent at once', async () => {
 
 test('onIdle is called when the spool is empty, and not before', async () => {
   await waitInSpool(2);
-  collector.answer = () => away;
+  collector.answer = () => AWAY;
   let idle = 0;
   const onIdle = (): void => void (idle += 1);
-  delivery = startDelivery({
-    spool,
-    sink: collector,
-    clock,
-    random: () => 0.5,
-    logger: log.logger,
-    counters,
-    heartbeat,
-    timeoutMs: 1000,
-    onIdle,
-  });
+  start(undefined, onIdle);
   await clock.asleep();
   expect(idle).toBe(0);
   collector.answer = () => STORED;
@@ -155,7 +97,7 @@ test('onIdle is called when the spool is empty, and not before', async () => {
 });
 
 test('a failed delivery is retried', async () => {
-  collector.answer = () => away;
+  collector.answer = () => AWAY;
   const report = makeReport();
   const running = start();
   await running.add(report);
@@ -170,7 +112,7 @@ test('a failed delivery is retried', async () => {
 });
 
 test('a report leaves the spool on its receipt and not before', async () => {
-  collector.answer = () => away;
+  collector.answer = () => AWAY;
   await start().add(makeReport());
   await clock.asleep();
   expect(spool.size().reports).toBe(1);
@@ -207,7 +149,7 @@ test('rejected reports are not retried, and logged once with the reason', async 
 
 test('each report of one put is settled by its own outcome', async () => {
   const [good, bad, later] = (await waitInSpool(3)) as [Report, Report, Report];
-  collector.answer = ({ reportId }) => ({ [good.reportId]: STORED, [bad.reportId]: refusal('no') })[reportId] ?? away;
+  collector.answer = ({ reportId }) => ({ [good.reportId]: STORED, [bad.reportId]: refusal('no') })[reportId] ?? AWAY;
 
   start();
   await clock.asleep();
@@ -217,7 +159,7 @@ test('each report of one put is settled by its own outcome', async () => {
 });
 
 test('while the collector is unavailable only the oldest report is tried, and then all at once', async () => {
-  collector.answer = () => away;
+  collector.answer = () => AWAY;
   await waitInSpool(50);
   start();
   await clock.pass(2 * MINUTE_MS, 1);
@@ -237,7 +179,7 @@ test.each([true, false])(
     const [poison, ...others] = (await waitInSpool(4)) as [Report, ...Report[]];
     const isPoison = ({ reportId }: Report): boolean => reportId === poison.reportId;
     collector.fails = (reports) => wholeStream && reports.some(isPoison);
-    collector.answer = (report) => (isPoison(report) ? away : STORED);
+    collector.answer = (report) => (isPoison(report) ? AWAY : STORED);
     const running = start();
     await clock.asleep();
     const newest = makeReport();
@@ -273,7 +215,7 @@ test('a retry waits for as long as the collector asks', async () => {
 
 describe('a heartbeat', () => {
   test('is alive while it beats in time', async () => {
-    collector.answer = () => away;
+    collector.answer = () => AWAY;
     await start().add(makeReport());
     const waitMs = await clock.asleep();
 
@@ -299,174 +241,8 @@ describe('a heartbeat', () => {
   }
 });
 
-describe.each(['unauthenticated', 'forbidden', 'not-found'] as const)('reports that are %s', (kind) => {
-  const rejected: Outcome = { status: 'failed', error: new SpartakusError(kind, 'Change the token.') };
-
-  test('stay in the spool, and are retried slowly until they are stored', async () => {
-    const backlog = await waitInSpool(3);
-    collector.answer = () => rejected;
-    start();
-    await clock.pass(24 * HOUR_MS, 1);
-    const attempts = collector.puts.length;
-    expect([spool.size().reports, counters.count('rejected'), counters.failing()]).toStrictEqual([3, 0, kind]);
-    collector.answer = () => STORED;
-
-    clock.advance(HOUR_MS);
-    await settle();
-
-    expect(collector.stored).toStrictEqual(idsOf(backlog));
-    // About every 45 minutes; every tenth attempt sends the other reports too.
-    expect(attempts).toBeLessThan(45);
-    expect(counters.failing()).toBeUndefined();
-  });
-
-  test('are logged once a day', async () => {
-    collector.answer = () => rejected;
-    await start().add(makeReport());
-
-    await clock.pass(23 * HOUR_MS, 1);
-
-    expect(log.messages()).toStrictEqual([
-      'No report can be delivered: Change the token. It will be retried; while it fails, this is logged once a day.',
-    ]);
-    expect(counters.failures()).toMatchObject([{ during: 'delivery', cause: kind }]);
-  });
-});
-
-test('another cause of an outage is logged within about an hour, and the old one again only after another hour', async () => {
-  let kind: 'unavailable' | 'unauthenticated' = 'unavailable';
-  collector.answer = () => ({ status: 'failed', error: new SpartakusError(kind, `${kind}.`) });
-  await start().add(makeReport());
-  await clock.pass(HOUR_MS / 2, 1);
-  kind = 'unauthenticated';
-
-  await clock.pass(2 * HOUR_MS, 1);
-
-  expect(log.messages()).toStrictEqual([
-    'No report can be delivered: unavailable. It will be retried; while it fails, this is logged once a day.',
-    expect.stringMatching(/^No report can be delivered, for 1 h( \d+ min)? now: unauthenticated\.$/),
-  ]);
-});
-
-describe('after an outage, each report is in one number of the log', () => {
-  const storedIn = (): readonly unknown[] =>
-    log.lines.flatMap(({ fields }) => ('reports' in fields ? [fields.reports] : []));
-
-  test('with the reports that were made after the last failed attempt', async () => {
-    collector.answer = () => away;
-    const running = start();
-    await running.add(makeReport());
-    await clock.asleep();
-    for (let more = 0; more < 10; more++) await running.add(makeReport());
-    collector.answer = () => STORED;
-
-    clock.advance(5000);
-    await settle();
-
-    expect(collector.stored).toHaveLength(11);
-    expect(log.messages('info')).toStrictEqual([
-      'Reports are delivered again, after 5 s: 11 reports waited, and are stored.',
-    ]);
-    expect(storedIn()).toStrictEqual([11]);
-  });
-
-  test('where the collector fails again between them', async () => {
-    const backlog = await waitInSpool(5);
-    collector.answer = () => away;
-    start();
-    await clock.asleep();
-    collector.answer = ({ reportId }) => (reportId < (backlog[3]?.reportId ?? '') ? STORED : away);
-    clock.advance(5000);
-    await settle();
-    expect(log.messages('info')).toStrictEqual(['3 reports are stored.']);
-    collector.answer = () => STORED;
-
-    clock.advance(HOUR_MS);
-    await settle();
-
-    expect(storedIn()).toStrictEqual([3, 2]);
-  });
-
-  test('where the volunteer stops before the end', async () => {
-    const backlog = await waitInSpool(2);
-    collector.answer = () => away;
-    const running = start();
-    await clock.asleep();
-    collector.answer = ({ reportId }) => {
-      if (reportId === backlog[0]?.reportId) void running.close();
-      return STORED;
-    };
-    clock.advance(5000);
-    await settle();
-    await running.close();
-
-    expect([collector.stored.length, ...storedIn()]).toStrictEqual([1, 1]);
-  });
-});
-
-describe('an air-gapped cluster logs once a day', () => {
-  test('when the outage begins, once a day, and when it ends, with its duration and the number of reports', async () => {
-    collector.answer = () => away;
-    const running = start();
-    await running.add(makeReport());
-    await clock.pass(24 * HOUR_MS, 1);
-    await running.add(makeReport());
-    await clock.pass(49 * HOUR_MS, 1);
-    collector.answer = () => STORED;
-    clock.advance(5 * MINUTE_MS);
-    await settle();
-
-    const all = log.messages();
-    expect(all).toStrictEqual([
-      'No report can be delivered: No response. It will be retried; while it fails, this is logged once a day.',
-      expect.stringMatching(/^No report can be delivered, for 1 d( \d+ (min|s))? now: No response\.$/),
-      expect.stringMatching(/^No report can be delivered, for 2 d( \d+ (min|s))? now: No response\.$/),
-      expect.stringMatching(/^No report can be delivered, for 3 d( \d+ (min|s))? now: No response\.$/),
-      'Reports are delivered again, after 3 d 1 h: 2 reports waited, and are stored.',
-    ]);
-    expect(log.messages('error')).toStrictEqual([]);
-  });
-});
-
-/**
- * In the long run a wait is a uniform part of 5 minutes: in 72 hours about 1,728 attempts. For there to be more than 2,000, 2,000 waits of
- * 150 s in the mean would have to take 40,800 s less than they do in the mean. By Hoeffding's inequality the chance of that is
- * exp(-2 · 40800² / (2000 · 300²)), one in a hundred million; the shorter waits of the first six minutes change nothing of that. Every
- * tenth attempt is two: the oldest report, and the others.
- */
-const MOST_ATTEMPTS_IN_72_HOURS = 2200;
-
-test.each([1, 2, 3])(
-  '72 hours without a collector: no report is lost, then all arrive in order (seed %i)',
-  async (seed) => {
-    collector.answer = () => away;
-    const running = start(createDice(seed));
-    const made: Report[] = [];
-    for (let hour = 0; hour < 72; hour++) {
-      const report = makeReport();
-      made.push(report);
-      await running.add(report);
-      await clock.pass(HOUR_MS, 1);
-    }
-    const attempts = collector.puts.length;
-    collector.answer = () => STORED;
-    await clock.asleep();
-    clock.advance(5 * MINUTE_MS);
-    await settle();
-
-    expect(collector.stored).toStrictEqual(idsOf(made));
-    expect(attempts).toBeGreaterThan(1500);
-    expect(attempts).toBeLessThan(MOST_ATTEMPTS_IN_72_HOURS);
-    expect(spool.size()).toStrictEqual({ reports: 0, bytes: 0, inMemory: 0 });
-    expect(log.messages('warn')).toHaveLength(3);
-    expect(log.messages('info').at(-1)).toMatch(
-      /^Reports are delivered again, after 3 d.*: 72 reports waited, and are stored\.$/,
-    );
-  },
-);
-
 test('there is at most one attempt a second, whatever the random number', async () => {
-  collector.answer = () => away;
+  collector.answer = () => AWAY;
   await start(() => 0).add(makeReport());
 
   await clock.pass(10 * MINUTE_MS, 1);
@@ -475,7 +251,7 @@ test('there is at most one attempt a second, whatever the random number', async 
 });
 
 test('closing stops the retries at once, and the reports stay in the spool', async () => {
-  collector.answer = () => away;
+  collector.answer = () => AWAY;
   const running = start();
   await running.add(makeReport());
   await clock.asleep();

@@ -260,39 +260,6 @@ describe('which records are removed', () => {
     await tired.close();
   });
 
-  test.each([
-    [60_000, 'failed', 1],
-    [3_600_000, 'done', 2],
-  ])(
-    'with a wrong token records stay, and within --timeout (%i ms) the token file is read again',
-    async (timeoutMs, status, attempts) => {
-      const tokenFile = path.join(work, 'token');
-      await writeFile(tokenFile, 'wrong-token');
-      let asked = 0;
-      const guarded = await startServer((_body, response) => {
-        asked += 1;
-        response.writeHead(response.req.headers.authorization === 'Bearer right-token' ? 204 : 401).end();
-      });
-      await fill();
-      const renewing = {
-        ...clock,
-        sleep: async (ms: number) => {
-          await writeFile(tokenFile, 'right-token');
-          await clock.sleep(ms);
-        },
-      };
-
-      const end = await run({ url: guarded.url, tokenFile, timeoutMs }, { clock: renewing });
-
-      expect([end.status, asked]).toStrictEqual([status, attempts]);
-      expect(await left()).toStrictEqual(status === 'done' ? [] : Object.keys(RECORDS));
-      expect(log.messages('error').join()).toMatch(
-        status === 'done' ? /^$/ : /the next run sends the rest: .* Write a token that it accepts to --token-file/,
-      );
-      await guarded.close();
-    },
-  );
-
   test('a file that is no record stays, is logged, and does not stop the others', async () => {
     await fill({
       ...RECORDS,

@@ -10,11 +10,18 @@ import {
 } from '../../../gen/grpc/health/v1/health_pb.js';
 import { type ClientCredentials, NO_CREDENTIALS } from '../../delivery/client-credentials.ts';
 import type { Database } from '../../delivery/open-sink.ts';
+import {
+  type ConnectionFacts,
+  describeConnectionError,
+  isConnectionError,
+} from '../../delivery/transport/connection-problem.ts';
 import { excerpt } from '../../delivery/transport/excerpt.ts';
-import { httpTarget, type Proxy, proxyFor, type ProxyTarget } from '../../delivery/transport/proxy.ts';
+import { httpTarget, type Proxy, proxyFor } from '../../delivery/transport/proxy.ts';
 import type { TransportOptions } from '../../delivery/transport/sink.ts';
 import { isUnencrypted, UNENCRYPTED_WARNING } from '../../delivery/unencrypted.ts';
+import { formatHostPort } from '../../runtime/addresses.ts';
 import { messageOf } from '../../runtime/errors.ts';
+import { decodeGrpcMessage } from '../../runtime/grpc-message.ts';
 import { maskUrl } from '../../runtime/mask.ts';
 import { checkSubmission } from './check-submission.ts';
 import { type Check, fail, ok, warn } from './check.ts';
@@ -22,8 +29,6 @@ import { type Check, fail, ok, warn } from './check.ts';
 interface CheckCollectorOptions {
   readonly env: NodeJS.ProcessEnv;
   readonly credentials: ClientCredentials;
-  /** --token-file, for messages. */
-  readonly tokenFile?: string | undefined;
   /** The deadline of each step. */
   readonly timeoutMs?: number;
 }
@@ -35,7 +40,7 @@ const EXPIRES_SOON_MS = 14 * 24 * 3_600_000;
  * and then a request with the token that no collector can store.
  */
 export async function* checkCollector(database: Database, options: CheckCollectorOptions): AsyncGenerator<Check> {
-  const { env, credentials, tokenFile, timeoutMs = 10_000 } = options;
+  const { env, credentials, timeoutMs = 10_000 } = options;
   if (database.transport === 'stdout') {
     yield ok('database', 'stdout: reports are printed, and nothing is sent');
     return;
@@ -54,17 +59,18 @@ export async function* checkCollector(database: Database, options: CheckCollecto
   yield dns;
   if (dns.status === 'FAIL') return;
   const isTls = database.transport === 'grpc' ? database.target.tls : target.kind === 'https';
+  const facts: ConnectionFacts = { target, tls: isTls, flag: '--database', credentials, proxy };
   if (isTls && proxy === undefined) {
-    const tls = await checkTls(target, credentials, timeoutMs);
+    const tls = await checkTls(facts, timeoutMs);
     yield tls;
     if (tls.status === 'FAIL') return;
   }
   const transport = { env, timeoutMs, credentials: { ...credentials, ...NO_CREDENTIALS } };
   const health = await (database.transport === 'grpc'
     ? checkGrpcHealth(database.spec, transport)
-    : checkHttpHealth(database.url, transport));
+    : checkHttpHealth(database.url, transport, facts));
   yield health;
-  if (health.status !== 'FAIL') yield await checkSubmission(database, tokenFile, { ...transport, credentials });
+  if (health.status !== 'FAIL') yield await checkSubmission(database, { ...transport, credentials }, facts);
 }
 
 async function checkDns(host: string): Promise<Check> {
@@ -78,17 +84,17 @@ async function checkDns(host: string): Promise<Check> {
   }
 }
 
-function checkTls(target: ProxyTarget, { ca, cert, key }: ClientCredentials, timeoutMs: number): Promise<Check> {
-  const { kind, host, port } = target;
+function checkTls(facts: ConnectionFacts, timeoutMs: number): Promise<Check> {
+  const { kind, host, port } = facts.target;
+  const { ca, cert, key } = facts.credentials;
   const { promise, resolve } = Promise.withResolvers<Check>();
   const servername = isIP(host) === 0 ? host : undefined;
   const ALPNProtocols = [kind === 'grpc' ? 'h2' : 'http/1.1'];
   const socket = connect({ host, port, servername, ca, cert, key, ALPNProtocols });
   socket.setTimeout(timeoutMs, () => socket.destroy(new Error(`no response within ${timeoutMs / 1000} s`)));
-  socket.once('error', (error) => {
-    const advice = "Is this the collector's address, and its certificate signed by a trusted CA (--ca-file)?";
-    resolve(fail('TLS', `${host}:${port}: ${messageOf(error)}. ${advice}`));
-  });
+  socket.once('error', (error) =>
+    resolve(fail('TLS', describeConnectionError(messageOf(error), formatHostPort(host, port), facts).message)),
+  );
   socket.once('secureConnect', () => {
     const { valid_to: validTo } = socket.getPeerCertificate();
     const report = Date.parse(validTo) - Date.now() < EXPIRES_SOON_MS ? warn : ok;
@@ -115,14 +121,15 @@ async function checkGrpcHealth(url: string, options: TransportOptions): Promise<
     if (code === Code.UNIMPLEMENTED)
       return warn('collector', `${url} responds, but has no health service: is it a collector?`);
     if (code === Code.RESOURCE_EXHAUSTED) return warn('collector', `${url} responds, but has too many requests now`);
-    const advice = 'Is a collector running there, and does no firewall or proxy block the connection?';
-    return fail('collector', `${url}: ${excerpt(details)} (gRPC code ${code}). ${advice}`);
+    if (isConnectionError(details))
+      return fail('collector', describeConnectionError(details, client.target, client.facts).message);
+    return fail('collector', `${client.target}: ${excerpt(decodeGrpcMessage(details))} (gRPC code ${code})`);
   } finally {
     client.close();
   }
 }
 
-async function checkHttpHealth(api: URL, options: TransportOptions): Promise<Check> {
+async function checkHttpHealth(api: URL, options: TransportOptions, facts: ConnectionFacts): Promise<Check> {
   const { openHttpClient } = await import('../../delivery/transport/http-client.ts');
   const url = new URL(api.href.replace(/\/api\/v1$/, '/healthz'));
   const shown = maskUrl(url.href);
@@ -135,7 +142,7 @@ async function checkHttpHealth(api: URL, options: TransportOptions): Promise<Che
     const advice = 'is this a collector, and its database reachable?';
     return fail('collector', `${shown} responds with ${statusCode} where 200 is healthy: ${advice}`);
   } catch (error) {
-    return fail('collector', `${shown}: ${excerpt(messageOf(error))}. Is a collector running there?`);
+    return fail('collector', describeConnectionError(messageOf(error), shown, facts).message);
   } finally {
     client.close();
   }

@@ -5,9 +5,15 @@ import {
   SubmitReportRequestSchema,
 } from '../../../gen/spartakus/collector/v1/collector_service_pb.js';
 import type { Database } from '../../delivery/open-sink.ts';
+import {
+  type ConnectionFacts,
+  describeConnectionError,
+  isConnectionError,
+} from '../../delivery/transport/connection-problem.ts';
 import { excerpt } from '../../delivery/transport/excerpt.ts';
 import type { TransportOptions } from '../../delivery/transport/sink.ts';
 import { messageOf, SpartakusError } from '../../runtime/errors.ts';
+import { decodeGrpcMessage } from '../../runtime/grpc-message.ts';
 import { maskUrl } from '../../runtime/mask.ts';
 import { type Check, fail, ok, warn } from './check.ts';
 
@@ -16,33 +22,34 @@ const NAME = 'reports';
 /**
  * Checks whether a collector accepts reports of this client, with the token, by a request that no collector can store: one without a report
  * (docs/decisions/029-validate-only.md).
- *
- * @param tokenFile --token-file
  */
 export function checkSubmission(
   database: Exclude<Database, { readonly transport: 'stdout' }>,
-  tokenFile: string | undefined,
   options: TransportOptions,
+  facts: ConnectionFacts,
 ): Promise<Check> {
   return database.transport === 'grpc'
-    ? submitNothing(database.spec, tokenFile, options)
-    : postNothing(database.url, tokenFile, options);
+    ? submitNothing(database.spec, options)
+    : postNothing(database.url, options, facts);
 }
 
-async function submitNothing(url: string, tokenFile: string | undefined, options: TransportOptions): Promise<Check> {
+async function submitNothing(url: string, options: TransportOptions): Promise<Check> {
   // Imported when used, as in open-sink.ts.
   const [{ openGrpcClient }, { status: Code }] = await Promise.all([
     import('../../delivery/transport/grpc-client.ts'),
     import('@grpc/grpc-js'),
   ]);
   const client = openGrpcClient(url, options);
+  const { tokenFile } = client.facts.credentials;
   try {
     await client.unary(CollectorService.method.submitReport, create(SubmitReportRequestSchema, { validateOnly: true }));
     return accepted(tokenFile);
   } catch (error) {
     if (error instanceof SpartakusError) return fail(NAME, error.message);
     const { code = Code.UNKNOWN, details = messageOf(error) } = error as Partial<ServiceError>;
-    const text = `${url}: ${excerpt(details)} (gRPC code ${code})`;
+    if (isConnectionError(details))
+      return fail(NAME, describeConnectionError(details, client.target, client.facts).message);
+    const text = `${client.target}: ${excerpt(decodeGrpcMessage(details))} (gRPC code ${code})`;
     // Of a collector that does not know validate_only, for the missing report: it has authenticated before.
     if (code === Code.INVALID_ARGUMENT) return accepted(tokenFile);
     if (code === Code.UNAUTHENTICATED) return unauthenticated(tokenFile);
@@ -57,10 +64,11 @@ async function submitNothing(url: string, tokenFile: string | undefined, options
 }
 
 /** Collectors reject an empty body as invalid JSON, after authentication. */
-async function postNothing(url: URL, tokenFile: string | undefined, options: TransportOptions): Promise<Check> {
+async function postNothing(url: URL, options: TransportOptions, facts: ConnectionFacts): Promise<Check> {
   const { openHttpClient } = await import('../../delivery/transport/http-client.ts');
   const shown = maskUrl(url.href);
   const client = openHttpClient(url, options);
+  const { tokenFile } = facts.credentials;
   try {
     const response = await client.request('POST', '');
     response.resume();
@@ -83,7 +91,7 @@ async function postNothing(url: URL, tokenFile: string | undefined, options: Tra
     }
   } catch (error) {
     if (error instanceof SpartakusError) return fail(NAME, error.message);
-    return fail(NAME, `${shown}: ${excerpt(messageOf(error))}`);
+    return fail(NAME, describeConnectionError(messageOf(error), shown, facts).message);
   } finally {
     client.close();
   }

@@ -55,7 +55,7 @@ async function* checkDestination(
     yield fail('credentials', messageOf(error));
     return;
   }
-  yield* checkCollector(config.database, { env, credentials, tokenFile: config.tokenFile, timeoutMs });
+  yield* checkCollector(config.database, { env, credentials, timeoutMs });
 }
 
 async function checkSpool(spoolDir: string | undefined): Promise<Check> {

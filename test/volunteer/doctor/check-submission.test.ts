@@ -25,7 +25,7 @@ afterEach(async () => {
 async function check(url: string, tokenFile?: string): Promise<string> {
   const credentials = await openClientCredentials({ tokenFile }, url);
   const lines: string[] = [];
-  for await (const { status, name, message } of checkCollector(parseDatabase(url), { env: {}, credentials, tokenFile }))
+  for await (const { status, name, message } of checkCollector(parseDatabase(url), { env: {}, credentials }))
     lines.push(`${status} ${name}: ${message}`);
   return lines.at(-1) ?? '';
 }
