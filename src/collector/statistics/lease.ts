@@ -46,7 +46,10 @@ export async function withLease<Result>(
   } finally {
     stop.abort();
     await renewing;
-    await release(database, owner).catch(() => undefined);
+    // Again where the primary changed meanwhile: otherwise no collector updates the statistics until the lease ends.
+    await release(database, owner)
+      .catch(() => release(database, owner))
+      .catch(() => undefined);
   }
 }
 

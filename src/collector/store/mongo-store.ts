@@ -224,15 +224,15 @@ class MongoStore implements DatabaseStore {
   }
 
   /**
-   * Writes again where the primary changed meanwhile: the driver waits for the next one. A write must be idempotent: of a report that one
-   * attempt has stored, the next one reports a duplicate.
+   * Runs an operation again where the primary changed meanwhile: the driver waits for the next one. It must be idempotent: of a report that
+   * one attempt has stored, the next one reports a duplicate.
    */
-  async #retryInterrupted<Value>(ms: number, write: () => Promise<Value>): Promise<Value> {
+  async #retryInterrupted<Value>(ms: number, operation: () => Promise<Value>): Promise<Value> {
     const endsAtMs = performance.now() + ms;
     let interruption: unknown;
     for (let attempt = 1; ; attempt += 1) {
       try {
-        return await within(endsAtMs - performance.now(), write());
+        return await within(endsAtMs - performance.now(), operation());
       } catch (error) {
         const canRetry = isInterrupted(error) && this.#topology?.type !== TopologyType.Single;
         if (canRetry) interruption = error;
@@ -277,7 +277,9 @@ class MongoStore implements DatabaseStore {
         .toArray();
     };
     try {
-      const found = await within(this.#options.storeTimeoutMs, Promise.all([find('report'), find('kubermaticRecord')]));
+      const found = await this.#retryInterrupted(this.#options.storeTimeoutMs, () =>
+        Promise.all([find('report'), find('kubermaticRecord')]),
+      );
       return new Set(found.flat().flatMap(({ _id, quarantined }) => (quarantined === true ? [] : [_id])));
     } catch (error) {
       throw unavailable(error);
