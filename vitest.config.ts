@@ -45,6 +45,7 @@ const INTEGRATION = [
   'test/collector/store/mongo-store.test.ts',
   'test/collector/store/outage.test.ts',
   'test/collector/store/replica-set.test.ts',
+  'test/collector/store/sharded-cluster.test.ts',
   'test/deploy/**/*.test.ts',
   'test/docs/privacy.test.ts',
   'test/docs/queries.test.ts',

@@ -51,18 +51,26 @@ export const FAILURES: readonly Incident[] = [
 /** Some writes fail before it is over, others succeed just in time. */
 const LOSS_MS = 300;
 /** So short that some end during an election. */
-const LEASE_MS = 600;
+const LEASE_MS = 1_500;
 const ROLL_UP_PAUSE_MS = 20;
 
-/** Lets these happen one after the other in a random order; between them, reports are acknowledged. */
+interface IncidentOptions {
+  readonly dice: () => number;
+  /** The mean. */
+  readonly electionMs: number;
+  /** By default, each happens once. */
+  readonly count?: number;
+}
+
+/** Lets some of these happen one after the other in a random order; between them, reports are acknowledged. */
 export async function haveIncidents(
   set: ReplicaSet,
   load: Load,
   incidents: readonly Incident[],
-  { dice, electionMs }: { readonly dice: () => number; readonly electionMs: number },
+  { dice, electionMs, count = incidents.length }: IncidentOptions,
 ): Promise<void> {
   const order = incidents.map((incident) => ({ incident, at: dice() })).toSorted((left, right) => left.at - right.at);
-  for (const { incident } of order) {
+  for (const { incident } of order.slice(0, count)) {
     await load.acknowledged(20);
     await incident(set, Math.round(electionMs * (0.5 + dice())));
   }

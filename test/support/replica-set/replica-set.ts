@@ -190,8 +190,8 @@ export async function openReplicaSet(engineUri: string): Promise<ReplicaSet> {
   const handle = async (member: Member, request: Request, connection: ClientConnection): Promise<Doc | undefined> => {
     const { name, body } = request;
     const isPrimary = members[primary ?? -1] === member;
-    commands.push(logCommand(request, { member: members.indexOf(member), isPrimary }));
     if (name === 'endSessions' || name === 'ping') return stamped({ ok: 1 });
+    commands.push(logCommand(request, { member: members.indexOf(member), isPrimary }));
     const isWrite = WRITES.has(name) || (name === 'aggregate' && hasWriteStage(body));
     const mode = (body['$readPreference'] as { readonly mode?: string } | undefined)?.mode ?? 'primary';
     if (!isPrimary && isWrite) return failure(member, request, 'NotWritablePrimary');

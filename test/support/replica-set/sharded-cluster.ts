@@ -56,8 +56,8 @@ export async function openShardedCluster(
   });
   const handle = async (router: number, request: Request, engine: typeof own): Promise<Doc> => {
     const { name, body } = request;
-    commands.push(logCommand(request, { member: router, isPrimary: true }));
     if (name === 'endSessions' || name === 'ping') return { ok: 1 };
+    commands.push(logCommand(request, { member: router, isPrimary: true }));
     if (ADMIN_COMMANDS.has(name)) {
       adminCommands.push(body);
       if (name === 'shardCollection') sharded.add(String(body[name]));
