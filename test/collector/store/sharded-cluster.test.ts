@@ -30,7 +30,7 @@ const put = async (reports: ReturnType<typeof makeReports>): Promise<readonly Ou
   await store.put(reports.map((report) => ({ report, receivedAt: RECEIVED_AT })));
 const countOf = async (reports: ReturnType<typeof makeReports>): Promise<number> =>
   (await database.reports()).countDocuments({ clusterID: { $in: reports.map(({ clusterId }) => clusterId) } });
-const STORED: readonly Outcome[] = Array(8).fill({ status: 'stored' });
+const STORED = Array.from({ length: 8 }, (): Outcome => ({ status: 'stored' }));
 
 test('a write that the step-down of a shard interrupts is repeated, and stores each report once', async () => {
   const reports = makeReports();
