@@ -48,6 +48,8 @@ const INTEGRATION = [
   'test/collector/store/kinds.test.ts',
   'test/collector/store/mongo-store.test.ts',
   'test/collector/store/outage.test.ts',
+  'test/collector/store/replica-set.test.ts',
+  'test/collector/store/sharded-cluster.test.ts',
   'test/deploy/**/*.test.ts',
   'test/docs/privacy.test.ts',
   'test/docs/queries.test.ts',

@@ -188,6 +188,7 @@ async function openParts(
   };
   // Nothing reads facts that are printed.
   const database = store.database?.bind(store);
+  const figuresDatabase = store.figuresDatabase?.bind(store);
   const makeFacts =
     config.statistics !== undefined && database !== undefined
       ? createFactMaker({ countedKeys: config.statistics.countedExtensions ?? [] })
@@ -236,7 +237,7 @@ async function openParts(
     config.console &&
     (await openConsole(config.console, {
       metrics,
-      answers: database && openAnswers({ database, clock, randomBytes, ...config.console }),
+      answers: database && openAnswers({ database, figuresDatabase, clock, randomBytes, ...config.console }),
       originOf: (request, protocol) => origins.originOf(request, protocol),
       ...watch,
       limits,

@@ -83,6 +83,8 @@ export interface ReportStore extends ReportSink {
   hasReportsFrom(id: string): Promise<boolean>;
   /** Checks within a few seconds that a report could be stored now. Throws a SpartakusError `unavailable` with its cause. */
   check(): Promise<void>;
+  /** Calls back whenever the store may have become available, so that a check is worth it. */
+  onRecovery?(listener: () => void): void;
   /** The space for a database in a directory of its own; undefined before it is measured. */
   disk?(): DiskSpace | undefined;
 }

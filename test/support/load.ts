@@ -12,6 +12,8 @@ export interface Load {
   finish(): Promise<void>;
   /** Stops at once; reports may stay unacknowledged. */
   stop(): Promise<void>;
+  /** How many attempts the collector has rejected. Those without a response do not count. */
+  readonly rejections: number;
 }
 
 export interface LoadOptions {
@@ -31,7 +33,7 @@ const RETRY_PAUSE_MS = 5;
 
 /** A client that keeps its connection for as long as the URL is the same. */
 interface Sender {
-  send(url: string, report: Report): Promise<Acknowledgement | undefined>;
+  send(url: string, report: Report): Promise<Acknowledgement | 'rejected' | undefined>;
   close(): void;
 }
 
@@ -39,7 +41,8 @@ const legacySender = (): Sender => ({
   send: async (url, report) => {
     const response = await sendLegacy(url, report).catch(() => undefined);
     await response?.arrayBuffer().catch(() => undefined);
-    return response?.status === 204 ? 'stored or duplicate' : undefined;
+    if (response === undefined) return undefined;
+    return response.status === 204 ? 'stored or duplicate' : 'rejected';
   },
   close: () => undefined,
 });
@@ -55,7 +58,8 @@ function protocolSender(open: (url: string) => Client): Sender {
       if (current?.url !== url) close();
       current ??= { url, client: open(url) };
       const reply = await current.client.send(report).catch(() => undefined);
-      return reply === undefined || reply.outcome === 'rejected' ? undefined : reply.outcome;
+      // Clients report broken connections as rejections too, but only the collector says when to retry.
+      return reply?.outcome === 'rejected' && reply.retryAfterMs === undefined ? undefined : reply?.outcome;
     },
     close,
   };
@@ -71,6 +75,7 @@ export function startLoad({ history, dice, pickUrl, concurrency = 4, pauseMs = 0
   const unacknowledged: Report[] = [];
   const sendAgain: Report[] = [];
   let waiters: readonly { readonly goal: number; readonly resolve: () => void }[] = [];
+  let rejections = 0;
   let making = true;
   let stopped = false;
 
@@ -82,7 +87,8 @@ export function startLoad({ history, dice, pickUrl, concurrency = 4, pauseMs = 0
       sleep(RESPONSE_TIMEOUT_MS, undefined, { signal: responded.signal }).catch(() => undefined),
     ]);
     responded.abort();
-    if (acknowledgement === undefined) return false;
+    if (acknowledgement === 'rejected') rejections += 1;
+    if (acknowledgement === undefined || acknowledgement === 'rejected') return false;
     acknowledge(acknowledgement);
     for (const { goal, resolve } of waiters) if (history.counts.acknowledged >= goal) resolve();
     return true;
@@ -136,6 +142,9 @@ export function startLoad({ history, dice, pickUrl, concurrency = 4, pauseMs = 0
     stop: async () => {
       stopped = true;
       await working;
+    },
+    get rejections() {
+      return rejections;
     },
   };
 }

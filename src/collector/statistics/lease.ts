@@ -22,7 +22,17 @@ export async function withLease<Result>(
   work: (lease: Lease) => Promise<Result>,
 ): Promise<{ readonly result: Result } | undefined> {
   let heldUntilMs = clock.now().getTime() + leaseMs;
-  if (!(await take(database, owner, leaseMs))) return undefined;
+  // Again where the primary changed meanwhile: otherwise no collector updates the statistics until the lease ends.
+  const free = (): Promise<void> =>
+    release(database, owner)
+      .catch(() => release(database, owner))
+      .catch(() => undefined);
+  const isTaken = await take(database, owner, leaseMs).catch(async (error: unknown) => {
+    // The database may have given it.
+    await free();
+    throw error;
+  });
+  if (!isTaken) return undefined;
   const stop = new AbortController();
   const renew = async (): Promise<void> => {
     while (!stop.signal.aborted) {
@@ -46,7 +56,7 @@ export async function withLease<Result>(
   } finally {
     stop.abort();
     await renewing;
-    await release(database, owner).catch(() => undefined);
+    await free();
   }
 }
 

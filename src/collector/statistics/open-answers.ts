@@ -10,6 +10,8 @@ import { listQuestions } from './questions.ts';
 interface OpenAnswersOptions {
   /** The current handle; it may change when the database restarts. */
   readonly database: () => Db;
+  /** The handle for reads of figures, which may be of a secondary; by default the same. */
+  readonly figuresDatabase?: (() => Db) | undefined;
   readonly clock: Pick<Clock, 'now'>;
   readonly randomBytes: (count: number) => Uint8Array;
   /** Whether anyone may read the answers: then numbers are rounded. */
@@ -20,9 +22,10 @@ interface OpenAnswersOptions {
 const RETRY_AFTER_MS = 5_000;
 
 /** Answers from a database; the key of rounding is read with the first request. Errors of the database are `unavailable`. */
-export function openAnswers({ database, clock, randomBytes, isPublic, smallestGroup }: OpenAnswersOptions): Answers {
+export function openAnswers(options: OpenAnswersOptions): Answers {
+  const { database, figuresDatabase = database, clock, randomBytes, isPublic, smallestGroup } = options;
   const questions = listQuestions();
-  const reader = createPointReader(database);
+  const reader = createPointReader(figuresDatabase);
   const least = smallestGroup ?? (isPublic === true ? PUBLIC_SMALLEST_GROUP : CONSOLE_SMALLEST_GROUP);
   const open = async (): Promise<Answers> => {
     const key = await readRoundingKey(database(), randomBytes);

@@ -20,11 +20,11 @@ interface MonitoredStore extends Pick<ReportStore, 'put' | 'hasReportsFrom'> {
 const CHECK_INTERVAL_MS = 1_000;
 
 /**
- * Checks a store at intervals, and at once after a failed write. While it is unavailable, puts fail immediately instead of after a timeout.
+ * Checks a store at intervals, and at once after a failed write or where it may be back. While it is unavailable, puts fail immediately instead of after a timeout.
  * A store counts as available until the first check.
  */
 export function monitorAvailability(
-  store: Pick<ReportStore, 'put' | 'hasReportsFrom' | 'check'>,
+  store: Pick<ReportStore, 'put' | 'hasReportsFrom' | 'check' | 'onRecovery'>,
   { clock, logger, onChange }: AvailabilityOptions,
 ): MonitoredStore {
   let failure: SpartakusError | undefined;
@@ -53,6 +53,9 @@ export function monitorAvailability(
     }
   };
   void run();
+  store.onRecovery?.(() => {
+    if (failure !== undefined) wake.abort();
+  });
 
   return {
     async put(entries) {

@@ -3,13 +3,12 @@ import { BSON, type Db } from 'mongodb';
 import { DocumentSequence } from 'mongodb/lib/cmap/commands.js';
 import type { EncodedEntry, Outcome, StoreEntry } from '../../report/report-sink.ts';
 import { type DocumentKind, entryDocument, metadataFields, type StoredDocument } from '../../report/stored-document.ts';
+import { DURABLE } from './mongo-client.ts';
 import { outcomesOfReply } from './write-outcomes.ts';
 
 /** The length before, and the null byte after, the fields of a document: https://bsonspec.org/spec.html */
 const LENGTH_BYTES = 4;
 const END_BYTES = 1;
-/** DURABLE of mongo-client.ts, with the names of the command. */
-const WRITE_CONCERN = { w: 'majority', j: true };
 
 /**
  * The stored document of an encoded entry, in BSON: what the collector adds, then the fields of the message. It is made in the buffer of the
@@ -48,6 +47,13 @@ export async function insertEncoded(
   const sequence = new DocumentSequence('documents');
   // The driver logs the objects, where asked to, and sends the bytes.
   for (const document of documents) sequence.push({}, document);
-  const command = { insert: collection, documents: sequence, ordered: false, writeConcern: WRITE_CONCERN };
+  const { wtimeoutMS } = database.writeConcern ?? {};
+  // As the driver sends it with other writes.
+  const writeConcern = {
+    w: DURABLE.w,
+    j: DURABLE.journal,
+    ...(wtimeoutMS === undefined ? {} : { wtimeout: wtimeoutMS }),
+  };
+  const command = { insert: collection, documents: sequence, ordered: false, writeConcern };
   return outcomesOfReply(await database.command(command), documents.length);
 }

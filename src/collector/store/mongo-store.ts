@@ -1,4 +1,12 @@
-import { BSON, type Collection, type Db, type MongoClient } from 'mongodb';
+import {
+  BSON,
+  type Collection,
+  type Db,
+  type MongoClient,
+  ServerType,
+  type TopologyDescription,
+  TopologyType,
+} from 'mongodb';
 import type { EncodedEntry, Outcome, ReportStore, StoreEntry } from '../../report/report-sink.ts';
 import {
   type DocumentKind,
@@ -12,14 +20,22 @@ import { createPending } from '../../runtime/pending.ts';
 import type { CollectionName } from './collections.ts';
 import { encodeDocument, insertEncoded } from './encoded-document.ts';
 import { initForCollector } from './init-database.ts';
-import { createMongoClient, databaseName, describeError, DURABLE, type MongoClientOptions } from './mongo-client.ts';
+import {
+  createMongoClient,
+  databaseName,
+  describeError,
+  type MongoClientOptions,
+  statisticsReadPreference,
+} from './mongo-client.ts';
 import { requireServable } from './schema-version.ts';
-import { failed, isUnavailable, outcomesOfBulkError, unavailable } from './write-outcomes.ts';
+import { failed, isInterrupted, isUnavailable, outcomesOfBulkError, unavailable } from './write-outcomes.ts';
 
 /** A store on MongoDB, for what is computed from its reports. */
 export interface DatabaseStore extends ReportStore {
   /** The current handle. */
   database(): Db;
+  /** For figures only: reads may be of a secondary, and some minutes old. Absent where there is one server. */
+  figuresDatabase?(): Db;
 }
 
 export interface MongoStoreOptions extends MongoClientOptions {
@@ -36,8 +52,17 @@ export const COLLECTIONS: Readonly<Record<DocumentKind, { readonly name: Collect
     kubermaticRecord: { name: 'kubermaticRecords', idField: 'clientUUID' },
   };
 
+const WRITABLE: ReadonlySet<string> = new Set([
+  ServerType.RSPrimary,
+  ServerType.Mongos,
+  ServerType.Standalone,
+  ServerType.LoadBalancer,
+]);
+
 const PING_TIMEOUT_MS = 1_000;
 const TEST_WRITE_TIMEOUT_MS = 3_000;
+/** The first may use a connection that broke, the second may not know that its server ended, and a step-down may follow another. */
+const MAX_ATTEMPTS = 4;
 
 /**
  * Connects, creates the collections and indexes, and makes a test write.
@@ -47,11 +72,11 @@ const TEST_WRITE_TIMEOUT_MS = 3_000;
  */
 export async function openMongoStore(options: MongoStoreOptions): Promise<DatabaseStore> {
   const client = createMongoClient(options);
+  const store = new MongoStore(client, options);
   try {
     await client.connect();
     const { parameters, init = initForCollector, logger } = options;
     if (parameters !== undefined) await client.db('admin').command({ setParameter: 1, ...parameters });
-    const store = new MongoStore(client, options);
     await init(store.database(), logger);
     await store.testWrite();
     return store;
@@ -71,7 +96,10 @@ class MongoStore implements DatabaseStore {
   readonly #client: MongoClient;
   readonly #options: MongoClientOptions;
   readonly #database: Db;
+  readonly #figuresDatabase: Db;
   readonly #pending = createPending();
+  /** As the driver sees the servers now. */
+  #topology: TopologyDescription | undefined;
   #writes = 0;
   #lastFailed = false;
   #lookup: { readonly ids: string[]; readonly known: Promise<ReadonlySet<string>> } | undefined;
@@ -80,15 +108,22 @@ class MongoStore implements DatabaseStore {
   constructor(client: MongoClient, options: MongoClientOptions) {
     this.#client = client;
     this.#options = options;
-    this.#database = client.db(databaseName(options.uri));
+    client.on('topologyDescriptionChanged', ({ newDescription }) => (this.#topology = newDescription));
+    const name = databaseName(options.uri);
+    this.#database = client.db(name);
+    this.#figuresDatabase = client.db(name, { readPreference: statisticsReadPreference(options.uri) });
   }
 
   #collection(kind: DocumentKind): Collection<StoredDocument> {
-    return this.#database.collection<StoredDocument>(COLLECTIONS[kind].name, { writeConcern: DURABLE });
+    return this.#database.collection<StoredDocument>(COLLECTIONS[kind].name);
   }
 
   database(): Db {
     return this.#database;
+  }
+
+  figuresDatabase(): Db {
+    return this.#figuresDatabase;
   }
 
   put(entries: readonly StoreEntry[]): Promise<readonly Outcome[]> {
@@ -131,34 +166,59 @@ class MongoStore implements DatabaseStore {
     const document = encodeDocument(entry);
     if (document.length > MAX_DOCUMENT_BYTES) return failed(tooLarge(document.length));
     const { name } = COLLECTIONS[entry.encodedDocument.kind];
-    const [outcome = failed(unavailable('no outcome'))] = await this.#confirm(1, () =>
-      // Freed at once, since the garbage collector would keep several of these.
-      insertEncoded(this.#database, name, [document]).finally(() => (document.buffer as ArrayBuffer).transfer(0)),
-    );
+    let inserting: Promise<unknown> | undefined;
+    const insert = (): Promise<readonly Outcome[]> => {
+      const attempt = insertEncoded(this.#database, name, [document]);
+      inserting = attempt;
+      return attempt;
+    };
+    const [outcome = failed(unavailable('no outcome'))] = await this.#confirm(1, insert);
+    // Freed at once, since the garbage collector would keep several of these; after a timeout, the insertion goes on.
+    const free = (): void => void (document.buffer as ArrayBuffer).transfer(0);
+    void inserting?.then(free, free);
     return outcome;
   }
 
   #insert(collection: Collection<StoredDocument>, documents: StoredDocument[]): Promise<readonly Outcome[]> {
-    return this.#confirm(documents.length, () => this.#write(collection, documents));
+    return this.#confirm(documents.length, () =>
+      collection.insertMany(documents, { ordered: false }).then(
+        ({ insertedCount }): readonly Outcome[] => {
+          if (insertedCount !== documents.length)
+            throw new Error(`the server acknowledged ${insertedCount} of ${documents.length} documents`);
+          return documents.map(() => ({ status: 'stored' }));
+        },
+        (error: unknown) => {
+          if (isInterrupted(error)) throw error;
+          return outcomesOfBulkError(error, documents.length);
+        },
+      ),
+    );
   }
 
   async #confirm(count: number, write: () => Promise<readonly Outcome[]>): Promise<readonly Outcome[]> {
-    const outcomes = await within(this.#options.storeTimeoutMs, write()).catch((error: unknown) =>
+    const outcomes = await this.#retryInterrupted(this.#options.storeTimeoutMs, write).catch((error: unknown) =>
       Array.from({ length: count }, () => failed(unavailable(error))),
     );
     this.#record(!outcomes.some(isUnavailable));
     return outcomes;
   }
 
-  async #write(collection: Collection<StoredDocument>, documents: StoredDocument[]): Promise<readonly Outcome[]> {
-    return await collection.insertMany(documents, { ordered: false }).then(
-      ({ insertedCount }): readonly Outcome[] => {
-        if (insertedCount !== documents.length)
-          throw new Error(`the server acknowledged ${insertedCount} of ${documents.length} documents`);
-        return documents.map(() => ({ status: 'stored' }));
-      },
-      (error: unknown) => outcomesOfBulkError(error, documents.length),
-    );
+  /**
+   * Runs an operation again where the primary changed meanwhile: the driver waits for the next one. It must be idempotent: of a report that
+   * one attempt has stored, the next one reports a duplicate.
+   */
+  async #retryInterrupted<Value>(ms: number, operation: () => Promise<Value>): Promise<Value> {
+    const endsAtMs = performance.now() + ms;
+    let interruption: unknown;
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        return await within(endsAtMs - performance.now(), operation());
+      } catch (error) {
+        const canRetry = isInterrupted(error) && this.#topology?.type !== TopologyType.Single;
+        if (canRetry) interruption = error;
+        if (attempt === MAX_ATTEMPTS || !canRetry) throw interruption ?? error;
+      }
+    }
   }
 
   /** Calls without a pause between them share a query. */
@@ -185,15 +245,21 @@ class MongoStore implements DatabaseStore {
     const find = (kind: DocumentKind): Promise<{ readonly _id: string; readonly quarantined: true | null }[]> => {
       const { idField } = COLLECTIONS[kind];
       return this.#collection(kind)
-        .aggregate<{ _id: string; quarantined: true | null }>([
-          { $match: { [idField]: { $in: ids } } },
-          { $sort: { [idField]: 1, receivedAt: -1 } },
-          { $group: { _id: `$${idField}`, quarantined: { $first: '$quarantined' } } },
-        ])
+        .aggregate<{ _id: string; quarantined: true | null }>(
+          [
+            { $match: { [idField]: { $in: ids } } },
+            { $sort: { [idField]: 1, receivedAt: -1 } },
+            { $group: { _id: `$${idField}`, quarantined: { $first: '$quarantined' } } },
+          ],
+          // Nobody waits for it any longer.
+          { maxTimeMS: this.#options.storeTimeoutMs },
+        )
         .toArray();
     };
     try {
-      const found = await within(this.#options.storeTimeoutMs, Promise.all([find('report'), find('kubermaticRecord')]));
+      const found = await this.#retryInterrupted(this.#options.storeTimeoutMs, () =>
+        Promise.all([find('report'), find('kubermaticRecord')]),
+      );
       return new Set(found.flat().flatMap(({ _id, quarantined }) => (quarantined === true ? [] : [_id])));
     } catch (error) {
       throw unavailable(error);
@@ -224,6 +290,12 @@ class MongoStore implements DatabaseStore {
     }
   }
 
+  onRecovery(listener: () => void): void {
+    this.#client.on('topologyDescriptionChanged', ({ previousDescription, newDescription }) => {
+      if (!takesWrites(previousDescription) && takesWrites(newDescription)) listener();
+    });
+  }
+
   /** Reports are kept by clients for the collectors of a newer release that has raised the version. */
   async #checkVersion(timeoutMs: number): Promise<void> {
     await within(timeoutMs, requireServable(this.#database)).catch((error: unknown) => {
@@ -232,10 +304,12 @@ class MongoStore implements DatabaseStore {
   }
 
   async testWrite(): Promise<void> {
-    const probes = this.#database.collection<{ _id: string; writtenAt: Date }>('probes', { writeConcern: DURABLE });
-    const write = probes.updateOne({ _id: 'collector' }, { $set: { writtenAt: new Date() } }, { upsert: true });
+    const probes = this.#database.collection<{ _id: string; writtenAt: Date }>('probes');
+    const timeoutMs = Math.min(TEST_WRITE_TIMEOUT_MS, this.#options.storeTimeoutMs);
     try {
-      await within(Math.min(TEST_WRITE_TIMEOUT_MS, this.#options.storeTimeoutMs), write);
+      await this.#retryInterrupted(timeoutMs, () =>
+        probes.updateOne({ _id: 'collector' }, { $set: { writtenAt: new Date() } }, { upsert: true }),
+      );
       this.#record(true);
     } catch (error) {
       this.#record(false);
@@ -258,6 +332,10 @@ class MongoStore implements DatabaseStore {
   }
 }
 
+function takesWrites({ servers }: TopologyDescription): boolean {
+  return [...servers.values()].some(({ type }) => WRITABLE.has(type));
+}
+
 function tooLarge(bytes: number): SpartakusError {
   const message = `the report takes ${bytes} bytes in the database, whose limit is ${MAX_DOCUMENT_BYTES}`;
   return new SpartakusError('too-large', message);
@@ -266,7 +344,7 @@ function tooLarge(bytes: number): SpartakusError {
 /** Rejects after `ms` milliseconds, while the operation continues: the driver limits its steps only (`timeoutMS` has no effect here). */
 function within<Value>(ms: number, promise: Promise<Value>): Promise<Value> {
   return new Promise((resolve, reject) => {
-    const timer = setTimeout(() => reject(new Error(`no answer within ${ms} ms`)), ms);
+    const timer = setTimeout(() => reject(new Error(`no answer within ${Math.round(ms)} ms`)), ms);
     void promise.then(resolve, reject).finally(() => clearTimeout(timer));
   });
 }

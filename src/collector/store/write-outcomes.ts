@@ -1,4 +1,12 @@
-import { type Document, MongoBulkWriteError, type WriteError } from 'mongodb';
+import {
+  type Document,
+  MongoBulkWriteError,
+  MongoError,
+  MongoErrorLabel,
+  MongoNetworkError,
+  MongoNetworkTimeoutError,
+  type WriteError,
+} from 'mongodb';
 import type { Outcome } from '../../report/report-sink.ts';
 import { SpartakusError } from '../../runtime/errors.ts';
 
@@ -6,6 +14,12 @@ import { SpartakusError } from '../../runtime/errors.ts';
 const DUPLICATE_KEY = 11_000;
 /** By a schema validation rule of the collection. */
 const DOCUMENT_VALIDATION_FAILURE = 121;
+
+/**
+ * The primary stepped down or shuts down: https://github.com/mongodb/specifications/blob/master/source/retryable-writes/retryable-writes.md
+ * Not a network timeout, for then no time is left.
+ */
+const STATE_CHANGES: ReadonlySet<unknown> = new Set([91, 189, 10_058, 10_107, 11_600, 11_602, 13_435, 13_436]);
 
 export const RETRY_AFTER_MS = 5_000;
 
@@ -43,6 +57,21 @@ function outcomeOf({ code, errmsg }: Pick<WriteError, 'code' | 'errmsg'>): Outco
   const cause = new Error(`${errmsg ?? 'no reason given'} (code ${code})`);
   if (code !== DOCUMENT_VALIDATION_FAILURE) return failed(unavailable(cause));
   return failed(new SpartakusError('internal', `the database rejected the report (code ${code})`, { cause }));
+}
+
+/**
+ * Whether a write failed because its connection broke or its server is not the primary any more, so that it can be sent again to the next
+ * one. The driver does so itself, once, but not where another error had already closed the connection pool or where the socket broke while
+ * the write waited for it (7.8.0), and never for a command.
+ */
+export function isInterrupted(error: unknown): boolean {
+  // The error of a bulk write wraps that of its command.
+  if (error instanceof MongoBulkWriteError && error.errorResponse instanceof Error)
+    return isInterrupted(error.errorResponse);
+  if (!(error instanceof MongoError)) return error instanceof Error && 'syscall' in error;
+  if (error instanceof MongoNetworkTimeoutError) return false;
+  if (error instanceof MongoNetworkError || error.hasErrorLabel(MongoErrorLabel.RetryableWriteError)) return true;
+  return STATE_CHANGES.has(error.code);
 }
 
 /** Clients receive the message, so it names no host; the cause is logged. */

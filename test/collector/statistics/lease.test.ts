@@ -1,8 +1,9 @@
-import type { Db } from 'mongodb';
+import { type Db, MongoClient } from 'mongodb';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { type LeaseOptions, withLease } from '../../../src/collector/statistics/lease.ts';
 import { readState, updateState } from '../../../src/collector/statistics/state.ts';
 import { type Clock, systemClock } from '../../../src/runtime/clock.ts';
+import { openDbProxy } from '../../support/db-proxy.ts';
 import { createManualClock } from '../../support/manual-clock.ts';
 import { type RunningDatabase, startDatabase } from '../../support/running-database.ts';
 
@@ -48,4 +49,18 @@ test('a long work keeps it', async () => {
     held.assertHeld();
     await expect(withLease(db, lease('second', 60_000), () => Promise.resolve())).resolves.toBeUndefined();
   });
+});
+
+test('it is free again where its owner does not learn that it has it, since the connection broke', async () => {
+  const proxy = await openDbProxy(running.uri);
+  const client = await new MongoClient(proxy.uri).connect();
+  let updates = 0;
+  proxy.onCommand(({ name }) => (name === 'update' && (updates += 1) === 3 ? 'reset-after' : 'pass'));
+
+  const work = withLease(client.db(), lease('first', 60_000), () => Promise.resolve('done'));
+
+  await expect(work).rejects.toThrow(/closed|ECONNRESET/);
+  await expect(withLease(db, lease('second', 60_000), () => Promise.resolve('done'))).resolves.toBeDefined();
+  await client.close();
+  await proxy.close();
 });

@@ -17,8 +17,10 @@ function makeMonitored() {
   const changes: boolean[] = [];
   const under = { checks: 0, puts: 0, isAvailable: true, storesReports: true };
   const failure = new SpartakusError('unavailable', 'unavailable', { cause: new Error('connect ECONNREFUSED') });
+  let recover = (): void => undefined;
   const monitored = monitorAvailability(
     {
+      onRecovery: (listener) => (recover = listener),
       check: () => {
         under.checks += 1;
         return under.isAvailable ? Promise.resolve() : Promise.reject(failure);
@@ -37,7 +39,7 @@ function makeMonitored() {
   );
   const putOne = async (): Promise<string> =>
     (await monitored.put([{ report: makeReport() }])).map(({ status }) => status).join();
-  return { clock, log, changes, under, monitored, putOne };
+  return { clock, log, changes, under, monitored, putOne, recover: () => recover() };
 }
 
 test('a store is checked every second, and nothing is logged while it is available', async () => {
@@ -100,6 +102,24 @@ test('a failed put alone does not make a store unavailable', async () => {
 
   await expect(putOne()).resolves.toBe('stored');
   expect(changes).toStrictEqual([]);
+});
+
+test('an unavailable store is checked at once where it may be back, and an available one is not', async () => {
+  const { clock, changes, under, recover } = makeMonitored();
+  await clock.asleep();
+  recover();
+  await clock.pass(1_000, 1);
+  await settle();
+  expect(under.checks).toBe(2);
+  under.isAvailable = false;
+  await clock.pass(1_000, 1);
+  await settle();
+
+  under.isAvailable = true;
+  recover();
+  await settle();
+
+  expect(changes).toStrictEqual([false, true]);
 });
 
 test('each reason is reported once', async () => {

@@ -144,11 +144,14 @@ describe('the MongoDB store', () => {
     await client.close();
   });
 
-  test.each(['w=0', 'w=1&journal=false', 'w=1'])(
-    'uses the write concern majority with journal, even if the connection string has %s',
-    async (concern) => {
+  test.each([
+    { query: 'retryWrites=false', wtimeout: 8_000 },
+    { query: 'w=majority&journal=true&wtimeoutMS=700', wtimeout: 700 },
+  ])(
+    'uses the write concern majority with journal, and ends the wait for it in time ($query)',
+    async ({ query, wtimeout }) => {
       const tap = await openTap(await database.uri());
-      const sink = await openMongoStore({ ...OPTIONS, uri: tap.uri(concern) });
+      const sink = await openMongoStore({ ...OPTIONS, uri: tap.uri(query) });
 
       await sink.put([{ report: makeReport(), receivedAt: RECEIVED_AT }]);
       await sink.close();
@@ -156,7 +159,8 @@ describe('the MongoDB store', () => {
       await tap.close();
 
       // Inside the command, where the document's own length and end are cut off.
-      expect(insert.includes(BSON.serialize({ writeConcern: { w: 'majority', j: true } }).subarray(4, -1))).toBe(true);
+      const concern = BSON.serialize({ writeConcern: { w: 'majority', wtimeout, j: true } });
+      expect(insert.includes(concern.subarray(4, -1))).toBe(true);
     },
   );
 
