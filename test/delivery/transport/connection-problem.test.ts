@@ -2,6 +2,7 @@ import http from 'node:http';
 import http2 from 'node:http2';
 import https from 'node:https';
 import net, { type AddressInfo, type Server, type Socket } from 'node:net';
+import grpc from '@grpc/grpc-js';
 import { afterEach, describe, expect, test } from 'vitest';
 import { type ClientCredentials, NO_CREDENTIALS } from '../../../src/delivery/client-credentials.ts';
 import { openDatabase, parseDatabase } from '../../../src/delivery/open-sink.ts';
@@ -75,8 +76,8 @@ async function startTls(kind: 'grpc' | 'http', cert: string, { wantsClient, maxV
 }
 
 /** The error of one report. It contains no secret and is one line. */
-async function errorFor(url: string, files: Files = {}, env: NodeJS.ProcessEnv = {}) {
-  const options = { credentials: await credentialsOf(files), env, timeoutMs: 500, stdout: process.stdout };
+async function errorFor(url: string, files: Files = {}, env: NodeJS.ProcessEnv = {}, timeoutMs = 30_000) {
+  const options = { credentials: await credentialsOf(files), env, timeoutMs, stdout: process.stdout };
   const sink = await openDatabase(parseDatabase(url), options);
   closers.push(() => sink.close());
   const error = await failOne(sink);
@@ -209,7 +210,7 @@ describe.each(kinds)('over %s, an error says what to do', (kind) => {
   test('a server that does not answer', async () => {
     const url = urlOf(plain, await listen(net.createServer()), '127.0.0.1');
 
-    const { message } = await errorFor(url);
+    const { message } = await errorFor(url, {}, {}, 300);
 
     expect(message).toMatch(
       /: it did not answer in time \(.+\): check that no firewall or proxy blocks the connection/,
@@ -295,6 +296,21 @@ describe('a server that is no collector', () => {
       / cannot be reached: what listens there does not answer with gRPC \(.+\): check that a collector/,
     );
     expect(error.message).toContain(`(${term})`);
+  });
+
+  test('of gRPC without its service keeps the report', async () => {
+    const server = new grpc.Server();
+    const port = await new Promise<number>((resolve) => {
+      server.bindAsync('127.0.0.1:0', grpc.ServerCredentials.createInsecure(), (_error, bound) => resolve(bound));
+    });
+    closers.push(() => Promise.resolve(server.forceShutdown()));
+
+    const error = await errorFor(`grpc://127.0.0.1:${port}`);
+
+    expect(error.kind).toBe('not-found');
+    expect(error.message).toMatch(
+      /StreamReports \(gRPC code 12\)\. Check that a Spartakus collector listens at the URL in --database\.$/,
+    );
   });
 
   test('of HTTP/1.1 is no gRPC server', async () => {
