@@ -7,6 +7,7 @@ import distributions from '../../../src/report/known-values/distributions.json' 
 import resources from '../../../src/report/known-values/resources.json' with { type: 'json' };
 import runtimes from '../../../src/report/known-values/runtimes.json' with { type: 'json' };
 import versionWords from '../../../src/report/known-values/version-words.json' with { type: 'json' };
+import { normaliseOsImage } from '../../../src/report/normalise/os-image.ts';
 
 const folder = join(import.meta.dirname, '../../../src/report/known-values');
 
@@ -56,6 +57,17 @@ test('words: sorted, each group with its source, and no word twice', () => {
     expect(all.filter((word, index) => all.indexOf(word) !== index)).toEqual([]);
   }
   for (const { kind } of versionWords) expect(['build', 'flavour', 'hashed', 'vendor']).toContain(kind);
+});
+
+test('no word with a number of any length has the form of the start of a UUID', () => {
+  const distributionOwn = Object.values(distributions).flatMap((entry) =>
+    typeof entry === 'string' ? [] : entry.words,
+  );
+  const all = [...distributionOwn, ...[...distributionWords, ...versionWords].flatMap(({ values }) => values)];
+
+  expect(all.filter((word) => word.includes('#') && /^[0-9a-f]{8}$/i.test(word.replace('#', '1234567')))).toEqual([]);
+  expect(normaliseOsImage('UnionTech OS 0000001a-0000-1000-8000-000000000000')).toBe('UnionTech OS');
+  expect(normaliseOsImage('UnionTech OS Server 20 1050e')).toBe('UnionTech OS Server 20 1050e');
 });
 
 test('the lists take less than 80 KB in the program', () => {
