@@ -1,5 +1,6 @@
 #!/bin/sh
-# Writes an overlay of base/ for this installation. Run it again to change the collector or the components: the client uuid stays.
+# Writes an overlay of base/ for this installation. Run it again to change the collector, the components or the file "secrets": the
+# client uuid and the key of ids stay.
 #
 # usage: configure.sh DIRECTORY URL [COMPONENT ...]
 #   DIRECTORY   the directory of the overlay; it is created if necessary
@@ -45,6 +46,22 @@ case $transport,$scheme in
   *) fail "'$url' is not a URL of a collector: write grpcs://HOST:PORT, or with the component http https://HOST/api/kubermatic/v1" ;;
 esac
 
+case $scheme in
+  grpcs | https) port=443 ;;
+  grpc) port=8080 ;;
+  *) port=80 ;;
+esac
+authority=${url#*://}
+authority=${authority%%[/?#]*}
+case $authority in
+  *@*) fail "the URL of the collector must not contain a user name or password" ;;
+  *]) ;;
+  *:*) port=${authority##*:} ;;
+esac
+case $port in
+  '' | *[!0-9]*) fail "'$url' is not a URL of a collector: its port is not a number" ;;
+esac
+
 mkdir -p "$directory"
 directory=$(cd "$directory" && pwd)
 
@@ -67,24 +84,81 @@ fi
 # The minute of the day is a hash of the UUID: it is spread over a fleet, and constant for an installation.
 minute=$(($(cksum < "$directory/client-uuid" | cut -d ' ' -f 1) % 1440))
 
+# The random key that ids are derived from, created once.
+if [ ! -s "$directory/id-key" ]; then
+  (umask 077 && od -An -v -N32 -tx1 /dev/urandom | tr -d ' \n' > "$directory/id-key")
+fi
+
+# The Secrets with kubeconfigs that the agents may read: a Role and a RoleBinding in the namespace of each. The default is that of the
+# Community Edition's only seed.
+if [ ! -e "$directory/secrets" ]; then echo 'kubermatic/kubeconfig-kubermatic' > "$directory/secrets"; fi
+while IFS= read -r secret || [ -n "$secret" ]; do
+  case $secret in
+    '' | *[!a-z0-9./-]* | */*/* | /* | */) fail "$directory/secrets: '$secret' is not NAMESPACE/NAME of a Secret" ;;
+    */*) ;;
+    *) fail "$directory/secrets: '$secret' is not NAMESPACE/NAME of a Secret" ;;
+  esac
+done < "$directory/secrets"
+for namespace in $(cut -d / -f 1 "$directory/secrets" | sort -u); do
+  cat << YAML
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: Role
+metadata:
+  name: spartakus-kubermatic-kubeconfigs
+  namespace: $namespace
+rules:
+  - apiGroups: [""]
+    resources: [secrets]
+    resourceNames: [$(grep "^$namespace/" "$directory/secrets" | cut -d / -f 2 | sort -u | paste -s -d , - | sed 's/,/, /g')]
+    verbs: [get]
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: RoleBinding
+metadata:
+  name: spartakus-kubermatic-kubeconfigs
+  namespace: $namespace
+roleRef:
+  apiGroup: rbac.authorization.k8s.io
+  kind: Role
+  name: spartakus-kubermatic-kubeconfigs
+subjects:
+  - kind: ServiceAccount
+    name: spartakus-kubermatic
+    namespace: kubermatic
+YAML
+done > "$directory/kubeconfig-roles.yaml"
+
 {
   echo 'apiVersion: kustomize.config.k8s.io/v1beta1'
   echo 'kind: Kustomization'
   echo 'resources:'
   echo "  - $(relative "$here/base")"
+  if [ -s "$directory/kubeconfig-roles.yaml" ]; then echo '  - kubeconfig-roles.yaml'; fi
   if [ $# -gt 0 ]; then echo 'components:'; fi
   for component in "$@"; do echo "  - $(relative "$here/components/$component")"; done
   cat << YAML
-namespace: kubermatic
 generatorOptions:
   disableNameSuffixHash: true
 secretGenerator:
   - name: spartakus-client-uuid
+    namespace: kubermatic
     files: [uuid=client-uuid]
+  - name: spartakus-kubermatic
+    namespace: kubermatic
+    files: [id-key]
 configMapGenerator:
   - name: spartakus-collector
+    namespace: kubermatic
     literals: ["url=$url"]
 patches:
+  - target:
+      kind: NetworkPolicy
+      name: spartakus-kubermatic-collector
+    patch: |
+      - op: replace
+        path: /spec/egress/0/ports/0/port
+        value: $port
   - target:
       kind: CronJob
       name: spartakus-kubermatic

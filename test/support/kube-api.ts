@@ -46,6 +46,10 @@ export interface KubeApiOptions {
   readonly pagedPods?: readonly number[];
   /** The objects of lists in JSON, by path: paginated by `limit`, complete or as metadata only. */
   readonly lists?: Readonly<Record<string, readonly object[]>>;
+  /** Whether a request is permitted; others get 403. */
+  readonly authorize?: (method: string, target: string) => boolean;
+  /** The namespace of `secrets`: by default that of openServiceAccount(). */
+  readonly namespace?: string;
   /** The Secrets that exist, by path; those that are created are added. */
   readonly secrets?: Map<string, unknown>;
   /** Whether requests to create Secrets get 403. */
@@ -157,6 +161,7 @@ export async function startKubeApi(options: KubeApiOptions = {}): Promise<KubeAp
       return options.failures.response;
     }
     if (options.forbidden?.includes(pathOf(target)) === true) return forbidden;
+    if (options.authorize?.(request.method ?? '', target) === false) return forbidden;
     if (target.includes('&continue=') && expirations > 0) {
       expirations -= 1;
       return {
@@ -169,7 +174,7 @@ export async function startKubeApi(options: KubeApiOptions = {}): Promise<KubeAp
     const captured = target
       .replace(/(\/nodes\?limit=)\d+/, `$1${FIXTURE_PAGE_SIZE}`)
       .replace(/\?limit=1$/, '?limit=500');
-    const isOwnSecret = pathOf(target).startsWith(`/api/v1/namespaces/${POD_NAMESPACE}/secrets`);
+    const isOwnSecret = pathOf(target).startsWith(`/api/v1/namespaces/${options.namespace ?? POD_NAMESPACE}/secrets`);
     if (isOwnSecret && options.responses?.[target] === undefined) return respondToSecrets(request.method, target, body);
     const objects = options.lists?.[pathOf(target)];
     if (objects !== undefined) return listPage(objects, target, accept);
