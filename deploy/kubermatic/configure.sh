@@ -106,18 +106,18 @@ apiVersion: rbac.authorization.k8s.io/v1
 kind: Role
 metadata:
   name: spartakus-kubermatic-kubeconfigs
-  namespace: $namespace
+  namespace: "$namespace"
 rules:
   - apiGroups: [""]
     resources: [secrets]
-    resourceNames: [$(grep "^$namespace/" "$directory/secrets" | cut -d / -f 2 | sort -u | paste -s -d , - | sed 's/,/, /g')]
+    resourceNames: [$(awk -F / -v namespace="$namespace" '$1 == namespace { print "\"" $2 "\"" }' "$directory/secrets" | sort -u | paste -s -d , -)]
     verbs: [get]
 ---
 apiVersion: rbac.authorization.k8s.io/v1
 kind: RoleBinding
 metadata:
   name: spartakus-kubermatic-kubeconfigs
-  namespace: $namespace
+  namespace: "$namespace"
 roleRef:
   apiGroup: rbac.authorization.k8s.io
   kind: Role

@@ -143,13 +143,20 @@ overlay() {
   echo 'apiVersion: kustomize.config.k8s.io/v1beta1'
   echo 'kind: Kustomization'
   echo 'resources:'
+  echo "  - $(relative "$1" "$(dirname "$here")/namespace")"
   echo "  - $(relative "$1" "$here/base")"
   echo 'components:'
-  for component in namespace "$@"; do
-    [ "$component" = "$1" ] || echo "  - $(relative "$1" "$here/components/$component")"
-  done
-  echo "  - $(relative "$1" "$directory/values")"
+  to=$1
+  shift
+  for component in "$@"; do echo "  - $(relative "$to" "$here/components/$component")"; done
+  echo "  - $(relative "$to" "$directory/values")"
 }
 overlay "$directory" "$@" > "$directory/kustomization.yaml"
-overlay "$directory/preview" "$@" preview > "$directory/preview/kustomization.yaml"
+# Of the components, those that change what is read.
+read=
+for component in "$@"; do
+  case $component in workloads | no-secret) read="$read $component" ;; esac
+done
+# shellcheck disable=SC2086
+overlay "$directory/preview" preview $read > "$directory/preview/kustomization.yaml"
 echo "$directory is ready: kubectl apply -k $directory"

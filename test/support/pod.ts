@@ -4,48 +4,8 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { readFixture } from './kube-api.ts';
 import { listen } from './listen.ts';
+import { at, findManifest, listWorkloads, type Manifest, type PodSpec } from './manifests.ts';
 import { type Ended, type Program, runProgram, startProgram } from './program.ts';
-import type { RbacManifest } from './rbac.ts';
-
-export interface Manifest extends RbacManifest {
-  readonly kind: string;
-  readonly metadata: { readonly name: string; readonly namespace?: string };
-  readonly data?: Readonly<Record<string, string>>;
-  readonly spec?: {
-    readonly template?: { readonly spec: PodSpec };
-    readonly jobTemplate?: { readonly spec: { readonly template: { readonly spec: PodSpec } } };
-    readonly [key: string]: unknown;
-  };
-}
-
-export interface PodSpec {
-  readonly serviceAccountName: string;
-  readonly automountServiceAccountToken: boolean;
-  readonly containers: readonly Container[];
-  readonly volumes: readonly Volume[];
-  readonly [key: string]: unknown;
-}
-
-interface Container {
-  readonly image: string;
-  readonly args: readonly string[];
-  readonly env?: readonly { readonly name: string; readonly value: string }[];
-  readonly envFrom?: readonly {
-    readonly configMapRef?: { readonly name: string };
-    readonly secretRef?: { readonly name: string };
-  }[];
-  readonly ports?: readonly { readonly name: string; readonly containerPort: number }[];
-  readonly volumeMounts: readonly { readonly name: string; readonly mountPath: string }[];
-  readonly [key: string]: unknown;
-}
-
-interface Volume {
-  readonly name: string;
-  readonly configMap?: { readonly name: string };
-  readonly secret?: { readonly secretName: string };
-  readonly emptyDir?: object;
-  readonly persistentVolumeClaim?: object;
-}
 
 const SERVICE_ACCOUNT = '/var/run/secrets/kubernetes.io/serviceaccount';
 
@@ -61,12 +21,11 @@ export interface Pod {
   close(): Promise<void>;
 }
 
-/** The pod of a Deployment, CronJob or Job. */
+/** The pod of the only Deployment, CronJob or Job. */
 export function podOf(manifests: readonly Manifest[]): PodSpec {
-  const specs = manifests.flatMap(({ spec }) => spec?.template?.spec ?? spec?.jobTemplate?.spec.template.spec ?? []);
-  const [spec] = specs;
-  if (spec === undefined || specs.length !== 1) throw new Error(`there are ${specs.length} pods`);
-  return spec;
+  const [workload, ...others] = listWorkloads(manifests);
+  if (workload === undefined || others.length > 0) throw new Error('there is not one workload');
+  return workload.pod;
 }
 
 /** @param cluster variables of the API server's address, and the Secrets that are not in the manifests */
@@ -78,25 +37,25 @@ export async function openPod(
   const [container] = spec.containers;
   if (container === undefined) throw new Error('the pod has no container');
   const root = await mkdtemp(path.join(tmpdir(), 'spartakus-pod-'));
-  const find = (kind: string, name: string): Manifest => {
-    const found = [...manifests, ...(cluster.secrets ?? [])].find(
-      (manifest) => manifest.kind === kind && manifest.metadata.name === name,
+  const dataOf = (kind: string, name: unknown): Readonly<Record<string, string>> => {
+    const { data = {} } = findManifest([...manifests, ...(cluster.secrets ?? [])], kind, String(name));
+    if (kind === 'ConfigMap') return data;
+    return Object.fromEntries(
+      Object.entries(data).map(([key, value]) => [key, Buffer.from(value, 'base64').toString()]),
     );
-    if (found === undefined) throw new Error(`there is no ${kind} ${name}`);
-    return found;
   };
 
   const mapped: [from: string, to: string][] = [];
-  for (const { name, mountPath } of container.volumeMounts) {
-    const volume = spec.volumes.find((candidate) => candidate.name === name);
-    if (volume === undefined) throw new Error(`there is no volume ${name}`);
+  for (const { name, mountPath } of container.volumeMounts ?? []) {
+    const volume = spec.volumes?.find((candidate) => candidate.name === name);
+    const [configMap, secret] = [at(volume, 'configMap', 'name'), at(volume, 'secret', 'secretName')];
     const folder = path.join(root, mountPath);
     await mkdir(folder, { recursive: true });
-    if (volume.configMap !== undefined) await mount(folder, find('ConfigMap', volume.configMap.name).data ?? {});
-    if (volume.secret !== undefined) await mount(folder, decode(find('Secret', volume.secret.secretName)));
+    if (configMap !== undefined) await mount(folder, dataOf('ConfigMap', configMap));
+    if (secret !== undefined) await mount(folder, dataOf('Secret', secret));
     mapped.push([mountPath, folder]);
   }
-  if (spec.automountServiceAccountToken) {
+  if (spec.automountServiceAccountToken === true) {
     const folder = path.join(root, SERVICE_ACCOUNT);
     await mkdir(folder, { recursive: true });
     const namespace = manifests.find(({ kind }) => kind === 'ServiceAccount')?.metadata.namespace ?? '';
@@ -112,18 +71,18 @@ export async function openPod(
     return String(ports.get(Number(text)) ?? text);
   };
   const listed = (container.envFrom ?? []).map(({ configMapRef, secretRef }) =>
-    configMapRef === undefined ? decode(find('Secret', secretRef?.name ?? '')) : find('ConfigMap', configMapRef.name).data,
+    configMapRef === undefined ? dataOf('Secret', secretRef?.name) : dataOf('ConfigMap', configMapRef.name),
   );
-  const named = Object.fromEntries((container.env ?? []).map(({ name, value }) => [name, value]));
-  const variables = Object.entries<string>(Object.assign({}, ...listed, named) as Record<string, string>);
+  const named = Object.fromEntries((container.env ?? []).map(({ name, value = '' }) => [name, value]));
+  const variables = Object.assign({}, ...listed, named) as Readonly<Record<string, string>>;
   const env = {
-    ...Object.fromEntries(variables.map(([name, value]) => [name, map(value)])),
+    ...Object.fromEntries(Object.entries(variables).map(([name, value]) => [name, map(value)])),
     SPARTAKUS_SERVICE_ACCOUNT_DIR: path.join(root, SERVICE_ACCOUNT),
     ...cluster.env,
   };
   return {
     env,
-    start: () => startProgram(container.args.map(map), env),
+    start: () => startProgram((container.args ?? []).map(map), env),
     exec: (...args) => runProgram(args, env),
     urlOf: (portName) => {
       const port = container.ports?.find(({ name }) => name === portName)?.containerPort;
@@ -141,12 +100,6 @@ async function mount(folder: string, files: Readonly<Record<string, string>>): P
     await writeFile(path.join(folder, '..2026', name), content);
     await symlink(path.join('..data', name), path.join(folder, name));
   }
-}
-
-function decode({ data = {} }: Manifest): Record<string, string> {
-  return Object.fromEntries(
-    Object.entries(data).map(([name, value]) => [name, Buffer.from(value, 'base64').toString()]),
-  );
 }
 
 async function freePort(): Promise<number> {

@@ -1,19 +1,4 @@
-/** What a Kubernetes manifest says about rights. */
-export interface RbacManifest {
-  readonly kind?: string;
-  readonly metadata?: { readonly name?: string; readonly namespace?: string };
-  readonly rules?: readonly RbacRule[];
-  readonly roleRef?: { readonly kind: string; readonly name: string };
-  readonly subjects?: readonly { readonly kind: string; readonly name: string; readonly namespace?: string }[];
-}
-
-export interface RbacRule {
-  readonly apiGroups?: readonly string[];
-  readonly resources?: readonly string[];
-  readonly resourceNames?: readonly string[];
-  readonly nonResourceURLs?: readonly string[];
-  readonly verbs: readonly string[];
-}
+import { at, findManifest, type Manifest, type Rule } from './manifests.ts';
 
 /** The right that a request needs. */
 export interface Right {
@@ -45,38 +30,69 @@ export function rightFor(method: string, target: string): Right {
   return { verb: verb ?? (name === undefined ? 'list' : 'get'), group, resource, namespace, name };
 }
 
-/** Whether the Roles and ClusterRoles that are bound to a service account permit requests, as an API server with RBAC alone decides. */
+interface Grant {
+  readonly rule: Rule;
+  /** Undefined in all namespaces. */
+  readonly namespace: string | undefined;
+}
+
+/** The rules that are bound to a service account, and where they apply. */
+export function listGrants(manifests: readonly Manifest[], account: Account): readonly Grant[] {
+  const isAccount = (subject: unknown): boolean =>
+    at(subject, 'kind') === 'ServiceAccount' &&
+    at(subject, 'name') === account.name &&
+    at(subject, 'namespace') === account.namespace;
+  return manifests
+    .filter((manifest) => ((manifest['subjects'] ?? []) as readonly unknown[]).some(isAccount))
+    .flatMap(({ kind, metadata, roleRef }) => {
+      // A RoleBinding grants the rules of a ClusterRole in its own namespace alone.
+      const namespace = kind === 'ClusterRoleBinding' ? undefined : metadata.namespace;
+      const isClusterRole = at(roleRef, 'kind') === 'ClusterRole';
+      const roles = manifests.filter((role) => isClusterRole || role.metadata.namespace === namespace);
+      const { rules = [] } = findManifest(roles, String(at(roleRef, 'kind')), String(at(roleRef, 'name')));
+      return rules.map((rule) => ({ rule, namespace }));
+    });
+}
+
+/** Whether a service account may make a request, as an API server with RBAC alone decides. */
 export function createAuthorizer(
-  manifests: readonly RbacManifest[],
-  { name, namespace }: Account,
+  manifests: readonly Manifest[],
+  account: Account,
 ): (method: string, target: string) => boolean {
-  const bound = manifests.filter(({ subjects = [] }) =>
-    subjects.some(
-      (subject) => subject.kind === 'ServiceAccount' && subject.name === name && subject.namespace === namespace,
-    ),
-  );
-  const grants = bound.flatMap(({ kind, metadata, roleRef }) => {
-    // A RoleBinding grants the rules of a ClusterRole in its own namespace alone.
-    const where = kind === 'ClusterRoleBinding' ? undefined : metadata?.namespace;
-    const role = manifests.find(
-      (manifest) =>
-        manifest.kind === roleRef?.kind &&
-        manifest.metadata?.name === roleRef?.name &&
-        (roleRef?.kind === 'ClusterRole' || manifest.metadata?.namespace === where),
-    );
-    return (role?.rules ?? []).map((rule) => ({ rule, where }));
-  });
+  const grants = listGrants(manifests, account);
   return (method, target) => {
     const right = rightFor(method, target);
     if (ALWAYS_ALLOWED.includes(right.path ?? '')) return true;
-    return grants.some(({ rule, where }) => (where === undefined || where === right.namespace) && permits(rule, right));
+    return grants.some(
+      ({ rule, namespace }) => (namespace === undefined || namespace === right.namespace) && permits(rule, right),
+    );
   };
 }
 
-function permits({ apiGroups, resources, resourceNames, nonResourceURLs, verbs }: RbacRule, right: Right): boolean {
+function permits({ apiGroups, resources, resourceNames, nonResourceURLs, verbs }: Rule, right: Right): boolean {
   const { verb, group, resource, name, path } = right;
   if (!verbs.includes(verb)) return false;
   if (path !== undefined) return nonResourceURLs?.includes(path) === true;
   const isNamed = resourceNames === undefined || (name !== undefined && resourceNames.includes(name));
   return apiGroups?.includes(group) === true && resources?.includes(resource) === true && isNamed;
+}
+
+/** One text for each right of a grant, such as "get secrets/name in namespace". */
+export function describeGrant({ rule, namespace }: Grant): readonly string[] {
+  const { apiGroups = [], resources = [], resourceNames = [undefined], nonResourceURLs = [], verbs } = rule;
+  return verbs.flatMap((verb) => [
+    ...nonResourceURLs.map((path) => describeRight({ verb, group: '', resource: '', path })),
+    ...apiGroups.flatMap((group) =>
+      resources.flatMap((resource) =>
+        resourceNames.map((name) => describeRight({ verb, group, resource, name, namespace })),
+      ),
+    ),
+  ]);
+}
+
+/** The same text for the right of a request. */
+export function describeRight({ verb, group, resource, namespace, name, path }: Right): string {
+  if (path !== undefined) return `${verb} ${path}`;
+  const object = [resource, ...(name === undefined ? [] : [name])].join('/');
+  return `${verb} ${group === '' ? '' : `${group}/`}${object}${namespace === undefined ? '' : ` in ${namespace}`}`;
 }
