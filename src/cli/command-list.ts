@@ -6,6 +6,7 @@ export const COMMAND_LIST = [
   { name: 'quarantine list', summary: 'List the clusters whose reports are in quarantine' },
   { name: 'quarantine release', summary: 'Count reports that are in quarantine' },
   { name: 'quarantine drop', summary: 'Delete reports that are in quarantine' },
+  { name: 'database init', summary: 'Create what the database of the collector needs' },
   { name: 'database check', summary: 'Look for damage in a database of the collector' },
   { name: 'volunteer', summary: 'Report on a Kubernetes cluster, once or periodically' },
   {

@@ -3,7 +3,7 @@ import { fromBinary, toBinary } from '@bufbuild/protobuf';
 import { ReportSchema } from '../../gen/spartakus/report/v1/report_pb.js';
 import { createIngest, type Ingest } from '../../src/collector/ingest/ingest.ts';
 import { createFactMaker } from '../../src/collector/statistics/facts.ts';
-import { createUpdate, prepareStatistics } from '../../src/collector/statistics/statistics.ts';
+import { createUpdate } from '../../src/collector/statistics/statistics.ts';
 import { type DatabaseStore, openMongoStore } from '../../src/collector/store/mongo-store.ts';
 import type { Reports } from './statistics-reports.ts';
 import {
@@ -73,7 +73,6 @@ export async function measureIngest(uri: string, options: IngestOptions): Promis
       ...(makeFacts === undefined ? {} : { makeFacts }),
     });
     const nowMs = clock.now().getTime();
-    await prepareStatistics(store.database());
     const times = { fromMs: nowMs - DAY_MS, untilMs: nowMs - 10 * MINUTE_MS };
     await load(store.database(), { reports, clusters, reportsEach: 1, ...times });
     return { store, ingest };

@@ -16,7 +16,7 @@ import { groupByCluster, mergeIntoClusters } from '../../src/collector/statistic
 import { createPointReader, POINTS, readRoundingKey } from '../../src/collector/statistics/point-store.ts';
 import { listQuestions } from '../../src/collector/statistics/questions.ts';
 import { CLUSTERS, ROLL_UP, stateOf } from '../../src/collector/statistics/state.ts';
-import { createUpdate, prepareStatistics, rebuildStatistics } from '../../src/collector/statistics/statistics.ts';
+import { createUpdate, rebuildStatistics } from '../../src/collector/statistics/statistics.ts';
 import { insertEncoded } from '../../src/collector/store/encoded-document.ts';
 import { type Clock, systemClock } from '../../src/runtime/clock.ts';
 import { clusterIdOf, type Reports } from './statistics-reports.ts';
@@ -141,7 +141,6 @@ export async function mergeAll(db: Db, clock: Clock, clusters: number): Promise<
     }
     const watermark = { watermark: until, day: dayOf(until) };
     await stateOf(db).updateOne({ _id: ROLL_UP }, { $set: watermark }, { upsert: true });
-    await prepareStatistics(db);
   });
 }
 

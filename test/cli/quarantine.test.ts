@@ -47,9 +47,9 @@ async function fill(): Promise<void> {
     documentOf('a', 30, { receivedFrom: '192.0.2.1:1' }),
     documentOf('a', 60),
     documentOf('b', 2),
-    documentOf('good', 1, { quarantined: undefined }),
   ]);
-  await (await database.reports()).updateOne({ clusterID: 'good' }, { $unset: { quarantined: '' } });
+  const { quarantined: _quarantined, ...counted } = documentOf('good', 1);
+  await (await database.reports()).insertOne(counted);
   await records.insertOne(documentOf('k', 3, {}, 'clientUUID'));
 }
 

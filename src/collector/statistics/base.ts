@@ -1,4 +1,5 @@
 import { type Collection, type Db, MaxKey, MinKey } from 'mongodb';
+import type { CollectionName } from '../store/collections.ts';
 import type { ClusterDocument, ClusterId } from './cluster-document.ts';
 import type { Day } from './days.ts';
 import { storeBefore } from './merge-reports.ts';
@@ -26,8 +27,8 @@ interface Touched {
   readonly now?: readonly ClusterDocument[];
 }
 
-const BASE = 'statisticsBase';
-const TOUCHED = 'statisticsTouched';
+const BASE = 'statisticsBase' satisfies CollectionName;
+const TOUCHED = 'statisticsTouched' satisfies CollectionName;
 
 /** A value of a question may take a kilobyte. */
 const ENTRIES_PER_PART = 5_000;

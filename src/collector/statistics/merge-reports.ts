@@ -1,4 +1,5 @@
-import { type Db, type Document, MongoServerError } from 'mongodb';
+import type { Db, Document } from 'mongodb';
+import { createLike } from '../store/init-database.ts';
 import { addDays, type Day, startOfDay } from './days.ts';
 import { groupByCluster, mergeIntoClusters } from './merge-pipeline.ts';
 import { SOURCES, type Source } from './sources.ts';
@@ -23,8 +24,6 @@ interface MergeOptions {
 /** Larger groups take more memory than the server allows without using the disk. */
 const MAX_REPORTS = 20_000;
 const STEP_MS = 3_600_000;
-/** https://www.mongodb.com/docs/manual/reference/error-codes/ */
-const NAMESPACE_EXISTS = 48;
 /**
  * Ids of clusters are random UUIDs, so these ranges have about the same number of them. They are merged at the same time: each document is
  * a commit, and commits at the same time share one write to the disk.
@@ -76,7 +75,8 @@ async function mergeMatching(
   const reports = await database.collection(source.collection).countDocuments(filter, { limit: FEW_REPORTS + 1 });
   if (reports === 0) return;
   const parts = reports <= FEW_REPORTS ? [{ $gt: '' }] : PARTS;
-  if (parts.length > 1) await ensureCollection(database, into);
+  // Merges at the same time fail if the collection appears while they run.
+  if (parts.length > 1) await createLike(database, into, CLUSTERS);
   await Promise.all(
     parts.map(async (ids) => {
       const match = { ...source.counted, ...filter, [source.idField]: ids };
@@ -93,15 +93,6 @@ async function mergeMatching(
         .toArray();
     }),
   );
-}
-
-/** Merges at the same time fail if the collection appears while they run. */
-async function ensureCollection(database: Db, name: string): Promise<void> {
-  try {
-    await database.createCollection(name);
-  } catch (error) {
-    if (!(error instanceof MongoServerError && error.code === NAMESPACE_EXISTS)) throw error;
-  }
 }
 
 /** Stores the documents of clusters that are about to change for the first time in an epoch, as they are now; see base.ts. */

@@ -1,9 +1,10 @@
 import { Binary, type Db, type Document } from 'mongodb';
+import type { CollectionName } from '../store/collections.ts';
 import type { PointReader } from './answers.ts';
 import { answerKey, type DayPoint } from './day-point.ts';
 
-export const POINTS = 'statistics';
-export const STATE = 'statisticsState';
+export const POINTS = 'statistics' satisfies CollectionName;
+export const STATE = 'statisticsState' satisfies CollectionName;
 
 const KEY_BYTES = 32;
 const ROUNDING_KEY = 'roundingKey';

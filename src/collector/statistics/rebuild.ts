@@ -1,4 +1,5 @@
 import type { Db } from 'mongodb';
+import { createLike } from '../store/init-database.ts';
 import { backfillFacts } from './backfill.ts';
 import { sumUp } from './base.ts';
 import { addDays, type Day, compareDays, dayOf, isPlausibleDay, listDays } from './days.ts';
@@ -35,6 +36,8 @@ export async function rebuild(database: Db, options: RebuildOptions): Promise<vo
   const { dirty, retainedFrom } = await readState(database);
   await clustersOf(database, NEW_CLUSTERS).drop();
   await pointsOf(database, NEW_POINTS).drop();
+  await createLike(database, NEW_CLUSTERS, CLUSTERS);
+  await createLike(database, NEW_POINTS, POINTS);
 
   const counts = SOURCES.map(({ collection }) => database.collection(collection).estimatedDocumentCount());
   const total = (await Promise.all(counts)).reduce((sum, count) => sum + count, 0);

@@ -1,5 +1,6 @@
 import type { Collection, CommandOperationOptions, Db } from 'mongodb';
 import { SpartakusError } from '../../runtime/errors.ts';
+import type { CollectionName } from '../store/collections.ts';
 import type { ClusterDocument } from './cluster-document.ts';
 import type { DayPoint } from './day-point.ts';
 import type { Day } from './days.ts';
@@ -41,7 +42,7 @@ export interface Lease {
 }
 
 export const ROLL_UP = 'rollUp';
-export const CLUSTERS = 'clusters';
+export const CLUSTERS = 'clusters' satisfies CollectionName;
 
 /** The driver supports the option, but its types lack it: the timeout of the store is for writes of a few documents. */
 export const LONG_RUNNING: CommandOperationOptions & { readonly socketTimeoutMS: number } = { socketTimeoutMS: 0 };

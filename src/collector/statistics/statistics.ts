@@ -1,7 +1,8 @@
 import type { Db } from 'mongodb';
 import type { Clock } from '../../runtime/clock.ts';
-import { messageOf, SpartakusError } from '../../runtime/errors.ts';
+import { SpartakusError } from '../../runtime/errors.ts';
 import type { Logger } from '../../runtime/logger.ts';
+import { initForCollector } from '../store/init-database.ts';
 import type { MakeFacts } from './backfill.ts';
 import { dayOf, daysBetween } from './days.ts';
 import { createFactMaker } from './facts.ts';
@@ -16,8 +17,7 @@ import {
   type RollUpOptions,
   type StatisticsConfig,
 } from './roll-up.ts';
-import { SOURCES } from './sources.ts';
-import { type Lease, LONG_RUNNING, readState } from './state.ts';
+import { type Lease, readState } from './state.ts';
 
 /** What an operator can set. */
 export interface StatisticsSettings {
@@ -111,7 +111,6 @@ export function createUpdate(
   let status: StatisticsStatus = { lastAt: undefined, lastDurationMs: 0, reports: 0, failures: 0, dirtyDays: 0 };
   let replayNotBeforeMs = 0;
   let cleanedOn = '';
-  let isPrepared = false;
 
   const replayIfDue = async (db: Db, rollUpOptions: RollUpOptions): Promise<number> => {
     const { dirty } = await readState(db);
@@ -161,8 +160,6 @@ export function createUpdate(
     update: async () => {
       try {
         const db = database();
-        if (!isPrepared) await prepareStatistics(db);
-        isPrepared = true;
         await withLease(db, { owner, clock, leaseMs: LEASE_MS }, (lease) => work(db, lease));
       } catch (error) {
         if (!stop.aborted) status = { ...status, failures: status.failures + 1 };
@@ -190,7 +187,7 @@ interface RebuildStatisticsOptions {
 export async function rebuildStatistics(database: Db, options: RebuildStatisticsOptions): Promise<void> {
   const { clock, newId, config = DEFAULT_STATISTICS_CONFIG, makeFacts = createFactMaker(), onProgress } = options;
   const { signal = NEVER } = options;
-  await prepareStatistics(database);
+  await initForCollector(database);
   const leaseOptions = { owner: newId(), clock, leaseMs: LEASE_MS };
   await whenFree(database, leaseOptions, signal, async (held) => {
     const lease = stoppable(held, signal);
@@ -246,18 +243,4 @@ function stoppable(lease: Lease, signal: AbortSignal): Lease {
 
 function stopped(): SpartakusError {
   return new SpartakusError('unavailable', 'the computation of the statistics was stopped');
-}
-
-/** Most reports count for the day on which they are received, so this index has entries for the others only. */
-const LATE_INDEX = { name: 'facts_late', key: { 'facts.late': 1 }, sparse: true } as const;
-
-export async function prepareStatistics(database: Db): Promise<void> {
-  try {
-    for (const { collection } of SOURCES)
-      await database.collection(collection).createIndexes([LATE_INDEX], LONG_RUNNING);
-  } catch (error) {
-    throw new SpartakusError('unavailable', `the index ${LATE_INDEX.name} could not be created: ${messageOf(error)}`, {
-      cause: error,
-    });
-  }
 }

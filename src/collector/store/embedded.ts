@@ -12,11 +12,13 @@ import { URI_FILE } from './engine/engine-errors.ts';
 import { createSocketDirectory, removeOldSocketDirectories } from './engine/socket-directory.ts';
 import { type Engine, startEngine } from './engine/start-engine.ts';
 import { type SupervisedEngine, superviseEngine } from './engine/supervise-engine.ts';
-import type { MongoClientOptions } from './mongo-client.ts';
-import { type DatabaseStore, openMongoStore } from './mongo-store.ts';
+import { type DatabaseStore, type MongoStoreOptions, openMongoStore } from './mongo-store.ts';
 import { failed } from './write-outcomes.ts';
 
-interface EmbeddedStoreOptions extends Pick<MongoClientOptions, 'appName' | 'connectTimeoutMs' | 'storeTimeoutMs'> {
+interface EmbeddedStoreOptions extends Pick<
+  MongoStoreOptions,
+  'appName' | 'connectTimeoutMs' | 'storeTimeoutMs' | 'init'
+> {
   /** Created where it is missing. */
   readonly directory: string;
   /** See disk-reserve.ts. */

@@ -1,11 +1,4 @@
-import {
-  BSON,
-  type Collection,
-  type CreateCollectionOptions,
-  type CreateIndexesOptions,
-  type Db,
-  type MongoClient,
-} from 'mongodb';
+import { BSON, type Collection, type Db, type MongoClient } from 'mongodb';
 import type { EncodedEntry, Outcome, ReportStore, StoreEntry } from '../../report/report-sink.ts';
 import {
   type DocumentKind,
@@ -14,8 +7,11 @@ import {
   type StoredDocument,
 } from '../../report/stored-document.ts';
 import { SpartakusError } from '../../runtime/errors.ts';
+import type { Logger } from '../../runtime/logger.ts';
 import { createPending } from '../../runtime/pending.ts';
+import type { CollectionName } from './collections.ts';
 import { encodeDocument, insertEncoded } from './encoded-document.ts';
+import { initForCollector } from './init-database.ts';
 import { createMongoClient, databaseName, describeError, DURABLE, type MongoClientOptions } from './mongo-client.ts';
 import { failed, isUnavailable, outcomesOfBulkError, unavailable } from './write-outcomes.ts';
 
@@ -25,45 +21,43 @@ export interface DatabaseStore extends ReportStore {
   database(): Db;
 }
 
-interface MongoStoreOptions extends MongoClientOptions {
+export interface MongoStoreOptions extends MongoClientOptions {
   /** Server parameters to set before the collections are created. */
   readonly parameters?: Readonly<Record<string, number>>;
+  readonly logger?: Logger;
+  /** Creates what the database needs; by default all that is missing. */
+  readonly init?: (db: Db, logger?: Logger) => Promise<void>;
 }
 
-export const COLLECTIONS: Readonly<Record<DocumentKind, { readonly name: string; readonly idField: string }>> = {
-  report: { name: 'reports', idField: 'clusterID' },
-  kubermaticRecord: { name: 'kubermaticRecords', idField: 'clientUUID' },
-};
+export const COLLECTIONS: Readonly<Record<DocumentKind, { readonly name: CollectionName; readonly idField: string }>> =
+  {
+    report: { name: 'reports', idField: 'clusterID' },
+    kubermaticRecord: { name: 'kubermaticRecords', idField: 'clientUUID' },
+  };
 
 const PING_TIMEOUT_MS = 1_000;
 const TEST_WRITE_TIMEOUT_MS = 3_000;
 
-/** A month of daily reports takes a tenth of its JSON; the default, snappy or none, several times that. */
-const COMPRESSED: CreateCollectionOptions = {
-  storageEngine: { wiredTiger: { configString: 'block_compressor=zstd' } },
-};
-
-/** For index builds. The driver supports the option here, but its types lack it. */
-const NO_TIMEOUT: CreateIndexesOptions & { readonly socketTimeoutMS: number } = { socketTimeoutMS: 0 };
-
 /**
  * Connects, creates the collections and indexes, and makes a test write.
  *
- * @throws SpartakusError: `invalid` where the connection string cannot be parsed, `unavailable` where no server answers or it rejects a
- * command; the message masks the password
+ * @throws SpartakusError: `invalid` where the connection string cannot be parsed, or the database is newer than this program; `unavailable`
+ * where no server answers or it rejects a command; the message masks the password
  */
 export async function openMongoStore(options: MongoStoreOptions): Promise<DatabaseStore> {
   const client = createMongoClient(options);
   try {
     await client.connect();
-    const { parameters } = options;
+    const { parameters, init = initForCollector, logger } = options;
     if (parameters !== undefined) await client.db('admin').command({ setParameter: 1, ...parameters });
     const store = new MongoStore(client, options);
-    await store.createCollections();
+    await init(store.database(), logger);
     await store.testWrite();
     return store;
   } catch (error) {
     await client.close();
+    if (error instanceof SpartakusError)
+      throw new SpartakusError(error.kind, `--database ${describeError(options, error)}`, { cause: error });
     throw new SpartakusError(
       'unavailable',
       `--database ${describeError(options, error)}. Is the server running, the address right, and may this user write?`,
@@ -86,26 +80,6 @@ class MongoStore implements DatabaseStore {
     this.#client = client;
     this.#options = options;
     this.#database = client.db(databaseName(options.uri));
-  }
-
-  /** The indexes are for queries by cluster or client, newest first, and by time. */
-  async createCollections(): Promise<void> {
-    for (const kind of ['report', 'kubermaticRecord'] as const) {
-      const { name, idField } = COLLECTIONS[kind];
-      // Fails where the collection exists, where the user may not create it, and with another storage engine. Otherwise the first index or
-      // write creates it, or fails with the reason.
-      await this.#database.createCollection(name, COMPRESSED).catch(() => undefined);
-      const indexes = [
-        { name: `${idField}_receivedAt`, key: { [idField]: 1, receivedAt: -1 } as const },
-        { name: 'receivedAt', key: { receivedAt: -1 } as const },
-        {
-          name: 'quarantined_receivedAt',
-          key: { quarantined: 1, receivedAt: 1 } as const,
-          partialFilterExpression: { quarantined: true },
-        },
-      ];
-      await this.#collection(kind).createIndexes(indexes, NO_TIMEOUT);
-    }
   }
 
   #collection(kind: DocumentKind): Collection<StoredDocument> {

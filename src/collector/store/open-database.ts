@@ -8,6 +8,8 @@ import type { Database } from './database-spec.ts';
 import { openEmbeddedStore } from './embedded.ts';
 import { URI_FILE } from './engine/engine-errors.ts';
 import { createMongoClient, databaseName, describeError, type MongoClientOptions } from './mongo-client.ts';
+import type { MongoStoreOptions } from './mongo-store.ts';
+import { requireServable } from './schema-version.ts';
 
 /** The database of a collector, for commands that change what is stored. */
 export interface OpenDatabase {
@@ -23,9 +25,14 @@ const COMMAND_TIMEOUT_MS = 600_000;
  * Connects to a database, beside collectors that use it. The embedded engine is opened where no collector has it open; a directory without
  * a database is not changed.
  *
- * @throws SpartakusError `invalid` where there is no such database, `unavailable` where it cannot be opened
+ * @param init for the embedded engine: as in MongoStoreOptions
+ * @throws SpartakusError `invalid` where there is no such database, or it is newer than this program; `unavailable` where it cannot be opened
  */
-export async function openDatabase(database: Database, appName: string): Promise<OpenDatabase> {
+export async function openDatabase(
+  database: Database,
+  appName: string,
+  init?: MongoStoreOptions['init'],
+): Promise<OpenDatabase> {
   switch (database.kind) {
     case 'stdout':
       throw new SpartakusError('invalid', '--database stdout: stores nothing: name a database', {
@@ -34,11 +41,15 @@ export async function openDatabase(database: Database, appName: string): Promise
     case 'server':
       return connect({ appName, uri: database.uri });
     case 'embedded':
-      return openEmbedded(database.directory, appName);
+      return openEmbedded(database.directory, appName, init);
   }
 }
 
-async function openEmbedded(directory: string, appName: string): Promise<OpenDatabase> {
+async function openEmbedded(
+  directory: string,
+  appName: string,
+  init: MongoStoreOptions['init'],
+): Promise<OpenDatabase> {
   const name = `embedded:${directory}`;
   await access(path.join(directory, 'WiredTiger')).catch((cause: unknown) => {
     throw new SpartakusError('invalid', `--database ${name}: there is no database in this directory`, {
@@ -56,6 +67,7 @@ async function openEmbedded(directory: string, appName: string): Promise<OpenDat
     appName,
     connectTimeoutMs: CONNECT_TIMEOUT_MS,
     storeTimeoutMs: CONNECT_TIMEOUT_MS,
+    ...(init === undefined ? {} : { init }),
   });
   try {
     const { db, close } = await connectToRunning();
@@ -96,9 +108,13 @@ async function connect(target: Pick<MongoClientOptions, 'uri' | 'name' | 'appNam
   });
   try {
     await client.connect();
-    return { db: client.db(databaseName(target.uri)), close: () => client.close() };
+    const db = client.db(databaseName(target.uri));
+    await requireServable(db);
+    return { db, close: () => client.close() };
   } catch (error) {
     await client.close();
+    if (error instanceof SpartakusError)
+      throw new SpartakusError(error.kind, `--database ${describeError(target, error)}`, { cause: error });
     throw new SpartakusError(
       'unavailable',
       `--database ${describeError(target, error)}. Is the server running, and the address right?`,

@@ -12,7 +12,6 @@ import { createFacts } from '../../../src/collector/statistics/facts.ts';
 import { replayDirtyDays } from '../../../src/collector/statistics/replay.ts';
 import { DEFAULT_STATISTICS_CONFIG, rollUp } from '../../../src/collector/statistics/roll-up.ts';
 import { readState } from '../../../src/collector/statistics/state.ts';
-import { prepareStatistics } from '../../../src/collector/statistics/statistics.ts';
 import { toDocument } from '../../../src/report/stored-document.ts';
 import { createDice } from '../../support/dice.ts';
 import { plainPoint, type PlainReport } from '../../support/plain-statistics.ts';
@@ -32,7 +31,6 @@ test(
     const running = await startDatabase();
     const reports = await running.reports();
     const db = reports.db;
-    await prepareStatistics(db);
     const makeFacts = createFacts();
     let sent = 0;
     const send = async (): Promise<void> => {

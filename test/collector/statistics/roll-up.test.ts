@@ -12,7 +12,6 @@ import { replayDirtyDays } from '../../../src/collector/statistics/replay.ts';
 import { deleteCluster } from '../../../src/collector/statistics/retention.ts';
 import { maintainBase, rollUp, type RollUpOptions } from '../../../src/collector/statistics/roll-up.ts';
 import { markDirty, readState } from '../../../src/collector/statistics/state.ts';
-import { prepareStatistics } from '../../../src/collector/statistics/statistics.ts';
 import { parseDatabase } from '../../../src/collector/store/database-spec.ts';
 import { openStore } from '../../../src/collector/store/open.ts';
 import { toDocument } from '../../../src/report/stored-document.ts';
@@ -47,7 +46,6 @@ beforeEach(reset);
 
 async function reset(): Promise<void> {
   for (const { name } of await db.listCollections().toArray()) await db.collection(name).deleteMany({});
-  await prepareStatistics(db);
   nowMs = START;
 }
 

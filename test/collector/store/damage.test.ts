@@ -116,10 +116,16 @@ describe('spartakus database check', () => {
       await expect(check(directory)).resolves.toStrictEqual({
         code: 0,
         stdout: [
-          'ok    spartakus.kubermaticRecords: 0 documents, 4 indexes',
+          'ok    spartakus.clusters: 0 documents, 1 index',
+          'ok    spartakus.kubermaticRecords: 0 documents, 5 indexes',
+          'ok    spartakus.metadata: 1 document, 1 index',
           'ok    spartakus.probes: 1 document, 1 index',
-          'ok    spartakus.reports: 2,000 documents, 4 indexes',
-          'No damage was found in 3 collections.\n',
+          'ok    spartakus.reports: 2,000 documents, 5 indexes',
+          'ok    spartakus.statistics: 0 documents, 1 index',
+          'ok    spartakus.statisticsBase: 0 documents, 1 index',
+          'ok    spartakus.statisticsState: 0 documents, 1 index',
+          'ok    spartakus.statisticsTouched: 0 documents, 1 index',
+          'No damage was found in 9 collections.\n',
         ].join('\n'),
         stderr: '',
       });
@@ -134,13 +140,14 @@ describe('spartakus database check', () => {
       const { code, stdout } = await check(directory);
 
       expect(code).toBe(1);
-      expect(stdout.split('\n')).toStrictEqual([
-        expect.stringMatching(/^ok {4}spartakus\.kubermaticRecords: 0 documents/),
+      expect(stdout.split('\n').slice(3)).toStrictEqual([
         expect.stringMatching(/^ok {4}spartakus\.probes: 1 document/),
         expect.stringMatching(
           /^FAIL {2}spartakus\.reports: the engine failed: a file of the database in \S+ is damaged or cannot be read \(its process ended with [^)]+\) while this collection was read$/,
         ),
-        '1 of 3 collections is damaged. Restore the database from a backup, or rebuild what can be read: docs/operations.md, "Damage".',
+        expect.stringMatching(/^ok {4}spartakus\.statistics: 0 documents/),
+        ...Array<unknown>(3).fill(expect.stringMatching(/^ok {4}spartakus\.statistics[A-Z]/)),
+        '1 of 9 collections is damaged. Restore the database from a backup, or rebuild what can be read: docs/operations.md, "Damage".',
         '',
       ]);
     });
@@ -154,7 +161,7 @@ describe('spartakus database check', () => {
 
       expect([code, stdout]).toStrictEqual([
         1,
-        expect.stringMatching(/\nFAIL {2}spartakus\.reports: [^\n{]{10,400}\n1 of 3 /),
+        expect.stringMatching(/\nFAIL {2}spartakus\.reports: [^\n{]{10,400}\n(ok .*\n){4}1 of 9 /),
       ]);
     });
   });
@@ -215,7 +222,7 @@ describe('spartakus database check', () => {
         stop.abort();
       }
 
-      expect(states).toStrictEqual(['reads spartakus.kubermaticRecords']);
+      expect(states).toStrictEqual(['reads spartakus.clusters']);
     });
   });
 

@@ -65,6 +65,7 @@ describe('the MongoDB store', () => {
       { clusterID: 1, receivedAt: -1 },
       { receivedAt: -1 },
       { quarantined: 1, receivedAt: 1 },
+      { 'facts.late': 1 },
     ]);
   });
 

@@ -143,5 +143,6 @@ test('the indexes of records are those of reports, by client', async () => {
     { clientUUID: 1, receivedAt: -1 },
     { receivedAt: -1 },
     { quarantined: 1, receivedAt: 1 },
+    { 'facts.late': 1 },
   ]);
 });
