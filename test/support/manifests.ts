@@ -42,7 +42,7 @@ export interface EnvVar {
 }
 
 export interface Probe {
-  readonly httpGet?: { readonly path: string; readonly port: number | string };
+  readonly httpGet?: { readonly path: string; readonly port: number | string; readonly scheme?: string };
   readonly grpc?: { readonly port: number; readonly service?: string };
   readonly exec?: { readonly command: readonly string[] };
 }
@@ -90,7 +90,14 @@ export interface Workload {
 /** Renders a kustomization as `kubectl apply -k` does. */
 export async function renderKustomization(directory: string): Promise<readonly Manifest[]> {
   const { stdout } = await run('kubectl', ['kustomize', directory], { maxBuffer: 64 * 1024 * 1024 });
-  return loadAll(stdout) as Manifest[];
+  return (loadAll(stdout) as Manifest[]).map(joinLines);
+}
+
+/** kustomize breaks the base64 of Secrets into lines, which the API server ignores and its schema does not mention. */
+function joinLines(manifest: Manifest): Manifest {
+  if (manifest.kind !== 'Secret' || manifest.data === undefined) return manifest;
+  const data = Object.entries(manifest.data).map(([key, value]) => [key, value.replaceAll('\n', '')]);
+  return { ...manifest, data: Object.fromEntries(data) as Record<string, string> };
 }
 
 /** Such as `Deployment spartakus-collector`, for messages. */

@@ -19,7 +19,7 @@ export const SETTINGS: Readonly<Record<string, string>> = {
 };
 
 /** Runs with a temporary folder for overlays. */
-export async function withOverlays<Value>(use: (directory: string) => Promise<Value>): Promise<Value> {
+async function withOverlays<Value>(use: (directory: string) => Promise<Value>): Promise<Value> {
   const directory = await mkdtemp(path.join(tmpdir(), 'spartakus-overlay-'));
   try {
     return await use(directory);

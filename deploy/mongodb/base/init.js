@@ -1,3 +1,5 @@
+// @ts-nocheck: mongosh has globals of its own.
+/* oxlint-disable */
 // For mongosh. Initiates the replica set and creates its users, or sets their passwords. Idempotent: a test runs it twice.
 // mongosh waits for the server at calls that it finds itself: so there are plain loops, and no functions as arguments.
 const { readFileSync } = require('fs');
@@ -11,7 +13,13 @@ const PAUSE_MS = 5_000;
 const USERS = [
   { user: 'collector', roles: [{ role: 'readWrite', db: DATABASE }] },
   // For `spartakus database init`, which also sets validators.
-  { user: 'init', roles: [{ role: 'readWrite', db: DATABASE }, { role: 'dbAdmin', db: DATABASE }] },
+  {
+    user: 'init',
+    roles: [
+      { role: 'readWrite', db: DATABASE },
+      { role: 'dbAdmin', db: DATABASE },
+    ],
+  },
   // For mongodump.
   { user: 'backup', roles: [{ role: 'backup', db: 'admin' }] },
 ];
