@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { mkdtemp, readdir, readFile, rm, stat } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
@@ -173,6 +173,19 @@ describe.runIf(hasKubectl)('the overlay production', () => {
     // MongoDB accepts 6 to 1024 characters of base64.
     expect(secrets.get('spartakus-mongodb-keyfile keyfile')).toMatch(/^[0-9a-f]{768}$/);
     expect(new Set(secrets.values()).size).toBe(secrets.size);
+  });
+
+  test('uses changes of the site last', async () => {
+    const overlay = path.join(work, 'changed');
+    const tokens = path.relative(path.join(overlay, 'site'), path.join(DEPLOY, 'collector/components/tokens'));
+    const site = { apiVersion: 'kustomize.config.k8s.io/v1alpha1', kind: 'Component', components: [tokens] };
+    await mkdir(path.join(overlay, 'site'), { recursive: true });
+    await writeFile(path.join(overlay, 'site/kustomization.yaml'), JSON.stringify(site));
+    await configure('changed', 'load-balancer', ...settingsFor('load-balancer'));
+    const manifests = await renderKustomization(overlay);
+
+    await expect(findProblems(manifests)).resolves.toStrictEqual([]);
+    expect(JSON.stringify(manifests)).toContain('/etc/spartakus/tokens/tokens');
   });
 
   test('keeps its Secrets when it is configured again, and keeps them from others', async () => {

@@ -11,6 +11,7 @@
 #               for ingress: ingress-class=NAME (of ingress-nginx)
 #               for gateway and ingress: proxy-namespace=NAME (where the proxy's pods are),
 #                 trusted-proxies=NETWORKS (their addresses, such as 10.244.0.0/16)
+# Changes of your own are a component in DIRECTORY/site, which the overlay uses last if it is there.
 #
 # then: kubectl apply -k DIRECTORY
 set -eu
@@ -164,6 +165,7 @@ components:
   - $(relative "$here")
 YAML
   for component in $components; do echo "  - $(relative "$collector/components/$component")"; done
+  [ ! -e "$directory/site/kustomization.yaml" ] || echo '  - site'
   cat << YAML
 generatorOptions:
   disableNameSuffixHash: true
