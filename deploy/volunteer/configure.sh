@@ -5,7 +5,7 @@
 # usage: configure.sh DIRECTORY URL [COMPONENT ...]
 #   DIRECTORY   the directory of the overlay; it is created if necessary
 #   URL         the collector: grpcs://HOST:PORT, or https://HOST/api/v1 for collectors of the original Spartakus
-#   COMPONENT   folders of components/: one-shot, workloads, no-secret, proxy, spool
+#   COMPONENT   folders of components/: one-shot, workloads, no-secret, proxy, spool, token
 #
 # then: kubectl apply -k DIRECTORY
 set -eu
@@ -28,8 +28,8 @@ here=$(cd "$(dirname "$0")" && pwd)
 
 for component in "$@"; do
   case $component in
-    one-shot | workloads | no-secret | proxy | spool) ;;
-    *) fail "there is no component $component; the components are: one-shot workloads no-secret proxy spool" ;;
+    one-shot | workloads | no-secret | proxy | spool | token) ;;
+    *) fail "there is no component $component; the components are: one-shot workloads no-secret proxy spool token" ;;
   esac
 done
 

@@ -103,9 +103,11 @@ function adviceFor({ method = 'GET', path, status }: KubernetesResponse): string
   return '';
 }
 
-/** Advises the ClusterRole rule for a GET of the path, in YAML. */
+/** Advises the rule for a GET of the path, in YAML, and the smallest role for it: for a path in a namespace, a Role there. */
 export function grantAdvice(path: string): string {
-  return `Grant the rule ${ruleFor(path)} to the account in use, in a ClusterRole`;
+  const namespace = /\/namespaces\/([^/]+)\/[^/]/.exec(path)?.[1];
+  const role = namespace === undefined ? 'a ClusterRole' : `a Role of the namespace ${namespace}`;
+  return `Grant the rule ${ruleFor(path)} to the account in use, in ${role}`;
 }
 
 function ruleFor(path: string): string {

@@ -1,21 +1,32 @@
-import { execFile, spawnSync } from 'node:child_process';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { execFile } from 'node:child_process';
+import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { loadAll } from 'js-yaml';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { HOME_SEED, generateInstallation } from '../support/generated-installation.ts';
 import { openServiceAccount } from '../support/kube-api.ts';
-import { startInstallation } from '../support/kubermatic-installation.ts';
+import { type InstallationObjects, startInstallation } from '../support/kubermatic-installation.ts';
+import { listPodProblems, listReferenceProblems } from '../support/manifest-rules.ts';
+import { listSchemaProblems } from '../support/manifest-schemas.ts';
+import {
+  at,
+  containersOf,
+  findManifest,
+  hasKubectl,
+  listWorkloads,
+  type Manifest,
+  type PodSpec,
+  renderKustomization,
+} from '../support/manifests.ts';
 import { runProgram } from '../support/program.ts';
+import { createAuthorizer, describeGrant, describeRight, listGrants, rightFor } from '../support/rbac.ts';
 
 const run = promisify(execFile);
 const DEPLOY = fileURLToPath(new URL('../../deploy/kubermatic', import.meta.url));
 const URL_OF_COLLECTOR = 'grpcs://collector.example.com:443';
 const URL_FOR_HTTP = 'https://collector.example.com/api/kubermatic/v1';
-const hasKubectl = spawnSync('kubectl', ['version', '--client']).status === 0;
 
 let work: string;
 beforeAll(async () => {
@@ -28,66 +39,25 @@ const configureFor = (url: string, name: string, ...components: string[]): Promi
 const configure = (name: string, ...components: string[]): Promise<unknown> =>
   configureFor(components.includes('http') ? URL_FOR_HTTP : URL_OF_COLLECTOR, name, ...components);
 
-interface Rule {
-  readonly apiGroups?: readonly string[];
-  readonly resources?: readonly string[];
-  readonly resourceNames?: readonly string[];
-  readonly nonResourceURLs?: readonly string[];
-  readonly verbs: readonly string[];
-}
+const build = (name: string): Promise<readonly Manifest[]> => renderKustomization(path.join(work, name));
+const podOf = (manifests: readonly Manifest[]): PodSpec => listWorkloads(manifests)[0]?.pod ?? { containers: [] };
+const secretOf = (manifests: readonly Manifest[], name: string, key: string): string =>
+  Buffer.from(findManifest(manifests, 'Secret', name).data?.[key] ?? '', 'base64').toString();
 
-interface Manifest {
-  readonly kind: string;
-  readonly metadata: { readonly name: string; readonly namespace?: string };
-  readonly rules?: readonly Rule[];
-  readonly data?: Readonly<Record<string, string>>;
-  readonly spec?: {
-    readonly schedule: string;
-    readonly suspend?: boolean;
-    readonly jobTemplate: { readonly spec: { readonly template: { readonly spec: PodSpec } } };
-  };
-}
-
-interface PodSpec {
-  readonly automountServiceAccountToken: boolean;
-  readonly initContainers: readonly Container[];
-  readonly containers: readonly Container[];
-  readonly volumes: readonly Readonly<Record<string, unknown>>[];
-}
-
-interface Container {
-  readonly image: string;
-  readonly args: readonly string[];
-  readonly env: readonly { readonly name: string; readonly value?: string }[];
-  readonly volumeMounts: readonly { readonly name: string; readonly mountPath: string }[];
-}
-
-async function build(name: string): Promise<readonly Manifest[]> {
-  const { stdout } = await run('kubectl', ['kustomize', path.join(work, name)]);
-  return loadAll(stdout) as Manifest[];
-}
-
-const find = (manifests: readonly Manifest[], kind: string): Manifest => {
-  const found = manifests.find((manifest) => manifest.kind === kind);
-  if (found === undefined) throw new Error(`there is no ${kind}`);
-  return found;
-};
-const findSecret = (manifests: readonly Manifest[], hasData: boolean): Manifest | undefined =>
-  manifests.find(({ kind, data }) => kind === 'Secret' && (data !== undefined) === hasData);
-const podOf = (manifests: readonly Manifest[]): PodSpec | undefined =>
-  find(manifests, 'CronJob').spec?.jobTemplate.spec.template.spec;
-
-test('configure.sh keeps the client uuid and the minute when other arguments change', async () => {
+test('configure.sh keeps the client uuid, the key and the minute when other arguments change', async () => {
   await configure('kept');
   const read = async () => [
     await readFile(path.join(work, 'kept/client-uuid'), 'utf8'),
+    await readFile(path.join(work, 'kept/id-key'), 'utf8'),
     /value: (\d+ \d+ \* \* \*)/.exec(await readFile(path.join(work, 'kept/kustomization.yaml'), 'utf8'))?.[1],
   ];
   const first = await read();
   await configure('kept', 'spool', 'off');
 
   expect(first[0]).toMatch(/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/);
-  expect(first[1]).toMatch(/^([0-9]|[1-5][0-9]) ([0-9]|1[0-9]|2[0-3]) /);
+  expect(first[1]).toMatch(/^[0-9a-f]{64}$/);
+  expect((await stat(path.join(work, 'kept/id-key'))).mode & 0o777).toBe(0o600);
+  expect(first[2]).toMatch(/^([0-9]|[1-5][0-9]) ([0-9]|1[0-9]|2[0-3]) /);
   await expect(read()).resolves.toStrictEqual(first);
 });
 
@@ -110,6 +80,8 @@ test.each([
   ['ftp://collector.example.com', [], 'is not a URL of a collector'],
   ['grpcs://collector example.com', [], 'is not a URL of a collector'],
   ['grpcs://x"]\n  - name: y', [], 'is not a URL of a collector'],
+  ['grpcs://collector.example.com:https', [], 'its port is not a number'],
+  ['grpcs://user:hunter2@collector.example.com', [], 'must not contain a user name or password'],
   [URL_OF_COLLECTOR, ['http'], 'the component http sends over HTTP'],
   ['grpc://collector.example.com:8080', ['spool', 'http'], 'the component http sends over HTTP'],
   [URL_FOR_HTTP, [], 'add the component http'],
@@ -132,33 +104,75 @@ test.each([
   await expect(readFile(path.join(work, 'accepted/kustomization.yaml'), 'utf8')).resolves.toContain(`"url=${url}"`);
 });
 
+test.each(['kubeconfig', 'kubermatic/', 'a/b/c', 'kubermatic/x"]', 'kubermatic/a b', ''])(
+  'configure.sh rejects the line %j of the file secrets',
+  async (line) => {
+    const name = `secrets-${Buffer.from(line).toString('hex')}`;
+    await configure(name);
+    await writeFile(path.join(work, name, 'secrets'), `kubermatic/first\n${line}\n`);
+
+    await expect(configure(name)).rejects.toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining('is not NAMESPACE/NAME of a Secret') as string,
+    });
+  },
+);
+
 describe.runIf(hasKubectl)('the manifests of kustomize', () => {
   test('agents run before the reporter, which has no service account token, and the client uuid is in a Secret', async () => {
     await configure('plain');
     const manifests = await build('plain');
     const pod = podOf(manifests);
 
-    expect(pod?.initContainers.map(({ args }) => args)).toStrictEqual([
+    expect(pod.initContainers?.map(({ args }) => args)).toStrictEqual([
       ['agent', 'kubernetes'],
       ['agent', 'kubermatic'],
     ]);
-    expect(pod?.containers.map(({ args }) => args)).toStrictEqual([['reporter', 'grpc']]);
-    expect(pod?.automountServiceAccountToken).toBe(false);
-    expect(pod?.containers[0]?.volumeMounts.map(({ name }) => name)).toStrictEqual(['records']);
-    expect(pod?.volumes[0]).toHaveProperty('emptyDir');
+    expect(pod.containers.map(({ args }) => args)).toStrictEqual([['reporter', 'grpc']]);
+    expect(pod.automountServiceAccountToken).toBe(false);
+    expect(pod.containers[0]?.volumeMounts?.map(({ name }) => name)).toStrictEqual(['records']);
+    expect(pod.volumes?.[0]).toHaveProperty('emptyDir');
     // The reporter keeps a begun report beside the record directory: on the same volume, and not a file in that directory.
-    for (const { env, volumeMounts } of [...(pod?.initContainers ?? []), ...(pod?.containers ?? [])]) {
-      const recordDir = env.find((variable) => variable.name === 'RECORD_DIR')?.value ?? '';
-      expect(path.dirname(recordDir)).toBe(volumeMounts.find(({ name }) => name === 'records')?.mountPath);
+    for (const { env, volumeMounts } of containersOf(pod)) {
+      const recordDir = env?.find((variable) => variable.name === 'RECORD_DIR')?.value ?? '';
+      expect(path.dirname(recordDir)).toBe(volumeMounts?.find(({ name }) => name === 'records')?.mountPath);
     }
-    const uuid = Buffer.from(findSecret(manifests, true)?.data?.['uuid'] ?? '', 'base64').toString();
-    expect(uuid).toBe(await readFile(path.join(work, 'plain/client-uuid'), 'utf8'));
-    // Without a namespace the agents would keep no key.
-    expect(JSON.stringify(pod?.volumes)).toContain('"fieldRef":{"fieldPath":"metadata.namespace"},"path":"namespace"');
-    expect(find(manifests, 'ConfigMap').data).toStrictEqual({ url: URL_OF_COLLECTOR });
+    const read = (file: string): Promise<string> => readFile(path.join(work, 'plain', file), 'utf8');
+    expect(secretOf(manifests, 'spartakus-client-uuid', 'uuid')).toBe(await read('client-uuid'));
+    // The agents mount the key, so they need no right on its Secret.
+    expect(secretOf(manifests, 'spartakus-kubermatic', 'id-key')).toBe(await read('id-key'));
+    expect(pod.initContainers?.map(({ env }) => env?.[1]?.value)).toStrictEqual(
+      Array.from({ length: 2 }, () => '/etc/spartakus/key/id-key'),
+    );
+    expect(findManifest(manifests, 'ConfigMap').data).toStrictEqual({ url: URL_OF_COLLECTOR });
     expect(new Set(manifests.flatMap(({ metadata: { namespace } }) => namespace ?? []))).toStrictEqual(
       new Set(['kubermatic']),
     );
+  });
+
+  test('a Job that has ended is removed, and its pod may connect to DNS, API servers and the collector alone', async () => {
+    await configure('policies', 'machine-deployments');
+    const manifests = await build('policies');
+
+    expect(at(findManifest(manifests, 'CronJob').spec, 'jobTemplate', 'spec', 'ttlSecondsAfterFinished')).toBe(259_200);
+    const policies = manifests.filter(({ kind }) => kind === 'NetworkPolicy').map(({ spec }) => spec);
+    expect(policies.map((spec) => at(spec, 'ingress'))).toStrictEqual([undefined, undefined]);
+    const ports = policies
+      .flatMap((spec) => at(spec, 'egress') as readonly unknown[])
+      .flatMap((rule) => at(rule, 'ports') as readonly unknown[]);
+    expect(ports.map((port) => at(port, 'port'))).toStrictEqual([53, 53, 443, 6443, 30_000, 443]);
+  });
+
+  test('with all components and without any, they are valid', async () => {
+    await Promise.all([
+      configure('none'),
+      configure('every', 'http', 'lists', 'country', 'machine-deployments', 'spool', 'off'),
+    ]);
+    for (const manifests of await Promise.all([build('none'), build('every')])) {
+      expect(await listSchemaProblems(manifests)).toStrictEqual([]);
+      expect(await listPodProblems(manifests)).toStrictEqual([]);
+      expect(listReferenceProblems(manifests)).toStrictEqual([]);
+    }
   });
 
   test('each component has its effect, and off suspends the CronJob', async () => {
@@ -166,18 +180,18 @@ describe.runIf(hasKubectl)('the manifests of kustomize', () => {
     const manifests = await build('all');
     const pod = podOf(manifests);
 
-    expect(pod?.containers[0]?.args).toStrictEqual(['reporter', 'http']);
-    expect(pod?.initContainers[1]?.args).toStrictEqual([
+    expect(pod.containers[0]?.args).toStrictEqual(['reporter', 'http']);
+    expect(pod.initContainers?.[1]?.args).toStrictEqual([
       'agent',
       'kubermatic',
       '--collect=users,projects,ssh-keys',
       '--country',
       '--machine-deployments',
     ]);
-    expect(pod?.volumes[0]).toMatchObject({
-      persistentVolumeClaim: { claimName: find(manifests, 'PersistentVolumeClaim').metadata.name },
+    expect(pod.volumes?.[0]).toMatchObject({
+      persistentVolumeClaim: { claimName: findManifest(manifests, 'PersistentVolumeClaim').metadata.name },
     });
-    expect(find(manifests, 'CronJob').spec?.suspend).toBe(true);
+    expect(findManifest(manifests, 'CronJob').spec?.['suspend']).toBe(true);
   });
 
   test('the schedules of a fleet are spread over the day', async () => {
@@ -194,21 +208,18 @@ describe.runIf(hasKubectl)('the manifests of kustomize', () => {
   });
 
   test.each([[[]], [['--collect=users,projects,ssh-keys', '--country']]])(
-    'the roles grant exactly the rights that the agents use with %j',
+    'the roles grant exactly the rights that the agents use with %j, and no Secret of all namespaces',
     async (more) => {
+      const objects = generateInstallation({ clusters: 6, users: 3 });
+      await configure('rights', 'machine-deployments');
+      await writeFile(path.join(work, 'rights/secrets'), secretsOf(objects).join('\n'));
       await configure('rights', 'machine-deployments');
       const manifests = await build('rights');
-      const rulesOf = (kind: string): readonly Rule[] => find(manifests, kind).rules ?? [];
-      const granted = [
-        ...rulesOf('ClusterRole').flatMap(verbsOf),
-        ...rulesOf('Role')
-          .flatMap(verbsOf)
-          .map((verb) => `${verb} in kubermatic`),
-      ].toSorted();
-      const secretPath = '/api/v1/namespaces/kubermatic/secrets/spartakus-kubermatic';
-      const secrets = new Map<string, unknown>([[secretPath, findSecret(manifests, false)]]);
+      const kubermatic = { name: 'spartakus-kubermatic', namespace: 'kubermatic' };
+      const grants = listGrants(manifests, kubermatic);
+      const authorize = createAuthorizer(manifests, kubermatic);
       const [installation, account] = await Promise.all([
-        startInstallation(generateInstallation({ clusters: 6, users: 3 }), { home: HOME_SEED, master: { secrets } }),
+        startInstallation(objects, { home: HOME_SEED, master: { authorize } }),
         openServiceAccount(),
       ]);
       try {
@@ -216,11 +227,14 @@ describe.runIf(hasKubectl)('the manifests of kustomize', () => {
           const { code, stderr } = await runProgram(['agent', ...args, `--service-account-dir=${account.dir}`], {
             ...installation.master.env,
             RECORD_DIR: path.join(work, 'records'),
+            SPARTAKUS_ID_KEY_FILE: path.join(work, 'rights/id-key'),
           });
-          expect({ code, stderr }).toMatchObject({ code: 0 });
+          expect({ code, stderr }).toMatchObject({ code: 0, stderr: expect.not.stringContaining('403') as string });
         }
-        const used = new Set(installation.master.requests.map(({ method, target }) => verbFor(method, target)));
-        expect([...used].toSorted()).toStrictEqual(granted);
+        const used = installation.master.requests.map(({ method, target }) => describeRight(rightFor(method, target)));
+        expect(new Set(used)).toStrictEqual(new Set(grants.flatMap(describeGrant)));
+        const everywhere = grants.filter(({ namespace }) => namespace === undefined);
+        expect(everywhere.filter(({ rule }) => rule.resources?.includes('secrets'))).toStrictEqual([]);
       } finally {
         await Promise.all([installation.close(), account.close()]);
       }
@@ -228,38 +242,10 @@ describe.runIf(hasKubectl)('the manifests of kustomize', () => {
   );
 });
 
-/** The rights of a rule, one text each. The names of the Secrets with the seeds' kubeconfigs are chosen by the installation, so they are ignored. */
-function verbsOf({
-  apiGroups = [''],
-  resources = [],
-  resourceNames = [],
-  nonResourceURLs = [],
-  verbs,
-}: Rule): string[] {
-  const names =
-    resourceNames.length === 0
-      ? ['']
-      : resourceNames.map((name) => `/${name.startsWith('kubeconfig-') ? 'kubeconfig-*' : name}`);
-  return verbs.flatMap((verb) => [
-    ...nonResourceURLs.map((url) => `${verb} ${url}`),
-    ...apiGroups.flatMap((group) =>
-      resources.flatMap((resource) => names.map((name) => `${verb} ${group}/${resource}${name}`)),
-    ),
-  ]);
-}
-
-/** The right that a request needs, as the same text. */
-function verbFor(method: string, target: string): string {
-  const verbOf = (read: string): string => (method === 'PUT' ? 'update' : read);
-  const { pathname } = new URL(target, 'https://x');
-  const match = /^\/(?:api\/v1|apis\/([^/]+)\/[^/]+)\/(?:namespaces\/([^/]+)\/(?=[^/]+))?([^/]+)(?:\/([^/]+))?$/.exec(
-    pathname,
-  );
-  if (match === null) return `get ${pathname}`;
-  const [, group = '', namespace, resource = '', name] = match;
-  if (namespace !== undefined && resource === 'namespaces') return `get ${group}/namespaces/${namespace}`;
-  const where = namespace === 'kubermatic' ? ' in kubermatic' : '';
-  if (name === undefined) return `${verbOf('list')} ${group}/${resource}${where}`;
-  const isKubeconfig = resource === 'secrets' && name !== 'admin-kubeconfig' && name !== 'spartakus-kubermatic';
-  return `${verbOf('get')} ${group}/${resource}/${isKubeconfig ? 'kubeconfig-*' : name}${where}`;
+/** The Secrets with kubeconfigs in the master cluster: those of the other seeds, and those of its own user clusters. */
+function secretsOf({ seeds, clusters }: InstallationObjects): readonly string[] {
+  const others = seeds
+    .filter(({ metadata }) => metadata.name !== HOME_SEED)
+    .map(({ metadata, spec: { kubeconfig } }) => `${kubeconfig.namespace ?? metadata.namespace}/${kubeconfig.name}`);
+  return [...others, ...(clusters[HOME_SEED] ?? []).map(({ metadata }) => `cluster-${metadata.name}/admin-kubeconfig`)];
 }

@@ -17,6 +17,7 @@ import {
   at,
   findManifest,
   hasKubectl,
+  listWorkloads,
   type Manifest,
   type PodSpec,
   renderKustomization,
@@ -66,14 +67,18 @@ function renderWith(...components: string[]): Promise<Rendered> {
   return found;
 }
 
-/** The Secret that an administrator creates for the component no-secret. */
-const KEY_SECRET: Manifest = {
+const createSecret = (name: string, key: string, text: string): Manifest => ({
   apiVersion: 'v1',
   kind: 'Secret',
-  metadata: { name: ACCOUNT.name },
-  data: { 'id-key': Buffer.from('a key of an administrator').toString('base64') },
-};
-const COMPONENTS = ['one-shot', 'workloads', 'no-secret', 'proxy', 'spool'];
+  metadata: { name },
+  data: { [key]: Buffer.from(text).toString('base64') },
+});
+/** The Secrets that an administrator creates for the components no-secret and token. */
+const OWN_SECRETS = [
+  createSecret(ACCOUNT.name, 'id-key', 'a key of an administrator'),
+  createSecret('spartakus-volunteer-token', 'token', 'first-token'),
+];
+const COMPONENTS = ['one-shot', 'workloads', 'no-secret', 'proxy', 'spool', 'token'];
 
 describe('configure.sh', () => {
   test('keeps the values, and adds those of a new component', async () => {
@@ -191,9 +196,11 @@ describe.runIf(hasKubectl)('the manifests', () => {
 
 describe.runIf(hasKubectl)('the three commands of an administrator', () => {
   test('see what would be sent, apply, and see that it was stored', async () => {
-    const collector = await startTestCollector();
+    const tokens = path.join(work, 'tokens');
+    await writeFile(tokens, 'first-token\n');
+    const collector = await startTestCollector({ ingestTokensFile: tokens });
     closers.push(() => collector.close());
-    await configure('three', `grpc://127.0.0.1:${collector.port}`);
+    await configure('three', `grpc://127.0.0.1:${collector.port}`, 'token');
     const values = await readFile(valuesOf('three'), 'utf8');
     await writeFile(path.join(work, 'three/values/site.json'), '{"example.com/tier":"gold"}');
     await writeFile(
@@ -215,8 +222,10 @@ describe.runIf(hasKubectl)('the three commands of an administrator', () => {
     });
     closers.push(() => api.close());
 
-    // kubectl apply -k three/preview && kubectl logs job/spartakus-volunteer-preview
-    const previewPod = await openPod(preview, api);
+    const [first = '', second = '', third = ''] = await readCommands();
+    expect(first).toContain('kubectl apply -k my-volunteer/preview &&');
+    expect(first).toContain(`kubectl logs -n spartakus job/${listWorkloads(preview)[0]?.manifest.metadata.name}`);
+    const previewPod = await openPod(preview, { env: api.env });
     closers.push(() => previewPod.close());
     const seen = await previewPod.start().ended;
     expect(seen).toMatchObject({ code: 0 });
@@ -225,9 +234,9 @@ describe.runIf(hasKubectl)('the three commands of an administrator', () => {
     await expect(collector.reports.countDocuments()).resolves.toBe(0);
     expect(new Set(api.requests.map(({ method }) => method))).toStrictEqual(new Set(['GET']));
 
-    // kubectl apply -k three
+    expect(second).toMatch(/^kubectl apply -k my-volunteer$/m);
     granted = createAuthorizer(applied, ACCOUNT);
-    const pod = await openPod(applied, api);
+    const pod = await openPod(applied, { env: api.env, secrets: OWN_SECRETS });
     closers.push(() => pod.close());
     const volunteer = pod.start();
     closers.push(() => {
@@ -238,8 +247,10 @@ describe.runIf(hasKubectl)('the three commands of an administrator', () => {
     const stored = await collector.reports.findOne();
     expect(stored).toMatchObject({ nodes: { length: report.nodes.length } });
 
-    // kubectl exec deploy/spartakus-volunteer -- spartakus volunteer doctor
-    const doctor = await pod.exec('volunteer', 'doctor');
+    expect(third).toContain(
+      `kubectl exec -n spartakus deploy/${findManifest(applied, 'Deployment').metadata.name} -- `,
+    );
+    const doctor = await pod.exec(...(/ -- spartakus (.*)$/m.exec(third)?.[1]?.split(' ') ?? []));
     expect(doctor.stdout).not.toMatch(/^FAIL/m);
     expect(doctor).toMatchObject({ code: 0, stderr: '' });
     expect(doctor.stdout).toContain('the Secret spartakus/spartakus-volunteer holds it');
@@ -258,19 +269,19 @@ describe.runIf(hasKubectl)('the three commands of an administrator', () => {
     );
   });
 
-  test('with all components, a CronJob sends one report through the proxy, and needs no right on Secrets', async () => {
+  test('with all components but token, which needs TLS, a CronJob sends one report through the proxy, and needs no right on Secrets', async () => {
     const collector = await startTestCollector();
     closers.push(() => collector.close());
     const proxy = await startConnectProxy(collector.port);
     closers.push(() => proxy.close());
-    await configure('all', 'grpc://collector.example.com:8080', ...COMPONENTS);
+    await configure('all', 'grpc://collector.example.com:8080', ...COMPONENTS.slice(0, -1));
     const values = await readFile(valuesOf('all'), 'utf8');
     await writeFile(valuesOf('all'), values.replace('http://proxy.example.com:3128', proxy.url));
     const manifests = await render('all');
     const authorize = createAuthorizer(manifests, ACCOUNT);
     const api = await startKubeApi({ namespace: ACCOUNT.namespace, authorize });
     closers.push(() => api.close());
-    const pod = await openPod(manifests, { env: api.env, secrets: [KEY_SECRET] });
+    const pod = await openPod(manifests, { env: api.env, secrets: OWN_SECRETS });
     closers.push(() => pod.close());
 
     const ended = await pod.start().ended;
@@ -294,7 +305,7 @@ function rightsOf(manifests: readonly Manifest[]) {
 
 /** The same, as the volunteer prints them in this pod. */
 async function explainRights(manifests: readonly Manifest[]) {
-  const pod = await openPod(manifests, { env: {}, secrets: [KEY_SECRET] });
+  const pod = await openPod(manifests, { env: {}, secrets: OWN_SECRETS });
   try {
     const { code, stdout } = await runCommand(explainCommand, ['--format=yaml'], pod.env);
     expect(code).toBe(0);
@@ -318,4 +329,10 @@ function portsOf(manifests: readonly Manifest[]): readonly unknown[] {
     ({ kind, spec }) => (kind === 'NetworkPolicy' ? at(spec, 'egress') : []) as readonly unknown[],
   );
   return rules.flatMap((rule) => at(rule, 'ports') as readonly unknown[]).map((port) => at(port, 'port'));
+}
+
+/** The three commands of the README, without their numbers. */
+async function readCommands(): Promise<readonly string[]> {
+  const page = await readFile(path.join(DEPLOY, 'README.md'), 'utf8');
+  return (/^```sh\n# 1\. ([^]*?)^```/m.exec(page)?.[1] ?? '').split(/^# \d\. /m);
 }

@@ -128,6 +128,18 @@ test('the error of 403 names the rule to grant, and nothing from the response bo
   );
 });
 
+test('the error of 403 for an object of a namespace advises a Role there', async () => {
+  const target = '/api/v1/namespaces/kubermatic/secrets/kubeconfig';
+  const api = await start({ forbidden: [target] });
+  const kube = await open(api);
+
+  const error = await failureOf(kube.get(target, JSON_TYPE).then(readJson));
+
+  expect(error.message).toContain(
+    'Grant the rule {apiGroups: [""], resources: [secrets], resourceNames: [kubeconfig], verbs: [get]} to the account in use, in a Role of the namespace kubermatic.',
+  );
+});
+
 test('the error of 403 for a path that is no resource names a nonResourceURLs rule', async () => {
   const api = await start({ forbidden: ['/version'] });
   const kube = await open(api);

@@ -28,7 +28,7 @@ export interface InstallationOptions {
   /** The seed that is the master cluster itself. */
   readonly home?: string;
   /** Options of the master cluster's API server. */
-  readonly master?: Pick<KubeApiOptions, 'forbidden' | 'lists' | 'responses' | 'secrets'>;
+  readonly master?: Pick<KubeApiOptions, 'authorize' | 'forbidden' | 'lists' | 'responses' | 'secrets'>;
   /** Changes the kubeconfig of a seed. */
   readonly kubeconfigOf?: (seed: string, kubeconfig: Kubeconfig) => unknown;
 }
