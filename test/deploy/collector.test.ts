@@ -247,7 +247,7 @@ describe.runIf(hasKubectl)('the collector', () => {
     const rule = {
       apiVersion: 'monitoring.coreos.com/v1',
       kind: 'PrometheusRule',
-      metadata: { name: 'spartakus-collector' },
+      metadata: { name: 'spartakus-collector', labels: COLLECTOR.labels },
       spec: alerts,
     };
 

@@ -13,6 +13,7 @@ import {
   hasKubectl,
   listWorkloads,
   type Manifest,
+  nameOf,
   renderKustomization,
 } from '../support/manifests.ts';
 import { listNetworkProblems, permitsConnection, workloadNamed } from '../support/network.ts';
@@ -86,6 +87,10 @@ async function findProblems(manifests: readonly Manifest[]): Promise<readonly st
     ...manifests
       .filter(({ kind, metadata }) => metadata.namespace === undefined && !/^Namespace$|^ClusterRole/.test(kind))
       .map(({ kind }) => `${kind} has no namespace`),
+    ...manifests
+      .filter(({ kind }) => kind !== 'Namespace' && kind !== 'Secret')
+      .filter(({ metadata }) => metadata.labels?.['app.kubernetes.io/name'] !== 'spartakus')
+      .map((manifest) => `${nameOf(manifest)} has no label of the program`),
   ];
 }
 
