@@ -6,7 +6,15 @@ import { CollectorService } from '../../gen/spartakus/collector/v1/collector_ser
 import { parseDurationMs } from '../../src/cli/values.ts';
 import { listPodProblems, listReferenceProblems, readStart } from '../support/manifest-rules.ts';
 import { listSchemaProblems } from '../support/manifest-schemas.ts';
-import { at, findManifest, hasKubectl, listWorkloads, type Manifest } from '../support/manifests.ts';
+import {
+  at,
+  type Container,
+  findManifest,
+  hasKubectl,
+  listWorkloads,
+  type Manifest,
+  type PodSpec,
+} from '../support/manifests.ts';
 import { listNetworkProblems, permitsConnection, workloadNamed } from '../support/network.ts';
 import { DEPLOY, renderCollector, SETTINGS } from '../support/overlay.ts';
 
@@ -37,6 +45,17 @@ const rendered: Rendered[] = COMBINATIONS.map((components) => ({
   manifests: [],
 }));
 
+const having = (component: string): readonly Rendered[] =>
+  rendered.filter(({ components }) => components.includes(component));
+
+const podOf = (manifests: readonly Manifest[]): PodSpec => workloadNamed(manifests, 'spartakus-collector').pod;
+
+function containerOf(manifests: readonly Manifest[]): Container {
+  const [container] = podOf(manifests).containers;
+  if (container === undefined) throw new Error('the pod has no container');
+  return container;
+}
+
 describe.runIf(hasKubectl)('the collector', () => {
   beforeAll(async () => {
     await Promise.all(rendered.map(async (one) => (one.manifests = await renderCollector(one.components))));
@@ -62,8 +81,6 @@ describe.runIf(hasKubectl)('the collector', () => {
     let manifests: readonly Manifest[];
     beforeAll(() => ({ manifests } = one));
     const find = (kind: string, name?: string): Manifest => findManifest(manifests, kind, name);
-    const podOf = () => workloadNamed(manifests, 'spartakus-collector').pod;
-    const containerOf = () => podOf().containers[0] as NonNullable<ReturnType<typeof podOf>['containers'][0]>;
 
     test('follows the schemas and rules', async () => {
       await expect(listSchemaProblems(manifests)).resolves.toStrictEqual([]);
@@ -83,44 +100,22 @@ describe.runIf(hasKubectl)('the collector', () => {
       expect(text).not.toMatch(/mongodb(?:\+srv)?:\/\//);
       expect([...text.matchAll(/"([A-Z]+-)*(HOST|CLASS|NAMESPACE|ISSUER)"/g)]).toStrictEqual([]);
       expect(new Set(images)).toStrictEqual(new Set(['spartakus:2.0.0']));
-      expect(containerOf().env?.find(({ name }) => name === 'SPARTAKUS_DATABASE')).toMatchObject(
+      expect(containerOf(manifests).env?.find(({ name }) => name === 'SPARTAKUS_DATABASE')).toMatchObject(
         has('embedded')
           ? { value: 'embedded:/var/lib/spartakus/data' }
           : { valueFrom: { secretKeyRef: { name: 'spartakus-collector-database', key: 'uri' } } },
       );
     });
 
-    test.runIf(has('embedded'))('is one pod, which nothing scales', () => {
-      expect(find('StatefulSet').spec).toMatchObject({ replicas: 1, serviceName: 'spartakus-collector-headless' });
-      expect(manifests.filter(({ kind }) => /Autoscaler|Budget|Deployment/.test(kind))).toStrictEqual([]);
-    });
-
-    test.skipIf(has('embedded'))('scales from two pods, of which one may be away', () => {
-      const { minReplicas = 0, maxReplicas } = find('HorizontalPodAutoscaler').spec as Record<string, number>;
-      const { maxUnavailable } = find('PodDisruptionBudget').spec as Record<string, number>;
-      const constraints = podOf()['topologySpreadConstraints'] as readonly unknown[];
-
-      // Otherwise each `kubectl apply` undoes the autoscaler.
-      expect(find('Deployment').spec).not.toHaveProperty('replicas');
-      expect(minReplicas).toBe(2);
-      expect(maxReplicas).toBeGreaterThan(2);
-      expect(maxUnavailable).toBeLessThan(minReplicas);
-      expect(containerOf().resources?.requests).toHaveProperty('cpu');
-      expect(constraints.map((constraint) => at(constraint, 'labelSelector', 'matchLabels'))).toStrictEqual([
-        COLLECTOR.labels,
-        COLLECTOR.labels,
-      ]);
-    });
-
     test('has time to start and to stop', async () => {
-      const { texts } = await readStart(containerOf(), manifests);
+      const { texts } = await readStart(containerOf(manifests), manifests);
       const msOf = (flag: string): number => parseDurationMs(texts.get(flag) ?? '');
-      const { periodSeconds = 0, failureThreshold = 0 } = containerOf().startupProbe as unknown as Record<
+      const { periodSeconds = 0, failureThreshold = 0 } = containerOf(manifests).startupProbe as unknown as Record<
         string,
         number
       >;
-      const pauseMs = Number(at(containerOf(), 'lifecycle', 'preStop', 'sleep', 'seconds')) * 1000;
-      const graceMs = Number(podOf()['terminationGracePeriodSeconds']) * 1000;
+      const pauseMs = Number(at(containerOf(manifests), 'lifecycle', 'preStop', 'sleep', 'seconds')) * 1000;
+      const graceMs = Number(podOf(manifests)['terminationGracePeriodSeconds']) * 1000;
 
       expect(periodSeconds * failureThreshold * 1000).toBeGreaterThanOrEqual(msOf('start-timeout'));
       expect(msOf('shutdown-grace')).toBeGreaterThan(msOf('store-timeout'));
@@ -128,7 +123,7 @@ describe.runIf(hasKubectl)('the collector', () => {
     });
 
     test('probes without the database for liveness, and never with gRPC over TLS', () => {
-      const { startupProbe, livenessProbe, readinessProbe } = containerOf();
+      const { startupProbe, livenessProbe, readinessProbe } = containerOf(manifests);
       const scheme = has('tls') ? 'HTTPS' : 'HTTP';
 
       expect(startupProbe?.httpGet).toStrictEqual({ path: '/healthz', port: 'reports', scheme });
@@ -143,7 +138,7 @@ describe.runIf(hasKubectl)('the collector', () => {
     });
 
     test('trusts the proxy in front, and then nothing else reaches it', async () => {
-      const { texts } = await readStart(containerOf(), manifests);
+      const { texts } = await readStart(containerOf(manifests), manifests);
       const isBehindProxy = has('gateway') || has('ingress');
       const from = (namespace?: string): boolean =>
         permitsConnection(manifests, { namespace: namespace ?? 'elsewhere' }, COLLECTOR, 8080);
@@ -154,7 +149,7 @@ describe.runIf(hasKubectl)('the collector', () => {
     });
 
     test('reaches its database, and shows the console to Prometheus alone', async () => {
-      const { texts } = await readStart(containerOf(), manifests);
+      const { texts } = await readStart(containerOf(manifests), manifests);
       const toDatabase = permitsConnection(manifests, COLLECTOR, { namespace: 'databases' }, 27017);
       const toInternet = permitsConnection(manifests, COLLECTOR, { namespace: 'elsewhere' }, 443);
       const toConsole = (namespace: string) => permitsConnection(manifests, { namespace }, COLLECTOR, 8081);
@@ -179,61 +174,103 @@ describe.runIf(hasKubectl)('the collector', () => {
         has('load-balancer') ? 'LoadBalancer' : undefined,
       );
     });
+  });
 
-    test.runIf(has('ingress'))('an Ingress for each protocol leads to it', () => {
-      const [grpc, json] = ['grpc', 'json'].map((name) => find('Ingress', `spartakus-collector-${name}`));
-      const protocolOf = (ingress?: Manifest) =>
-        ingress?.metadata.annotations?.['nginx.ingress.kubernetes.io/backend-protocol'];
-      const rule = at(grpc?.spec, 'rules', '0', 'http', 'paths') as readonly { readonly path: string }[];
-
-      expect([protocolOf(grpc), protocolOf(json)]).toStrictEqual(has('tls') ? ['GRPCS', 'HTTPS'] : ['GRPC', 'HTTP']);
-      expect(rule.map((each) => each.path)).toContain(`/${CollectorService.typeName}`);
-      for (const ingress of [grpc, json]) {
-        expect(at(ingress?.spec, 'rules', '0', 'host')).toBe(SETTINGS['host']);
-        expect(at(ingress?.spec, 'tls', '0')).toStrictEqual({
-          hosts: [SETTINGS['host']],
-          secretName: at(find('Certificate').spec, 'secretName'),
-        });
-      }
+  test.each(having('embedded'))('is one pod, which nothing scales: $name', ({ manifests }) => {
+    expect(findManifest(manifests, 'StatefulSet').spec).toMatchObject({
+      replicas: 1,
+      serviceName: 'spartakus-collector-headless',
     });
+    expect(manifests.filter(({ kind }) => /Autoscaler|Budget|Deployment/.test(kind))).toStrictEqual([]);
+  });
 
-    test.runIf(has('gateway'))('routes have listeners and host names of their own', () => {
-      const [grpc, json] = [find('GRPCRoute'), find('HTTPRoute')];
-      const listeners = at(find('Gateway').spec, 'listeners') as readonly Record<string, unknown>[];
+  test.each(rendered.filter(({ components }) => !components.includes('embedded')))(
+    'scales from two pods, of which one may be away: $name',
+    ({ manifests }) => {
+      const { minReplicas = 0, maxReplicas } = findManifest(manifests, 'HorizontalPodAutoscaler').spec as Record<
+        string,
+        number
+      >;
+      const { maxUnavailable } = findManifest(manifests, 'PodDisruptionBudget').spec as Record<string, number>;
+      const constraints = podOf(manifests)['topologySpreadConstraints'] as readonly unknown[];
 
-      // A listener accepts one of the two kinds for a host name.
-      expect([at(grpc.spec, 'hostnames'), at(json.spec, 'hostnames')]).toStrictEqual([
-        [SETTINGS['grpc-host']],
-        [SETTINGS['host']],
+      // Otherwise each `kubectl apply` undoes the autoscaler.
+      expect(findManifest(manifests, 'Deployment').spec).not.toHaveProperty('replicas');
+      expect(minReplicas).toBe(2);
+      expect(maxReplicas).toBeGreaterThan(2);
+      expect(maxUnavailable).toBeLessThan(minReplicas);
+      expect(containerOf(manifests).resources?.requests).toHaveProperty('cpu');
+      expect(constraints.map((constraint) => at(constraint, 'labelSelector', 'matchLabels'))).toStrictEqual([
+        COLLECTOR.labels,
+        COLLECTOR.labels,
       ]);
-      for (const { spec } of [grpc, json]) {
-        const listener = listeners.find(({ name }) => name === at(spec, 'parentRefs', '0', 'sectionName'));
-        expect([listener?.['hostname']]).toStrictEqual(at(spec, 'hostnames'));
-        expect(at(listener, 'tls', 'certificateRefs', '0', 'name')).toBe(at(find('Certificate').spec, 'secretName'));
-        expect(at(spec, 'rules', '0', 'backendRefs')).toStrictEqual([{ name: 'spartakus-collector', port: 8080 }]);
-      }
-      expect(at(find('Certificate').spec, 'dnsNames')).toStrictEqual([SETTINGS['host'], SETTINGS['grpc-host']]);
-    });
+    },
+  );
 
-    test.runIf(has('monitoring'))('Prometheus finds the console and its token', () => {
-      const { endpoints, selector } = find('ServiceMonitor').spec as unknown as {
-        readonly endpoints: readonly Record<string, unknown>[];
-        readonly selector: { readonly matchLabels: Readonly<Record<string, string>> };
-      };
-      const services = manifests.filter(
-        ({ kind, metadata, spec }) =>
-          kind === 'Service' &&
-          Object.entries(selector.matchLabels).every(([name, value]) => metadata.labels?.[name] === value) &&
-          (at(spec, 'ports') as readonly { readonly name: string }[]).some(({ name }) => name === 'console'),
-      );
-      const volume = podOf().volumes?.find(({ name }) => name === 'console');
+  test.each(having('ingress'))('an Ingress for each protocol leads to it: $name', ({ components, manifests }) => {
+    const [grpc, json] = ['grpc', 'json'].map((name) =>
+      findManifest(manifests, 'Ingress', `spartakus-collector-${name}`),
+    );
+    const protocolOf = (ingress?: Manifest) =>
+      ingress?.metadata.annotations?.['nginx.ingress.kubernetes.io/backend-protocol'];
+    const rule = at(grpc?.spec, 'rules', '0', 'http', 'paths') as readonly { readonly path: string }[];
 
-      expect(services.map(({ metadata }) => metadata.name)).toStrictEqual(['spartakus-collector-console']);
-      expect(endpoints).toMatchObject([{ port: 'console', path: '/metrics', scheme: has('tls') ? 'https' : 'http' }]);
-      expect(at(endpoints[0], 'authorization', 'credentials')).toStrictEqual({
-        name: at(volume, 'secret', 'secretName'),
-        key: at(volume, 'secret', 'items', '0', 'key'),
+    expect([protocolOf(grpc), protocolOf(json)]).toStrictEqual(
+      components.includes('tls') ? ['GRPCS', 'HTTPS'] : ['GRPC', 'HTTP'],
+    );
+    expect(rule.map((each) => each.path)).toContain(`/${CollectorService.typeName}`);
+    for (const ingress of [grpc, json]) {
+      expect(at(ingress?.spec, 'rules', '0', 'host')).toBe(SETTINGS['host']);
+      expect(at(ingress?.spec, 'tls', '0')).toStrictEqual({
+        hosts: [SETTINGS['host']],
+        secretName: at(findManifest(manifests, 'Certificate').spec, 'secretName'),
       });
+    }
+  });
+
+  test.each(having('gateway'))('routes have listeners and host names of their own: $name', ({ manifests }) => {
+    const [grpc, json] = [findManifest(manifests, 'GRPCRoute'), findManifest(manifests, 'HTTPRoute')];
+    const listeners = at(findManifest(manifests, 'Gateway').spec, 'listeners') as readonly Record<string, unknown>[];
+
+    // A listener accepts one of the two kinds for a host name.
+    expect([at(grpc.spec, 'hostnames'), at(json.spec, 'hostnames')]).toStrictEqual([
+      [SETTINGS['grpc-host']],
+      [SETTINGS['host']],
+    ]);
+    for (const { spec } of [grpc, json]) {
+      const listener = listeners.find(({ name }) => name === at(spec, 'parentRefs', '0', 'sectionName'));
+      expect([listener?.['hostname']]).toStrictEqual(at(spec, 'hostnames'));
+      expect(at(listener, 'tls', 'certificateRefs', '0', 'name')).toBe(
+        at(findManifest(manifests, 'Certificate').spec, 'secretName'),
+      );
+      expect(at(spec, 'rules', '0', 'backendRefs')).toStrictEqual([{ name: 'spartakus-collector', port: 8080 }]);
+    }
+    expect(at(findManifest(manifests, 'Certificate').spec, 'dnsNames')).toStrictEqual([
+      SETTINGS['host'],
+      SETTINGS['grpc-host'],
+    ]);
+  });
+
+  test.each(having('monitoring'))('Prometheus finds the console and its token: $name', ({ components, manifests }) => {
+    const { endpoints, selector } = findManifest(manifests, 'ServiceMonitor').spec as unknown as {
+      readonly endpoints: readonly Record<string, unknown>[];
+      readonly selector: { readonly matchLabels: Readonly<Record<string, string>> };
+    };
+    const services = manifests.filter(
+      ({ kind, metadata, spec }) =>
+        kind === 'Service' &&
+        Object.entries(selector.matchLabels).every(([name, value]) => metadata.labels?.[name] === value) &&
+        (at(spec, 'ports') as readonly { readonly name: string }[]).some(({ name }) => name === 'console'),
+    );
+    const volume = podOf(manifests).volumes?.find(({ name }) => name === 'console');
+
+    expect(services.map(({ metadata }) => metadata.name)).toStrictEqual(['spartakus-collector-console']);
+    expect(endpoints).toMatchObject([
+      { port: 'console', path: '/metrics', scheme: components.includes('tls') ? 'https' : 'http' },
+    ]);
+    expect(at(endpoints[0], 'authorization', 'credentials')).toStrictEqual({
+      name: at(volume, 'secret', 'secretName'),
+      key: at(volume, 'secret', 'items', '0', 'key'),
     });
   });
 
