@@ -219,6 +219,8 @@ describe.runIf(hasKubectl)('the overlay production', () => {
       ['ingress', ...settingsFor('ingress', { 'trusted-proxies': '10.0.0.0/8,0.0.0.0/0' })],
       'would trust every client',
     ],
+    ['half a network', ['ingress', ...settingsFor('ingress', { 'trusted-proxies': '10.0/8' })], '10.0/8 is not'],
+    ['no settings', [], 'usage: configure.sh DIRECTORY ENTRY KEY=VALUE'],
     ['YAML as networks', ['ingress', ...settingsFor('ingress', { 'trusted-proxies': "a'\nb" })], 'use addresses'],
     [
       'one name for gRPC and JSON',

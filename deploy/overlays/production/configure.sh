@@ -75,6 +75,12 @@ for key in $keys; do
         *[!0-9a-fA-F.:/,]*) fail "$key=$text: use addresses and networks, separated by commas, such as 10.244.0.0/16" ;;
         */0 | */0,*) fail "$key=$text: this would trust every client; name the networks of the proxy's pods" ;;
       esac
+      for network in $(echo "$text" | tr ',' ' '); do
+        case $network in
+          *.*.*.* | *:*) ;;
+          *) fail "$key=$text: $network is not an address or a network, such as 10.244.0.0/16" ;;
+        esac
+      done
       ;;
     *)
       case $text in
