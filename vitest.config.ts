@@ -37,6 +37,7 @@ const INTEGRATION = [
   'test/collector/serve/unread-responses.test.ts',
   'test/collector/store/engine/start-engine.test.ts',
   'test/collector/store/damage.test.ts',
+  'test/collector/store/init-database.test.ts',
   'test/collector/statistics/lease.test.ts',
   'test/collector/statistics/point-store.test.ts',
   'test/collector/statistics/roll-up.test.ts',

@@ -43,7 +43,7 @@ export const databaseInitCommand = createCommand({
     let changed = 0;
     let missing = 0;
     const init = async (db: Db): Promise<void> => {
-      for await (const step of initDatabase(db, { sharded, dryRun })) {
+      for (const step of await initDatabase(db, { sharded, dryRun })) {
         if (step.result === 'created' || step.result === 'changed') changed += 1;
         if (step.result === 'denied' || step.result === 'failed') missing += 1;
         stdout.write(describe(step, dryRun));

@@ -38,12 +38,13 @@ export async function listeningUrl(program: Program): Promise<string> {
   return (await program.says(/"url":"([^"]+)"/))[1] ?? '';
 }
 
-/** Starts a collector in a process of its own, and resolves once it listens. */
+/** Starts a collector in a process of its own, and resolves once it listens; see launchCollector. */
 export async function startCollectorProgram(
   args: readonly string[],
   env?: NodeJS.ProcessEnv,
+  command?: string[],
 ): Promise<CollectorProgram> {
-  const program = launchCollector(args, env);
+  const program = launchCollector(args, env, command);
   const url = await listeningUrl(program);
   const { host, port } = new URL(url);
   return {

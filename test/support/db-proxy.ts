@@ -8,6 +8,7 @@ export interface WireCommand {
   readonly name: string;
   /** How many documents it has besides its body. */
   readonly documents: number;
+  readonly body: BSON.Document;
 }
 
 /** What the proxy does with a command: forward it, respond itself, or reset the connection before or after the server has it. */
@@ -155,19 +156,19 @@ export async function openDbProxy(serverUri: string): Promise<DbProxy> {
 /** https://www.mongodb.com/docs/manual/reference/mongodb-wire-protocol/#op_msg; undefined for the legacy handshake. */
 function readCommand(message: Buffer): WireCommand | undefined {
   if (message.readInt32LE(12) !== OP_MSG) return undefined;
-  let name = '';
+  let body: BSON.Document = {};
   let documents = 0;
   for (let at = HEADER_BYTES + 4; at + 5 <= message.length;) {
     const kind = message[at];
     const bytes = message.readInt32LE(at + 1);
     const section = message.subarray(at + 1, at + 1 + bytes);
-    if (kind === 0) name = Object.keys(BSON.deserialize(section))[0] ?? '';
+    if (kind === 0) body = BSON.deserialize(section);
     else
       for (let offset = section.indexOf(0, 4) + 1; offset < section.length; offset += section.readInt32LE(offset))
         documents += 1;
     at += 1 + bytes;
   }
-  return { name, documents };
+  return { name: Object.keys(body)[0] ?? '', documents, body };
 }
 
 function encodeResponse(responseTo: number, response: BSON.Document): Buffer {

@@ -13,6 +13,7 @@ import type { Logger } from '../../runtime/logger.ts';
 import { type CollectionName, type CollectionSpec, DATABASE_COLLECTIONS } from './collections.ts';
 import { raiseVersion, requireServable, SCHEMA, type SchemaVersion } from './schema-version.ts';
 import {
+  isCommandNotFound,
   isIndexConflict,
   isInvalidOptions,
   isNamespaceExists,
@@ -50,34 +51,41 @@ const NO_TIMEOUT: CommandOperationOptions & { readonly socketTimeoutMS: number }
 
 /**
  * Creates what is missing in a database: collections with their compression and validators, indexes, and the schema version. It may be
- * repeated, interrupted, and run while collectors of this version or of the one before serve. What the user may not do is yielded as
+ * repeated, interrupted, and run while collectors of this version or of the one before serve. What the user may not do is reported as
  * `denied`, and the rest is done.
  *
  * @throws SpartakusError `invalid` if the database is newer than this program, or `sharded` is set and it is not a sharded cluster; the
  * errors of the database if it is not available
  */
-export async function* initDatabase(
+export async function initDatabase(
   db: Db,
   { sharded = false, dryRun = false, schema = SCHEMA, collections = DATABASE_COLLECTIONS }: InitOptions = {},
-): AsyncGenerator<InitStep> {
+): Promise<readonly InitStep[]> {
   const stored = await requireServable(db, schema);
   if (sharded) await requireMongos(db);
   const found = await listCollections(db);
+  const canValidate = await hasCollMod(db);
   // Before the validators: a collector of the version before, that starts meanwhile, then leaves those of this version as they are.
-  yield await initVersion(db, stored, schema, dryRun);
-  for (const [name, spec] of Object.entries(collections)) {
-    yield* initCollection(db, name, spec, { found, dryRun, isNewest: (stored?.version ?? 0) <= schema.version });
-    yield* initIndexes(db, name, spec, dryRun);
-    if (sharded && spec.shardKey !== undefined) yield await initShardKey(db, name, spec.shardKey, dryRun);
-  }
+  const version = await initVersion(db, stored, schema, dryRun);
+  const context: Context = { db, dryRun, found, canValidate, isNewest: (stored?.version ?? 0) <= schema.version };
+  // At the same time: each creation waits for the disk.
+  const steps = await Promise.all(
+    Object.entries(collections).map(async ([name, spec]: [string, CollectionSpec]) => [
+      ...(await initCollection(name, spec, context)),
+      ...(await initIndexes(name, spec, context)),
+    ]),
+  );
+  const shardKeys: InitStep[] = [];
+  for (const [name, { shardKey }] of Object.entries<CollectionSpec>(collections))
+    if (sharded && shardKey !== undefined) shardKeys.push(await initShardKey(name, shardKey, context));
+  return [version, ...steps.flat(), ...shardKeys];
 }
 
 /** At the start of a collector: what it may not create is logged, and a collector works without. */
 export async function initForCollector(db: Db, logger?: Logger): Promise<void> {
-  const missing: string[] = [];
-  for await (const { subject, result, detail } of initDatabase(db))
-    if (result === 'denied' || result === 'failed')
-      missing.push(`${subject}: ${detail ?? 'this user lacks the right'}`);
+  const missing = (await initDatabase(db))
+    .filter(({ result }) => result === 'denied' || result === 'failed')
+    .map(({ subject, detail }) => `${subject}: ${detail ?? 'this user lacks the right'}`);
   if (missing.length === 0) return;
   const message = 'the database lacks what this user could not create: run "spartakus database init" as another user';
   logger?.warn({ missing }, message);
@@ -85,9 +93,18 @@ export async function initForCollector(db: Db, logger?: Logger): Promise<void> {
 
 /** Creates a collection that is to replace another one, or to be compared with it, with the same options. */
 export async function createLike(db: Db, name: string, model: CollectionName): Promise<void> {
-  const { validator }: CollectionSpec = DATABASE_COLLECTIONS[model];
+  const found = await listCollections(db, model);
   // A user who may only insert creates it with the first document.
-  await step(`collection ${name}`, () => createCollection(db, name, validator));
+  await step(`collection ${name}`, () => createCollection(db, name, found?.get(model)?.validator));
+}
+
+interface Context {
+  readonly db: Db;
+  readonly dryRun: boolean;
+  readonly found: Found | undefined;
+  readonly canValidate: boolean;
+  /** Whether no program of a later version has set the validators. */
+  readonly isNewest: boolean;
 }
 
 async function initVersion(
@@ -105,37 +122,35 @@ async function initVersion(
   });
 }
 
-async function* initCollection(
-  db: Db,
-  name: string,
-  { validator }: CollectionSpec,
-  {
-    found,
-    dryRun,
-    isNewest,
-  }: { readonly found: Found | undefined; readonly dryRun: boolean; readonly isNewest: boolean },
-): AsyncGenerator<InitStep> {
+async function initCollection(name: string, spec: CollectionSpec, context: Context): Promise<readonly InitStep[]> {
+  const { db, dryRun, found, canValidate, isNewest } = context;
+  const validator = canValidate ? spec.validator : undefined;
   const existing = found?.get(name);
-  if (existing === undefined) {
-    const subject = `collection ${name}`;
-    const parts = ['zstd', ...(validator === undefined ? [] : ['validator'])].join(', ');
-    yield await step(subject, async () => {
-      if (dryRun) return { result: 'created', detail: parts };
-      return await createCollection(db, name, validator);
-    });
-    return;
-  }
-  yield { subject: `collection ${name}`, result: 'exists' };
-  if (validator === undefined) return;
+  const collection = `collection ${name}`;
+  if (existing === undefined)
+    return [
+      await step(collection, async () => {
+        if (dryRun) return { result: 'created', detail: describeOptions(validator) };
+        return await createCollection(db, name, validator);
+      }),
+    ];
+  const exists: InitStep = { subject: collection, result: 'exists' };
+  if (validator === undefined) return [exists];
   const subject = `validator of ${name}`;
   // That of a newer version accepts what this one writes.
-  if (!isNewest || isDeepStrictEqual(existing.validator, validator)) yield { subject, result: 'exists' };
-  else
-    yield await step(subject, async () => {
+  if (!isNewest || isDeepStrictEqual(existing.validator, validator)) return [exists, { subject, result: 'exists' }];
+  return [
+    exists,
+    await step(subject, async () => {
       // Updates of documents that break the rule already are accepted.
       if (!dryRun) await db.command({ collMod: name, validator, validationLevel: 'moderate' });
       return { result: existing.validator === undefined ? 'created' : 'changed' };
-    });
+    }),
+  ];
+}
+
+function describeOptions(validator: Document | undefined, compression = 'zstd'): string {
+  return validator === undefined ? compression : `${compression}, validator`;
 }
 
 async function createCollection(
@@ -145,53 +160,51 @@ async function createCollection(
 ): Promise<Omit<InitStep, 'subject'>> {
   const validation: CreateCollectionOptions =
     validator === undefined ? {} : { validator, validationLevel: 'moderate', validationAction: 'error' };
-  const detail = ['zstd', ...(validator === undefined ? [] : ['validator'])].join(', ');
   try {
     await db.createCollection(name, { ...COMPRESSED, ...validation });
-    return { result: 'created', detail };
+    return { result: 'created', detail: describeOptions(validator) };
   } catch (error) {
     if (isNamespaceExists(error)) return { result: 'exists' };
     if (!isInvalidOptions(error)) throw error;
   }
   try {
     await db.createCollection(name, validation);
-    return { result: 'created', detail: detail.replace('zstd', 'not compressed: the server does not use WiredTiger') };
+    return { result: 'created', detail: describeOptions(validator, 'not compressed, because it is not WiredTiger') };
   } catch (error) {
     if (isNamespaceExists(error)) return { result: 'exists' };
     throw error;
   }
 }
 
-async function* initIndexes(
-  db: Db,
+async function initIndexes(
   name: string,
   { indexes }: CollectionSpec,
-  dryRun: boolean,
-): AsyncGenerator<InitStep> {
-  if (indexes.length === 0) return;
+  { db, dryRun }: Context,
+): Promise<readonly InitStep[]> {
+  if (indexes.length === 0) return [];
   const found = await listIndexes(db, name);
-  for (const { name: index, expireAfterSeconds } of found ?? [])
-    if (expireAfterSeconds !== undefined)
-      yield {
-        subject: `index ${name}.${index}`,
-        result: 'failed',
-        detail: 'it deletes reports (TTL) that statistics still need: drop it, and set --retain of the collectors',
-      };
+  const expiring = (found ?? []).filter(({ expireAfterSeconds }) => expireAfterSeconds !== undefined);
   const names = new Set(found?.map((each) => each.name));
   const missing = indexes.filter((index) => !names.has(index.name));
-  for (const index of indexes)
-    if (!missing.includes(index)) yield { subject: `index ${name}.${index.name}`, result: 'exists' };
-  if (missing.length === 0) return;
   // In one command, so that the documents are read once.
-  const { result, detail } = await step('', async () => {
-    if (!dryRun) await db.collection(name).createIndexes([...missing], NO_TIMEOUT);
+  const { subject: _all, ...made } = await step('indexes', async () => {
+    if (!dryRun && missing.length > 0) await db.collection(name).createIndexes([...missing], NO_TIMEOUT);
     return { result: 'created' };
   });
-  for (const index of missing)
-    yield { subject: `index ${name}.${index.name}`, result, ...(detail === undefined ? {} : { detail }) };
+  return [
+    ...indexes.map((index): InitStep => {
+      const subject = `index ${name}.${index.name}`;
+      return missing.includes(index) ? { subject, ...made } : { subject, result: 'exists' };
+    }),
+    ...expiring.map((index): InitStep => ({
+      subject: `index ${name}.${index.name}`,
+      result: 'failed',
+      detail: 'it deletes reports (TTL) that statistics still need: drop it, and set --retain of the collectors',
+    })),
+  ];
 }
 
-async function initShardKey(db: Db, name: string, key: Document, dryRun: boolean): Promise<InitStep> {
+async function initShardKey(name: string, key: Document, { db, dryRun }: Context): Promise<InitStep> {
   return await step(`shard key ${JSON.stringify(key)} of ${name}`, async () => {
     if (await isSharded(db, name)) return { result: 'exists' };
     if (!dryRun) await shardCollection(db, name, key, NO_TIMEOUT);
@@ -206,18 +219,35 @@ async function step(subject: string, work: () => Promise<Omit<InitStep, 'subject
   } catch (error) {
     if (isUnauthorized(error)) return { subject, result: 'denied' };
     const isPermanent = error instanceof MongoServerError && !error.hasErrorLabel('RetryableWriteError');
-    if (!isPermanent || (subject === '' && !isIndexConflict(error))) throw error;
+    if (!isPermanent || (subject === 'indexes' && !isIndexConflict(error))) throw error;
     return { subject, result: 'failed', detail: messageOf(error) };
   }
 }
 
 /** Undefined if this user may not list them. */
-async function listCollections(db: Db): Promise<Found | undefined> {
+async function listCollections(db: Db, name?: string): Promise<Found | undefined> {
+  const filter = { type: 'collection', ...(name === undefined ? {} : { name }) };
   try {
-    const found = await db.listCollections<CollectionInfo>({ type: 'collection' }).toArray();
-    return new Map(found.map(({ name, options }) => [name, { ...options }]));
+    const found = await db.listCollections<CollectionInfo>(filter).toArray();
+    return new Map(found.map((each) => [each.name, { ...each.options }]));
   } catch (error) {
     if (isUnauthorized(error)) return undefined;
+    throw error;
+  }
+}
+
+/**
+ * Whether validators can be changed, so that a later version can accept more. The embedded engine does not have the command; only the
+ * collector's own user can open that database.
+ */
+async function hasCollMod(db: Db): Promise<boolean> {
+  try {
+    await db.command({ collMod: 'metadata' });
+    return true;
+  } catch (error) {
+    if (isCommandNotFound(error)) return false;
+    // Such as for a user without the right: a collection is created with its validator nevertheless.
+    if (error instanceof MongoServerError) return true;
     throw error;
   }
 }

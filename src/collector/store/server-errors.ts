@@ -5,6 +5,7 @@ const CODES = {
   unauthorized: 13,
   namespaceNotFound: 26,
   namespaceExists: 48,
+  commandNotFound: 59,
   invalidOptions: 72,
   indexOptionsConflict: 85,
   indexKeySpecsConflict: 86,
@@ -17,6 +18,10 @@ export function isUnauthorized(error: unknown): boolean {
 
 export function isNamespaceNotFound(error: unknown): boolean {
   return hasCode(error, CODES.namespaceNotFound);
+}
+
+export function isCommandNotFound(error: unknown): boolean {
+  return hasCode(error, CODES.commandNotFound);
 }
 
 export function isNamespaceExists(error: unknown): boolean {
