@@ -33,6 +33,7 @@ const INTEGRATION = [
   'test/collector/serve/rpc/kubermatic.test.ts',
   'test/collector/serve/rpc/error-details.test.ts',
   'test/collector/serve/rpc/services.test.ts',
+  'test/collector/serve/rpc/validate-only.test.ts',
   'test/collector/serve/schema-drift.test.ts',
   'test/collector/serve/unread-responses.test.ts',
   'test/collector/store/engine/start-engine.test.ts',

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Writes an overlay of base/ for this installation. Run it again to change the collector, the components or the file "secrets": the
-# client uuid and the key of ids stay.
+# client uuid, the key of ids, and values/kustomization.yaml with the image stay.
 #
 # usage: configure.sh DIRECTORY URL [COMPONENT ...]
 #   DIRECTORY   the directory of the overlay; it is created if necessary
@@ -24,7 +24,7 @@ fi
 directory=$1
 url=$2
 shift 2
-here=$(cd "$(dirname "$0")" && pwd)
+here=$(cd "$(dirname "$0")" && pwd -P)
 
 transport=grpc
 for component in "$@"; do
@@ -63,7 +63,7 @@ case $port in
 esac
 
 mkdir -p "$directory"
-directory=$(cd "$directory" && pwd)
+directory=$(cd "$directory" && pwd -P)
 
 # kustomize requires paths relative to the overlay.
 relative() {
@@ -129,14 +129,28 @@ subjects:
 YAML
 done > "$directory/kubeconfig-roles.yaml"
 
+if [ ! -e "$directory/values/kustomization.yaml" ]; then
+  mkdir -p "$directory/values"
+  cat > "$directory/values/kustomization.yaml" << 'YAML'
+# The image, and patches of your own: configure.sh keeps this file.
+apiVersion: kustomize.config.k8s.io/v1alpha1
+kind: Component
+images:
+  - name: spartakus
+    newName: spartakus
+    newTag: 2.0.0
+YAML
+fi
+
 {
   echo 'apiVersion: kustomize.config.k8s.io/v1beta1'
   echo 'kind: Kustomization'
   echo 'resources:'
   echo "  - $(relative "$here/base")"
   if [ -s "$directory/kubeconfig-roles.yaml" ]; then echo '  - kubeconfig-roles.yaml'; fi
-  if [ $# -gt 0 ]; then echo 'components:'; fi
+  echo 'components:'
   for component in "$@"; do echo "  - $(relative "$here/components/$component")"; done
+  echo '  - values'
   cat << YAML
 generatorOptions:
   disableNameSuffixHash: true

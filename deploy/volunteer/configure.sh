@@ -24,7 +24,7 @@ fi
 directory=$1
 url=$2
 shift 2
-here=$(cd "$(dirname "$0")" && pwd)
+here=$(cd "$(dirname "$0")" && pwd -P)
 
 for component in "$@"; do
   case $component in
@@ -58,7 +58,7 @@ case $port in
 esac
 
 mkdir -p "$directory/values" "$directory/preview"
-directory=$(cd "$directory" && pwd)
+directory=$(cd "$directory" && pwd -P)
 
 # kustomize requires relative paths: $2 as seen from the directory $1.
 relative() {
@@ -135,6 +135,8 @@ secretGenerator:
     literals:
       - HTTPS_PROXY=http://proxy.example.com:3128
 YAML
+    # The URL of a proxy may contain a password.
+    chmod 600 "$values"
     echo "$values: set HTTPS_PROXY, and the port of the proxy" >&2
   fi
 done

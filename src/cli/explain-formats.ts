@@ -52,7 +52,13 @@ export function explanationText(
       ...[...treatments].map(([name, comment]) => `  ${accent(name)}\n${wrap(comment, width, '      ')}`),
     ].join('\n'),
     ...requests.flatMap((request) => describeRequest(request, format)),
-    [bold('RBAC rules of the smallest ClusterRole (--format=yaml prints it):'), ...rules.map(describeRule)].join('\n'),
+    ...(rules.length === 0
+      ? []
+      : [
+          [bold('RBAC rules of the smallest ClusterRole (--format=yaml prints it):'), ...rules.map(describeRule)].join(
+            '\n',
+          ),
+        ]),
     ...(secretRules.length === 0
       ? []
       : [

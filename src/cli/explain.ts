@@ -1,12 +1,11 @@
 import { RecordSchema } from '../../gen/spartakus/kubermatic/v1/record_pb.js';
-import { Privacy } from '../../gen/spartakus/options/v1/options_pb.js';
 import type { ClientCredentialsConfig } from '../delivery/client-credentials.ts';
 import { type Database, DATABASE_FORMS } from '../delivery/open-sink.ts';
 import { proxyFor } from '../delivery/transport/proxy.ts';
 import { describeWire, listReporterRequests, type WireDescription } from '../delivery/transport/wire.ts';
-import { RECORD_ID_SCOPE, RECORD_ID_SECRET } from '../kubermatic/gather/record.ts';
+import { RECORD_ID_SCOPE } from '../kubermatic/gather/record.ts';
 import type { KubernetesConfig } from '../kubernetes/client.ts';
-import { listRules, renderRole, renderSecretRole } from '../report/cluster-role.ts';
+import { renderRoles } from '../report/cluster-role.ts';
 import { describeFields } from '../report/describe-fields.ts';
 import type { FieldSelection } from '../report/field-selection.ts';
 import { renderFields, renderFieldsPage, renderRequests, renderTreatments } from '../report/fields-page.ts';
@@ -15,7 +14,7 @@ import { CURRENT_SCHEMA_VERSION, isAgreed, parseSchemaVersion } from '../report/
 import { type GatherConfig, selectFields } from '../volunteer/gather/gather.ts';
 import { AUTO_CLUSTER_ID, isClusterIdHashed, KUBE_SYSTEM_CONSEQUENCE, needsKey } from '../volunteer/gather/id-key.ts';
 import { resolveIds } from '../volunteer/gather/id-scope.ts';
-import { listKeySecretRules, listRequiredRules, listSecretRules } from '../volunteer/gather/rbac-rules.ts';
+import { listRequiredRules, listSecretRules } from '../volunteer/gather/rbac-rules.ts';
 import { createCommand } from './command.ts';
 import { type Explanation, explanationJson, explanationText } from './explain-formats.ts';
 import { group } from './flags.ts';
@@ -62,7 +61,17 @@ export const explainCommand = createCommand({
     ...VOLUNTEER_FLAGS,
     clusterId: { ...VOLUNTEER_FLAGS.clusterId, required: undefined },
   },
-  validate: validateGathering,
+  validate: async (values) => [
+    ...(values.format === 'yaml' && values.diff !== undefined
+      ? [
+          '--diff has only the rights of newer fields, and kubectl would replace the roles by them: remove it for --format yaml',
+        ]
+      : []),
+    ...(values.format === 'yaml' && values.records === true
+      ? ['--records has no --format yaml: the roles of agents depend on the seeds, and are in deploy/kubermatic']
+      : []),
+    ...(await validateGathering(values)),
+  ],
   run({ format, diff, ...values }, { stdout, env }) {
     const requests = diff === undefined ? listRequests(values, env) : [];
     const explanation = { ...explain(resolveIds({ ...values, clusterId: values.clusterId ?? '' }), diff), requests };
@@ -95,6 +104,7 @@ interface RequestConfig extends ClientCredentialsConfig {
 }
 
 const RECORD_NOTES = [
+  'The roles of agents are in `deploy/kubermatic`: they depend on the seeds.',
   'Agents write these fields to files, and send nothing. The reporter sends the files together with a version, the time, and `--client-uuid`.',
   `Identifiers depend on the secret key of the agents (\`--id-secret\`) and on a scope, by default \`${RECORD_ID_SCOPE}\` (\`--id-scope\`).`,
 ];
@@ -110,9 +120,8 @@ function explain(config: ExplainConfig, diff = 0): Omit<Explanation, 'requests'>
   const about = { agree: config.agree, current: CURRENT_SCHEMA_VERSION, diff };
   if (config.records) {
     const fields = listFields(RecordSchema).filter((field) => isAgreed(field, agree) && !isAgreed(field, diff));
-    const hasIds = fields.some(({ privacy }) => privacy === Privacy.KEYED_HASH);
-    const secretRules = hasIds ? listKeySecretRules(RECORD_ID_SECRET) : [];
-    return { ...about, fields: describeFields(fields), rules: listRules(fields), secretRules, notes: RECORD_NOTES };
+    // Their roles depend on the installation: the kubeconfigs of its seeds are in Secrets whose names only it knows.
+    return { ...about, fields: describeFields(fields), rules: [], secretRules: [], notes: RECORD_NOTES };
   }
   const selection = selectFields({ ...config, agree });
   const fields = selection.fields.filter((field) => !isAgreed(field, diff));
@@ -127,10 +136,7 @@ function explain(config: ExplainConfig, diff = 0): Omit<Explanation, 'requests'>
 
 function render(explanation: Explanation, format: (typeof FORMATS)[number], output: Format, records: boolean): string {
   const { agree, current, diff, fields, rules, secretRules, notes, requests } = explanation;
-  if (format === 'yaml') {
-    const role = secretRules.length === 0 ? [] : [renderSecretRole(secretRules)];
-    return [renderRole('ClusterRole', rules), ...role].join('\n---\n');
-  }
+  if (format === 'yaml') return renderRoles(rules, secretRules);
   if (format === 'json') return explanationJson(explanation);
   const subject = records ? 'record' : 'report';
   if (fields.length === 0)

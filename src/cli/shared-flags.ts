@@ -79,10 +79,10 @@ export const ID_KEY_FLAGS = {
     placeholder: 'NAME',
     help: "Keep the key in this Secret of the pod's own namespace. An empty one is filled; one that does not exist is created if that is permitted. Deleting it makes all identifiers new.",
     parse: (text: string) => {
-      // The names of Secrets, which become part of a path of requests.
-      if (/^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$/.test(text)) return text;
+      // The names of Secrets (RFC 1123 subdomains), which become part of a path of requests.
+      if (/^(?=.{1,253}$)[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/.test(text)) return text;
       throw new Error(
-        `${JSON.stringify(text)} is not the name of a Secret: use lower case letters, digits, "-" and "."`,
+        `${JSON.stringify(text)} is not the name of a Secret: use lower case letters and digits, with single "." and any "-" between them`,
       );
     },
   },

@@ -62,7 +62,7 @@ export const VOLUNTEER_FLAGS = {
     healthPort: {
       name: 'health-port',
       ...PORT,
-      help: 'Serve /livez, /readyz and /metrics on this port; 0 selects any free port. By default, they are not served.',
+      help: 'Serve /livez, /readyz, /metrics and /status on this port; 0 selects any free port. By default, they are not served.',
     },
   }),
 } satisfies FlagsFor<VolunteerConfig>;

@@ -4,7 +4,7 @@ import type { Clock } from '../runtime/clock.ts';
 import type { SpartakusError } from '../runtime/errors.ts';
 import type { Heartbeat } from '../runtime/heartbeat.ts';
 import type { Logger } from '../runtime/logger.ts';
-import type { Counters } from './counters.ts';
+import type { Counters, Success } from './counters.ts';
 import { drain, type Queue } from './drain.ts';
 import { createOutageLog } from './outage-log.ts';
 import type { SpooledReport } from './spool/frame.ts';
@@ -66,6 +66,7 @@ export function startDelivery(options: DeliveryOptions): Delivery {
     isFinal: ({ retryable }) => !retryable,
     settle: async (settled) => {
       const rejections: SpartakusError[] = [];
+      let last: Success['outcome'] = 'stored';
       for (const { item, outcome } of settled) {
         const { reportId } = item.encoded;
         if (outcome.status === 'failed') {
@@ -73,6 +74,7 @@ export function startDelivery(options: DeliveryOptions): Delivery {
           await spool.reject(reportId, outcome.error);
         } else {
           nextReportAfterMs = outcome.nextReportAfterMs;
+          last = outcome.status;
           await spool.remove(reportId);
         }
         onSettled?.(reportId, outcome);
@@ -80,7 +82,7 @@ export function startDelivery(options: DeliveryOptions): Delivery {
       const stored = settled.length - rejections.length;
       if (stored > 0) {
         counters.add('stored', stored);
-        counters.succeed(clock.now());
+        counters.succeed(clock.now(), last);
         logger.info({ reports: stored }, stored === 1 ? 'The report is stored.' : `${stored} reports are stored.`);
       }
       counters.add('rejected', rejections.length);

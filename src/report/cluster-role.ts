@@ -27,21 +27,38 @@ export function listRules(fields: readonly Pick<SchemaField, 'rbac'>[]): PolicyR
   });
 }
 
+/** The name of the volunteer's roles, bindings and ServiceAccount. */
+const NAME = 'spartakus-volunteer';
+
+/**
+ * The ClusterRole, and, where there are rules for Secrets, the Role and the empty Secrets, as YAML documents for `kubectl apply`. Comments say
+ * how to apply and to bind them, because neither the namespace nor the ServiceAccount is known.
+ */
+export function renderRoles(rules: readonly PolicyRule[], secretRules: readonly PolicyRule[]): string {
+  const hasRole = secretRules.length > 0;
+  const account = `--serviceaccount=NAMESPACE:${NAME}`;
+  const comments = [
+    'The smallest rights for these flags. NAMESPACE is that of the pod of the volunteer:',
+    '  kubectl apply --namespace=NAMESPACE --filename=-',
+    `They have an effect once they are bound to its ServiceAccount, such as one named ${NAME}:`,
+    `  kubectl create clusterrolebinding ${NAME} --clusterrole=${NAME} ${account}`,
+    ...(hasRole ? [`  kubectl create rolebinding ${NAME} --namespace=NAMESPACE --role=${NAME} ${account}`] : []),
+  ];
+  const documents = [renderRole('ClusterRole', rules), ...(hasRole ? [renderSecretRole(secretRules)] : [])];
+  return [...comments.map((line) => `# ${line}`), documents.join('\n---\n')].join('\n');
+}
+
 /** The Role of these rules, and the empty Secrets that they name, as YAML documents of the namespace that kubectl is given. */
 export function renderSecretRole(rules: readonly PolicyRule[]): string {
   const names = rules.flatMap((rule) => ('resourceNames' in rule ? (rule.resourceNames ?? []) : []));
   const secrets = names.map((name) =>
-    ['apiVersion: v1', 'kind: Secret', 'metadata:', `  name: ${name}`, 'type: Opaque'].join('\n'),
+    ['apiVersion: v1', 'kind: Secret', 'metadata:', `  name: ${quote(name)}`, 'type: Opaque'].join('\n'),
   );
   return [renderRole('Role', rules), ...secrets].join('\n---\n');
 }
 
 /** A ClusterRole, or a Role of the namespace that kubectl is given, as YAML, of which JSON strings are a subset. */
-export function renderRole(
-  kind: 'ClusterRole' | 'Role',
-  rules: readonly PolicyRule[],
-  name = 'spartakus-volunteer',
-): string {
+export function renderRole(kind: 'ClusterRole' | 'Role', rules: readonly PolicyRule[]): string {
   const lines = rules.flatMap((rule) =>
     Object.entries(rule).map(
       ([key, values], index) =>
@@ -52,8 +69,13 @@ export function renderRole(
     'apiVersion: rbac.authorization.k8s.io/v1',
     `kind: ${kind}`,
     'metadata:',
-    `  name: ${name}`,
+    `  name: ${NAME}`,
     lines.length === 0 ? 'rules: []' : 'rules:',
     ...lines,
   ].join('\n');
+}
+
+/** A name as a YAML string: without quotes, 123, 1e5 and true would be other types. */
+function quote(name: string): string {
+  return /^[a-z]+-[-a-z0-9]+$/.test(name) ? name : JSON.stringify(name);
 }

@@ -5,6 +5,7 @@ import { type Counters, REPORT_COUNTERS, type ReportCounter } from '../delivery/
 import type { SpoolSize } from '../delivery/spool/spool.ts';
 import { messageOf, SpartakusError } from '../runtime/errors.ts';
 import { parseRequestTarget } from '../runtime/request-target.ts';
+import { STATUS_PATH, type VolunteerStatus } from './status.ts';
 
 interface VolunteerHealthOptions {
   readonly port: number;
@@ -23,13 +24,14 @@ const TEXT = 'text/plain; charset=utf-8';
 /** https://prometheus.io/docs/instrumenting/exposition_formats/ */
 const METRICS_TEXT = 'text/plain; version=0.0.4; charset=utf-8';
 
-/** Serves /livez, /readyz and /metrics, without data of reports. Rejects with a SpartakusError `invalid` where it cannot listen. */
+/** Serves /livez, /readyz, /metrics and /status, without data of reports. Rejects with a SpartakusError `invalid` where it cannot listen. */
 export async function openVolunteerHealth(options: VolunteerHealthOptions): Promise<VolunteerHealth> {
   const { port, isLive, isReady } = options;
   const routes: Readonly<Record<string, () => HealthResponse>> = {
     '/livez': () => healthOf(isLive(), 'the gathering or the delivery has stopped'),
     '/readyz': () => healthOf(isReady(), 'the last gathering failed, or there was none yet'),
     '/metrics': () => ({ status: 200, body: metricsOf(options), type: METRICS_TEXT }),
+    [STATUS_PATH]: () => ({ status: 200, body: `${JSON.stringify(statusOf(options))}\n`, type: 'application/json' }),
   };
   const server = http.createServer((request, response) => {
     request.resume();
@@ -70,11 +72,24 @@ interface HealthResponse {
   readonly type?: string;
 }
 
-const NOT_FOUND: HealthResponse = { status: 404, body: 'the paths are /livez, /readyz and /metrics\n' };
+const NOT_FOUND: HealthResponse = { status: 404, body: 'the paths are /livez, /readyz, /metrics and /status\n' };
 const NOT_ALLOWED: HealthResponse = { status: 405, body: 'the methods are GET and HEAD\n' };
 
 function healthOf(isHealthy: boolean, problem: string): HealthResponse {
   return isHealthy ? { status: 200, body: 'ok\n' } : { status: 503, body: `${problem}\n` };
+}
+
+function statusOf({ counters, spoolSize }: VolunteerHealthOptions): VolunteerStatus {
+  const { reports, inMemory } = spoolSize();
+  const last = counters.lastSuccess();
+  return {
+    lastDelivery: last && { time: last.at.toISOString(), outcome: last.outcome },
+    deliveryFailure: counters.failingFor('delivery'),
+    gatheringFailure: counters.failingFor('gathering'),
+    rejected: counters.count('rejected'),
+    waiting: reports,
+    waitingInMemory: inMemory,
+  };
 }
 
 const REPORT_HELP: Readonly<Record<ReportCounter, string>> = {
@@ -87,7 +102,7 @@ const REPORT_HELP: Readonly<Record<ReportCounter, string>> = {
 
 function metricsOf({ counters, spoolSize }: VolunteerHealthOptions): string {
   const { reports, bytes, inMemory } = spoolSize();
-  const lastSuccess = (counters.lastSuccess()?.getTime() ?? 0) / 1000;
+  const lastSuccess = (counters.lastSuccess()?.at.getTime() ?? 0) / 1000;
   const failures = counters
     .failures()
     .map(({ during, cause, count }) => `{during="${during}",cause="${cause}"} ${count}`);

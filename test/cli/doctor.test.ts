@@ -98,6 +98,8 @@ test.each(['grpc', 'http'])('when all checks succeed, each line is ok, and the e
       'ok    proxy',
       'ok    DNS',
       'ok    collector',
+      'ok    reports',
+      'ok    delivery',
     ]);
     expect(code).toBe(0);
   });
@@ -232,7 +234,13 @@ test('the certificate of a collector is verified with the given CAs', async () =
     return found;
   };
 
-  await expect(check('tls/ca.crt')).resolves.toStrictEqual(['ok proxy', 'ok DNS', 'ok TLS', 'warn collector']);
+  await expect(check('tls/ca.crt')).resolves.toStrictEqual([
+    'ok proxy',
+    'ok DNS',
+    'ok TLS',
+    'warn collector',
+    'warn reports',
+  ]);
   await expect(check('tls/other-ca.crt')).resolves.toStrictEqual(['ok proxy', 'ok DNS', 'FAIL TLS']);
 });
 
@@ -242,7 +250,10 @@ test('a collector without a health service is a warning', async () => {
 
   const { code, lines } = await doctor(await startApi(), `--database=grpc://127.0.0.1:${collector.port}`);
 
-  expect(lines.at(-1)).toMatch(/^warn {2}collector: .*has no health service/);
+  expect(lines.slice(-2)).toStrictEqual([
+    expect.stringMatching(/^warn {2}collector: .*has no health service/),
+    expect.stringMatching(/^warn {2}reports: not checked: .*has no method SubmitReport/),
+  ]);
   expect(code).toBe(0);
 });
 

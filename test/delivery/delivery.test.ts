@@ -125,7 +125,7 @@ test('a report that is added is sent at once', async () => {
 
   expect(collector.puts).toStrictEqual([1]);
   expect(counters.count('stored')).toBe(1);
-  expect(counters.lastSuccess()).toStrictEqual(START);
+  expect(counters.lastSuccess()).toStrictEqual({ at: START, outcome: 'stored' });
 });
 
 test('onIdle is called when the spool is empty, and not before', async () => {

@@ -1,12 +1,12 @@
 import { execFile } from 'node:child_process';
-import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { startTestCollector } from '../support/collector.ts';
 import { HOME_SEED, generateInstallation } from '../support/generated-installation.ts';
-import { openServiceAccount } from '../support/kube-api.ts';
 import { type InstallationObjects, startInstallation } from '../support/kubermatic-installation.ts';
 import { listPodProblems, listReferenceProblems } from '../support/manifest-rules.ts';
 import { listSchemaProblems } from '../support/manifest-schemas.ts';
@@ -20,7 +20,7 @@ import {
   type PodSpec,
   renderKustomization,
 } from '../support/manifests.ts';
-import { runProgram } from '../support/program.ts';
+import { openPod } from '../support/pod.ts';
 import { createAuthorizer, describeGrant, describeRight, listGrants, rightFor } from '../support/rbac.ts';
 
 const run = promisify(execFile);
@@ -28,11 +28,16 @@ const DEPLOY = fileURLToPath(new URL('../../deploy/kubermatic', import.meta.url)
 const URL_OF_COLLECTOR = 'grpcs://collector.example.com:443';
 const URL_FOR_HTTP = 'https://collector.example.com/api/kubermatic/v1';
 
+let root: string;
+/** A link, because kustomize resolves relative paths without links. */
 let work: string;
 beforeAll(async () => {
-  work = await mkdtemp(path.join(tmpdir(), 'spartakus-deploy-'));
+  root = await mkdtemp(path.join(tmpdir(), 'spartakus-deploy-'));
+  work = path.join(root, 'link');
+  await mkdir(path.join(root, 'a/b'), { recursive: true });
+  await symlink(path.join(root, 'a/b'), work);
 });
-afterAll(() => rm(work, { recursive: true }));
+afterAll(() => rm(root, { recursive: true }));
 
 const configureFor = (url: string, name: string, ...components: string[]): Promise<unknown> =>
   run(path.join(DEPLOY, 'configure.sh'), [path.join(work, name), url, ...components]);
@@ -59,6 +64,18 @@ test('configure.sh keeps the client uuid, the key and the minute when other argu
   expect((await stat(path.join(work, 'kept/id-key'))).mode & 0o777).toBe(0o600);
   expect(first[2]).toMatch(/^([0-9]|[1-5][0-9]) ([0-9]|1[0-9]|2[0-3]) /);
   await expect(read()).resolves.toStrictEqual(first);
+});
+
+test.runIf(hasKubectl)('configure.sh keeps the image', async () => {
+  await configure('image');
+  const values = path.join(work, 'image/values/kustomization.yaml');
+  await writeFile(values, (await readFile(values, 'utf8')).replace('newName: spartakus', 'newName: example.com/image'));
+  await configure('image', 'country');
+
+  const { containers, initContainers = [] } = podOf(await build('image'));
+  expect(new Set([...containers, ...initContainers].map(({ image }) => image))).toStrictEqual(
+    new Set(['example.com/image:2.0.0']),
+  );
 });
 
 test('configure.sh lists the components', async () => {
@@ -207,36 +224,35 @@ describe.runIf(hasKubectl)('the manifests of kustomize', () => {
     expect(new Set(schedules).size).toBeGreaterThan(15);
   });
 
-  test.each([[[]], [['--collect=users,projects,ssh-keys', '--country']]])(
-    'the roles grant exactly the rights that the agents use with %j, and no Secret of all namespaces',
-    async (more) => {
+  test.each([[[]], [['lists', 'country']]])(
+    'agents and reporter run with %j, and have exactly the rights that they use, without any Secret of all namespaces',
+    async (components) => {
       const objects = generateInstallation({ clusters: 6, users: 3 });
-      await configure('rights', 'machine-deployments');
+      const collector = await startTestCollector();
+      const configureRights = (): Promise<unknown> =>
+        configureFor(`grpc://127.0.0.1:${collector.port}`, 'rights', 'machine-deployments', ...components);
+      await configureRights();
       await writeFile(path.join(work, 'rights/secrets'), secretsOf(objects).join('\n'));
-      await configure('rights', 'machine-deployments');
+      await configureRights();
       const manifests = await build('rights');
       const kubermatic = { name: 'spartakus-kubermatic', namespace: 'kubermatic' };
       const grants = listGrants(manifests, kubermatic);
       const authorize = createAuthorizer(manifests, kubermatic);
-      const [installation, account] = await Promise.all([
-        startInstallation(objects, { home: HOME_SEED, master: { authorize } }),
-        openServiceAccount(),
-      ]);
+      const installation = await startInstallation(objects, { home: HOME_SEED, master: { authorize } });
+      const pod = await openPod(manifests, { env: installation.master.env });
       try {
-        for (const args of [['kubernetes'], ['kubermatic', '--machine-deployments', ...more]]) {
-          const { code, stderr } = await runProgram(['agent', ...args, `--service-account-dir=${account.dir}`], {
-            ...installation.master.env,
-            RECORD_DIR: path.join(work, 'records'),
-            SPARTAKUS_ID_KEY_FILE: path.join(work, 'rights/id-key'),
-          });
+        for (const container of pod.containers) {
+          const { code, stderr } = await container.start().ended;
           expect({ code, stderr }).toMatchObject({ code: 0, stderr: expect.not.stringContaining('403') as string });
         }
+        const stored = [collector.reports.countDocuments(), collector.kubermaticRecords.countDocuments()];
+        await expect(Promise.all(stored)).resolves.toStrictEqual([1, 1]);
         const used = installation.master.requests.map(({ method, target }) => describeRight(rightFor(method, target)));
         expect(new Set(used)).toStrictEqual(new Set(grants.flatMap(describeGrant)));
         const everywhere = grants.filter(({ namespace }) => namespace === undefined);
         expect(everywhere.filter(({ rule }) => rule.resources?.includes('secrets'))).toStrictEqual([]);
       } finally {
-        await Promise.all([installation.close(), account.close()]);
+        await Promise.all([installation.close(), pod.close(), collector.close()]);
       }
     },
   );

@@ -69,8 +69,9 @@ ${renderTreatments(fields)}
 
 ## Required permissions
 
-deploy/kubermatic/base/rbac.yaml grants exactly the permissions that the agents use: a test compares it with their
-requests. `;
+deploy/kubermatic grants exactly the permissions that the agents use: a test compares its roles with their requests. Of
+Secrets they may read those with the kubeconfigs of seeds and user clusters that the administrator lists, by name, each
+with a Role in its namespace. `;
 
   await expect(page).toMatchFileSnapshot('../../docs/what-agents-collect.md');
 });

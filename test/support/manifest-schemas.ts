@@ -33,10 +33,7 @@ async function listProblems(manifest: Manifest): Promise<readonly string[]> {
   const models = (await MODELS[apiVersion]?.()) as Readonly<Record<string, Model>> | undefined;
   const model = models?.[kind];
   if (model === undefined) return [`there is no schema of ${apiVersion} ${kind}`];
-  // kustomize wraps long values at 70 columns, which Kubernetes accepts.
-  const unwrap = (text: string): string => text.replaceAll('\n', '');
-  const data = Object.entries(manifest.data ?? {}).map(([key, text]) => [key, unwrap(text)] as const);
-  const recorder = recordReads(kind === 'Secret' ? { ...manifest, data: Object.fromEntries(data) } : manifest);
+  const recorder = recordReads(manifest);
   try {
     model.prototype.validate.call(recorder.value);
   } catch (error) {

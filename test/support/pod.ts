@@ -4,19 +4,34 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { readFixture } from './kube-api.ts';
 import { listen } from './listen.ts';
-import { at, findManifest, listWorkloads, type Manifest, type PodSpec } from './manifests.ts';
+import {
+  at,
+  type Container,
+  containersOf,
+  type EnvVar,
+  findManifest,
+  listWorkloads,
+  type Manifest,
+  type PodSpec,
+} from './manifests.ts';
 import { type Ended, type Program, runProgram, startProgram } from './program.ts';
 
 const SERVICE_ACCOUNT = '/var/run/secrets/kubernetes.io/serviceaccount';
 
-/** The one container of a rendered pod, with its paths in a temporary folder and its ports on free ones. */
-export interface Pod {
+/** A container of a rendered pod. */
+interface PodContainer {
   readonly env: Readonly<Record<string, string>>;
   /** Starts the container with its arguments. */
   start(): Program;
   /** Runs another command in the container, as `kubectl exec` does: with its variables, without its arguments. */
   exec(...args: string[]): Promise<Ended>;
-  /** The URL of a port, by its name. */
+}
+
+/** A rendered pod and its main container, with paths in a temporary folder and ports on free ones. */
+export interface Pod extends PodContainer {
+  /** In the order in which they start. */
+  readonly containers: readonly PodContainer[];
+  /** The URL of a port of the main container, by its name. */
   urlOf(portName: string): string;
   close(): Promise<void>;
 }
@@ -34,8 +49,8 @@ export async function openPod(
   cluster: { readonly env: Readonly<Record<string, string>>; readonly secrets?: readonly Manifest[] },
 ): Promise<Pod> {
   const spec = podOf(manifests);
-  const [container] = spec.containers;
-  if (container === undefined) throw new Error('the pod has no container');
+  const [main] = spec.containers;
+  if (main === undefined) throw new Error('the pod has no container');
   const root = await mkdtemp(path.join(tmpdir(), 'spartakus-pod-'));
   const dataOf = (kind: string, name: unknown): Readonly<Record<string, string>> => {
     const { data = {} } = findManifest([...manifests, ...(cluster.secrets ?? [])], kind, String(name));
@@ -44,48 +59,55 @@ export async function openPod(
       Object.entries(data).map(([key, value]) => [key, Buffer.from(value, 'base64').toString()]),
     );
   };
+  const account = {
+    token: 'test-token',
+    namespace: manifests.find(({ kind }) => kind === 'ServiceAccount')?.metadata.namespace ?? '',
+    'ca.crt': (await readFixture('tls/ca.crt')).toString(),
+  };
 
-  const mapped: [from: string, to: string][] = [];
-  for (const { name, mountPath } of container.volumeMounts ?? []) {
-    const volume = spec.volumes?.find((candidate) => candidate.name === name);
+  const folderOf = (volume: string): string => path.join(root, volume);
+  for (const volume of spec.volumes ?? []) {
     const [configMap, secret] = [at(volume, 'configMap', 'name'), at(volume, 'secret', 'secretName')];
-    const folder = path.join(root, mountPath);
-    await mkdir(folder, { recursive: true });
-    if (configMap !== undefined) await mount(folder, dataOf('ConfigMap', configMap));
-    if (secret !== undefined) await mount(folder, dataOf('Secret', secret));
-    mapped.push([mountPath, folder]);
+    await mkdir(folderOf(volume.name));
+    if (configMap !== undefined) await mount(folderOf(volume.name), dataOf('ConfigMap', configMap));
+    if (secret !== undefined) await mount(folderOf(volume.name), dataOf('Secret', secret));
+    if ('projected' in volume) await mount(folderOf(volume.name), account);
   }
-  if (spec.automountServiceAccountToken === true) {
-    const folder = path.join(root, SERVICE_ACCOUNT);
-    await mkdir(folder, { recursive: true });
-    const namespace = manifests.find(({ kind }) => kind === 'ServiceAccount')?.metadata.namespace ?? '';
-    const ca = (await readFixture('tls/ca.crt')).toString();
-    await mount(folder, { token: 'test-token', namespace, 'ca.crt': ca });
-  }
+  await mkdir(folderOf(SERVICE_ACCOUNT), { recursive: true });
+  if (spec.automountServiceAccountToken === true) await mount(folderOf(SERVICE_ACCOUNT), account);
   const ports = new Map<number, number>();
-  for (const { containerPort } of container.ports ?? []) ports.set(containerPort, await freePort());
+  for (const { containerPort } of main.ports ?? []) ports.set(containerPort, await freePort());
 
-  const map = (text: string): string => {
-    const [from, to] = mapped.find(([mountPath]) => text === mountPath || text.startsWith(`${mountPath}/`)) ?? [];
-    if (from !== undefined && to !== undefined) return to + text.slice(from.length);
-    return String(ports.get(Number(text)) ?? text);
+  const openContainer = ({ volumeMounts = [], envFrom = [], env = [], args = [] }: Container): PodContainer => {
+    const map = (text: string): string => {
+      const volume = volumeMounts.find(({ mountPath }) => text === mountPath || text.startsWith(`${mountPath}/`));
+      if (volume !== undefined) return folderOf(volume.name) + text.slice(volume.mountPath.length);
+      return String(ports.get(Number(text)) ?? text);
+    };
+    const listed = envFrom.map(({ configMapRef, secretRef }) =>
+      configMapRef === undefined ? dataOf('Secret', secretRef?.name) : dataOf('ConfigMap', configMapRef.name),
+    );
+    const valueOf = ({ value = '', valueFrom }: EnvVar): string => {
+      const { configMapKeyRef: option, secretKeyRef: secret } = valueFrom ?? {};
+      if (option !== undefined) return dataOf('ConfigMap', option.name)[option.key] ?? '';
+      return secret === undefined ? value : (dataOf('Secret', secret.name)[secret.key] ?? '');
+    };
+    const named = Object.fromEntries(env.map((variable) => [variable.name, valueOf(variable)]));
+    const variables = Object.assign({}, ...listed, named) as Readonly<Record<string, string>>;
+    const token = map(SERVICE_ACCOUNT);
+    const all = {
+      ...Object.fromEntries(Object.entries(variables).map(([name, value]) => [name, map(value)])),
+      SPARTAKUS_SERVICE_ACCOUNT_DIR: token === SERVICE_ACCOUNT ? folderOf(SERVICE_ACCOUNT) : token,
+      ...cluster.env,
+    };
+    return { env: all, start: () => startProgram(args.map(map), all), exec: (...command) => runProgram(command, all) };
   };
-  const listed = (container.envFrom ?? []).map(({ configMapRef, secretRef }) =>
-    configMapRef === undefined ? dataOf('Secret', secretRef?.name) : dataOf('ConfigMap', configMapRef.name),
-  );
-  const named = Object.fromEntries((container.env ?? []).map(({ name, value = '' }) => [name, value]));
-  const variables = Object.assign({}, ...listed, named) as Readonly<Record<string, string>>;
-  const env = {
-    ...Object.fromEntries(Object.entries(variables).map(([name, value]) => [name, map(value)])),
-    SPARTAKUS_SERVICE_ACCOUNT_DIR: path.join(root, SERVICE_ACCOUNT),
-    ...cluster.env,
-  };
+  const containers = containersOf(spec).map(openContainer);
   return {
-    env,
-    start: () => startProgram((container.args ?? []).map(map), env),
-    exec: (...args) => runProgram(args, env),
+    ...(containers[spec.initContainers?.length ?? 0] as PodContainer),
+    containers,
     urlOf: (portName) => {
-      const port = container.ports?.find(({ name }) => name === portName)?.containerPort;
+      const port = main.ports?.find(({ name }) => name === portName)?.containerPort;
       return `http://127.0.0.1:${ports.get(port ?? 0)}`;
     },
     close: () => rm(root, { recursive: true, force: true }),

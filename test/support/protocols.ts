@@ -153,9 +153,10 @@ function answerOf(receipt: Receipt | undefined): Answer {
         message: receipt.refusal?.reason ?? '',
         ...wait(receipt.refusal?.retryAfter),
       };
+    case Outcome.VALIDATED:
     case Outcome.UNSPECIFIED:
     case undefined:
-      throw new Error('a receipt without an outcome');
+      throw new Error('a receipt without an outcome of a stored report');
   }
 }
 

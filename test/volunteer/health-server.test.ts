@@ -52,7 +52,7 @@ test('an unknown path is 404, and a method other than GET and HEAD is 405', asyn
 test('the metrics have the last success, the spool, the reports, and failures by cause', async () => {
   counters.add('made', 5);
   counters.add('stored', 2);
-  counters.succeed(new Date('2026-11-21T00:00:00.500Z'));
+  counters.succeed(new Date('2026-11-21T00:00:00.500Z'), 'duplicate');
   counters.fail('delivery', 'unavailable');
   counters.fail('delivery', 'unavailable');
   counters.fail('gathering', 'forbidden');
@@ -76,6 +76,24 @@ test('the metrics have the last success, the spool, the reports, and failures by
     '',
   ]);
   expect(text.match(/^# (HELP|TYPE) /gm)).toHaveLength(20);
+});
+
+test('the status has the last delivery, failures since, and what waits', async () => {
+  const status = async (): Promise<unknown> => (await get('/status')).json();
+
+  expect(await status()).toStrictEqual({ rejected: 0, waiting: 3, waitingInMemory: 1 });
+  counters.fail('gathering', 'forbidden');
+  counters.fail('delivery', 'unauthenticated');
+  expect(await status()).toMatchObject({ gatheringFailure: 'forbidden', deliveryFailure: 'unauthenticated' });
+  counters.add('made');
+  counters.add('rejected', 2);
+  counters.succeed(new Date('2026-11-21T00:00:00.500Z'), 'duplicate');
+  expect(await status()).toStrictEqual({
+    lastDelivery: { time: '2026-11-21T00:00:00.500Z', outcome: 'duplicate' },
+    rejected: 2,
+    waiting: 3,
+    waitingInMemory: 1,
+  });
 });
 
 test('a port in use is rejected with the flag', async () => {

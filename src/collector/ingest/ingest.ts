@@ -10,7 +10,7 @@ import { dropUnknownFields } from '../../report/unknown-fields.ts';
 import type { Clock } from '../../runtime/clock.ts';
 import { SpartakusError } from '../../runtime/errors.ts';
 import { type Batcher, createBatcher } from './batcher.ts';
-import type { Dialect, IngestObserver } from './observer.ts';
+import type { AcceptedStatus, Dialect, IngestObserver } from './observer.ts';
 import { normaliseSubmission, validateSubmission } from './prepare.ts';
 import { createQuarantine } from './quarantine.ts';
 import { createRateLimiter } from './rate-limiter.ts';
@@ -25,7 +25,7 @@ export interface SubmissionContext {
 
 export interface Accepted {
   readonly reportId: string;
-  readonly status: 'stored' | 'duplicate';
+  readonly status: AcceptedStatus;
 }
 
 export interface Ingest extends Pick<
@@ -39,6 +39,14 @@ export interface Ingest extends Pick<
    * `overloaded` where too much is pending; any error of the store for this entry
    */
   accept(submission: Submission, context: SubmissionContext): Promise<Accepted>;
+  /**
+   * Validates a submission and stores nothing (`validate_only`). The result depends on the submission alone: neither the rate limit of the
+   * cluster nor the quarantine is asked, because both would tell whether the cluster reports here. Returns the id of the report, empty where
+   * it has none.
+   *
+   * @throws SpartakusError `invalid`, as `accept`
+   */
+  validate(submission: Submission, context: SubmissionContext): string;
   /** Counts a submission that was rejected before `accept`: in a worker thread. */
   countInvalid(error: SpartakusError, context: SubmissionContext): void;
 }
@@ -146,18 +154,29 @@ export function createIngest({
     return { reportId: content.reportId, status: outcome.status };
   };
 
+  const observe = ({ origin, dialect }: SubmissionContext, outcome: Parameters<IngestObserver['onAnswer']>[2]): void =>
+    observer?.onAnswer(origin.protocol, dialect, outcome);
+
   return {
     ...batcher,
-    countInvalid: ({ kind }, { origin, dialect }) => observer?.onAnswer(origin.protocol, dialect, kind),
+    countInvalid: ({ kind }, context) => observe(context, kind),
+    validate(submission, context) {
+      try {
+        const { content } = validateSubmission(submission, true);
+        observe(context, 'validated');
+        return content.reportId;
+      } catch (error) {
+        observe(context, SpartakusError.from(error).kind);
+        throw error;
+      }
+    },
     async accept(submission, context) {
-      const observe = (outcome: Parameters<IngestObserver['onAnswer']>[2]): void =>
-        observer?.onAnswer(context.origin.protocol, context.dialect, outcome);
       try {
         const accepted = await store(submission, context);
-        observe(accepted.status);
+        observe(context, accepted.status);
         return accepted;
       } catch (error) {
-        observe(SpartakusError.from(error).kind);
+        observe(context, SpartakusError.from(error).kind);
         throw error;
       }
     },

@@ -8,8 +8,10 @@ export type Dialect = 'report' | 'spartakus' | 'coreos' | 'kubermatic';
 export const CLUSTER_LOOKUPS = ['known', 'new', 'quarantined'] as const;
 export type ClusterLookup = (typeof CLUSTER_LOOKUPS)[number];
 
+export type AcceptedStatus = 'stored' | 'duplicate';
+
 export interface IngestObserver {
-  onAnswer(protocol: Protocol, dialect: Dialect, outcome: 'stored' | 'duplicate' | ErrorKind): void;
+  onAnswer(protocol: Protocol, dialect: Dialect, outcome: AcceptedStatus | 'validated' | ErrorKind): void;
   /** The returned function is called when the write has ended. */
   onWrite(batch: { readonly items: number; readonly bytes: number }): () => void;
   /** So many fields that the schema does not have, by their number or by their type, were dropped from a report or record. */

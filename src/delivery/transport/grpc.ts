@@ -114,6 +114,7 @@ export function outcomeOf(receipt: Receipt, target: string): Outcome {
       return { status: 'duplicate', ...policy };
     case ReceiptOutcome.REFUSED:
       return { status: 'failed', error: rejectionOf(receipt, target) };
+    case ReceiptOutcome.VALIDATED:
     case ReceiptOutcome.UNSPECIFIED:
     default:
       return {

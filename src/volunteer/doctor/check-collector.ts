@@ -16,20 +16,26 @@ import type { TransportOptions } from '../../delivery/transport/sink.ts';
 import { isUnencrypted, UNENCRYPTED_WARNING } from '../../delivery/unencrypted.ts';
 import { messageOf } from '../../runtime/errors.ts';
 import { maskUrl } from '../../runtime/mask.ts';
+import { checkSubmission } from './check-submission.ts';
 import { type Check, fail, ok, warn } from './check.ts';
 
 interface CheckCollectorOptions {
   readonly env: NodeJS.ProcessEnv;
   readonly credentials: ClientCredentials;
+  /** --token-file, for messages. */
+  readonly tokenFile?: string | undefined;
   /** The deadline of each step. */
   readonly timeoutMs?: number;
 }
 
 const EXPIRES_SOON_MS = 14 * 24 * 3_600_000;
 
-/** Checks proxy, DNS, TLS and health of a collector. Sends only a health check, without the token. */
+/**
+ * Checks proxy, DNS, TLS and health of a collector, and whether it accepts reports of this client. Sends a health check without the token,
+ * and then a request with the token that no collector can store.
+ */
 export async function* checkCollector(database: Database, options: CheckCollectorOptions): AsyncGenerator<Check> {
-  const { env, credentials, timeoutMs = 10_000 } = options;
+  const { env, credentials, tokenFile, timeoutMs = 10_000 } = options;
   if (database.transport === 'stdout') {
     yield ok('database', 'stdout: reports are printed, and nothing is sent');
     return;
@@ -54,9 +60,11 @@ export async function* checkCollector(database: Database, options: CheckCollecto
     if (tls.status === 'FAIL') return;
   }
   const transport = { env, timeoutMs, credentials: { ...credentials, ...NO_CREDENTIALS } };
-  yield await (database.transport === 'grpc'
+  const health = await (database.transport === 'grpc'
     ? checkGrpcHealth(database.spec, transport)
     : checkHttpHealth(database.url, transport));
+  yield health;
+  if (health.status !== 'FAIL') yield await checkSubmission(database, tokenFile, { ...transport, credentials });
 }
 
 async function checkDns(host: string): Promise<Check> {
@@ -106,6 +114,7 @@ async function checkGrpcHealth(url: string, options: TransportOptions): Promise<
     const { code = Code.UNKNOWN, details = messageOf(error) } = error as Partial<ServiceError>;
     if (code === Code.UNIMPLEMENTED)
       return warn('collector', `${url} responds, but has no health service: is it a collector?`);
+    if (code === Code.RESOURCE_EXHAUSTED) return warn('collector', `${url} responds, but has too many requests now`);
     const advice = 'Is a collector running there, and does no firewall or proxy block the connection?';
     return fail('collector', `${url}: ${excerpt(details)} (gRPC code ${code}). ${advice}`);
   } finally {

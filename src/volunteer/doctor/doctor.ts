@@ -14,6 +14,7 @@ import type { GatherConfig } from '../gather/gather.ts';
 import { readKeyFile } from '../gather/id-key-file.ts';
 import { resolveIds } from '../gather/id-scope.ts';
 import { checkCollector } from './check-collector.ts';
+import { checkDelivery } from './check-delivery.ts';
 import { checkIdKey } from './check-id-key.ts';
 import { checkKubernetes } from './check-kubernetes.ts';
 import { type Check, fail, ok, warn } from './check.ts';
@@ -21,6 +22,7 @@ import { type Check, fail, ok, warn } from './check.ts';
 interface DoctorConfig extends GatherConfig, KubernetesConfig, ClientCredentialsConfig {
   readonly database: Database;
   readonly spoolDir?: string;
+  readonly healthPort?: number;
 }
 
 interface DoctorOptions {
@@ -37,6 +39,15 @@ export async function* runDoctor(config: DoctorConfig, options: DoctorOptions): 
   yield* checkFiles(config);
   yield* checkCluster(config, options);
   const { env, timeoutMs } = options;
+  yield* checkDestination(config, { env, timeoutMs });
+  const delivery = await checkDelivery(config, timeoutMs);
+  if (delivery !== undefined) yield delivery;
+}
+
+async function* checkDestination(
+  config: DoctorConfig,
+  { env, timeoutMs }: Pick<DoctorOptions, 'env' | 'timeoutMs'>,
+): AsyncGenerator<Check> {
   let credentials: ClientCredentials;
   try {
     credentials = await openClientCredentials(config, config.database.spec);
@@ -44,7 +55,7 @@ export async function* runDoctor(config: DoctorConfig, options: DoctorOptions): 
     yield fail('credentials', messageOf(error));
     return;
   }
-  yield* checkCollector(config.database, { env, credentials, timeoutMs });
+  yield* checkCollector(config.database, { env, credentials, tokenFile: config.tokenFile, timeoutMs });
 }
 
 async function checkSpool(spoolDir: string | undefined): Promise<Check> {

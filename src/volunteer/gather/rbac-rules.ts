@@ -36,7 +36,7 @@ export function listSecretRules(
  * The rules of a Role that lets its pod read this Secret, and write the key to it. The administrator creates the Secret, because RBAC cannot
  * restrict creation to a name.
  */
-export function listKeySecretRules(idSecret: string): readonly PolicyRule[] {
+function listKeySecretRules(idSecret: string): readonly PolicyRule[] {
   return [{ apiGroups: [''], resources: ['secrets'], resourceNames: [idSecret], verbs: ['get', 'update'] }];
 }
 

@@ -22,11 +22,25 @@ export declare const file_spartakus_collector_v1_collector_service: GenFile;
  */
 export declare type SubmitReportRequest = Message<"spartakus.collector.v1.SubmitReportRequest"> & {
   /**
-   * The report. Required, as is its clusterID.
+   * The report. Required, as is its clusterID. With validate_only it may be left out.
    *
    * @generated from field: spartakus.report.v1.Report report = 1;
    */
   report?: Report | undefined;
+
+  /**
+   * Does everything but storing the report (https://google.aip.dev/163): authentication, rate limits of the address,
+   * size limits, decoding and validation. The response does not depend on what is stored: it is the same for a known and
+   * for an unknown cluster, for a new report and for a duplicate.
+   *
+   * Without a report, only the client is checked: whether it may send reports now. The response has no receipt then.
+   *
+   * A collector that does not know this field stores the report. One without a report is rejected by every collector
+   * that does not know it, with INVALID_ARGUMENT, after authentication.
+   *
+   * @generated from field: bool validate_only = 2;
+   */
+  validateOnly: boolean;
 };
 
 /**
@@ -42,7 +56,8 @@ export declare const SubmitReportRequestSchema: GenMessage<SubmitReportRequest>;
  */
 export declare type SubmitReportResponse = Message<"spartakus.collector.v1.SubmitReportResponse"> & {
   /**
-   * The receipt. Its outcome is stored or duplicate; a rejection is an error of the call.
+   * The receipt. Its outcome is stored or duplicate, or validated with validate_only; a rejection is an error of the
+   * call. Absent if the request has no report.
    *
    * @generated from field: spartakus.collector.v1.Receipt receipt = 1;
    */
@@ -143,7 +158,7 @@ export declare const SubmitKubermaticReportResponseSchema: GenMessage<SubmitKube
  */
 export declare type Receipt = Message<"spartakus.collector.v1.Receipt"> & {
   /**
-   * The id of the report: the client's, or the one that the collector generated.
+   * The id of the report: the client's, or the one that the collector generated. No id is generated with validate_only.
    *
    * @generated from field: string report_id = 1 [json_name = "reportID"];
    */
@@ -273,6 +288,13 @@ export enum Outcome {
    * @generated from enum value: OUTCOME_REFUSED = 3;
    */
   REFUSED = 3,
+
+  /**
+   * The report is valid, and was not stored: the request had validate_only.
+   *
+   * @generated from enum value: OUTCOME_VALIDATED = 4;
+   */
+  VALIDATED = 4,
 }
 
 /**
@@ -311,7 +333,8 @@ export declare const CollectorService: GenService<{
    * Errors: INVALID_ARGUMENT if a field is invalid; RESOURCE_EXHAUSTED if the report exceeds the size limit or the
    * client its rate limit; UNAVAILABLE if the database cannot store the report now.
    *
-   * POST /api/v1 takes the report as JSON, as volunteers have sent it since 2016, and responds with 204 and no body.
+   * POST /api/v1 takes the report as JSON, as volunteers have sent it since 2016, and responds with 204 and no body. It
+   * has no validate_only: a request with that query parameter is rejected.
    *
    * @generated from rpc spartakus.collector.v1.CollectorService.SubmitReport
    */
@@ -321,7 +344,7 @@ export declare const CollectorService: GenService<{
     output: typeof SubmitReportResponseSchema;
   },
   /**
-   * Stores any number of reports. Each request gets one receipt. Receipts are sent in the order in which reports
+   * Stores any number of reports; there is no validate_only. Each request gets one receipt. Receipts are sent in the order in which reports
    * are stored, so a client matches them by report id. A rejected report ends neither the stream nor the connection. The
    * server ends the stream after the client has closed its side and every receipt has been sent.
    *

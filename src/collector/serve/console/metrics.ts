@@ -102,7 +102,7 @@ export function createMetrics({
   };
   const countReport = tally(
     'reports_total',
-    'Reports and records by protocol, dialect and outcome: stored, duplicate, or the kind of the error.',
+    'Reports and records by protocol, dialect and outcome: stored, duplicate, validated (validate_only), or the kind of the error.',
     ['protocol', 'dialect', 'outcome'],
   );
   // Prometheus' rate() needs a series that existed before its first increment.

@@ -62,6 +62,8 @@ export interface Decoded {
   readonly country?: string | undefined;
   /** Dropped from a legacy body before it was decoded. */
   readonly unknownFields?: number | undefined;
+  /** Of SubmitReport. */
+  readonly validateOnly?: boolean | undefined;
 }
 
 export function isDecodable(type: string): boolean {
@@ -92,36 +94,46 @@ export function decodeMessage(job: DecodeJob, options: DecodeOptions): Decoded {
   const json = parseJson(bytes);
   if (type === SubmitKubermaticReportRequestSchema.typeName)
     return decodeEnvelope(() => readJson(SubmitKubermaticReportRequestSchema, json), options);
-  const { report } = readJson(SubmitReportRequestSchema, json, schema);
+  const request = readJson(SubmitReportRequestSchema, json, schema);
+  const { report } = request;
   if (report === undefined) throw new SpartakusError('invalid', 'report is required', { field: 'report' });
-  return { dialect: 'report', entries: [encode({ report }, 'report', options, true)] };
+  // A request of a stream is read as one of SubmitReport, and has no such field.
+  const validateOnly = schema === SubmitReportRequestSchema && request.validateOnly;
+  return { dialect: 'report', validateOnly, entries: [encode({ report }, 'report', options, true)] };
 }
 
 /** Both requests have the report in the same field. */
 function decodeReport(schema: DescMessage, bytes: Uint8Array, { keepUnknownFields }: DecodeOptions): Decoded {
   let reportId = '';
+  let validateOnly = false;
   try {
-    const report = reportIn(bytes);
+    const { report, rest } = splitRequest(bytes);
+    if (schema === SubmitReportRequestSchema) ({ validateOnly } = fromBinary(SubmitReportRequestSchema, rest));
     if (report === undefined) throw new SpartakusError('invalid', 'report is required');
     const document = encodeReport(report, keepUnknownFields, (decoded) => (reportId = decoded.reportId));
-    return { dialect: 'report', entries: [{ document }] };
+    return { dialect: 'report', validateOnly, entries: [{ document }] };
   } catch (error) {
     if (!(error instanceof SpartakusError)) throw undecodable(schema, error);
-    return { dialect: 'report', entries: [{ reportId, error }] };
+    return { dialect: 'report', validateOnly, entries: [{ reportId, error }] };
   }
 }
 
-/** The report of a request, encoded. One that is sent in parts is their concatenation. */
-function reportIn(request: Uint8Array): Uint8Array | undefined {
+/** The report of a request, encoded, and the other fields. One that is sent in parts is their concatenation. */
+function splitRequest(request: Uint8Array): { readonly report: Uint8Array | undefined; readonly rest: Uint8Array } {
   const parts: Uint8Array[] = [];
+  const rest: Uint8Array[] = [];
   const reader = new BinaryReader(request);
   while (reader.pos < reader.len) {
+    const start = reader.pos;
     const [number, wireType] = reader.tag();
-    if (number === SubmitReportRequestSchema.field.report.number && wireType === WireType.LengthDelimited)
+    if (number === SubmitReportRequestSchema.field.report.number && wireType === WireType.LengthDelimited) {
       parts.push(reader.bytes());
-    else reader.skip(wireType, number);
+    } else {
+      reader.skip(wireType, number);
+      rest.push(request.subarray(start, reader.pos));
+    }
   }
-  return parts.length > 1 ? Buffer.concat(parts) : parts[0];
+  return { report: parts.length > 1 ? Buffer.concat(parts) : parts[0], rest: Buffer.concat(rest) };
 }
 
 function decodeEnvelope(

@@ -1,4 +1,5 @@
 import type { IncomingHttpHeaders } from 'node:http';
+import { CollectorService } from '../../../../gen/spartakus/collector/v1/collector_service_pb.js';
 import { parseJson } from '../../../report/go-json.ts';
 import { SpartakusError } from '../../../runtime/errors.ts';
 import type { Ingest } from '../../ingest/ingest.ts';
@@ -48,6 +49,7 @@ export function createLegacyApi(context: LegacyApiContext): readonly HttpRoute[]
     async handle(request) {
       const { headers, origin } = request;
       admission.admitReport(origin, headers);
+      rejectValidateOnly(request.query);
       requireJson(headers);
       const { entries, dialect, country, unknownFields } = await read(path, request);
       const accepted = { origin, dialect, country, unknownFields };
@@ -86,6 +88,16 @@ export function createLegacyApi(context: LegacyApiContext): readonly HttpRoute[]
       handle: () => ({ status: 200, contentType: 'text/plain; charset=utf-8', body: version }),
     },
   ];
+}
+
+/** Clients that follow the service's HTTP annotation send fields outside of the body as parameters: a probe must not be stored. */
+function rejectValidateOnly(query: string): void {
+  const parameters = new URLSearchParams(query);
+  if (!parameters.has('validateOnly') && !parameters.has('validate_only')) return;
+  throw new SpartakusError(
+    'invalid',
+    `validate_only is not supported here: send JSON to /${CollectorService.typeName}/${CollectorService.method.submitReport.name}`,
+  );
 }
 
 /** As in the original, with any parameters of the media type. */

@@ -175,7 +175,9 @@ async function readMessage(
     const options = { schema, isJson: false, compression, maxBytes: limits.maxProtobufBytes, origin, signal: closed };
     const message = await read(frame, reservation, options);
     if ('decoded' in message) return { decoded: message.decoded, reservation };
-    return { report: decode(schema, message.bytes).report, reservation };
+    const request = decode(schema, message.bytes);
+    const validateOnly = 'validateOnly' in request && request.validateOnly;
+    return { report: request.report, validateOnly, reservation };
   } catch (error) {
     reservation.end();
     throw error;

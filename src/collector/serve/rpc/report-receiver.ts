@@ -10,6 +10,7 @@ import {
 } from '../../../../gen/spartakus/collector/v1/collector_service_pb.js';
 import type { Envelope } from '../../../../gen/spartakus/kubermatic/v1/envelope_pb.js';
 import type { Report } from '../../../../gen/spartakus/report/v1/report_pb.js';
+import type { Submission } from '../../../report/report-sink.ts';
 import type { RequestOrigin } from '../../../report/request-origin.ts';
 import { SpartakusError } from '../../../runtime/errors.ts';
 import type { Accepted, SubmissionContext } from '../../ingest/ingest.ts';
@@ -29,8 +30,10 @@ type ReportReceiverContext = Pick<
 /** A request message with a report. */
 export interface ReceivedReport {
   readonly report?: Report | undefined;
-  /** Of a large message, in place of the report. */
+  /** Of a large message, in place of the other fields. */
   readonly decoded?: Decoded | undefined;
+  /** Of SubmitReport; has no meaning in a stream. */
+  readonly validateOnly?: boolean | undefined;
   /** Of the message in a stream, which ends it with the message's receipt. */
   readonly reservation?: MemoryReservation | undefined;
 }
@@ -41,7 +44,8 @@ interface ReceivedEnvelope extends Pick<ReceivedReport, 'decoded'> {
 
 /** Implements CollectorService for every protocol. Fields of errors and receipts are paths from the request message, see field-path.ts. */
 export interface ReportReceiver {
-  submit(request: ReceivedReport, origin: RequestOrigin): Promise<Receipt>;
+  /** Resolves to undefined for a request with `validateOnly` and without a report. */
+  submit(request: ReceivedReport, origin: RequestOrigin): Promise<Receipt | undefined>;
   /** Returns a receipt per record, in order. Throws SpartakusError `invalid` for an invalid record; nothing is stored then. */
   submitEnvelope(request: ReceivedEnvelope, origin: RequestOrigin): Promise<Receipt[]>;
   /**
@@ -78,27 +82,41 @@ export function createReportReceiver({
     return create(ReceiptSchema, { reportId, outcome: Outcome.REFUSED, refusal: toRefusal(error), policy });
   };
 
-  /** A document that was encoded in a thread, or its error there. */
-  const acceptDecoded = async (entry: DecodedEntry, context: SubmissionContext): Promise<Accepted> => {
-    if ('document' in entry) return await ingest.accept({ encodedDocument: entry.document }, context);
+  /** Of a document that was encoded in a thread; throws its error there. */
+  const submissionOf = (entry: DecodedEntry, context: SubmissionContext): Submission => {
+    if ('document' in entry) return { encodedDocument: entry.document };
     ingest.countInvalid(entry.error, context);
     throw entry.error;
   };
 
-  const submit = async ({ report, decoded }: ReceivedReport, origin: RequestOrigin): Promise<Receipt> => {
+  /** Calls `take` with the report of a request. */
+  const withReport = async <Result>(
+    { report, decoded }: ReceivedReport,
+    origin: RequestOrigin,
+    take: (submission: Submission, context: SubmissionContext) => Result | Promise<Result>,
+  ): Promise<Result> => {
     const [entry] = decoded?.entries ?? [];
-    if (report === undefined && entry === undefined)
-      throw new SpartakusError('invalid', 'report is required', { field: 'report' });
     const context = { origin, dialect: 'report' } as const;
     try {
-      return acceptedReceipt(
-        await (report === undefined || entry !== undefined
-          ? acceptDecoded(entry as DecodedEntry, context)
-          : ingest.accept({ report }, context)),
-      );
+      if (entry !== undefined) return await take(submissionOf(entry, context), context);
+      if (report !== undefined) return await take({ report }, context);
     } catch (error) {
       throw withRequestPath(error, SubmitReportRequestSchema, 'report');
     }
+    throw new SpartakusError('invalid', 'report is required', { field: 'report' });
+  };
+
+  const store = async (request: ReceivedReport, origin: RequestOrigin): Promise<Receipt> =>
+    acceptedReceipt(await withReport(request, origin, (...submission) => ingest.accept(...submission)));
+
+  const submit = async (request: ReceivedReport, origin: RequestOrigin): Promise<Receipt | undefined> => {
+    const { report, decoded } = request;
+    // Of a large message, all fields are in `decoded`.
+    const isProbe = decoded === undefined ? request.validateOnly === true : decoded.validateOnly === true;
+    if (!isProbe) return await store(request, origin);
+    if (report === undefined && decoded === undefined) return undefined;
+    const reportId = await withReport(request, origin, (...submission) => ingest.validate(...submission));
+    return create(ReceiptSchema, { reportId, outcome: Outcome.VALIDATED, policy });
   };
 
   const submitEnvelope = async ({ envelope, decoded }: ReceivedEnvelope, origin: RequestOrigin): Promise<Receipt[]> => {
@@ -108,7 +126,7 @@ export function createReportReceiver({
       entries.map(async (entry, index) => {
         const isDecoded = 'document' in entry || 'error' in entry;
         try {
-          return acceptedReceipt(await (isDecoded ? acceptDecoded(entry, context) : ingest.accept(entry, context)));
+          return acceptedReceipt(await ingest.accept(isDecoded ? submissionOf(entry, context) : entry, context));
         } catch (thrown) {
           const base = `envelope.records[${index}]`;
           const error = withRequestPath(thrown, SubmitKubermaticReportRequestSchema, base, REPORT_ALIASES);
@@ -150,7 +168,7 @@ export function createReportReceiver({
       const { report, decoded, reservation } = request;
       const [entry] = decoded?.entries ?? [];
       const reportId = report?.reportId ?? (entry === undefined ? '' : decodedId(entry));
-      const receipt = await submit(request, origin)
+      const receipt = await store(request, origin)
         .catch((error: unknown) => rejectedReceipt(reportId, SpartakusError.from(error), origin))
         .finally(() => reservation?.end());
       receipts.push(receipt);

@@ -15,9 +15,10 @@ export function createReportService(receiver: ReportReceiver): (router: ConnectR
   const messageOf = ({ values }: HandlerContext): Partial<CallMessage> => values.get(MESSAGES)?.take() ?? {};
   return (router) =>
     router.service(CollectorService, {
-      submitReport: async ({ report }, context) => {
+      submitReport: async ({ report, validateOnly }, context) => {
         const { decoded, reservation } = messageOf(context);
-        const receipt = await receiver.submit({ report, decoded }, originOf(context)).finally(() => reservation?.end());
+        const request = { report, decoded, validateOnly };
+        const receipt = await receiver.submit(request, originOf(context)).finally(() => reservation?.end());
         return { receipt };
       },
       async *streamReports(requests, context) {

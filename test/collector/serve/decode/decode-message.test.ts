@@ -133,6 +133,24 @@ test('a large report in JSON is the same document, by Connect and by the legacy 
   }
 });
 
+test('validate_only is read of SubmitReport, before and after the report, and is no field of a stream', () => {
+  const { typeName: submit } = SubmitReportRequestSchema;
+  const { typeName: stream } = StreamReportsRequestSchema;
+  const report = encode(largeReport());
+  const flag = toBinary(SubmitReportRequestSchema, create(SubmitReportRequestSchema, { validateOnly: true }));
+  const json = (content: object): Uint8Array => Buffer.from(JSON.stringify({ report: { clusterID: 'c' }, ...content }));
+  const read = (format: 'protobuf' | 'json', type: string, bytes: Uint8Array): boolean =>
+    decodeMessage({ format, type, bytes }, OPTIONS).validateOnly === true;
+
+  for (const bytes of [Buffer.concat([flag, report]), Buffer.concat([report, flag])])
+    expect([read('protobuf', submit, bytes), read('protobuf', stream, bytes)]).toStrictEqual([true, false]);
+  for (const name of ['validateOnly', 'validate_only']) {
+    const bytes = json({ [name]: true });
+    expect([read('json', submit, bytes), read('json', stream, bytes)]).toStrictEqual([true, false]);
+  }
+  expect([read('protobuf', submit, report), read('json', submit, json({}))]).toStrictEqual([false, false]);
+});
+
 test('JSON with a field of the wrong type is rejected with its path', () => {
   const json = JSON.stringify({ report: { nodes: [{}, { capacity: [{ value: 1 }] }] } });
   const job = { format: 'json', type: SubmitReportRequestSchema.typeName, bytes: Buffer.from(json) } as const;
