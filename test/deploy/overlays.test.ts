@@ -27,6 +27,7 @@ const KEYS = {
   'load-balancer': [],
 };
 type Entry = keyof typeof KEYS;
+const DOCUMENT = path.join(DEPLOY, '../docs/deploy.md');
 
 const labelsOf = (component: string) => ({
   labels: { 'app.kubernetes.io/name': 'spartakus', 'app.kubernetes.io/component': component },
@@ -180,6 +181,14 @@ describe.runIf(hasKubectl)('the overlay production', () => {
     expect(new Set(secrets.values()).size).toBe(secrets.size);
   });
 
+  test('is written by the command of docs/deploy.md', async () => {
+    const page = await readFile(DOCUMENT, 'utf8');
+    const command = /configure\.sh my-spartakus ((?:[^\\\n]|\\\n)+)\n/.exec(page)?.[1] ?? '';
+    await configure('documented', ...command.replaceAll('\\\n', ' ').split(/ +/));
+
+    await expect(renderKustomization(path.join(work, 'documented')).then(findProblems)).resolves.toStrictEqual([]);
+  });
+
   test('uses changes of the site last', async () => {
     const overlay = path.join(work, 'changed');
     const tokens = path.relative(path.join(overlay, 'site'), path.join(DEPLOY, 'collector/components/tokens'));
@@ -238,5 +247,22 @@ describe.runIf(hasKubectl)('the overlay production', () => {
       stderr: expect.stringContaining(message) as string,
     });
     await expect(stat(path.join(work, 'rejected'))).rejects.toThrow('ENOENT');
+  });
+});
+
+describe.runIf(hasKubectl)('a combination of docs/deploy.md', () => {
+  test('is rendered and follows the rules', async () => {
+    const page = await readFile(DOCUMENT, 'utf8');
+    const kustomization = /# my-collector\/kustomization\.yaml\n([^]+?)```/.exec(page)?.[1] ?? '';
+    const directory = path.join(work, 'combined');
+    await configure('combined', 'gateway', ...settingsFor('gateway'));
+    await writeFile(
+      path.join(directory, 'kustomization.yaml'),
+      kustomization.replaceAll('../deploy', path.relative(directory, DEPLOY)),
+    );
+    const manifests = await renderKustomization(directory);
+
+    await expect(findProblems(manifests)).resolves.toStrictEqual([]);
+    expect(new Set(manifests.map(({ kind }) => kind))).toContain('GRPCRoute');
   });
 });
