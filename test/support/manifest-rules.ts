@@ -17,7 +17,7 @@ const IMAGE = /(?:^|\/)spartakus(?:[:@]|$)/;
 /** Mounted by the kubelet into a container whose pod has a token. */
 const TOKEN_DIRECTORY = '/var/run/secrets/kubernetes.io/serviceaccount';
 
-export const isOurs = ({ image }: Container): boolean => IMAGE.test(image);
+const isOurs = ({ image }: Container): boolean => IMAGE.test(image);
 
 /** How a manifest starts the program. */
 export interface Start {
@@ -195,7 +195,7 @@ function hasClaimTemplate(manifests: readonly Manifest[], name: string): boolean
 }
 
 /** The ports of `PORT` and `ADDRESS:PORT` flags of a started program. */
-export function listPorts({ texts }: Start): readonly number[] {
+function listPorts({ texts }: Start): readonly number[] {
   return [...texts]
     .filter(([name]) => /(?:^|-)(?:port|listen)$/.test(name))
     .map(([, text]) => Number(/\d+$/.exec(text)?.[0]))

@@ -42,7 +42,7 @@ export interface EnvVar {
 }
 
 export interface Probe {
-  readonly httpGet?: { readonly path: string; readonly port: number | string };
+  readonly httpGet?: { readonly path: string; readonly port: number | string; readonly scheme?: string };
   readonly grpc?: { readonly port: number; readonly service?: string };
   readonly exec?: { readonly command: readonly string[] };
 }

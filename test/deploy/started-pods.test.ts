@@ -1,0 +1,67 @@
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
+import { describe, expect, test, vi } from 'vitest';
+import { withCollectorPod } from '../support/collector-pod.ts';
+import { startKubeApi } from '../support/kube-api.ts';
+import { getAsKubelet, probeContainer } from '../support/kubelet.ts';
+import { hasKubectl, listWorkloads, nameOf, renderKustomization } from '../support/manifests.ts';
+import { DEPLOY, renderCollector } from '../support/overlay.ts';
+import { openPod } from '../support/pod.ts';
+import { createAuthorizer } from '../support/rbac.ts';
+
+const ACCOUNT = { name: 'spartakus-volunteer', namespace: 'spartakus' };
+const fixture = (name: string): string => readFileSync(path.join(import.meta.dirname, '../fixtures/tls', name), 'utf8');
+/** What the Secrets and volumes of the manifests have, by its path in the container. */
+const FILES = {
+  'etc/spartakus/tls/tls.crt': fixture('server.crt'),
+  'etc/spartakus/tls/tls.key': fixture('server.key'),
+  'etc/spartakus/console/token': 'token-of-prometheus',
+  'etc/spartakus/tokens/tokens': 'token-of-a-client',
+  'var/lib/spartakus/lost+found/.keep': '',
+};
+
+describe.runIf(hasKubectl)('pods that are started with the rendered manifests', () => {
+  test('a collector with all components answers its probes and Prometheus over TLS', async () => {
+    const components = ['embedded', 'certificate', 'load-balancer', 'monitoring', 'tokens', 'tls'];
+
+    await withCollectorPod(await renderCollector(components), FILES, async ({ container, portOf }) => {
+      const metrics = `https://127.0.0.1:${portOf('console')}/metrics`;
+
+      await expect(probeContainer(container, portOf)).resolves.toStrictEqual([200, 200, 200]);
+      await expect(getAsKubelet(metrics)).resolves.toBe(401);
+      await expect(getAsKubelet(metrics, { authorization: 'Bearer token-of-prometheus' })).resolves.toBe(200);
+    });
+  });
+
+  test('the volunteer of quickstart reports to its collector, and the doctor says so', async () => {
+    const manifests = await renderKustomization(path.join(DEPLOY, 'overlays/quickstart'));
+    const others = listWorkloads(manifests)
+      .map(({ manifest }) => nameOf(manifest))
+      .filter((name) => name !== 'Deployment spartakus-volunteer');
+    const volunteer = manifests.filter((manifest) => !others.includes(nameOf(manifest)));
+    const authorize = createAuthorizer(manifests, ACCOUNT);
+
+    await withCollectorPod(manifests, FILES, async ({ container, portOf }) => {
+      const consoleUrl = `http://127.0.0.1:${portOf('console')}`;
+      const database = `grpc://127.0.0.1:${portOf('reports')}`;
+      const api = await startKubeApi({ namespace: ACCOUNT.namespace, authorize });
+      const pod = await openPod(volunteer, { env: { ...api.env, SPARTAKUS_DATABASE: database } });
+      const program = pod.start();
+      try {
+        await expect(probeContainer(container, portOf)).resolves.toStrictEqual([200, 200, 'SERVING']);
+        await program.says(/The report is stored/);
+        const doctor = await pod.exec('volunteer', 'doctor');
+        expect(doctor.stdout).not.toMatch(/^FAIL/m);
+        expect(doctor.code).toBe(0);
+        // Through `kubectl port-forward`, the console has a name of this machine.
+        await vi.waitFor(async () => expect((await fetch(`${consoleUrl}/stats.json`)).status).toBe(200));
+        await expect(getAsKubelet(`${consoleUrl}/stats.json`)).resolves.toBe(403);
+      } finally {
+        program.process.kill();
+        await program.ended;
+        await pod.close();
+        await api.close();
+      }
+    });
+  });
+});
