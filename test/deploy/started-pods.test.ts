@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
-import { describe, expect, test, vi } from 'vitest';
-import { withCollectorPod } from '../support/collector-pod.ts';
+import { afterEach, describe, expect, test, vi } from 'vitest';
+import { openCollectorPod } from '../support/collector-pod.ts';
 import { startKubeApi } from '../support/kube-api.ts';
 import { getAsKubelet, probeContainer } from '../support/kubelet.ts';
 import { hasKubectl, listWorkloads, nameOf, renderKustomization } from '../support/manifests.ts';
@@ -20,17 +20,22 @@ const FILES = {
   'var/lib/spartakus/lost+found/.keep': '',
 };
 
+const closers: (() => Promise<unknown>)[] = [];
+afterEach(async () => {
+  for (const close of closers.splice(0).toReversed()) await close();
+});
+
 describe.runIf(hasKubectl)('pods that are started with the rendered manifests', () => {
   test('a collector with all components answers its probes and Prometheus over TLS', async () => {
     const components = ['embedded', 'certificate', 'load-balancer', 'monitoring', 'tokens', 'tls'];
+    const { container, portOf, close } = await openCollectorPod(await renderCollector(components), FILES);
+    closers.push(close);
+    const metrics = `https://127.0.0.1:${portOf('console')}/metrics`;
 
-    await withCollectorPod(await renderCollector(components), FILES, async ({ container, portOf }) => {
-      const metrics = `https://127.0.0.1:${portOf('console')}/metrics`;
-
-      await expect(probeContainer(container, portOf)).resolves.toStrictEqual([200, 200, 200]);
-      await expect(getAsKubelet(metrics)).resolves.toBe(401);
-      await expect(getAsKubelet(metrics, { authorization: 'Bearer token-of-prometheus' })).resolves.toBe(200);
-    });
+    await expect(probeContainer(container, portOf)).resolves.toStrictEqual([200, 200, 200]);
+    await expect(getAsKubelet(metrics)).resolves.toBe(401);
+    await expect(getAsKubelet(metrics, { authorization: 'Bearer token-of-prometheus' })).resolves.toBe(200);
+    await expect(close()).resolves.toMatchObject({ code: 0 });
   });
 
   test('the volunteer of quickstart reports to its collector, and the doctor says so', async () => {
@@ -39,29 +44,27 @@ describe.runIf(hasKubectl)('pods that are started with the rendered manifests', 
       .map(({ manifest }) => nameOf(manifest))
       .filter((name) => name !== 'Deployment spartakus-volunteer');
     const volunteer = manifests.filter((manifest) => !others.includes(nameOf(manifest)));
-    const authorize = createAuthorizer(manifests, ACCOUNT);
-
-    await withCollectorPod(manifests, FILES, async ({ container, portOf }) => {
-      const consoleUrl = `http://127.0.0.1:${portOf('console')}`;
-      const database = `grpc://127.0.0.1:${portOf('reports')}`;
-      const api = await startKubeApi({ namespace: ACCOUNT.namespace, authorize });
-      const pod = await openPod(volunteer, { env: { ...api.env, SPARTAKUS_DATABASE: database } });
-      const program = pod.start();
-      try {
-        await expect(probeContainer(container, portOf)).resolves.toStrictEqual([200, 200, 'SERVING']);
-        await program.says(/The report is stored/);
-        const doctor = await pod.exec('volunteer', 'doctor');
-        expect(doctor.stdout).not.toMatch(/^FAIL/m);
-        expect(doctor.code).toBe(0);
-        // Through `kubectl port-forward`, the console has a name of this machine.
-        await vi.waitFor(async () => expect((await fetch(`${consoleUrl}/stats.json`)).status).toBe(200));
-        await expect(getAsKubelet(`${consoleUrl}/stats.json`)).resolves.toBe(403);
-      } finally {
-        program.process.kill();
-        await program.ended;
-        await pod.close();
-        await api.close();
-      }
+    const { container, portOf, close } = await openCollectorPod(manifests, FILES);
+    closers.push(close);
+    const api = await startKubeApi({ namespace: ACCOUNT.namespace, authorize: createAuthorizer(manifests, ACCOUNT) });
+    closers.push(() => api.close());
+    const database = `grpc://127.0.0.1:${portOf('reports')}`;
+    const pod = await openPod(volunteer, { env: { ...api.env, SPARTAKUS_DATABASE: database } });
+    closers.push(() => pod.close());
+    const program = pod.start();
+    closers.push(() => {
+      program.process.kill();
+      return program.ended;
     });
+
+    await expect(probeContainer(container, portOf)).resolves.toStrictEqual([200, 200, 'SERVING']);
+    await program.says(/The report is stored/);
+    const doctor = await pod.exec('volunteer', 'doctor');
+    expect(doctor.stdout).not.toMatch(/^FAIL/m);
+    expect(doctor.code).toBe(0);
+    // Through `kubectl port-forward`, the console has a name of this machine.
+    const page = `http://127.0.0.1:${portOf('console')}/stats.json`;
+    await vi.waitFor(async () => expect((await fetch(page)).status).toBe(200), { timeout: 20_000 });
+    await expect(getAsKubelet(page)).resolves.toBe(403);
   });
 });
