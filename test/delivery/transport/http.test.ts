@@ -216,7 +216,7 @@ test('a timeout is a retryable failure', async () => {
 });
 
 test('of many reports to a collector without a response, one waits for the timeout', async () => {
-  const { collector, sink } = await start({ timeoutMs: 50 });
+  const { collector, sink } = await start({ timeoutMs: 1_000 });
   collector.answer = (response) => (collector.got.length === 1 ? response.writeHead(204).end() : undefined);
 
   const outcomes = await sink.put(Array.from({ length: 50 }, () => ({ report: makeReport() })));
