@@ -73,6 +73,7 @@ test(`when majorities are lost, writes rolled back and primaries isolated, each 
   // As two further collectors.
   const rollUps = startRollUps([client.db('spartakus'), client.db('spartakus')]);
 
+  await rollUps.next();
   await haveIncidents(set, loads[0], FAILURES, { dice, electionMs: 100, count: 3 });
   for (const load of loads) await load.finish();
   await close();

@@ -78,6 +78,8 @@ export async function haveIncidents(
 }
 
 interface RollUps {
+  /** Resolves when the next update is complete. */
+  next(): Promise<void>;
   /** Ends after an update that began now, and resolves with the number of updates; no collector may run any more. */
   finish(): Promise<number>;
 }
@@ -86,7 +88,7 @@ interface RollUps {
 export function startRollUps(databases: readonly Db[]): RollUps {
   let stopped = false;
   let completed = 0;
-  let onCompleted = (): void => undefined;
+  let onCompleted: (() => void)[] = [];
   let epochs = 0;
   const run = async (database: Db, index: number): Promise<void> => {
     while (!stopped) {
@@ -99,21 +101,21 @@ export function startRollUps(databases: readonly Db[]): RollUps {
         await maintainBase(database, options);
         await replayDirtyDays(database, options);
         completed += 1;
-        onCompleted();
+        for (const resolve of onCompleted.splice(0)) resolve();
         // It fails where the primary changes meanwhile.
       }).catch(() => undefined);
       await sleep(ROLL_UP_PAUSE_MS);
     }
   };
   const running = Promise.all(databases.map(run));
+  const next = (): Promise<void> => new Promise((resolve) => void (onCompleted = [...onCompleted, resolve]));
   return {
+    next,
     finish: async () => {
-      const after = completed + databases.length;
       // A collector that was stopped during an election may still have the lease.
       await stateOf(databases[0] as Db).updateOne({ _id: ROLL_UP }, { $unset: { lease: '' } });
-      await new Promise<void>((resolve) => {
-        onCompleted = () => (completed > after ? resolve() : undefined);
-      });
+      // Those that run now may have begun before.
+      for (let update = 0; update <= databases.length; update += 1) await next();
       stopped = true;
       await running;
       return completed;
