@@ -50,8 +50,8 @@ export const FAILURES: readonly Incident[] = [
 
 /** Some writes fail before it is over, others succeed just in time. */
 const LOSS_MS = 300;
-/** So short that some end during an election. */
-const LEASE_MS = 1_500;
+/** As in a collector, it is longer than a command waits for a primary, so that nobody writes after it has ended. */
+const LEASE_MS = 10_000;
 const ROLL_UP_PAUSE_MS = 20;
 
 interface IncidentOptions {
@@ -92,7 +92,7 @@ export function startRollUps(databases: readonly Db[]): RollUps {
   let epochs = 0;
   const run = async (database: Db, index: number): Promise<void> => {
     while (!stopped) {
-      const owner = `collector-${index}`;
+      const owner = `roll-up-${index}`;
       await withLease(database, { owner, clock: systemClock, leaseMs: LEASE_MS }, async (lease) => {
         const newEpoch = (): string => `${owner}-${(epochs += 1)}`;
         const options = { clock: systemClock, config: DEFAULT_STATISTICS_CONFIG, lease, makeFacts, newEpoch };
@@ -113,7 +113,8 @@ export function startRollUps(databases: readonly Db[]): RollUps {
     next,
     finish: async () => {
       // A collector that was stopped during an election may still have the lease.
-      await stateOf(databases[0] as Db).updateOne({ _id: ROLL_UP }, { $unset: { lease: '' } });
+      const ofOthers = { _id: ROLL_UP, 'lease.owner': { $not: /^roll-up-/ } };
+      await stateOf(databases[0] as Db).updateOne(ofOthers, { $unset: { lease: '' } });
       // Those that run now may have begun before.
       for (let update = 0; update <= databases.length; update += 1) await next();
       stopped = true;
