@@ -90,9 +90,9 @@ export const statsCommand = createCommand({
       stdout.write(questions.map(({ id, title }) => `${id.padEnd(width)}  ${title}\n`).join(''));
       return 0;
     }
-    const { db, close } = await openDatabase(database, APP_NAME);
+    const { db, figuresDb, close } = await openDatabase(database, APP_NAME);
     try {
-      const reader = createPointReader(() => db);
+      const reader = createPointReader(() => figuresDb);
       const figures = createFigures(await readRoundingKey(db, randomBytes), smallestGroup, 1);
       const statistics = createAnswers({ questions, reader, figures });
       const day = await reader.lastDay(until === '' ? undefined : until);

@@ -48,6 +48,7 @@ test(
     });
 
     for (let round = 0; round < ROUNDS && load !== undefined; round += 1) {
+      await rollUps.next();
       await haveIncidents(set, load, measured, { dice, electionMs: ELECTION_MS });
       await haveIncidents(set, load, FAILURES, { dice, electionMs: ELECTION_MS });
       for (const { url } of collectors)

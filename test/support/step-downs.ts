@@ -50,8 +50,8 @@ export const FAILURES: readonly Incident[] = [
 
 /** Some writes fail before it is over, others succeed just in time. */
 const LOSS_MS = 300;
-/** So short that some end during an election. */
-const LEASE_MS = 1_500;
+/** As in a collector, it is longer than a command waits for a primary, so that nobody writes after it has ended. */
+const LEASE_MS = 10_000;
 const ROLL_UP_PAUSE_MS = 20;
 
 interface IncidentOptions {
@@ -78,6 +78,8 @@ export async function haveIncidents(
 }
 
 interface RollUps {
+  /** Resolves when the next update is complete. */
+  next(): Promise<void>;
   /** Ends after an update that began now, and resolves with the number of updates; no collector may run any more. */
   finish(): Promise<number>;
 }
@@ -86,11 +88,11 @@ interface RollUps {
 export function startRollUps(databases: readonly Db[]): RollUps {
   let stopped = false;
   let completed = 0;
-  let onCompleted = (): void => undefined;
+  let onCompleted: (() => void)[] = [];
   let epochs = 0;
   const run = async (database: Db, index: number): Promise<void> => {
     while (!stopped) {
-      const owner = `collector-${index}`;
+      const owner = `roll-up-${index}`;
       await withLease(database, { owner, clock: systemClock, leaseMs: LEASE_MS }, async (lease) => {
         const newEpoch = (): string => `${owner}-${(epochs += 1)}`;
         const options = { clock: systemClock, config: DEFAULT_STATISTICS_CONFIG, lease, makeFacts, newEpoch };
@@ -99,21 +101,22 @@ export function startRollUps(databases: readonly Db[]): RollUps {
         await maintainBase(database, options);
         await replayDirtyDays(database, options);
         completed += 1;
-        onCompleted();
+        for (const resolve of onCompleted.splice(0)) resolve();
         // It fails where the primary changes meanwhile.
       }).catch(() => undefined);
       await sleep(ROLL_UP_PAUSE_MS);
     }
   };
   const running = Promise.all(databases.map(run));
+  const next = (): Promise<void> => new Promise((resolve) => void (onCompleted = [...onCompleted, resolve]));
   return {
+    next,
     finish: async () => {
-      const after = completed + databases.length;
       // A collector that was stopped during an election may still have the lease.
-      await stateOf(databases[0] as Db).updateOne({ _id: ROLL_UP }, { $unset: { lease: '' } });
-      await new Promise<void>((resolve) => {
-        onCompleted = () => (completed > after ? resolve() : undefined);
-      });
+      const ofOthers = { _id: ROLL_UP, 'lease.owner': { $not: /^roll-up-/ } };
+      await stateOf(databases[0] as Db).updateOne(ofOthers, { $unset: { lease: '' } });
+      // Those that run now may have begun before.
+      for (let update = 0; update <= databases.length; update += 1) await next();
       stopped = true;
       await running;
       return completed;

@@ -47,7 +47,7 @@ export async function withLease<Result>(
   const lease = {
     owner,
     assertHeld: () => {
-      if (clock.now().getTime() < heldUntilMs) return;
+      if (!stop.signal.aborted && clock.now().getTime() < heldUntilMs) return;
       throw new SpartakusError('unavailable', 'another collector may have taken over the statistics');
     },
   };

@@ -77,7 +77,7 @@ async function mergeMatching(
   const parts = reports <= FEW_REPORTS ? [{ $gt: '' }] : PARTS;
   // Merges at the same time fail if the collection appears while they run.
   if (parts.length > 1) await createLike(database, into, CLUSTERS);
-  await Promise.all(
+  await allEnded(
     parts.map(async (ids) => {
       const match = { ...source.counted, ...filter, [source.idField]: ids };
       await beforeMerge?.(source, match);
@@ -113,4 +113,10 @@ export async function storeBefore(
     .collection(collection)
     .aggregate(pipeline, { ...LONG_RUNNING, allowDiskUse: true })
     .toArray();
+}
+
+/** Where one fails, the others end before the error is thrown: the lease is released then, and nothing may write after it. */
+async function allEnded(operations: readonly Promise<void>[]): Promise<void> {
+  await Promise.allSettled(operations);
+  await Promise.all(operations);
 }

@@ -7,13 +7,21 @@ import { SpartakusError } from '../../runtime/errors.ts';
 import type { Database } from './database-spec.ts';
 import { openEmbeddedStore } from './embedded.ts';
 import { URI_FILE } from './engine/engine-errors.ts';
-import { createMongoClient, databaseName, describeError, type MongoClientOptions } from './mongo-client.ts';
+import {
+  createMongoClient,
+  databaseName,
+  describeError,
+  type MongoClientOptions,
+  statisticsReadPreference,
+} from './mongo-client.ts';
 import type { MongoStoreOptions } from './mongo-store.ts';
 import { requireServable } from './schema-version.ts';
 
 /** The database of a collector, for commands that change what is stored. */
 export interface OpenDatabase {
   readonly db: Db;
+  /** For figures only: reads may be of a secondary, and some minutes old. */
+  readonly figuresDb: Db;
   readonly close: () => Promise<void>;
 }
 
@@ -70,9 +78,9 @@ async function openEmbedded(
     ...(init === undefined ? {} : { init }),
   });
   try {
-    const { db, close } = await connectToRunning();
+    const { close, ...opened } = await connectToRunning();
     return {
-      db,
+      ...opened,
       close: async () => {
         await close();
         await engine.close();
@@ -108,9 +116,11 @@ async function connect(target: Pick<MongoClientOptions, 'uri' | 'name' | 'appNam
   });
   try {
     await client.connect();
-    const db = client.db(databaseName(target.uri));
+    const name = databaseName(target.uri);
+    const db = client.db(name);
     await requireServable(db);
-    return { db, close: () => client.close() };
+    const figuresDb = client.db(name, { readPreference: statisticsReadPreference(target.uri) });
+    return { db, figuresDb, close: () => client.close() };
   } catch (error) {
     await client.close();
     if (error instanceof SpartakusError)

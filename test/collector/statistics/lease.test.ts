@@ -1,7 +1,7 @@
 import { type Db, MongoClient } from 'mongodb';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { type LeaseOptions, withLease } from '../../../src/collector/statistics/lease.ts';
-import { readState, updateState } from '../../../src/collector/statistics/state.ts';
+import { type Lease, readState, updateState } from '../../../src/collector/statistics/state.ts';
 import { type Clock, systemClock } from '../../../src/runtime/clock.ts';
 import { openDbProxy } from '../../support/db-proxy.ts';
 import { createManualClock } from '../../support/manual-clock.ts';
@@ -37,6 +37,17 @@ test('it passes on when its time is over, and then its former owner writes nothi
     });
   });
   expect((await readState(db)).day).toBeUndefined();
+});
+
+test('what goes on after the work has failed has no lease any more', async () => {
+  let held: Lease | undefined;
+  const work = withLease(db, lease('first', 60_000), (given) => {
+    held = given;
+    return Promise.reject(new Error('one of several writes failed'));
+  });
+
+  await expect(work).rejects.toThrow('one of several writes failed');
+  expect(() => held?.assertHeld()).toThrow('taken over');
 });
 
 test('a long work keeps it', async () => {

@@ -3,7 +3,9 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { type Report, ReportSchema } from '../../../gen/spartakus/report/v1/report_pb.js';
 import { encodeReport } from '../../../src/collector/serve/decode/encode-report.ts';
 import { createPointReader, POINTS } from '../../../src/collector/statistics/point-store.ts';
+import { parseDatabase } from '../../../src/collector/store/database-spec.ts';
 import { type DatabaseStore, openMongoStore } from '../../../src/collector/store/mongo-store.ts';
+import { openDatabase } from '../../../src/collector/store/open-database.ts';
 import type { Outcome } from '../../../src/report/report-sink.ts';
 import { openReplicaSet, type ReplicaSet } from '../../support/replica-set/replica-set.ts';
 import { makeReport } from '../../support/reports.ts';
@@ -195,6 +197,15 @@ describe('figures of statistics', () => {
 
     expect(isPrimary()).toStrictEqual([true]);
     await other.close();
+  });
+
+  test('are read from a secondary by commands too', async () => {
+    const { figuresDb, close } = await openDatabase(parseDatabase(set.uri), 'spartakus-test');
+
+    await createPointReader(() => figuresDb).lastDay();
+
+    expect(isPrimary()).toStrictEqual([false]);
+    await close();
   });
 
   test('are read during an election', async () => {

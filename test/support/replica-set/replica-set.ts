@@ -178,6 +178,12 @@ export async function openReplicaSet(engineUri: string): Promise<ReplicaSet> {
     const interrupted = (): Doc => failure(member, request, interrupting ?? 'InterruptedDueToReplStateChange');
     if (delayMs > 0) await sleep(delayMs);
     if (hasSteppedDown()) return interrupted();
+    if (request.name === 'aggregate' && majority !== undefined) {
+      // What it writes cannot be undone, so it is executed once a majority would have it, or not at all.
+      const response = await waitForMajority(member, request, { ok: 1, cursor: nothing(request)['cursor'] });
+      if (hasSteppedDown()) return interrupted();
+      if (response['writeConcernError'] !== undefined) return response;
+    }
     const statements = countStatements(request);
     const isChosen = statements >= 2 && inWrite?.(request) === true;
     const response = await executor.run(engine, request, { most: isChosen ? Math.floor(statements / 2) : undefined });
@@ -216,6 +222,8 @@ export async function openReplicaSet(engineUri: string): Promise<ReplicaSet> {
       waiting.resolve('stepped down');
     }
     await sleep(electionMs);
+    // As on a server, nothing that the former primary executes takes effect after the election.
+    await executor.settled();
     if (rollBack) await executor.undo(own);
     const candidates = members.map((_, index) => index).filter((index) => index !== former && !down.has(index));
     term += 1;

@@ -8,6 +8,8 @@ import type { Doc, Request } from './wire.ts';
  */
 export interface WriteExecutor {
   run(engine: EngineConnection, request: Request, limits?: WriteLimits): Promise<Doc>;
+  /** Resolves when the writes that run now have ended. */
+  settled(): Promise<void>;
   /** From now on, writes can be undone; `false` makes them final. */
   recordUndo(isOn: boolean): void;
   /** Undoes the recorded writes, the last one first, once none runs any more. */
@@ -55,6 +57,9 @@ export function createWriteExecutor(): WriteExecutor {
   let undoing: (() => Promise<void>)[] | undefined;
   let repeated = 0;
   const running = new Set<Promise<unknown>>();
+  /** Those that run and cannot be undone. */
+  const final = new Set<Promise<unknown>>();
+  let alone: Promise<unknown> = Promise.resolve();
 
   const runOnce = async (
     engine: EngineConnection,
@@ -122,6 +127,18 @@ export function createWriteExecutor(): WriteExecutor {
     };
   };
 
+  const runFinal = (start: () => Promise<Doc>): Promise<Doc> => {
+    const run = start();
+    final.add(run);
+    return run.finally(() => final.delete(run));
+  };
+  /** One after the other, so that nothing changes between the read of what is undone and the write. */
+  const runAlone = (start: () => Promise<Doc>): Promise<Doc> => {
+    const run = alone.then(() => Promise.allSettled(final)).then(start);
+    alone = run.catch(() => undefined);
+    return run;
+  };
+
   return {
     run: async (engine, request, limits = {}) => {
       const key = keyOf(request);
@@ -134,11 +151,13 @@ export function createWriteExecutor(): WriteExecutor {
       };
       if (key !== undefined) known.set(key, executed);
       const forget = (): void => void (key === undefined ? undefined : known.delete(key));
-      const run = executed.last.then(() => runOnce(engine, request, executed, forget, limits));
+      const start = (): Promise<Doc> => runOnce(engine, request, executed, forget, limits);
+      const run = executed.last.then(() => (undoing === undefined ? runFinal(start) : runAlone(start)));
       executed.last = run.catch(() => undefined);
       running.add(run);
       return await run.finally(() => running.delete(run));
     },
+    settled: async () => void (await Promise.allSettled(running)),
     recordUndo: (isOn) => (undoing = isOn ? (undoing ?? []) : undefined),
     undo: async () => {
       await Promise.allSettled(running);
