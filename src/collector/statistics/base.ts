@@ -1,4 +1,4 @@
-import { type Collection, type Db, MaxKey, MinKey } from 'mongodb';
+import { type Collection, type Db, type Document, MaxKey, MinKey } from 'mongodb';
 import type { CollectionName } from '../store/collections.ts';
 import type { ClusterDocument, ClusterId } from './cluster-document.ts';
 import type { Day } from './days.ts';
@@ -96,9 +96,14 @@ export async function sumUp(
   return tally;
 }
 
-/** Stores the clusters with these reports as they are, before the reports are merged into them. */
-export async function beforeMerge(database: Db, { base }: RollUpState, source: Source, match: object): Promise<void> {
-  if (base !== undefined) await storeBefore(database, source, match, { epoch: base.epoch, into: TOUCHED });
+/** Stores the clusters with these reports as they are, before the reports are merged into them. Resolves as storeBefore(). */
+export async function beforeMerge(
+  database: Db,
+  { base }: RollUpState,
+  source: Source,
+  match: object,
+): Promise<readonly Document[]> {
+  return base === undefined ? [] : await storeBefore(database, source, match, { epoch: base.epoch, into: TOUCHED });
 }
 
 /** Forgets the base, before clusters change in another way than by `beforeMerge`. */

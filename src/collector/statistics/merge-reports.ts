@@ -17,8 +17,8 @@ interface MergeOptions {
   /** See mergeIntoClusters. */
   readonly oldest: Day;
   readonly lease: Lease;
-  /** Called with the reports of each step before they are merged. */
-  readonly beforeMerge?: (source: Source, match: Document) => Promise<void>;
+  /** Called with the reports of each step before they are merged. Resolves with stages that select among their clusters, by `_id`. */
+  readonly beforeMerge?: (source: Source, match: Document) => Promise<readonly Document[]>;
 }
 
 /** Larger groups take more memory than the server allows without using the disk. */
@@ -80,11 +80,12 @@ async function mergeMatching(
   await allEnded(
     parts.map(async (ids) => {
       const match = { ...source.counted, ...filter, [source.idField]: ids };
-      await beforeMerge?.(source, match);
+      const selected = (await beforeMerge?.(source, match)) ?? [];
       lease.assertHeld();
       const pipeline = [
         { $match: match },
         ...groupByCluster(source.clusterId, oldest),
+        ...selected,
         ...mergeIntoClusters(into, oldest),
       ];
       await database
@@ -95,13 +96,16 @@ async function mergeMatching(
   );
 }
 
-/** Stores the documents of clusters that are about to change for the first time in an epoch, as they are now; see base.ts. */
+/**
+ * Stores the documents of clusters that are about to change for the first time in an epoch, as they are now; see base.ts. Resolves with
+ * stages that select the clusters that were stored: the write of a report in the range may end meanwhile, and its cluster has to wait.
+ */
 export async function storeBefore(
   database: Db,
   { collection, clusterId }: Source,
   match: Document,
   { epoch, into }: { readonly epoch: string; readonly into: string },
-): Promise<void> {
+): Promise<readonly Document[]> {
   const pipeline = [
     { $match: match },
     { $group: { _id: clusterId } },
@@ -113,6 +117,12 @@ export async function storeBefore(
     .collection(collection)
     .aggregate(pipeline, { ...LONG_RUNNING, allowDiskUse: true })
     .toArray();
+  return [
+    { $set: { stored: { epoch: { $literal: epoch }, cluster: '$_id' } } },
+    { $lookup: { from: into, localField: 'stored', foreignField: '_id', as: 'stored' } },
+    { $match: { 'stored._id.epoch': epoch } },
+    { $unset: 'stored' },
+  ];
 }
 
 /** Where one fails, the others end before the error is thrown: the lease is released then, and nothing may write after it. */

@@ -44,7 +44,7 @@ export async function rebuild(database: Db, options: RebuildOptions): Promise<vo
   let done = 0;
   const onBatch = (reports: number): void => onProgress?.({ step: 'facts', done: (done += reports), total });
   await backfillFacts(database, { until: new Date(8.64e15) }, { makeFacts, lease, onBatch });
-  onStep?.('facts');
+  await onStep?.('facts');
 
   const today = dayOf(startedAt);
   const firstExact = firstExactDay(retainedFrom, config.activeWindowDays);
@@ -63,7 +63,7 @@ export async function rebuild(database: Db, options: RebuildOptions): Promise<vo
     }
     onProgress?.({ step: 'days', done: index + 1, total: days.length });
     await options.betweenDays?.();
-    onStep?.('rebuilt day');
+    await onStep?.('rebuilt day');
   }
   // Reports that were deleted by hand.
   await clustersOf(database, NEW_CLUSTERS).deleteMany({ last: { $exists: false } }, LONG_RUNNING);
@@ -71,9 +71,9 @@ export async function rebuild(database: Db, options: RebuildOptions): Promise<vo
   // Without a base, the next roll-up reads all clusters; the old and the new collections are both right, so any mixture is.
   await updateState(database, lease, { unset: ['base'] });
   await replaceCollection(database, NEW_CLUSTERS, CLUSTERS);
-  onStep?.('replaced clusters');
+  await onStep?.('replaced clusters');
   await replaceCollection(database, NEW_POINTS, POINTS);
-  onStep?.('replaced points');
+  await onStep?.('replaced points');
   await updateState(database, lease, { set: { watermark: startedAt, day: today } });
   if (dirty !== undefined) await clearDirty(database, dirty);
 }

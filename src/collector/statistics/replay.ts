@@ -25,12 +25,12 @@ export async function replayDirtyDays(database: Db, options: RollUpOptions): Pro
     await dropBase(database, lease);
     for (const day of listDays(latestDay(dirty.day), addDays(yesterday, 2)))
       await mergeDay(database, day, { into: CLUSTERS, oldest: yesterday, lease });
-    options.onStep?.('merged again');
+    await options.onStep?.('merged again');
   }
   const first = latestDay(dirty.day, firstExactDay(retainedFrom, config.activeWindowDays));
   if (first === yesterday) await storeRecentDay(database, yesterday, options);
   else if (first < yesterday) await replay(database, first, yesterday, options);
-  options.onStep?.('replayed');
+  await options.onStep?.('replayed');
   await clearDirty(database, dirty);
 }
 
@@ -49,7 +49,7 @@ async function replay(database: Db, first: Day, last: Day, options: RollUpOption
     await mergeDay(database, day, { into: REPLAY, oldest: day, lease });
     if (day < first) continue;
     await storePoint(database, await sumUp(asOf(database, day), day, contributor), day, options);
-    onStep?.('replayed day');
+    await onStep?.('replayed day');
     await betweenDays?.();
   }
   await clusters.drop();

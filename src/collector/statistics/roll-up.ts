@@ -31,7 +31,7 @@ export interface RollUpOptions {
   /** Called after each day of a replay or rebuild, so that new reports need not wait for its end. */
   readonly betweenDays?: () => Promise<void>;
   /** Called between the steps; tests throw there. */
-  readonly onStep?: (step: string) => void;
+  readonly onStep?: (step: string) => void | Promise<void>;
 }
 
 export const DEFAULT_STATISTICS_CONFIG: StatisticsConfig = {
@@ -56,30 +56,31 @@ export async function rollUp(database: Db, options: RollUpOptions): Promise<numb
   const from = new Date(Math.min(state.watermark.getTime(), now.getTime()) - config.overlapMs);
   const range = { from, until: now };
   await backfillFacts(database, range, { makeFacts, lease, onlyMissing: true });
-  onStep?.('facts');
+  await onStep?.('facts');
   const { reports, fresh, earliest } = await summarise(database, range, state.watermark);
   if (earliest !== undefined && earliest < today) await markDirty(database, earliest, { merge: false, now });
   // The last figures of a day are computed once more after its end, from all of its reports.
   if (state.day !== undefined && state.day < today) await markDirty(database, state.day, { now });
-  onStep?.('late');
+  await onStep?.('late');
   if (reports > 0) {
     await mergeReceived(database, range, {
       into: CLUSTERS,
       oldest: addDays(today, -1),
       lease,
       beforeMerge: async (source, match) => {
-        await beforeMerge(database, state, source, match);
-        onStep?.('before');
+        const selected = await beforeMerge(database, state, source, match);
+        await onStep?.('before');
+        return selected;
       },
     });
-    onStep?.('merge');
+    await onStep?.('merge');
   }
   if (reports > 0 || state.day !== today || state.base === undefined) {
     await storeToday(database, today, state, options);
-    onStep?.('point');
+    await onStep?.('point');
   }
   await updateState(database, lease, { set: { watermark: now, day: today } });
-  onStep?.('watermark');
+  await onStep?.('watermark');
   return fresh;
 }
 
@@ -96,7 +97,7 @@ function baseOptionsOf(options: RollUpOptions): Parameters<typeof renewOldBase>[
 
 async function storeToday(database: Db, today: Day, state: RollUpState, options: RollUpOptions): Promise<void> {
   const tally = await computeToday(database, today, state, baseOptionsOf(options));
-  options.onStep?.('sums');
+  await options.onStep?.('sums');
   await storePoint(database, tally, today, options);
 }
 

@@ -50,7 +50,7 @@ async function reset(): Promise<void> {
 }
 
 /** One collector; the lease has a test of its own. */
-async function options(onStep?: (step: string) => void): Promise<RollUpOptions> {
+async function options(onStep?: RollUpOptions['onStep']): Promise<RollUpOptions> {
   await db
     .collection<{ _id: string }>('statisticsState')
     .updateOne({ _id: 'rollUp' }, { $set: { lease: { owner: 'test', until: new Date(8e15) } } }, { upsert: true });
@@ -64,7 +64,7 @@ async function options(onStep?: (step: string) => void): Promise<RollUpOptions> 
   };
 }
 
-async function update(onStep?: (step: string) => void): Promise<void> {
+async function update(onStep?: RollUpOptions['onStep']): Promise<void> {
   const given = await options(onStep);
   if ((await readState(db)).watermark === undefined) await rebuild(db, given);
   await rollUp(db, given);
@@ -280,6 +280,29 @@ test('the figures of all days are those of a plain loop over the raw reports, af
   );
 });
 
+test.each([
+  ['few reports', 1],
+  ['many reports', 250],
+])('reports whose write ends during a roll-up of %s count in the next one', async (_what, count) => {
+  const cluster = { version: 0, nodes: 2, images: 2, ageDays: 0, quarantined: false, hasFacts: true };
+  await store1({ ...cluster, cluster: 1 });
+  nowMs += 1;
+  await update();
+  for (let index = 0; index < count; index += 1) await store1({ ...cluster, cluster: 100 + index });
+  nowMs += 1;
+
+  let isLate = true;
+  await update(async (step) => {
+    if (step !== 'before' || !isLate) return;
+    isLate = false;
+    await store1({ ...cluster, cluster: 1, version: 2, nodes: 3 });
+    await store1({ ...cluster, cluster: 2 });
+  });
+  await update();
+
+  await expectExact();
+});
+
 test(`a collector that is killed after any step, and goes on later, loses and doubles nothing (seed ${SEED})`, async () => {
   const cluster = { version: 0, nodes: 2, images: 2, ageDays: 0, quarantined: false, hasFacts: true };
   const steps = new Set<string>();
@@ -294,7 +317,7 @@ test(`a collector that is killed after any step, and goes on later, loses and do
     await store1({ ...cluster, cluster: 3, ageDays: 2 });
     nowMs += 1;
   };
-  const finish = async (onStep?: (step: string) => void): Promise<void> => {
+  const finish = async (onStep?: RollUpOptions['onStep']): Promise<void> => {
     await update(onStep);
     await replayDirtyDays(db, await options(onStep));
     await update(onStep);
@@ -302,7 +325,7 @@ test(`a collector that is killed after any step, and goes on later, loses and do
     await update(onStep);
   };
   await fill();
-  await finish((step) => steps.add(step));
+  await finish((step) => void steps.add(step));
   const expected = await readPoints();
   expect([...steps]).toStrictEqual(
     expect.arrayContaining(['before', 'merge', 'sums', 'point', 'replayed day', 'replaced clusters']),
