@@ -139,7 +139,7 @@ async function openParts(
   const origins = createOriginFinder({ ...config, clientOf: proxyProtocol?.clientOf, randomBytes });
   const watch = { clock, logger, rateLimitedLogger, stop: stopping.signal };
   onStep('the files of certificates and tokens');
-  const tls = config.tls && (await openTls(config.tls, watch));
+  const tls = config.tls && (await openTls(config.tls, { ...watch, handshakeTimeoutMs: limits.headerTimeoutMs }));
   const authenticate =
     config.ingestTokensFile === undefined
       ? NO_AUTHENTICATION

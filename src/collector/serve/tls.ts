@@ -13,6 +13,7 @@ export interface TlsConfig {
 }
 
 export interface TlsOptions extends Omit<ReloadOptions, 'files' | 'use'> {
+  readonly handshakeTimeoutMs: number;
   readonly rateLimitedLogger: Logger;
 }
 
@@ -22,8 +23,6 @@ interface TlsServer {
   readonly expiresAt: () => Date;
 }
 
-const HANDSHAKE_TIMEOUT_MS = 10_000;
-
 /**
  * A server of TLS 1.2 or newer that does not listen: it takes connections by `emit('connection', socket)`, and emits 'secureConnection'
  * once the client certificate is verified. The files are reloaded when they change; sessions of the old ones are not resumed.
@@ -32,7 +31,7 @@ const HANDSHAKE_TIMEOUT_MS = 10_000;
  */
 export async function openTls(
   { certFile, keyFile, clientCaFile }: TlsConfig,
-  { clock, logger, rateLimitedLogger, stop }: TlsOptions,
+  { handshakeTimeoutMs, clock, logger, rateLimitedLogger, stop }: TlsOptions,
 ): Promise<TlsServer> {
   const named = {
     cert: { flag: '--tls-cert', file: certFile },
@@ -41,13 +40,15 @@ export async function openTls(
   };
   const server = tls.createServer({
     ALPNProtocols: ['h2', 'http/1.1'],
-    handshakeTimeout: HANDSHAKE_TIMEOUT_MS,
+    handshakeTimeout: handshakeTimeoutMs,
     requestCert: clientCaFile !== undefined,
     rejectUnauthorized: true,
   });
-  server.on('tlsClientError', (error: NodeJS.ErrnoException) =>
-    rateLimitedLogger.info({ code: error.code }, 'a TLS handshake failed'),
-  );
+  server.on('tlsClientError', (error: NodeJS.ErrnoException, socket) => {
+    rateLimitedLogger.info({ code: error.code }, 'a TLS handshake failed');
+    // Node.js leaves the connection open after ERR_TLS_HANDSHAKE_TIMEOUT.
+    socket.destroy();
+  });
   let expiresAt = new Date(0);
   const use = ([cert = Buffer.alloc(0), key = Buffer.alloc(0), clientCa]: readonly Buffer[]): void => {
     const wrong = findPairProblem(cert, key);

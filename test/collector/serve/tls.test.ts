@@ -6,7 +6,7 @@ import net from 'node:net';
 import path from 'node:path';
 import { text } from 'node:stream/consumers';
 import tls from 'node:tls';
-import { afterEach, describe, expect, test } from 'vitest';
+import { afterEach, describe, expect, test, vi } from 'vitest';
 import { openListener } from '../../../src/collector/serve/listener.ts';
 import { openTls, type TlsConfig } from '../../../src/collector/serve/tls.ts';
 import { TEST_LIMITS } from '../../support/collector.ts';
@@ -31,11 +31,12 @@ afterEach(async () => {
 });
 
 /** A port that speaks TLS, and answers each request with the version of HTTP. */
-async function open(config: TlsConfig) {
+async function open(config: TlsConfig, { handshakeTimeoutMs = 10_000 } = {}) {
   const clock = createManualClock(new Date(0));
   const log = createKeptLog();
   const stop = new AbortController();
   const { server, expiresAt } = await openTls(config, {
+    handshakeTimeoutMs,
     clock,
     logger: log.logger,
     rateLimitedLogger: createKeptLog().logger,
@@ -155,12 +156,23 @@ describe('one port', () => {
   });
 
   test('TLS 1.2 is taken, TLS 1.1 is not', async () => {
+    const setContext = vi.spyOn(tls.Server.prototype, 'setSecureContext');
     const { port } = await open(PAIR);
+    // OpenSSL's own security level rejects TLS 1.1 as well.
+    expect(setContext.mock.lastCall?.[0]).toMatchObject({ minVersion: 'TLSv1.2' });
+    setContext.mockRestore();
     const old = { minVersion: 'TLSv1', ciphers: 'DEFAULT@SECLEVEL=0' } as const;
 
     await expect(dial(port, { ...old, maxVersion: 'TLSv1.2' })).resolves.toMatchObject({ protocol: 'TLSv1.2' });
-    await expect(dial(port, { ...old, maxVersion: 'TLSv1.1' })).rejects.toThrow(REJECTED);
+    await expect(dial(port, { ...old, maxVersion: 'TLSv1.1' })).rejects.toThrow(/alert protocol version/);
   });
+
+  test('a client that begins no handshake is disconnected', async () => {
+    const { port } = await open(PAIR, { handshakeTimeoutMs: 50 });
+    const socket = net.connect(port, '127.0.0.1').resume();
+
+    await expect(once(socket, 'close')).resolves.toStrictEqual([false]);
+  }, 5_000);
 
   test('closing ends connections that shake hands and connections that are secured', async () => {
     const { port, close } = await open(PAIR);

@@ -37,7 +37,7 @@ interface ConsoleRoute extends HttpRoute {
   readonly access: Access;
 }
 
-interface ConsoleOptions extends TlsOptions {
+interface ConsoleOptions extends Omit<TlsOptions, 'handshakeTimeoutMs'> {
   readonly metrics: Pick<Metrics, 'render'>;
   /** Absent for a store without statistics. */
   readonly answers?: Answers | undefined;
@@ -101,7 +101,12 @@ export async function openConsole(config: ConsoleConfig, options: ConsoleOptions
       : await openTokenAuthenticator({ flag: '--console-token-file', file: tokenFile }, watch);
   const withTls = options.tls !== undefined && !isLocal(listen);
   const tls = withTls
-    ? (await openTls({ certFile: options.tls.certFile, keyFile: options.tls.keyFile }, watch)).server
+    ? (
+        await openTls(
+          { certFile: options.tls.certFile, keyFile: options.tls.keyFile },
+          { ...watch, handshakeTimeoutMs: limits.headerTimeoutMs },
+        )
+      ).server
     : undefined;
   const guard = createConsoleGuard(config, authenticate);
   const rateLimiter = createRateLimiter({ count: PUBLIC_REQUESTS, perMs: PUBLIC_REQUESTS_MS, clock });
