@@ -47,8 +47,8 @@ export async function writeAtomically(
   { mode, dirMode, unfinishedDir = path.dirname(file), files = SYSTEM_FILES }: WriteOptions,
 ): Promise<void> {
   for (const dir of new Set([path.dirname(file), unfinishedDir])) {
-    const created = await makeDirectory(dir, dirMode);
-    if (created !== undefined) await files.syncDirectory(path.dirname(created));
+    // The name of a new directory is in its parent.
+    for (const created of await makeDirectory(dir, dirMode)) await files.syncDirectory(path.dirname(created));
   }
   const unfinished = path.join(unfinishedDir, `.${path.basename(file)}${UNFINISHED_SUFFIX}`);
   try {

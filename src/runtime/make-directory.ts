@@ -6,9 +6,9 @@ import { hasCode } from './errors.ts';
  * Creates a directory and its missing parents, one by one: the recursive `mkdir` of Node.js never ends where a parent cannot be created,
  * as under /proc. Rejects with the system's error, also where a file is in the way.
  *
- * @returns the first directory that was created; undefined where all existed
+ * @returns the directories that were missing, the deepest first
  */
-export async function makeDirectory(directory: string, mode?: number): Promise<string | undefined> {
+export async function makeDirectory(directory: string, mode?: number): Promise<readonly string[]> {
   const target = path.resolve(directory);
   const missing: string[] = [];
   for (let each = target; (await kindOf(each)) === 'missing'; each = path.dirname(each)) missing.push(each);
@@ -20,7 +20,7 @@ export async function makeDirectory(directory: string, mode?: number): Promise<s
       if (!hasCode(error, 'EEXIST') || (await kindOf(each)) !== 'directory') throw error;
     }
   }
-  return missing.at(-1);
+  return missing;
 }
 
 async function kindOf(name: string): Promise<'missing' | 'directory' | 'other'> {

@@ -39,7 +39,7 @@ test('at whatever step an agent stops, the directory holds whole records and not
       .catch(() => undefined);
 
     died = files.isDead();
-    await expect(readAsKubermatic()).resolves.toStrictEqual(died && operations < 4 ? [] : ['record-1.json']);
+    await expect(readAsKubermatic()).resolves.toStrictEqual(died && operations < 5 ? [] : ['record-1.json']);
   }
 });
 

@@ -5,12 +5,12 @@ import { writeAtomically } from '../../src/runtime/atomic-file.ts';
 import { makeDirectory } from '../../src/runtime/make-directory.ts';
 import { withFiles } from '../support/files.ts';
 
-test('missing parents are created with the mode, and the first of them is returned', async () => {
+test('missing parents are created with the mode, and returned', async () => {
   await withFiles({}, async (dir) => {
     const [first, last] = [path.join(dir, 'a'), path.join(dir, 'a/b/c')];
 
-    await expect(makeDirectory(last, 0o700)).resolves.toBe(first);
-    await expect(makeDirectory(last, 0o700)).resolves.toBeUndefined();
+    await expect(makeDirectory(last, 0o700)).resolves.toStrictEqual([last, path.dirname(last), first]);
+    await expect(makeDirectory(last, 0o700)).resolves.toStrictEqual([]);
     for (const each of [first, last]) expect((await stat(each)).mode & 0o777).toBe(0o700);
   });
 });
@@ -48,6 +48,6 @@ test('a file or a broken link in the way is an error', async () => {
     await expect(makeDirectory(path.join(dir, 'file'))).rejects.toMatchObject({ code: 'EEXIST' });
     await expect(makeDirectory(path.join(dir, 'file/a'))).rejects.toMatchObject({ code: 'ENOTDIR' });
     await expect(makeDirectory(path.join(dir, 'link'))).rejects.toMatchObject({ code: 'EEXIST' });
-    await expect(makeDirectory(path.join(dir, 'good-link/a'))).resolves.toBe(path.join(dir, 'good-link/a'));
+    await expect(makeDirectory(path.join(dir, 'good-link/a'))).resolves.toStrictEqual([path.join(dir, 'good-link/a')]);
   });
 });
