@@ -1,4 +1,5 @@
 import type { Clock } from '../../../runtime/clock.ts';
+import { createKeyedCounts } from '../../../runtime/keyed-counts.ts';
 import { createRateLimiter } from '../../ingest/rate-limiter.ts';
 import type { Limits } from './limits.ts';
 
@@ -20,29 +21,26 @@ export function createConnectionLimiter(
 ) {
   const rateLimiter = createRateLimiter({ count, perMs: 1_000, burst: count * BURST_SECONDS, clock });
   let open = 0;
-  const openByAddress = new Map<string, number>();
+  const openByAddress = createKeyedCounts();
   return {
     /**
      * @param addressKey where undefined, only the limit for all applies
      * @returns a function to call when the connection is closed; undefined where a limit is reached
      */
     acquire(addressKey: string | undefined): (() => void) | undefined {
-      const ofAddress = addressKey === undefined ? 0 : (openByAddress.get(addressKey) ?? 0);
+      const ofAddress = addressKey === undefined ? 0 : openByAddress.get(addressKey);
       if (open >= maxConnections || (maxConnectionsPerAddress > 0 && ofAddress >= maxConnectionsPerAddress))
         return undefined;
       if (addressKey !== undefined && rateLimiter.take(addressKey) > 0) return undefined;
       open += 1;
-      if (addressKey !== undefined) openByAddress.set(addressKey, ofAddress + 1);
+      if (addressKey !== undefined) openByAddress.increment(addressKey);
       return () => {
         open -= 1;
-        if (addressKey === undefined) return;
-        const left = (openByAddress.get(addressKey) ?? 1) - 1;
-        if (left === 0) openByAddress.delete(addressKey);
-        else openByAddress.set(addressKey, left);
+        if (addressKey !== undefined) openByAddress.decrement(addressKey);
       };
     },
     /** The open connections of an address; 0 where undefined. */
-    countOf: (addressKey: string | undefined): number => openByAddress.get(addressKey ?? '') ?? 0,
+    countOf: (addressKey: string | undefined): number => openByAddress.get(addressKey ?? ''),
     /** Counts a connection that ended with an attack as many, so that clients behind an address may connect more often than attackers. */
     penalise: (addressKey: string): void => rateLimiter.charge(addressKey, ATTACK_CONNECTIONS),
   };
@@ -50,19 +48,14 @@ export function createConnectionLimiter(
 
 /** Limits the streams that all HTTP/2 connections of an address have open. */
 export function createStreamLimiter({ maxStreamsPerAddress }: Pick<Limits, 'maxStreamsPerAddress'>) {
-  const openByAddress = new Map<string, number>();
+  const openByAddress = createKeyedCounts();
   return {
     /** @returns whether the address may open one more; `release` must be called when it is closed */
     acquire(addressKey: string): boolean {
-      const open = openByAddress.get(addressKey) ?? 0;
-      if (maxStreamsPerAddress > 0 && open >= maxStreamsPerAddress) return false;
-      openByAddress.set(addressKey, open + 1);
+      if (maxStreamsPerAddress > 0 && openByAddress.get(addressKey) >= maxStreamsPerAddress) return false;
+      openByAddress.increment(addressKey);
       return true;
     },
-    release(addressKey: string): void {
-      const left = (openByAddress.get(addressKey) ?? 1) - 1;
-      if (left === 0) openByAddress.delete(addressKey);
-      else openByAddress.set(addressKey, left);
-    },
+    release: (addressKey: string): void => openByAddress.decrement(addressKey),
   };
 }

@@ -37,6 +37,19 @@ test('a connection that is rejected for another limit does not count', () => {
   expect(limiter.acquire('192.0.2.1')).toBeDefined();
 });
 
+test('a connection that ends frees its place, also one without an address', () => {
+  const clock = createManualClock(new Date(0));
+  const limiter = createConnectionLimiter({ ...NO_LIMIT, maxConnections: 2, maxConnectionsPerAddress: 1 }, clock);
+  for (let time = 0; time < 3; time += 1) {
+    const release = [limiter.acquire('192.0.2.1'), limiter.acquire(undefined)];
+    expect(release).not.toContain(undefined);
+    expect(limiter.acquire(undefined)).toBeUndefined();
+    expect(limiter.countOf('192.0.2.1')).toBe(1);
+    for (const each of release) each?.();
+    expect(limiter.countOf('192.0.2.1')).toBe(0);
+  }
+});
+
 test('an address may have so many streams, and one more once one is closed', () => {
   const limiter = createStreamLimiter({ maxStreamsPerAddress: 2 });
 
