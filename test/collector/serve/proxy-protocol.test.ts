@@ -199,6 +199,15 @@ test('the connections of a forwarded address are limited: N are served, N + 1 is
   await expect.poll(async () => (await open('192.0.2.1')).served).toBe(true);
 });
 
+test('connections that ended count neither for the proxy nor for the clients that it named', async () => {
+  const collector = await start({ maxConnections: 3 });
+  for (let time = 0; time < 12; time += 1) {
+    const socket = connect(collector);
+    socket.write(Buffer.concat([proxyHeaderV2Of(`192.0.2.${time}`), Buffer.from(REQUEST)]));
+    expect(await answerOf(socket)).toContain('204');
+  }
+});
+
 test('clusters behind a balancer are limited by the address that it forwards', async () => {
   const collector = await start({ newClustersPerHourPerAddress: 1 });
   const send = async (address: string, clusterId: string): Promise<void> => {

@@ -138,10 +138,18 @@ describe('nothing is held after', () => {
     ['what is no gzip', Buffer.from([1, 0, 0, 0, 2, 1, 1]), { 'grpc-encoding': 'gzip' }],
     ['a large message that is no protobuf', compressed(Buffer.alloc(500_000, 0xff)), { 'grpc-encoding': 'gzip' }],
     ['more than the limit, compressed', compressed(Buffer.alloc(4_000_000)), { 'grpc-encoding': 'gzip' }],
+    ['a compressed message of a call that names no encoding', compressed(submitFrame()), {}],
+    ['an encoding that is not supported', submitFrame(), { 'grpc-encoding': 'zstd' }],
   ])('%s', async (_what, body, headers) => {
     const { stream, status } = call(SUBMIT_PATH, headers);
     stream.end(body);
-    await expect(status).resolves.toMatch(/^(?:3|8)$/);
+    await expect(status).resolves.toMatch(/^(?:3|8|12)$/);
+  });
+
+  test('a stream that ends in the middle of a message', async () => {
+    const { stream, status } = call(STREAM_PATH);
+    stream.end(Buffer.concat([streamFrame(), streamFrame().subarray(0, 20)]));
+    await expect(status).resolves.toBe('3');
   });
 
   test.each([
@@ -202,6 +210,40 @@ describe('nothing is held after', () => {
     await expectNothingHeld(collector.consoleUrl);
     expect(connection.received()).toBe('');
   });
+
+  test.each([
+    ['a message that is no protobuf', 'application/proto', Buffer.from([0xff, 0xff])],
+    ['a message that is no JSON', 'application/json', Buffer.from('{"report": {')],
+    ['JSON of another message', 'application/json', Buffer.from('{"report": {"nodes": 1}}')],
+    ['JSON with too many objects', 'application/json', Buffer.from(`[${'{},'.repeat(5_000)}{}]`)],
+    ['a message that is too large', 'application/proto', Buffer.alloc(2 ** 20 + 1)],
+    ['half a framed message', 'application/grpc-web+proto', submitFrame().subarray(0, 20)],
+    ['two framed messages', 'application/grpc-web+proto', Buffer.concat([submitFrame(), submitFrame()])],
+    ['a framed message that is no protobuf', 'application/grpc-web+proto', Buffer.from([0, 0, 0, 0, 2, 0xff, 0xff])],
+  ])('%s, as %s', async (_what, contentType, body) => {
+    const headers = { 'content-type': contentType };
+    const response = await fetch(`${collector.url}${SUBMIT_PATH}`, {
+      method: 'POST',
+      headers,
+      body: Uint8Array.from(body),
+    });
+    const [, trailer] = /grpc-status: (\d+)/.exec(await response.text()) ?? [];
+    expect(trailer ?? response.headers.get('grpc-status') ?? String(response.status)).toMatch(
+      /^(?:3|8|12|400|413|429)$/,
+    );
+  });
+
+  test.each(['application/proto', 'application/json', 'application/grpc-web+proto'])(
+    'a client that goes away in the middle of a message, as %s',
+    async (contentType) => {
+      const { stream } = call(SUBMIT_PATH, { 'content-type': contentType });
+      stream.write(submitFrame(largeReport()).subarray(0, 50_000));
+      await untilHeld();
+      stream.close(http2.constants.NGHTTP2_CANCEL);
+      await expectNothingHeld(collector.consoleUrl);
+      expect(stream.destroyed).toBe(true);
+    },
+  );
 
   test('a legacy body that is not valid', async () => {
     const report = largeReport();

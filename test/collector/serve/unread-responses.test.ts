@@ -110,8 +110,30 @@ test('ten requests of HTTP/1.1 may be sent ahead, and eleven close the connectio
   await expect(eager.closed).resolves.toBeUndefined();
 });
 
+test('a stream that ended takes no place of its connection', async () => {
+  const collector = await start();
+  const session = connect(collector);
+  for (let count = 0; count < 15; count += 1) {
+    await expect(open(session, REFLECTION, ASK, (stream) => stream.end())).resolves.toBe('open');
+  }
+});
+
+test('a stream that ended takes no place of its address', async () => {
+  const collector = await start({ maxStreamsPerAddress: 1 });
+  const session = connect(collector);
+  for (let count = 0; count < 5; count += 1)
+    await expect
+      .poll(() => open(session, REFLECTION, ASK, (stream) => stream.close(http2.constants.NGHTTP2_CANCEL)))
+      .toBe('open');
+});
+
 /** Opens a stream, and resolves with its gRPC status, with "open" after its first message, or with the code of its reset. */
-function open(session: http2.ClientHttp2Session, path: string, body: Buffer): Promise<string> {
+function open(
+  session: http2.ClientHttp2Session,
+  path: string,
+  body: Buffer,
+  onMessage: (stream: http2.ClientHttp2Stream) => void = () => undefined,
+): Promise<string> {
   const stream = session.request({
     ':method': 'POST',
     ':path': path,
@@ -128,6 +150,7 @@ function open(session: http2.ClientHttp2Session, path: string, body: Buffer): Pr
     };
     stream.on('response', onHeaders);
     stream.on('trailers', onHeaders);
+    stream.once('data', () => onMessage(stream));
     stream.on('data', () => resolve('open'));
     stream.on('close', () => resolve(`reset ${stream.rstCode}`));
   });

@@ -51,6 +51,15 @@ test.each([
   expect(() => checkJsonBounds(utf8(text))).toThrow(/^the JSON /);
 });
 
+test.each([
+  ['a depth of 100', `${'['.repeat(100)}${']'.repeat(100)}`],
+  ['ten thousand keys in an object', `{${Array.from({ length: 10_000 }, (_, index) => `"${index}":0`).join(',')}}`],
+  ['a million values and one', `[${'1,'.repeat(1_000_000)}1]`],
+  ['200,000 objects', `[${'{"id":"12345678"},'.repeat(199_998)}{}]`],
+])('JSON with %s is within bounds', (_what, text) => {
+  expect(() => checkJsonBounds(utf8(text))).not.toThrow();
+});
+
 test('brackets within texts, behind quotes that are escaped too, are no brackets', () => {
   expect(() =>
     checkJsonBounds(utf8(JSON.stringify({ a: `${'['.repeat(500)}"${'{'.repeat(500)}\\`, b: '['.repeat(500) }))),

@@ -1,0 +1,167 @@
+import { getEventListeners } from 'node:events';
+import { expect, test } from 'vitest';
+import { Outcome, type Receipt } from '../../../../gen/spartakus/collector/v1/collector_service_pb.js';
+import type { Accepted } from '../../../../src/collector/ingest/ingest.ts';
+import { createReportReceiver, type ReceivedReport } from '../../../../src/collector/serve/rpc/report-receiver.ts';
+import { SpartakusError } from '../../../../src/runtime/errors.ts';
+import { makeReport } from '../../../support/reports.ts';
+
+const ORIGIN = { protocol: 'grpc', addressKey: '192.0.2.1' } as const;
+const settle = (): Promise<void> => new Promise((resolve) => void setImmediate(resolve));
+
+interface Gate {
+  readonly wait: () => Promise<void>;
+  readonly open: () => void;
+  readonly waiting: () => number;
+}
+
+/** Holds calls until it is opened for one of them. */
+function createGate(): Gate {
+  const queue: (() => void)[] = [];
+  return {
+    wait: () => new Promise((resolve) => queue.push(resolve)),
+    open: () => queue.shift()?.(),
+    waiting: () => queue.length,
+  };
+}
+
+/** A receiver whose ingest stores at once, or when the test says so. */
+function makeReceiver({
+  accept = ({ reportId }) => Promise.resolve({ reportId, status: 'stored' }),
+  waitForCapacity = () => Promise.resolve(),
+  pace = () => Promise.resolve(),
+}: {
+  readonly accept?: (content: { readonly reportId: string }) => Promise<Accepted>;
+  readonly waitForCapacity?: () => Promise<void>;
+  readonly pace?: () => Promise<void>;
+} = {}) {
+  const stopping = new AbortController();
+  const receiver = createReportReceiver({
+    ingest: { accept: ({ report }: { report: ReceivedReport['report'] }) => accept(report!), waitForCapacity } as never,
+    admission: { pace } as never,
+    keepCountry: false,
+    onRejection: () => undefined,
+    stopping: stopping.signal,
+  });
+  return { receiver, stopping };
+}
+
+/** Reports that are read one by one. */
+function makeRequests(count: number) {
+  let read = 0;
+  let ended = 0;
+  async function* requests(): AsyncGenerator<ReceivedReport> {
+    for (; read < count;) {
+      read += 1;
+      const reservation = { bytes: 1, resize: () => undefined, onEnd: () => undefined, end: () => void (ended += 1) };
+      yield await Promise.resolve({ report: makeReport(), reservation });
+    }
+  }
+  return { requests: requests(), read: () => read, ended: () => ended };
+}
+
+async function collect(receipts: AsyncIterable<Receipt>): Promise<readonly Receipt[]> {
+  const all: Receipt[] = [];
+  for await (const receipt of receipts) all.push(receipt);
+  return all;
+}
+
+test('a stream ends each reservation with its receipt, also of a rejected report', async () => {
+  let calls = 0;
+  const { receiver } = makeReceiver({
+    accept: ({ reportId }) =>
+      (calls += 1) % 2 === 0
+        ? Promise.reject(new SpartakusError('invalid', 'wrong'))
+        : Promise.resolve({ reportId, status: 'duplicate' }),
+  });
+  const sent = makeRequests(4);
+
+  const receipts = await collect(receiver.stream(sent.requests, ORIGIN, new AbortController().signal));
+
+  const outcomes = receipts.map(({ outcome }) => outcome);
+  expect(outcomes.filter((outcome) => outcome === Outcome.DUPLICATE)).toHaveLength(2);
+  expect(outcomes.filter((outcome) => outcome === Outcome.REFUSED)).toHaveLength(2);
+  expect(sent.ended()).toBe(4);
+});
+
+test('a stream has 256 unanswered reports, and reads the next one when a receipt is taken', async () => {
+  const stored = createGate();
+  const { receiver } = makeReceiver({
+    accept: async ({ reportId }) => {
+      await stored.wait();
+      return { reportId, status: 'stored' };
+    },
+  });
+  const sent = makeRequests(1_000);
+  const receipts = receiver.stream(sent.requests, ORIGIN, new AbortController().signal);
+  const first = receipts.next();
+  await expect.poll(() => sent.read()).toBe(256);
+  await settle();
+  expect(stored.waiting()).toBe(256);
+
+  stored.open();
+  await first;
+  const second = receipts.next();
+  await expect.poll(() => sent.read()).toBe(257);
+  await settle();
+  expect(sent.read()).toBe(257);
+
+  stored.open();
+  await second;
+  await receipts.return(undefined);
+});
+
+test.each(['waitForCapacity', 'pace'] as const)('a stream reads no report while %s waits', async (name) => {
+  const gate = createGate();
+  const { receiver } = makeReceiver({ [name]: gate.wait });
+  const sent = makeRequests(3);
+  const receipts = collect(receiver.stream(sent.requests, ORIGIN, new AbortController().signal));
+
+  for (const read of [1, 2, 3]) {
+    await expect.poll(gate.waiting).toBe(1);
+    expect(sent.read()).toBe(read);
+    gate.open();
+  }
+  await expect(receipts).resolves.toHaveLength(3);
+});
+
+test('streams leave no listener on the stop signal: at their end, on an error, and where the client leaves', async () => {
+  const { receiver, stopping } = makeReceiver();
+  const { signal } = new AbortController();
+  const listeners = () => getEventListeners(stopping.signal, 'abort').length;
+
+  await collect(receiver.stream(makeRequests(2).requests, ORIGIN, signal));
+  async function* broken(): AsyncGenerator<ReceivedReport> {
+    yield await Promise.resolve({ report: makeReport() });
+    throw new Error('broken');
+  }
+  await expect(collect(receiver.stream(broken(), ORIGIN, signal))).rejects.toThrow('broken');
+  const left = receiver.stream(makeRequests(2).requests, ORIGIN, signal);
+  await left.next();
+  expect(listeners()).toBe(1);
+  await left.return(undefined);
+
+  expect(listeners()).toBe(0);
+});
+
+test('a stream that the collector stops answers what it has read, and ends with an error', async () => {
+  const stored = createGate();
+  const { receiver, stopping } = makeReceiver({
+    accept: async ({ reportId }) => {
+      await stored.wait();
+      return { reportId, status: 'stored' };
+    },
+    waitForCapacity: () => new Promise(() => undefined),
+  });
+  const sent = makeRequests(9);
+  const receipts = receiver.stream(sent.requests, ORIGIN, new AbortController().signal);
+  const first = receipts.next();
+  await expect.poll(stored.waiting).toBe(1);
+
+  stopping.abort();
+  stored.open();
+
+  await expect(first).resolves.toMatchObject({ value: { outcome: Outcome.STORED } });
+  await expect(receipts.next()).rejects.toMatchObject({ kind: 'unavailable' });
+  expect(sent.read()).toBe(1);
+});
