@@ -4,6 +4,8 @@ import type { Clock } from '../../src/runtime/clock.ts';
 export interface ManualClock extends Clock {
   /** Resolves with the length of the next sleep, in milliseconds, once there is one. */
   asleep(): Promise<number>;
+  /** How many sleeps have not ended. */
+  sleepers(): number;
   /** Moves on, and ends the sleeps that are due. */
   advance(ms: number): void;
   /** Moves on, from one end of a sleep to the next. Before each step it waits until there are so many sleeps at the same time. */
@@ -63,6 +65,7 @@ export function createManualClock(start: Date): ManualClock {
         watcher = resolve;
       });
     },
+    sleepers: () => sleepers.length,
     advance,
     pass: async (ms, count) => {
       const endMs = nowMs + ms;

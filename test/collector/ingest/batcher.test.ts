@@ -1,3 +1,4 @@
+import { getEventListeners } from 'node:events';
 import { expect, test } from 'vitest';
 import { type BatcherOptions, createBatcher } from '../../../src/collector/ingest/batcher.ts';
 import { createManualClock } from '../../support/manual-clock.ts';
@@ -64,6 +65,23 @@ test('a batch that is full is written beside the one under way, up to the number
   expect(itemsOf()).toStrictEqual(['a', 'bc']);
 });
 
+test('a batch has no more items than the limit when more are waiting', async () => {
+  const { batcher, writes, itemsOf } = makeBatcher({ maxItems: 2 });
+  for (const item of 'abcdef') void batcher.put(item);
+
+  for (let index = 0; index < 3; index += 1) await writes[index]?.succeed();
+
+  expect(itemsOf()).toStrictEqual(['a', 'bc', 'de', 'f']);
+});
+
+test('with two writes in flight, a full batch does not wait for the first of them', () => {
+  const { batcher, itemsOf } = makeBatcher({ maxItems: 1, maxInFlight: 2 });
+
+  for (const item of 'abc') void batcher.put(item);
+
+  expect(itemsOf()).toStrictEqual(['a', 'b']);
+});
+
 test('a batch holds no more bytes than the limit, and an item above it goes alone', async () => {
   const { batcher, writes, itemsOf } = makeBatcher({ maxBytes: 4 });
   for (const item of ['x', 'aa', 'bb', 'c', 'dddddd', 'e']) void batcher.put(item);
@@ -84,6 +102,7 @@ test('a write that fails fails its own items and no others', async () => {
 
   expect((await settled).map(({ status }) => status)).toStrictEqual(['fulfilled', 'rejected', 'rejected']);
   await expect(later).resolves.toBe('d!');
+  expect(batcher.pending()).toStrictEqual({ items: 0, bytes: 0 });
 });
 
 test('a write that returns too few results fails, so that no caller waits for ever', async () => {
@@ -166,18 +185,64 @@ test('callers that wait for capacity leave the last quarter free, and continue i
   expect(gone).toStrictEqual(['x', 'y', 'z']);
 });
 
-test('an aborted caller stops waiting for capacity, and does not take it from others', async () => {
-  const { batcher, writes } = makeBatcher({ maxPendingItems: 1 });
-  void batcher.put('a');
+test('an aborted caller stops waiting for capacity, and leaves its place to the next one', async () => {
+  const { batcher, writes } = makeBatcher({ maxPendingItems: 4 });
+  for (const item of 'abc') void batcher.put(item);
   const leaving = new AbortController();
   const left = batcher.waitForCapacity(leaving.signal);
-  const stayed = batcher.waitForCapacity();
+  let isNext = false;
+  void batcher.waitForCapacity().then(() => (isNext = true));
 
   leaving.abort();
   await left;
+  expect(isNext).toBe(false);
   await writes[0]?.succeed();
 
-  await expect(stayed).resolves.toBeUndefined();
+  expect(isNext).toBe(true);
+});
+
+test('waiting for capacity leaves no listener on the signal', async () => {
+  const { batcher, writes } = makeBatcher({ maxPendingItems: 4 });
+  const { signal } = new AbortController();
+  for (const item of 'abc') void batcher.put(item);
+  const waiting = batcher.waitForCapacity(signal);
+  expect(getEventListeners(signal, 'abort')).toHaveLength(1);
+
+  await writes[0]?.succeed();
+  await waiting;
+
+  expect(getEventListeners(signal, 'abort')).toStrictEqual([]);
+});
+
+test('items that expire free their capacity, and wake callers that wait for it', async () => {
+  const { batcher, clock, writes } = makeBatcher({ maxPendingItems: 4 });
+  const written = batcher.put('a');
+  const late = Promise.allSettled(['b', 'c'].map((item) => batcher.put(item)));
+  let woken = false;
+  void batcher.waitForCapacity().then(() => (woken = true));
+  await clock.asleep();
+
+  clock.advance(10_000);
+  await late;
+  await settle();
+
+  expect(batcher.pending()).toStrictEqual({ items: 1, bytes: 1 });
+  expect(woken).toBe(true);
+  await writes[0]?.succeed();
+  await written;
+});
+
+test('the timer of waiting items ends with the last of them', async () => {
+  const { batcher, clock, writes } = makeBatcher();
+  const results = Promise.all(['a', 'b'].map((item) => batcher.put(item)));
+  await clock.asleep();
+  expect(clock.sleepers()).toBe(1);
+
+  await writes[0]?.succeed();
+  await writes[1]?.succeed();
+  await results;
+
+  expect(clock.sleepers()).toBe(0);
 });
 
 test('an item whose write does not begin in time is rejected, and the one that is being written is not', async () => {

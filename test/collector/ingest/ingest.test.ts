@@ -29,6 +29,7 @@ function makeIngest(
   const entries: StoreEntry[] = [];
   const clock = createManualClock(NOW);
   const asked: string[] = [];
+  const clusterKeys: string[] = [];
   let dropped = 0;
   const ingest = createIngest({
     ...options,
@@ -36,6 +37,7 @@ function makeIngest(
     limits: { ...LIMITS, ...limits },
     observer: {
       onAnswer: () => undefined,
+      onCluster: (clusterKey) => void clusterKeys.push(clusterKey),
       onWrite: () => () => undefined,
       onUnknownFields: (count) => (dropped += count),
     },
@@ -56,7 +58,7 @@ function makeIngest(
       },
     },
   });
-  return { ingest, entries, clock, asked, dropped: () => dropped };
+  return { ingest, entries, clock, asked, clusterKeys, dropped: () => dropped };
 }
 
 test('a report without an id is given a UUIDv7 of the time of receipt', async () => {
@@ -142,13 +144,14 @@ test('reports without a cluster id do not share a limit', async () => {
   await expect(Promise.all([send(), send(), send()])).resolves.toHaveLength(3);
 });
 
-test('long cluster ids are limited separately', async () => {
-  const { ingest } = makeIngest(undefined, { reportsPerHourPerCluster: 1 });
+test('long cluster ids are limited separately, by short keys', async () => {
+  const { ingest, clusterKeys } = makeIngest(undefined, { reportsPerHourPerCluster: 1 });
   const send = (clusterId: string) => ingest.accept({ report: create(ReportSchema, { clusterId }) }, CONTEXT);
   await send(`${'x'.repeat(200)}a`);
 
   await expect(send(`${'x'.repeat(200)}a`)).rejects.toMatchObject({ kind: 'rate-limited' });
   await expect(send(`${'x'.repeat(200)}b`)).resolves.toMatchObject({ status: 'stored' });
+  expect(clusterKeys.map(({ length }) => length)).toStrictEqual([43, 43]);
 });
 
 test('a crowd of new clusters from one address is stored in quarantine from the one on that is too many', async () => {
