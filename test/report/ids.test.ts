@@ -95,6 +95,16 @@ test(`secrets, scopes and names of every length give the documented ids (seed ${
   );
 });
 
+// 64 bytes are what "openssl rand -hex 32" prints, and the block of SHA-256, around which HMAC treats keys differently.
+test.each([16, 32, 63, 64, 65, 128])('a secret of %d bytes gives the documented id', (length) => {
+  for (const secret of ['x'.repeat(length), new Uint8Array(length).fill(7)]) {
+    const context = { ...CONTEXT, secret };
+    const expected = hmac(keyOf('node-id', context), NODE.name, NODE.machineId, NODE.systemUuid);
+
+    expect(createNodeIdentifier(context)(NODE)).toBe(expected);
+  }
+});
+
 test('a node id is the same in every report', () => {
   expect(createNodeIdentifier({ ...CONTEXT })({ ...NODE })).toBe(createNodeIdentifier(CONTEXT)(NODE));
 });
