@@ -37,6 +37,7 @@ const INTEGRATION = [
   'test/collector/serve/rpc/services.test.ts',
   'test/collector/serve/rpc/validate-only.test.ts',
   'test/collector/serve/schema-drift.test.ts',
+  'test/collector/serve/timers.test.ts',
   'test/collector/serve/unread-responses.test.ts',
   'test/collector/store/engine/start-engine.test.ts',
   'test/collector/store/damage.test.ts',
