@@ -300,6 +300,7 @@ test.each([
   });
   await update();
 
+  expect(Object.keys(await readPoints())).toStrictEqual([plainDay(new Date(nowMs))]);
   await expectExact();
 });
 
