@@ -68,6 +68,11 @@ describe('an invalid body is rejected, with the field named', () => {
       'clusters[0].etcdClusterSize: expected a whole number from 0 to 4294967295, got 2.5',
     ],
     [
+      'a number of more than 32 bits',
+      { kind: 'kubermatic', clusters: [{ etcdClusterSize: 4_294_967_296 }] },
+      'clusters[0].etcdClusterSize: expected a whole number from 0 to 4294967295, got 4294967296',
+    ],
+    [
       'a negative number',
       { kind: 'kubermatic', machineDeployments: [{ numberOfReplicas: -1 }] },
       'machineDeployments[0].numberOfReplicas: ',
@@ -91,6 +96,22 @@ describe('an invalid body is rejected, with the field named', () => {
     expect(() => readKubermaticReport(body, { keepCountry: false })).toThrow(
       expect.objectContaining({ kind: 'invalid', message: expect.stringContaining(message) as string }),
     );
+  });
+});
+
+describe('the largest that is allowed is read', () => {
+  test('1000 records', () => {
+    const records = Array.from({ length: 1_000 }, () => ({ kind: 'kubermatic' }));
+
+    expect(readKubermaticReport({ records }, { keepCountry: false }).entries).toHaveLength(1_000);
+  });
+
+  test('a number of 32 bits', () => {
+    const body = { kind: 'kubermatic', clusters: [{ etcdClusterSize: 4_294_967_295 }] };
+
+    expect(readKubermaticReport(body, { keepCountry: false }).entries).toMatchObject([
+      { kubermaticRecord: { clusters: [{ etcdClusterSize: 4_294_967_295 }] } },
+    ]);
   });
 });
 

@@ -203,6 +203,23 @@ describe('a record of kind kubernetes', () => {
   });
 });
 
+test('a record keeps its own client and time, and takes those of its envelope where it has none', () => {
+  const envelope = { client_uuid: 'of the envelope', time: '2024-05-07T00:00:00Z' };
+  const own = { client_uuid: 'its own', time: TIME };
+  const bare = ['kubermatic', 'kubernetes'].flatMap((kind) => [{ kind, ...own }, { kind }]);
+
+  const { reports, records: kept } = read({ ...envelope, records: bare });
+
+  expect(kept.map((record) => toJson(RecordSchema, record))).toMatchObject([
+    { clientUUID: 'its own', time: TIME },
+    { clientUUID: 'of the envelope', time: '2024-05-07T00:00:00Z' },
+  ]);
+  expect(reports.map((report) => toJson(ReportSchema, report))).toMatchObject([
+    { clusterID: 'its own', observedAt: TIME },
+    { clusterID: 'of the envelope', observedAt: '2024-05-07T00:00:00Z' },
+  ]);
+});
+
 test('the entries are in the order of the records', () => {
   const kinds = ['kubermatic', 'kubernetes', 'kubernetes', 'kubermatic'];
   const { entries } = readKubermaticReport(

@@ -15,22 +15,29 @@ function makeMonitored() {
   const clock = createManualClock(new Date('2026-11-21T10:00:00Z'));
   const log = createKeptLog();
   const changes: boolean[] = [];
-  const under = { checks: 0, puts: 0, isAvailable: true, storesReports: true };
   const failure = new SpartakusError('unavailable', 'unavailable', { cause: new Error('connect ECONNREFUSED') });
-  let recover = (): void => undefined;
+  const under = {
+    checks: 0,
+    puts: 0,
+    isAvailable: true,
+    storesReports: true,
+    failure,
+    /** A check ends after it. */
+    checked: Promise.resolve(),
+  };
   const monitored = monitorAvailability(
     {
-      onRecovery: (listener) => (recover = listener),
-      check: () => {
+      check: async () => {
         under.checks += 1;
-        return under.isAvailable ? Promise.resolve() : Promise.reject(failure);
+        await under.checked;
+        if (!under.isAvailable) throw failure;
       },
       hasReportsFrom: () => Promise.resolve(true),
       put: (entries) => {
         under.puts += 1;
         return Promise.resolve(
           entries.map((): Outcome =>
-            under.storesReports ? { status: 'stored' } : { status: 'failed', error: failure },
+            under.storesReports ? { status: 'stored' } : { status: 'failed', error: under.failure },
           ),
         );
       },
@@ -160,4 +167,57 @@ test('after it is stopped it checks and reports nothing', async () => {
   await settle();
 
   expect([under.checks, changes, log.messages()]).toStrictEqual([1, [], []]);
+});
+
+test('after it is stopped nothing sleeps, and a check that ends later changes nothing', async () => {
+  const { clock, changes, log, under, monitored } = makeMonitored();
+  const checked = Promise.withResolvers<void>();
+  await clock.asleep();
+  under.isAvailable = false;
+  under.checked = checked.promise;
+  clock.advance(1_000);
+  await settle();
+
+  monitored.stop();
+  checked.resolve();
+  await settle();
+
+  expect([under.checks, changes, log.messages(), clock.sleepers()]).toStrictEqual([2, [], [], 0]);
+});
+
+test('a monitor that is stopped while it sleeps wakes and ends', async () => {
+  const { clock, under, monitored } = makeMonitored();
+  await clock.asleep();
+
+  monitored.stop();
+  await settle();
+
+  expect([under.checks, clock.sleepers()]).toStrictEqual([1, 0]);
+});
+
+test('failed writes are followed by one check each, and then by one a second', async () => {
+  const { clock, under, putOne } = makeMonitored();
+  await clock.asleep();
+  under.storesReports = false;
+
+  await putOne();
+  await clock.asleep();
+  await settle();
+  expect(under.checks).toBe(2);
+  await clock.pass(3_000, 1);
+  await settle();
+
+  expect(under.checks).toBe(5);
+});
+
+test('a report that is rejected for good does not cause a check', async () => {
+  const { under, putOne } = makeMonitored();
+  await settle();
+  under.storesReports = false;
+  under.failure = new SpartakusError('too-large', 'too large');
+
+  await putOne();
+  await settle();
+
+  expect(under.checks).toBe(1);
 });

@@ -127,3 +127,14 @@ test('a directory that cannot be measured is an error', async () => {
     cause: { message: '/data: ENOENT: no such file or directory, statfs' },
   });
 });
+
+test('afterwards nothing sleeps, and a measurement that failed is made again', async () => {
+  const { clock, disk, store } = await openOnDisk();
+  disk.respond = () => Promise.reject(new Error('EIO'));
+  for (let each = 0; each < 3; each += 1) await expect(store.check()).rejects.toThrow('does not respond');
+  disk.respond = () => Promise.resolve();
+
+  await expect(store.check()).resolves.toBeUndefined();
+
+  expect([disk.measured, clock.sleepers()]).toStrictEqual([5, 0]);
+});

@@ -1,6 +1,6 @@
 import { type BulkWriteResult, MongoBulkWriteError, type WriteError } from 'mongodb';
 import { expect, test } from 'vitest';
-import { outcomesOfBulkError } from '../../../src/collector/store/write-outcomes.ts';
+import { outcomesOfBulkError, outcomesOfReply } from '../../../src/collector/store/write-outcomes.ts';
 import type { Outcome } from '../../../src/report/report-sink.ts';
 
 const errorOf = (index: number, code: number): WriteError =>
@@ -53,4 +53,20 @@ test('messages for clients name no host, and the cause for the log does', () => 
     expect(outcome).toMatchObject({
       error: { cause: { message: expect.stringContaining('db-7.internal') as string } },
     });
+});
+
+test.each([
+  ['new documents', { n: 3 }, ['stored', 'stored', 'stored']],
+  [
+    'a duplicate among new documents',
+    { n: 2, writeErrors: [errorOf(1, 11_000)] },
+    ['stored', 'duplicate', 'stored'],
+  ],
+  ['a full disk', { n: 2, writeErrors: [errorOf(2, 14_031)] }, ['stored', 'stored', 'unavailable']],
+  ['a broken rule', { n: 2, writeErrors: [errorOf(0, 121)] }, ['internal', 'stored', 'stored']],
+  ['a write concern that was not met', { n: 3, writeConcernError: { code: 64 } }, Array(3).fill('unavailable')],
+  ['fewer documents than were sent', { n: 2 }, Array(3).fill('unavailable')],
+  ['fewer errors than documents', { n: 1, writeErrors: [errorOf(0, 11_000)] }, Array(3).fill('unavailable')],
+])('the reply to a command, %s: each document has its own outcome', (_name, reply, expected) => {
+  expect(outcomesOfReply(reply, 3).map(kindOf)).toStrictEqual(expected);
 });

@@ -112,3 +112,23 @@ test('a clock that was set back does not silence the log', () => {
 
   expect(log.messages()).toStrictEqual(['before', 'after']);
 });
+
+test('a flood has one timer, and two summaries do not count the same lines', async () => {
+  const { limited, log, clock } = make();
+  const flood = async (): Promise<void> => {
+    for (let count = 0; count < 100; count += 1) limited.info({}, 'rejected: invalid');
+    expect(clock.sleepers()).toBe(1);
+    clock.advance(1_000);
+    await settle();
+  };
+
+  await flood();
+  await flood();
+
+  expect(log.messages()).toStrictEqual([
+    'rejected: invalid',
+    'rejected: invalid, and 98 more in the last second',
+    'rejected: invalid, and 99 more in the last second',
+  ]);
+  expect(clock.sleepers()).toBe(0);
+});

@@ -1,5 +1,6 @@
+import process from 'node:process';
 import { afterEach, describe, expect, test } from 'vitest';
-import { createMemoryLimiter } from '../../../../src/collector/serve/admission/memory-limiter.ts';
+import { createMemoryLimiter, estimateMemory } from '../../../../src/collector/serve/admission/memory-limiter.ts';
 import {
   createLargeDecoder,
   type LargeDecoder,
@@ -168,8 +169,8 @@ describe('the end of the thread rejects one message, and the next one has a new 
       onFirst('for (;;);'),
       { kind: 'internal', message: expect.stringContaining('no result within') as string },
     ],
-  ])('%s', async (_what, text, error) => {
-    const decoder = makeDecoder(text, { maxHeapMiB: 32, maxJobMs: 2_000 });
+  ])('%s', async (what, text, error) => {
+    const decoder = makeDecoder(text, { maxHeapMiB: 32, maxJobMs: what === 'a deadline' ? 500 : 60_000 });
 
     await Promise.all([
       expect(decode(decoder, message(1))).rejects.toMatchObject(error),
@@ -193,4 +194,131 @@ test('a thread that is idle ends, and the next message starts another', async ()
   await expect(decode(decoder, message(1))).resolves.toBe('1');
   await new Promise((resolve) => setTimeout(resolve, 50));
   await expect(decode(decoder, message(2))).resolves.toBe('2');
+});
+
+describe('afterwards nothing is held', () => {
+  const countTimers = (): number => process.getActiveResourcesInfo().filter((type) => type === 'Timeout').length;
+
+  test('by a client that leaves the line: 64 others wait, and its address is no more in it', async () => {
+    const decoder = makeDecoder();
+    const first = message(0);
+    await decoder.decode(first);
+    for (let left = 0; left < 70; left += 1) {
+      const disconnect = new AbortController();
+      const gone = decode(decoder, message(1, `gone ${left}`, { signal: disconnect.signal }));
+      disconnect.abort();
+      await expect(gone).rejects.toMatchObject({ message: 'the client has disconnected' });
+    }
+    const waiting = Array.from({ length: 64 }, (_, index) => decode(decoder, message(index + 1, `a${index}`)));
+
+    first.reservation.end();
+
+    await expect(Promise.all(waiting)).resolves.toHaveLength(64);
+  });
+
+  test('on the signal of a stream', async () => {
+    const decoder = makeDecoder();
+    const listeners = { added: 0, removed: 0 };
+    const { signal } = new AbortController();
+    const counted = new Proxy(signal, {
+      get: (target, name: keyof AbortSignal) => {
+        if (name === 'addEventListener') listeners.added += 1;
+        if (name === 'removeEventListener') listeners.removed += 1;
+        const value: unknown = target[name];
+        return typeof value === 'function' ? (value.bind(target) as unknown) : value;
+      },
+    });
+    const first = message(0);
+    await decoder.decode(first);
+    const waiting = [1, 2, 3].map((id) => decode(decoder, message(id, 'a', { signal: counted })));
+
+    first.reservation.end();
+    await Promise.all(waiting);
+
+    expect(listeners).toStrictEqual({ added: 3, removed: 3 });
+  });
+
+  test('of timers and listeners', async () => {
+    const warnings: string[] = [];
+    const onWarning = ({ message: text }: Error): unknown => warnings.push(text);
+    process.on('warning', onWarning);
+    const decoder = makeDecoder();
+    const before = countTimers();
+
+    for (let sent = 0; sent < 30; sent += 1) await decode(decoder, message(sent));
+
+    expect(countTimers()).toBeLessThanOrEqual(before);
+    await new Promise((resolve) => setImmediate(resolve));
+    process.off('warning', onWarning);
+    expect(warnings).toStrictEqual([]);
+  });
+});
+
+test('a thread is not idle while it decodes', async () => {
+  const text = `${ECHO} parentPort.off('message', echo);
+    parentPort.on('message', (job) => setTimeout(() => echo(job), job.bytes[0] === 2 ? 500 : 0));`;
+  const decoder = makeDecoder(text, { idleMs: 200 });
+  await decode(decoder, message(1));
+
+  await expect(decode(decoder, message(2))).resolves.toBe('2');
+});
+
+test('a message of a client that has left when its turn comes is not decoded', async () => {
+  const decoder = makeDecoder();
+
+  await expect(decode(decoder, message(1, 'a', { signal: AbortSignal.abort() }))).rejects.toMatchObject({
+    kind: 'unavailable',
+  });
+  await expect(decode(decoder, message(2, 'a'))).resolves.toBe('2');
+});
+
+test('the memory of a message is that of its decoding, then that of its documents, which its address is charged for', async () => {
+  const charged: (readonly [string | undefined, number])[] = [];
+  const reserved: number[] = [];
+  const text = `import { parentPort } from 'node:worker_threads';
+    const fields = new Uint8Array(1_000);
+    const document = { kind: 'report', clusterId: 'c', reportId: '1', fields, droppedFields: 0 };
+    parentPort.on('message', () => parentPort.postMessage({ decoded: { dialect: 'report', entries: [{ document }, { document }] } }));`;
+  const decoder = makeDecoder(text, {
+    admission: {
+      chargeBytes: ({ addressKey }, bytes) => charged.push([addressKey, bytes]),
+      rejectIfInDebt: () => undefined,
+    },
+  });
+  const reservation = memory.open();
+  const sent = message(1, 'a', {
+    job: {
+      format: 'json',
+      type: 'x',
+      bytes: new Uint8Array([1]),
+      compressed: { encoding: 'gzip', length: 1_000_000, maxBytes: 2_000_000 },
+    },
+    reservation: {
+      ...reservation,
+      get bytes() {
+        return reservation.bytes;
+      },
+      resize: (bytes) => {
+        reserved.push(bytes);
+        reservation.resize(bytes);
+      },
+    },
+  });
+
+  await decoder.decode(sent);
+
+  expect(reserved).toStrictEqual([estimateMemory(1_000_000), 4_000]);
+  expect(charged).toStrictEqual([['a', 1_000_000]]);
+  reservation.end();
+});
+
+test('bytes of a buffer that others use stay theirs', async () => {
+  const decoder = makeDecoder();
+  const shared = new Uint8Array([0, 7, 0]);
+
+  await expect(
+    decode(decoder, message(0, 'a', { job: { format: 'json', type: 'x', bytes: shared.subarray(1, 2) } })),
+  ).resolves.toBe('7');
+
+  expect(shared).toStrictEqual(new Uint8Array([0, 7, 0]));
 });

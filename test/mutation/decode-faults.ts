@@ -1,0 +1,186 @@
+import type { Fault } from './fault.ts';
+
+const DECODER = 'collector/serve/decode/large-decoder.ts';
+const DECODER_TEST = 'test/collector/serve/decode/large-decoder.test.ts';
+const MESSAGE_TEST = 'test/collector/serve/decode/decode-message.test.ts';
+const INFLATE = 'collector/serve/decode/inflate.ts';
+const INFLATE_TEST = 'test/collector/serve/decode/inflate.test.ts';
+const ENCODE = 'collector/serve/decode/encode-report.ts';
+
+export const DECODE_FAULTS: readonly Fault[] = [
+  {
+    fault: '65 messages may wait to be decoded',
+    file: DECODER,
+    from: 'waiting >= MAX_WAITING ||',
+    to: 'waiting > MAX_WAITING ||',
+    test: DECODER_TEST,
+  },
+  {
+    fault: '17 messages of one address may wait to be decoded',
+    file: DECODER,
+    from: 'queue.length >= MAX_WAITING_PER_ADDRESS',
+    to: 'queue.length > MAX_WAITING_PER_ADDRESS',
+    test: DECODER_TEST,
+  },
+  {
+    fault: 'a client that leaves keeps its place among those that wait to be decoded',
+    file: DECODER,
+    from: '        queue.splice(at, 1);\n        waiting -= 1;',
+    to: '        queue.splice(at, 1);',
+    test: DECODER_TEST,
+  },
+  {
+    fault: 'the decoder stands still where the only client of an address leaves the line',
+    file: DECODER,
+    from: '        if (queue.length === 0) queues.delete(key);\n',
+    to: '',
+    test: DECODER_TEST,
+  },
+  {
+    fault: 'each large message of a stream leaves a listener on its signal',
+    file: DECODER,
+    from: "        signal?.removeEventListener('abort', leave);\n",
+    to: '',
+    test: DECODER_TEST,
+  },
+  {
+    fault: 'the next message is decoded before the last one is stored',
+    file: DECODER,
+    from: 'message.reservation.onEnd(nextTurn);',
+    to: 'nextTurn();',
+    test: DECODER_TEST,
+  },
+  {
+    fault: 'a message that cannot be decoded keeps its turn',
+    file: DECODER,
+    from: '        nextTurn();\n        throw error;',
+    to: '        throw error;',
+    test: DECODER_TEST,
+  },
+  {
+    fault: 'the thread is ended as idle while it decodes',
+    file: DECODER,
+    from: '    clearTimeout(idle);\n    if (!isBusy) {',
+    to: '    if (!isBusy) {',
+    test: DECODER_TEST,
+  },
+  {
+    fault: 'the deadline of a message ends the thread of a later one',
+    file: DECODER,
+    from: '          clearTimeout(deadline);\n',
+    to: '',
+    test: DECODER_TEST,
+  },
+  {
+    fault: 'each message leaves a listener on the thread',
+    file: DECODER,
+    from: "          current.off('message', onMessage);\n",
+    to: '',
+    test: DECODER_TEST,
+  },
+  {
+    fault: 'each message leaves a listener of the end of the thread',
+    file: DECODER,
+    from: "          current.off('exit', onExit);\n",
+    to: '',
+    test: DECODER_TEST,
+  },
+  {
+    fault: 'a large message is decoded for a client that has left',
+    file: DECODER,
+    from: "    if (signal?.aborted === true) throw new SpartakusError('unavailable', 'the client has disconnected');\n",
+    to: '',
+    test: DECODER_TEST,
+  },
+  {
+    fault: 'the memory of a message that is decoded is not counted',
+    file: DECODER,
+    from: '    reservation.resize(estimateMemory(compressed?.length ?? bytes.length));\n',
+    to: '',
+    test: DECODER_TEST,
+  },
+  {
+    fault: 'the memory of a message is held until its document is stored',
+    file: DECODER,
+    from: '    reservation.resize(Math.min(DOCUMENT_COPIES * documentBytes, reservation.bytes));\n',
+    to: '',
+    test: DECODER_TEST,
+  },
+  {
+    fault: 'decompressed bytes are not charged to their address',
+    file: DECODER,
+    from: '      admission.chargeBytes(origin, compressed.length);\n',
+    to: '',
+    test: DECODER_TEST,
+  },
+  {
+    fault: 'bytes of a buffer that others use are taken from them',
+    file: DECODER,
+    from: 'return bytes.byteLength === bytes.buffer.byteLength ? bytes : new Uint8Array(bytes);',
+    to: 'return bytes;',
+    test: DECODER_TEST,
+  },
+  {
+    fault: 'a thread that ended is given the next message',
+    file: DECODER,
+    from: 'if (worker === started) worker = undefined;',
+    to: 'if (worker === undefined) worker = started;',
+    test: DECODER_TEST,
+  },
+  {
+    fault: 'a message may state a length above the limit',
+    file: INFLATE,
+    from: 'return Math.min(new DataView(buffer, byteOffset + length - LENGTH_BYTES).getUint32(0, true), maxBytes);',
+    to: 'return new DataView(buffer, byteOffset + length - LENGTH_BYTES).getUint32(0, true);',
+    test: INFLATE_TEST,
+  },
+  {
+    fault: 'a message of one byte more than it states is accepted',
+    file: INFLATE,
+    from: 'maxOutputLength: length,',
+    to: 'maxOutputLength: length + 1,',
+    test: INFLATE_TEST,
+  },
+  {
+    fault: 'a message of exactly the length that it states is rejected',
+    file: INFLATE,
+    from: 'maxOutputLength: length,',
+    to: 'maxOutputLength: length - 1,',
+    test: INFLATE_TEST,
+  },
+  {
+    fault: 'a report of exactly the size of a document is rejected before it is stored',
+    file: ENCODE,
+    from: 'if (used + bytes > ROOM_BYTES + MAX_DOCUMENT_BYTES)',
+    to: 'if (used + bytes >= ROOM_BYTES + MAX_DOCUMENT_BYTES)',
+    test: 'test/collector/serve/decode/document-size.test.ts',
+  },
+  {
+    fault: 'a report of one byte more than a document is decoded',
+    file: ENCODE,
+    from: 'if (used + bytes > ROOM_BYTES + MAX_DOCUMENT_BYTES)',
+    to: 'if (used + bytes > ROOM_BYTES + MAX_DOCUMENT_BYTES + 1)',
+    test: 'test/collector/serve/decode/document-size.test.ts',
+  },
+  {
+    fault: 'a legacy report of exactly the size of a document is rejected',
+    file: 'collector/serve/decode/decode-message.ts',
+    from: 'if (calculateObjectSize(fields) > MAX_DOCUMENT_BYTES)',
+    to: 'if (calculateObjectSize(fields) >= MAX_DOCUMENT_BYTES)',
+    test: 'test/collector/serve/decode/document-size.test.ts',
+  },
+  {
+    fault: 'a legacy report of one byte more than a document is decoded',
+    file: 'collector/serve/decode/decode-message.ts',
+    from: 'if (calculateObjectSize(fields) > MAX_DOCUMENT_BYTES)',
+    to: 'if (calculateObjectSize(fields) > MAX_DOCUMENT_BYTES + 1)',
+    test: 'test/collector/serve/decode/document-size.test.ts',
+  },
+  {
+    fault: 'a report of another cluster is decoded without its bounds',
+    file: ENCODE,
+    from: '      checkTexts(item, message, `${field.jsonName}[${at / 2}].`);\n',
+    to: '',
+    test: MESSAGE_TEST,
+  },
+];

@@ -1,0 +1,139 @@
+import type { Fault } from './fault.ts';
+
+const AVAILABILITY = 'collector/store/availability.ts';
+const AVAILABILITY_TEST = 'test/collector/store/availability.test.ts';
+const OUTCOMES = 'collector/store/write-outcomes.ts';
+const OUTCOMES_TEST = 'test/collector/store/write-outcomes.test.ts';
+const STDOUT = 'collector/store/stdout.ts';
+const STDOUT_TEST = 'test/collector/store/stdout.test.ts';
+const RESERVE = 'collector/store/disk-reserve.ts';
+const RESERVE_TEST = 'test/collector/store/disk-reserve.test.ts';
+
+export const STORE_FAULTS: readonly Fault[] = [
+  {
+    fault: 'a check that ends after the stop is reported',
+    file: AVAILABILITY,
+    from: '    if (stopped) return;\n',
+    to: '',
+    test: AVAILABILITY_TEST,
+  },
+  {
+    fault: 'after the first failed write the database is checked without a pause',
+    file: AVAILABILITY,
+    from: '      if (wake.signal.aborted) wake = new AbortController();\n',
+    to: '',
+    test: AVAILABILITY_TEST,
+  },
+  {
+    fault: 'a failed write is not followed by a check',
+    file: AVAILABILITY,
+    from: '      if (outcomes.some(isUnavailable)) wake.abort();\n',
+    to: '',
+    test: AVAILABILITY_TEST,
+  },
+  {
+    fault: 'a report that the database rejects for good is followed by a check',
+    file: AVAILABILITY,
+    from: 'if (outcomes.some(isUnavailable)) wake.abort();',
+    to: "if (outcomes.some(({ status }) => status === 'failed')) wake.abort();",
+    test: AVAILABILITY_TEST,
+  },
+  {
+    fault: 'a monitor that is stopped sleeps on',
+    file: AVAILABILITY,
+    from: '      stopped = true;\n      wake.abort();',
+    to: '      stopped = true;',
+    test: AVAILABILITY_TEST,
+  },
+  {
+    fault: 'known clusters are looked up while the database is unavailable',
+    file: AVAILABILITY,
+    from: '      if (failure !== undefined) throw failure;\n',
+    to: '',
+    test: AVAILABILITY_TEST,
+  },
+  {
+    fault: 'an encoded document counts as stored where the write concern was not met',
+    file: OUTCOMES,
+    from: "reply['writeConcernError'] === undefined && reply",
+    to: 'reply',
+    test: OUTCOMES_TEST,
+  },
+  {
+    fault: 'an encoded document counts as stored where the server stored none',
+    file: OUTCOMES,
+    from: "=== undefined && reply['n'] + writeErrors.length === count;",
+    to: '=== undefined;',
+    test: OUTCOMES_TEST,
+  },
+  {
+    fault: 'the errors of encoded documents are ignored',
+    file: OUTCOMES,
+    from: "(reply['writeErrors'] ?? []) as readonly",
+    to: '[] as readonly',
+    test: OUTCOMES_TEST,
+  },
+  {
+    fault: 'documents of a bulk write count as stored where the write concern was not met',
+    file: OUTCOMES,
+    from: '    error.result.getWriteConcernError() === undefined &&\n',
+    to: '',
+    test: OUTCOMES_TEST,
+  },
+  {
+    fault: 'a report that breaks a validation rule is retried as if the database were away',
+    file: OUTCOMES,
+    from: 'if (code !== DOCUMENT_VALIDATION_FAILURE) return',
+    to: 'if (code !== 0) return',
+    test: OUTCOMES_TEST,
+  },
+  {
+    fault: 'a rejected report counts as an outage',
+    file: OUTCOMES,
+    from: "return outcome.status === 'failed' && outcome.error.kind === 'unavailable';",
+    to: "return outcome.status === 'failed';",
+    test: AVAILABILITY_TEST,
+  },
+  {
+    fault: 'reports are printed without back pressure',
+    file: STDOUT,
+    from: "if (!output.write(lines.join(''))) await once(output, 'drain');",
+    to: "output.write(lines.join(''));",
+    test: STDOUT_TEST,
+  },
+  {
+    fault: 'bytes are printed as an object',
+    file: STDOUT,
+    from: "return value instanceof Uint8Array ? Buffer.from(value).toString('base64') : value;",
+    to: 'return value;',
+    test: STDOUT_TEST,
+  },
+  {
+    fault: 'a closed standard output counts as available',
+    file: STDOUT,
+    from: '      output.destroyed\n',
+    to: '      output.errored !== null && output.closed\n',
+    test: STDOUT_TEST,
+  },
+  {
+    fault: 'each measurement of the disk leaves a timer',
+    file: RESERVE,
+    from: '      refreshed.abort();\n',
+    to: '',
+    test: RESERVE_TEST,
+  },
+  {
+    fault: 'a disk that does not respond is measured again and again',
+    file: RESERVE,
+    from: '(running ??= update().finally(() => (running = undefined)))',
+    to: 'update()',
+    test: RESERVE_TEST,
+  },
+  {
+    fault: 'a failed measurement of the disk is kept for good',
+    file: RESERVE,
+    from: 'update().finally(() => (running = undefined))',
+    to: 'update().then(() => (running = undefined))',
+    test: RESERVE_TEST,
+  },
+];
