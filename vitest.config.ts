@@ -27,6 +27,7 @@ const INTEGRATION = [
   'test/collector/serve/console/statistics.test.ts',
   'test/collector/serve/http/**/*.test.ts',
   'test/collector/serve/keep-country.test.ts',
+  'test/collector/serve/nothing-left.test.ts',
   'test/collector/serve/pings.test.ts',
   'test/collector/serve/protocols.test.ts',
   'test/collector/serve/quarantine.test.ts',

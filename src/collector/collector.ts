@@ -198,17 +198,23 @@ async function openParts(
   let endsAtMs: number | undefined;
   const leftMs = (): number =>
     endsAtMs === undefined ? config.shutdownGraceMs : Math.max(endsAtMs - clock.now().getTime(), 0);
+  /** Whether the promise has not settled in time. */
+  const isLate = async (settled: Promise<unknown>, ms: number): Promise<boolean> => {
+    const inTime = new AbortController();
+    const late = clock.sleep(ms, inTime.signal).then(() => true);
+    return await Promise.race([settled.then(() => false), late]).finally(() => inTime.abort());
+  };
   resources.defer(async () => {
     watched.stop();
     const stored = ingest.drain().then(() => store.close());
-    const late = await Promise.race([stored, clock.sleep(leftMs()).then(() => true)]);
-    if (late === true) logger.warn({}, 'stopped before the database closed: it did not respond in time');
+    if (await isLate(stored, leftMs()))
+      logger.warn({}, 'stopped before the database closed: it did not respond in time');
   });
   if (config.statistics !== undefined && database !== undefined) {
     const newId = (): string => Buffer.from(randomBytes(16)).toString('hex');
     const statistics = startStatistics({ database, clock, logger, newId, settings: config.statistics, makeFacts });
     metrics.observeStatistics(() => statistics.status());
-    resources.defer(() => Promise.race([statistics.close(), clock.sleep(leftMs() / 2)]));
+    resources.defer(async () => void (await isLate(statistics.close(), leftMs() / 2)));
   }
   const admission = createAdmission({ limits, authenticate, ingest, clock });
   const { keepCountry } = config;

@@ -3,6 +3,7 @@ import { Code } from '@connectrpc/connect';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { ExtensionSchema, type Report } from '../../gen/spartakus/report/v1/report_pb.js';
 import type { Limits } from '../../src/collector/serve/admission/limits.ts';
+import { expectNothingLeftOpen } from '../support/held.ts';
 import { type Client, type Answer, sendLegacy, PROTOCOL_CLIENTS } from '../support/protocols.ts';
 import { makeReport } from '../support/reports.ts';
 
@@ -67,6 +68,7 @@ export function limitsContract(name: string, open: (limits: Partial<Limits>) => 
     tests: (collector: () => LimitedCollector, connect: (protocol: (typeof CLIENTS)[number]) => Client) => void,
   ): void => {
     describe(`${what}, before ${name}`, () => {
+      expectNothingLeftOpen();
       let collector: LimitedCollector;
       const clients: Client[] = [];
       beforeAll(async () => {

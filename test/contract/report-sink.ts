@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { Report } from '../../gen/spartakus/report/v1/report_pb.js';
 import type { Outcome, ReportEntry, ReportSink } from '../../src/report/report-sink.ts';
+import { expectNothingLeftOpen } from '../support/held.ts';
 import { makeReport } from '../support/reports.ts';
 
 export type Rejection = 'permanent' | 'retryable';
@@ -38,6 +39,7 @@ export function reportSinkContract(
   { duplicates, rejections }: ContractOptions,
 ): void {
   describe(`${name} (contract of ReportSink)`, () => {
+    expectNothingLeftOpen();
     let under: SinkUnderTest;
 
     beforeEach(async () => {

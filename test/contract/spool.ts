@@ -4,6 +4,7 @@ import { createCounters, type Counters } from '../../src/delivery/counters.ts';
 import { encodeFrame, type SpooledReport } from '../../src/delivery/spool/frame.ts';
 import type { Spool, SpoolOptions } from '../../src/delivery/spool/spool.ts';
 import { SpartakusError } from '../../src/runtime/errors.ts';
+import { expectNothingLeftOpen } from '../support/held.ts';
 import { createKeptLog, type KeptLog } from '../support/log.ts';
 import { makeReport } from '../support/reports.ts';
 
@@ -20,6 +21,7 @@ export const decoded = async (spooled: Promise<readonly SpooledReport[]>): Promi
 /** The contract of Spool, for one implementation. */
 export function spoolContract(name: string, open: (maxBytes: number, options: SpoolOptions) => Promise<Spool>): void {
   describe(`${name}, as every spool`, () => {
+    expectNothingLeftOpen();
     let counters: Counters;
     let log: KeptLog;
     let spool: Spool;

@@ -15,6 +15,8 @@ import { FAULTS } from './faults.ts';
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const COPIED = ['src', 'test', 'gen', 'proto', 'docs', 'deploy', 'package.json', 'vitest.config.ts', 'tsconfig.json'];
 const TIMEOUT_MS = 120_000;
+/** Many faults make a test wait for ever. */
+const TEST_TIMEOUT_MS = 20_000;
 
 interface Result {
   readonly status: 'noticed' | 'MISSED' | 'GREEN TEST MISSING';
@@ -61,7 +63,14 @@ async function tryFault({ file, from, to, test }: Fault, sandbox: string): Promi
 async function runTest(test: string, sandbox: string): Promise<Result> {
   const report = path.join(sandbox, 'result.json');
   await rm(report, { force: true });
-  const args = ['node_modules/vitest/vitest.mjs', 'run', test, '--bail=1', '--maxWorkers=1'];
+  const args = [
+    'node_modules/vitest/vitest.mjs',
+    'run',
+    test,
+    '--bail=1',
+    '--maxWorkers=1',
+    `--testTimeout=${TEST_TIMEOUT_MS}`,
+  ];
   const child = spawn(process.execPath, [...args, '--reporter=json', `--outputFile=${report}`], {
     cwd: sandbox,
     stdio: 'ignore',

@@ -4,6 +4,7 @@ const GRPC = 'collector/serve/rpc/grpc-handler.ts';
 const CONNECT = 'collector/serve/rpc/connect-handler.ts';
 const LIMITED_BODY = 'collector/serve/rpc/limited-body.ts';
 const RECEIVER = 'collector/serve/rpc/report-receiver.ts';
+const NOTHING_LEFT = 'test/collector/serve/nothing-left.test.ts';
 const REQUEST_MEMORY = 'test/collector/serve/request-memory.test.ts';
 
 export const SERVE_FAULTS: readonly Fault[] = [
@@ -272,5 +273,47 @@ export const SERVE_FAULTS: readonly Fault[] = [
     from: 'return strikes <= MAX_PING_STRIKES;',
     to: 'return strikes < MAX_PING_STRIKES;',
     test: 'test/collector/serve/ping-policy.test.ts',
+  },
+  {
+    fault: 'the deadline of the last connections keeps running after they are closed',
+    file: 'collector/serve/listener.ts',
+    from: '    clearTimeout(deadline);\n',
+    to: '',
+    test: NOTHING_LEFT,
+  },
+  {
+    fault: 'the monitor of connections runs on after the listener is closed',
+    file: 'collector/serve/listener.ts',
+    from: '    clearTimeout(deadline);\n    monitor.end();',
+    to: '    clearTimeout(deadline);',
+    test: NOTHING_LEFT,
+  },
+  {
+    fault: 'the files of tokens are read on after the collector is closed',
+    file: 'runtime/reload-on-change.ts',
+    from: 'await clock.sleep(POLL_INTERVAL_MS, stop);\n      if (stop.aborted) return;',
+    to: 'await clock.sleep(POLL_INTERVAL_MS);',
+    test: NOTHING_LEFT,
+  },
+  {
+    fault: 'the console stays open after the collector is closed',
+    file: 'collector/collector.ts',
+    from: '  resources.defer(() => openedConsole?.close());\n',
+    to: '',
+    test: NOTHING_LEFT,
+  },
+  {
+    fault: 'the time for the last reports runs on after they are stored',
+    file: 'collector/collector.ts',
+    from: '.finally(() => inTime.abort())',
+    to: '',
+    test: NOTHING_LEFT,
+  },
+  {
+    fault: 'connections that have sent nothing stay open until the end of the grace',
+    file: 'collector/serve/listener.ts',
+    from: 'if (!spoke.has(peerOf(socket))) socket.destroy();',
+    to: 'if (spoke.size === 0 && !spoke.has(peerOf(socket))) socket.pause();',
+    test: NOTHING_LEFT,
   },
 ];

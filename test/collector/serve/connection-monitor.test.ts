@@ -102,7 +102,7 @@ describe('more memory', () => {
 
     vi.advanceTimersByTime(1_500);
 
-    expect(sockets.map(({ destroyed }) => destroyed)).toStrictEqual([...Array(39).fill(false), true]);
+    expect(sockets.filter(({ destroyed }) => destroyed)).toStrictEqual(sockets.slice(-1));
     monitor.end();
   });
 });

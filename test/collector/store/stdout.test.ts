@@ -1,5 +1,6 @@
 import { PassThrough, Writable } from 'node:stream';
 import { create } from '@bufbuild/protobuf';
+import { WireType } from '@bufbuild/protobuf/wire';
 import { describe, expect, test } from 'vitest';
 import { ReportSchema } from '../../../gen/spartakus/report/v1/report_pb.js';
 import { createStdoutStore } from '../../../src/collector/store/stdout.ts';
@@ -10,11 +11,12 @@ const tick = (): Promise<void> => new Promise((resolve) => void setImmediate(res
 test('each document is a line of JSON, with bytes as in protobuf JSON', async () => {
   const output = new PassThrough();
   const report = create(ReportSchema, { ...makeReport(), clusterId: 'c' });
-  report.$unknown = [{ no: 9_999, wireType: 2, data: new Uint8Array([1, 65]) }];
+  report.$unknown = [{ no: 9_999, wireType: WireType.LengthDelimited, data: new Uint8Array([1, 65]) }];
 
-  await expect(
-    createStdoutStore(output).put([{ report }, { report: makeReport() }]),
-  ).resolves.toStrictEqual([{ status: 'stored' }, { status: 'stored' }]);
+  await expect(createStdoutStore(output).put([{ report }, { report: makeReport() }])).resolves.toStrictEqual([
+    { status: 'stored' },
+    { status: 'stored' },
+  ]);
 
   const lines = (output.read() as Buffer).toString().trimEnd().split('\n');
   expect(lines).toHaveLength(2);
@@ -47,12 +49,14 @@ describe('an output that fails', () => {
     const store = createStdoutStore(output);
     await expect(store.check()).resolves.toBeUndefined();
 
-    await expect(store.put([{ report: makeReport() }, { report: makeReport() }])).resolves.toMatchObject(
-      Array(2).fill({
-        status: 'failed',
-        error: { kind: 'unavailable', message: 'could not print the report: write EPIPE' },
-      }),
-    );
+    const failed = {
+      status: 'failed',
+      error: { kind: 'unavailable', message: 'could not print the report: write EPIPE' },
+    };
+    await expect(store.put([{ report: makeReport() }, { report: makeReport() }])).resolves.toMatchObject([
+      failed,
+      failed,
+    ]);
 
     await expect(store.check()).rejects.toMatchObject({ kind: 'unavailable' });
   });

@@ -57,11 +57,7 @@ test('messages for clients name no host, and the cause for the log does', () => 
 
 test.each([
   ['new documents', { n: 3 }, ['stored', 'stored', 'stored']],
-  [
-    'a duplicate among new documents',
-    { n: 2, writeErrors: [errorOf(1, 11_000)] },
-    ['stored', 'duplicate', 'stored'],
-  ],
+  ['a duplicate among new documents', { n: 2, writeErrors: [errorOf(1, 11_000)] }, ['stored', 'duplicate', 'stored']],
   ['a full disk', { n: 2, writeErrors: [errorOf(2, 14_031)] }, ['stored', 'stored', 'unavailable']],
   ['a broken rule', { n: 2, writeErrors: [errorOf(0, 121)] }, ['internal', 'stored', 'stored']],
   ['a write concern that was not met', { n: 3, writeConcernError: { code: 64 } }, Array(3).fill('unavailable')],

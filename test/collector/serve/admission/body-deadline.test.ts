@@ -12,9 +12,7 @@ test('a body that does not arrive in time is rejected once, with a time to retry
   expect(onLate).not.toHaveBeenCalled();
   vi.advanceTimersByTime(60_000);
 
-  expect(onLate).toHaveBeenCalledExactlyOnceWith(
-    expect.objectContaining({ kind: 'unavailable', retryAfterMs: 1_000 }),
-  );
+  expect(onLate).toHaveBeenCalledExactlyOnceWith(expect.objectContaining({ kind: 'unavailable', retryAfterMs: 1_000 }));
 });
 
 test('while it is paused it does not end, and then the client has the whole time again', () => {
