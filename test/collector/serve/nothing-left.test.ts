@@ -58,16 +58,16 @@ test('nor does one that clients of every protocol have used', async () => {
 });
 
 test('nor one whose clients have said nothing, or half of a request, when it closes', async () => {
+  const clients: net.Socket[] = [];
   await withCollector(async ({ port }) => {
-    const connections = await Promise.all(
-      ['', 'GET /ver', 'PRI * HTTP/2.0\r\n', 'POST /api/v1 HTTP/1.1\r\nHost: x\r\n'].map(async (sent) => {
-        const socket = net.connect(port, '127.0.0.1');
-        socket.on('error', () => undefined);
-        await once(socket, 'connect');
-        socket.write(sent);
-        return socket;
-      }),
-    );
-    for (const socket of connections) socket.resume();
+    for (const sent of ['', 'GET /ver', 'PRI * HTTP/2.0\r\n', 'POST /api/v1 HTTP/1.1\r\nHost: x\r\n']) {
+      const client = net.connect(port, '127.0.0.1');
+      client.on('error', () => undefined);
+      await once(client, 'connect');
+      client.resume().write(sent);
+      clients.push(client);
+    }
   });
+
+  await expect.poll(() => clients.every(({ destroyed }) => destroyed)).toBe(true);
 });
