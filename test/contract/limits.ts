@@ -187,16 +187,34 @@ export function limitsContract(name: string, open: (limits: Partial<Limits>) => 
     });
   });
 
-  describeLimits('little memory', { maxBodyBytes: 60_000 }, (_collector, connect) => {
+  // Enough for one such body and its report, not for two.
+  describeLimits('little memory', { maxBodyBytes: 80_000 }, (collector, connect) => {
     test.each(CLIENTS)(
-      'a body for which there is no memory now is rejected with a time to retry, over $name',
+      'a body for which there is no memory now is rejected with a time to retry, and stored when there is, over $name',
       async (protocol) => {
         const client = connect(protocol);
-
-        await expect(client.send(padded(16_000))).resolves.toMatchObject(LATER);
         await expect(client.send(makeReport())).resolves.toMatchObject({ outcome: 'stored' });
+        collector().holdDatabase();
+        const both = [padded(8_000), padded(8_000)].map((report) =>
+          client.send(report).then((answer) => ({ answer, report })),
+        );
+
+        const first = await Promise.race(both);
+        await collector().releaseDatabase();
+
+        expect(first.answer).toMatchObject(LATER);
+        const answers = (await Promise.all(both)).map(({ answer }) => answer);
+        expect(answers.map(({ outcome }) => outcome).toSorted()).toStrictEqual(['rejected', 'stored']);
+        await expect(client.send(first.report)).resolves.toMatchObject({ outcome: 'stored' });
       },
     );
+
+    test.each(CLIENTS)('a body that is too large for all of the memory is rejected, over $name', async (protocol) => {
+      const client = connect(protocol);
+
+      await expect(client.send(padded(16_000))).resolves.toMatchObject(LATER);
+      await expect(client.send(makeReport())).resolves.toMatchObject({ outcome: 'stored' });
+    });
   });
 }
 
