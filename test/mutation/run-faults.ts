@@ -93,8 +93,11 @@ async function runTest(test: string, sandbox: string): Promise<Result> {
   const failed = testResults
     .flatMap(({ assertionResults }) => assertionResults)
     .find(({ status }) => status === 'failed');
-  if (failed === undefined) return { status: 'GREEN TEST MISSING', by: testResults[0]?.message.split('\n')[0] ?? '' };
-  return { status: 'noticed', by: failed.fullName };
+  if (failed !== undefined) return { status: 'noticed', by: failed.fullName };
+  const [{ message = '', assertionResults = [] } = {}] = testResults;
+  const by = message.split('\n')[0] ?? '';
+  // The tests ran, and a hook after them failed; otherwise the file could not be loaded.
+  return { status: assertionResults.length > 0 && by !== '' ? 'noticed' : 'GREEN TEST MISSING', by };
 }
 
 process.exitCode = await main();

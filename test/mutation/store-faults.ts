@@ -112,7 +112,7 @@ export const STORE_FAULTS: readonly Fault[] = [
     fault: 'a closed standard output counts as available',
     file: STDOUT,
     from: '      output.destroyed\n',
-    to: '      output.errored !== null && output.closed\n',
+    to: '      output.destroyed && output.writable\n',
     test: STDOUT_TEST,
   },
   {

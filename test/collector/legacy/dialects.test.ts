@@ -3,6 +3,7 @@ import { type JsonValue, toJson } from '@bufbuild/protobuf';
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { type Report, ReportSchema } from '../../../gen/spartakus/report/v1/report_pb.js';
+import { readLegacyBody } from '../../../src/collector/legacy/body.ts';
 import { isCoreosReport, readCoreosReport } from '../../../src/collector/legacy/coreos.ts';
 import { readSpartakusReport } from '../../../src/collector/legacy/spartakus.ts';
 import { parseJson } from '../../../src/report/go-json.ts';
@@ -119,6 +120,15 @@ describe('a name that the original did not have', () => {
       ...given,
       ...(dropped === 0 ? (added as object) : {}),
       dropped,
+    });
+  });
+
+  test('is counted where it is dropped from a body', () => {
+    const json = { clusterID: 'c', namespaces: ['a'], sequence: -1, workloads: {} };
+
+    expect(readLegacyBody('/api/v1', json, { keepCountry: false })).toMatchObject({
+      dialect: 'spartakus',
+      unknownFields: 2,
     });
   });
 

@@ -1,9 +1,11 @@
 import { readFile } from 'node:fs/promises';
-import { type JsonObject, type JsonValue, toJson } from '@bufbuild/protobuf';
+import { create, type JsonObject, type JsonValue, toJson, type UnknownField } from '@bufbuild/protobuf';
+import { WireType } from '@bufbuild/protobuf/wire';
 import { describe, expect, test } from 'vitest';
+import { EnvelopeSchema } from '../../../gen/spartakus/kubermatic/v1/envelope_pb.js';
 import { RecordSchema } from '../../../gen/spartakus/kubermatic/v1/record_pb.js';
-import { ReportSchema } from '../../../gen/spartakus/report/v1/report_pb.js';
-import { readKubermaticReport } from '../../../src/collector/legacy/kubermatic.ts';
+import { NodeSchema, ReportSchema } from '../../../gen/spartakus/report/v1/report_pb.js';
+import { readEnvelope, readKubermaticReport } from '../../../src/collector/legacy/kubermatic.ts';
 import { parseJson } from '../../../src/report/go-json.ts';
 import { isReportId } from '../../../src/report/report-id.ts';
 import { toDocument, toKubermaticDocument } from '../../../src/report/stored-document.ts';
@@ -278,6 +280,26 @@ describe('the id of a record', () => {
     const reportID = '01890a5d-ac96-774b-bcce-b302099a8057';
 
     expect(idOf({ ...record, reportID })).toBe(reportID);
+    expect(idOf({ ...record, kind: 'kubernetes', reportID })).toBe(reportID);
+  });
+
+  test('does not depend on unknown fields, which a collector may drop', () => {
+    const idWith = (kind: string, unknown: UnknownField[]): string | undefined => {
+      const sent = create(RecordSchema, { kind, clientUuid: 'u', time: { seconds: 1_714_953_606n } });
+      sent.nodes = kind === 'kubernetes' ? [create(NodeSchema, { id: 'n' })] : [];
+      for (const message of [sent, ...sent.nodes]) message.$unknown = unknown;
+      const { reports, records: kept } = byKind(
+        readEnvelope(create(EnvelopeSchema, { records: [sent] }), { keepCountry: false }),
+      );
+      return [...reports, ...kept][0]?.reportId;
+    };
+
+    for (const kind of ['kubermatic', 'kubernetes']) {
+      expect(isReportId(idWith(kind, []) ?? '')).toBe(true);
+      expect(idWith(kind, [{ no: 9_999, wireType: WireType.Varint, data: new Uint8Array([1]) }])).toBe(
+        idWith(kind, []),
+      );
+    }
   });
 
   test('is none without any time: the same content on two days is two records', () => {
@@ -323,6 +345,7 @@ describe('locations', () => {
     const stored = documents(read(body));
 
     expect(JSON.stringify(stored)).not.toMatch(/planted|52\.5|13\.4|country|"DE"|"NL"|"FR"/i);
+    expect(readCountry(body, false)).toBeUndefined();
     expect(stored[1]).toMatchObject({ seeds: [{ datacenters: [{ region: 'r' }] }] });
   });
 
