@@ -15,7 +15,8 @@ const RESOURCES = new Set([
   'TLSWrap',
   'Timeout',
 ]);
-const RELEASE_TIMEOUT_MS = 20_000;
+/** Less than the timeouts of stores, requests and idle connections, which must not be waited for. */
+const RELEASE_TIMEOUT_MS = 5_000;
 
 type Held = Readonly<Record<string, number>>;
 
