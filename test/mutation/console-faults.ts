@@ -166,8 +166,8 @@ export const CONSOLE_FAULTS: readonly Fault[] = [
   {
     fault: 'a client that reads a byte now and then is never cut',
     file: MONITOR,
-    from: 'sentBytes >= blocked.untilSentBytes',
-    to: 'sentBytes > blocked.untilSentBytes - bytes',
+    from: 'untilSentBytes: sentBytes + bytes,',
+    to: 'untilSentBytes: sentBytes + 1,',
     test: MONITOR_TEST,
   },
   {

@@ -84,3 +84,18 @@ test('of an hour, the first 10,000 clusters are kept', () => {
 
   expect(busiestAddressRatio()).toBe(1);
 });
+
+test('a clock that was set back silences no warning, and begins another hour', () => {
+  const { warnings, report, lines, clock, busiestAddressRatio } = makeWarnings();
+  report('192.0.2.1', 20);
+  warnings.onQuarantined('report', { protocol: 'grpc' });
+  expect(lines).toHaveLength(2);
+
+  clock.advance(-10 * HOUR_MS);
+  expect(busiestAddressRatio()).toBe(0);
+  report('192.0.2.1', 20);
+  warnings.onQuarantined('report', { protocol: 'grpc' });
+
+  expect(lines).toHaveLength(4);
+  expect(busiestAddressRatio()).toBe(1);
+});
