@@ -10,6 +10,7 @@ import { createNodeIdentifier } from '../../src/report/ids.ts';
 import { listNodes } from '../../src/volunteer/gather/nodes.ts';
 import { readVersion } from '../../src/volunteer/gather/version.ts';
 import { failureOf } from '../support/failure.ts';
+import { expectNothingLeftOpen } from '../support/held.ts';
 import { createJumpingClock } from '../support/jumping-clock.ts';
 import {
   type FakeResponse,
@@ -21,6 +22,8 @@ import {
   startKubeApi,
 } from '../support/kube-api.ts';
 import { createManualClock } from '../support/manual-clock.ts';
+
+expectNothingLeftOpen();
 
 const closers: (() => void | Promise<void>)[] = [];
 let account: ServiceAccount;

@@ -261,7 +261,13 @@ export const CONSOLE_FAULTS: readonly Fault[] = [
     to: '',
     test: ROUTER_TEST,
   },
-  { fault: 'a deadline that is paused fires', file: DEADLINE, from: '    if (waiting)\n', to: '', test: DEADLINE_TEST },
+  {
+    fault: 'a deadline that is paused fires',
+    file: DEADLINE,
+    from: 'if (waiting)\n',
+    to: 'if (ms > 0)\n',
+    test: DEADLINE_TEST,
+  },
   {
     fault: 'a deadline that is restarted has only the rest of its time',
     file: DEADLINE,

@@ -3,6 +3,9 @@ import http2 from 'node:http2';
 import net from 'node:net';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { startTestCollector, TEST_LIMITS, type TestCollector } from '../../support/collector.ts';
+import { expectNothingLeftOpen } from '../../support/held.ts';
+
+expectNothingLeftOpen();
 
 const SUBMIT = '/spartakus.collector.v1.CollectorService/SubmitReport';
 const STREAM = '/spartakus.collector.v1.CollectorService/StreamReports';

@@ -3,7 +3,10 @@ import { expect, test } from 'vitest';
 import { openListener } from '../../../src/collector/serve/listener.ts';
 import { systemClock } from '../../../src/runtime/clock.ts';
 import { TEST_LIMITS } from '../../support/collector.ts';
+import { expectNothingLeftOpen } from '../../support/held.ts';
 import { createKeptLog } from '../../support/log.ts';
+
+expectNothingLeftOpen();
 
 test('an exception of a handler ends its own request only, over either version of HTTP', async () => {
   const log = createKeptLog();

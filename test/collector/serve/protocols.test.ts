@@ -6,8 +6,11 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import { ExtensionSchema } from '../../../gen/spartakus/report/v1/report_pb.js';
 import { toDocument } from '../../../src/report/stored-document.ts';
 import { startTestCollector, TEST_LIMITS, type TestCollector } from '../../support/collector.ts';
+import { expectNothingLeftOpen } from '../../support/held.ts';
 import { type Client, type ClientCredentials, PROTOCOL_CLIENTS } from '../../support/protocols.ts';
 import { makeReport } from '../../support/reports.ts';
+
+expectNothingLeftOpen();
 
 const TLS_DIR = path.join(import.meta.dirname, '../../fixtures/tls');
 const CA = await readFile(path.join(TLS_DIR, 'ca.crt'));

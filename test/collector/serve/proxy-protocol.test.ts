@@ -9,9 +9,12 @@ import type { CollectorConfig } from '../../../src/collector/collector.ts';
 import type { Limits } from '../../../src/collector/serve/admission/limits.ts';
 import { createNetworks } from '../../../src/runtime/addresses.ts';
 import { type LocalCollector, startCollectorOn } from '../../support/collector.ts';
+import { expectNothingLeftOpen } from '../../support/held.ts';
 import { createMemoryStore, type MemoryStore } from '../../support/memory-store.ts';
 import { proxyHeaderV1Of, proxyHeaderV2, proxyHeaderV2Of } from '../../support/proxy-header.ts';
 import { openCall, submitFrame, SUBMIT_PATH } from '../../support/raw-grpc.ts';
+
+expectNothingLeftOpen();
 
 const TLS_FILES = path.join(import.meta.dirname, '../../fixtures/tls');
 const LOCAL_HEADER = proxyHeaderV2(0, 0, Buffer.alloc(0));

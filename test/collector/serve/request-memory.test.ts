@@ -10,11 +10,14 @@ import { toDocument } from '../../../src/report/stored-document.ts';
 import { SpartakusError } from '../../../src/runtime/errors.ts';
 import { startCollectorOn } from '../../support/collector.ts';
 import { expectNothingHeld, readHeld } from '../../support/held.ts';
+import { expectNothingLeftOpen } from '../../support/held.ts';
 import { createMemoryStore, type MemoryStore } from '../../support/memory-store.ts';
 import { legacyJson, PROTOCOL_CLIENTS, sendLegacy } from '../../support/protocols.ts';
 import { openCall, STREAM_PATH, streamFrame, submit, SUBMIT_PATH, submitFrame } from '../../support/raw-grpc.ts';
 import { connectRaw } from '../../support/raw-http2.ts';
 import { makeReport } from '../../support/reports.ts';
+
+expectNothingLeftOpen();
 
 let store: MemoryStore;
 let collector: Collector;

@@ -12,8 +12,11 @@ import { openTls, type TlsConfig } from '../../../src/collector/serve/tls.ts';
 import { TEST_LIMITS } from '../../support/collector.ts';
 import { failureOf } from '../../support/failure.ts';
 import { withFiles } from '../../support/files.ts';
+import { expectNothingLeftOpen } from '../../support/held.ts';
 import { createKeptLog } from '../../support/log.ts';
 import { createManualClock } from '../../support/manual-clock.ts';
+
+expectNothingLeftOpen();
 
 const FIXTURES = path.join(import.meta.dirname, '../../fixtures/tls');
 const fixture = (name: string): string => path.join(FIXTURES, name);

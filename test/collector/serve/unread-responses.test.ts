@@ -2,8 +2,11 @@ import http2 from 'node:http2';
 import { afterEach, expect, test } from 'vitest';
 import type { Limits } from '../../../src/collector/serve/admission/limits.ts';
 import { type LocalCollector, startCollectorOn } from '../../support/collector.ts';
+import { expectNothingLeftOpen } from '../../support/held.ts';
 import { createMemoryStore } from '../../support/memory-store.ts';
 import { connectHttp2, connectRaw, FLAG, FRAME, frame, headerBlock, setting, uint32 } from '../../support/raw-http2.ts';
+
+expectNothingLeftOpen();
 
 const closers: (() => unknown)[] = [];
 afterEach(async () => {

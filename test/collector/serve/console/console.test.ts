@@ -13,7 +13,10 @@ import { SpartakusError } from '../../../../src/runtime/errors.ts';
 import { type LocalCollector, startCollectorOn } from '../../../support/collector.ts';
 import { failureOf } from '../../../support/failure.ts';
 import { withFiles } from '../../../support/files.ts';
+import { expectNothingLeftOpen } from '../../../support/held.ts';
 import { listen, shut } from '../../../support/listen.ts';
+
+expectNothingLeftOpen();
 
 const FIXTURES = path.join(import.meta.dirname, '../../../fixtures/tls');
 const LOCAL: ConsoleConfig = { listen: { host: '127.0.0.1', port: 0 } };

@@ -3,6 +3,9 @@ import http2 from 'node:http2';
 import net from 'node:net';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { startTestCollector, type TestCollector } from '../../../support/collector.ts';
+import { expectNothingLeftOpen } from '../../../support/held.ts';
+
+expectNothingLeftOpen();
 
 const MAX_JSON_BYTES = 16 * 1024 * 1024;
 

@@ -9,9 +9,12 @@ import { createLegacyApi } from '../../../../src/collector/serve/http/legacy-api
 import { createHttpHandler } from '../../../../src/collector/serve/http/router.ts';
 import { SpartakusError } from '../../../../src/runtime/errors.ts';
 import { startTestCollector, TEST_LIMITS, type TestCollector } from '../../../support/collector.ts';
+import { expectNothingLeftOpen } from '../../../support/held.ts';
 import { listen, shut } from '../../../support/listen.ts';
 import { legacyJson } from '../../../support/protocols.ts';
 import { makeReport } from '../../../support/reports.ts';
+
+expectNothingLeftOpen();
 
 let collector: TestCollector;
 

@@ -18,8 +18,11 @@ import {
 } from '../../../../gen/spartakus/collector/v1/collector_service_pb.js';
 import type { Report } from '../../../../gen/spartakus/report/v1/report_pb.js';
 import { type LocalCollector, startCollectorOn } from '../../../support/collector.ts';
+import { expectNothingLeftOpen } from '../../../support/held.ts';
 import { createMemoryStore, type MemoryStore } from '../../../support/memory-store.ts';
 import { makeReport } from '../../../support/reports.ts';
+
+expectNothingLeftOpen();
 
 let store: MemoryStore;
 let collector: LocalCollector;
