@@ -95,9 +95,11 @@ async function runTest(test: string, sandbox: string): Promise<Result> {
     .find(({ status }) => status === 'failed');
   if (failed !== undefined) return { status: 'noticed', by: failed.fullName };
   const [{ message = '', assertionResults = [] } = {}] = testResults;
-  const by = message.split('\n')[0] ?? '';
-  // The tests ran, and a hook after them failed; otherwise the file could not be loaded.
-  return { status: assertionResults.length > 0 && by !== '' ? 'noticed' : 'GREEN TEST MISSING', by };
+  const [by = ''] = message.split('\n');
+  // Where tests ran, a hook failed after them; otherwise the file could not be loaded.
+  return assertionResults.length === 0
+    ? { status: 'GREEN TEST MISSING', by }
+    : { status: 'noticed', by: by || 'a hook' };
 }
 
 process.exitCode = await main();
