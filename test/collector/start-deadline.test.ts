@@ -14,6 +14,7 @@ test('a start within its deadline resolves, and leaves no timer', async () => {
   resolve('started');
 
   await expect(started).resolves.toBe('started');
+  expect(clock.sleepers()).toBe(0);
 });
 
 test('a start that does not end is an error at its deadline, which names what it waited for', async () => {

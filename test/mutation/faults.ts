@@ -4,6 +4,7 @@ import { DELIVERY_FAULTS } from './delivery-faults.ts';
 import type { Fault } from './fault.ts';
 import { INGEST_FAULTS } from './ingest-faults.ts';
 import { LEGACY_FAULTS } from './legacy-faults.ts';
+import { RELEASE_FAULTS } from './release-faults.ts';
 import { REPORT_FAULTS } from './report-faults.ts';
 import { SERVE_FAULTS } from './serve-faults.ts';
 import { STORE_FAULTS } from './store-faults.ts';
@@ -12,6 +13,7 @@ export const FAULTS: readonly Fault[] = [
   ...SERVE_FAULTS,
   ...DECODE_FAULTS,
   ...CONSOLE_FAULTS,
+  ...RELEASE_FAULTS,
   ...INGEST_FAULTS,
   ...LEGACY_FAULTS,
   ...STORE_FAULTS,

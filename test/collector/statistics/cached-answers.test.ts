@@ -57,3 +57,17 @@ test('50 answers are kept, and the oldest one is forgotten first', async () => {
   await ask('0');
   expect(asked()).toBe(52);
 });
+
+test('the oldest answer is the one that was made first, not asked for first', async () => {
+  const { clock, ask, asked } = createCounted(() => Promise.resolve(create(GetStatisticsResponseSchema)));
+  await ask('0');
+  clock.advance(15_000);
+  for (const index of [1, 0]) await ask(String(index));
+  for (let index = 2; index < 51; index += 1) await ask(String(index));
+  expect(asked()).toBe(52);
+
+  await ask('0');
+  expect(asked()).toBe(52);
+  await ask('1');
+  expect(asked()).toBe(53);
+});

@@ -1,6 +1,10 @@
+import { EventEmitter } from 'node:events';
+import type { Socket } from 'node:net';
 import { assert, constantFrom, nat, property, uint8Array } from 'fast-check';
-import { describe, expect, test } from 'vitest';
-import { parseProxyHeader } from '../../../../src/collector/serve/admission/proxy-protocol.ts';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { createProxyProtocol, parseProxyHeader } from '../../../../src/collector/serve/admission/proxy-protocol.ts';
+import { createNetworks } from '../../../../src/runtime/addresses.ts';
+import { createKeptLog } from '../../../support/log.ts';
 import { proxyHeaderV1Of, proxyHeaderV2, proxyHeaderV2Of } from '../../../support/proxy-header.ts';
 
 const V6 = Buffer.concat([
@@ -88,5 +92,96 @@ describe('a header of the PROXY protocol', () => {
       }),
       { numRuns: 500 },
     );
+  });
+});
+
+describe('a connection behind a proxy', () => {
+  beforeEach(() => void vi.useFakeTimers());
+  afterEach(() => void vi.useRealTimers());
+
+  const HEADER = Buffer.from('PROXY TCP4 192.0.2.7 192.0.2.8 4711 443\r\n');
+  const CLIENT = { address: '192.0.2.7', port: 4_711 };
+
+  /** What is read of a socket of the proxy, whose ports are those of each connection. */
+  function makeSocket() {
+    const chunks: Buffer[] = [];
+    const socket = Object.assign(new EventEmitter(), {
+      remoteAddress: '10.0.0.1',
+      remotePort: 5_000,
+      localAddress: '10.0.0.2',
+      destroyed: false,
+      read: () => chunks.shift() ?? null,
+      unshift: (chunk: Buffer) => chunks.unshift(chunk),
+      destroy: () => {
+        socket.destroyed = true;
+        socket.emit('close');
+      },
+    });
+    const receive = (chunk: Buffer): void => {
+      chunks.push(chunk);
+      socket.emit('readable');
+    };
+    return { socket, receive, connection: socket as never as Socket };
+  }
+
+  const makeProtocol = (warned: string[] = []) =>
+    createProxyProtocol({
+      trustedProxies: createNetworks(['10.0.0.0/8']),
+      timeoutMs: 5_000,
+      logger: { ...createKeptLog().logger, warn: (_fields, message) => void warned.push(message) },
+    });
+
+  test('is of its client until it is closed, and leaves no timer and no listener', () => {
+    const protocol = makeProtocol();
+    const { socket, receive, connection } = makeSocket();
+    const next = vi.fn<(client: unknown) => void>();
+    protocol.read(connection, next);
+
+    receive(HEADER);
+
+    expect(next).toHaveBeenCalledExactlyOnceWith(CLIENT);
+    expect(vi.getTimerCount()).toBe(0);
+    expect([socket.listenerCount('readable'), socket.listenerCount('end')]).toStrictEqual([0, 0]);
+    expect(protocol.clientOf(connection)).toStrictEqual(CLIENT);
+    socket.emit('close');
+    expect(protocol.clientOf(connection)).toBeUndefined();
+  });
+
+  test('with the port of one that closes later keeps its client', () => {
+    const protocol = makeProtocol();
+    const [old, young] = [makeSocket(), makeSocket()];
+    protocol.read(old.connection, () => undefined);
+    old.receive(HEADER);
+    protocol.read(young.connection, () => undefined);
+    young.receive(HEADER);
+
+    old.socket.emit('close');
+    expect(protocol.clientOf(young.connection)).toStrictEqual(CLIENT);
+    young.socket.emit('close');
+
+    expect(protocol.clientOf(young.connection)).toBeUndefined();
+  });
+
+  test('without a header in time is closed', () => {
+    const warned: string[] = [];
+    const protocol = makeProtocol(warned);
+    const { socket, receive, connection } = makeSocket();
+    protocol.read(connection, () => undefined);
+    receive(HEADER.subarray(0, 10));
+
+    vi.advanceTimersByTime(4_999);
+    expect(socket.destroyed).toBe(false);
+    vi.advanceTimersByTime(1);
+
+    expect([socket.destroyed, warned.length, vi.getTimerCount()]).toStrictEqual([true, 1, 0]);
+  });
+
+  test('that closes before its header leaves no timer', () => {
+    const { socket, connection } = makeSocket();
+    makeProtocol().read(connection, () => undefined);
+
+    socket.emit('close');
+
+    expect([vi.getTimerCount(), socket.listenerCount('readable')]).toStrictEqual([0, 0]);
   });
 });

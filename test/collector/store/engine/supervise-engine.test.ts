@@ -2,6 +2,7 @@ import { expect, test } from 'vitest';
 import type { Engine } from '../../../../src/collector/store/engine/start-engine.ts';
 import { type SupervisedEngine, superviseEngine } from '../../../../src/collector/store/engine/supervise-engine.ts';
 import { SpartakusError } from '../../../../src/runtime/errors.ts';
+import { collectGarbage } from '../../../support/collect-garbage.ts';
 import { createKeptLog } from '../../../support/log.ts';
 import { createManualClock } from '../../../support/manual-clock.ts';
 
@@ -134,5 +135,19 @@ test('operations in progress fail as retryable when the engine ends', async () =
   await expect(results).resolves.toMatchObject(
     operations.map(() => ({ reason: { kind: 'unavailable', retryAfterMs: 5_000, cause: { message: 'it failed' } } })),
   );
+  await supervised.close();
+});
+
+test('what an operation resolved to is not kept for the life of the engine', async () => {
+  const { supervised } = supervise();
+  const use = async (): Promise<WeakRef<object>> => new WeakRef(await supervised.use(() => Promise.resolve({})));
+  const result = await use();
+
+  await expect
+    .poll(() => {
+      collectGarbage();
+      return result.deref() === undefined;
+    })
+    .toBe(true);
   await supervised.close();
 });
