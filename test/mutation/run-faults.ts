@@ -94,10 +94,10 @@ async function runTest(test: string, sandbox: string): Promise<Result> {
     .flatMap(({ assertionResults }) => assertionResults)
     .find(({ status }) => status === 'failed');
   if (failed !== undefined) return { status: 'noticed', by: failed.fullName };
-  const [{ message = '', assertionResults = [] } = {}] = testResults;
-  const [by = ''] = message.split('\n');
+  const [file] = testResults;
+  const [by = ''] = file?.message.split('\n') ?? [];
   // Where tests ran, a hook failed after them; otherwise the file could not be loaded.
-  return assertionResults.length === 0
+  return (file?.assertionResults ?? []).length === 0
     ? { status: 'GREEN TEST MISSING', by }
     : { status: 'noticed', by: by || 'a hook' };
 }
