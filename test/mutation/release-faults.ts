@@ -191,4 +191,32 @@ export const RELEASE_FAULTS: readonly Fault[] = [
     to: 'rateLimiter.reserve(addressKey)',
     test: 'test/collector/serve/admission/admission.test.ts',
   },
+  {
+    fault: 'a stream that is reset in the moment of its rejection throws',
+    file: 'collector/serve/rpc/grpc-handler.ts',
+    from: '  // A response would throw.\n  if (stream.destroyed || stream.closed) return;\n',
+    to: '',
+    test: 'test/collector/serve/rpc/grpc-handler.test.ts',
+  },
+  {
+    fault: 'a stream that is reset counts as rejected',
+    file: 'collector/serve/rpc/grpc-handler.ts',
+    from: '        if (stream.destroyed || stream.closed) return;\n        onRejection',
+    to: '        onRejection',
+    test: 'test/collector/serve/rpc/grpc-handler.test.ts',
+  },
+  {
+    fault: 'the timer of a rejected stream outlives it',
+    file: 'collector/serve/stop-sending.ts',
+    from: "  stream.once('close', () => clearTimeout(timer));\n",
+    to: '',
+    test: 'test/collector/serve/stop-sending.test.ts',
+  },
+  {
+    fault: 'a stream whose client has sent everything is reset',
+    file: 'collector/serve/stop-sending.ts',
+    from: '  if (stream.readableEnded) return;\n',
+    to: '',
+    test: 'test/collector/serve/stop-sending.test.ts',
+  },
 ];

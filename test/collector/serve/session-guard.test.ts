@@ -72,6 +72,22 @@ test('an acknowledged ping leaves no timer of its own', () => {
   expect(calls).toStrictEqual([]);
 });
 
+test('a connection keeps nothing of pings that were acknowledged', () => {
+  const { open, socket, acknowledge } = makeConnection();
+  open();
+  for (let interval = 0; interval < 10; interval += 1) {
+    vi.advanceTimersByTime(60_000);
+    acknowledge.pop()?.();
+  }
+  const cleared = vi.spyOn(globalThis, 'clearTimeout');
+
+  socket.emit('close');
+
+  // Those of its age and of its idle time.
+  expect(cleared).toHaveBeenCalledTimes(2);
+  cleared.mockRestore();
+});
+
 test('a client with open streams that acknowledges no ping within 20 seconds is disconnected', () => {
   const { open, calls } = makeConnection();
   open();

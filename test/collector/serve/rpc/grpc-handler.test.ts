@@ -1,11 +1,13 @@
 import { EventEmitter } from 'node:events';
 import type { ServerHttp2Stream } from 'node:http2';
+import { PassThrough } from 'node:stream';
 import { create } from '@bufbuild/protobuf';
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { ReceiptSchema } from '../../../../gen/spartakus/collector/v1/collector_service_pb.js';
 import { createMemoryLimiter } from '../../../../src/collector/serve/admission/memory-limiter.ts';
 import { createGrpcHandler } from '../../../../src/collector/serve/rpc/grpc-handler.ts';
-import { STREAM_PATH } from '../../../support/raw-grpc.ts';
+import { SpartakusError } from '../../../../src/runtime/errors.ts';
+import { STREAM_PATH, SUBMIT_PATH } from '../../../support/raw-grpc.ts';
 
 const HEADERS = { ':method': 'POST', ':path': STREAM_PATH, 'content-type': 'application/grpc' };
 
@@ -70,4 +72,62 @@ test('a client that leaves while a receipt waits for it ends the stream, and lea
 
   expect([isReturned(), isEnded()]).toStrictEqual([true, false]);
   expect([stream.listenerCount('drain'), stream.listenerCount('close')]).toStrictEqual([0, 0]);
+});
+
+describe('a client that resets its stream in the moment of a rejection', () => {
+  /** A stream whose request is rejected by admission, or later by the reader of its body. */
+  function openRejected(admitReport: () => void) {
+    const responses: object[] = [];
+    const rejections: unknown[] = [];
+    const stream = Object.assign(new PassThrough(), {
+      headersSent: false,
+      respond: (headers: object) => void responses.push(headers),
+      close: () => undefined,
+    });
+    const handler = createGrpcHandler({} as never, () => Promise.reject(new Error('unreadable')), {
+      admission: { admitReport },
+      memory: createMemoryLimiter(1_000),
+      limits: { maxProtobufBytes: 100, bodyTimeoutMs: 1_000 },
+      onRejection: (_protocol: unknown, error: unknown) => void rejections.push(error),
+    } as never);
+    const handle = (): void =>
+      void handler.handle(
+        stream as never as ServerHttp2Stream,
+        { ...HEADERS, ':path': SUBMIT_PATH },
+        { protocol: 'grpc' },
+      );
+    return { stream, handle, responses, rejections };
+  }
+  const reject = (): void => {
+    throw new SpartakusError('overloaded', 'full');
+  };
+
+  test('receives a rejection while it is there', () => {
+    const { handle, responses } = openRejected(reject);
+
+    handle();
+
+    expect(responses).toMatchObject([{ 'grpc-status': '8' }]);
+  });
+
+  test('is answered nothing, and no error is thrown, where admission rejects it', () => {
+    const { stream, handle, responses } = openRejected(reject);
+    stream.destroy();
+
+    expect(handle).not.toThrow();
+
+    expect(responses).toStrictEqual([]);
+  });
+
+  test('is answered nothing, and is not counted as rejected, where its body is not valid', async () => {
+    const { stream, handle, responses, rejections } = openRejected(() => undefined);
+    handle();
+    stream.write(Buffer.from([0, 0, 0, 0, 1]));
+    await settle();
+
+    stream.destroy();
+    await settle();
+
+    expect([responses, rejections]).toStrictEqual([[], []]);
+  });
 });
