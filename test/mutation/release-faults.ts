@@ -105,7 +105,7 @@ export const RELEASE_FAULTS: readonly Fault[] = [
     file: REFLECTION,
     from: "        signal.removeEventListener('abort', release);\n        release();",
     to: "        signal.removeEventListener('abort', release);",
-    test: 'test/collector/serve/unread-responses.test.ts',
+    test: 'test/collector/serve/rpc/reflection-service.test.ts',
   },
   {
     fault: 'each response of the reflection service leaves a listener on its stream',

@@ -5,7 +5,7 @@ setFlagsFromString('--expose-gc');
 const collect = runInNewContext('gc') as () => void;
 setFlagsFromString('--no-expose-gc');
 
-/** Frees everything that nothing refers to, so that a WeakRef tells what is kept. */
+/** Frees everything that nothing refers to, so that the size of the heap tells what is kept. */
 export function collectGarbage(): void {
   collect();
 }

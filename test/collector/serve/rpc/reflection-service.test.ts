@@ -5,7 +5,10 @@ import { ServerReflection } from '../../../../gen/grpc/reflection/v1/reflection_
 import { file_spartakus_collector_v1_collector_service } from '../../../../gen/spartakus/collector/v1/collector_service_pb.js';
 import { createReflectionService } from '../../../../src/collector/serve/rpc/reflection-service.ts';
 
-test('the responses of a stream leave no listener on it', async () => {
+/** More than may wait for clients at a time. */
+const REQUESTS = 40;
+
+test('responses that are sent are given back, and leave no listener on their stream', async () => {
   const signals: AbortSignal[] = [];
   const keepSignal: Interceptor = (next) => (request) => {
     signals.push(request.signal);
@@ -18,7 +21,7 @@ test('the responses of a stream leave no listener on it', async () => {
   let ended: () => void = () => undefined;
   const waiting = new Promise<void>((resolve) => (ended = resolve));
   async function* requests() {
-    for (let sent = 0; sent < 20; sent += 1)
+    for (let sent = 0; sent < REQUESTS; sent += 1)
       yield await Promise.resolve({ messageRequest: { case: 'listServices' as const, value: '' } });
     await waiting;
   }
@@ -26,7 +29,7 @@ test('the responses of a stream leave no listener on it', async () => {
   for await (const { messageResponse } of createClient(ServerReflection, transport).serverReflectionInfo(requests())) {
     expect(messageResponse.case).toBe('listServicesResponse');
     listeners.push(getEventListeners(signals[0]!, 'abort').length);
-    if (listeners.length === 20) ended();
+    if (listeners.length === REQUESTS) ended();
   }
 
   expect(signals).toHaveLength(1);
