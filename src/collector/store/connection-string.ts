@@ -81,7 +81,8 @@ function split(pair: string): readonly [string, string] {
   return [decode(name).toLowerCase(), decode(value)];
 }
 
-function decode(text: string): string {
+/** Decodes a part of a connection string; one with an invalid escape stays as it is. */
+export function decode(text: string): string {
   try {
     return decodeURIComponent(text);
   } catch {

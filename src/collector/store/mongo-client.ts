@@ -1,7 +1,7 @@
 import { MongoClient, ReadPreference, type ReadPreferenceMode, type WriteConcernSettings } from 'mongodb';
 import { messageOf, SpartakusError } from '../../runtime/errors.ts';
 import { maskUrl } from '../../runtime/mask.ts';
-import { connectionOptionsOf, rejectUnsafeOptions, withoutConnectionOptions } from './connection-string.ts';
+import { connectionOptionsOf, decode, rejectUnsafeOptions, withoutConnectionOptions } from './connection-string.ts';
 
 export interface MongoClientOptions {
   /** A connection string. Its path names the database; default `spartakus`. */
@@ -95,8 +95,6 @@ export function describeError({ uri, name }: Pick<MongoClientOptions, 'uri' | 'n
   const password = /^[^:]+:\/\/[^:/?]*:([^@/?]+)@/.exec(uri)?.[1];
   const message = messageOf(error).replaceAll(uri, maskUrl(uri));
   const masked =
-    password === undefined
-      ? message
-      : message.replaceAll(password, '***').replaceAll(decodeURIComponent(password), '***');
+    password === undefined ? message : message.replaceAll(password, '***').replaceAll(decode(password), '***');
   return `${name ?? maskUrl(uri)}: ${masked}`;
 }
