@@ -58,9 +58,23 @@ function lookUp(names: readonly string[], env: NodeJS.ProcessEnv): Variable | un
 function parseProxyUrl({ variable, value }: Variable, kind: ProxyTarget['kind']): URL {
   const url = URL.parse(value.includes('://') ? value : `http://${value}`);
   const schemes = kind === 'grpc' ? ['http:'] : ['http:', 'https:'];
-  if (url !== null && schemes.includes(url.protocol) && url.hostname !== '') return url;
-  const message = `$${variable} ${maskUrl(value)}: is not the URL of a proxy, such as http://proxy.example.com:3128.`;
-  throw new SpartakusError('invalid', message, { field: variable });
+  const fail = (problem: string): never => {
+    throw new SpartakusError('invalid', `$${variable} ${maskUrl(value)}: ${problem}.`, { field: variable });
+  };
+  if (url === null || !schemes.includes(url.protocol) || url.hostname === '')
+    return fail('is not the URL of a proxy, such as http://proxy.example.com:3128');
+  if (!isDecodable(url.username + url.password))
+    return fail('its user or password has a "%" that is not written as %25');
+  return url;
+}
+
+function isDecodable(text: string): boolean {
+  try {
+    decodeURIComponent(text);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 function covers(entry: string, { host, port }: ProxyTarget): boolean {

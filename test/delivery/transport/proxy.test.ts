@@ -9,9 +9,12 @@ import { proxyFor } from '../../../src/delivery/transport/proxy.ts';
 import type { ReportSink } from '../../../src/report/report-sink.ts';
 import { type ConnectProxy, startConnectProxy } from '../../support/connect-proxy.ts';
 import { startGrpcCollector } from '../../support/grpc-collector.ts';
+import { expectNothingLeftOpen } from '../../support/held.ts';
 import { readFixture } from '../../support/kube-api.ts';
 import { listen, shut } from '../../support/listen.ts';
 import { makeReport } from '../../support/reports.ts';
+
+expectNothingLeftOpen();
 
 const closers: (() => void | Promise<void>)[] = [];
 
@@ -175,6 +178,21 @@ test.each([
   ['', 'example.com', false],
 ])('NO_PROXY=%s leaves %s without the proxy: %s', (exceptions, host, isLeft) => {
   expect(proxyFor(target(host), { ...PROXY, NO_PROXY: exceptions }) === undefined).toBe(isLeft);
+});
+
+test.each(['grpc', 'http'])('a password that cannot be decoded is rejected with the variable, over %s', (scheme) => {
+  const env = {
+    grpc_proxy: 'http://user:5%secret@proxy.example.com',
+    http_proxy: 'http://user:5%secret@proxy.example.com',
+  };
+  const open = scheme === 'grpc' ? openGrpcSink : openHttpSink;
+
+  expect(() => open(`${scheme}://collector.example.com`, { env })).toThrow(
+    expect.objectContaining({
+      kind: 'invalid',
+      message: `$${scheme}_proxy http://user:***@proxy.example.com: its user or password has a "%" that is not written as %25.`,
+    }),
+  );
 });
 
 test('the variables of gRPC have precedence', () => {
