@@ -145,7 +145,8 @@ class MongoStore implements DatabaseStore {
       }
       const { kind, document } = entryDocument(entry);
       const bytes = BSON.calculateObjectSize(document);
-      if (bytes <= MAX_DOCUMENT_BYTES) {
+      // Of exactly the limit, the driver rejects a document, and its whole batch.
+      if (bytes < MAX_DOCUMENT_BYTES) {
         batches[kind].push({ index, document });
       } else {
         outcomes[index] = failed(tooLarge(bytes));
@@ -337,7 +338,7 @@ function takesWrites({ servers }: TopologyDescription): boolean {
 }
 
 function tooLarge(bytes: number): SpartakusError {
-  const message = `the report takes ${bytes} bytes in the database, whose limit is ${MAX_DOCUMENT_BYTES}`;
+  const message = `the report takes ${bytes} bytes in the database, which is too much: its limit is ${MAX_DOCUMENT_BYTES}`;
   return new SpartakusError('too-large', message);
 }
 

@@ -1,10 +1,11 @@
 import { BSON, type Db, MongoClient } from 'mongodb';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { parseDatabase } from '../../../src/collector/store/database-spec.ts';
+import { encodeDocument } from '../../../src/collector/store/encoded-document.ts';
 import { openMongoStore } from '../../../src/collector/store/mongo-store.ts';
 import { openStore } from '../../../src/collector/store/open.ts';
-import type { ReportStore } from '../../../src/report/report-sink.ts';
-import { toDocument } from '../../../src/report/stored-document.ts';
+import type { EncodedEntry, ReportEntry, ReportStore, StoreEntry } from '../../../src/report/report-sink.ts';
+import { entryDocument, MAX_DOCUMENT_BYTES, toDocument } from '../../../src/report/stored-document.ts';
 import { reportSinkContract } from '../../contract/report-sink.ts';
 import { makeTestDatabase, type TestDatabase } from '../../support/database.ts';
 import { openDbProxy } from '../../support/db-proxy.ts';
@@ -218,6 +219,37 @@ describe('the MongoDB store', () => {
     expect(outcomes.map(({ status }) => status)).toStrictEqual(['stored', 'failed', 'stored']);
     expect(outcomes[1]).toMatchObject({
       error: { kind: 'too-large', message: expect.stringContaining('16777216') as string },
+    });
+  });
+
+  describe('a document of the largest size is stored, and one byte more is rejected for good', () => {
+    const entryOf = (documentBytes: number): StoreEntry => {
+      const report = makeReport();
+      const large: ReportEntry = { report, receivedAt: RECEIVED_AT };
+      const sizeOf = (): number => BSON.calculateObjectSize(entryDocument(large).document);
+      report.extensions = [{ $typeName: 'spartakus.report.v1.Extension', name: 'large', value: 'x' }];
+      report.extensions[0]!.value = 'x'.repeat(1 + documentBytes - sizeOf());
+      return large;
+    };
+    const encodedOf = (documentBytes: number): StoreEntry => {
+      const { reportId, clusterId } = makeReport();
+      const make = (text: string): EncodedEntry => {
+        const fields = BSON.serialize({ clusterID: clusterId, text });
+        return {
+          encodedDocument: { kind: 'report', clusterId, reportId, fields, droppedFields: 0 },
+          receivedAt: RECEIVED_AT,
+        };
+      };
+      return make('x'.repeat(documentBytes - encodeDocument(make('')).length));
+    };
+
+    test.each([
+      ['encoded by the driver, which takes one byte less than the server', entryOf, MAX_DOCUMENT_BYTES - 1],
+      ['encoded in a thread', encodedOf, MAX_DOCUMENT_BYTES],
+    ])('%s', async (_what, make, largest) => {
+      const outcomes = await holder.put([make(largest), make(largest + 1)]);
+
+      expect(outcomes).toMatchObject([{ status: 'stored' }, { status: 'failed', error: { kind: 'too-large' } }]);
     });
   });
 
