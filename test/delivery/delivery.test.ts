@@ -3,7 +3,6 @@ import type { Report } from '../../gen/spartakus/report/v1/report_pb.js';
 import type { Delivery } from '../../src/delivery/delivery.ts';
 import type { Outcome } from '../../src/report/report-sink.ts';
 import { SpartakusError } from '../../src/runtime/errors.ts';
-import { createHeartbeat, type Heartbeat } from '../../src/runtime/heartbeat.ts';
 import { ALL, idsOf } from '../contract/spool.ts';
 import {
   AWAY,
@@ -13,7 +12,10 @@ import {
   START,
   STORED,
 } from '../support/delivery-fixture.ts';
+import { expectNothingLeftOpen } from '../support/held.ts';
 import { makeReport } from '../support/reports.ts';
+
+expectNothingLeftOpen();
 
 const MINUTE_MS = 60_000;
 const HOUR_MS = 60 * MINUTE_MS;
@@ -213,32 +215,46 @@ test('a retry waits for as long as the collector asks', async () => {
   await expect(clock.asleep()).resolves.toBe(92_250);
 });
 
-describe('a heartbeat', () => {
-  test('is alive while it beats in time', async () => {
+describe('the heartbeat', () => {
+  /** What the heartbeat allows a busy machine. */
+  const SLACK_MS = 5 * MINUTE_MS;
+  const isAliveAfter = (ms: number): boolean => {
+    clock.advance(ms);
+    return heartbeat.isAlive();
+  };
+
+  test('of a wait for a retry is alive until its end, and not after it', async () => {
     collector.answer = () => AWAY;
     await start().add(makeReport());
     const waitMs = await clock.asleep();
+    // Nothing beats any more.
+    await delivery?.close();
 
+    expect(isAliveAfter(waitMs + SLACK_MS)).toBe(true);
+    expect(isAliveAfter(1)).toBe(false);
+  });
+
+  test('of a delivery is alive for the time of each of its reports, and not after it', async () => {
+    const hanging = Promise.withResolvers<void>();
+    collector.ready = hanging.promise;
+    await waitInSpool(3);
+    start();
+    await settle();
+    expect(collector.puts).toStrictEqual([3]);
+
+    expect(isAliveAfter(3 * 1_000 + SLACK_MS)).toBe(true);
+    expect(isAliveAfter(1)).toBe(false);
+    hanging.resolve();
+    await settle();
     expect(heartbeat.isAlive()).toBe(true);
-    expect(createStuck(waitMs + 301_000).isAlive()).toBe(false);
   });
 
   test('of an idle loop is alive without end', async () => {
     start();
     await settle();
 
-    clock.advance(1000 * HOUR_MS);
-
-    expect(heartbeat.isAlive()).toBe(true);
+    expect(isAliveAfter(1000 * HOUR_MS)).toBe(true);
   });
-
-  function createStuck(laterMs: number): Heartbeat {
-    let now = START;
-    const stuck = createHeartbeat({ now: () => now });
-    stuck.beat(2500);
-    now = new Date(START.getTime() + laterMs);
-    return stuck;
-  }
 });
 
 test('there is at most one attempt a second, whatever the random number', async () => {

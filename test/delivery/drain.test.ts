@@ -5,7 +5,10 @@ import { type ErrorKind, SpartakusError } from '../../src/runtime/errors.ts';
 import { createJumpingClock } from '../support/jumping-clock.ts';
 
 const STORED: Outcome = { status: 'stored' };
-const failure = (kind: ErrorKind): Outcome => ({ status: 'failed', error: new SpartakusError(kind, kind) });
+const failure = (kind: ErrorKind, retryAfterMs?: number): Outcome => ({
+  status: 'failed',
+  error: new SpartakusError(kind, kind, { retryAfterMs }),
+});
 
 /** A queue of names that are sent together, with the outcomes, or the error, of each attempt. */
 function createQueue(names: readonly string[], attempts: readonly (readonly Outcome[] | Error)[]) {
@@ -117,4 +120,25 @@ test('items that a repeated attempt settles again do not shorten the wait', asyn
 
   await expect(run(whole, { deadlineMs: 40_000 })).resolves.toMatchObject({ sleeps: [2500, 5000, 10_000, 20_000] });
   expect(sent).toStrictEqual(Array.from({ length: 5 }, () => ['a', 'b']));
+});
+
+test('of several retry delays the longest counts, wherever it is', async () => {
+  const [short, long] = [failure('overloaded', 60_000), failure('unavailable', 600_000)];
+  const waits = [short, long, failure('unavailable'), short];
+  const { queue } = createQueue(['a', 'b', 'c', 'd'], [waits, waits.toReversed()]);
+
+  const { sleeps } = await run(queue);
+
+  // With half of the jitter.
+  expect(sleeps).toStrictEqual([615_000, 615_000]);
+});
+
+test.each([
+  [2_500, []],
+  [2_501, [2_500]],
+])('an attempt after 2.5 s is made before the deadline, not at it (%i ms)', async (leftMs, sleeps) => {
+  const deadlineMs = createJumpingClock().now().getTime() + leftMs;
+  const { queue } = createQueue(['a'], [[failure('unavailable')]]);
+
+  await expect(run(queue, { deadlineMs })).resolves.toMatchObject({ sleeps });
 });

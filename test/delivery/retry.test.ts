@@ -31,3 +31,14 @@ test('the wait is at least what the collector asked for, with jitter, and at mos
   expect(backoff.next(1)).toBe(5000);
   expect(backoff.next(Number.MAX_SAFE_INTEGER)).toBe(88_560_000);
 });
+
+test('a slow wait is half to all of 5 min, 10 min, … 1 h, and the first one again after a success', () => {
+  const [shortest, longest] = [createBackoff({ random: () => 0 }), createBackoff({ random: () => 1 })];
+  const waits = (backoff: typeof shortest): readonly number[] =>
+    [1, 2, 3, 4, 5, 6].map(() => backoff.next(undefined, true) / 60_000);
+
+  expect(waits(shortest)).toStrictEqual([2.5, 5, 10, 20, 30, 30]);
+  expect(waits(longest)).toStrictEqual([5, 10, 20, 40, 60, 60]);
+  for (const backoff of [shortest, longest]) backoff.reset();
+  expect([shortest.next(undefined, true), longest.next(undefined, true)]).toStrictEqual([150_000, 300_000]);
+});

@@ -4,6 +4,9 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import { createCounters, type Counters } from '../../src/delivery/counters.ts';
 import { openVolunteerHealth, type VolunteerHealth } from '../../src/volunteer/health-server.ts';
 import { failureOf } from '../support/failure.ts';
+import { expectNothingLeftOpen } from '../support/held.ts';
+
+expectNothingLeftOpen();
 
 let counters: Counters;
 let health: VolunteerHealth;

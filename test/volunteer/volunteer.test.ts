@@ -8,6 +8,7 @@ import type { VolunteerConfig, VolunteerOptions } from '../../src/volunteer/run.
 import { startVolunteer, type Volunteer } from '../../src/volunteer/volunteer.ts';
 import { failureOf } from '../support/failure.ts';
 import { type GrpcCollector, startGrpcCollector } from '../support/grpc-collector.ts';
+import { expectNothingLeftOpen } from '../support/held.ts';
 import {
   FIXTURE_PAGE_SIZE,
   type KubeApi,
@@ -17,6 +18,8 @@ import {
   startKubeApi,
 } from '../support/kube-api.ts';
 import { createManualClock } from '../support/manual-clock.ts';
+
+expectNothingLeftOpen();
 
 const HOUR_MS = 3_600_000;
 const START = new Date('2026-11-21T00:26:49.000Z');
@@ -58,8 +61,9 @@ async function startApi(options: KubeApiOptions = {}): Promise<void> {
   // The Secret exists: its creation would be one request more than the rate limit lets through at once.
   const data = { 'id-key': Buffer.alloc(32, 7).toString('base64') };
   const secrets = new Map([['/api/v1/namespaces/kubermatic/secrets/spartakus-volunteer', { data }]]);
-  api = await startKubeApi({ secrets, ...options });
-  closers.push(() => api.close());
+  const started = await startKubeApi({ secrets, ...options });
+  closers.push(() => started.close());
+  api = started;
 }
 
 const write = (level: string) => (fields: object, message: string) => {
@@ -269,6 +273,29 @@ test('closing cancels a delivery that takes longer than the grace', async () => 
   await closing;
 
   await expect(volunteer.done).resolves.toMatchObject({ status: 'failed', error: { kind: 'unavailable' } });
+});
+
+test.each<[string, Partial<VolunteerConfig>, KubeApiOptions]>([
+  ['stored', { periodMs: 0 }, {}],
+  ['failed', { periodMs: 0 }, { forbidden: ['/version', '/api/v1/nodes'] }],
+])('a one-shot that has %s sleeps no more', async (status, config, apiOptions) => {
+  await startApi(apiOptions);
+  const { done } = await start(config);
+  let isEnded = false;
+  const ended = done.then(() => (isEnded = true));
+  while (!isEnded) await Promise.race([clock.pass(1_000, 2), ended]);
+
+  await expect(done).resolves.toMatchObject({ status });
+  expect(clock.sleepers()).toBe(0);
+});
+
+test('a volunteer that is closed sleeps no more', async () => {
+  const volunteer = await start();
+  await firstStored();
+
+  await volunteer.close();
+
+  expect(clock.sleepers()).toBe(0);
 });
 
 test('close is idempotent', async () => {

@@ -14,9 +14,12 @@ import type { TransportOptions } from '../../../src/delivery/transport/sink.ts';
 import type { ReportSink } from '../../../src/report/report-sink.ts';
 import { type Rejection, reportSinkContract } from '../../contract/report-sink.ts';
 import { type GrpcCollector, startGrpcCollector } from '../../support/grpc-collector.ts';
+import { expectNothingLeftOpen } from '../../support/held.ts';
 import { readFixture } from '../../support/kube-api.ts';
 import { failOne, putOne } from '../../support/put-one.ts';
 import { makeReport } from '../../support/reports.ts';
+
+expectNothingLeftOpen();
 
 const REJECTION = {
   permanent: { code: Code.INVALID_ARGUMENT, reason: 'no' },

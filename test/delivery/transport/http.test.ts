@@ -7,9 +7,12 @@ import { openHttpSink } from '../../../src/delivery/transport/http.ts';
 import type { TransportOptions } from '../../../src/delivery/transport/sink.ts';
 import type { ReportSink } from '../../../src/report/report-sink.ts';
 import { type Rejection, reportSinkContract } from '../../contract/report-sink.ts';
+import { expectNothingLeftOpen } from '../../support/held.ts';
 import { listen, shut } from '../../support/listen.ts';
 import { failOne, putOne } from '../../support/put-one.ts';
 import { makeReport } from '../../support/reports.ts';
+
+expectNothingLeftOpen();
 
 interface Got {
   readonly method: string;

@@ -4,7 +4,10 @@ import { expect, test } from 'vitest';
 import { ReportSchema } from '../../../gen/spartakus/report/v1/report_pb.js';
 import { openStdoutSink } from '../../../src/delivery/transport/stdout.ts';
 import { reportSinkContract } from '../../contract/report-sink.ts';
+import { expectNothingLeftOpen } from '../../support/held.ts';
 import { makeReport } from '../../support/reports.ts';
+
+expectNothingLeftOpen();
 
 reportSinkContract(
   'stdout',
