@@ -8,6 +8,7 @@ import { RELEASE_FAULTS } from './release-faults.ts';
 import { REPORT_FAULTS } from './report-faults.ts';
 import { SERVE_FAULTS } from './serve-faults.ts';
 import { STORE_FAULTS } from './store-faults.ts';
+import { TRANSPORT_FAULTS } from './transport-faults.ts';
 
 export const FAULTS: readonly Fault[] = [
   ...SERVE_FAULTS,
@@ -19,4 +20,5 @@ export const FAULTS: readonly Fault[] = [
   ...STORE_FAULTS,
   ...REPORT_FAULTS,
   ...DELIVERY_FAULTS,
+  ...TRANSPORT_FAULTS,
 ];

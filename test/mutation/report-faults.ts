@@ -3,6 +3,7 @@ import type { Fault } from './fault.ts';
 const IDS = 'report/ids.ts';
 const IDS_TEST = 'test/report/ids.test.ts';
 const KEY_FILE = 'volunteer/gather/id-key-file.ts';
+const KEY_FILE_TEST = 'test/volunteer/gather/id-key-file.test.ts';
 const KEY_TEST = 'test/volunteer/gather/id-key.test.ts';
 const PAGES = 'kubernetes/pagination.ts';
 
@@ -41,21 +42,21 @@ export const REPORT_FAULTS: readonly Fault[] = [
     file: KEY_FILE,
     from: String.raw`/\r?\n$/`,
     to: String.raw`/\n$/`,
-    test: KEY_TEST,
+    test: KEY_FILE_TEST,
   },
   {
     fault: 'a key of 15 bytes is accepted',
     file: KEY_FILE,
     from: 'const MIN_KEY_BYTES = 16;',
     to: 'const MIN_KEY_BYTES = 15;',
-    test: KEY_TEST,
+    test: KEY_FILE_TEST,
   },
   {
     fault: 'a key of 16 bytes is rejected',
     file: KEY_FILE,
     from: 'const MIN_KEY_BYTES = 16;',
     to: 'const MIN_KEY_BYTES = 17;',
-    test: KEY_TEST,
+    test: KEY_FILE_TEST,
   },
   {
     fault: 'the key file is readable by others',

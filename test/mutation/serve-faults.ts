@@ -316,4 +316,11 @@ export const SERVE_FAULTS: readonly Fault[] = [
     to: 'if (spoke.size === 0 && !spoke.has(peerOf(socket))) socket.pause();',
     test: NOTHING_LEFT,
   },
+  {
+    fault: 'a report that arrives after its client has left keeps its memory',
+    file: RECEIVER,
+    from: '          request.reservation?.end();\n',
+    to: '',
+    test: 'test/collector/serve/rpc/report-receiver.test.ts',
+  },
 ];

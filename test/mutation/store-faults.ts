@@ -6,6 +6,8 @@ const OUTCOMES = 'collector/store/write-outcomes.ts';
 const OUTCOMES_TEST = 'test/collector/store/write-outcomes.test.ts';
 const STDOUT = 'collector/store/stdout.ts';
 const STDOUT_TEST = 'test/collector/store/stdout.test.ts';
+const MONGO = 'collector/store/mongo-store.ts';
+const MONGO_TEST = 'test/collector/store/mongo-store.test.ts';
 const RESERVE = 'collector/store/disk-reserve.ts';
 const RESERVE_TEST = 'test/collector/store/disk-reserve.test.ts';
 
@@ -135,5 +137,75 @@ export const STORE_FAULTS: readonly Fault[] = [
     from: 'update().finally(() => (running = undefined))',
     to: 'update().then(() => (running = undefined))',
     test: RESERVE_TEST,
+  },
+  {
+    fault: 'a cluster in quarantine counts as known',
+    file: MONGO,
+    from: 'quarantined === true ? [] : [_id]',
+    to: '[_id]',
+    test: MONGO_TEST,
+  },
+  {
+    fault: 'the oldest report of a cluster tells whether it is known',
+    file: MONGO,
+    from: '{ $sort: { [idField]: 1, receivedAt: -1 } }',
+    to: '{ $sort: { [idField]: 1, receivedAt: 1 } }',
+    test: MONGO_TEST,
+  },
+  {
+    fault: 'a document of exactly the largest size is rejected',
+    file: MONGO,
+    from: 'if (bytes < MAX_DOCUMENT_BYTES) {',
+    to: 'if (bytes < MAX_DOCUMENT_BYTES - 1) {',
+    test: MONGO_TEST,
+  },
+  {
+    fault: 'a document of one byte more than the largest size is retried for ever',
+    file: MONGO,
+    from: 'if (bytes < MAX_DOCUMENT_BYTES) {',
+    to: 'if (bytes <= MAX_DOCUMENT_BYTES) {',
+    test: MONGO_TEST,
+  },
+  {
+    fault: 'an encoded document of exactly the largest size is rejected',
+    file: MONGO,
+    from: 'if (document.length > MAX_DOCUMENT_BYTES)',
+    to: 'if (document.length >= MAX_DOCUMENT_BYTES)',
+    test: MONGO_TEST,
+  },
+  {
+    fault: 'an encoded document of one byte more than the largest size is retried for ever',
+    file: MONGO,
+    from: 'if (document.length > MAX_DOCUMENT_BYTES)',
+    to: 'if (document.length > MAX_DOCUMENT_BYTES + 1)',
+    test: MONGO_TEST,
+  },
+  {
+    fault: 'a store that is closed keeps its connections',
+    file: MONGO,
+    from: '    await this.#pending.settled();\n    await this.#client.close();',
+    to: '    await this.#pending.settled();',
+    test: MONGO_TEST,
+  },
+  {
+    fault: 'a store is closed before its reports are stored',
+    file: MONGO,
+    from: '    await this.#pending.settled();\n',
+    to: '',
+    test: MONGO_TEST,
+  },
+  {
+    fault: 'each write leaves a timer',
+    file: MONGO,
+    from: '.finally(() => clearTimeout(timer))',
+    to: '',
+    test: MONGO_TEST,
+  },
+  {
+    fault: 'a lookup of known clusters is shared for good',
+    file: MONGO,
+    from: '      this.#lookup = undefined;\n',
+    to: '',
+    test: MONGO_TEST,
   },
 ];

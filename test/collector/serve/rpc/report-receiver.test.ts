@@ -165,3 +165,30 @@ test('a stream that the collector stops answers what it has read, and ends with 
   await expect(receipts.next()).rejects.toMatchObject({ kind: 'unavailable' });
   expect(sent.read()).toBe(1);
 });
+
+test('a report that arrives after its client has left is not stored, and its memory is given back', async () => {
+  const accepted: string[] = [];
+  const { receiver } = makeReceiver({
+    accept: ({ reportId }) => {
+      accepted.push(reportId);
+      return Promise.resolve({ reportId, status: 'stored' });
+    },
+  });
+  const second = createGate();
+  const sent = makeRequests(2);
+  async function* requests(): AsyncGenerator<ReceivedReport> {
+    for await (const request of sent.requests) {
+      if (sent.read() === 2) await second.wait();
+      yield request;
+    }
+  }
+  const receipts = receiver.stream(requests(), ORIGIN, new AbortController().signal);
+  await receipts.next();
+  await expect.poll(second.waiting).toBe(1);
+
+  await receipts.return(undefined);
+  second.open();
+
+  await expect.poll(sent.ended).toBe(2);
+  expect(accepted).toHaveLength(1);
+});
