@@ -9,7 +9,7 @@ function makeMissing() {
   return { missing: createMissingFields(kube, undefined), close: () => (isClosed = true) };
 }
 
-const failWith = (error: SpartakusError) => (): Promise<never> => Promise.reject(error);
+const failWith = (failure: SpartakusError) => (): Promise<never> => Promise.reject(failure);
 const FORBIDDEN = new SpartakusError('forbidden', 'not permitted');
 const CANCELLED = new SpartakusError('unavailable', 'the request was cancelled');
 

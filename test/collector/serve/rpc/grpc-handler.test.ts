@@ -90,12 +90,10 @@ describe('a client that resets its stream in the moment of a rejection', () => {
       limits: { maxProtobufBytes: 100, bodyTimeoutMs: 1_000 },
       onRejection: (_protocol: unknown, error: unknown) => void rejections.push(error),
     } as never);
-    const handle = (): void =>
-      void handler.handle(
-        stream as never as ServerHttp2Stream,
-        { ...HEADERS, ':path': SUBMIT_PATH },
-        { protocol: 'grpc' },
-      );
+    const handle = (): void => {
+      const headers = { ...HEADERS, ':path': SUBMIT_PATH };
+      handler.handle(stream as never as ServerHttp2Stream, headers, { protocol: 'grpc' });
+    };
     return { stream, handle, responses, rejections };
   }
   const reject = (): void => {
