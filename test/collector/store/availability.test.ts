@@ -25,8 +25,10 @@ function makeMonitored() {
     /** A check ends after it. */
     checked: Promise.resolve(),
   };
+  let recover = (): void => undefined;
   const monitored = monitorAvailability(
     {
+      onRecovery: (listener) => (recover = listener),
       check: async () => {
         under.checks += 1;
         await under.checked;
