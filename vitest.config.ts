@@ -7,7 +7,7 @@ import { defineConfig } from 'vitest/config';
  */
 const INTEGRATION = [
   'test/browser/**/*.test.ts',
-  'test/cli/completion.test.ts',
+  'test/ci/tests.test.ts',
   'test/cli/doctor.test.ts',
   'test/cli/environment.test.ts',
   'test/cli/explain.test.ts',

@@ -1,7 +1,13 @@
 import http from 'node:http';
+import { toJsonString } from '@bufbuild/protobuf';
 import { ConnectError, Code } from '@connectrpc/connect';
 import { connectNodeAdapter } from '@connectrpc/connect-node';
-import { StatisticsService } from '../../../gen/spartakus/statistics/v1/statistics_service_pb.js';
+import {
+  type GetStatisticsRequest,
+  GetStatisticsRequestSchema,
+  type GetStatisticsResponse,
+  StatisticsService,
+} from '../../../gen/spartakus/statistics/v1/statistics_service_pb.js';
 import { createMemoryLimiter } from '../../../src/collector/serve/admission/memory-limiter.ts';
 import { createDashboardRoutes } from '../../../src/collector/serve/console/dashboard-routes.ts';
 import { createHttpHandler } from '../../../src/collector/serve/http/router.ts';
@@ -84,7 +90,8 @@ function createScenarios(questions: readonly QuestionSpec[]) {
   const publicFigures = createFigures(key, 10, 5);
   const ownFigures = createFigures(key, 5, 1);
   const one = CLUSTERS.filter(({ end }) => end > 21_000).slice(0, 1);
-  const of = (reader: PointReader, figures = publicFigures): Answers => createAnswers({ questions, reader, figures });
+  const of = (reader: PointReader, figures = publicFigures): Answers =>
+    rememberAnswers(createAnswers({ questions, reader, figures }));
   const empty: PointReader = { lastDay: () => Promise.resolve(undefined), read: () => Promise.resolve([]) };
   return {
     full: of(readSimulatedPoints(CLUSTERS, '2024-11-22', LAST_DAY)),
@@ -92,5 +99,19 @@ function createScenarios(questions: readonly QuestionSpec[]) {
     'one-day': of(readSimulatedPoints(CLUSTERS, LAST_DAY, LAST_DAY)),
     'one-cluster': of(readSimulatedPoints(one, '2026-11-01', LAST_DAY), ownFigures),
     empty: of(empty),
+  };
+}
+
+/** Most tests ask the same, and each answer is counted from thousands of clusters and hundreds of days. */
+function rememberAnswers({ listQuestions: list, answer }: Answers): Answers {
+  const answered = new Map<string, Promise<GetStatisticsResponse>>();
+  return {
+    listQuestions: list,
+    answer(request) {
+      const key = toJsonString(GetStatisticsRequestSchema, request as GetStatisticsRequest);
+      const response = answered.get(key) ?? answer(request);
+      answered.set(key, response);
+      return response;
+    },
   };
 }
