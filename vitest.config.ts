@@ -97,7 +97,7 @@ export default defineConfig({
           name: 'integration',
           include: INTEGRATION,
           exclude: [SOAK],
-          globalSetup: ['test/support/no-stray-engines.ts'],
+          globalSetup: ['test/support/no-stray-engines.ts', 'test/support/shared-engine.ts'],
           // Tests change the environment and measure their process: each file gets a process of its own.
           pool: 'forks',
           expect: POLL,

@@ -10,7 +10,7 @@ export default defineConfig({
     include: ['test/**/*.soak.test.ts', 'test/e2e/kill.test.ts'],
     env: { SPARTAKUS_TEST_KILLS: process.env['SPARTAKUS_TEST_KILLS'] ?? '1000' },
     fileParallelism: false,
-    globalSetup: ['test/support/no-stray-engines.ts'],
+    globalSetup: ['test/support/no-stray-engines.ts', 'test/support/shared-engine.ts'],
     testTimeout: 20_000,
     hookTimeout: 20_000,
   },

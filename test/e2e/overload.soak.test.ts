@@ -41,10 +41,8 @@ function createMeter(): { readonly add: (outcome: Outcome) => void; readonly sto
   };
 }
 
-// Repeated where the machine was busy: it is a rate.
 test.runIf(process.platform === 'linux')(
   'at ten times its capacity a collector stores nine tenths of its peak rate, within its memory, and rejects the rest as retryable',
-  { retry: 2 },
   async () => {
     const { url, process: child } = collector.program;
     const sessions = Array.from({ length: CONNECTIONS }, () => http2.connect(url));

@@ -1,11 +1,19 @@
-import { workerData } from 'node:worker_threads';
+import { parentPort } from 'node:worker_threads';
 import { ATTACKS } from './attacks.ts';
 
-/** Runs one attack to its end, in a thread. */
-const { name, port, durationMs } = workerData as {
+/** An attack, by its name in ATTACKS, on a port of 127.0.0.1. */
+export interface AttackRequest {
   readonly name: string;
   readonly port: number;
   readonly durationMs: number;
-};
-const endsAt = performance.now() + durationMs;
-await ATTACKS.find((attack) => attack.name === name)?.run(port, () => performance.now() >= endsAt);
+  /** See Attack. */
+  readonly share: number;
+}
+
+/** Runs one attack for each message, in a thread, and sends the name of the attack when it has ended. */
+parentPort?.on('message', ({ name, port, durationMs, share }: AttackRequest) => {
+  const endsAt = performance.now() + durationMs;
+  const attack = ATTACKS.find((each) => each.name === name);
+  if (attack === undefined) throw new Error(`there is no attack "${name}"`);
+  void attack.run(port, () => performance.now() >= endsAt, share).then(() => parentPort?.postMessage(name));
+});

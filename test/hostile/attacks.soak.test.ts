@@ -1,7 +1,7 @@
 import process from 'node:process';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { runAttack, startAttackedCollector, submitDuring } from '../support/attacked-collector.ts';
+import { type Attacker, startAttackedCollector, startAttacker, submitDuring } from '../support/attacked-collector.ts';
 import type { CollectorProgram } from '../support/collector-program.ts';
 import { peakResidentMiB, residentMiB } from '../support/resident-memory.ts';
 import { ATTACKS } from './attacks.ts';
@@ -13,31 +13,37 @@ const MAX_GROWTH_MIB = 32;
 const P99_FLOOR_MS = 100;
 
 let collector: CollectorProgram;
+let attacker: Attacker;
 let quietP99: number;
 
 const p99 = (waits: readonly number[]): number =>
   waits.toSorted((left, right) => left - right)[Math.floor(waits.length * 0.99)] ?? Number.POSITIVE_INFINITY;
 
 beforeAll(async () => {
+  attacker = startAttacker();
   collector = await startAttackedCollector();
   // Warms up.
   await submitDuring(collector.url, () => sleep(1_500));
   quietP99 = p99(await submitDuring(collector.url, () => sleep(1_000)));
 });
 
-afterAll(() => collector.stop());
+afterAll(async () => {
+  await attacker.close();
+  await collector.stop();
+});
 
-// Repeated where the machine was busy: these are times.
 test.runIf(process.platform === 'linux').each(ATTACKS)(
   'the memory of the collector and the response times of other clients stay bounded during: $name',
-  { retry: 2 },
   async ({ name }) => {
     const { pid } = collector.process;
     const before = await residentMiB(pid);
     let waits: readonly number[] = [];
     const most = await peakResidentMiB(pid, async () => {
       waits = await submitDuring(collector.url, () =>
-        Promise.all([runAttack(name, collector.port, ATTACK_MS), sleep(ATTACK_MS)]),
+        Promise.all([
+          attacker.run({ name, port: collector.port, durationMs: ATTACK_MS, share: 1 }),
+          sleep(ATTACK_MS),
+        ]),
       );
     });
 

@@ -41,7 +41,8 @@ function grpcMessage(field: number, text: string): Buffer {
 /** An attack on 127.0.0.1, bounded in count and time. */
 export interface Attack {
   readonly name: string;
-  readonly run: (port: number, until: () => boolean) => Promise<void>;
+  /** @param share of the connections that are kept open at a time, from 0 to 1 */
+  readonly run: (port: number, until: () => boolean, share: number) => Promise<void>;
 }
 
 /** Runs an attack on one connection after the other until the time is up, on so many at most. */
@@ -75,7 +76,7 @@ function keepUnread(
     during,
   }: { readonly version?: 1 | 2; readonly during?: (connection: RawConnection) => Promise<unknown> } = {},
 ) {
-  return async (port: number, until: () => boolean): Promise<void> => {
+  return async (port: number, until: () => boolean, share: number): Promise<void> => {
     const options = { from: STRANGER, reads: version === 2 };
     const keep = async (): Promise<void> => {
       while (!until()) {
@@ -89,7 +90,7 @@ function keepUnread(
         await sleep(10);
       }
     };
-    await Promise.all(Array.from({ length: count }, keep));
+    await Promise.all(Array.from({ length: Math.ceil(count * share) }, keep));
   };
 }
 

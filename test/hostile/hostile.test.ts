@@ -1,24 +1,27 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { runAttack, startAttackedCollector, submitDuring } from '../support/attacked-collector.ts';
+import { type Attacker, startAttackedCollector, startAttacker, submitDuring } from '../support/attacked-collector.ts';
 import type { CollectorProgram } from '../support/collector-program.ts';
 import { sendLegacy } from '../support/protocols.ts';
 import { connectRaw } from '../support/raw-http2.ts';
 import { makeReport } from '../support/reports.ts';
 import { ATTACKS, SMUGGLED } from './attacks.ts';
 
-/** attacks.soak.test.ts attacks for longer, and asserts the collector's memory and response times. */
-const ATTACK_MS = 200;
-
 let collector: CollectorProgram;
+let attacker: Attacker;
 
 beforeAll(async () => {
+  attacker = startAttacker();
   collector = await startAttackedCollector();
 });
 
-afterAll(() => collector.stop());
+afterAll(async () => {
+  await attacker.close();
+  await collector.stop();
+});
 
+// attacks.soak.test.ts attacks for longer and from more connections, and asserts the collector's memory and response times.
 test.each(ATTACKS)('the collector stores the reports of other clients during and after: $name', async ({ name }) => {
-  await submitDuring(collector.url, () => runAttack(name, collector.port, ATTACK_MS));
+  await submitDuring(collector.url, () => attacker.run({ name, port: collector.port, durationMs: 100, share: 0.2 }));
 
   await expect(sendLegacy(collector.url, makeReport())).resolves.toMatchObject({ status: 204 });
 });

@@ -109,8 +109,7 @@ test
     ],
   ])(
   'the largest reports of one address, compressed, hardly affect other clients: %s',
-  // Repeated where the machine was busy: these are times.
-  { retry: 2, timeout: 300_000 },
+  { timeout: 300_000 },
   async (name, run) => {
     collector = await startCollectorProgram([
       `--database=${database.uri}`,

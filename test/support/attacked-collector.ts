@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import http2 from 'node:http2';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
+import type { AttackRequest } from '../hostile/attacker.ts';
 import { type CollectorProgram, startCollectorProgram } from './collector-program.ts';
 import { submit } from './raw-grpc.ts';
 
@@ -18,12 +19,24 @@ export function startAttackedCollector(): Promise<CollectorProgram> {
   ]);
 }
 
-/** Runs one attack (test/hostile/attacks.ts) for so long, in a thread: its CPU time delays the other clients as little as possible. */
-export async function runAttack(name: string, port: number, durationMs: number): Promise<void> {
-  const worker = new Worker(new URL('../hostile/attacker.ts', import.meta.url), {
-    workerData: { name, port, durationMs },
-  });
-  await once(worker, 'exit');
+/** A thread that attacks: its CPU time delays the other clients as little as possible. */
+export interface Attacker {
+  /** Runs one attack of test/hostile/attacks.ts to its end. */
+  run(request: AttackRequest): Promise<void>;
+  close(): Promise<void>;
+}
+
+export function startAttacker(): Attacker {
+  const worker = new Worker(new URL('../hostile/attacker.ts', import.meta.url));
+  return {
+    async run(request) {
+      // Rejects where the thread fails.
+      const ended = once(worker, 'message');
+      worker.postMessage(request);
+      await ended;
+    },
+    close: async () => void (await worker.terminate()),
+  };
 }
 
 /**
