@@ -38,7 +38,6 @@ const INTEGRATION = [
   'test/collector/serve/rpc/services.test.ts',
   'test/collector/serve/rpc/validate-only.test.ts',
   'test/collector/serve/schema-drift.test.ts',
-  'test/collector/serve/timers.test.ts',
   'test/collector/serve/unread-responses.test.ts',
   'test/collector/store/engine/start-engine.test.ts',
   'test/collector/store/damage.test.ts',
@@ -63,7 +62,10 @@ const INTEGRATION = [
   'test/volunteer/delivery.test.ts',
 ];
 
-for (const pattern of INTEGRATION)
+/** The integration tests that count what their process holds: each file has a process of its own. */
+const ALONE = ['test/collector/serve/timers.test.ts'];
+
+for (const pattern of [...INTEGRATION, ...ALONE])
   if (globSync(pattern).length === 0) throw new Error(`vitest.config.ts: no file matches ${pattern}`);
 
 /** What `npm run test:soak` runs (vitest.soak.config.ts): times and memory are asserted there alone. */
@@ -83,7 +85,7 @@ export default defineConfig({
         test: {
           name: 'unit',
           include: ['test/**/*.test.ts'],
-          exclude: [...INTEGRATION, SOAK, IMAGE],
+          exclude: [...INTEGRATION, ...ALONE, SOAK],
           setupFiles: ['test/support/forbid-processes.ts'],
           // Files share a worker's modules: loading them for each file takes longer than the tests.
           isolate: false,
@@ -98,12 +100,16 @@ export default defineConfig({
           include: INTEGRATION,
           exclude: [SOAK],
           globalSetup: ['test/support/no-stray-engines.ts', 'test/support/shared-engine.ts'],
-          // Tests change the environment and measure their process: each file gets a process of its own.
           pool: 'forks',
+          // As those of the unit tests: for many files, loading the modules takes as long as the tests.
+          isolate: false,
           expect: POLL,
           testTimeout: 60_000,
           hookTimeout: 60_000,
         },
+      },
+      {
+        test: { name: 'alone', include: ALONE, pool: 'forks', expect: POLL, testTimeout: 60_000, hookTimeout: 60_000 },
       },
     ],
   },

@@ -19,6 +19,8 @@ function readTree(): Map<string, string> {
   );
 }
 
+const readRoot = (path: string): readonly [string, string] => [path, readFileSync(join(root, path), 'utf8')];
+
 function violations(files: Record<string, string>): string[] {
   return findViolations(new Map(Object.entries(files)));
 }
@@ -27,6 +29,14 @@ test('the source files follow the rules of docs/architecture.md', () => {
   const files = readTree();
   expect(files.has('src/collector/collector.ts')).toBe(true);
   expect(findViolations(files)).toEqual([]);
+});
+
+test('no test is repeated when it fails, which hides a failure in two runs of three', () => {
+  const files = [...readTree(), ...['vitest.config.ts', 'vitest.soak.config.ts', 'package.json'].map(readRoot)];
+  const repeated = files.filter(([, text]) => /\bretry: *(?:[1-9]|\{)|-{2}retry\b/.test(text));
+
+  expect(files.length).toBeGreaterThan(500);
+  expect(repeated.map(([path]) => path)).toStrictEqual([]);
 });
 
 test.each([

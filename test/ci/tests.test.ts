@@ -21,7 +21,7 @@ async function runTests(args: readonly string[], env: NodeJS.ProcessEnv = {}): P
   const file = path.join(directory, 'counts');
   // The variables of Vitest's own workers are not for another run.
   const { PATH, HOME } = process.env;
-  const child = spawn('.ci/tests.sh', [file, `--config=${FIXTURE}/vitest.config.ts`, ...args], {
+  const child = spawn('bash', ['.ci/tests.sh', file, `--config=${FIXTURE}/vitest.config.ts`, ...args], {
     env: { PATH, HOME, ...env },
     stdio: 'ignore',
   });

@@ -1,11 +1,19 @@
 import { once } from 'node:events';
 import http from 'node:http';
-import { expect, test } from 'vitest';
+import { beforeAll, expect, test } from 'vitest';
 import { launchCollector, startCollectorProgram } from '../support/collector-program.ts';
 import { makeEmbeddedDatabase } from '../support/database.ts';
 import { listen } from '../support/listen.ts';
+import type { Ended } from '../support/program.ts';
 import { legacyJson } from '../support/protocols.ts';
 import { makeReport } from '../support/reports.ts';
+
+/** Runs beside the other tests, because a collector waits five seconds for its database. */
+let withoutDatabase: Promise<Ended>;
+
+beforeAll(() => {
+  withoutDatabase = launchCollector(['--database=mongodb://admin:hunter2@127.0.0.1:1/x']).ended;
+});
 
 test.each(['SIGTERM', 'SIGINT'] as const)(
   'on %s a collector answers the requests that it has accepted, and exits with 0',
@@ -83,7 +91,7 @@ test('a port that is in use is a clear error, and exit code 1', async () => {
 });
 
 test('a database that cannot be reached is a clear error without the password, and exit code 1', async () => {
-  const { code, stderr } = await launchCollector(['--database=mongodb://admin:hunter2@127.0.0.1:1/x']).ended;
+  const { code, stderr } = await withoutDatabase;
 
   expect(code).toBe(1);
   expect(stderr).toMatch(/^spartakus collector: --database mongodb:\/\/admin:\*\*\*@127\.0\.0\.1:1\/x: /);

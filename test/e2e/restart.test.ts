@@ -9,10 +9,11 @@ import { checkStoredOnce, createHistory, STORED_ONCE } from '../support/history.
 import { startLoad } from '../support/load.ts';
 import { restartUnderLoad, startLoadedCollector, stopCollector } from '../support/rolling-restarts.ts';
 import { type RunningDatabase, startDatabase } from '../support/running-database.ts';
+import { sampled } from '../support/sampled.ts';
 
 const SEED = Number(process.env['SPARTAKUS_TEST_SEED'] ?? Date.now() % 2 ** 31);
 const TITLE = `(seed ${SEED}; SPARTAKUS_TEST_SEED repeats it)`;
-const RESTARTS = 20;
+const RESTARTS = sampled(6, 20);
 /** A start takes most of a second; restart.soak.test.ts restarts the programs more often, and asserts how long each takes to stop. */
 const PROGRAM_RESTARTS = 2;
 

@@ -13,7 +13,8 @@ const SECRET = 'hunter2-planted';
 const fixture = (name: string): string => path.join(import.meta.dirname, '../fixtures/tls', name);
 const TLS = [`--tls-cert=${fixture('server.crt')}`, `--tls-key=${fixture('server.key')}`];
 
-describe('a start that fails prints no secret', () => {
+// At the same time: one waits five seconds for a database, others for the seconds of the log.
+describe.concurrent('a start that fails prints no secret', () => {
   test.each<{ readonly what: string; readonly args: readonly string[]; readonly env?: NodeJS.ProcessEnv }>([
     {
       what: 'a password in the environment, for a database that is not reachable',
@@ -64,7 +65,7 @@ describe('a start that fails prints no secret', () => {
   });
 });
 
-describe('the log of a collector that rejects requests', () => {
+describe.concurrent('the log of a collector that rejects requests', () => {
   /** The address of the clients; the collector listens on 127.0.0.1. */
   const CLIENT_ADDRESS = '127.0.0.2';
   const TOKEN = 'right-token-planted';

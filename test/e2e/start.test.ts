@@ -1,23 +1,33 @@
 import { execFileSync } from 'node:child_process';
+import { constants } from 'node:fs';
+import { type FileHandle, open } from 'node:fs/promises';
 import path from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import { launchCollector } from '../support/collector-program.ts';
 import { withFiles } from '../support/files.ts';
 import type { Program } from '../support/program.ts';
 
 /** Runs a collector that reads a file of which no operation ever ends, as on a disk that does not respond. */
-async function withHangingFile(args: readonly string[], use: (program: Program) => Promise<void>): Promise<void> {
+async function withHangingFile(
+  args: readonly string[],
+  use: (program: Program, file: string) => Promise<void>,
+): Promise<void> {
   await withFiles({}, async (dir) => {
     const file = path.join(dir, 'fifo');
     execFileSync('mkfifo', [file]);
     const program = launchCollector([`--ingest-tokens-file=${file}`, '--database=stdout', ...args]);
     try {
-      await use(program);
+      await use(program, file);
     } finally {
       program.process.kill('SIGKILL');
     }
   });
+}
+
+/** Resolves once a process has opened a FIFO, with the other end of it, of which the process reads nothing until it is closed. */
+function untilOpened(file: string): Promise<FileHandle> {
+  // Without a reader this fails with ENXIO.
+  return vi.waitFor(() => open(file, constants.O_WRONLY | constants.O_NONBLOCK), { timeout: 20_000, interval: 20 });
 }
 
 test('a start on a disk that does not respond ends at its deadline, with one line and code 1', async () => {
@@ -33,12 +43,12 @@ test('a start on a disk that does not respond ends at its deadline, with one lin
 });
 
 test('SIGTERM during a start that hangs is obeyed at once', async () => {
-  await withHangingFile(['--verbose', '--start-timeout=1h'], async ({ process, ended }) => {
-    // It has no event: the file is read as soon as the modules are loaded.
-    await sleep(1_000);
+  await withHangingFile(['--verbose', '--start-timeout=1h'], async ({ process, ended }, file) => {
+    const handle = await untilOpened(file);
     process.kill('SIGTERM');
 
     const { code, stderr } = await ended;
+    await handle.close();
     expect([code, stderr]).toStrictEqual([
       0,
       expect.stringContaining('The collector was stopped before it had started.'),

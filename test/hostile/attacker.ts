@@ -15,5 +15,5 @@ parentPort?.on('message', ({ name, port, durationMs, share }: AttackRequest) => 
   const endsAt = performance.now() + durationMs;
   const attack = ATTACKS.find((each) => each.name === name);
   if (attack === undefined) throw new Error(`there is no attack "${name}"`);
-  void attack.run(port, () => performance.now() >= endsAt, share).then(() => parentPort?.postMessage(name));
+  void attack.run(port, () => performance.now() >= endsAt, share).then(() => parentPort?.postMessage(name, []));
 });

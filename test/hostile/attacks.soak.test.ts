@@ -40,10 +40,7 @@ test.runIf(process.platform === 'linux').each(ATTACKS)(
     let waits: readonly number[] = [];
     const most = await peakResidentMiB(pid, async () => {
       waits = await submitDuring(collector.url, () =>
-        Promise.all([
-          attacker.run({ name, port: collector.port, durationMs: ATTACK_MS, share: 1 }),
-          sleep(ATTACK_MS),
-        ]),
+        Promise.all([attacker.run({ name, port: collector.port, durationMs: ATTACK_MS, share: 1 }), sleep(ATTACK_MS)]),
       );
     });
 

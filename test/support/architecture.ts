@@ -49,6 +49,9 @@ interface Source {
   readonly isBarrel: boolean;
 }
 
+/** Vitest takes the default export of its configuration and of a reporter. */
+const LOADED_BY_VITEST = new Set(['test/fixtures/failing-run/vitest.config.ts', 'test/support/count-reporter.ts']);
+
 /**
  * Checks files against the rules of the project's structure.
  *
@@ -63,7 +66,7 @@ export function findViolations(files: ReadonlyMap<string, string>): string[] {
 function violationsOf(path: string, source: Source): string[] {
   const violations: string[] = [];
   if (source.lines > MOST_LINES) violations.push(`${path} has ${source.lines} lines, more than ${MOST_LINES}`);
-  if (source.hasDefaultExport) violations.push(`${path} has a default export`);
+  if (source.hasDefaultExport && !LOADED_BY_VITEST.has(path)) violations.push(`${path} has a default export`);
   if (source.isBarrel) violations.push(`${path} is a barrel`);
   if (!path.startsWith('src/')) return violations;
 

@@ -32,7 +32,7 @@ export function startAttacker(): Attacker {
     async run(request) {
       // Rejects where the thread fails.
       const ended = once(worker, 'message');
-      worker.postMessage(request);
+      worker.postMessage(request, []);
       await ended;
     },
     close: async () => void (await worker.terminate()),

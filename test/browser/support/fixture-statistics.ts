@@ -103,13 +103,13 @@ function createScenarios(questions: readonly QuestionSpec[]) {
 }
 
 /** Most tests ask the same, and each answer is counted from thousands of clusters and hundreds of days. */
-function rememberAnswers({ listQuestions: list, answer }: Answers): Answers {
+function rememberAnswers(answers: Answers): Answers {
   const answered = new Map<string, Promise<GetStatisticsResponse>>();
   return {
-    listQuestions: list,
+    ...answers,
     answer(request) {
       const key = toJsonString(GetStatisticsRequestSchema, request as GetStatisticsRequest);
-      const response = answered.get(key) ?? answer(request);
+      const response = answered.get(key) ?? answers.answer(request);
       answered.set(key, response);
       return response;
     },

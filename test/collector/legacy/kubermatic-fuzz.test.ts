@@ -10,10 +10,11 @@ import { SpartakusError } from '../../../src/runtime/errors.ts';
 import { brokenBodies } from '../../support/broken-bodies.ts';
 import { startTestCollector, type TestCollector } from '../../support/collector.ts';
 import { byKind } from '../../support/kubermatic-submission.ts';
+import { sampled } from '../../support/sampled.ts';
 
 const SEED = Number(process.env['SPARTAKUS_TEST_SEED'] ?? Date.now() % 2 ** 31);
 /** Of each sample. */
-const BODIES = 1_500;
+const BODIES = sampled(400, 1_500);
 const BODIES_OVER_HTTP = 150;
 const AT_ONCE = 200;
 const MARK = 'planted-mark';

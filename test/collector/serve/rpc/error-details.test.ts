@@ -252,7 +252,8 @@ describe.each(TRANSPORTS)('over %s, every error has an ErrorInfo', (_name, open)
           () => undefined,
           (thrown: unknown) => ConnectError.from(thrown),
         );
-        if (error !== undefined) return { reasons: reasonsOf(error), retry: error.findDetails(RetryInfoSchema).length };
+        if (error !== undefined)
+          return { reasons: reasonsOf(error), retryInfos: error.findDetails(RetryInfoSchema).length };
       }
       throw new Error('no call failed');
     } finally {
@@ -264,23 +265,26 @@ describe.each(TRANSPORTS)('over %s, every error has an ErrorInfo', (_name, open)
   test.each<[string, Partial<Limits>, number]>([
     ['RATE_LIMITED', { requestsPerSecondPerAddress: 1 }, 1],
     ['RATE_LIMITED', { reportsPerHourPerCluster: 1 }, 1],
-  ])('%s for %o, with RetryInfo', async (reason, limits, retry) => {
-    await expect(firstError(limits)).resolves.toStrictEqual({ reasons: [`spartakus ${reason}`], retry });
+  ])('%s for %o, with RetryInfo', async (reason, limits, retryInfos) => {
+    await expect(firstError(limits)).resolves.toStrictEqual({ reasons: [`spartakus ${reason}`], retryInfos });
   });
 
   test('OVERLOADED, with RetryInfo; MESSAGE_TOO_LARGE without, for it is final', async () => {
     await expect(firstError({ maxBodyBytes: 10 })).resolves.toStrictEqual({
       reasons: ['spartakus OVERLOADED'],
-      retry: 1,
+      retryInfos: 1,
     });
-    await expect(firstError({}, large)).resolves.toStrictEqual({ reasons: ['spartakus MESSAGE_TOO_LARGE'], retry: 0 });
+    await expect(firstError({}, large)).resolves.toStrictEqual({
+      reasons: ['spartakus MESSAGE_TOO_LARGE'],
+      retryInfos: 0,
+    });
   });
 
   test('UNAUTHENTICATED', async () => {
     await withFiles({ tokens: 'the-token\n' }, async (dir) => {
       await expect(firstError({}, makeReport(), `${dir}/tokens`)).resolves.toStrictEqual({
         reasons: ['spartakus UNAUTHENTICATED'],
-        retry: 0,
+        retryInfos: 0,
       });
     });
   });
