@@ -39,6 +39,7 @@ test('at whatever step an agent stops, the directory holds whole records and not
       .catch(() => undefined);
 
     died = files.isDead();
+    // The names of three new directories, a file, and its name.
     await expect(readAsKubermatic()).resolves.toStrictEqual(died && operations < 5 ? [] : ['record-1.json']);
   }
 });
