@@ -9,7 +9,11 @@ const SAMPLED = [
   'test/e2e/kill.test.ts',
   'test/e2e/kubermatic.test.ts',
   'test/e2e/restart.test.ts',
+  'test/kubermatic/privacy.test.ts',
   'test/kubermatic/reporter.test.ts',
+  'test/privacy/kubermatic.test.ts',
+  'test/privacy/published-statistics.test.ts',
+  'test/volunteer/privacy.test.ts',
 ];
 
 /**

@@ -152,8 +152,9 @@ test('docs/buf.gen.clients.yaml generates all imports that the runtime libraries
     plugins: { remote: string; include_imports?: boolean }[];
   };
   const paths = template.inputs[0].paths.flatMap((path) => ['--path', path]);
+  const [withImports, withoutImports] = [buildFiles(...paths), buildFiles(...paths, '--exclude-imports')];
   const missing = template.plugins.map(({ remote, include_imports: includeImports = false }) => {
-    const files = buildFiles(...paths, ...(includeImports ? [] : ['--exclude-imports']));
+    const files = includeImports ? withImports : withoutImports;
     const generated = new Set(files.map(({ name }) => name));
     expect(generated).toContain('spartakus/collector/v1/collector_service.proto');
     const imports = new Set(files.flatMap(({ dependency }) => dependency));

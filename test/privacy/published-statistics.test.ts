@@ -14,6 +14,7 @@ import { coarseValue } from '../../src/collector/statistics/coarse-value.ts';
 import type { DayPoint, PointAnswer } from '../../src/collector/statistics/day-point.ts';
 import { createFigures } from '../../src/collector/statistics/figures.ts';
 import { listQuestions } from '../../src/collector/statistics/questions.ts';
+import { sampled } from '../support/sampled.ts';
 import { dayPoint, readerOf } from '../support/statistics.ts';
 
 // An attacker reads every answer about days on which the population is known but for one cluster.
@@ -117,7 +118,7 @@ test('of exact figures, no difference of a version and its patch versions, of to
       }
       expect(residues.filter((residue) => residue !== 0 && residue < smallest)).toEqual([]);
     }),
-    { numRuns: 50 },
+    { numRuns: sampled(15, 50) },
   );
 });
 
@@ -132,7 +133,7 @@ test('no public figure differs by one when one cluster joins, and a group of few
       // A group that reaches ten clusters appears as a whole.
       expect(steps.filter((step) => Math.abs(step) > 0 && Math.abs(step) < 5)).toEqual([]);
     }),
-    { numRuns: 30 },
+    { numRuns: sampled(10, 30) },
   );
 });
 

@@ -3,6 +3,7 @@ import { type CollectorProgram, startCollectorProgram, UNLIMITED_CLIENTS } from 
 import { createDice } from './dice.ts';
 import { createHistory, type History } from './history.ts';
 import { startLoad } from './load.ts';
+import { sampled } from './sampled.ts';
 
 /** Starts a collector's program that takes any load, and ends with the test at the latest. */
 export async function startLoadedCollector(database: string): Promise<CollectorProgram> {
@@ -37,7 +38,13 @@ export async function restartUnderLoad(
   const dice = createDice(seed);
   const history = createHistory();
   const collectors = await Promise.all([startLoadedCollector(database), startLoadedCollector(database)]);
-  const load = startLoad({ history, dice, pickUrl: () => collectors[dice() < 0.5 ? 0 : 1]?.url });
+  // Without pauses the clients take the CPU time from the program that starts.
+  const load = startLoad({
+    history,
+    dice,
+    pickUrl: () => collectors[dice() < 0.5 ? 0 : 1]?.url,
+    pauseMs: sampled(20, 0),
+  });
   const stops: StoppedCollector[] = [];
   for (let restart = 0; restart < restarts; restart += 1) {
     await load.acknowledged(20);
