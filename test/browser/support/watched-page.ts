@@ -38,7 +38,8 @@ export async function openPage(
   return { page, problems, close: () => context.close() };
 }
 
-/** Waits until the figures of the last change are shown. */
+/** Waits until the figures of the last change are shown, and no longer fade in. */
 export async function settle(page: Page): Promise<void> {
   await page.locator('main[aria-busy=false]').waitFor();
+  await page.evaluate(() => Promise.allSettled(document.getAnimations().map(({ finished }) => finished)));
 }
