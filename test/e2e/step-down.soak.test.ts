@@ -1,6 +1,7 @@
 import process from 'node:process';
 import { onTestFinished, expect, test } from 'vitest';
 import { createMongoClient } from '../../src/collector/store/mongo-client.ts';
+import { makeEmbeddedDatabase } from '../support/database.ts';
 import { createDice } from '../support/dice.ts';
 import { checkStoredOnce, createHistory, STORED_ONCE } from '../support/history.ts';
 import { startLoad } from '../support/load.ts';
@@ -23,7 +24,7 @@ test(
   async () => {
     const dice = createDice(SEED);
     const history = createHistory();
-    const database = await startDatabase();
+    const database = await startDatabase(makeEmbeddedDatabase);
     const set = await openReplicaSet(database.uri);
     const collectors = await Promise.all([startLoadedCollector(set.uri), startLoadedCollector(set.uri)]);
     const loads = collectors.map(({ url }) => startLoad({ history, dice, pickUrl: () => url, pauseMs: 10 }));

@@ -2,6 +2,7 @@ import process from 'node:process';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { createMongoClient } from '../../src/collector/store/mongo-client.ts';
 import { type LocalCollector, startCollectorOn } from '../support/collector.ts';
+import { makeEmbeddedDatabase } from '../support/database.ts';
 import { createDice } from '../support/dice.ts';
 import { checkStoredOnce, createHistory, STORED_ONCE } from '../support/history.ts';
 import { type Load, startLoad } from '../support/load.ts';
@@ -18,7 +19,7 @@ const history = createHistory();
 const dice = createDice(SEED);
 
 beforeAll(async () => {
-  database = await startDatabase();
+  database = await startDatabase(makeEmbeddedDatabase);
   set = await openReplicaSet(database.uri);
 });
 

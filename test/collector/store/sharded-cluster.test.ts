@@ -3,6 +3,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { createPointReader, POINTS } from '../../../src/collector/statistics/point-store.ts';
 import { type DatabaseStore, openMongoStore } from '../../../src/collector/store/mongo-store.ts';
 import type { Outcome } from '../../../src/report/report-sink.ts';
+import { makeEmbeddedDatabase } from '../../support/database.ts';
 import { openShardedCluster, type ShardedCluster } from '../../support/replica-set/sharded-cluster.ts';
 import { makeReport } from '../../support/reports.ts';
 import { type RunningDatabase, startDatabase } from '../../support/running-database.ts';
@@ -14,7 +15,7 @@ let cluster: ShardedCluster;
 let store: DatabaseStore;
 
 beforeAll(async () => {
-  database = await startDatabase();
+  database = await startDatabase(makeEmbeddedDatabase);
   cluster = await openShardedCluster(database.uri);
   const options = { appName: 'spartakus-test', connectTimeoutMs: 2_000, storeTimeoutMs: 2_000 };
   store = await openMongoStore({ ...options, uri: cluster.uri });
