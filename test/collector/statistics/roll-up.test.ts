@@ -289,7 +289,7 @@ test.each([
   await store1({ ...cluster, cluster: 1 });
   nowMs += 1;
   await update();
-  for (let index = 0; index < count; index += 1) await store1({ ...cluster, cluster: 100 + index });
+  await Promise.all(Array.from({ length: count }, (_, index) => store1({ ...cluster, cluster: 100 + index })));
   nowMs += 1;
 
   let isLate = true;
