@@ -58,7 +58,8 @@ test(
     const dice = createDice(SEED);
     const history = createHistory();
     const serving = await Promise.all([start(), start()]);
-    const load = startLoad({ history, dice, pickUrl: () => serving[dice() < 0.5 ? 0 : 1]?.url, concurrency: 1 });
+    const pickUrl = (): string | undefined => serving[dice() < 0.5 ? 0 : 1]?.url;
+    const load = startLoad({ history, dice, pickUrl, concurrency: 1, pauseMs: 20 });
     const replace = async (index: number, later: number): Promise<void> => {
       await stopCollector(serving[index]);
       serving[index] = await start(later);
