@@ -60,11 +60,9 @@ function onConnections(
   };
 }
 
-/**
- * An address with the limits of any other, see startAttackedCollector: another one each time, because the collector remembers those of attacks. Only
- * Linux has it without set-up.
- */
-const STRANGER = process.platform === 'linux' ? `127.0.0.${randomInt(2, 255)}` : '127.0.0.1';
+/** Another address for each attack, because the collector remembers those of attacks. Only Linux has them without set-up. */
+const pickStranger = (): string =>
+  process.platform === 'linux' ? `127.0.${randomInt(1, 255)}.${randomInt(2, 255)}` : '127.0.0.1';
 const NO_WINDOW = setting(4, 0);
 
 /** Keeps so many connections open of a stranger that reads no response: each closed one is replaced. */
@@ -77,7 +75,7 @@ function keepUnread(
   }: { readonly version?: 1 | 2; readonly during?: (connection: RawConnection) => Promise<unknown> } = {},
 ) {
   return async (port: number, until: () => boolean, share: number): Promise<void> => {
-    const options = { from: STRANGER, reads: version === 2 };
+    const options = { from: pickStranger(), reads: version === 2 };
     const keep = async (): Promise<void> => {
       while (!until()) {
         const connection = await (version === 2 ? connectHttp2(port, [NO_WINDOW], options) : connectRaw(port, options));
@@ -255,9 +253,10 @@ export const ATTACKS: readonly Attack[] = [
         20_000,
         100,
       );
+      const from = pickStranger();
       const keep = async (): Promise<void> => {
         while (!until()) {
-          const connection = await connectHttp2(port, [], { from: STRANGER });
+          const connection = await connectHttp2(port, [], { from });
           await attackOnce(connection, until);
           connection.destroy();
           await sleep(1);

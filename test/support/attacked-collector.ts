@@ -8,7 +8,7 @@ import { submit } from './raw-grpc.ts';
 
 /**
  * Starts a collector with the defaults, but without the limits for the address of well-behaved clients, 127.0.0.1, and for their cluster. Most
- * attacks come from there too; STRANGER has the limits of any address.
+ * attacks come from there too; those of pickStranger have the limits of any address.
  */
 export function startAttackedCollector(): Promise<CollectorProgram> {
   return startCollectorProgram([
