@@ -8,6 +8,7 @@ import { defineConfig } from 'vitest/config';
 const INTEGRATION = [
   'test/browser/**/*.test.ts',
   'test/ci/tests.test.ts',
+  'test/cli/completion.test.ts',
   'test/cli/doctor.test.ts',
   'test/cli/environment.test.ts',
   'test/cli/explain.test.ts',
@@ -85,7 +86,7 @@ export default defineConfig({
         test: {
           name: 'unit',
           include: ['test/**/*.test.ts'],
-          exclude: [...INTEGRATION, ...ALONE, SOAK],
+          exclude: [...INTEGRATION, ...ALONE, SOAK, IMAGE],
           setupFiles: ['test/support/forbid-processes.ts'],
           // Files share a worker's modules: loading them for each file takes longer than the tests.
           isolate: false,

@@ -41,5 +41,8 @@ export async function openPage(
 /** Waits until the figures of the last change are shown, and no longer fade in. */
 export async function settle(page: Page): Promise<void> {
   await page.locator('main[aria-busy=false]').waitFor();
-  await page.evaluate(() => Promise.allSettled(document.getAnimations().map(({ finished }) => finished)));
+  await page.evaluate(async () => {
+    // Rejected for a transition that another one replaces.
+    await Promise.allSettled(document.getAnimations().map(({ finished }) => finished));
+  });
 }
