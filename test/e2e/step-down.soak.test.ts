@@ -11,7 +11,7 @@ import { startDatabase } from '../support/running-database.ts';
 import { compareFigures, FAILURES, haveIncidents, startRollUps, STEP_DOWNS } from '../support/step-downs.ts';
 
 const SEED = Number(process.env['SPARTAKUS_TEST_SEED'] ?? Date.now() % 2 ** 31);
-const ROUNDS = Number(process.env['SPARTAKUS_TEST_STEP_DOWNS'] ?? 200) / (STEP_DOWNS.length + FAILURES.length);
+const ROUNDS = Number(process.env['SPARTAKUS_TEST_STEP_DOWNS'] ?? 60) / (STEP_DOWNS.length + FAILURES.length);
 /** The mean. */
 const ELECTION_MS = 1_500;
 /** From the election to the next report that is stored. The driver asks a server again half a second after the last time. */

@@ -53,6 +53,8 @@ const LOSS_MS = 300;
 /** As in a collector, it is longer than a command waits for a primary, so that nobody writes after it has ended. */
 const LEASE_MS = 10_000;
 const ROLL_UP_PAUSE_MS = 20;
+/** No write ends later. With the default, each update merges the load's reports of two minutes again, which takes longer than a round. */
+const OVERLAP_MS = 20_000;
 
 interface IncidentOptions {
   readonly dice: () => number;
@@ -95,7 +97,8 @@ export function startRollUps(databases: readonly Db[]): RollUps {
       const owner = `roll-up-${index}`;
       await withLease(database, { owner, clock: systemClock, leaseMs: LEASE_MS }, async (lease) => {
         const newEpoch = (): string => `${owner}-${(epochs += 1)}`;
-        const options = { clock: systemClock, config: DEFAULT_STATISTICS_CONFIG, lease, makeFacts, newEpoch };
+        const config = { ...DEFAULT_STATISTICS_CONFIG, overlapMs: OVERLAP_MS };
+        const options = { clock: systemClock, config, lease, makeFacts, newEpoch };
         if ((await readState(database)).watermark === undefined) await rebuild(database, options);
         await rollUp(database, options);
         await maintainBase(database, options);

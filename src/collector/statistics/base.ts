@@ -4,7 +4,16 @@ import type { ClusterDocument, ClusterId } from './cluster-document.ts';
 import type { Day } from './days.ts';
 import { storeBefore } from './merge-reports.ts';
 import type { Source } from './sources.ts';
-import { CLUSTERS, clustersOf, type Lease, ROLL_UP, type RollUpState, stateOf, updateState } from './state.ts';
+import {
+  CLUSTERS,
+  clustersOf,
+  type Lease,
+  LONG_RUNNING,
+  ROLL_UP,
+  type RollUpState,
+  stateOf,
+  updateState,
+} from './state.ts';
 import { addTally, type Contributor, type CountedCluster, type Tally } from './tally.ts';
 
 /*
@@ -114,8 +123,8 @@ export async function dropBase(database: Db, lease: Lease): Promise<void> {
 /** Deletes the base and the documents of changed clusters, because a cluster in them was erased. */
 export async function forgetBase(database: Db): Promise<void> {
   await stateOf(database).updateOne({ _id: ROLL_UP }, { $unset: { base: '' } });
-  await baseOf(database).deleteMany({});
-  await touchedOf(database).deleteMany({});
+  await baseOf(database).deleteMany({}, LONG_RUNNING);
+  await touchedOf(database).deleteMany({}, LONG_RUNNING);
 }
 
 async function renewBase(
@@ -131,8 +140,8 @@ async function renewBase(
   const clusters = await clustersOf(database).estimatedDocumentCount();
   await updateState(database, lease, { set: { base: { epoch, day, activeWindowDays, clusters } } });
   // Nothing reads those of other epochs any more.
-  await baseOf(database).deleteMany({ '_id.epoch': { $ne: epoch } });
-  await touchedOf(database).deleteMany({ '_id.epoch': { $ne: epoch } });
+  await baseOf(database).deleteMany({ '_id.epoch': { $ne: epoch } }, LONG_RUNNING);
+  await touchedOf(database).deleteMany({ '_id.epoch': { $ne: epoch } }, LONG_RUNNING);
   return tally;
 }
 
