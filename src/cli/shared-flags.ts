@@ -16,7 +16,7 @@ export const CREDENTIALS_FLAGS = group('TLS and authentication', {
   caFile: {
     name: 'ca-file',
     ...FILE,
-    help: "PEM file with the CAs that verify the collector's certificate. By default, the CAs of the system.",
+    help: "PEM file with the CAs that verify the collector's certificate. By default, those of Mozilla, which Node.js contains, and those in $NODE_EXTRA_CA_CERTS.",
   },
   certFile: {
     name: 'cert-file',

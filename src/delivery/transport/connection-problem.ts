@@ -60,7 +60,7 @@ const ROWS: readonly Row[] = [
     /(self-signed certificate|unable to verify the first certificate|unable to get (?:local )?issuer certificate)/,
     ({ credentials }) =>
       credentials.ca === undefined
-        ? { problem: 'its certificate is not signed by a CA of this system', advice: 'give its CA with --ca-file' }
+        ? { problem: 'its certificate is not signed by a CA that Node.js knows', advice: 'give its CA with --ca-file' }
         : { problem: 'its certificate is not signed by a CA of --ca-file', advice: 'add its CA to that file' },
   ],
   [

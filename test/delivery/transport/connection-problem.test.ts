@@ -99,13 +99,13 @@ describe.each(kinds)('over %s, an error says what to do', (kind) => {
       'a self-signed certificate',
       'self-signed',
       {},
-      'its certificate is not signed by a CA of this system (self-signed certificate): give its CA with --ca-file.',
+      'its certificate is not signed by a CA that Node.js knows (self-signed certificate): give its CA with --ca-file.',
     ],
     [
       'a certificate of an unknown CA',
       'server',
       {},
-      'its certificate is not signed by a CA of this system (unable to verify the first certificate): give its CA with --ca-file.',
+      'its certificate is not signed by a CA that Node.js knows (unable to verify the first certificate): give its CA with --ca-file.',
     ],
     [
       'a certificate of another CA than that of --ca-file',
