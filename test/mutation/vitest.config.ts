@@ -1,0 +1,20 @@
+import process from 'node:process';
+import { defineConfig } from 'vitest/config';
+import { PARTS } from './parts.ts';
+
+/** The tests of the part that SPARTAKUS_MUTATION_PART names, as StrykerJS runs them against each change: in one worker, until the first failure. */
+const part = PARTS.find(({ name }) => name === process.env['SPARTAKUS_MUTATION_PART']);
+if (part === undefined) throw new Error('SPARTAKUS_MUTATION_PART must name a part of test/mutation/parts.ts');
+
+export default defineConfig({
+  test: {
+    include: [...part.tests],
+    exclude: ['test/**/*.soak.test.ts'],
+    isolate: false,
+    setupFiles: part.engine === true ? [] : ['test/support/forbid-processes.ts'],
+    globalSetup: part.engine === true ? ['test/support/shared-engine.ts'] : [],
+    expect: { poll: { timeout: 5_000 } },
+    testTimeout: 10_000,
+    hookTimeout: 10_000,
+  },
+});
