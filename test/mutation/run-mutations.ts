@@ -108,7 +108,7 @@ function configure(part: Part, { file, incremental }: Options, report: string): 
     mutate: file === undefined ? part.mutate : [file],
     testRunner: 'vitest',
     plugins: ['@stryker-mutator/vitest-runner'],
-    vitest: { configFile: 'test/mutation/vitest.config.ts', related: false },
+    vitest: { configFile: 'vitest.mutation.config.ts', related: false },
     coverageAnalysis: 'perTest',
     // What runs when a module is loaded would need all tests, once for each change.
     ignoreStatic: true,

@@ -1,6 +1,6 @@
 import process from 'node:process';
 import { defineConfig } from 'vitest/config';
-import { PARTS } from './parts.ts';
+import { PARTS } from './test/mutation/parts.ts';
 
 /** The tests of the part that SPARTAKUS_MUTATION_PART names, as StrykerJS runs them against each change: in one worker, until the first failure. */
 const part = PARTS.find(({ name }) => name === process.env['SPARTAKUS_MUTATION_PART']);
