@@ -27,8 +27,10 @@ function makeQuarantine(newClustersPerHour: number, stored: readonly string[] = 
     clock,
   });
   return {
-    ask: (clusterId: string, addressKey: string | undefined = ADDRESS) =>
+    ask: (clusterId: string, addressKey: string = ADDRESS) =>
       shouldQuarantine({ clusterId, clusterKey: `hash of ${clusterId}`, addressKey }),
+    askWithoutAddress: (clusterId: string) =>
+      shouldQuarantine({ clusterId, clusterKey: `hash of ${clusterId}`, addressKey: undefined }),
     known,
     asked,
     results,
@@ -136,4 +138,33 @@ test('the limit is that of each address, and is refilled in the course of an hou
 
   await expect(ask('d')).resolves.toBe(false);
   await expect(ask('e')).resolves.toBe(true);
+});
+
+test('reports without a cluster id or without an address are never quarantined, and nothing is looked up for them', async () => {
+  const { ask, askWithoutAddress, asked, results } = makeQuarantine(1);
+  const answers = [await ask(''), await ask(''), await askWithoutAddress('a'), await askWithoutAddress('b')];
+
+  expect(answers).toStrictEqual([false, false, false, false]);
+  expect([asked, results]).toStrictEqual([[], []]);
+  await expect(ask('first')).resolves.toBe(false);
+});
+
+test('without a limit no report is quarantined, and nothing is looked up', async () => {
+  const { ask, asked } = makeQuarantine(0);
+  const answers = [await ask('a'), await ask('b'), await ask('c')];
+
+  expect(answers).toStrictEqual([false, false, false]);
+  expect(asked).toStrictEqual([]);
+});
+
+test('a quarantine that tells nobody what it found decides the same', async () => {
+  const shouldQuarantine = createQuarantine({
+    newClustersPerHour: 1,
+    maxPendingLookups: 10,
+    isKnown: (clusterId) => Promise.resolve(clusterId === 'stored'),
+    clock: createManualClock(new Date('2026-11-21T10:00:00Z')),
+  });
+  const ask = (clusterId: string) => shouldQuarantine({ clusterId, clusterKey: clusterId, addressKey: ADDRESS });
+
+  expect([await ask('stored'), await ask('a'), await ask('b')]).toStrictEqual([false, false, true]);
 });
