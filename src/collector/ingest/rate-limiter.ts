@@ -6,10 +6,11 @@ interface RateLimiterOptions {
   readonly perMs: number;
   /** The events that a key may have at once after it was idle; default `count`. */
   readonly burst?: number;
+  /** Beyond it, the least recently used key is forgotten: its bucket is full then. */
+  readonly maxKeys?: number;
   readonly clock: Pick<Clock, 'now'>;
 }
 
-/** Beyond it, the least recently used key is forgotten: its bucket is full then. */
 const MAX_KEYS = 100_000;
 
 interface RateLimiter {
@@ -26,7 +27,13 @@ interface RateLimiter {
 const UNLIMITED: RateLimiter = { take: () => 0, reserve: () => 0, charge: () => undefined, debtMs: () => 0 };
 
 /** A token bucket per key, stored as the time at which it is full again (the generic cell rate algorithm, ITU-T I.371). */
-export function createRateLimiter({ count, perMs, burst = count, clock }: RateLimiterOptions): RateLimiter {
+export function createRateLimiter({
+  count,
+  perMs,
+  burst = count,
+  maxKeys = MAX_KEYS,
+  clock,
+}: RateLimiterOptions): RateLimiter {
   if (count === 0) return UNLIMITED;
   const intervalMs = perMs / count;
   const fullAtMs = new Map<string, number>();
@@ -34,7 +41,7 @@ export function createRateLimiter({ count, perMs, burst = count, clock }: RateLi
     // Deleting first keeps the map in the order of use.
     fullAtMs.delete(key);
     fullAtMs.set(key, atMs);
-    deleteOldest(fullAtMs, MAX_KEYS);
+    deleteOldest(fullAtMs, maxKeys);
   };
   const take = (key: string, evenIfEmpty: boolean): number => {
     const nowMs = clock.now().getTime();

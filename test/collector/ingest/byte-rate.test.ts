@@ -5,7 +5,7 @@ import { createRateLimiter } from '../../../src/collector/ingest/rate-limiter.ts
 function makeLimiter() {
   let nowMs = 1_000_000;
   const clock = { now: () => new Date(nowMs) };
-  const limiter = createRateLimiter({ count: 10, perMs: 1_000, burst: 100, clock });
+  const limiter = createRateLimiter({ count: 10, perMs: 1_000, burst: 100, maxKeys: 100, clock });
   return { ...limiter, pass: (ms: number) => (nowMs += ms) };
 }
 
@@ -35,7 +35,7 @@ test('keys that are charged nothing do not displace one in debt', () => {
   const limiter = makeLimiter();
   limiter.charge('a', 101);
 
-  for (let index = 0; index < 100_000; index += 1) limiter.charge(`other-${index}`, 0);
+  for (let index = 0; index < 100; index += 1) limiter.charge(`other-${index}`, 0);
 
   expect(limiter.debtMs('a')).toBe(100);
 });
