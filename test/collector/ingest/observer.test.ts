@@ -127,9 +127,15 @@ test('each lookup of a cluster is told, and reports in quarantine when they are 
   }));
 
   for (const clusterId of ['stored', 'new', 'crowd']) await ingest.accept(reportOf(clusterId), FROM_ADDRESS);
-  await ingest.accept(reportOf('crowd', REPORT_ID), FROM_ADDRESS);
+  for (const clusterId of ['crowd', 'crowd']) await ingest.accept(reportOf(clusterId, REPORT_ID), FROM_ADDRESS);
 
-  expect(toldOf('onClusterLookup')).toStrictEqual([['known'], ['new'], ['quarantined'], ['quarantined']]);
+  expect(toldOf('onClusterLookup')).toStrictEqual([
+    ['known'],
+    ['new'],
+    ['quarantined'],
+    ['quarantined'],
+    ['quarantined'],
+  ]);
   expect(toldOf('onQuarantined')).toStrictEqual([['report', FROM_ADDRESS.origin]]);
 });
 

@@ -66,8 +66,12 @@ test.each([
   ['four numbers of which one is no byte', '10.0.17763.3887'],
   ['four numbers of which the last is no byte', '10.0.1.256'],
   ['three numbers', '10.20.30'],
-  ['three numbers beside the private addresses', '172.15.1 172.32.1 192.167.1 192.169.1 169.253.1 171.16.1 126.0.0'],
+  [
+    'three numbers beside the private addresses',
+    '10.168.1 10.254.1 172.15.1 172.32.1 192.167.1 192.169.1 169.253.1 171.16.1 126.0.0',
+  ],
   ['two numbers of a private address', '192.168'],
+  ['two numbers of a private address before one that is no byte', '192.168.300'],
   ['numbers with both separators', '10.20-30.40'],
   ['the build number of openEuler', '5.10.0-60.18.0.50.oe2203'],
   ['the build number of Huawei Cloud', '5.10.0-182.0.0.95.r1941_123.hce2'],

@@ -29,6 +29,7 @@ test.each([
   ['a count below 1 without digits before the point', '.125'],
   ['a number of two digits', '12Ki'],
   ['one of two significant digits', '0.0012Gi'],
+  ['a number of two digits after a zero', '012Ki'],
   ['zero', '0'],
   ['nothing', ''],
   ['what is no quantity', 'about 123456 Ki'],

@@ -6,6 +6,7 @@ import { OUTPUT_CHARS } from '../../../src/report/normalise/patterns.ts';
 test.each([
   ['two numbers may follow the version, and a third may not', '6.1.0-1-2-3', '6.1.0-1-2+custom'],
   ['a number after a plus is cut', '6.1.0+5', '6.1.0+custom'],
+  ['a number after a plus and a dash is cut', '6.1.0+-5', '6.1.0+custom'],
   ['a known word allows two numbers again', '6.1.0-1-2-amd64-3-4-5', '6.1.0-1-2-amd64-3-4+custom'],
   ['a number after an unknown word is cut', '6.1.0-jane-5', '6.1.0+custom'],
   ['a number after a known word that follows an unknown one is cut', '6.1.0-jane-amd64-5', '6.1.0-amd64+custom'],
