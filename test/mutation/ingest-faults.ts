@@ -84,7 +84,7 @@ export const INGEST_FAULTS: readonly Fault[] = [
   {
     fault: 'keys of rates are remembered without bound',
     file: RATE,
-    from: '    deleteOldest(fullAtMs, MAX_KEYS);\n',
+    from: '    deleteOldest(fullAtMs, maxKeys);\n',
     to: '',
     test: RATE_TEST,
   },
@@ -105,7 +105,7 @@ export const INGEST_FAULTS: readonly Fault[] = [
   {
     fault: 'known clusters are remembered without bound',
     file: QUARANTINE,
-    from: '    deleteOldest(known, MAX_KNOWN_CLUSTERS);\n',
+    from: '    deleteOldest(known, maxKnownClusters);\n',
     to: '',
     test: QUARANTINE_TEST,
   },

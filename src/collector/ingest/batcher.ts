@@ -177,7 +177,6 @@ export function createBatcher<Item, Result>(options: BatcherOptions<Item, Result
       wake();
     }
     expiry = undefined;
-    flush();
   };
 
   const rejectIfFull = (sizeBytes: number): void => {

@@ -8,6 +8,8 @@ interface QuarantineOptions {
   readonly newClustersPerHour: number;
   /** Further lookups are rejected as `overloaded`. */
   readonly maxPendingLookups: number;
+  /** Beyond it, the cluster that reported longest ago is forgotten, and looked up again. */
+  readonly maxKnownClusters?: number;
   readonly isKnown: (clusterId: string) => Promise<boolean>;
   readonly onLookup?: ((result: ClusterLookup) => void) | undefined;
   readonly clock: Clock;
@@ -34,7 +36,14 @@ const MAX_WAIT_MS = 10_000;
  * of `isKnown`, or with SpartakusError `overloaded`
  */
 export function createQuarantine(options: QuarantineOptions): (origin: Origin) => Promise<boolean> {
-  const { newClustersPerHour, maxPendingLookups, isKnown, onLookup, clock } = options;
+  const {
+    newClustersPerHour,
+    maxPendingLookups,
+    maxKnownClusters = MAX_KNOWN_CLUSTERS,
+    isKnown,
+    onLookup,
+    clock,
+  } = options;
   if (newClustersPerHour === 0) return () => Promise.resolve(false);
   const rateLimiter = createRateLimiter({ count: newClustersPerHour, perMs: HOUR_MS, clock });
   /** In the order of use. Only what stays true: an unknown cluster may be released at any time. */
@@ -54,7 +63,7 @@ export function createQuarantine(options: QuarantineOptions): (origin: Origin) =
   const remember = (clusterKey: string): void => {
     known.delete(clusterKey);
     known.add(clusterKey);
-    deleteOldest(known, MAX_KNOWN_CLUSTERS);
+    deleteOldest(known, maxKnownClusters);
   };
   /** Concurrent reports of one cluster share a lookup. */
   const lookUp = (clusterKey: string, clusterId: string): Promise<boolean> => {

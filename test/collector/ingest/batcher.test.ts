@@ -65,6 +65,50 @@ test('a batch that is full is written beside the one under way, up to the number
   expect(itemsOf()).toStrictEqual(['a', 'bc']);
 });
 
+test('a batch that the last item fills, by number or by bytes, is written without waiting for a further one', () => {
+  const [byNumber, byBytes] = [
+    makeBatcher({ maxItems: 2, maxInFlight: 2 }),
+    makeBatcher({ maxBytes: 4, maxInFlight: 2 }),
+  ];
+
+  for (const item of ['a', 'b', 'c']) void byNumber.batcher.put(item);
+  for (const item of ['a', 'bb', 'c']) void byBytes.batcher.put(item);
+  expect(byBytes.itemsOf()).toStrictEqual(['a']);
+  void byBytes.batcher.put('d');
+
+  expect(byNumber.itemsOf()).toStrictEqual(['a', 'bc']);
+  expect(byBytes.itemsOf()).toStrictEqual(['a', 'bbcd']);
+});
+
+test('items that were written do not count towards the size of the next batch', async () => {
+  const { batcher, writes, itemsOf } = makeBatcher({ maxBytes: 4, maxInFlight: 2 });
+  for (const item of ['a', 'bbb']) void batcher.put(item);
+  await writes[0]?.succeed();
+
+  void batcher.put('c');
+
+  expect(itemsOf()).toStrictEqual(['a', 'bbb']);
+});
+
+test('the begin of each write is told with the number and the bytes of its items, and its end when it ended, also in failure', async () => {
+  const told: unknown[] = [];
+  const { batcher, writes } = makeBatcher({
+    onWrite: (batch) => {
+      told.push(batch);
+      return () => told.push('end');
+    },
+  });
+  const settled = Promise.allSettled(['a', 'bb', 'cccc'].map((item) => batcher.put(item)));
+  expect(told).toStrictEqual([{ items: 1, bytes: 1 }]);
+
+  await writes[0]?.succeed();
+  expect(told.slice(1)).toStrictEqual(['end', { items: 2, bytes: 6 }]);
+  await writes[1]?.fail(new Error('disk full'));
+  await settled;
+
+  expect(told.slice(3)).toStrictEqual(['end']);
+});
+
 test('a batch has no more items than the limit when more are waiting', async () => {
   const { batcher, writes, itemsOf } = makeBatcher({ maxItems: 2 });
   for (const item of 'abcdef') void batcher.put(item);
@@ -185,6 +229,54 @@ test('callers that wait for capacity leave the last quarter free, and continue i
   expect(gone).toStrictEqual(['x', 'y', 'z']);
 });
 
+test('callers wait for capacity while three quarters of the bytes are pending', async () => {
+  const { batcher, writes } = makeBatcher({ maxPendingBytes: 4 });
+  void batcher.put('aa');
+  await batcher.waitForCapacity();
+  void batcher.put('b');
+  let isFree = false;
+  void batcher.waitForCapacity().then(() => (isFree = true));
+
+  await settle();
+  expect(isFree).toBe(false);
+  await writes[0]?.succeed();
+
+  expect(isFree).toBe(true);
+});
+
+test('of more callers than there is capacity for, none waits for ever when nothing is pending any more', async () => {
+  const { batcher, writes } = makeBatcher({ maxPendingItems: 4 });
+  for (const item of 'abc') void batcher.put(item);
+  const waiting = Promise.all(Array.from({ length: 10 }, () => batcher.waitForCapacity()));
+
+  await writes[0]?.succeed();
+  await writes[1]?.succeed();
+
+  await expect(waiting).resolves.toHaveLength(10);
+});
+
+test('a caller that comes while others wait does not overtake them', async () => {
+  const { batcher, writes } = makeBatcher({ maxPendingItems: 4 });
+  for (const item of 'abc') void batcher.put(item);
+  const gone: string[] = [];
+  for (const name of ['x', 'y']) void batcher.waitForCapacity().then(() => gone.push(name));
+  await writes[0]?.succeed();
+
+  void batcher.waitForCapacity().then(() => gone.push('z'));
+  await settle();
+  expect(gone).toStrictEqual(['x']);
+  await writes[1]?.succeed();
+
+  expect(gone).toStrictEqual(['x', 'y', 'z']);
+});
+
+test('a caller that was aborted before it came does not wait', async () => {
+  const { batcher } = makeBatcher({ maxPendingItems: 4 });
+  for (const item of 'abc') void batcher.put(item);
+
+  await expect(batcher.waitForCapacity(AbortSignal.abort())).resolves.toBeUndefined();
+});
+
 test('an aborted caller stops waiting for capacity, and leaves its place to the next one', async () => {
   const { batcher, writes } = makeBatcher({ maxPendingItems: 4 });
   for (const item of 'abc') void batcher.put(item);
@@ -232,9 +324,9 @@ test('items that expire free their capacity, and wake callers that wait for it',
   await written;
 });
 
-test('the timer of waiting items ends with the last of them', async () => {
+test('waiting items share one timer, which ends with the last of them', async () => {
   const { batcher, clock, writes } = makeBatcher();
-  const results = Promise.all(['a', 'b'].map((item) => batcher.put(item)));
+  const results = Promise.all(['a', 'b', 'c', 'd'].map((item) => batcher.put(item)));
   await clock.asleep();
   expect(clock.sleepers()).toBe(1);
 

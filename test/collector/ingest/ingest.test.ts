@@ -126,7 +126,11 @@ test('a cluster that sends more reports an hour than it may is rejected with a t
   const send = (clusterId: string) => ingest.accept({ report: create(ReportSchema, { clusterId }) }, CONTEXT);
   for (let time = 0; time < 3; time += 1) await send('eager');
 
-  await expect(send('eager')).rejects.toMatchObject({ kind: 'rate-limited', retryAfterMs: HOUR_MS / 3 });
+  await expect(send('eager')).rejects.toMatchObject({
+    kind: 'rate-limited',
+    message: expect.stringContaining('3 reports an hour') as string,
+    retryAfterMs: HOUR_MS / 3,
+  });
   await expect(send('other')).resolves.toMatchObject({ status: 'stored' });
   clock.advance(HOUR_MS / 3);
   await expect(send('eager')).resolves.toMatchObject({ status: 'stored' });
@@ -134,7 +138,10 @@ test('a cluster that sends more reports an hour than it may is rejected with a t
 });
 
 test('reports without a cluster id do not share a limit', async () => {
-  const { ingest } = makeIngest(undefined, { reportsPerHourPerCluster: 1, newClustersPerHourPerAddress: 1 });
+  const { ingest, entries, asked } = makeIngest(undefined, {
+    reportsPerHourPerCluster: 1,
+    newClustersPerHourPerAddress: 1,
+  });
   const send = () =>
     ingest.accept(
       { report: create(ReportSchema, {}) },
@@ -142,6 +149,8 @@ test('reports without a cluster id do not share a limit', async () => {
     );
 
   await expect(Promise.all([send(), send(), send()])).resolves.toHaveLength(3);
+  expect(entries.map(({ quarantined }) => quarantined)).toStrictEqual([undefined, undefined, undefined]);
+  expect(asked).toStrictEqual([]);
 });
 
 test('long cluster ids are limited separately, by short keys', async () => {

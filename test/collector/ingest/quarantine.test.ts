@@ -7,7 +7,11 @@ const ADDRESS = '192.0.2.1';
 const HOUR_MS = 3_600_000;
 
 /** A quarantine in front of a database that knows these clusters. */
-function makeQuarantine(newClustersPerHour: number, stored: readonly string[] = [], maxPendingLookups = 100) {
+function makeQuarantine(
+  newClustersPerHour: number,
+  stored: readonly string[] = [],
+  { maxPendingLookups = 100, maxKnownClusters }: { maxPendingLookups?: number; maxKnownClusters?: number } = {},
+) {
   const known = new Set(stored);
   const asked: string[] = [];
   const results: string[] = [];
@@ -17,6 +21,7 @@ function makeQuarantine(newClustersPerHour: number, stored: readonly string[] = 
   const shouldQuarantine = createQuarantine({
     newClustersPerHour,
     maxPendingLookups,
+    maxKnownClusters,
     isKnown: async (clusterId) => {
       asked.push(clusterId);
       await held?.promise;
@@ -27,8 +32,10 @@ function makeQuarantine(newClustersPerHour: number, stored: readonly string[] = 
     clock,
   });
   return {
-    ask: (clusterId: string, addressKey: string | undefined = ADDRESS) =>
+    ask: (clusterId: string, addressKey: string = ADDRESS) =>
       shouldQuarantine({ clusterId, clusterKey: `hash of ${clusterId}`, addressKey }),
+    askWithoutAddress: (clusterId: string) =>
+      shouldQuarantine({ clusterId, clusterKey: `hash of ${clusterId}`, addressKey: undefined }),
     known,
     asked,
     results,
@@ -95,7 +102,7 @@ test('a lookup that fails is the error of all that share it, and is made again',
 });
 
 test('at most 100 lookups run at the same time; N are pending, and N + 1 is rejected as overloaded', async () => {
-  const { ask, asked, hold } = makeQuarantine(1_000, [], 400);
+  const { ask, asked, hold } = makeQuarantine(1_000, [], { maxPendingLookups: 400 });
   const { resolve } = hold();
   const waiting = Array.from({ length: 400 }, (_, index) => ask(`c${index}`));
 
@@ -111,10 +118,10 @@ test('at most 100 lookups run at the same time; N are pending, and N + 1 is reje
 });
 
 test('of too many known clusters, the one that reported longest ago is forgotten, and asked for again', async () => {
-  const { ask, asked } = makeQuarantine(1_000_000);
+  const { ask, asked } = makeQuarantine(1_000, [], { maxKnownClusters: 100 });
   await ask('regular');
   await ask('idle');
-  for (let count = 0; count < 99_998; count += 1) await ask(`c${count}`);
+  for (let count = 0; count < 98; count += 1) await ask(`c${count}`);
   await ask('regular');
   await ask('one more');
   asked.length = 0;
@@ -136,4 +143,33 @@ test('the limit is that of each address, and is refilled in the course of an hou
 
   await expect(ask('d')).resolves.toBe(false);
   await expect(ask('e')).resolves.toBe(true);
+});
+
+test('reports without a cluster id or without an address are never quarantined, and nothing is looked up for them', async () => {
+  const { ask, askWithoutAddress, asked, results } = makeQuarantine(1);
+  const answers = [await ask(''), await ask(''), await askWithoutAddress('a'), await askWithoutAddress('b')];
+
+  expect(answers).toStrictEqual([false, false, false, false]);
+  expect([asked, results]).toStrictEqual([[], []]);
+  await expect(ask('first')).resolves.toBe(false);
+});
+
+test('without a limit no report is quarantined, and nothing is looked up', async () => {
+  const { ask, asked } = makeQuarantine(0);
+  const answers = [await ask('a'), await ask('b'), await ask('c')];
+
+  expect(answers).toStrictEqual([false, false, false]);
+  expect(asked).toStrictEqual([]);
+});
+
+test('a quarantine that tells nobody what it found decides the same', async () => {
+  const shouldQuarantine = createQuarantine({
+    newClustersPerHour: 1,
+    maxPendingLookups: 10,
+    isKnown: (clusterId) => Promise.resolve(clusterId === 'stored'),
+    clock: createManualClock(new Date('2026-11-21T10:00:00Z')),
+  });
+  const ask = (clusterId: string) => shouldQuarantine({ clusterId, clusterKey: clusterId, addressKey: ADDRESS });
+
+  expect([await ask('stored'), await ask('a'), await ask('b')]).toStrictEqual([false, false, true]);
 });

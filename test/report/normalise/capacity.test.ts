@@ -1,6 +1,6 @@
 import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { normaliseCapacity } from '../../../src/report/normalise/resource-name.ts';
+import { normaliseCapacity, normaliseResourceName } from '../../../src/report/normalise/resource-name.ts';
 
 test('known resources stay with their quantities, in their order', () => {
   const capacity = [
@@ -34,6 +34,46 @@ test('a value that is no quantity becomes empty', () => {
   expect(normaliseCapacity([{ resource: 'cpu', value: 'jane.doe@acme.example' }])).toEqual([
     { resource: 'cpu', value: '' },
   ]);
+});
+
+test.each([
+  ['other', 'customer-77.example.org/gpu'],
+  ['smarter-devices/other', 'smarter-devices/john.doe'],
+  ['attachable-volumes-other', 'attachable-volumes-acme'],
+])('the number in a value of "%s" is counted on when it is normalised again', (other, unknown) => {
+  const count = (...values: readonly string[]) =>
+    normaliseCapacity(values.map((value) => ({ resource: other, value })));
+
+  expect(count('5', '123456')).toEqual([{ resource: other, value: '123461' }]);
+  // What is no number of resources is one resource.
+  for (const value of ['1234567', '5Ki', 'x5', ''])
+    expect(count('5', value)).toEqual([{ resource: other, value: '6' }]);
+  expect(normaliseCapacity([{ resource: unknown, value: '5' }])).toEqual([{ resource: other, value: '1' }]);
+});
+
+test.each([
+  ['cpu', 'cpu'],
+  ['jane', 'other'],
+  ['', 'other'],
+  ['nvidia.com/gpu', 'nvidia.com/gpu'],
+  ['nvidia.com/jane', 'nvidia.com/other'],
+  ['nvidia.com/', 'nvidia.com/other'],
+  ['NVIDIA.com/gpu', 'other'],
+  ['jane.example/gpu', 'other'],
+  ['/gpu', 'other'],
+  ['*/gpu', 'other'],
+  ['kubernetes/cpu', 'other'],
+  ['attachable-volumes-csi/cinder.csi.openstack.org', 'other'],
+  ['attachable-volumes-csi-cinder.csi.openstack.org', 'attachable-volumes-csi-cinder.csi.openstack.org'],
+  ['attachable-volumes-csi-jane', 'attachable-volumes-other'],
+  ['attachable-volumes-csi_cinder.csi.openstack.org', 'attachable-volumes-other'],
+  ['attachable-volumes-aws-ebs', 'attachable-volumes-aws-ebs'],
+  ['attachable-volumes-jane', 'attachable-volumes-other'],
+  ['jane-attachable-volumes-aws-ebs', 'other'],
+  [`nvidia.com/${'x'.repeat(306)}`, 'nvidia.com/other'],
+  [`nvidia.com/${'x'.repeat(307)}`, 'other'],
+])('the resource %s becomes %s', (resource, name) => {
+  expect(normaliseResourceName(resource)).toBe(name);
 });
 
 test('normalising twice changes nothing, and nothing of an unknown name or value remains', () => {

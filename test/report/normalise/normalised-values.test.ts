@@ -142,10 +142,13 @@ test.each([
 });
 
 test('the cloud of any provider id is a name of the list, or unknown', () => {
-  const known = new Set([...Object.keys(clouds), 'unknown']);
+  const known = [...Object.keys(clouds), 'unknown'];
   const id = fc.oneof(
     fc.string(),
-    fc.webUrl(),
+    // fc.webUrl may take a second to begin with.
+    fc
+      .tuple(fc.constantFrom('https', 'aws', 'acme'), fc.domain(), fc.string())
+      .map(([scheme, host, path]) => `${scheme}://${host}/${path}`),
     fc.uuid(),
     fc.string().map((text) => `cn-hangzhou.i-${text}`),
   );
@@ -156,8 +159,40 @@ test('the cloud of any provider id is a name of the list, or unknown', () => {
   );
 });
 
+const TEXT_FIELDS = ['osImage', 'kernelVersion', 'kubeletVersion', 'containerRuntimeVersion'];
+
+test.each([...TEXT_FIELDS, 'operatingSystem', 'architecture', 'resourceName'])(
+  'the normalised values of %s stay as they are when they are normalised again',
+  (field) => {
+    const normalised = valuesOf(field).map((value) => normalise(field, value));
+
+    expect(normalised.length).toBeGreaterThan(0);
+    expect(normalised.map((value) => normalise(field, value))).toEqual(normalised);
+  },
+);
+
+test.each(TEXT_FIELDS)('of %s, what follows the first 256 characters is not read, and space is nothing', (field) => {
+  const [known = ''] = valuesOf(field);
+
+  expect(normalise(field, known)).not.toBe('');
+  expect(normalise(field, ' '.repeat(255 - known.length) + known)).toBe(normalise(field, known));
+  expect(normalise(field, ' '.repeat(256) + known)).toBe('');
+});
+
 test('an empty value stays empty', () => {
-  for (const field of ['osImage', 'kernelVersion', 'kubeletVersion', 'containerRuntimeVersion', 'architecture']) {
-    expect(normalise(field, '')).toBe('');
-  }
+  for (const field of [...TEXT_FIELDS, 'operatingSystem', 'architecture']) expect(normalise(field, '')).toBe('');
+});
+
+test.each([
+  ['docker', 'docker'],
+  [' docker ', 'docker'],
+  ['docker-for-jane', 'other'],
+  ['jane://1.2', 'other'],
+  ['docker://', 'docker'],
+  ['docker://jane', 'docker'],
+  ['containerd://v1.7.3', 'containerd://v1.7.3'],
+  ['containerd://1.7.3-1', 'containerd://1.7.3-1'],
+  ['containerd://1.7.3-jane', 'containerd://1.7.3+custom'],
+])('the container runtime %s becomes %s', (text, normalised) => {
+  expect(normalise('containerRuntimeVersion', text)).toBe(normalised);
 });
