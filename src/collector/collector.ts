@@ -131,7 +131,7 @@ async function openParts(
   onStep: (step: string) => void,
 ): Promise<Omit<Collector, 'close'>> {
   const { clock, randomBytes, random = Math.random, logger, verbose = false, stdout, version } = options;
-  const { port, host, limits } = config;
+  const { port, host, reusePort, limits } = config;
   const rateLimitedLogger = createRateLimitedLogger({ logger, clock, verbose, stop: stopping.signal });
   const proxyProtocol =
     config.proxyProtocol === true
@@ -257,6 +257,7 @@ async function openParts(
   const listener = await openListener({
     port,
     host,
+    reusePort,
     proxyProtocol,
     tls: tls?.server,
     routes,
