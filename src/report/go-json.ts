@@ -164,8 +164,8 @@ function createMapReader(field: DescField, readItem: Reader): Reader {
   return (value, onDropped) => {
     if (!isObject(value)) throw expected('an object', value);
     return Object.fromEntries(
-      Object.entries(value).map(([key, item]) => {
-        const wellFormed = readKey(key, onDropped);
+      Object.entries(value).map(([key, item]): [string, unknown] => {
+        const wellFormed = readKey(key, onDropped) as string;
         try {
           return [wellFormed, readItem(item, onDropped)];
         } catch (error) {

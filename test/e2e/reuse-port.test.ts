@@ -29,7 +29,8 @@ test('two collectors share the connections of one port, and each report is store
   );
 
   expect(outputs.map(({ length }) => length > 0)).toStrictEqual([true, true]);
-  expect(outputs.flat().toSorted()).toStrictEqual(reports.map(({ clusterId }) => clusterId).toSorted());
+  expect(outputs.flat()).toHaveLength(CONNECTIONS);
+  expect(new Set(outputs.flat())).toStrictEqual(new Set(reports.map(({ clusterId }) => clusterId)));
 });
 
 test('a collector that does not share its port cannot open one that is in use', async () => {
