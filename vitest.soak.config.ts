@@ -13,6 +13,7 @@ const SAMPLED = [
   'test/kubermatic/reporter.test.ts',
   'test/privacy/kubermatic.test.ts',
   'test/privacy/published-statistics.test.ts',
+  'test/report/go-json.test.ts',
   'test/volunteer/privacy.test.ts',
 ];
 

@@ -38,6 +38,11 @@ const FLAGS = {
       help: 'Listen on this address. By default, listen on all addresses.',
       parse: parseText,
     },
+    reusePort: {
+      name: 'reuse-port',
+      ...SWITCH,
+      help: 'Share the port with other collectors on this machine that have this flag: the kernel distributes connections among them. They need one database server, and each its own --console-listen. Limits are those of each. Not on macOS and Windows.',
+    },
     trustedProxies: {
       name: 'trusted-proxies',
       placeholder: 'NETWORKS',
@@ -242,6 +247,9 @@ function validate({ tls: { certFile, keyFile, clientCaFile }, ...values }: Value
       values.database !== undefined &&
       values.database.kind !== 'embedded' &&
       `--disk-reserve: has no effect with --database ${describeDatabase(values.database)}: it is for embedded:DIR.`,
+    values.reusePort === true &&
+      values.database?.kind === 'embedded' &&
+      `--reuse-port: one collector at a time can use --database ${describeDatabase(values.database)}: use a MongoDB server.`,
     maxBodyBytes < leastBytes &&
       `--max-body-memory ${maxBodyBytes}: a report of the maximum size takes ${leastBytes} bytes: raise it, or lower --max-json-size and --max-report-size.`,
     consoleConfig !== undefined && findConsoleProblem(consoleConfig),

@@ -1,8 +1,9 @@
 import { parseDatabase } from '../delivery/open-sink.ts';
+import { DEFAULT_RATE } from '../kubernetes/client.ts';
 import { SERVICE_ACCOUNT_DIR } from '../kubernetes/in-cluster.ts';
 import { CURRENT_SCHEMA_VERSION, DEFAULT_AGREED_VERSION, parseSchemaVersion } from '../report/schema-version.ts';
 import { group } from './flags.ts';
-import { DIRECTORY, FILE, parseChoice, parseShortText, parseText, SWITCH } from './values.ts';
+import { DIRECTORY, FILE, parseChoice, parseCount, parseShortText, parseText, SWITCH } from './values.ts';
 
 export const DATABASE_FLAG = {
   name: 'database',
@@ -42,6 +43,20 @@ export const KUBERNETES_FLAGS = group('Kubernetes', {
     placeholder: 'NAME',
     help: 'Use this context of the kubeconfig instead of the current one.',
     parse: parseText,
+  },
+  kubeQps: {
+    name: 'kube-qps',
+    placeholder: 'NUMBER',
+    default: String(DEFAULT_RATE.qps),
+    help: 'Maximum number of requests per second to a Kubernetes API, in the long run.',
+    parse: (text: string) => parseCount(text, 1),
+  },
+  kubeBurst: {
+    name: 'kube-burst',
+    placeholder: 'NUMBER',
+    default: String(DEFAULT_RATE.burst),
+    help: 'Maximum number of requests to a Kubernetes API at once, after a pause.',
+    parse: (text: string) => parseCount(text, 1),
   },
   serviceAccountDir: {
     name: 'service-account-dir',

@@ -3,6 +3,7 @@ import type { Networks } from '../runtime/addresses.ts';
 import type { Clock } from '../runtime/clock.ts';
 import { messageOf, SpartakusError } from '../runtime/errors.ts';
 import type { Logger } from '../runtime/logger.ts';
+import { createRandomBlocks } from '../runtime/random-blocks.ts';
 import { createIngest } from './ingest/ingest.ts';
 import type { IngestObserver } from './ingest/observer.ts';
 import { createAdmission } from './serve/admission/admission.ts';
@@ -130,7 +131,7 @@ async function openParts(
   onStep: (step: string) => void,
 ): Promise<Omit<Collector, 'close'>> {
   const { clock, randomBytes, random = Math.random, logger, verbose = false, stdout, version } = options;
-  const { port, host, limits } = config;
+  const { port, host, reusePort, limits } = config;
   const rateLimitedLogger = createRateLimitedLogger({ logger, clock, verbose, stop: stopping.signal });
   const proxyProtocol =
     config.proxyProtocol === true
@@ -194,7 +195,8 @@ async function openParts(
       ? createFactMaker({ countedKeys: config.statistics.countedExtensions ?? [] })
       : undefined;
   const storing = { keepUnknownFields, normaliseLegacy, makeFacts };
-  const ingest = createIngest({ sink: watched, clock, randomBytes, limits, ...storing, observer });
+  const idBytes = createRandomBlocks(randomBytes);
+  const ingest = createIngest({ sink: watched, clock, randomBytes: idBytes, limits, ...storing, observer });
   let endsAtMs: number | undefined;
   const leftMs = (): number =>
     endsAtMs === undefined ? config.shutdownGraceMs : Math.max(endsAtMs - clock.now().getTime(), 0);
@@ -255,6 +257,7 @@ async function openParts(
   const listener = await openListener({
     port,
     host,
+    reusePort,
     proxyProtocol,
     tls: tls?.server,
     routes,

@@ -3,7 +3,7 @@ import { type Clock, systemClock } from '../runtime/clock.ts';
 import type { ClusterCredentials, CredentialsLoader } from './credentials.ts';
 import { inClusterCredentials, readPodNamespace, SERVICE_ACCOUNT_DIR } from './in-cluster.ts';
 import { kubeconfigCredentials } from './kubeconfig.ts';
-import { createRateLimiter } from './rate-limiter.ts';
+import { createRateLimiter, type RequestRate } from './rate-limiter.ts';
 import { type KubernetesRequest, sendRequest } from './request.ts';
 import { JSON_TYPE, type KubernetesResponse } from './response.ts';
 
@@ -20,6 +20,9 @@ const AGENT_OPTIONS = { keepAlive: true, timeout: 10_000 };
 export interface KubernetesConfig {
   readonly kubeconfig?: string;
   readonly context?: string;
+  /** Requests per second in the long run, and at once after a pause: as the flags of the same names. */
+  readonly kubeQps?: number;
+  readonly kubeBurst?: number;
 }
 
 export interface RequestLimits {
@@ -27,8 +30,11 @@ export interface RequestLimits {
   readonly timeoutMs?: number;
   /** A page of 100 nodes is about 1.2 MB. */
   readonly maxBodyBytes?: number;
+  readonly rate?: RequestRate;
   readonly clock?: Clock;
 }
+
+export const DEFAULT_RATE: RequestRate = { qps: 10, burst: 20 };
 
 export interface KubernetesClientOptions extends RequestLimits {
   readonly env: NodeJS.ProcessEnv;
@@ -39,8 +45,7 @@ export interface KubernetesClient {
   /** The namespace of this pod, where the client uses its service account. */
   readonly namespace?: string | undefined;
   /**
-   * Sends a GET of a path with its query, at most five a second, and retries 429 and 5xx up to four times. Resolves to a response of any
-   * status. Rejects with a SpartakusError where there is none.
+   * Sends a GET of a path with its query, within the rate, and retries 429 and 5xx up to four times. Resolves to a response of any status. Rejects with a SpartakusError where there is none.
    */
   get(target: string, accept: string): Promise<KubernetesResponse>;
   /** Sends a POST with a body of JSON, as get() sends a GET. A repeated one may get 409, because the first one created the object. */
@@ -63,15 +68,16 @@ export async function openKubernetesClient(
   options: KubernetesClientOptions,
 ): Promise<KubernetesClient> {
   const { load, namespace } = await chooseCredentials(config, options);
-  return { ...createKubernetesClient(load, options), namespace };
+  const { kubeQps: qps = DEFAULT_RATE.qps, kubeBurst: burst = DEFAULT_RATE.burst } = config;
+  return { ...createKubernetesClient(load, { ...options, rate: { qps, burst } }), namespace };
 }
 
 export function createKubernetesClient(
   loadCredentials: CredentialsLoader,
-  { timeoutMs = 30_000, maxBodyBytes = 64 * 1024 * 1024, clock = systemClock }: RequestLimits = {},
+  { timeoutMs = 30_000, maxBodyBytes = 64 * 1024 * 1024, rate = DEFAULT_RATE, clock = systemClock }: RequestLimits = {},
 ): KubernetesClient {
   const nowMs = (): number => clock.now().getTime();
-  const waitForRate = createRateLimiter(clock);
+  const waitForRate = createRateLimiter(clock, rate);
   const stop = new AbortController();
   const { signal } = stop;
   // Rotated certificates open new connections, because an agent keys them by their TLS options.

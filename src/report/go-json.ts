@@ -1,17 +1,18 @@
 import {
+  create,
   type DescField,
   type DescMessage,
   fromJson,
   type JsonObject,
   type JsonValue,
+  type Message,
   type MessageShape,
   ScalarType,
 } from '@bufbuild/protobuf';
-import { isFieldError } from '@bufbuild/protobuf/reflect';
 import { messageOf, SpartakusError } from '../runtime/errors.ts';
 import { isTooLong, maxBytesOf, tooLong } from './text-bounds.ts';
 
-/** Extensions of Go's rules for single APIs. */
+/** Extensions of Go's rules for single APIs. One object per API: readers are compiled once for each. */
 export interface GoJsonOptions {
   /** String fields, as `Message.jsonName`, that accept a number. */
   readonly numbersAsText?: ReadonlySet<string>;
@@ -20,13 +21,15 @@ export interface GoJsonOptions {
   /** Whether a key may also be the field's name in the schema: `seedUUID`, `seed_uuid`, `seedUuid`. */
   readonly anySpelling?: boolean;
   /** Fields that the API in Go did not have. It ignored their names, so one whose value does not fit is dropped. */
-  readonly newer?: { has(field: DescField): boolean; onDropped(): void } | undefined;
+  readonly newer?: ReadonlySet<DescField>;
 }
+
+const NO_OPTIONS: GoJsonOptions = {};
 
 /** Parses a body. As in Go, invalid UTF-8 becomes U+FFFD, and a byte order mark is an error. Throws a SpartakusError `invalid`. */
 export function parseJson(body: Uint8Array): JsonValue {
   try {
-    return JSON.parse(new TextDecoder('utf-8', { ignoreBOM: true }).decode(body)) as JsonValue;
+    return JSON.parse(Buffer.from(body.buffer, body.byteOffset, body.length).toString()) as JsonValue;
   } catch (error) {
     throw new SpartakusError('invalid', `the body is not JSON: ${messageOf(error)}`, { cause: error });
   }
@@ -37,21 +40,19 @@ export function parseJson(body: Uint8Array): JsonValue {
  * Beyond protobuf JSON, Go accepts keys in any case (the last of several wins), unknown keys, null for an absent value, and strings with
  * half a surrogate pair. It rejects a value of another type than the field's, and, unlike Go, a text that is too long.
  *
+ * @param onDropped called for each field of `newer` whose value does not fit
  * @throws SpartakusError of kind `invalid` with the path of the invalid field, such as `nodes[3].id`
  */
 export function readGoJson<Schema extends DescMessage>(
   schema: Schema,
   json: JsonValue,
-  options: GoJsonOptions = {},
+  options: GoJsonOptions = NO_OPTIONS,
+  onDropped: OnDropped = () => undefined,
 ): MessageShape<Schema> {
-  const normal = normalizeMessage(schema, json ?? {}, '', options);
   try {
-    return fromJson(schema, normal);
+    return readerOf(schema, options)(json ?? {}, onDropped) as MessageShape<Schema>;
   } catch (error) {
-    const cause = error instanceof Error ? error.cause : undefined;
-    if (!isFieldError(cause)) throw invalidBody('', messageOf(error));
-    const field = cause.field();
-    throw invalidBody(field.kind === 'field' ? field.jsonName : '', cause.message);
+    throw error instanceof WrongValue ? invalidBody(error.path, error.message) : error;
   }
 }
 
@@ -60,95 +61,169 @@ export function foldKey(key: string): string {
   return key.toLowerCase().replaceAll('ſ', 's');
 }
 
-function normalizeMessage(schema: DescMessage, json: JsonValue, path: string, options: GoJsonOptions): JsonObject {
-  if (!isObject(json)) throw invalidBody(path, `expected an object, got ${kindOf(json)}`);
-  const { anySpelling = false, newer } = options;
-  const fields = fieldsOf(schema, anySpelling);
-  const normal: JsonObject = {};
-  for (const [key, value] of Object.entries(json)) {
-    const field = fields.get(anySpelling ? foldSpelling(key) : foldKey(key));
-    if (field === undefined || value === null) continue;
-    const fieldPath = path === '' ? field.jsonName : `${path}.${field.jsonName}`;
-    if (newer?.has(field) !== true) {
-      normal[field.jsonName] = normalizeField(field, value, fieldPath, options);
-      continue;
-    }
-    try {
-      const item = normalizeField(field, value, fieldPath, { ...options, newer: undefined });
-      fromJson(schema, { [field.jsonName]: item });
-      normal[field.jsonName] = item;
-    } catch {
-      newer.onDropped();
-    }
+type OnDropped = () => void;
+/** Returns the value of a field, or of one item of it, as a message holds it. Throws a WrongValue with the path below the field. */
+type Reader = (value: JsonValue, onDropped: OnDropped) => unknown;
+type MessageReader = (value: JsonValue, onDropped: OnDropped) => Message;
+
+/** Each level adds itself to the path where one is needed: most values are right. */
+class WrongValue extends Error {
+  path = '';
+
+  within(name: string): this {
+    const separator = this.path === '' || this.path.startsWith('[') ? '' : '.';
+    this.path = `${name}${separator}${this.path}`;
+    return this;
   }
-  return normal;
 }
 
-function normalizeField(field: DescField, value: JsonValue, path: string, options: GoJsonOptions): JsonValue {
-  const maxBytes = maxBytesOf(field);
-  const bounded = (text: string, textPath: string): string => {
-    if (isTooLong(text, maxBytes)) throw invalidBody(textPath, tooLong(maxBytes));
-    return text;
-  };
-  const one = (item: JsonValue, itemPath: string): JsonValue => {
-    if (field.message !== undefined) {
-      return field.message.typeName.startsWith('google.protobuf.')
-        ? checked(field.message, item, itemPath)
-        : normalizeMessage(field.message, item ?? {}, itemPath, options);
-    }
-    if (field.scalar === ScalarType.STRING)
-      return bounded(readString(item, itemPath, isAmong(options.numbersAsText, field)), itemPath);
-    return readOther(field.scalar, item, itemPath);
-  };
-  switch (field.fieldKind) {
-    case 'list':
-      if (typeof value === 'string' && isAmong(options.textsAsLists, field))
-        return value === '' ? [] : [one(value, path)];
-      if (!Array.isArray(value)) throw invalidBody(path, `expected an array, got ${kindOf(value)}`);
-      return value.map((item, index) => one(item, `${path}[${index}]`));
-    case 'map':
-      if (!isObject(value)) throw invalidBody(path, `expected an object, got ${kindOf(value)}`);
-      return Object.fromEntries(
-        Object.entries(value).map(([key, item]) => [
-          bounded(key.toWellFormed(), path),
-          one(item, `${path}[${JSON.stringify(key)}]`),
-        ]),
-      );
-    case 'scalar':
-    case 'message':
-    case 'enum':
-      return one(value, path);
+function expected(what: string, value: JsonValue): WrongValue {
+  return new WrongValue(`expected ${what}, got ${kindOf(value)}`);
+}
+
+function within(error: unknown, name: string): unknown {
+  return error instanceof WrongValue ? error.within(name) : error;
+}
+
+const readers = new WeakMap<GoJsonOptions, Map<DescMessage, MessageReader>>();
+
+function readerOf(schema: DescMessage, options: GoJsonOptions): MessageReader {
+  let bySchema = readers.get(options);
+  if (bySchema === undefined) {
+    bySchema = new Map();
+    readers.set(options, bySchema);
   }
+  let reader = bySchema.get(schema);
+  if (reader === undefined) {
+    reader = createMessageReader(schema, options);
+    bySchema.set(schema, reader);
+  }
+  return reader;
+}
+
+interface FieldReader {
+  readonly jsonName: string;
+  readonly localName: string;
+  readonly read: Reader;
+  readonly isNewer: boolean;
+}
+
+function createMessageReader(schema: DescMessage, options: GoJsonOptions): MessageReader {
+  const { anySpelling = false, newer, ...others } = options;
+  const fold = anySpelling ? foldSpelling : foldKey;
+  // By their usual keys, and by these folded.
+  const fields = new Map<string, FieldReader>();
+  for (const field of schema.fields) {
+    const { name, jsonName, localName } = field;
+    const isNewer = newer?.has(field) === true;
+    // A newer field is dropped as a whole.
+    const read = createFieldReader(field, isNewer ? { anySpelling, ...others } : options);
+    const entry = { jsonName, localName, read, isNewer };
+    for (const key of anySpelling ? [jsonName, name] : [jsonName]) fields.set(key, entry).set(fold(key), entry);
+  }
+  return (json, onDropped) => {
+    if (!isObject(json)) throw expected('an object', json);
+    const message = create(schema) as Message & Record<string, unknown>;
+    for (const key of Object.keys(json)) {
+      const field = fields.get(key) ?? fields.get(fold(key));
+      const value = json[key];
+      if (field === undefined || value === null || value === undefined) continue;
+      try {
+        message[field.localName] = field.read(value, onDropped);
+      } catch (error) {
+        if (!field.isNewer) throw within(error, field.jsonName);
+        onDropped();
+      }
+    }
+    return message;
+  };
+}
+
+/** @throws Error for a kind of field that no schema uses yet */
+function createFieldReader(field: DescField, options: GoJsonOptions): Reader {
+  const read = createItemReader(field, options);
+  if (field.fieldKind === 'map') return createMapReader(field, read);
+  if (field.fieldKind !== 'list') return read;
+  const acceptsText = isAmong(options.textsAsLists, field);
+  return (value, onDropped) => {
+    if (acceptsText && typeof value === 'string') return value === '' ? [] : [read(value, onDropped)];
+    if (!Array.isArray(value)) throw expected('an array', value);
+    let index = 0;
+    try {
+      const items: unknown[] = [];
+      for (; index < value.length; index += 1) items.push(read(value[index] as JsonValue, onDropped));
+      return items;
+    } catch (error) {
+      throw within(error, `[${index}]`);
+    }
+  };
+}
+
+function createMapReader(field: DescField, readItem: Reader): Reader {
+  const readKey = createTextReader(field, false);
+  return (value, onDropped) => {
+    if (!isObject(value)) throw expected('an object', value);
+    return Object.fromEntries(
+      Object.entries(value).map(([key, item]): [string, unknown] => {
+        const wellFormed = readKey(key, onDropped) as string;
+        try {
+          return [wellFormed, readItem(item, onDropped)];
+        } catch (error) {
+          throw within(error, `[${JSON.stringify(key)}]`);
+        }
+      }),
+    );
+  };
+}
+
+/** Of a field that is no list, or of each item of one. */
+function createItemReader(field: DescField, options: GoJsonOptions): Reader {
+  const { message, scalar } = field;
+  if (message?.typeName.startsWith('google.protobuf.') === true) return createWellKnownReader(message);
+  if (message !== undefined) {
+    const read = createMessageReader(message, options);
+    return (value, onDropped) => read(value ?? {}, onDropped);
+  }
+  if (scalar === ScalarType.STRING) return createTextReader(field, isAmong(options.numbersAsText, field));
+  if (scalar === ScalarType.BOOL) return readBoolean;
+  if (scalar === ScalarType.UINT32) return readUint32;
+  throw new Error(`report/go-json.ts does not support ${field.toString()}: add it there`);
 }
 
 /** As in Go, null in an array or map is an empty string. */
-function readString(value: JsonValue, path: string, acceptsNumber: boolean): string {
-  if (typeof value === 'string') return value.toWellFormed();
-  if (value === null) return '';
-  if (acceptsNumber && typeof value === 'number') return String(value);
-  throw invalidBody(path, `expected a string, got ${kindOf(value)}`);
+function createTextReader(field: DescField, acceptsNumber: boolean): Reader {
+  const maxBytes = maxBytesOf(field);
+  return (value) => {
+    if (value === null) return '';
+    let text = value;
+    if (acceptsNumber && typeof text === 'number') text = String(text);
+    if (typeof text !== 'string') throw expected('a string', text);
+    if (isTooLong(text, maxBytes)) throw new WrongValue(tooLong(maxBytes));
+    return text.toWellFormed();
+  };
 }
 
-/** A boolean or a number; protobuf JSON would also accept them as strings. */
-function readOther(scalar: ScalarType | undefined, value: JsonValue, path: string): JsonValue {
-  if (scalar === ScalarType.BOOL && typeof value !== 'boolean')
-    throw invalidBody(path, `expected a boolean, got ${kindOf(value)}`);
-  const isUint32 = Number.isInteger(value) && (value as number) >= 0 && (value as number) < 2 ** 32;
-  if (scalar === ScalarType.UINT32 && !isUint32) {
-    const got = typeof value === 'number' ? value : kindOf(value);
-    throw invalidBody(path, `expected a whole number from 0 to 4294967295, got ${got}`);
-  }
+/** Protobuf JSON would also accept a string, as for a number. */
+function readBoolean(value: JsonValue): boolean {
+  if (typeof value !== 'boolean') throw expected('a boolean', value);
   return value;
 }
 
-/** A value of a well-known type, which has its own JSON form. */
-function checked(schema: DescMessage, value: JsonValue, path: string): JsonValue {
-  try {
-    fromJson(schema, value);
-    return value;
-  } catch (error) {
-    throw invalidBody(path, messageOf(error));
-  }
+function readUint32(value: JsonValue): number {
+  if (Number.isInteger(value) && (value as number) >= 0 && (value as number) < 2 ** 32) return value as number;
+  const got = typeof value === 'number' ? value : kindOf(value);
+  throw new WrongValue(`expected a whole number from 0 to 4294967295, got ${got}`);
+}
+
+/** Well-known types have JSON forms of their own. */
+function createWellKnownReader(schema: DescMessage): Reader {
+  return (value) => {
+    try {
+      return fromJson(schema, value);
+    } catch (error) {
+      throw new WrongValue(messageOf(error));
+    }
+  };
 }
 
 function isAmong(names: ReadonlySet<string> | undefined, field: DescField): boolean {
@@ -157,20 +232,6 @@ function isAmong(names: ReadonlySet<string> | undefined, field: DescField): bool
 
 function foldSpelling(key: string): string {
   return foldKey(key).replaceAll('_', '');
-}
-
-type FieldsByKey = ReadonlyMap<string, DescField>;
-const foldedFields = new WeakMap<DescMessage, FieldsByKey>();
-const spelledFields = new WeakMap<DescMessage, FieldsByKey>();
-
-function fieldsOf(schema: DescMessage, anySpelling: boolean): FieldsByKey {
-  const cache = anySpelling ? spelledFields : foldedFields;
-  const keysOf = ({ name, jsonName }: DescField): string[] =>
-    anySpelling ? [name, jsonName].map(foldSpelling) : [foldKey(jsonName)];
-  const fields =
-    cache.get(schema) ?? new Map(schema.fields.flatMap((field) => keysOf(field).map((key) => [key, field] as const)));
-  cache.set(schema, fields);
-  return fields;
 }
 
 export function isObject(json: unknown): json is JsonObject {

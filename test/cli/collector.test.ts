@@ -38,6 +38,13 @@ test.each(['-1', '5%', 'x'])('a reserve of %s is rejected, also when it is for t
   ]);
 });
 
+test('a port cannot be shared with a collector that cannot share the database', async () => {
+  const { code, stderr } = await runCommand(collectorCommand, ['--reuse-port', '--database=embedded:reports']);
+
+  expect(code).toBe(2);
+  expect(stderr).toContain('--reuse-port: one collector at a time can use --database embedded:');
+});
+
 test.each(['x', '10.0.0.0/33', '::/129', '10.0.0.0/8/8', '10.0.0.0/', '10.0.0.0/-1'])(
   'an invalid trusted proxy is rejected: %s',
   async (network) => {

@@ -2,6 +2,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import {
   type KubernetesClient,
   type KubernetesClientOptions,
+  type KubernetesConfig,
   openKubernetesClient,
 } from '../../src/kubernetes/client.ts';
 import { inClusterCredentials } from '../../src/kubernetes/in-cluster.ts';
@@ -43,8 +44,12 @@ async function start(options: KubeApiOptions = {}): Promise<KubeApi> {
   return api;
 }
 
-async function open(api: KubeApi, options: Partial<KubernetesClientOptions> = {}): Promise<KubernetesClient> {
-  const kube = await openKubernetesClient({}, { env: api.env, serviceAccountDir: account.dir, ...options });
+async function open(
+  api: KubeApi,
+  options: Partial<KubernetesClientOptions> = {},
+  config: KubernetesConfig = {},
+): Promise<KubernetesClient> {
+  const kube = await openKubernetesClient(config, { env: api.env, serviceAccountDir: account.dir, ...options });
   closers.push(() => kube.close());
   return kube;
 }
@@ -285,14 +290,16 @@ test('close() ends the wait before a retry', async () => {
   expect((await call).message).toContain('because the program is stopping');
 });
 
-test('at most five requests per second are sent', async () => {
+test.each([
+  ['by default 20 requests are sent at once, then ten a second', {}, 22, [100, 100]],
+  ['--kube-burst requests are sent at once, then --kube-qps a second', { kubeQps: 2, kubeBurst: 3 }, 5, [500, 500]],
+])('%s', async (_title, config, count, sleepsMs) => {
   const clock = createJumpingClock();
-  const kube = await open(await start(), { clock });
+  const kube = await open(await start(), { clock }, config);
 
-  await Promise.all(Array.from({ length: 12 }, () => readVersion(kube)));
+  await Promise.all(Array.from({ length: count }, () => readVersion(kube)));
 
-  // Five at once, five a second later, and the rest.
-  expect(clock.sleeps).toStrictEqual([1000, 1000]);
+  expect(clock.sleeps).toStrictEqual(sleepsMs);
 });
 
 test('a reason that is not a single word is not repeated in the error', async () => {

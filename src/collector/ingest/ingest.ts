@@ -13,6 +13,7 @@ import { type Batcher, createBatcher } from './batcher.ts';
 import type { AcceptedStatus, Dialect, IngestObserver } from './observer.ts';
 import { normaliseSubmission, validateSubmission } from './prepare.ts';
 import { createQuarantine } from './quarantine.ts';
+import { createRateErrors } from './rate-errors.ts';
 import { createRateLimiter } from './rate-limiter.ts';
 
 export interface SubmissionContext {
@@ -122,6 +123,8 @@ export function createIngest({
   const count = limits.reportsPerHourPerCluster;
   const rateLimiter = createRateLimiter({ count, perMs: HOUR_MS, clock });
 
+  const rateError = createRateErrors(`a cluster may send ${count} reports an hour`);
+
   const store = async (
     submission: Submission,
     { origin, dialect, country, unknownFields = 0 }: SubmissionContext,
@@ -133,10 +136,7 @@ export function createIngest({
     const receivedAt = clock.now();
     const clusterKey = hash('sha256', clusterId, 'base64url');
     const waitMs = clusterId === '' ? 0 : rateLimiter.take(clusterKey);
-    if (waitMs > 0)
-      throw new SpartakusError('rate-limited', `a cluster may send ${count} reports an hour: send it again later`, {
-        retryAfterMs: waitMs,
-      });
+    if (waitMs > 0) throw rateError(waitMs);
     if (clusterId !== '') observer?.onCluster?.(clusterKey, origin);
     const isQuarantined = await shouldQuarantine({ clusterId, clusterKey, addressKey: origin.addressKey });
     if (content.reportId === '') content.reportId = createReportId(receivedAt, randomBytes(16));

@@ -36,7 +36,7 @@ const ID_LABEL = 'spartakus kubermatic record id v1';
 
 /** Whether a body is from Kubermatic's reporter, or a record of its agents. Spartakus' has a clusterID, or none of these keys. */
 export function isKubermaticReport(json: JsonValue): boolean {
-  if (!isObject(json)) return false;
+  if (!isObject(json) || Object.hasOwn(json, 'clusterID')) return false;
   const body = new Map(Object.entries(json).map(([key, value]) => [foldKey(key).replaceAll('_', ''), value]));
   if (body.has('clusterid')) return false;
   const kind = body.get('kind');

@@ -1,14 +1,16 @@
 import type { JsonValue } from '@bufbuild/protobuf';
 import { type Report, ReportSchema } from '../../../gen/spartakus/report/v1/report_pb.js';
-import { readGoJson } from '../../report/go-json.ts';
+import { type GoJsonOptions, readGoJson } from '../../report/go-json.ts';
 import { listFields } from '../../report/schema-fields.ts';
 import { LEGACY_SCHEMA_VERSION } from '../../report/schema-version.ts';
 
-const NEWER_FIELDS = new Set(
-  listFields()
-    .filter(({ since }) => since > LEGACY_SCHEMA_VERSION)
-    .map(({ descriptor }) => descriptor),
-);
+const OPTIONS: GoJsonOptions = {
+  newer: new Set(
+    listFields()
+      .filter(({ since }) => since > LEGACY_SCHEMA_VERSION)
+      .map(({ descriptor }) => descriptor),
+  ),
+};
 
 /**
  * Reads legacy Spartakus JSON (kubernetes-retired/spartakus, pkg/report/record.go), which is the protobuf JSON of Report. A client may use
@@ -18,5 +20,5 @@ const NEWER_FIELDS = new Set(
  * @throws SpartakusError `invalid` with the path of the field that has the wrong type
  */
 export function readSpartakusReport(json: JsonValue, onDropped: () => void = () => undefined): Report {
-  return readGoJson(ReportSchema, json, { newer: { has: (field) => NEWER_FIELDS.has(field), onDropped } });
+  return readGoJson(ReportSchema, json, OPTIONS, onDropped);
 }

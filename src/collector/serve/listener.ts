@@ -20,6 +20,8 @@ export interface ListenAddress {
   readonly host?: string;
   /** 0 takes any free one. */
   readonly port: number;
+  /** Whether other processes may listen on the same port (SO_REUSEPORT): the kernel distributes connections among them. */
+  readonly reusePort?: boolean;
 }
 
 interface ListenerOptions extends ListenAddress {
@@ -64,7 +66,18 @@ const STREAM_WINDOW_BYTES = 256 * 1024;
 
 /** Serves HTTP/1.1 and HTTP/2 on one port, with or without TLS. Throws the system's error where the port cannot be opened. */
 export async function openListener(options: ListenerOptions): Promise<Listener> {
-  const { port, host, routes, tls, limits, addressKeyOf, proxyProtocol, connections, logger } = options;
+  const {
+    port,
+    host,
+    reusePort = false,
+    routes,
+    tls,
+    limits,
+    addressKeyOf,
+    proxyProtocol,
+    connections,
+    logger,
+  } = options;
   const sockets = new Set<Socket>();
   /** Those whose version of HTTP is known; above TLS. */
   const routed = new Set<Socket>();
@@ -208,7 +221,7 @@ export async function openListener(options: ListenerOptions): Promise<Listener> 
         if (client?.address === undefined || acquire(client.address)) serve();
       });
   });
-  server.listen(port, host);
+  server.listen({ port, host, reusePort });
   await once(server, 'listening').catch((error: unknown) => {
     monitor.end();
     throw error;

@@ -1,8 +1,8 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { RequestOrigin } from '../../../report/request-origin.ts';
 import type { Clock } from '../../../runtime/clock.ts';
-import { SpartakusError } from '../../../runtime/errors.ts';
 import type { Ingest } from '../../ingest/ingest.ts';
+import { createRateErrors } from '../../ingest/rate-errors.ts';
 import { createRateLimiter } from '../../ingest/rate-limiter.ts';
 import type { Authenticator } from './authenticator.ts';
 import type { Limits } from './limits.ts';
@@ -40,12 +40,10 @@ const BYTES_BURST_SECONDS = 16;
 export function createAdmission({ limits, authenticate, ingest, clock }: AdmissionOptions): Admission {
   const count = limits.requestsPerSecondPerAddress;
   const rateLimiter = createRateLimiter({ count, perMs: 1_000, burst: count * BURST_SECONDS, clock });
+  const requestsError = createRateErrors(`an address may send ${count} requests a second`);
   const admitRequest = ({ addressKey }: RequestOrigin): void => {
     const waitMs = addressKey === undefined ? 0 : rateLimiter.take(addressKey);
-    if (waitMs > 0)
-      throw new SpartakusError('rate-limited', `an address may send ${count} requests a second: send it again later`, {
-        retryAfterMs: waitMs,
-      });
+    if (waitMs > 0) throw requestsError(waitMs);
   };
   const byteCount = limits.bytesPerSecondPerAddress;
   const byteLimiter = createRateLimiter({
@@ -54,13 +52,12 @@ export function createAdmission({ limits, authenticate, ingest, clock }: Admissi
     burst: byteCount * BYTES_BURST_SECONDS,
     clock,
   });
+  const bytesError = createRateErrors(`an address may send ${byteCount} bytes a second, after decompression`);
   const debtMs = ({ addressKey }: RequestOrigin): number =>
     addressKey === undefined ? 0 : byteLimiter.debtMs(addressKey);
   const rejectIfInDebt = (origin: RequestOrigin): void => {
     const waitMs = debtMs(origin);
-    if (waitMs === 0) return;
-    const text = `an address may send ${byteCount} bytes a second, after decompression: send it again later`;
-    throw new SpartakusError('rate-limited', text, { retryAfterMs: Math.ceil(waitMs) });
+    if (waitMs > 0) throw bytesError(waitMs);
   };
   return {
     admitRequest,

@@ -1,5 +1,5 @@
 import type { IncomingHttpHeaders, OutgoingHttpHeaders, ServerHttp2Stream } from 'node:http2';
-import { create, type DescMessage, fromBinary, type MessageShape, toBinary } from '@bufbuild/protobuf';
+import { type DescMessage, fromBinary, type MessageShape } from '@bufbuild/protobuf';
 import {
   CollectorService,
   StreamReportsRequestSchema,
@@ -16,9 +16,10 @@ import type { HandlerContext } from '../handler-context.ts';
 import { stopSending } from '../stop-sending.ts';
 import { createChunkReader } from './chunk-reader.ts';
 import { GZIP } from './compression.ts';
-import { createGrpcFrameReader, encodeGrpcFrame, framedBytes, type GrpcFrame } from './grpc-frames.ts';
+import { createGrpcFrameReader, framedBytes, type GrpcFrame } from './grpc-frames.ts';
 import { grpcTrailers } from './grpc-status.ts';
-import type { MessageReader } from './message-reader.ts';
+import type { MessageReader, ReadMessage } from './message-reader.ts';
+import { createReceiptEncoder } from './receipt-encoder.ts';
 import type { ReceivedReport, ReportReceiver } from './report-receiver.ts';
 
 const PATH = `/${CollectorService.typeName}/`;
@@ -105,7 +106,7 @@ interface Call extends Pick<HandlerContext, 'limits' | 'memory'> {
 async function answerSubmit(call: Call): Promise<void> {
   let only: GrpcFrame | undefined;
   // Decoded once the body has ended: a client could hold the message otherwise.
-  for await (const frame of readFrames(call)) {
+  for await (const frame of readFrames(call, (each) => each)) {
     if (only !== undefined) throw new SpartakusError('invalid', 'the call has more than one message');
     only = frame;
   }
@@ -113,36 +114,41 @@ async function answerSubmit(call: Call): Promise<void> {
   const request = await readMessage(call, only, SubmitReportRequestSchema);
   const receipt = await call.receiver.submit(request, call.origin).finally(() => request.reservation.end());
   sendHeaders(call);
-  const response = create(SubmitReportResponseSchema, { receipt });
-  call.stream.end(encodeGrpcFrame(toBinary(SubmitReportResponseSchema, response)));
+  call.stream.end(encodeSubmitted(receipt));
 }
 
 async function answerStream(call: Call): Promise<void> {
   const { stream, closed } = call;
   // Some clients wait for the headers before they send.
   sendHeaders(call);
-  const requests = readMessages(call, StreamReportsRequestSchema);
+  const requests = readFrames(call, (frame) => readMessage(call, frame, StreamReportsRequestSchema));
   for await (const receipt of call.receiver.stream(requests, call.origin, closed)) {
     if (closed.aborted) return;
-    const response = create(StreamReportsResponseSchema, { receipt });
-    if (!stream.write(encodeGrpcFrame(toBinary(StreamReportsResponseSchema, response)))) await drained(stream);
+    if (!stream.write(encodeStreamed(receipt))) await drained(stream);
   }
   stream.end();
 }
+
+const encodeSubmitted = createReceiptEncoder(SubmitReportResponseSchema);
+const encodeStreamed = createReceiptEncoder(StreamReportsResponseSchema);
 
 const METHODS: ReadonlyMap<string, (call: Call) => Promise<void>> = new Map([
   [`${PATH}SubmitReport`, answerSubmit],
   [`${PATH}StreamReports`, answerStream],
 ]);
 
+type ReadRequest = ReceivedReport & { readonly reservation: MemoryReservation };
 type RequestDesc = typeof SubmitReportRequestSchema | typeof StreamReportsRequestSchema;
 
-async function* readMessages(call: Call, schema: RequestDesc): AsyncGenerator<ReceivedReport> {
-  for await (const frame of readFrames(call)) yield await readMessage(call, frame, schema);
-}
-
-/** The body's deadline is paused while a frame is handled. */
-async function* readFrames({ stream, buffered, limits }: Call): AsyncGenerator<GrpcFrame> {
+/**
+ * The body's deadline is paused while a frame is handled.
+ *
+ * @param take what to yield of a frame
+ */
+async function* readFrames<Taken>(
+  { stream, buffered, limits }: Call,
+  take: (frame: GrpcFrame) => Taken | Promise<Taken>,
+): AsyncGenerator<Awaited<Taken>> {
   const { maxProtobufBytes, bodyTimeoutMs } = limits;
   const reader = createGrpcFrameReader(maxProtobufBytes);
   const chunks = createChunkReader(stream, (bytes) => buffered.resize(buffered.bytes + bytes));
@@ -151,7 +157,8 @@ async function* readFrames({ stream, buffered, limits }: Call): AsyncGenerator<G
     for (let chunk = await chunks.next(); chunk !== undefined; chunk = await chunks.next()) {
       for (const frame of reader.push(chunk)) {
         deadline.pause();
-        yield frame;
+        // Awaits it, where it is a promise.
+        yield take(frame) as Awaited<Taken>;
         deadline.restart();
       }
     }
@@ -162,25 +169,31 @@ async function* readFrames({ stream, buffered, limits }: Call): AsyncGenerator<G
 }
 
 /** The caller ends the reservation. */
-async function readMessage(
+function readMessage(
   { read, memory, buffered, compression, limits, origin, closed }: Call,
   frame: GrpcFrame,
   schema: RequestDesc,
-): Promise<ReceivedReport & { readonly reservation: MemoryReservation }> {
+): ReadRequest | Promise<ReadRequest> {
   const reservation = memory.open();
   const bytes = framedBytes(frame);
   buffered.resize(buffered.bytes - bytes);
-  try {
-    reservation.resize(bytes);
-    const options = { schema, isJson: false, compression, maxBytes: limits.maxProtobufBytes, origin, signal: closed };
-    const message = await read(frame, reservation, options);
+  const take = (message: ReadMessage): ReadRequest => {
     if ('decoded' in message) return { decoded: message.decoded, reservation };
     const request = decode(schema, message.bytes);
     const validateOnly = 'validateOnly' in request && request.validateOnly;
     return { report: request.report, validateOnly, reservation };
-  } catch (error) {
+  };
+  const fail = (error: unknown): never => {
     reservation.end();
     throw error;
+  };
+  try {
+    reservation.resize(bytes);
+    const options = { schema, isJson: false, compression, maxBytes: limits.maxProtobufBytes, origin, signal: closed };
+    const message = read(frame, reservation, options);
+    return message instanceof Promise ? message.then(take).catch(fail) : take(message);
+  } catch (error) {
+    return fail(error);
   }
 }
 

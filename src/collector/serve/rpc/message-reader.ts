@@ -29,17 +29,18 @@ export type MessageReader = (
   frame: GrpcFrame,
   reservation: MemoryReservation,
   options: MessageOptions,
-) => Promise<ReadMessage>;
+) => ReadMessage | Promise<ReadMessage>;
 
 /** Of deflate: https://zlib.net/zlib_tech.html. Of brotli it may be more, but not of the first part. */
 const MAX_EXPANSION = 1_032;
 
 /**
  * Reads messages: decompresses, checks bounds, and has large ones decoded in a thread. Decompression stops where a message proves to be
- * large; the thread repeats it when it is the message's turn, so that no more than one is held decompressed.
+ * large; the thread repeats it when it is the message's turn, so that no more than one is held decompressed. Most messages need neither, and
+ * are returned at once: a promise for each has a cost.
  */
 export function createMessageReader(decoder: LargeDecoder, admission: Pick<Admission, 'chargeBytes'>): MessageReader {
-  return async (frame, reservation, options) => {
+  return (frame, reservation, options) => {
     const { schema, isJson, compression, maxBytes, origin, signal } = options;
     // Only reports are decoded in a thread, and nothing else is as large.
     const smallBytes = Math.min(maxBytes, LARGE_MESSAGE_BYTES);
@@ -49,28 +50,30 @@ export function createMessageReader(decoder: LargeDecoder, admission: Pick<Admis
       return { decoded: await decoder.decode({ job, origin, reservation, signal }) };
     };
 
-    let message: Uint8Array | undefined = frame.bytes;
-    if (frame.isCompressed) {
+    const check = (message: Uint8Array): ReadMessage | Promise<ReadMessage> => {
+      admission.chargeBytes(origin, message.length);
+      if (message.length > smallBytes) return decodeLarge(message);
+      reservation.resize(estimateMemory(message.length));
+      if (isJson) checkJsonBounds(message);
+      else checkProtobufBounds(schema, message);
+      return { bytes: message };
+    };
+
+    const decompressAndCheck = async (): Promise<ReadMessage> => {
       if (compression === undefined)
         throw new SpartakusError('invalid', 'a message is compressed, but the headers name no encoding');
       const receivedBytes = frame.bytes.length;
-      message = await decompress(compression, frame.bytes, smallBytes, () =>
+      const message = await decompress(compression, frame.bytes, smallBytes, () =>
         reservation.resize(receivedBytes + Math.min(smallBytes, MAX_EXPANSION * receivedBytes)),
       );
-      if (message === undefined) {
-        reservation.resize(receivedBytes);
-        admission.chargeBytes(origin, smallBytes);
-        if (smallBytes === maxBytes) throw messageTooLarge(maxBytes);
-        const encoding = compression === GZIP ? 'gzip' : 'br';
-        const length = statedLength(encoding, frame.bytes, maxBytes);
-        return await decodeLarge(frame.bytes, { encoding, length, maxBytes });
-      }
-    }
-    admission.chargeBytes(origin, message.length);
-    if (message.length > smallBytes) return await decodeLarge(message);
-    reservation.resize(estimateMemory(message.length));
-    if (isJson) checkJsonBounds(message);
-    else checkProtobufBounds(schema, message);
-    return { bytes: message };
+      if (message !== undefined) return await check(message);
+      reservation.resize(receivedBytes);
+      admission.chargeBytes(origin, smallBytes);
+      if (smallBytes === maxBytes) throw messageTooLarge(maxBytes);
+      const encoding = compression === GZIP ? 'gzip' : 'br';
+      const length = statedLength(encoding, frame.bytes, maxBytes);
+      return await decodeLarge(frame.bytes, { encoding, length, maxBytes });
+    };
+    return frame.isCompressed ? decompressAndCheck() : check(frame.bytes);
   };
 }
