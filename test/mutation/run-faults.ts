@@ -73,6 +73,8 @@ async function runTest(test: string, sandbox: string): Promise<Result> {
   ];
   const child = spawn(process.execPath, [...args, '--reporter=json', `--outputFile=${report}`], {
     cwd: sandbox,
+    // Bundling the program takes longer than most of the tests.
+    env: { ...process.env, SPARTAKUS_TEST_PROGRAM: path.join(sandbox, 'src/main.ts') },
     stdio: 'ignore',
     timeout: TIMEOUT_MS,
     killSignal: 'SIGKILL',

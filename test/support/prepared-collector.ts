@@ -4,6 +4,7 @@ import type { Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { onTestFinished } from 'vitest';
 import { launchCollector, listeningUrl, UNLIMITED_CLIENTS } from './collector-program.ts';
+import { PROGRAM } from './program.ts';
 
 const START_ON_STDIN = fileURLToPath(new URL('start-on-stdin.ts', import.meta.url));
 
@@ -20,7 +21,7 @@ export interface PreparedCollector {
 
 /** Prepares a collector that ends with the test at the latest. */
 export function prepareCollector(args: readonly string[], env: NodeJS.ProcessEnv = {}): PreparedCollector {
-  const program = launchCollector([...UNLIMITED_CLIENTS, ...args], env, ['--import', START_ON_STDIN, 'src/main.ts']);
+  const program = launchCollector([...UNLIMITED_CLIENTS, ...args], env, ['--import', START_ON_STDIN, PROGRAM]);
   onTestFinished(() => void program.process.kill('SIGKILL'));
   let engines: readonly number[] = [];
   let killed = 0;
