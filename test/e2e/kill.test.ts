@@ -11,7 +11,7 @@ import { prepareCollector, type PreparedCollector } from '../support/prepared-co
 import { startDatabase } from '../support/running-database.ts';
 
 const SEED = Number(process.env['SPARTAKUS_TEST_SEED'] ?? Date.now() % 2 ** 31);
-const KILLS_BY_DEFAULT = 6;
+const KILLS_BY_DEFAULT = 4;
 const KILLS = Number(process.env['SPARTAKUS_TEST_KILLS'] ?? KILLS_BY_DEFAULT);
 /** Collectors that share a database are killed less often: the engine is not killed. */
 const KILLS_OF_TWO = Math.ceil(KILLS / 5);

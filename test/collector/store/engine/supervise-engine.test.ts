@@ -1,4 +1,4 @@
-import process from 'node:process';
+import { setImmediate } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import type { Engine } from '../../../../src/collector/store/engine/start-engine.ts';
 import { type SupervisedEngine, superviseEngine } from '../../../../src/collector/store/engine/supervise-engine.ts';
@@ -141,14 +141,13 @@ test('operations in progress fail as retryable when the engine ends', async () =
 
 test('operations that have ended are not kept for the life of the engine', async () => {
   const { supervised } = supervise();
-  const run = async (count: number): Promise<number> => {
-    for (let each = 0; each < count; each += 1) await supervised.use(() => Promise.resolve());
-    collectGarbage();
-    return process.memoryUsage().heapUsed;
-  };
-  const before = await run(1_000);
+  const run = async (): Promise<WeakRef<object>> => new WeakRef(await supervised.use(() => Promise.resolve({})));
+  const results: WeakRef<object>[] = [];
+  for (let each = 0; each < 100; each += 1) results.push(await run());
+  // A WeakRef keeps its target until the end of the current job.
+  await setImmediate();
+  collectGarbage();
 
-  // Each would take more than a hundred bytes.
-  expect((await run(50_000)) - before).toBeLessThan(2_000_000);
+  expect(results.filter((result) => result.deref() !== undefined)).toStrictEqual([]);
   await supervised.close();
 });
