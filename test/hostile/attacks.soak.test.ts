@@ -35,7 +35,7 @@ beforeAll(async () => {
   // Warms up: Node.js takes memory in the first attack of each kind, and keeps it (docs/reliability.md).
   for (const { name } of ATTACKS) await attacker.run({ name, port: collector.port, durationMs: WARM_UP_MS, share: 1 });
   await submitDuring(collector.url, () => sleep(1_500));
-});
+}, 300_000);
 
 afterAll(async () => {
   await attacker.close();
