@@ -100,7 +100,11 @@ export default defineConfig({
           name: 'integration',
           include: INTEGRATION,
           exclude: [SOAK],
-          globalSetup: ['test/support/no-stray-engines.ts', 'test/support/bundled-program.ts', 'test/support/shared-engine.ts'],
+          globalSetup: [
+            'test/support/no-stray-engines.ts',
+            'test/support/bundled-program.ts',
+            'test/support/shared-engine.ts',
+          ],
           pool: 'forks',
           // As those of the unit tests: for many files, loading the modules takes as long as the tests.
           isolate: false,

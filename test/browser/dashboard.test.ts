@@ -32,7 +32,7 @@ describe.skipIf('missing' in search)(
     let server: FixtureServer;
     let opened: WatchedPage | undefined;
     /** Of the tests without options: a page of its own takes a process of the browser. */
-    let shared: WatchedPage | undefined;
+    let sharedPage: WatchedPage | undefined;
     /** The default, for a test that changes more of its page than the next address undoes. */
     const OWN_PAGE = { viewport: VIEWPORT };
     /** The problems that a test causes. The browser may report them later than the page shows them. */
@@ -58,7 +58,7 @@ describe.skipIf('missing' in search)(
 
     afterEach(async () => {
       const problems = (opened?.problems ?? []).filter((problem) => expected?.test(problem) !== true);
-      if (opened !== shared) await opened?.close();
+      if (opened !== sharedPage) await opened?.close();
       opened = undefined;
       if (problems.length > 0) throw new Error(problems.join('\n'));
     });
@@ -71,10 +71,10 @@ describe.skipIf('missing' in search)(
       server.scenario = scenario;
       const url = `${server.url}/${query}`;
       if (Object.keys(options).length > 0) opened = await openPage(browser, url, options);
-      else if (shared === undefined) opened = shared = await openPage(browser, url);
+      else if (sharedPage === undefined) opened = sharedPage = await openPage(browser, url);
       else {
-        opened = shared;
-        await shared.load(url);
+        opened = sharedPage;
+        await sharedPage.load(url);
       }
       return opened.page;
     }

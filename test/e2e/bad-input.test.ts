@@ -1,7 +1,7 @@
 import path from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { withFiles } from '../support/files.ts';
 import { runProgram as runHere } from '../../src/cli/program.ts';
+import { withFiles } from '../support/files.ts';
 import { runProgram } from '../support/program.ts';
 import { runIn } from '../support/run-program.ts';
 

@@ -13,8 +13,8 @@ import { ATTACKS } from './attacks.ts';
 
 const ATTACK_MS = 800;
 const WARM_UP_MS = 300;
-/** Quiet times and attacks take turns, so that what else the machine does delays requests of both. */
-const TURNS = 3;
+/** Quiet times and attacks take turns, and the turn in the middle counts: what else the machine does delays requests of both, and not always. */
+const TURNS = 5;
 const QUIET_MS = 400;
 /** Between two measurements of memory. */
 const PAUSE_MS = 50;
@@ -46,15 +46,17 @@ const attack = (name: string): Promise<unknown> =>
   Promise.all([attacker.run({ name, port: collector.port, durationMs: ATTACK_MS, share: 1 }), sleep(ATTACK_MS)]);
 
 test.each(ATTACKS)('the response times of other clients stay bounded during: $name', async ({ name }) => {
-  const quiet: number[] = [];
-  const attacked: number[] = [];
+  const turns: { readonly quietMs: number; readonly attackedMs: number; readonly share: number }[] = [];
   for (let turn = 0; turn < TURNS; turn += 1) {
-    quiet.push(...(await submitDuring(collector.url, () => sleep(QUIET_MS))));
-    attacked.push(...(await submitDuring(collector.url, () => attack(name))));
+    const quietMs = p99(await submitDuring(collector.url, () => sleep(QUIET_MS)));
+    const attackedMs = p99(await submitDuring(collector.url, () => attack(name)));
+    turns.push({ quietMs, attackedMs, share: attackedMs / Math.max(2 * quietMs, P99_FLOOR_MS) });
   }
 
-  process.stdout.write(`attack: ${name}: p99 ${p99(quiet).toFixed(0)} -> ${p99(attacked).toFixed(0)} ms\n`);
-  expect(p99(attacked)).toBeLessThan(Math.max(2 * p99(quiet), P99_FLOOR_MS));
+  const texts = turns.map(({ quietMs, attackedMs }) => `${quietMs.toFixed(0)} -> ${attackedMs.toFixed(0)} ms`);
+  process.stdout.write(`attack: ${name}: p99 ${texts.join(', ')}\n`);
+  const shares = turns.map(({ share }) => share).toSorted((left, right) => left - right);
+  expect(shares[Math.floor(TURNS / 2)]).toBeLessThan(1);
 });
 
 test.runIf(process.platform === 'linux').each(ATTACKS)(

@@ -15,12 +15,7 @@ const COLLECT_ON_SIGNAL = fileURLToPath(new URL('collect-on-signal.ts', import.m
  * attacks come from there too; those of pickStranger have the limits of any address.
  */
 export function startAttackedCollector(): Promise<CollectorProgram> {
-  const args = [
-    '--database=stdout',
-    '--trusted-proxies=127.0.0.1/32',
-    '--max-cluster-rate=0',
-    '--max-new-clusters=0',
-  ];
+  const args = ['--database=stdout', '--trusted-proxies=127.0.0.1/32', '--max-cluster-rate=0', '--max-new-clusters=0'];
   return startCollectorProgram(args, {}, ['--import', COLLECT_ON_SIGNAL, PROGRAM]);
 }
 

@@ -24,11 +24,7 @@ export async function setup(): Promise<void> {
     build: {
       outDir,
       reportCompressedSize: false,
-      rolldownOptions: {
-        // Start-on-stdin.ts loads the second one before the program.
-        input: ['src/cli/collector.ts'],
-        output: { minify: false },
-      },
+      rolldownOptions: { input: ['test/support/start-on-stdin.ts'], output: { minify: false } },
     },
   });
   process.env['SPARTAKUS_TEST_PROGRAM'] = path.join(outDir, 'main.js');

@@ -1,4 +1,5 @@
 import { once } from 'node:events';
+import path from 'node:path';
 import process from 'node:process';
 import type { Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
@@ -6,7 +7,10 @@ import { onTestFinished } from 'vitest';
 import { launchCollector, listeningUrl, UNLIMITED_CLIENTS } from './collector-program.ts';
 import { PROGRAM } from './program.ts';
 
-const START_ON_STDIN = fileURLToPath(new URL('start-on-stdin.ts', import.meta.url));
+/** Bundled with the program, of which it loads modules. */
+const START_ON_STDIN = PROGRAM.endsWith('.ts')
+  ? fileURLToPath(new URL('start-on-stdin.ts', import.meta.url))
+  : path.join(path.dirname(PROGRAM), 'start-on-stdin.js');
 
 /** The program of a collector whose modules are loaded, and that opens its database when it is started. */
 export interface PreparedCollector {

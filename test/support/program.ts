@@ -7,7 +7,7 @@ const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 /** The program from its sources, for what differs from the bundle. */
 export const SOURCES = path.join(ROOT, 'src/main.ts');
 /** The bundle of bundled-program.ts, or the sources where there is none. */
-export const PROGRAM = process.env['SPARTAKUS_TEST_PROGRAM'] ?? SOURCES;
+export const PROGRAM = path.resolve(ROOT, process.env['SPARTAKUS_TEST_PROGRAM'] ?? SOURCES);
 /** The compile cache of Node.js: a second start takes half the time. That of a bundle is removed with it. */
 const COMPILE_CACHE = PROGRAM.endsWith('.ts')
   ? path.join(ROOT, 'node_modules/.cache/compile')

@@ -18,11 +18,7 @@ export async function openPage(
   url: string,
   options: BrowserContextOptions = {},
 ): Promise<WatchedPage> {
-  const context = await browser.newContext({
-    viewport: VIEWPORT,
-    reducedMotion: 'reduce',
-    ...options,
-  });
+  const context = await browser.newContext({ viewport: VIEWPORT, reducedMotion: 'reduce', ...options });
   const problems: string[] = [];
   await context.exposeBinding('reportViolation', (_source, text: string) => problems.push(text));
   await context.addInitScript(() => {

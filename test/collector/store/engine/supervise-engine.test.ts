@@ -142,7 +142,7 @@ test('operations that have ended are not kept for the life of the engine', async
   const { supervised } = supervise();
   const run = async (count: number): Promise<number> => {
     for (let each = 0; each < count; each += 1) await supervised.use(() => Promise.resolve());
-    return queryObjects(Function);
+    return queryObjects(Function, { format: 'count' });
   };
   const before = await run(10);
 
