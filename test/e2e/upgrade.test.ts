@@ -60,7 +60,7 @@ test(
     const history = createHistory();
     const serving = await Promise.all([start(), start()]);
     const pickUrl = (): string | undefined => serving[dice() < 0.5 ? 0 : 1]?.url;
-    const load = startLoad({ history, dice, pickUrl, concurrency: 1, pauseMs: 20 });
+    const load = startLoad({ history, dice, pickUrl, concurrency: 1, pauseMs: 50 });
     const replace = async (index: number, later: number): Promise<void> => {
       await stopCollector(serving[index]);
       serving[index] = await start(later);
