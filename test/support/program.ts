@@ -7,11 +7,16 @@ const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 /** The program from its sources, for what differs from the bundle. */
 export const SOURCES = path.join(ROOT, 'src/main.ts');
 /** The bundle of bundled-program.ts, or the sources where there is none. */
-export const PROGRAM = path.resolve(ROOT, process.env['SPARTAKUS_TEST_PROGRAM'] ?? SOURCES);
+export const PROGRAM = path.resolve(ROOT, namedProgram());
 /** The compile cache of Node.js: a second start takes half the time. That of a bundle is removed with it. */
 const COMPILE_CACHE = PROGRAM.endsWith('.ts')
   ? path.join(ROOT, 'node_modules/.cache/compile')
   : path.join(path.dirname(PROGRAM), 'compile-cache');
+
+function namedProgram(): string {
+  const named = process.env['SPARTAKUS_TEST_PROGRAM'] ?? '';
+  return named === '' ? SOURCES : named;
+}
 
 /** The exit code and the output of a program. */
 export interface Ended {
