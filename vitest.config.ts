@@ -1,4 +1,6 @@
 import { globSync } from 'node:fs';
+import path from 'node:path';
+import process from 'node:process';
 import { defineConfig } from 'vitest/config';
 
 /**
@@ -74,6 +76,9 @@ const SOAK = 'test/**/*.soak.test.ts';
 /** What `npm run test:image` runs (vitest.image.config.ts). */
 const IMAGE = 'test/image/**';
 
+// The compile cache of Node.js for the workers, and for the threads and engines that they start from the sources.
+process.env['NODE_COMPILE_CACHE'] ??= path.join(import.meta.dirname, 'node_modules/.cache/compile');
+
 /** A poll waits for an event. By default it gives up after a second, which a busy machine may need. */
 const POLL = { poll: { timeout: 20_000 } };
 
@@ -100,7 +105,11 @@ export default defineConfig({
           name: 'integration',
           include: INTEGRATION,
           exclude: [SOAK],
-          globalSetup: ['test/support/no-stray-engines.ts', 'test/support/shared-engine.ts'],
+          globalSetup: [
+            'test/support/no-stray-engines.ts',
+            'test/support/bundled-program.ts',
+            'test/support/shared-engine.ts',
+          ],
           pool: 'forks',
           // As those of the unit tests: for many files, loading the modules takes as long as the tests.
           isolate: false,

@@ -27,7 +27,11 @@ export default defineConfig({
     env: { SPARTAKUS_TEST_ALL_CASES: '1', SPARTAKUS_TEST_KILLS: process.env['SPARTAKUS_TEST_KILLS'] ?? '1000' },
     fileParallelism: false,
     pool: 'forks',
-    globalSetup: ['test/support/no-stray-engines.ts', 'test/support/shared-engine.ts'],
+    globalSetup: [
+      'test/support/no-stray-engines.ts',
+      'test/support/bundled-program.ts',
+      'test/support/shared-engine.ts',
+    ],
     testTimeout: 60_000,
     hookTimeout: 60_000,
   },

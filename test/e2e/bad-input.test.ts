@@ -1,7 +1,13 @@
 import path from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { runProgram as runHere } from '../../src/cli/program.ts';
 import { withFiles } from '../support/files.ts';
 import { runProgram } from '../support/program.ts';
+import { runIn } from '../support/run-program.ts';
+
+/** The same in this process: that the program prints all and exits with the code is shown by one test of each kind. */
+const run = (args: readonly string[], env: NodeJS.ProcessEnv = {}) =>
+  runIn(runHere, args, { HOME: '/nonexistent', ...env });
 
 const messages = (stderr: string): string[] => stderr.split('\n').filter((line) => line.startsWith('spartakus '));
 
@@ -37,7 +43,7 @@ describe('a usage error reports every problem, names the command for help in the
   test('the volunteer', async () => {
     await withFiles({ 'extensions.json': 'not JSON', kubeconfig: '{ not: [a kubeconfig' }, async (dir) => {
       const [extensions, kubeconfig] = ['extensions.json', 'kubeconfig'].map((name) => path.join(dir, name));
-      const { code, stderr } = await runProgram([
+      const { code, stderr } = await run([
         'volunteer',
         '--cluster-id=',
         '--period=daily',
@@ -61,7 +67,7 @@ describe('a usage error reports every problem, names the command for help in the
   test('the volunteer, for the flags of delivery', async () => {
     await withFiles({ file: 'hunter2' }, async (dir) => {
       const file = path.join(dir, 'file');
-      const { code, stderr } = await runProgram(
+      const { code, stderr } = await run(
         [
           'volunteer',
           '--cluster-id=c',
@@ -90,7 +96,7 @@ describe('a usage error reports every problem, names the command for help in the
   });
 
   test('a volunteer without a cluster id prints what one is', async () => {
-    const { code, stderr } = await runProgram(['volunteer']);
+    const { code, stderr } = await run(['volunteer']);
 
     expect(code).toBe(2);
     expect(stderr).toContain('--cluster-id is required: a text that is stable');
@@ -101,7 +107,7 @@ describe('a usage error reports every problem, names the command for help in the
     [['colector'], /^spartakus: unknown command "colector"; did you mean collector\?\nRun "spartakus --help" for all/],
     [['--no-such-flag'], /^spartakus: unknown flag "--no-such-flag"\nRun "spartakus --help" for all commands\.\n$/],
   ])('a missing or an unknown command: %j', async (args, message) => {
-    const { code, stderr } = await runProgram(args);
+    const { code, stderr } = await run(args);
 
     expect(code).toBe(2);
     expect(stderr).toMatch(message);
@@ -110,14 +116,14 @@ describe('a usage error reports every problem, names the command for help in the
 
 describe('help and versions are printed on standard output', () => {
   test.each([
-    [['--version'], /^v\d+\.\d+\.\d+ \(commit (?:[0-9a-f]{12}|unknown), Node\.js v\d+\.\d+\.\d+\)\n$/],
-    [['--help'], /^Usage: spartakus COMMAND/],
-    [['collector', '--help'], /^Usage: spartakus collector[^]*--port PORT/],
-    [['volunteer', '-h'], /^Usage: spartakus volunteer[^]*--cluster-id TEXT/],
-    [['collector', '--print-databases'], /embedded:[^]*mongodb:\/\/[^]*mongodb\+srv:\/\/[^]*stdout/],
-    [['volunteer', '--print-databases'], /stdout[^]*grpc:\/\/[^]*grpcs:\/\/[^]*http:\/\//],
-  ])('%j', async (args, words) => {
-    const { code, stdout, stderr } = await runProgram(args);
+    [['--version'], /^v\d+\.\d+\.\d+ \(commit (?:[0-9a-f]{12}|unknown), Node\.js v\d+\.\d+\.\d+\)\n$/, runProgram],
+    [['--help'], /^Usage: spartakus COMMAND/, run],
+    [['collector', '--help'], /^Usage: spartakus collector[^]*--port PORT/, runProgram],
+    [['volunteer', '-h'], /^Usage: spartakus volunteer[^]*--cluster-id TEXT/, run],
+    [['collector', '--print-databases'], /embedded:[^]*mongodb:\/\/[^]*mongodb\+srv:\/\/[^]*stdout/, run],
+    [['volunteer', '--print-databases'], /stdout[^]*grpc:\/\/[^]*grpcs:\/\/[^]*http:\/\//, run],
+  ])('%j', async (args, words, runAs) => {
+    const { code, stdout, stderr } = await runAs(args);
 
     expect(stdout).toMatch(words);
     expect(stderr).toBe('');

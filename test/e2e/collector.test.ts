@@ -4,7 +4,7 @@ import { beforeAll, expect, test } from 'vitest';
 import { launchCollector, startCollectorProgram } from '../support/collector-program.ts';
 import { makeEmbeddedDatabase } from '../support/database.ts';
 import { listen } from '../support/listen.ts';
-import type { Ended } from '../support/program.ts';
+import { type Ended, SOURCES } from '../support/program.ts';
 import { legacyJson } from '../support/protocols.ts';
 import { makeReport } from '../support/reports.ts';
 
@@ -99,7 +99,7 @@ test('a database that cannot be reached is a clear error without the password, a
 });
 
 test('npm start prints commands that work: curl, gRPC, volunteer, and the metrics', async () => {
-  const collector = launchCollector(['--console-listen=127.0.0.1:0', '--database=stdout', '--examples']);
+  const collector = launchCollector(['--console-listen=127.0.0.1:0', '--database=stdout', '--examples'], {}, [SOURCES]);
   await collector.says(/curl -i[^]*node_modules\/.bin\/buf curl[^]*volunteer --cluster-id auto/);
   const [, metrics = ''] = await collector.says(/^curl (http:\S+\/metrics)$/m);
   await expect(fetch(metrics)).resolves.toMatchObject({ status: 200 });

@@ -2,7 +2,7 @@ import path from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { withFiles } from '../support/files.ts';
 import { type KubeApi, openServiceAccount, type ServiceAccount, startKubeApi } from '../support/kube-api.ts';
-import { runProgram, startProgram } from '../support/program.ts';
+import { runProgram, SOURCES, startProgram } from '../support/program.ts';
 
 const fixture = (name: string): string => path.join(import.meta.dirname, '../fixtures/tls', name);
 
@@ -91,7 +91,7 @@ test('on a Node.js that is too old, the program prints one line and exits with 1
   const pretend = `Object.defineProperty(process, 'versions', { value: { ...process.versions, node: '20.20.2' } })`;
   const program = startProgram(['--version'], {}, [
     `--import=data:text/javascript,${encodeURIComponent(pretend)}`,
-    'src/main.ts',
+    SOURCES,
   ]);
 
   await expect(program.ended).resolves.toStrictEqual({
@@ -115,7 +115,7 @@ test('SIGTERM while the program is being loaded ends it', async () => {
   const { code, stderr } = await startProgram(
     ['collector', '--port=0', '--console-listen=off', '--database=stdout'],
     {},
-    ['--import', `data:text/javascript,${encodeURIComponent(hook)}`, 'src/main.ts'],
+    ['--import', `data:text/javascript,${encodeURIComponent(hook)}`, SOURCES],
   ).ended;
   expect({ code, stderr }).toStrictEqual({ code: 0, stderr: expect.stringContaining('has stopped') as string });
 });

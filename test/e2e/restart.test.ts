@@ -13,7 +13,7 @@ import { sampled } from '../support/sampled.ts';
 
 const SEED = Number(process.env['SPARTAKUS_TEST_SEED'] ?? Date.now() % 2 ** 31);
 const TITLE = `(seed ${SEED}; SPARTAKUS_TEST_SEED repeats it)`;
-const RESTARTS = sampled(6, 20);
+const RESTARTS = sampled(4, 20);
 /** A start takes most of a second; restart.soak.test.ts restarts the programs more often, and asserts how long each takes to stop. */
 const PROGRAM_RESTARTS = 2;
 

@@ -13,13 +13,13 @@ const SECRET = 'hunter2-planted';
 const fixture = (name: string): string => path.join(import.meta.dirname, '../fixtures/tls', name);
 const TLS = [`--tls-cert=${fixture('server.crt')}`, `--tls-key=${fixture('server.key')}`];
 
-// At the same time: one waits five seconds for a database, others for the seconds of the log.
+// At the same time: one waits for a database, others for the seconds of the log.
 describe.concurrent('a start that fails prints no secret', () => {
   test.each<{ readonly what: string; readonly args: readonly string[]; readonly env?: NodeJS.ProcessEnv }>([
     {
       what: 'a password in the environment, for a database that is not reachable',
       args: [],
-      env: { SPARTAKUS_DATABASE: `mongodb://u:${SECRET}@127.0.0.1:1/x` },
+      env: { SPARTAKUS_DATABASE: `mongodb://u:${SECRET}@127.0.0.1:1/x?serverSelectionTimeoutMS=500` },
     },
     { what: 'a password in an invalid address', args: [`--database=mongodb://u:${SECRET}@[::1/x`] },
     { what: 'a password that is not encoded', args: [`--database=mongodb://u:${SECRET}@/:%@127.0.0.1:1`] },

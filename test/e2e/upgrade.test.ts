@@ -10,13 +10,14 @@ import {
 import { createDice } from '../support/dice.ts';
 import { checkStoredOnce, createHistory, STORED_ONCE } from '../support/history.ts';
 import { startLoad } from '../support/load.ts';
+import { SOURCES } from '../support/program.ts';
 import { loadRecorded } from '../support/recorded-database.ts';
 import { stopCollector } from '../support/rolling-restarts.ts';
 import { type RunningDatabase, startDatabase } from '../support/running-database.ts';
 
 const SEED = Number(process.env['SPARTAKUS_TEST_SEED'] ?? Date.now() % 2 ** 31);
 /** Node.js arguments of the program, as a later version would be: see later-build.ts. */
-const LATER_BUILD = ['--import', './test/support/later-build.ts', 'src/main.ts'];
+const LATER_BUILD = ['--import', './test/support/later-build.ts', SOURCES];
 
 let database: RunningDatabase;
 let client: MongoClient;
@@ -59,7 +60,7 @@ test(
     const history = createHistory();
     const serving = await Promise.all([start(), start()]);
     const pickUrl = (): string | undefined => serving[dice() < 0.5 ? 0 : 1]?.url;
-    const load = startLoad({ history, dice, pickUrl, concurrency: 1, pauseMs: 20 });
+    const load = startLoad({ history, dice, pickUrl, concurrency: 1, pauseMs: 50 });
     const replace = async (index: number, later: number): Promise<void> => {
       await stopCollector(serving[index]);
       serving[index] = await start(later);

@@ -21,7 +21,7 @@ afterAll(async () => {
 
 // attacks.soak.test.ts attacks for longer and from more connections, and asserts the collector's memory and response times.
 test.each(ATTACKS)('the collector stores the reports of other clients during and after: $name', async ({ name }) => {
-  await submitDuring(collector.url, () => attacker.run({ name, port: collector.port, durationMs: 100, share: 0.2 }));
+  await submitDuring(collector.url, () => attacker.run({ name, port: collector.port, durationMs: 50, share: 0.2 }));
 
   await expect(sendLegacy(collector.url, makeReport())).resolves.toMatchObject({ status: 204 });
 });

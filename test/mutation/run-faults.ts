@@ -73,6 +73,13 @@ async function runTest(test: string, sandbox: string): Promise<Result> {
   ];
   const child = spawn(process.execPath, [...args, '--reporter=json', `--outputFile=${report}`], {
     cwd: sandbox,
+    env: {
+      ...process.env,
+      // Bundling the program takes longer than most of the tests.
+      SPARTAKUS_TEST_PROGRAM: path.join(sandbox, 'src/main.ts'),
+      // Removed with the sandbox, whose paths no other run has.
+      NODE_COMPILE_CACHE: path.join(sandbox, 'compile-cache'),
+    },
     stdio: 'ignore',
     timeout: TIMEOUT_MS,
     killSignal: 'SIGKILL',

@@ -1,22 +1,40 @@
 import { once } from 'node:events';
 import http2 from 'node:http2';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
 import type { AttackRequest } from '../hostile/attacker.ts';
 import { type CollectorProgram, startCollectorProgram } from './collector-program.ts';
+import { PROGRAM } from './program.ts';
 import { submit } from './raw-grpc.ts';
 
+const COLLECT_ON_SIGNAL = fileURLToPath(new URL('collect-on-signal.ts', import.meta.url));
+
 /**
- * Starts a collector with the defaults, but without the limits for the address of well-behaved clients, 127.0.0.1, and for their cluster. Most
+ * Starts a collector with the defaults, which collects garbage for residentMiBWithoutGarbage, but without the limits for the address of well-behaved clients, 127.0.0.1, and for their cluster. Most
  * attacks come from there too; those of pickStranger have the limits of any address.
  */
 export function startAttackedCollector(): Promise<CollectorProgram> {
-  return startCollectorProgram([
-    '--database=stdout',
-    '--trusted-proxies=127.0.0.1/32',
-    '--max-cluster-rate=0',
-    '--max-new-clusters=0',
-  ]);
+  const args = ['--database=stdout', '--trusted-proxies=127.0.0.1/32', '--max-cluster-rate=0', '--max-new-clusters=0'];
+  return startCollectorProgram(args, {}, ['--import', COLLECT_ON_SIGNAL, PROGRAM]);
+}
+
+/** The memory that an attacked collector has in RAM once nothing is left to free, in MiB. */
+export async function residentMiBWithoutGarbage({ process: child }: CollectorProgram): Promise<number> {
+  const { promise, resolve } = Promise.withResolvers<number>();
+  let printed = '';
+  const look = (chunk: Buffer): void => {
+    printed += chunk.toString();
+    const bytes = /\{"residentBytes":(\d+)\}\n/.exec(printed)?.[1];
+    if (bytes !== undefined) resolve(Number(bytes) / 2 ** 20);
+  };
+  child.stderr?.on('data', look);
+  try {
+    child.kill('SIGUSR2');
+    return await promise;
+  } finally {
+    child.stderr?.off('data', look);
+  }
 }
 
 /** A thread that attacks: its CPU time delays the other clients as little as possible. */

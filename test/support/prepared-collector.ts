@@ -1,11 +1,16 @@
 import { once } from 'node:events';
+import path from 'node:path';
 import process from 'node:process';
 import type { Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { onTestFinished } from 'vitest';
 import { launchCollector, listeningUrl, UNLIMITED_CLIENTS } from './collector-program.ts';
+import { PROGRAM } from './program.ts';
 
-const START_ON_STDIN = fileURLToPath(new URL('start-on-stdin.ts', import.meta.url));
+/** Bundled with the program, of which it loads modules. */
+const START_ON_STDIN = PROGRAM.endsWith('.ts')
+  ? fileURLToPath(new URL('start-on-stdin.ts', import.meta.url))
+  : path.join(path.dirname(PROGRAM), 'start-on-stdin.js');
 
 /** The program of a collector whose modules are loaded, and that opens its database when it is started. */
 export interface PreparedCollector {
@@ -20,7 +25,7 @@ export interface PreparedCollector {
 
 /** Prepares a collector that ends with the test at the latest. */
 export function prepareCollector(args: readonly string[], env: NodeJS.ProcessEnv = {}): PreparedCollector {
-  const program = launchCollector([...UNLIMITED_CLIENTS, ...args], env, ['--import', START_ON_STDIN, 'src/main.ts']);
+  const program = launchCollector([...UNLIMITED_CLIENTS, ...args], env, ['--import', START_ON_STDIN, PROGRAM]);
   onTestFinished(() => void program.process.kill('SIGKILL'));
   let engines: readonly number[] = [];
   let killed = 0;

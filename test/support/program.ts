@@ -4,8 +4,19 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
-/** The compile cache of Node.js: a second start takes half the time. */
-const COMPILE_CACHE = path.join(ROOT, 'node_modules/.cache/compile');
+/** The program from its sources, for what differs from the bundle. */
+export const SOURCES = path.join(ROOT, 'src/main.ts');
+/** The bundle of bundled-program.ts, or the sources where there is none. */
+export const PROGRAM = path.resolve(ROOT, namedProgram());
+/** The compile cache of Node.js: a second start takes half the time. That of a bundle is removed with it. */
+const COMPILE_CACHE = PROGRAM.endsWith('.ts')
+  ? path.join(ROOT, 'node_modules/.cache/compile')
+  : path.join(path.dirname(PROGRAM), 'compile-cache');
+
+function namedProgram(): string {
+  const named = process.env['SPARTAKUS_TEST_PROGRAM'] ?? '';
+  return named === '' ? SOURCES : named;
+}
 
 /** The exit code and the output of a program. */
 export interface Ended {
@@ -25,9 +36,9 @@ export interface Program {
 /**
  * Starts `spartakus` with arguments, in an environment without the variables of the tests' own process.
  *
- * @param command Node.js arguments in place of the sources, such as the path of an installed program
+ * @param command Node.js arguments in place of the bundle, such as the path of an installed program
  */
-export function startProgram(args: readonly string[], env: NodeJS.ProcessEnv = {}, command = ['src/main.ts']): Program {
+export function startProgram(args: readonly string[], env: NodeJS.ProcessEnv = {}, command = [PROGRAM]): Program {
   const child = spawn(process.execPath, [...command, ...args], {
     cwd: ROOT,
     env: { PATH: process.env['PATH'], HOME: '/nonexistent', NODE_COMPILE_CACHE: COMPILE_CACHE, ...env },

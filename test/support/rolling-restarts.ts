@@ -43,7 +43,7 @@ export async function restartUnderLoad(
     history,
     dice,
     pickUrl: () => collectors[dice() < 0.5 ? 0 : 1]?.url,
-    pauseMs: sampled(20, 0),
+    pauseMs: sampled(50, 0),
   });
   const stops: StoppedCollector[] = [];
   for (let restart = 0; restart < restarts; restart += 1) {

@@ -5,16 +5,20 @@ export interface WatchedPage {
   readonly page: Page;
   /** Errors of scripts, messages of the console, violations of the Content-Security-Policy, and requests to other origins. */
   readonly problems: string[];
+  /** Loads another address, as a new page without history would: nothing is stored, and no problem is kept. */
+  load(url: string): Promise<void>;
   close(): Promise<void>;
 }
 
-/** Opens an address, and waits for the figures or a message. */
+export const VIEWPORT = { width: 1200, height: 900 };
+
+/** Opens an address without transitions, unless the options ask for them, and waits for the figures or a message. */
 export async function openPage(
   browser: Browser,
   url: string,
   options: BrowserContextOptions = {},
 ): Promise<WatchedPage> {
-  const context = await browser.newContext({ viewport: { width: 1200, height: 900 }, ...options });
+  const context = await browser.newContext({ viewport: VIEWPORT, reducedMotion: 'reduce', ...options });
   const problems: string[] = [];
   await context.exposeBinding('reportViolation', (_source, text: string) => problems.push(text));
   await context.addInitScript(() => {
@@ -35,7 +39,22 @@ export async function openPage(
   });
   await page.goto(url);
   await settle(page);
-  return { page, problems, close: () => context.close() };
+  return {
+    page,
+    problems,
+    load: async (next) => {
+      await page.evaluate(() => {
+        localStorage.clear();
+        sessionStorage.clear();
+      });
+      // An address that differs in its fragment only would not be loaded.
+      await page.goto('about:blank');
+      problems.length = 0;
+      await page.goto(next);
+      await settle(page);
+    },
+    close: () => context.close(),
+  };
 }
 
 /** Waits until the figures of the last change are shown, and no longer fade in. */

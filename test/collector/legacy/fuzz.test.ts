@@ -14,7 +14,7 @@ import { startTestCollector, type TestCollector } from '../../support/collector.
 import { sampled } from '../../support/sampled.ts';
 
 const SEED = Number(process.env['SPARTAKUS_TEST_SEED'] ?? Date.now() % 2 ** 31);
-const BODIES = sampled(600, 3_000);
+const BODIES = sampled(300, 3_000);
 const AT_ONCE = 200;
 
 let collector: TestCollector;

@@ -14,8 +14,8 @@ import { sampled } from '../../support/sampled.ts';
 
 const SEED = Number(process.env['SPARTAKUS_TEST_SEED'] ?? Date.now() % 2 ** 31);
 /** Of each sample. */
-const BODIES = sampled(400, 1_500);
-const BODIES_OVER_HTTP = 150;
+const BODIES = sampled(200, 1_500);
+const BODIES_OVER_HTTP = sampled(60, 150);
 const AT_ONCE = 200;
 const MARK = 'planted-mark';
 const PRIVATE_KEYS = new Set(['externalip', 'location', 'clientlocation', 'masterlocation', 'country', 'countrycode']);
