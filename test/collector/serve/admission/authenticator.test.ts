@@ -9,11 +9,12 @@ import { Health } from '../../../../gen/grpc/health/v1/health_pb.js';
 import { ServerReflection } from '../../../../gen/grpc/reflection/v1/reflection_pb.js';
 import { type Authenticator, openTokenAuthenticator } from '../../../../src/collector/serve/admission/authenticator.ts';
 import { SpartakusError } from '../../../../src/runtime/errors.ts';
-import { startTestCollector, type TestCollector } from '../../../support/collector.ts';
+import { type LocalCollector, startCollectorOn } from '../../../support/collector.ts';
 import { failureOf } from '../../../support/failure.ts';
 import { withFiles } from '../../../support/files.ts';
 import { createKeptLog, type KeptLog } from '../../../support/log.ts';
 import { createManualClock } from '../../../support/manual-clock.ts';
+import { createMemoryStore } from '../../../support/memory-store.ts';
 import { legacyJson, PROTOCOL_CLIENTS } from '../../../support/protocols.ts';
 import { makeReport } from '../../../support/reports.ts';
 
@@ -139,13 +140,17 @@ describe('the token authenticator', () => {
 });
 
 describe('a collector with --ingest-tokens-file', () => {
-  let collector: TestCollector;
+  let collector: LocalCollector;
   let closeFiles: () => void;
 
   beforeAll(async () => {
     await new Promise<void>((started, failed) => {
       void withFiles({ tokens: 'the-token\n' }, async (dir) => {
-        collector = await startTestCollector({ ingestTokensFile: `${dir}/tokens` });
+        collector = await startCollectorOn(
+          'memory',
+          { ingestTokensFile: `${dir}/tokens` },
+          { openStore: () => Promise.resolve(createMemoryStore()) },
+        );
         started();
         await new Promise<void>((resolve) => (closeFiles = resolve));
       }).catch(failed);

@@ -5,7 +5,8 @@ import {
   type OriginRequest,
 } from '../../../../src/collector/serve/admission/request-origin.ts';
 import { createNetworks } from '../../../../src/runtime/addresses.ts';
-import { startTestCollector } from '../../../support/collector.ts';
+import { startCollectorOn } from '../../../support/collector.ts';
+import { createMemoryStore } from '../../../support/memory-store.ts';
 
 const OPTIONS: OriginOptions = {
   recordPeer: 'address',
@@ -83,8 +84,9 @@ test.each([
   ['none', /^undefined$/],
   ['address', /^127\.0\.0\.1:\d+$/],
   ['hash', /^[0-9a-f]{16}$/],
-] as const)('--record-peer=%s, in the database', async (recordPeer, expected) => {
-  const collector = await startTestCollector({ recordPeer });
+] as const)('--record-peer=%s, in what is stored', async (recordPeer, expected) => {
+  const store = createMemoryStore();
+  const collector = await startCollectorOn('memory', { recordPeer }, { openStore: () => Promise.resolve(store) });
   try {
     for (const [path, body] of [
       ['/api/v1', '{}'],
@@ -97,7 +99,7 @@ test.each([
       });
       expect(response.ok).toBe(true);
     }
-    const stored = (await collector.reports.find().toArray()).map(({ receivedFrom }) => String(receivedFrom));
+    const stored = [...store.documents.values()].map(({ receivedFrom }) => String(receivedFrom));
 
     expect(stored).toHaveLength(2);
     expect(stored.filter((name) => !expected.test(name))).toStrictEqual([]);
