@@ -15,10 +15,10 @@ export const PARTS: readonly Part[] = [
     mutate: ['src/collector/serve/admission/*.ts', 'src/collector/serve/*.ts'],
     // Those that wait for real time, count what a process holds, or test other parts are left out.
     tests: [
-      'test/collector/serve/admission/{admission,authenticator,body-deadline,bounds,connection-limiter}.test.ts',
-      'test/collector/serve/admission/{memory-limiter,proxy-protocol,request-origin}.test.ts',
+      'test/collector/serve/admission/{admission,authenticator,body-deadline,connection-limiter}.test.ts',
+      'test/collector/serve/admission/{json-bounds,memory-limiter,protobuf-bounds,proxy-protocol,request-origin}.test.ts',
       'test/collector/serve/{connection-counts,connection-monitor,descriptor-check,error-status,listener}.test.ts',
-      'test/collector/serve/{ping-policy,protocol-of,session-guard,stop-sending,tls}.test.ts',
+      'test/collector/serve/{ping-policy,routes,session-guard,stop-sending,tls}.test.ts',
     ],
   },
   {

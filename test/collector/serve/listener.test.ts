@@ -2,9 +2,9 @@ import http2 from 'node:http2';
 import { expect, test } from 'vitest';
 import { openListener } from '../../../src/collector/serve/listener.ts';
 import { systemClock } from '../../../src/runtime/clock.ts';
-import { TEST_LIMITS } from '../../support/collector.ts';
 import { expectNothingLeftOpen } from '../../support/held.ts';
 import { createKeptLog } from '../../support/log.ts';
+import { TEST_LIMITS } from '../../support/test-limits.ts';
 
 expectNothingLeftOpen();
 

@@ -9,12 +9,12 @@ import tls from 'node:tls';
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import { openListener } from '../../../src/collector/serve/listener.ts';
 import { openTls, type TlsConfig } from '../../../src/collector/serve/tls.ts';
-import { TEST_LIMITS } from '../../support/collector.ts';
 import { failureOf } from '../../support/failure.ts';
 import { withFiles } from '../../support/files.ts';
 import { expectNothingLeftOpen } from '../../support/held.ts';
 import { createKeptLog } from '../../support/log.ts';
 import { createManualClock } from '../../support/manual-clock.ts';
+import { TEST_LIMITS } from '../../support/test-limits.ts';
 
 expectNothingLeftOpen();
 
