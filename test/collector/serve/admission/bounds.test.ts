@@ -34,3 +34,17 @@ test('a report of thousands of nodes that say next to nothing is within bounds, 
   ).not.toThrow();
   expect(() => checkJsonBounds(utf8(toJsonString(ReportSchema, report)))).not.toThrow();
 });
+
+test.each([
+  ['more values than a report has', `[${'1,'.repeat(1_000_001)}1]`],
+  ['more objects than a report has, each of some length', `[${'{"id":"12345678"},'.repeat(200_001)}{}]`],
+])('JSON of %s is rejected', (_what, text) => {
+  expect(() => checkJsonBounds(utf8(text))).toThrow(/^the JSON /);
+});
+
+test.each([
+  ['a million values and one', `[${'1,'.repeat(1_000_000)}1]`],
+  ['200,000 objects', `[${'{"id":"12345678"},'.repeat(199_998)}{}]`],
+])('JSON with %s is within bounds', (_what, text) => {
+  expect(() => checkJsonBounds(utf8(text))).not.toThrow();
+});

@@ -8,12 +8,10 @@ test.each([
   ['objects in objects', '{"a":'.repeat(101)],
   ['objects side by side', `[${'{},'.repeat(2_000)}{}]`],
   ['lists side by side', `[${'[],'.repeat(2_000)}[]]`],
-  ['more values than a report has', `[${'1,'.repeat(1_000_001)}1]`],
   [
     'more keys in one object than there are',
     `[[],{"a":{${Array.from({ length: 10_001 }, (_, index) => `"${index}":0`).join(',')}}}]`,
   ],
-  ['more objects than a report has, each of some length', `[${'{"id":"12345678"},'.repeat(200_001)}{}]`],
 ])('JSON of %s is rejected', (_what, text) => {
   expect(() => checkJsonBounds(utf8(text))).toThrow(/^the JSON /);
 });
@@ -21,8 +19,6 @@ test.each([
 test.each([
   ['a depth of 100', `${'['.repeat(100)}${']'.repeat(100)}`],
   ['ten thousand keys in an object', `{${Array.from({ length: 10_000 }, (_, index) => `"${index}":0`).join(',')}}`],
-  ['a million values and one', `[${'1,'.repeat(1_000_000)}1]`],
-  ['200,000 objects', `[${'{"id":"12345678"},'.repeat(199_998)}{}]`],
 ])('JSON with %s is within bounds', (_what, text) => {
   expect(() => checkJsonBounds(utf8(text))).not.toThrow();
 });
