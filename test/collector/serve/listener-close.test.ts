@@ -1,8 +1,8 @@
 import { once } from 'node:events';
+import { readFile } from 'node:fs/promises';
 import http2 from 'node:http2';
 import path from 'node:path';
 import tls from 'node:tls';
-import { readFile } from 'node:fs/promises';
 import { expect, test } from 'vitest';
 import type { ServerReply } from '../../../src/collector/serve/http/router.ts';
 import { expectNothingLeftOpen } from '../../support/held.ts';
@@ -26,7 +26,9 @@ closeAfterEach();
 const LONG_MS = 300_000;
 
 /** A listener whose requests wait until the test answers them. */
-async function listenPending(...options: Parameters<typeof listenWith> extends [unknown, ...infer Rest] ? Rest : never) {
+async function listenPending(
+  ...options: Parameters<typeof listenWith> extends [unknown, ...infer Rest] ? Rest : never
+) {
   const pending: ServerReply[] = [];
   const listener = await listenWith((_req, res) => void pending.push(res), ...options);
   return { ...listener, pending };
