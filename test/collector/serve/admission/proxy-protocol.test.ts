@@ -184,4 +184,84 @@ describe('a connection behind a proxy', () => {
 
     expect([vi.getTimerCount(), socket.listenerCount('readable')]).toStrictEqual([0, 0]);
   });
+
+  /** Reads a header with everything that a test may look at. */
+  const readHeader = () => {
+    const warned: string[] = [];
+    const protocol = makeProtocol(warned);
+    const made = makeSocket();
+    const next = vi.fn<(client: unknown) => void>();
+    const start = (): void => protocol.read(made.connection, next);
+    const listeners = (): number => made.socket.eventNames().length;
+    return { ...made, warned, protocol, next, start, listeners };
+  };
+
+  test('that is no proxy is not read, and has no client', () => {
+    const { socket, connection, next, protocol, start, listeners } = readHeader();
+    socket.remoteAddress = '192.0.2.1';
+
+    start();
+
+    expect(next).toHaveBeenCalledExactlyOnceWith(undefined);
+    expect([listeners(), vi.getTimerCount(), protocol.clientOf(connection)]).toStrictEqual([0, 0, undefined]);
+  });
+
+  test('that is closed before it is read has no header', () => {
+    const { socket, next, start } = readHeader();
+    Object.assign(socket, { remoteAddress: undefined });
+
+    start();
+
+    expect(next).toHaveBeenCalledExactlyOnceWith(undefined);
+  });
+
+  test.each(['', 'GET / HTTP/1.1\r\n'])('keeps what follows the header: "%s"', (rest) => {
+    const { socket, receive, next, start, listeners } = readHeader();
+    start();
+    receive(HEADER.subarray(0, 3));
+    socket.emit('readable');
+    expect(next).not.toHaveBeenCalled();
+
+    receive(Buffer.concat([HEADER.subarray(3), Buffer.from(rest)]));
+
+    expect(next).toHaveBeenCalledExactlyOnceWith(CLIENT);
+    expect(socket.read()?.toString() ?? '').toBe(rest);
+    // That which forgets the client.
+    expect(listeners()).toBe(1);
+  });
+
+  test('with an invalid header is closed at once, with a warning', () => {
+    const { socket, receive, next, start, warned, listeners } = readHeader();
+    start();
+
+    receive(Buffer.from('GET / HTTP/1.1\r\n'));
+
+    expect(socket.destroyed).toBe(true);
+    expect(warned).toStrictEqual([expect.stringMatching(/^closed a connection of a trusted proxy/)]);
+    expect([next.mock.calls.length, listeners(), vi.getTimerCount()]).toStrictEqual([0, 0, 0]);
+  });
+
+  test.each([
+    ['nothing, as health checks of load balancers do', '', 0],
+    ['half a header', 'PROXY TCP4', 1],
+  ])('that ends after %s is closed', (_what, bytes, warnings) => {
+    const { socket, receive, start, warned, listeners } = readHeader();
+    start();
+    if (bytes !== '') receive(Buffer.from(bytes));
+
+    socket.emit('end');
+
+    expect([socket.destroyed, warned.length, listeners(), vi.getTimerCount()]).toStrictEqual([true, warnings, 0, 0]);
+  });
+
+  test('is told from others by its port and by both addresses', () => {
+    const { receive, connection, protocol, start } = readHeader();
+    start();
+    receive(HEADER);
+    const { remoteAddress, remotePort, localAddress } = connection;
+
+    expect(protocol.clientOf({ remoteAddress, remotePort, localAddress })).toStrictEqual(CLIENT);
+    for (const other of [{ remoteAddress: '10.0.0.9' }, { remotePort: 9 }, { localAddress: '10.0.0.9' }])
+      expect(protocol.clientOf({ remoteAddress, remotePort, localAddress, ...other })).toBeUndefined();
+  });
 });
