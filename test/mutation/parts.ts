@@ -18,9 +18,9 @@ export const PARTS: readonly Part[] = [
       'test/collector/serve/admission/{admission,authenticator,body-deadline,connection-limiter}.test.ts',
       'test/collector/serve/admission/{json-bounds,memory-limiter,protobuf-bounds,proxy-protocol,request-origin}.test.ts',
       'test/collector/serve/{connection-counts,connection-monitor,connection-monitor-http2}.test.ts',
-      'test/collector/serve/{descriptor-check,error-status}.test.ts',
+      'test/collector/serve/{descriptor-check,error-status,ping-policy,session-guard,stop-sending}.test.ts',
       'test/collector/serve/{listener,listener-limits,listener-close}.test.ts',
-      'test/collector/serve/{ping-policy,routes,session-guard,stop-sending,tls}.test.ts',
+      'test/collector/serve/{routes,tls}.test.ts',
     ],
   },
   {

@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
 import http2 from 'node:http2';
 import path from 'node:path';
+import process from 'node:process';
 import tls from 'node:tls';
 import { expect, test } from 'vitest';
 import type { ServerReply } from '../../../src/collector/serve/http/router.ts';
@@ -40,6 +41,23 @@ test('a listener that closes accepts no connection, and is closed without waitin
   await listener.close(LONG_MS);
 
   await expect(statusOf(listener)).resolves.toBe('closed');
+});
+
+const countTimers = (): number => process.getActiveResourcesInfo().filter((type) => type === 'Timeout').length;
+
+test('a listener that is closed leaves no timer, whatever its connections did, and one that cannot open neither', async () => {
+  const limits = { headerTimeoutMs: LONG_MS, idleTimeoutMs: LONG_MS, bodyTimeoutMs: LONG_MS };
+  const before = countTimers();
+  const listener = await listenWith(sayVersion, limits);
+  await expect(listenWith(sayVersion, limits, { port: listener.port })).rejects.toThrow('EADDRINUSE');
+  await dial(listener, 'P');
+  const session = openSession(listener);
+  await expect(endOf(openStream(session))).resolves.toBe('200');
+
+  await listener.close(LONG_MS);
+  session.destroy();
+
+  await expect.poll(countTimers, { interval: 5 }).toBeLessThanOrEqual(before);
 });
 
 test('connections that have said nothing, or half of a preface, are closed at once', async () => {

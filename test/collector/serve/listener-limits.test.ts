@@ -16,7 +16,7 @@ import {
   sayVersion,
   statusOf,
 } from '../../support/open-listener.ts';
-import { connectHttp2, FRAME, frame, uint32 } from '../../support/raw-http2.ts';
+import { connectHttp2, FLAG, FRAME, frame, headerBlock, uint32 } from '../../support/raw-http2.ts';
 
 expectNothingLeftOpen();
 closeAfterEach();
@@ -156,13 +156,44 @@ describe('an address pays for a hundred connections', () => {
   });
 });
 
-test('more than a hundred invalid frames end a connection of HTTP/2', async () => {
-  const listener = await listenWith(sayVersion);
-  const connection = await connectHttp2(listener.port);
-  const reset = (stream: number): Buffer => frame(FRAME.windowUpdate, 0, stream, uint32(1));
-  await connection.send(reset(0));
-  expect(connection.isClosed).toBe(false);
-  connection.destroy();
+test('a client that resets its connection before it says anything is forgotten', async () => {
+  const listener = await listenWith(sayVersion, { maxConnections: 1 });
+  const { socket } = await dial(listener);
+  await expect.poll(() => listener.counts.read().open.new, { interval: 5 }).toBe(1);
+
+  socket.resetAndDestroy();
+
+  await expect.poll(() => listener.counts.read().open.new, { interval: 5 }).toBe(0);
+  await expect(statusOf(listener)).resolves.toBe('200');
+});
+
+describe('a connection of HTTP/2', () => {
+  const HEADERS = headerBlock({ ':method': 'GET', ':scheme': 'http', ':authority': 'x', ':path': '/' });
+  /** Whether the connection is closed once its client has sent these frames. */
+  const isClosedBy = async (frames: readonly Buffer[]): Promise<boolean> => {
+    const listener = await listenWith(() => undefined);
+    const connection = await connectHttp2(listener.port);
+    onTestEnd(() => connection.destroy());
+    await connection.send(...frames);
+    // Its acknowledgement follows the answers to all frames before.
+    await connection.send(frame(FRAME.ping, 0, 0, Buffer.from('finished')));
+    await expect
+      .poll(() => connection.isClosed || connection.received().includes('finished'), { interval: 5 })
+      .toBe(true);
+    return connection.isClosed;
+  };
+  const reset = (count: number): Buffer[] =>
+    Array.from({ length: count }, (_, index) => [
+      frame(FRAME.headers, FLAG.endHeaders, 2 * index + 1, HEADERS),
+      frame(FRAME.reset, 0, 2 * index + 1, uint32(8)),
+    ]).flat();
+
+  test.each([
+    [80, false],
+    [150, true],
+  ])('on which its client resets %d streams at once is closed: %s', async (count, expected) => {
+    await expect(isClosedBy(reset(count))).resolves.toBe(expected);
+  });
 });
 
 describe('behind a proxy', () => {

@@ -61,6 +61,7 @@ describe('the token authenticator', () => {
         'Bearer ',
         'first-token',
         'Basic first-token',
+        'Not-Bearer first-token',
         'Bearer first-toke',
         'Bearer first-token2',
         'Bearer #third-token',
