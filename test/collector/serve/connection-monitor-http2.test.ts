@@ -34,6 +34,19 @@ describe('a connection of HTTP/2', () => {
     monitor.end();
   });
 
+  test('is not cut for what waited on a stream that its client has reset', () => {
+    const { monitor, unread } = makeMonitor();
+    const { streams, open } = addSession(monitor);
+    open(100);
+    vi.advanceTimersByTime(15_000);
+    streams.clear();
+    open(0);
+    vi.advanceTimersByTime(15_000);
+
+    expect(unread).toStrictEqual([]);
+    monitor.end();
+  });
+
   test('has everything sent once its socket has sent the data and the frame of each stream', () => {
     for (const [sentBytes, expected] of [
       [2 * (100 + 9) - 1, true],

@@ -18,6 +18,20 @@ test('a client that does not read is cut after the time, not before', () => {
   monitor.end();
 });
 
+test('a client that reads nothing is cut, however much is written to it', () => {
+  const { monitor } = makeMonitor();
+  const socket = addWaiting(monitor, 1_000);
+
+  for (let second = 0; second <= 21; second += 1) {
+    vi.advanceTimersByTime(1_000);
+    socket.bytesWritten += 1_000;
+    socket.writableLength += 1_000;
+  }
+
+  expect(socket.destroyed).toBe(true);
+  monitor.end();
+});
+
 test('a client that reads a byte a second does not evade it', () => {
   const { monitor } = makeMonitor();
   const socket = addWaiting(monitor, 1_000);
@@ -49,9 +63,14 @@ describe('more memory', () => {
     const { monitor } = makeMonitor();
     const [little, much] = [addWaiting(monitor, 256 * 1024), addWaiting(monitor, 256 * 1024 + 1)];
 
-    vi.advanceTimersByTime(1_500);
-
+    // The first check is after 250 ms.
+    vi.advanceTimersByTime(1_249);
+    expect(much.destroyed).toBe(false);
+    vi.advanceTimersByTime(1);
     expect([little.destroyed, much.destroyed]).toStrictEqual([false, true]);
+    vi.advanceTimersByTime(5_000);
+
+    expect(little.destroyed).toBe(false);
     monitor.end();
   });
 
@@ -75,6 +94,10 @@ test('a connection of HTTP/1.1 has ten requests at a time, and each answer gives
   const ends = Array.from({ length: 10 }, () => monitor.beginRequest(real(socket)));
 
   expect(ends.every((end) => end !== undefined)).toBe(true);
+  expect(monitor.beginRequest(real(socket))).toBeUndefined();
+  ends.pop()?.();
+  ends.push(monitor.beginRequest(real(socket)));
+  expect(ends.at(-1)).toBeDefined();
   expect(monitor.beginRequest(real(socket))).toBeUndefined();
   for (const end of ends) end?.();
 

@@ -25,6 +25,7 @@ test('a lack of file descriptors is counted at each check, and logged when it be
   expect(check.exhaustions).toBe(0);
   await checkAgain('EMFILE');
   await checkAgain('ENFILE');
+  expect(log.messages('info')).toStrictEqual([]);
   await checkAgain();
   stop.abort();
 

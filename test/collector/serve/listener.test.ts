@@ -114,9 +114,10 @@ describe('the version of HTTP', () => {
 
   test.each(['', 'P', 'PR'])('must be known in time: a connection that sends %j is closed', async (bytes) => {
     const listener = await listenWith(sayVersion, { headerTimeoutMs: 40 });
-    const { closed } = await dial(listener, bytes);
+    const { closed, received } = await dial(listener, bytes);
 
     await closed;
+    expect(received()).toBe('');
   });
 
   test('once it is known, the time for it is over', async () => {

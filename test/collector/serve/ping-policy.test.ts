@@ -94,6 +94,16 @@ describe('a stream that is watched', () => {
     expect(ping(3, 4, 5, 6)).toStrictEqual([true, true, true, false]);
   });
 
+  test('is watched once, however many pings follow', () => {
+    const { ping, open } = makePolicy();
+    const stream = open();
+    ping(0);
+    const watched = stream.write;
+    ping(1, 2);
+
+    expect(stream.write).toBe(watched);
+  });
+
   test('has not sent its headers again', () => {
     const { ping, open } = makePolicy();
     open().headersSent = true;

@@ -3,7 +3,7 @@ import http2 from 'node:http2';
 import { text } from 'node:stream/consumers';
 import { Code, createClient, type Transport } from '@connectrpc/connect';
 import { createConnectTransport, createGrpcTransport } from '@connectrpc/connect-node';
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { Health } from '../../../gen/grpc/health/v1/health_pb.js';
 import { ServerReflection } from '../../../gen/grpc/reflection/v1/reflection_pb.js';
 import { CollectorService } from '../../../gen/spartakus/collector/v1/collector_service_pb.js';
@@ -12,7 +12,7 @@ import type { OriginFinder } from '../../../src/collector/serve/admission/reques
 import { kindOf } from '../../../src/collector/serve/error-status.ts';
 import type { HandlerContext } from '../../../src/collector/serve/handler-context.ts';
 import type { ServerRequest } from '../../../src/collector/serve/http/router.ts';
-import { createRoutes, protocolOf } from '../../../src/collector/serve/routes.ts';
+import { createRoutes, protocolOf, type Routes } from '../../../src/collector/serve/routes.ts';
 import { createHealthState } from '../../../src/collector/serve/rpc/health-service.ts';
 import { SpartakusError } from '../../../src/runtime/errors.ts';
 import { listen, shut } from '../../support/listen.ts';
@@ -48,7 +48,7 @@ const originOf: OriginFinder['originOf'] = ({ headers, socket }, protocol) => {
   return { protocol };
 };
 
-const routes = createRoutes({ originOf }, CONTEXT as HandlerContext);
+let routes: Routes;
 const http1Server = http.createServer((req, res) => routes.request(req, res));
 const onStream = (
   stream: http2.ServerHttp2Stream,
@@ -71,7 +71,8 @@ beforeAll(async () => {
   session = http2.connect(http2Url);
   transport = createGrpcTransport({ baseUrl: http2Url });
 });
-afterEach(() => {
+beforeEach(() => {
+  routes = createRoutes({ originOf }, CONTEXT as HandlerContext);
   rejections.length = 0;
   origins.length = 0;
 });
