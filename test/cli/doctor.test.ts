@@ -10,7 +10,6 @@ import { createNetworks } from '../../src/runtime/addresses.ts';
 import { systemClock } from '../../src/runtime/clock.ts';
 import { checkCollector } from '../../src/volunteer/doctor/check-collector.ts';
 import { startVolunteer } from '../../src/volunteer/volunteer.ts';
-import { TEST_LIMITS } from '../support/collector.ts';
 import { withFiles } from '../support/files.ts';
 import { startGrpcCollector } from '../support/grpc-collector.ts';
 import {
@@ -24,6 +23,7 @@ import {
 import { createKeptLog } from '../support/log.ts';
 import { runProgram } from '../support/program.ts';
 import { runCommand } from '../support/run-command.ts';
+import { TEST_LIMITS } from '../support/test-limits.ts';
 
 const closers: (() => unknown)[] = [];
 let account: ServiceAccount;

@@ -166,8 +166,8 @@ export const CONSOLE_FAULTS: readonly Fault[] = [
   {
     fault: 'a client that reads a byte now and then is never cut',
     file: MONITOR,
-    from: 'untilSentBytes: sentBytes + bytes,',
-    to: 'untilSentBytes: sentBytes + 1,',
+    from: 'untilSentBytes: sentBytes + bytes }',
+    to: 'untilSentBytes: sentBytes + 1 }',
     test: MONITOR_TEST,
   },
   {

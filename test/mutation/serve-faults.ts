@@ -25,8 +25,8 @@ export const SERVE_FAULTS: readonly Fault[] = [
   {
     fault: 'memory is taken for a call that has ended',
     file: 'collector/serve/admission/memory-limiter.ts',
-    from: 'if (ended) return;\n          if (bytes',
-    to: 'if (bytes',
+    from: 'if (ended) return;\n          if (reservedBytes',
+    to: 'if (reservedBytes',
     test: 'test/collector/serve/admission/memory-limiter.test.ts',
   },
   {
@@ -223,14 +223,14 @@ export const SERVE_FAULTS: readonly Fault[] = [
     file: 'collector/serve/admission/json-bounds.ts',
     from: 'if (depth > MAX_DEPTH)',
     to: 'if (depth > MAX_DEPTH + 1)',
-    test: 'test/collector/serve/admission/bounds.test.ts',
+    test: 'test/collector/serve/admission/json-bounds.test.ts',
   },
   {
     fault: 'JSON of the deepest allowed nesting is rejected',
     file: 'collector/serve/admission/json-bounds.ts',
     from: 'if (depth > MAX_DEPTH)',
     to: 'if (depth >= MAX_DEPTH)',
-    test: 'test/collector/serve/admission/bounds.test.ts',
+    test: 'test/collector/serve/admission/json-bounds.test.ts',
   },
   {
     fault: 'a message of exactly the limit is rejected',

@@ -1,8 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { PassThrough } from 'node:stream';
 import type { Collection } from 'mongodb';
-import { type FlagValues, parseFlags } from '../../src/cli/flags.ts';
-import { LIMIT_FLAGS } from '../../src/cli/limit-flags.ts';
 import {
   type Collector,
   type CollectorConfig,
@@ -16,6 +14,7 @@ import { createNetworks } from '../../src/runtime/addresses.ts';
 import { systemClock } from '../../src/runtime/clock.ts';
 import type { Logger } from '../../src/runtime/logger.ts';
 import { makeTestDatabase } from './database.ts';
+import { TEST_LIMITS } from './test-limits.ts';
 
 /** A collector in this process, on a free port of 127.0.0.1. */
 export interface LocalCollector extends Collector {
@@ -28,20 +27,6 @@ export interface TestCollector extends LocalCollector {
   readonly reports: Collection<StoredDocument>;
   readonly kubermaticRecords: Collection<StoredDocument>;
 }
-
-/** Limits are a hundredth of the defaults, so that tests need not send megabytes. */
-export const TEST_LIMITS = {
-  ...(parseFlags(LIMIT_FLAGS, [], {}).values as FlagValues<typeof LIMIT_FLAGS>),
-  maxProtobufBytes: 40_000,
-  maxJsonBytes: 160_000,
-  // All clients of a test have the same address.
-  maxConnectionsPerAddress: 0,
-  connectionsPerSecondPerAddress: 0,
-  maxStreamsPerAddress: 0,
-  requestsPerSecondPerAddress: 0,
-  bytesPerSecondPerAddress: 0,
-  newClustersPerHourPerAddress: 0,
-} satisfies Limits;
 
 type TestConfig = Omit<Partial<CollectorConfig>, 'limits'> & { readonly limits?: Partial<Limits> };
 

@@ -25,7 +25,6 @@ interface Blocked {
   readonly sinceMs: number;
   /** What the socket has sent once everything that waited at `sinceMs` is sent. */
   readonly untilSentBytes: number;
-  readonly memoryBytes: number;
 }
 
 interface ConnectionMonitorOptions {
@@ -91,26 +90,25 @@ export function monitorConnections({ writeTimeoutMs, onUnread }: ConnectionMonit
   const check = (): void => {
     const nowMs = performance.now();
     let waitingBytes = 0;
-    const late: Connection[] = [];
+    const late: { readonly connection: Connection; readonly memoryBytes: number }[] = [];
     for (const connection of connections.values()) {
       if (isOver(connection, nowMs)) {
         connection.socket.destroy();
         continue;
       }
       const { socket } = connection;
-      const output = connection.output();
-      connection.blocked = nextBlocked(connection.blocked, output, socket.bytesWritten - socket.writableLength, nowMs);
+      const { bytes, memoryBytes } = connection.output();
+      connection.blocked = nextBlocked(connection.blocked, bytes, socket.bytesWritten - socket.writableLength, nowMs);
       if (connection.blocked === undefined) continue;
-      waitingBytes += output.memoryBytes;
+      waitingBytes += memoryBytes;
       const waitedMs = nowMs - connection.blocked.sinceMs;
-      const isPressed = output.memoryBytes > MAX_UNSENT_BYTES_PER_CONNECTION && waitedMs >= PRESSED_TIMEOUT_MS;
+      const isPressed = memoryBytes > MAX_UNSENT_BYTES_PER_CONNECTION && waitedMs >= PRESSED_TIMEOUT_MS;
       if (waitedMs >= writeTimeoutMs || isPressed) cut(connection);
-      else if (waitedMs >= PRESSED_TIMEOUT_MS) late.push(connection);
+      else if (waitedMs >= PRESSED_TIMEOUT_MS) late.push({ connection, memoryBytes });
     }
-    if (waitingBytes <= MAX_UNSENT_BYTES) return;
-    for (const connection of late.toSorted((left, right) => memoryOf(right) - memoryOf(left))) {
+    for (const { connection, memoryBytes } of late.toSorted((left, right) => right.memoryBytes - left.memoryBytes)) {
       if (waitingBytes <= MAX_UNSENT_BYTES) return;
-      waitingBytes -= memoryOf(connection);
+      waitingBytes -= memoryBytes;
       cut(connection);
     }
   };
@@ -155,20 +153,16 @@ export function monitorConnections({ writeTimeoutMs, onUnread }: ConnectionMonit
   };
 }
 
-function memoryOf({ blocked }: Connection): number {
-  return blocked?.memoryBytes ?? 0;
-}
-
 function nextBlocked(
   blocked: Blocked | undefined,
-  { bytes, memoryBytes }: Output,
+  bytes: number,
   sentBytes: number,
   nowMs: number,
 ): Blocked | undefined {
   if (bytes === 0) return undefined;
   if (blocked === undefined || sentBytes >= blocked.untilSentBytes)
-    return { sinceMs: nowMs, untilSentBytes: sentBytes + bytes, memoryBytes };
-  return { ...blocked, memoryBytes };
+    return { sinceMs: nowMs, untilSentBytes: sentBytes + bytes };
+  return blocked;
 }
 
 function outputOf(session: ServerHttp2Session, streams: ReadonlySet<ServerHttp2Stream>): Output {

@@ -1,7 +1,12 @@
 import { create } from '@bufbuild/protobuf';
 import { durationFromMs } from '@bufbuild/protobuf/wkt';
 import { Code, ConnectError } from '@connectrpc/connect';
-import { BadRequestSchema, ErrorInfoSchema, RetryInfoSchema } from '../../../gen/google/rpc/error_details_pb.js';
+import {
+  type BadRequest,
+  BadRequestSchema,
+  ErrorInfoSchema,
+  RetryInfoSchema,
+} from '../../../gen/google/rpc/error_details_pb.js';
 import { type Refusal, RefusalSchema } from '../../../gen/spartakus/collector/v1/collector_service_pb.js';
 import { type ErrorKind, SpartakusError } from '../../runtime/errors.ts';
 
@@ -58,14 +63,17 @@ export function toConnectError(error: SpartakusError): ConnectError {
   // Neither a header nor protobuf can hold half a surrogate pair, which the JSON of a client may contain.
   const message = error.message.toWellFormed();
   const info = create(ErrorInfoSchema, { reason: field === undefined ? reason : 'INVALID_FIELD', domain: 'spartakus' });
-  const fieldViolations = field === undefined ? [] : [{ field, description: message }];
   const retryDelay = retryAfterMs === undefined ? undefined : durationFromMs(retryAfterMs);
   const details = [
     { desc: ErrorInfoSchema, value: info },
-    ...(field === undefined ? [] : [{ desc: BadRequestSchema, value: create(BadRequestSchema, { fieldViolations }) }]),
+    ...(field === undefined ? [] : [{ desc: BadRequestSchema, value: badRequestOf(field, message) }]),
     ...(retryDelay === undefined ? [] : [{ desc: RetryInfoSchema, value: create(RetryInfoSchema, { retryDelay }) }]),
   ];
   return new ConnectError(message, code, challengeOf(error), details, error);
+}
+
+function badRequestOf(field: string, description: string): BadRequest {
+  return create(BadRequestSchema, { fieldViolations: [{ field, description }] });
 }
 
 export function toRefusal({ kind, message, field, retryAfterMs }: SpartakusError): Refusal {

@@ -117,6 +117,8 @@ export async function openListener(options: ListenerOptions): Promise<Listener> 
       return;
     }
     res.once('close', end);
+    // Without a read, Node.js would discard the rest of a body by itself, however long it is.
+    req.read(0);
     res.once('finish', () => discardRest(req));
     guarded(req, () => routes.request(req, res));
   });

@@ -2,8 +2,9 @@ import http from 'node:http';
 import http2 from 'node:http2';
 import net from 'node:net';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { startTestCollector, TEST_LIMITS, type TestCollector } from '../../support/collector.ts';
+import { startTestCollector, type TestCollector } from '../../support/collector.ts';
 import { expectNothingLeftOpen } from '../../support/held.ts';
+import { TEST_LIMITS } from '../../support/test-limits.ts';
 
 expectNothingLeftOpen();
 

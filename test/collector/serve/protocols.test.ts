@@ -5,10 +5,11 @@ import { Code } from '@connectrpc/connect';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { ExtensionSchema } from '../../../gen/spartakus/report/v1/report_pb.js';
 import { toDocument } from '../../../src/report/stored-document.ts';
-import { startTestCollector, TEST_LIMITS, type TestCollector } from '../../support/collector.ts';
+import { startTestCollector, type TestCollector } from '../../support/collector.ts';
 import { expectNothingLeftOpen } from '../../support/held.ts';
 import { type Client, type ClientCredentials, PROTOCOL_CLIENTS } from '../../support/protocols.ts';
 import { makeReport } from '../../support/reports.ts';
+import { TEST_LIMITS } from '../../support/test-limits.ts';
 
 expectNothingLeftOpen();
 

@@ -1,14 +1,14 @@
 import { EventEmitter } from 'node:events';
 import type { ServerHttp2Session, ServerHttp2Stream } from 'node:http2';
 import type { Socket } from 'node:net';
-import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { guardSession } from '../../../src/collector/serve/session-guard.ts';
 
 beforeEach(() => void vi.useFakeTimers());
 afterEach(() => void vi.useRealTimers());
 
 /** What the guard uses of a connection, with the acknowledgement of its last ping. */
-function makeConnection() {
+function makeConnection(options: Partial<Parameters<typeof guardSession>[2]> = {}) {
   const calls: string[] = [];
   const acknowledge: (() => void)[] = [];
   const session = Object.assign(new EventEmitter(), {
@@ -17,6 +17,8 @@ function makeConnection() {
     close: () => void calls.push('close'),
     destroy: () => void calls.push('destroy'),
     ping: (onAck: () => void) => acknowledge.push(onAck),
+    goaway: (code: number, last: number, reason: Buffer) =>
+      void calls.push(`goaway ${code} ${last} ${reason.toString()}`),
   });
   const socket = Object.assign(new EventEmitter(), {
     bytesRead: 0,
@@ -34,6 +36,7 @@ function makeConnection() {
     maxConnectionAgeMs: 1_000_000,
     bodyTimeoutMs: 5_000,
     random: () => 0.5,
+    ...options,
   });
   return { session, socket, calls, acknowledge, open, streams };
 }
@@ -107,4 +110,109 @@ test('a connection without streams is closed after its idle time, and at its age
   expect(idle.calls).toStrictEqual(['close', 'close']);
   vi.advanceTimersByTime(5_000);
   expect(idle.calls).toStrictEqual(['close', 'close', 'destroy']);
+});
+
+test.each([
+  [0, 900_000],
+  [0.5, 1_000_000],
+  [1, 1_100_000],
+])('the maximum age varies, so that connections do not end together: with %d it is %d ms', (random, ageMs) => {
+  const { open, calls } = makeConnection({ random: () => random, idleTimeoutMs: 10_000_000 });
+  open();
+
+  vi.advanceTimersByTime(ageMs - 1);
+  expect(calls).toStrictEqual([]);
+  vi.advanceTimersByTime(1);
+
+  expect(calls).toStrictEqual(['close']);
+});
+
+test('without a maximum age, a connection has none', () => {
+  const { open, calls } = makeConnection({ maxConnectionAgeMs: 0, idleTimeoutMs: 10_000_000 });
+  open();
+
+  vi.advanceTimersByTime(9_000_000);
+
+  expect(calls).toStrictEqual([]);
+});
+
+test('a connection whose stream ended is closed after the next idle time, not in the one in which it had a stream', () => {
+  const { open, calls, socket } = makeConnection();
+  socket.bytesRead = 100;
+  open().emit('close');
+
+  vi.advanceTimersByTime(60_000);
+  expect(calls).toStrictEqual([]);
+  vi.advanceTimersByTime(60_000);
+
+  expect(calls).toStrictEqual(['close']);
+});
+
+test('a client that sends something in each interval is not pinged', () => {
+  const { open, acknowledge, socket } = makeConnection();
+  open();
+
+  for (let interval = 0; interval < 5; interval += 1) {
+    socket.bytesRead += 1;
+    vi.advanceTimersByTime(60_000);
+  }
+
+  expect(acknowledge).toHaveLength(0);
+});
+
+test('a session that is destroyed is not pinged, though its stream is open', () => {
+  const { open, session, acknowledge } = makeConnection();
+  open();
+  session.destroyed = true;
+
+  vi.advanceTimersByTime(300_000);
+
+  expect(acknowledge).toHaveLength(0);
+});
+
+describe('a client that pings too often', () => {
+  const TOO_MANY = 'goaway 11 0 too_many_pings';
+
+  test('has a moment to read why its connection ends', () => {
+    const { session, calls } = makeConnection();
+    for (let pings = 0; pings < 3; pings += 1) session.emit('ping');
+    expect(calls).toStrictEqual([]);
+
+    session.emit('ping');
+    expect(calls).toStrictEqual([TOO_MANY, 'close']);
+    vi.advanceTimersByTime(99);
+    expect(calls).toStrictEqual([TOO_MANY, 'close', 'destroy']);
+    vi.advanceTimersByTime(1);
+
+    expect(calls).toStrictEqual([TOO_MANY, 'close', 'destroy', 'destroy socket']);
+  });
+
+  test('is told so once, however often it pings then', () => {
+    const { session, calls } = makeConnection();
+
+    for (let pings = 0; pings < 20; pings += 1) session.emit('ping');
+
+    expect(calls).toStrictEqual([TOO_MANY, 'close']);
+  });
+
+  test('is cut without another GOAWAY where it had one', () => {
+    const { session, calls } = makeConnection();
+    session.closed = true;
+
+    for (let pings = 0; pings < 4; pings += 1) session.emit('ping');
+    vi.advanceTimersByTime(100);
+
+    expect(calls).toStrictEqual(['destroy', 'destroy socket']);
+  });
+
+  test('after streams that sent headers stays', () => {
+    const { session, calls, open } = makeConnection();
+
+    for (let pings = 0; pings < 20; pings += 1) {
+      open().emit('close');
+      session.emit('ping');
+    }
+
+    expect(calls).toStrictEqual([]);
+  });
 });

@@ -9,12 +9,12 @@ import tls from 'node:tls';
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import { openListener } from '../../../src/collector/serve/listener.ts';
 import { openTls, type TlsConfig } from '../../../src/collector/serve/tls.ts';
-import { TEST_LIMITS } from '../../support/collector.ts';
 import { failureOf } from '../../support/failure.ts';
 import { withFiles } from '../../support/files.ts';
 import { expectNothingLeftOpen } from '../../support/held.ts';
 import { createKeptLog } from '../../support/log.ts';
 import { createManualClock } from '../../support/manual-clock.ts';
+import { TEST_LIMITS } from '../../support/test-limits.ts';
 
 expectNothingLeftOpen();
 
@@ -37,12 +37,13 @@ afterEach(async () => {
 async function open(config: TlsConfig, { handshakeTimeoutMs = 10_000 } = {}) {
   const clock = createManualClock(new Date(0));
   const log = createKeptLog();
+  const rateLimited = createKeptLog();
   const stop = new AbortController();
   const { server, expiresAt } = await openTls(config, {
     handshakeTimeoutMs,
     clock,
     logger: log.logger,
-    rateLimitedLogger: createKeptLog().logger,
+    rateLimitedLogger: rateLimited.logger,
     stop: stop.signal,
   });
   await clock.asleep();
@@ -68,7 +69,7 @@ async function open(config: TlsConfig, { handshakeTimeoutMs = 10_000 } = {}) {
       await clock.asleep();
     }
   };
-  return { port: listener.port, log, look, close, expiresAt };
+  return { port: listener.port, log, rateLimited, look, close, expiresAt };
 }
 
 interface Dialled {
@@ -129,6 +130,12 @@ describe('one port', () => {
     const { port } = await open(PAIR);
 
     await expect(getOverHttp2(port, {})).resolves.toBe('HTTP/2.0');
+    for (const protocol of ['h2', 'http/1.1']) {
+      const socket = tls.connect({ port, host: '127.0.0.1', ca: CA, ALPNProtocols: [protocol] });
+      await once(socket, 'secureConnect');
+      expect(socket.alpnProtocol).toBe(protocol);
+      socket.destroy();
+    }
   });
 
   // A frame of HTTP/2 begins with its length, and the first ones are short.
@@ -171,10 +178,13 @@ describe('one port', () => {
   });
 
   test('a client that begins no handshake is disconnected', async () => {
-    const { port } = await open(PAIR, { handshakeTimeoutMs: 50 });
+    const { port, rateLimited } = await open(PAIR, { handshakeTimeoutMs: 50 });
     const socket = net.connect(port, '127.0.0.1').resume();
 
     await expect(once(socket, 'close')).resolves.toStrictEqual([false]);
+    expect(rateLimited.lines).toMatchObject([
+      { level: 'info', fields: { code: 'ERR_TLS_HANDSHAKE_TIMEOUT' }, message: 'a TLS handshake failed' },
+    ]);
   }, 5_000);
 
   test('closing ends connections that shake hands and connections that are secured', async () => {

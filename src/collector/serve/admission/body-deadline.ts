@@ -19,7 +19,6 @@ export function startBodyDeadline(ms: number, onLate: (error: SpartakusError) =>
           retryAfterMs: RETRY_AFTER_MS,
         }),
       );
-    else timer.refresh();
   }, ms);
   return {
     pause: () => (waiting = false),

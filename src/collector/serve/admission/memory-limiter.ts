@@ -60,7 +60,7 @@ export function createMemoryLimiter(maxBytes: number): MemoryLimiter {
         },
         resize(bytes) {
           if (ended) return;
-          if (bytes > heldBytes && reservedBytes - heldBytes + bytes > maxBytes) throw full;
+          if (reservedBytes - heldBytes + bytes > maxBytes) throw full;
           change(bytes);
         },
         onEnd(listener) {

@@ -103,21 +103,20 @@ const TCP_ADDRESS_BYTES: ReadonlyMap<number, number> = new Map([
 ]);
 
 function parseV2(bytes: Buffer): ProxyHeader | undefined {
-  const [versionAndCommand, familyAndTransport] = bytes.subarray(V2_SIGNATURE.length);
+  const [versionAndCommand, familyAndTransport = 0] = bytes.subarray(V2_SIGNATURE.length);
   if (versionAndCommand !== undefined && versionAndCommand !== 0x20 && versionAndCommand !== 0x21)
     throw new Error('an unknown version or command in a binary PROXY protocol header');
   const isLocal = versionAndCommand === 0x20;
-  const isKnownFamily =
-    familyAndTransport === undefined || (familyAndTransport >> 4 <= 3 && (familyAndTransport & 0xf) <= 2);
+  const isKnownFamily = familyAndTransport >> 4 <= 3 && (familyAndTransport & 0xf) <= 2;
   if (!isLocal && !isKnownFamily) throw new Error('an unknown address family in a PROXY protocol header of version 2');
   if (bytes.length < V2_FIXED_BYTES) return undefined;
   const length = V2_FIXED_BYTES + bytes.readUInt16BE(14);
   if (length > V2_MAX_BYTES) throw new Error('a PROXY protocol header of version 2 is too long');
-  const addressBytes = TCP_ADDRESS_BYTES.get(familyAndTransport ?? 0);
-  if (!isLocal && addressBytes !== undefined && length < V2_FIXED_BYTES + 2 * addressBytes + 4)
-    throw new Error('a PROXY protocol header of version 2 is too short for its addresses');
   if (bytes.length < length) return undefined;
+  const addressBytes = TCP_ADDRESS_BYTES.get(familyAndTransport);
   if (isLocal || addressBytes === undefined) return { bytes: length, client: {} };
+  if (length < V2_FIXED_BYTES + 2 * addressBytes + 4)
+    throw new Error('a PROXY protocol header of version 2 is too short for its addresses');
   const source = [...bytes.subarray(V2_FIXED_BYTES, V2_FIXED_BYTES + addressBytes)];
   return {
     bytes: length,
@@ -175,7 +174,7 @@ export function createProxyProtocol({ trustedProxies, timeoutMs, logger }: Proxy
         if (header === undefined) return;
         stop();
         remember(socket, header.client);
-        if (header.bytes < head.length) socket.unshift(head.subarray(header.bytes));
+        socket.unshift(head.subarray(header.bytes));
         next(header.client);
       };
       socket.on('readable', onReadable);

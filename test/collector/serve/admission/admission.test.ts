@@ -84,3 +84,54 @@ test('the token is checked after the rates, and the capacity after the token', (
   expect(authenticate).toHaveBeenCalledTimes(5);
   expect(rejectIfFull).not.toHaveBeenCalled();
 });
+
+test('an address has five seconds of its requests at once, and is told when it may send the next one', () => {
+  const { admission, clock } = makeAdmission({ requests: 2 });
+  for (let sent = 0; sent < 10; sent += 1) admission.admitRequest(ORIGIN);
+
+  expect(() => admission.admitRequest(ORIGIN)).toThrow(
+    expect.objectContaining({
+      kind: 'rate-limited',
+      retryAfterMs: 500,
+      message: expect.stringContaining('2 requests a second') as string,
+    }) as Error,
+  );
+  expect(() => admission.admitRequest({ protocol: 'grpc', addressKey: '192.0.2.2' })).not.toThrow();
+  clock.advance(500);
+  expect(() => admission.admitRequest(ORIGIN)).not.toThrow();
+});
+
+test('an address in debt of bytes sends no report, and is told so in whole milliseconds', () => {
+  const { admission, authenticate } = makeAdmission({ bytes: 3 });
+  admission.chargeBytes(ORIGIN, 3 * 16);
+  expect(() => admission.admitReport(ORIGIN, {})).not.toThrow();
+  admission.chargeBytes(ORIGIN, 1);
+
+  expect(() => admission.admitReport(ORIGIN, {})).toThrow(
+    expect.objectContaining({
+      kind: 'rate-limited',
+      retryAfterMs: 334,
+      message: expect.stringContaining('3 bytes a second') as string,
+    }) as Error,
+  );
+  expect(authenticate).toHaveBeenCalledTimes(1);
+  expect(() => admission.admitRequest(ORIGIN)).not.toThrow();
+});
+
+test('a report is admitted with its headers where it has a token and there is capacity', () => {
+  const { admission, authenticate, rejectIfFull } = makeAdmission({});
+  const headers = { authorization: 'Bearer x' };
+
+  admission.admitReport(ORIGIN, headers);
+
+  expect(authenticate).toHaveBeenCalledExactlyOnceWith(headers);
+  expect(rejectIfFull).toHaveBeenCalledOnce();
+});
+
+test('a stream within its rate does not wait', async () => {
+  const { admission, clock } = makeAdmission({ requests: 2 });
+
+  await admission.pace(ORIGIN, new AbortController().signal);
+
+  expect(clock.sleepers()).toBe(0);
+});

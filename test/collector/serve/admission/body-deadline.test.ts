@@ -13,6 +13,7 @@ test('a body that does not arrive in time is rejected once, with a time to retry
   vi.advanceTimersByTime(60_000);
 
   expect(onLate).toHaveBeenCalledExactlyOnceWith(expect.objectContaining({ kind: 'unavailable', retryAfterMs: 1_000 }));
+  expect(String(onLate.mock.lastCall?.[0])).toContain('within 5000 ms');
 });
 
 test('while it is paused it does not end, and then the client has the whole time again', () => {

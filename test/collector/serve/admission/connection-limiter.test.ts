@@ -58,3 +58,30 @@ test('an address may have so many streams, and one more once one is closed', () 
   limiter.release('192.0.2.1');
   expect(limiter.acquire('192.0.2.1')).toBe(true);
 });
+
+test('so many connections are open at a time, and so many of an address', () => {
+  const clock = createManualClock(new Date(0));
+  const limiter = createConnectionLimiter({ ...NO_LIMIT, maxConnections: 5, maxConnectionsPerAddress: 3 }, clock);
+  const acquire = (address?: string): boolean => limiter.acquire(address) !== undefined;
+
+  expect([1, 2, 3, 4].map(() => acquire('192.0.2.1'))).toStrictEqual([true, true, true, false]);
+  expect(limiter.countOf('192.0.2.1')).toBe(3);
+  expect([acquire('192.0.2.2'), acquire(), acquire(), acquire('192.0.2.2')]).toStrictEqual([true, true, false, false]);
+  expect([limiter.countOf('192.0.2.2'), limiter.countOf(undefined)]).toStrictEqual([1, 0]);
+});
+
+test('an attack costs its address a hundred connections', () => {
+  const clock = createManualClock(new Date(0));
+  const limiter = createConnectionLimiter({ ...NO_LIMIT, connectionsPerSecondPerAddress: 11 }, clock);
+  limiter.penalise('192.0.2.1');
+  const taken = Array.from({ length: 20 }, () => limiter.acquire('192.0.2.1')).filter((one) => one !== undefined);
+
+  expect(taken).toHaveLength(10);
+  expect(limiter.acquire('192.0.2.2')).toBeDefined();
+});
+
+test('streams have no limit where none is set', () => {
+  const limiter = createStreamLimiter({ maxStreamsPerAddress: 0 });
+
+  expect(Array.from({ length: 100 }, () => limiter.acquire('192.0.2.1'))).not.toContain(false);
+});

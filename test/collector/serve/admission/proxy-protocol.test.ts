@@ -19,6 +19,11 @@ const IPV6 = { address: '2001:db8::1', port: 4711 };
 const VALID: readonly (readonly [string, Buffer, object])[] = [
   ['TCP4', proxyHeaderV1Of('192.0.2.1'), IPV4],
   ['TCP6', Buffer.from('PROXY TCP6 2001:DB8:0::1 ::1 4711 8080\r\n'), IPV6],
+  [
+    'TCP4 with the largest ports',
+    Buffer.from('PROXY TCP4 192.0.2.1 10.0.0.1 65535 65535\r\n'),
+    { ...IPV4, port: 65_535 },
+  ],
   ['TCP6 of an IPv4 address', Buffer.from('PROXY TCP6 ::ffff:192.0.2.1 ::1 4711 8080\r\n'), IPV4],
   ['UNKNOWN', Buffer.from('PROXY UNKNOWN\r\n'), {}],
   ['UNKNOWN with addresses', Buffer.from('PROXY UNKNOWN ffff::1 whatever else\r\n'), {}],
@@ -30,6 +35,7 @@ const VALID: readonly (readonly [string, Buffer, object])[] = [
   ['version 2, LOCAL', proxyHeaderV2(0, 0, Buffer.alloc(0)), {}],
   ['version 2, LOCAL with addresses', proxyHeaderV2(0, 0x11, V6.subarray(0, 12)), {}],
   ['version 2, LOCAL with an unknown family', proxyHeaderV2(0, 0xff, Buffer.alloc(3)), {}],
+  ['version 2, LOCAL with half an address', proxyHeaderV2(0, 0x11, Buffer.alloc(3)), {}],
   ['version 2, UNSPEC', proxyHeaderV2(1, 0, Buffer.alloc(7)), {}],
   ['version 2, UDP', proxyHeaderV2(1, 0x12, V6.subarray(0, 12)), {}],
   ['version 2, a Unix socket', proxyHeaderV2(1, 0x31, Buffer.alloc(216)), {}],
@@ -52,6 +58,8 @@ const INVALID: readonly (readonly [string, Buffer])[] = [
   ['a line feed alone', Buffer.from('PROXY TCP4 192.0.2.1 10.0.0.1 1 2\n')],
   ['a carriage return alone', Buffer.from('PROXY UNKNOWN \rx\r\n')],
   ['a line of 108 bytes', Buffer.from(`PROXY UNKNOWN ${'f'.repeat(92)}\r\n`)],
+  ['a line without an end of 107 bytes', Buffer.from(`PROXY UNKNOWN ${'f'.repeat(93)}`)],
+  ['a target port that is too large', Buffer.from('PROXY TCP4 192.0.2.1 10.0.0.1 1 65536\r\n')],
   ['version 2, another version', Buffer.concat([proxyHeaderV2Of('192.0.2.1').subarray(0, 12), Buffer.from([0x11])])],
   ['version 2, another command', proxyHeaderV2(2, 0x11, V6.subarray(0, 12))],
   ['version 2, an unknown family', proxyHeaderV2(1, 0x41, Buffer.alloc(12))],
@@ -183,5 +191,85 @@ describe('a connection behind a proxy', () => {
     socket.emit('close');
 
     expect([vi.getTimerCount(), socket.listenerCount('readable')]).toStrictEqual([0, 0]);
+  });
+
+  /** Reads a header with everything that a test may look at. */
+  const readHeader = () => {
+    const warned: string[] = [];
+    const protocol = makeProtocol(warned);
+    const made = makeSocket();
+    const next = vi.fn<(client: unknown) => void>();
+    const start = (): void => protocol.read(made.connection, next);
+    const listeners = (): number => made.socket.eventNames().length;
+    return { ...made, warned, protocol, next, start, listeners };
+  };
+
+  test('that is no proxy is not read, and has no client', () => {
+    const { socket, connection, next, protocol, start, listeners } = readHeader();
+    socket.remoteAddress = '192.0.2.1';
+
+    start();
+
+    expect(next).toHaveBeenCalledExactlyOnceWith(undefined);
+    expect([listeners(), vi.getTimerCount(), protocol.clientOf(connection)]).toStrictEqual([0, 0, undefined]);
+  });
+
+  test('that is closed before it is read has no header', () => {
+    const { socket, next, start } = readHeader();
+    Object.assign(socket, { remoteAddress: undefined });
+
+    start();
+
+    expect(next).toHaveBeenCalledExactlyOnceWith(undefined);
+  });
+
+  test.each(['', 'GET / HTTP/1.1\r\n'])('keeps what follows the header: "%s"', (rest) => {
+    const { socket, receive, next, start, listeners } = readHeader();
+    start();
+    receive(HEADER.subarray(0, 3));
+    socket.emit('readable');
+    expect(next).not.toHaveBeenCalled();
+
+    receive(Buffer.concat([HEADER.subarray(3), Buffer.from(rest)]));
+
+    expect(next).toHaveBeenCalledExactlyOnceWith(CLIENT);
+    expect(socket.read()?.toString() ?? '').toBe(rest);
+    // That which forgets the client.
+    expect(listeners()).toBe(1);
+  });
+
+  test('with an invalid header is closed at once, with a warning', () => {
+    const { socket, receive, next, start, warned, listeners } = readHeader();
+    start();
+
+    receive(Buffer.from('GET / HTTP/1.1\r\n'));
+
+    expect(socket.destroyed).toBe(true);
+    expect(warned).toStrictEqual([expect.stringMatching(/^closed a connection of a trusted proxy/)]);
+    expect([next.mock.calls.length, listeners(), vi.getTimerCount()]).toStrictEqual([0, 0, 0]);
+  });
+
+  test.each([
+    ['nothing, as health checks of load balancers do', '', 0],
+    ['half a header', 'PROXY TCP4', 1],
+  ])('that ends after %s is closed', (_what, bytes, warnings) => {
+    const { socket, receive, start, warned, listeners } = readHeader();
+    start();
+    if (bytes !== '') receive(Buffer.from(bytes));
+
+    socket.emit('end');
+
+    expect([socket.destroyed, warned.length, listeners(), vi.getTimerCount()]).toStrictEqual([true, warnings, 0, 0]);
+  });
+
+  test('is told from others by its port and by both addresses', () => {
+    const { receive, connection, protocol, start } = readHeader();
+    start();
+    receive(HEADER);
+    const { remoteAddress, remotePort, localAddress } = connection;
+
+    expect(protocol.clientOf({ remoteAddress, remotePort, localAddress })).toStrictEqual(CLIENT);
+    for (const other of [{ remoteAddress: '10.0.0.9' }, { remotePort: 9 }, { localAddress: '10.0.0.9' }])
+      expect(protocol.clientOf({ remoteAddress, remotePort, localAddress, ...other })).toBeUndefined();
   });
 });

@@ -1,11 +1,11 @@
 import { describe, expect, test } from 'vitest';
+import type { ForwardedClient } from '../../../../src/collector/serve/admission/proxy-protocol.ts';
 import {
   createOriginFinder,
   type OriginOptions,
   type OriginRequest,
 } from '../../../../src/collector/serve/admission/request-origin.ts';
 import { createNetworks } from '../../../../src/runtime/addresses.ts';
-import { startTestCollector } from '../../../support/collector.ts';
 
 const OPTIONS: OriginOptions = {
   recordPeer: 'address',
@@ -79,29 +79,61 @@ describe('the address key', () => {
   });
 });
 
-test.each([
-  ['none', /^undefined$/],
-  ['address', /^127\.0\.0\.1:\d+$/],
-  ['hash', /^[0-9a-f]{16}$/],
-] as const)('--record-peer=%s, in the database', async (recordPeer, expected) => {
-  const collector = await startTestCollector({ recordPeer });
-  try {
-    for (const [path, body] of [
-      ['/api/v1', '{}'],
-      ['/spartakus.collector.v1.CollectorService/SubmitReport', '{"report": {"clusterID": "c"}}'],
-    ] as const) {
-      const response = await fetch(collector.url + path, {
-        method: 'POST',
-        headers: { 'content-type': 'application/json' },
-        body,
-      });
-      expect(response.ok).toBe(true);
-    }
-    const stored = (await collector.reports.find().toArray()).map(({ receivedFrom }) => String(receivedFrom));
+describe('the origin behind a proxy of the PROXY protocol', () => {
+  const originWith = (client: ForwardedClient | undefined, forwardedFor?: string) =>
+    originOf({ ...OPTIONS, clientOf: () => client }, request('10.1.2.3', forwardedFor));
 
-    expect(stored).toHaveLength(2);
-    expect(stored.filter((name) => !expected.test(name))).toStrictEqual([]);
-  } finally {
-    await collector.close();
-  }
+  test('is the client that it names', () => {
+    expect(originWith({ address: '192.0.2.9', port: 99 })).toStrictEqual({
+      protocol: 'http',
+      recordedAddress: '192.0.2.9:99',
+      addressKey: '192.0.2.9',
+    });
+  });
+
+  test('is not known where it names none, whatever the headers say', () => {
+    expect(originWith({}, '198.51.100.9')).toStrictEqual({ protocol: 'http' });
+  });
+
+  test('is what its client forwards where that is a trusted proxy, too', () => {
+    expect(originWith({ address: '10.9.9.9', port: 99 }, '198.51.100.9').addressKey).toBe('198.51.100.9');
+  });
+
+  test('is that of the connection where it has no header', () => {
+    expect(originWith(undefined, '198.51.100.9').addressKey).toBe('198.51.100.9');
+  });
+});
+
+test('a connection that is closed has no address', () => {
+  expect(originOf(OPTIONS, { headers: {}, socket: {} })).toStrictEqual({ protocol: 'http' });
+});
+
+test('what an untrusted hop wrote before nonsense is not believed', () => {
+  const { recordedAddress, addressKey } = originOf(OPTIONS, request('10.1.2.3', '198.51.100.9, nonsense , 10.9.9.9'));
+
+  expect([recordedAddress, addressKey]).toStrictEqual(['10.9.9.9', undefined]);
+});
+
+test('several headers are one list', () => {
+  const headers = { 'x-forwarded-for': ['1.1.1.1', '198.51.100.9', '10.9.9.9'] as never };
+
+  expect(originOf(OPTIONS, { ...request('10.1.2.3'), headers }).addressKey).toBe('198.51.100.9');
+});
+
+test('the hash is keyed with 32 random bytes', () => {
+  const counts: number[] = [];
+  createOriginFinder({ ...OPTIONS, randomBytes: (count) => (counts.push(count), new Uint8Array(count)) });
+
+  expect(counts).toStrictEqual([32]);
+});
+
+test.each([
+  ['192.0.2.1', '192.0.2.1'],
+  ['::ffff:192.0.2.1', '192.0.2.1'],
+  ['2001:db9:1:2:3:4:5:6', '2001:db9:1:2::/64'],
+  ['10.1.2.3', undefined],
+  ['', undefined],
+  [undefined, undefined],
+])('the address key of a connection from %s is %s', (address, expected) => {
+  expect(createOriginFinder(OPTIONS).addressKeyOf(address)).toBe(expected);
 });

@@ -8,11 +8,12 @@ import { create } from '@bufbuild/protobuf';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { ExtensionSchema } from '../../../../gen/spartakus/report/v1/report_pb.js';
 import { createMetrics } from '../../../../src/collector/serve/console/metrics.ts';
-import { startCollectorOn, startTestCollector, TEST_LIMITS, type TestCollector } from '../../../support/collector.ts';
+import { startCollectorOn, startTestCollector, type TestCollector } from '../../../support/collector.ts';
 import { createDice } from '../../../support/dice.ts';
 import { createMemoryStore } from '../../../support/memory-store.ts';
 import { PROTOCOL_CLIENTS } from '../../../support/protocols.ts';
 import { makeReport } from '../../../support/reports.ts';
+import { TEST_LIMITS } from '../../../support/test-limits.ts';
 
 let collector: TestCollector;
 

@@ -8,11 +8,12 @@ import { createMemoryLimiter } from '../../../../src/collector/serve/admission/m
 import { createLegacyApi } from '../../../../src/collector/serve/http/legacy-api.ts';
 import { createHttpHandler } from '../../../../src/collector/serve/http/router.ts';
 import { SpartakusError } from '../../../../src/runtime/errors.ts';
-import { startTestCollector, TEST_LIMITS, type TestCollector } from '../../../support/collector.ts';
+import { startTestCollector, type TestCollector } from '../../../support/collector.ts';
 import { expectNothingLeftOpen } from '../../../support/held.ts';
 import { listen, shut } from '../../../support/listen.ts';
 import { legacyJson } from '../../../support/protocols.ts';
 import { makeReport } from '../../../support/reports.ts';
+import { TEST_LIMITS } from '../../../support/test-limits.ts';
 
 expectNothingLeftOpen();
 
