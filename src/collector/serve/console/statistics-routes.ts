@@ -1,5 +1,6 @@
 import { connectNodeAdapter } from '@connectrpc/connect-node';
 import { StatisticsService } from '../../../../gen/spartakus/statistics/v1/statistics_service_pb.js';
+import { parseRequestTarget } from '../../../runtime/request-target.ts';
 import type { Answers } from '../../statistics/answers.ts';
 import type { HttpRequest, HttpResponse, ServerReply, ServerRequest } from '../http/router.ts';
 import { readStatisticsJson } from '../http/statistics-api.ts';
@@ -25,13 +26,19 @@ export function createStatisticsRoute(answers: Answers) {
 
 /** StatisticsService over Connect, gRPC and gRPC-Web. */
 export function createStatisticsCalls(answers: Answers) {
+  const handle = connectNodeAdapter({
+    routes: createStatisticsService(answers),
+    readMaxBytes: MAX_REQUEST_BYTES,
+    acceptCompression: COMPRESSIONS,
+    interceptors: [convertErrors],
+  }) as (req: ServerRequest, res: ServerReply) => void;
   return {
     serves: (path: string): boolean => path.startsWith(METHOD_PREFIX),
-    handle: connectNodeAdapter({
-      routes: createStatisticsService(answers),
-      readMaxBytes: MAX_REQUEST_BYTES,
-      acceptCompression: COMPRESSIONS,
-      interceptors: [convertErrors],
-    }) as (req: ServerRequest, res: ServerReply) => void,
+    handle(req: ServerRequest, res: ServerReply): void {
+      // Connect does not know the absolute form of a request target.
+      const { path, query } = parseRequestTarget(req.url);
+      req.url = `${path}${query}`;
+      handle(req, res);
+    },
   };
 }
