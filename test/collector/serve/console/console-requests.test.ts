@@ -10,8 +10,8 @@ import {
   GetStatisticsResponseSchema,
   QuestionSchema,
 } from '../../../../gen/spartakus/statistics/v1/statistics_service_pb.js';
-import { LIMIT_FLAGS } from '../../../../src/cli/limit-flags.ts';
 import { type FlagValues, parseFlags } from '../../../../src/cli/flags.ts';
+import { LIMIT_FLAGS } from '../../../../src/cli/limit-flags.ts';
 import { type ConsoleConfig, openConsole } from '../../../../src/collector/serve/console/console.ts';
 import { SpartakusError } from '../../../../src/runtime/errors.ts';
 import { failureOf } from '../../../support/failure.ts';
@@ -125,11 +125,12 @@ describe('on this machine', () => {
     expect(url).toMatch(/^http:\/\/127\.0\.0\.1:\d+$/);
   });
 
-  test('it is closed with the connections of clients that send nothing', async () => {
-    const { url, close } = await open();
+  test('when it is closed, it answers no more', async () => {
+    const console = await open();
+    const { url } = console;
     await fetch(`${url}/healthz`);
 
-    await close();
+    await console.close();
 
     await expect(fetch(`${url}/healthz`)).rejects.toThrow('fetch failed');
   });

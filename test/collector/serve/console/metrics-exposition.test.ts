@@ -1,8 +1,8 @@
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { describe, expect, test, vi } from 'vitest';
-import { createMetrics, type Metrics } from '../../../../src/collector/serve/console/metrics.ts';
 import type { ConnectionStats } from '../../../../src/collector/serve/connection-counts.ts';
+import { createMetrics, type Metrics } from '../../../../src/collector/serve/console/metrics.ts';
 import type { StatisticsStatus } from '../../../../src/collector/statistics/statistics.ts';
 import { readSamples } from '../../../support/exposition.ts';
 

@@ -146,8 +146,8 @@ describe('what the handler of a route receives', () => {
 describe('a body', () => {
   const read = (maxBytes: number, headers: Readonly<Record<string, string>> = {}, memoryBytes = 1_000) => {
     const chunks: string[] = [];
-    const handle = async ({ readBody }: HttpRequest): Promise<HttpResponse> => {
-      const body = await readBody(maxBytes, (chunk) => chunks.push(Buffer.from(chunk).toString()));
+    const handle = async (request: HttpRequest): Promise<HttpResponse> => {
+      const body = await request.readBody(maxBytes, (chunk) => chunks.push(Buffer.from(chunk).toString()));
       return { status: 200, body };
     };
     const handler = createHttpHandler([{ method: 'POST', path: '/', handle }], {
@@ -209,8 +209,8 @@ describe('a body', () => {
 });
 
 describe('a rejection', () => {
-  const reject = (error: Error) =>
-    send('GET', '/', [{ method: 'GET', path: '/', handle: () => Promise.reject(error) }]);
+  const reject = (thrown: Error) =>
+    send('GET', '/', [{ method: 'GET', path: '/', handle: () => Promise.reject(thrown) }]);
 
   test('is plain text as in the original, and is counted', async () => {
     const error = new SpartakusError('forbidden', 'not here');
@@ -271,7 +271,9 @@ describe('a response', () => {
     const end = vi.fn<() => void>();
     const res = Object.assign(new EventEmitter(), { destroyed: false, writableEnded: false, end, setHeader: end });
 
-    sendResponse({ method: 'GET' } as ServerRequest, Object.assign(res, state) as never as ServerReply, { status: 200 });
+    sendResponse({ method: 'GET' } as ServerRequest, Object.assign(res, state) as never as ServerReply, {
+      status: 200,
+    });
 
     expect(end).not.toHaveBeenCalled();
   });
