@@ -1,5 +1,6 @@
 import { connectNodeAdapter } from '@connectrpc/connect-node';
 import { StatisticsService } from '../../../../gen/spartakus/statistics/v1/statistics_service_pb.js';
+import { SpartakusError } from '../../../runtime/errors.ts';
 import { parseRequestTarget } from '../../../runtime/request-target.ts';
 import type { Answers } from '../../statistics/answers.ts';
 import type { HttpRequest, HttpResponse, ServerReply, ServerRequest } from '../http/router.ts';
@@ -34,7 +35,11 @@ export function createStatisticsCalls(answers: Answers) {
   }) as (req: ServerRequest, res: ServerReply) => void;
   return {
     serves: (path: string): boolean => path.startsWith(METHOD_PREFIX),
+    /** @throws SpartakusError `invalid` for a malformed host, of which Connect throws a TypeError */
     handle(req: ServerRequest, res: ServerReply): void {
+      const host = req.headers[':authority'] ?? req.headers.host ?? '';
+      if (!URL.canParse(`http://${String(host)}`))
+        throw new SpartakusError('invalid', 'the requested host is malformed: send the address of the console');
       // Connect does not know the absolute form of a request target.
       const { path, query } = parseRequestTarget(req.url);
       req.url = `${path}${query}`;

@@ -92,6 +92,15 @@ const get = async (url: string, headers: http.OutgoingHttpHeaders = {}): Promise
 const call = (url: string, method = LIST_QUESTIONS, headers = {}, body = '{}'): Promise<Response> =>
   fetch(url + method, { method: 'POST', headers: { ...JSON_HEADERS, ...headers }, body });
 
+/** The status of a call with a request target and a Host header as they are; fetch would not send them. */
+const post = async (url: string, target: string, host: string): Promise<number | undefined> => {
+  const request = http.request(url, { method: 'POST', path: target, headers: { ...JSON_HEADERS, host }, agent: false });
+  request.end('{}');
+  const [response] = (await once(request, 'response')) as [IncomingMessage];
+  response.resume();
+  return response.statusCode;
+};
+
 describe('on this machine', () => {
   test('the health, the metrics and the statistics are answered without a token', async () => {
     const { url } = await open();
@@ -188,18 +197,24 @@ describe('the service of statistics', () => {
 
   test('is not called by a page of another host, whose name may be in the target', async () => {
     const { url } = await open();
-    const send = async (target: string, host: string) => {
-      const request = http.request(url, { method: 'POST', path: target, headers: { ...JSON_HEADERS, host } });
-      request.end('{}');
-      const [response] = (await once(request, 'response')) as [IncomingMessage];
-      response.resume();
-      return response.statusCode;
-    };
+    const send = (target: string, host: string) => post(url, target, host);
 
     await expect(send(LIST_QUESTIONS, '127.0.0.1')).resolves.toBe(200);
     await expect(send(LIST_QUESTIONS, 'evil.example')).resolves.toBe(403);
     await expect(send(`http://evil.example${LIST_QUESTIONS}`, '127.0.0.1')).resolves.toBe(403);
     await expect(send(`http://127.0.0.1${LIST_QUESTIONS}`, 'evil.example')).resolves.toBe(200);
+  });
+
+  test('rejects a malformed host as an error of the client', async () => {
+    const { url } = await open({ isPublic: true });
+
+    await expect(post(url, LIST_QUESTIONS, 'a b')).resolves.toBe(400);
+    await expect(post(url, LIST_QUESTIONS, 'localhost:x')).resolves.toBe(400);
+
+    expect(onRejection.mock.calls).toMatchObject([
+      ['connect', { kind: 'invalid' }],
+      ['connect', { kind: 'invalid' }],
+    ]);
   });
 });
 
