@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import http, { type IncomingMessage } from 'node:http';
 import http2 from 'node:http2';
+import net from 'node:net';
 import path from 'node:path';
 import { text } from 'node:stream/consumers';
 import { gzipSync } from 'node:zlib';
@@ -22,6 +23,7 @@ import { createManualClock } from '../../../support/manual-clock.ts';
 
 type Options = Parameters<typeof openConsole>[1];
 
+const LIMITS = parseFlags(LIMIT_FLAGS, [], {}).values as FlagValues<typeof LIMIT_FLAGS>;
 const FIXTURES = path.join(import.meta.dirname, '../../../fixtures/tls');
 const TLS = { certFile: path.join(FIXTURES, 'server.crt'), keyFile: path.join(FIXTURES, 'server.key') };
 const LOCAL = { host: '127.0.0.1', port: 0 };
@@ -63,7 +65,7 @@ async function open(config: Partial<ConsoleConfig> = {}, options: Partial<Option
         },
       },
       originOf,
-      limits: parseFlags(LIMIT_FLAGS, [], {}).values as FlagValues<typeof LIMIT_FLAGS>,
+      limits: LIMITS,
       clock,
       random: () => 0.5,
       onRejection,
@@ -216,6 +218,16 @@ describe('the service of statistics', () => {
       ['connect', { kind: 'invalid' }],
     ]);
   });
+});
+
+test('an address has as many connections as the limits allow', async () => {
+  const { url } = await open({}, { limits: { ...LIMITS, maxConnectionsPerAddress: 1 } });
+  const first = net.connect(Number(new URL(url).port), '127.0.0.1');
+  await once(first, 'connect');
+
+  await expect(get(`${url}/healthz`)).rejects.toThrow(/ECONNRESET|socket hang up/);
+  first.destroy();
+  await expect.poll(() => get(`${url}/healthz`).catch(() => undefined)).toBe(200);
 });
 
 describe('where other machines reach it', () => {

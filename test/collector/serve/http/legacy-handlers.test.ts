@@ -303,6 +303,12 @@ describe('GET /readyz', () => {
   });
 });
 
+test.each(['/', '/healthz'])('GET %s is 200 as long as the process lives, whether it serves or not', async (at) => {
+  const { call } = makeApi({ health: { serving: false } });
+
+  await expect(call('GET', at)).resolves.toStrictEqual({ status: 200 });
+});
+
 test('GET /version is plain text', async () => {
   await expect(makeApi().call('GET', '/version')).resolves.toStrictEqual({
     status: 200,
