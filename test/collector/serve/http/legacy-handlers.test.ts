@@ -260,6 +260,15 @@ describe('what is stored', () => {
     expect(new Set(accept.mock.calls.map(([, context]) => context.dialect))).toStrictEqual(new Set([dialect]));
   });
 
+  test.each([
+    [false, undefined],
+    [true, 'DE'],
+  ])('has the country that the client states, where it is kept: %s', async (keepCountry, country) => {
+    await makeApi({ keepCountry }).call('POST', '/api/v1', { body: RECORDS });
+
+    expect(accept.mock.calls.map(([, context]) => context.country)).toStrictEqual([country, country]);
+  });
+
   test('the response waits for all records, and is the error of the first that failed', async () => {
     const { call } = makeApi();
     const last = Promise.withResolvers<typeof STORED>();
