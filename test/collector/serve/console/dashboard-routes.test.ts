@@ -41,6 +41,7 @@ describe('a response', () => {
     ['br;level=1;q=0.0,gzip', 'gzip'],
     ['deflate, gzip;q=0.5', 'gzip'],
     ['br;q=0.05, gzip;q=0', 'br'],
+    ['br;xq=0', 'br'],
     ['', undefined],
     ['identity, *', undefined],
     ['brotli, xgzip', undefined],
