@@ -50,7 +50,11 @@ interface Source {
 }
 
 /** Vitest takes the default export of its configuration and of a reporter. */
-const LOADED_BY_VITEST = new Set(['test/fixtures/failing-run/vitest.config.ts', 'test/support/count-reporter.ts']);
+const LOADED_BY_VITEST = new Set([
+  'test/fixtures/failing-run/vitest.config.ts',
+  'test/mutation/vitest.config.ts',
+  'test/support/count-reporter.ts',
+]);
 
 /**
  * Checks files against the rules of the project's structure.
