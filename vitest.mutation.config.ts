@@ -19,9 +19,7 @@ class ListedFirst extends BaseSequencer {
     const durationOf = (file: TestSpecification): number =>
       this.ctx.cache.getTestSpecificationResult(file)?.duration ?? 0;
     return Promise.resolve(
-      files.toSorted(
-        (left, right) => indexOf(left) - indexOf(right) || durationOf(left) - durationOf(right),
-      ),
+      files.toSorted((left, right) => indexOf(left) - indexOf(right) || durationOf(left) - durationOf(right)),
     );
   }
 }

@@ -14,3 +14,14 @@ export function readExposition(text: string): ExposedMetrics {
   }
   return metrics;
 }
+
+/** The value of each series in Prometheus' text format, by its name, which is without the prefix of the collector, and its labels. */
+export function readSamples(text: string): ReadonlyMap<string, number> {
+  const lines = text.split('\n').filter((line) => line !== '' && !line.startsWith('#'));
+  return new Map(
+    lines.map((line) => {
+      const at = line.lastIndexOf(' ');
+      return [line.slice(0, at).replace('spartakus_collector_', ''), Number(line.slice(at + 1))] as const;
+    }),
+  );
+}

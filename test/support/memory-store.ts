@@ -7,6 +7,8 @@ import { createPending } from '../../src/runtime/pending.ts';
 /** A store in memory that tests control. */
 export interface MemoryStore extends ReportStore {
   readonly documents: ReadonlyMap<string, StoredDocument>;
+  /** Forgets all documents. */
+  clear(): void;
   /** Makes puts wait. */
   hold(): void;
   /** Lets waiting puts, and all that follow, proceed. */
@@ -38,6 +40,7 @@ export function createMemoryStore(): MemoryStore {
   };
   return {
     documents,
+    clear: () => documents.clear(),
     put: (entries) => pending.add(put(entries)),
     hasReportsFrom: (id) =>
       Promise.resolve(

@@ -1,5 +1,7 @@
 import { connectNodeAdapter } from '@connectrpc/connect-node';
 import { StatisticsService } from '../../../../gen/spartakus/statistics/v1/statistics_service_pb.js';
+import { SpartakusError } from '../../../runtime/errors.ts';
+import { parseRequestTarget } from '../../../runtime/request-target.ts';
 import type { Answers } from '../../statistics/answers.ts';
 import type { HttpRequest, HttpResponse, ServerReply, ServerRequest } from '../http/router.ts';
 import { readStatisticsJson } from '../http/statistics-api.ts';
@@ -25,13 +27,23 @@ export function createStatisticsRoute(answers: Answers) {
 
 /** StatisticsService over Connect, gRPC and gRPC-Web. */
 export function createStatisticsCalls(answers: Answers) {
+  const handle = connectNodeAdapter({
+    routes: createStatisticsService(answers),
+    readMaxBytes: MAX_REQUEST_BYTES,
+    acceptCompression: COMPRESSIONS,
+    interceptors: [convertErrors],
+  }) as (req: ServerRequest, res: ServerReply) => void;
   return {
     serves: (path: string): boolean => path.startsWith(METHOD_PREFIX),
-    handle: connectNodeAdapter({
-      routes: createStatisticsService(answers),
-      readMaxBytes: MAX_REQUEST_BYTES,
-      acceptCompression: COMPRESSIONS,
-      interceptors: [convertErrors],
-    }) as (req: ServerRequest, res: ServerReply) => void,
+    /** @throws SpartakusError `invalid` for a malformed host, of which Connect throws a TypeError */
+    handle(req: ServerRequest, res: ServerReply): void {
+      const host = req.headers[':authority'] ?? req.headers.host ?? '';
+      if (!URL.canParse(`http://${String(host)}`))
+        throw new SpartakusError('invalid', 'the requested host is malformed: send the address of the console');
+      // Connect does not know the absolute form of a request target.
+      const { path, query } = parseRequestTarget(req.url);
+      req.url = `${path}${query}`;
+      handle(req, res);
+    },
   };
 }

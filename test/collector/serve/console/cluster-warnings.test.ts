@@ -35,6 +35,14 @@ test('an address is warned of with the 20th cluster, not with the 19th, and name
   expect(busiestAddressRatio()).toBe(1);
 });
 
+test('where addresses are logged, one that is not recorded has none', () => {
+  const { warnings, lines } = makeWarnings(true);
+
+  warnings.onQuarantined('report', { protocol: 'grpc', addressKey: '192.0.2.1' });
+
+  expect(lines.map(({ fields }) => fields)).toStrictEqual([{ reportsSinceLastWarning: 1 }]);
+});
+
 test('half of the clusters is not most of them, one more is', () => {
   const { report, lines, busiestAddressRatio } = makeWarnings();
   for (let index = 0; index < 25; index += 1) report(`192.0.2.${index}`, 1);

@@ -4,12 +4,7 @@ import http2 from 'node:http2';
 import path from 'node:path';
 import { text } from 'node:stream/consumers';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import {
-  type ConsoleConfig,
-  createConsoleGuard,
-  findConsoleProblem,
-} from '../../../../src/collector/serve/console/console.ts';
-import { SpartakusError } from '../../../../src/runtime/errors.ts';
+import type { ConsoleConfig } from '../../../../src/collector/serve/console/console.ts';
 import { type LocalCollector, startCollectorOn } from '../../../support/collector.ts';
 import { failureOf } from '../../../support/failure.ts';
 import { withFiles } from '../../../support/files.ts';
@@ -153,18 +148,6 @@ describe('on this machine alone', () => {
 describe('where other machines reach it', () => {
   const EVERYWHERE = { listen: { host: '0.0.0.0', port: 0 } };
 
-  test.each([
-    { port: 8081 },
-    { host: '0.0.0.0', port: 8081 },
-    { host: '::', port: 8081 },
-    { host: '192.0.2.1', port: 8081 },
-  ])('it does not start on %j without a token file', (address) => {
-    const config = { listen: address };
-
-    expect(findConsoleProblem(config)).toMatch(/^--console-listen .*:8081: .*--console-token-file/);
-    expect(findConsoleProblem({ ...config, tokenFile: 'tokens' })).toBeUndefined();
-  });
-
   test('a collector with such a console does not start', async () => {
     const failure = await failureOf(startCollectorOn('stdout', { console: { ...LOCAL, ...EVERYWHERE } }));
 
@@ -189,32 +172,6 @@ describe('where other machines reach it', () => {
       expect(headers[':status']).toBe(200);
       session.destroy();
     });
-  });
-});
-
-describe('authorization of a request without a token', () => {
-  const authorize = (host: string, hasTokens: boolean) => {
-    const reject = (): never => {
-      throw new SpartakusError('unauthenticated', 'no');
-    };
-    const guard = createConsoleGuard({ listen: { host, port: 8081 } }, hasTokens ? reject : undefined);
-    return (['anyone', 'operator'] as const).map((access) => {
-      try {
-        guard(access, { host: '127.0.0.1' });
-        return access;
-      } catch (error) {
-        return SpartakusError.from(error).kind;
-      }
-    });
-  };
-
-  test.each([
-    ['127.0.0.1', 'without a token file', false, ['anyone', 'operator']],
-    ['127.0.0.1', 'with a token file', true, ['anyone', 'unauthenticated']],
-    ['192.0.2.1', 'with a token file', true, ['anyone', 'unauthenticated']],
-    ['192.0.2.1', 'without a token file', false, ['anyone', 'forbidden']],
-  ] as const)('on %s, %s', (host, _how, hasTokens, expected) => {
-    expect(authorize(host, hasTokens)).toStrictEqual(expected);
   });
 });
 

@@ -7,9 +7,9 @@ import path from 'node:path';
 import { create } from '@bufbuild/protobuf';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { ExtensionSchema } from '../../../../gen/spartakus/report/v1/report_pb.js';
-import { createMetrics } from '../../../../src/collector/serve/console/metrics.ts';
 import { startCollectorOn, startTestCollector, type TestCollector } from '../../../support/collector.ts';
 import { createDice } from '../../../support/dice.ts';
+import { readSamples } from '../../../support/exposition.ts';
 import { createMemoryStore } from '../../../support/memory-store.ts';
 import { PROTOCOL_CLIENTS } from '../../../support/protocols.ts';
 import { makeReport } from '../../../support/reports.ts';
@@ -26,13 +26,7 @@ afterAll(() => collector.close());
 /** The current value by series. */
 async function scrape(): Promise<ReadonlyMap<string, number>> {
   const response = await fetch(`${collector.consoleUrl}/metrics`);
-  const lines = (await response.text()).split('\n').filter((line) => line !== '' && !line.startsWith('#'));
-  return new Map(
-    lines.map((line) => {
-      const at = line.lastIndexOf(' ');
-      return [line.slice(0, at).replace('spartakus_collector_', ''), Number(line.slice(at + 1))] as const;
-    }),
-  );
+  return readSamples(await response.text());
 }
 
 /** The increase of each counter during an action. */
@@ -265,42 +259,4 @@ test('the expiry of the certificate is exposed with TLS only', async () => {
   await withTls.close();
   expect(body).toContain(`\nspartakus_collector_certificate_expiry_timestamp_seconds ${Date.UTC(2100) / 1_000}\n`);
   expect((await scrape()).has('certificate_expiry_timestamp_seconds')).toBe(false);
-});
-
-test('docs/operations.md lists every metric of the collector with its type', async () => {
-  const page = await readFile(path.join(import.meta.dirname, '../../../../docs/operations.md'), 'utf8');
-  const listed = [...page.matchAll(/^\| `(spartakus_collector_\w+)`(?:[^|]*) \| (\w+) \|/gm)].map(
-    ([, name, type]) => `${name} ${type}`,
-  );
-  const stats = { opened: 0, rejected: 0, unread: 0, receivedBytes: 0, open: { http1: 0, http2: 0, new: 0 } };
-  const metrics = createMetrics({
-    version: 'v0',
-    memory: { reservedBytes: 0, maxBytes: 1 },
-    pending: () => ({ items: 0, bytes: 0 }),
-    connections: () => stats,
-    descriptorExhaustions: () => 0,
-    isDatabaseAvailable: () => false,
-    busiestAddressRatio: () => 0,
-    disk: () => ({ freeBytes: 99, reserveBytes: 100, isExhausted: true }),
-    certificateExpiry: () => new Date(0),
-  });
-  metrics.observeStatistics(() => ({
-    lastAt: new Date(60_000),
-    lastDurationMs: 500,
-    reports: 3,
-    failures: 2,
-    dirtyDays: 1,
-  }));
-
-  const { body } = await metrics.render();
-
-  const exposed = [...body.matchAll(/^# TYPE (spartakus_collector_\w+) (\w+)$/gm)].map(
-    ([, name, type]) => `${name} ${type}`,
-  );
-  expect(listed.toSorted()).toStrictEqual(exposed.toSorted());
-  expect(body).toContain('spartakus_collector_database_up 0');
-  expect(body).toMatch(/disk_free_bytes 99\n[^]*disk_reserve_bytes 100\n[^]*disk_full 1\n/);
-  expect(body).toMatch(
-    /update_timestamp_seconds 60\n[^]*update_duration_seconds 0.5\n[^]*dirty_days 1\n[^]*reports_total 3\n[^]*failures_total 2\n/,
-  );
 });

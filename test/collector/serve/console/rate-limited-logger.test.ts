@@ -81,6 +81,28 @@ test('one more alone is written as it is, a second after the line before', async
   expect(log.lines[1]).toStrictEqual({ level: 'info', fields: { n: 2 }, message: 'rejected: invalid' });
 });
 
+test('a second after a line, the next one is written at once', () => {
+  const { limited, log, clock } = make();
+  limited.info({}, 'first');
+
+  clock.advance(1_000);
+  limited.info({}, 'second');
+
+  expect(log.messages()).toStrictEqual(['first', 'second']);
+});
+
+test('a line that comes before a late summary is part of it', async () => {
+  const { limited, log, clock } = make();
+  limited.info({}, 'first');
+  limited.info({}, 'second');
+
+  clock.advance(1_500);
+  limited.info({}, 'third');
+  await settle();
+
+  expect(log.messages()).toStrictEqual(['first', 'second, and 1 more in the last second']);
+});
+
 test('what is left is said when the program stops', async () => {
   const { limited, log, stop } = make();
   for (let count = 0; count < 3; count += 1) limited.info({}, 'rejected: invalid');

@@ -1,14 +1,8 @@
-import { EventEmitter } from 'node:events';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { createMemoryLimiter } from '../../../../src/collector/serve/admission/memory-limiter.ts';
-import {
-  createHttpHandler,
-  type HttpRequest,
-  type HttpResponse,
-  type ServerReply,
-  type ServerRequest,
-} from '../../../../src/collector/serve/http/router.ts';
+import { createHttpHandler, type HttpRequest, type HttpResponse } from '../../../../src/collector/serve/http/router.ts';
 import { SpartakusError } from '../../../../src/runtime/errors.ts';
+import { startExchange } from '../../../support/http-exchange.ts';
 
 const BODY_TIMEOUT_MS = 5_000;
 const MAX_BYTES = 100;
@@ -40,18 +34,9 @@ function makeRequest(
       onRejection: (protocol, thrown) => rejections.push(`${protocol} ${SpartakusError.from(thrown).kind}`),
     },
   );
-  const req = Object.assign(new EventEmitter(), { method: 'POST', url: '/', headers: {} });
-  const answered = Promise.withResolvers<number>();
-  const headers = new Map<string, string | number>();
-  const res = Object.assign(new EventEmitter(), {
-    destroyed: false,
-    writableEnded: false,
-    statusCode: 0,
-    setHeader: (name: string, value: string | number) => void headers.set(name, value),
-    end: () => answered.resolve(res.statusCode),
-  });
-  handler(req as never as ServerRequest, res as never as ServerReply, { protocol: 'http' });
-  return { req, res, memory, rejections, headers, status: answered.promise };
+  const exchange = startExchange(handler, { method: 'POST', url: '/' });
+  const status = exchange.response.then((response) => response.status);
+  return { ...exchange, memory, rejections, status };
 }
 
 const stored = (): Promise<HttpResponse> => Promise.resolve({ status: 204 });
@@ -119,8 +104,19 @@ describe('afterwards nothing is held', () => {
     await vi.advanceTimersByTimeAsync(1);
 
     await expect(request.status).resolves.toBe(503);
-    expect(request.headers.get('retry-after')).toBe('1');
+    await expect(request.response).resolves.toMatchObject({ headers: { 'retry-after': '1' } });
     expectNothingHeld(request);
+  });
+
+  test('of a body whose connection fails', async () => {
+    const request = makeRequest(stored);
+
+    request.req.emit('data', bytes(10));
+    request.req.emit('error', new Error('reset'));
+
+    await expect(request.status).resolves.toBe(400);
+    expectNothingHeld(request);
+    expect(request.rejections).toStrictEqual(['http invalid']);
   });
 
   test('of a handler that fails', async () => {
@@ -152,7 +148,6 @@ test('a body of exactly the limit is read, while its handler works its memory is
 test('a client that leaves while its report is stored releases nothing early, and is sent nothing', async () => {
   const work = Promise.withResolvers<HttpResponse>();
   const { req, res, memory } = makeRequest(() => work.promise);
-  const ended = vi.spyOn(res, 'end');
   req.emit('data', bytes(10));
   req.emit('end');
 
@@ -164,7 +159,7 @@ test('a client that leaves while its report is stored releases nothing early, an
   await vi.advanceTimersByTimeAsync(0);
 
   expect(memory.reservedBytes).toBe(0);
-  expect(ended).not.toHaveBeenCalled();
+  expect(res.end).not.toHaveBeenCalled();
 });
 
 test.each([
@@ -172,12 +167,11 @@ test.each([
   [1_000, '1'],
   [1_001, '2'],
 ])('after %i ms a client is asked to wait for %s s: never less', async (retryAfterMs, seconds) => {
-  const { req, headers, status } = makeRequest(() =>
+  const { req, response } = makeRequest(() =>
     Promise.reject(new SpartakusError('overloaded', 'later', { retryAfterMs })),
   );
 
   req.emit('end');
 
-  await expect(status).resolves.toBe(429);
-  expect(headers.get('retry-after')).toBe(seconds);
+  await expect(response).resolves.toMatchObject({ status: 429, headers: { 'retry-after': seconds } });
 });
