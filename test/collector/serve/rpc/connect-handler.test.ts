@@ -1,0 +1,431 @@
+import { once } from 'node:events';
+import http2 from 'node:http2';
+import type { AddressInfo } from 'node:net';
+import { gzipSync } from 'node:zlib';
+import { create, toBinary, toJsonString } from '@bufbuild/protobuf';
+import { createClient } from '@connectrpc/connect';
+import { createConnectTransport, createGrpcTransport, createGrpcWebTransport } from '@connectrpc/connect-node';
+import { afterEach, describe, expect, test } from 'vitest';
+import { Health } from '../../../../gen/grpc/health/v1/health_pb.js';
+import {
+  CollectorService,
+  Outcome,
+  ReceiptSchema,
+  SubmitReportRequestSchema,
+} from '../../../../gen/spartakus/collector/v1/collector_service_pb.js';
+import { createMemoryLimiter } from '../../../../src/collector/serve/admission/memory-limiter.ts';
+import { createConnectHandler } from '../../../../src/collector/serve/rpc/connect-handler.ts';
+import { encodeGrpcFrame } from '../../../../src/collector/serve/rpc/grpc-frames.ts';
+import { createHealthService, createHealthState } from '../../../../src/collector/serve/rpc/health-service.ts';
+import type { MessageOptions } from '../../../../src/collector/serve/rpc/message-reader.ts';
+import { createMessageReader } from '../../../../src/collector/serve/rpc/message-reader.ts';
+import type { ReceivedReport } from '../../../../src/collector/serve/rpc/report-receiver.ts';
+import { createReportService } from '../../../../src/collector/serve/rpc/report-service.ts';
+import type { RequestOrigin } from '../../../../src/report/request-origin.ts';
+import { SpartakusError } from '../../../../src/runtime/errors.ts';
+import { makeReport } from '../../../support/reports.ts';
+
+const SUBMIT = '/spartakus.collector.v1.CollectorService/SubmitReport';
+const STREAM = '/spartakus.collector.v1.CollectorService/StreamReports';
+const CHECK = '/grpc.health.v1.Health/Check';
+const MAX_PROTOBUF_BYTES = 30_000;
+const MAX_JSON_BYTES = 60_000;
+
+interface Setup {
+  readonly protocol?: RequestOrigin['protocol'];
+  readonly admit?: () => void;
+  readonly admitRequest?: () => void;
+  readonly submit?: (request: ReceivedReport) => Promise<unknown>;
+  readonly bodyTimeoutMs?: number;
+}
+
+const closers: (() => Promise<unknown>)[] = [];
+afterEach(async () => {
+  for (const close of closers.splice(0)) await close();
+});
+
+/** A server with the handler alone, and a connection to it. */
+async function serve({
+  protocol = 'connect',
+  admit = () => undefined,
+  admitRequest = () => undefined,
+  submit = ({ report }) => Promise.resolve(create(ReceiptSchema, { reportId: report?.reportId ?? '' })),
+  bodyTimeoutMs = 60_000,
+}: Setup = {}) {
+  const memory = createMemoryLimiter(1e6);
+  const rejections: string[] = [];
+  const errors: unknown[] = [];
+  const options: MessageOptions[] = [];
+  const received: ReceivedReport[] = [];
+  const health = createHealthState();
+  const stopping = new AbortController();
+  const receiver = {
+    submit: (request: ReceivedReport) => (received.push(request), submit(request)),
+    stream: async function* (requests: AsyncIterable<ReceivedReport>) {
+      for await (const request of requests) {
+        received.push(request);
+        yield await submit(request).finally(() => request.reservation?.end());
+      }
+    },
+    submitEnvelope: (request: ReceivedReport) => (received.push(request), submit(request).then((receipt) => [receipt])),
+  };
+  const decoder = {
+    decode: () => Promise.reject(new Error('nothing is as large')),
+    close: () => Promise.resolve(),
+  };
+  const reader = createMessageReader(decoder, { chargeBytes: () => undefined });
+  const handler = createConnectHandler(
+    (router) => {
+      createReportService(receiver as never)(router);
+      createHealthService(health, [], stopping.signal)(router);
+    },
+    (frame, reservation, given) => {
+      options.push(given);
+      return reader(frame, reservation, given);
+    },
+    {
+      admission: { admitReport: admit, admitRequest },
+      memory,
+      limits: { maxProtobufBytes: MAX_PROTOBUF_BYTES, maxJsonBytes: MAX_JSON_BYTES, bodyTimeoutMs },
+      onRejection: (from: string, error: Error) => rejections.push(`${from}: ${error.message}`),
+      stopping: stopping.signal,
+      logger: { debug: () => undefined, error: (_fields: unknown, text: string) => errors.push(text) },
+    } as never,
+  );
+  const server = http2.createServer((req, res) => handler.handle(req, res, { protocol }));
+  server.on('sessionError', () => undefined);
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const session = http2.connect(url);
+  session.on('error', () => undefined);
+  closers.push(() => {
+    stopping.abort();
+    session.destroy();
+    return new Promise((resolve) => server.close(resolve));
+  });
+  return { url, session, memory, rejections, errors, options, received, handler, health };
+}
+
+/** Sends a body: the response's headers, its text, and its trailers. */
+async function send(
+  session: http2.ClientHttp2Session,
+  path: string,
+  body: string | Uint8Array,
+  headers: http2.OutgoingHttpHeaders = { 'content-type': 'application/json' },
+) {
+  const stream = session.request({ ':method': 'POST', ':path': path, ...headers });
+  let response: http2.IncomingHttpHeaders & http2.IncomingHttpStatusHeader = {};
+  let trailers: http2.IncomingHttpHeaders = {};
+  stream.on('response', (given) => (response = given));
+  stream.on('trailers', (given) => (trailers = given));
+  stream.end(body);
+  const chunks: Buffer[] = [];
+  for await (const chunk of stream) chunks.push(chunk as Buffer);
+  return { status: response[':status'], response, trailers, text: Buffer.concat(chunks).toString() };
+}
+
+const jsonOf = (report = makeReport()): string =>
+  toJsonString(SubmitReportRequestSchema, create(SubmitReportRequestSchema, { report }));
+const framed = (text: string): Buffer => encodeGrpcFrame(Buffer.from(text));
+const CONNECT_STREAM = { 'content-type': 'application/connect+json', 'connect-protocol-version': '1' };
+
+describe('a report', () => {
+  test.each([
+    ['JSON', { 'content-type': 'application/json' }, true, MAX_JSON_BYTES],
+    ['JSON in upper case', { 'content-type': 'APPLICATION/JSON; charset=utf-8' }, true, MAX_JSON_BYTES],
+    ['protobuf', { 'content-type': 'application/proto' }, false, MAX_PROTOBUF_BYTES],
+  ])('in %s is read with the limit of its encoding; its memory is held until its answer', async (...of) => {
+    const [, headers, isJson, maxBytes] = of;
+    const held: number[] = [];
+    const { session, memory, rejections, options, received } = await serve({
+      submit: ({ report }) => {
+        held.push(memory.reservedBytes);
+        return Promise.resolve(create(ReceiptSchema, { reportId: report?.reportId ?? '' }));
+      },
+    });
+    const report = makeReport();
+    const request = create(SubmitReportRequestSchema, { report, validateOnly: true });
+    const body = isJson ? toJsonString(SubmitReportRequestSchema, request) : toBinary(SubmitReportRequestSchema, request);
+
+    await expect(send(session, SUBMIT, body, headers)).resolves.toMatchObject({ status: 200 });
+
+    expect(received).toMatchObject([{ report: { reportId: report.reportId }, validateOnly: true }]);
+    expect(options).toMatchObject([{ isJson, maxBytes, compression: undefined, origin: { protocol: 'connect' } }]);
+    expect(held[0]).toBeGreaterThanOrEqual(body.length);
+    await expect.poll(() => memory.reservedBytes).toBe(0);
+    expect(rejections).toStrictEqual([]);
+  });
+
+  test.each([
+    ['Connect', { 'content-type': 'application/json', 'content-encoding': 'gzip' }, SUBMIT],
+    ['a stream of Connect', { ...CONNECT_STREAM, 'connect-content-encoding': 'gzip' }, STREAM],
+    ['gRPC with JSON', { 'content-type': 'application/grpc+json', 'grpc-encoding': 'gzip' }, SUBMIT],
+  ])('that %s compresses is decompressed', async (_name, headers, path) => {
+    const { session, received, options } = await serve();
+    const report = makeReport();
+    const bytes = gzipSync(jsonOf(report));
+    const frame = encodeGrpcFrame(bytes);
+    frame.writeUInt8(1, 0);
+    const body = 'content-encoding' in headers ? bytes : frame;
+
+    await send(session, path, body, { ...headers, ...(body === bytes && { 'content-length': bytes.length }) });
+
+    expect(received).toMatchObject([{ report: { reportId: report.reportId } }]);
+    expect(options.map(({ compression }) => compression?.name)).toStrictEqual(['gzip']);
+  });
+
+  test('is not decompressed for the header of another protocol', async () => {
+    const { session, received } = await serve();
+
+    await expect(
+      send(session, SUBMIT, jsonOf(), { 'content-type': 'application/json', 'connect-content-encoding': 'gzip' }),
+    ).resolves.toMatchObject({ status: 200 });
+
+    expect(received).toHaveLength(1);
+  });
+
+  test('of several parts of a stream has a receipt for each, and holds nothing afterwards', async () => {
+    const { session, memory, received } = await serve();
+    const reports = [makeReport(), makeReport()];
+
+    const { text } = await send(
+      session,
+      STREAM,
+      Buffer.concat(reports.map((report) => framed(jsonOf(report)))),
+      CONNECT_STREAM,
+    );
+
+    expect(received.map(({ report }) => report?.reportId)).toStrictEqual(reports.map(({ reportId }) => reportId));
+    for (const { reportId } of reports) expect(text).toContain(reportId);
+    await expect.poll(() => memory.reservedBytes).toBe(0);
+  });
+
+  test('is rejected by admission, once, before its body is read', async () => {
+    const { session, rejections, options, received } = await serve({
+      admit: () => {
+        throw new SpartakusError('rate-limited', 'slow down', { retryAfterMs: 5 });
+      },
+    });
+
+    const { status, text } = await send(session, SUBMIT, jsonOf());
+
+    expect([status, JSON.parse(text)]).toMatchObject([429, { code: 'resource_exhausted', message: 'slow down' }]);
+    expect([rejections, options, received]).toStrictEqual([
+      [expect.stringMatching(/^connect: .*slow down/)],
+      [],
+      [],
+    ]);
+  });
+
+  test.each([
+    ['of the wrong type names its field', '{"report": {"clusterID": 7}}', 'report.cluster_id: '],
+    ['that is no JSON has no field to name', '{"report": ', ''],
+  ])('%s', async (_what, body, field) => {
+    const { session, rejections, memory } = await serve();
+
+    const { status, text } = await send(session, SUBMIT, body);
+
+    const error = JSON.parse(text) as { readonly message: string; readonly details: readonly { readonly type: string }[] };
+    expect([status, error]).toMatchObject([400, { code: 'invalid_argument' }]);
+    expect(error.message.startsWith(field)).toBe(true);
+    expect(error.details.map(({ type }) => type)).toStrictEqual([
+      'google.rpc.ErrorInfo',
+      ...(field === '' ? [] : ['google.rpc.BadRequest']),
+    ]);
+    expect(rejections).toStrictEqual([expect.stringContaining(error.message)]);
+    await expect.poll(() => memory.reservedBytes).toBe(0);
+  });
+
+  test('that is no protobuf is invalid, and no field is named', async () => {
+    const { session, rejections } = await serve();
+
+    const { status, text } = await send(session, SUBMIT, Buffer.from([0x0a, 0x7f]), {
+      'content-type': 'application/proto',
+    });
+
+    expect([status, text]).toStrictEqual([400, expect.stringContaining('parse binary')]);
+    expect(rejections).toHaveLength(1);
+  });
+
+  test('that the service rejects has its error, which is counted once', async () => {
+    const { session, rejections, memory } = await serve({
+      submit: () => Promise.reject(new SpartakusError('unavailable', 'no database', { retryAfterMs: 5 })),
+    });
+
+    for (const [path, body, headers] of [
+      [SUBMIT, jsonOf(), { 'content-type': 'application/json' }],
+      [STREAM, framed(jsonOf()), CONNECT_STREAM],
+    ] as const)
+      await expect(send(session, path, body, headers)).resolves.toMatchObject({
+        text: expect.stringContaining('no database') as string,
+      });
+
+    expect(rejections).toHaveLength(2);
+    await expect.poll(() => memory.reservedBytes).toBe(0);
+  });
+
+  test('whose body does not arrive in time is rejected as unavailable', async () => {
+    const { session, rejections, memory } = await serve({ bodyTimeoutMs: 20 });
+    const stream = session.request({ ':method': 'POST', ':path': SUBMIT, 'content-type': 'application/json' });
+    stream.on('error', () => undefined);
+    stream.resume();
+    stream.write('{"report"');
+    const [response] = (await once(stream, 'response')) as [http2.IncomingHttpStatusHeader];
+
+    expect(response[':status']).toBe(503);
+    expect(rejections).toStrictEqual([expect.stringContaining('did not arrive within 20 ms')]);
+    stream.close();
+    await expect.poll(() => memory.reservedBytes).toBe(0);
+  });
+});
+
+describe('a method or content type that Connect rejects by itself', () => {
+  test.each([
+    [{ ':method': 'PUT', 'content-type': 'application/json' }, 405, 'POST'],
+    [{ 'content-type': 'text/plain' }, 415, 'content type'],
+  ])('%j is counted', async (headers, status, text) => {
+    const { session, rejections } = await serve();
+
+    await expect(send(session, SUBMIT, '{}', headers)).resolves.toMatchObject({ status });
+
+    expect(rejections).toStrictEqual([expect.stringMatching(new RegExp(`^connect: .*${text}`))]);
+  });
+});
+
+describe('the error of an empty envelope', () => {
+  test.each(['grpc', 'connect'] as const)('has a message as the protocol of %s demands', async (protocol) => {
+    const { session } = await serve({
+      protocol,
+      submit: () => Promise.reject(new SpartakusError('invalid', 'a: b, c')),
+    });
+    const headers = { 'content-type': 'application/grpc+json' };
+
+    const { response, trailers } = await send(session, SUBMIT, framed(jsonOf()), headers);
+
+    const message = trailers['grpc-message'] ?? response['grpc-message'];
+    expect(message).toBe(protocol === 'grpc' ? 'a: b, c' : encodeURIComponent('a: b, c'));
+  });
+});
+
+describe('health', () => {
+  const check = (session: http2.ClientHttp2Session, service = '') =>
+    send(session, CHECK, JSON.stringify({ service }), { 'content-type': 'application/json' });
+
+  test('is not admitted as a report is, but as any request', async () => {
+    let requests = 0;
+    const { session, memory } = await serve({
+      admit: () => {
+        throw new Error('is for reports');
+      },
+      admitRequest: () => void (requests += 1),
+    });
+
+    await expect(check(session)).resolves.toMatchObject({ status: 200 });
+
+    expect(requests).toBe(1);
+    await expect.poll(() => memory.reservedBytes).toBe(0);
+  });
+
+  test.each([
+    ['connect', 'application/json', 429],
+    ['grpc', 'application/grpc', 200],
+  ] as const)('is rejected over %s without a call where the address sends too much', async (...of) => {
+    const [protocol, contentType, expected] = of;
+    const { session, rejections } = await serve({
+      protocol,
+      admitRequest: () => {
+        throw new SpartakusError('rate-limited', 'slow down', { retryAfterMs: 5 });
+      },
+    });
+
+    const { status, response, text } = await send(session, CHECK, '{}', { 'content-type': contentType });
+
+    expect(status).toBe(expected);
+    expect(response['content-type']).toBe(contentType);
+    expect(protocol === 'grpc' ? response['grpc-message'] : text).toContain('slow down');
+    expect(rejections).toStrictEqual([`${protocol}: slow down`]);
+  });
+
+  test('has 16 KiB for a name, and no more', async () => {
+    const { session } = await serve();
+    const name = (length: number): string => 'x'.repeat(length - JSON.stringify({ service: '' }).length);
+
+    await expect(check(session, name(16 * 1_024))).resolves.toMatchObject({ status: 404 });
+    await expect(check(session, name(16 * 1_024 + 1))).resolves.toMatchObject({ status: 429 });
+  });
+
+  test('is watched ten times by a connection at most, and not counted where it is only checked', async () => {
+    const { session, url, rejections } = await serve();
+    const watch = (from: http2.ClientHttp2Session) => {
+      const stream = from.request({ ':method': 'POST', ':path': '/grpc.health.v1.Health/Watch', ...CONNECT_STREAM });
+      stream.on('error', () => undefined);
+      stream.end(framed('{}'));
+      return stream;
+    };
+    for (let checked = 0; checked < 12; checked += 1) await check(session);
+    const watches = Array.from({ length: 10 }, () => watch(session));
+    await Promise.all(watches.map((stream) => once(stream, 'data')));
+
+    const [rejected] = (await once(watch(session).resume(), 'response')) as [http2.IncomingHttpStatusHeader];
+    expect(rejected[':status']).toBe(429);
+    expect(rejections).toStrictEqual([
+      expect.stringContaining('the connection has 10 streams of the health and reflection services'),
+    ]);
+
+    const other = http2.connect(url);
+    await once(watch(other), 'data');
+    other.destroy();
+    watches[0]!.close(http2.constants.NGHTTP2_CANCEL);
+    await once(watches[0]!, 'close');
+    await expect
+      .poll(async () => {
+        const [answer] = (await once(watch(session).resume(), 'response')) as [http2.IncomingHttpStatusHeader];
+        return answer[':status'];
+      })
+      .toBe(200);
+  });
+});
+
+test('a path that is not served is an error of the program', async () => {
+  const { handler } = await serve();
+
+  expect([SUBMIT, CHECK].map((path) => handler.serves(path))).toStrictEqual([true, true]);
+  expect(handler.serves('/no.such.Service/Method')).toBe(false);
+  expect(() => handler.handle({ url: '/x' } as never, {} as never, { protocol: 'connect' })).toThrow('no method at /x');
+});
+
+test('a client that leaves in the middle of its body is neither counted nor logged, and holds nothing', async () => {
+  const { session, memory, rejections, errors } = await serve();
+  const stream = session.request({ ':method': 'POST', ':path': STREAM, ...CONNECT_STREAM });
+  stream.on('error', () => undefined);
+  stream.write(framed('{}').subarray(0, 6));
+  await expect.poll(() => memory.reservedBytes).toBe(6);
+
+  session.destroy();
+
+  await expect.poll(() => memory.reservedBytes).toBe(0);
+  await new Promise((resolve) => void setTimeout(resolve, 20));
+  expect([rejections, errors]).toStrictEqual([[], []]);
+});
+
+test.each([
+  ['Connect', createConnectTransport],
+  ['gRPC', createGrpcTransport],
+  ['gRPC-Web', createGrpcWebTransport],
+] as const)('reports and envelopes are answered over %s', async (_name, createTransport) => {
+  const { url, memory, received } = await serve({
+    submit: () => Promise.resolve(create(ReceiptSchema, { outcome: Outcome.STORED })),
+  });
+  const client = createClient(CollectorService, createTransport({ baseUrl: url, httpVersion: '2' }));
+
+  await expect(client.submitReport({ report: makeReport() })).resolves.toMatchObject({
+    receipt: { outcome: Outcome.STORED },
+  });
+  await expect(client.submitKubermaticReport({ envelope: { clientUuid: 'u' } })).resolves.toMatchObject({
+    receipts: [{ outcome: Outcome.STORED }],
+  });
+  await expect(createClient(Health, createTransport({ baseUrl: url, httpVersion: '2' })).check({})).resolves.toBeDefined();
+
+  expect(received[1]).toMatchObject({ envelope: { clientUuid: 'u' } });
+  await expect.poll(() => memory.reservedBytes).toBe(0);
+});
