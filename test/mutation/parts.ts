@@ -18,9 +18,9 @@ export const PARTS: readonly Part[] = [
   {
     name: 'rpc',
     mutate: ['src/collector/serve/rpc/*.ts', 'src/collector/serve/decode/*.ts'],
-    // Without those of reports that are decoded in a thread, whose program StrykerJS does not copy as it is loaded, and of the engine.
+    // Without those that start whole collectors, which take long, and the program of the decode thread, which StrykerJS does not find.
     tests: [
-      'test/collector/serve/rpc/!(kubermatic|validate-only|error-info).test.ts',
+      'test/collector/serve/rpc/!(error-details|error-info|kubermatic|services|validate-only).test.ts',
       'test/collector/serve/decode/*.test.ts',
     ],
   },
