@@ -23,11 +23,7 @@ const KUBERMATIC = SubmitKubermaticReportRequestSchema.typeName;
 const TIME = { seconds: 1_700_000_000n };
 
 const invalid = (message: string | RegExp, field?: string): Error =>
-  expect.objectContaining({
-    kind: 'invalid',
-    field,
-    message: expect.stringMatching(message) as string,
-  }) as Error;
+  expect.objectContaining({ kind: 'invalid', field, message: expect.stringMatching(message) as string }) as Error;
 const json = (value: unknown): Uint8Array => Buffer.from(JSON.stringify(value));
 const encode = (report: Report): Uint8Array =>
   toBinary(SubmitReportRequestSchema, create(SubmitReportRequestSchema, { report }));
@@ -139,7 +135,10 @@ describe('JSON', () => {
 
   test('of an envelope has an entry for each record, and names wrong fields', () => {
     const envelope = { version: 'v2', client_uuid: 'u', client_location: { countryCode: 'DE' } };
-    const records = [{ kind: 'kubernetes', client_uuid: ' ' }, { kind: 'kubernetes', nodes: [{ id: 'n' }] }];
+    const records = [
+      { kind: 'kubernetes', client_uuid: ' ' },
+      { kind: 'kubernetes', nodes: [{ id: 'n' }] },
+    ];
 
     const decoded = fromJson(KUBERMATIC, { envelope: { ...envelope, records } });
 

@@ -27,9 +27,7 @@ test('documents and errors of entries are the same on the other side', () => {
   expect(rest).toStrictEqual({ dialect: 'kubermatic', country: 'DE', unknownFields: 3, validateOnly: true });
   expect(entries[0]).toStrictEqual({ document: document(new Uint8Array([1, 2])) });
   expect(entries[1]).toStrictEqual({ reportId: 'x', error: expect.any(SpartakusError) as SpartakusError });
-  expect(entries[1]).toMatchObject({
-    error: { kind: 'invalid', message: 'wrong', field: 'nodes', retryAfterMs: 7 },
-  });
+  expect(entries[1]).toMatchObject({ error: { kind: 'invalid', message: 'wrong', field: 'nodes', retryAfterMs: 7 } });
 });
 
 test('the error of a message is thrown on the other side, one of another class as internal', () => {

@@ -45,7 +45,7 @@ test('four messages are decompressed at a time, the others in their order, also 
     ...GZIP,
     decompress: (bytes) =>
       new Promise((resolve, reject) => {
-        const end = (fails: boolean): void => (fails ? reject(new Error('broken')) : resolve(bytes));
+        const end = (fails: boolean): void => (fails ? reject(new Error('broken')) : resolve(new Uint8Array(bytes)));
         running.push({ id: bytes[0]!, end });
       }),
   };

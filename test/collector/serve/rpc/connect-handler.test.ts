@@ -1,11 +1,10 @@
 import { once } from 'node:events';
 import http2 from 'node:http2';
-import type { AddressInfo } from 'node:net';
 import { gzipSync } from 'node:zlib';
 import { create, toBinary, toJsonString } from '@bufbuild/protobuf';
 import { createClient } from '@connectrpc/connect';
 import { createConnectTransport, createGrpcTransport, createGrpcWebTransport } from '@connectrpc/connect-node';
-import { afterEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { Health } from '../../../../gen/grpc/health/v1/health_pb.js';
 import {
   CollectorService,
@@ -13,116 +12,19 @@ import {
   ReceiptSchema,
   SubmitReportRequestSchema,
 } from '../../../../gen/spartakus/collector/v1/collector_service_pb.js';
-import { createMemoryLimiter } from '../../../../src/collector/serve/admission/memory-limiter.ts';
-import { createConnectHandler } from '../../../../src/collector/serve/rpc/connect-handler.ts';
 import { encodeGrpcFrame } from '../../../../src/collector/serve/rpc/grpc-frames.ts';
-import { createHealthService, createHealthState } from '../../../../src/collector/serve/rpc/health-service.ts';
-import type { MessageOptions } from '../../../../src/collector/serve/rpc/message-reader.ts';
-import { createMessageReader } from '../../../../src/collector/serve/rpc/message-reader.ts';
-import type { ReceivedReport } from '../../../../src/collector/serve/rpc/report-receiver.ts';
-import { createReportService } from '../../../../src/collector/serve/rpc/report-service.ts';
-import type { RequestOrigin } from '../../../../src/report/request-origin.ts';
 import { SpartakusError } from '../../../../src/runtime/errors.ts';
+import {
+  MAX_JSON_BYTES,
+  MAX_PROTOBUF_BYTES,
+  sendTo as send,
+  serveConnect as serve,
+} from '../../../support/connect-server.ts';
 import { makeReport } from '../../../support/reports.ts';
 
 const SUBMIT = '/spartakus.collector.v1.CollectorService/SubmitReport';
 const STREAM = '/spartakus.collector.v1.CollectorService/StreamReports';
 const CHECK = '/grpc.health.v1.Health/Check';
-const MAX_PROTOBUF_BYTES = 30_000;
-const MAX_JSON_BYTES = 60_000;
-
-interface Setup {
-  readonly protocol?: RequestOrigin['protocol'];
-  readonly admit?: () => void;
-  readonly admitRequest?: () => void;
-  readonly submit?: (request: ReceivedReport) => Promise<unknown>;
-  readonly bodyTimeoutMs?: number;
-}
-
-const closers: (() => Promise<unknown>)[] = [];
-afterEach(async () => {
-  for (const close of closers.splice(0)) await close();
-});
-
-/** A server with the handler alone, and a connection to it. */
-async function serve({
-  protocol = 'connect',
-  admit = () => undefined,
-  admitRequest = () => undefined,
-  submit = ({ report }) => Promise.resolve(create(ReceiptSchema, { reportId: report?.reportId ?? '' })),
-  bodyTimeoutMs = 60_000,
-}: Setup = {}) {
-  const memory = createMemoryLimiter(1e6);
-  const rejections: string[] = [];
-  const errors: unknown[] = [];
-  const options: MessageOptions[] = [];
-  const received: ReceivedReport[] = [];
-  const health = createHealthState();
-  const stopping = new AbortController();
-  const receiver = {
-    submit: (request: ReceivedReport) => (received.push(request), submit(request)),
-    stream: async function* (requests: AsyncIterable<ReceivedReport>) {
-      for await (const request of requests) {
-        received.push(request);
-        yield await submit(request).finally(() => request.reservation?.end());
-      }
-    },
-    submitEnvelope: (request: ReceivedReport) => (received.push(request), submit(request).then((receipt) => [receipt])),
-  };
-  const decoder = {
-    decode: () => Promise.reject(new Error('nothing is as large')),
-    close: () => Promise.resolve(),
-  };
-  const reader = createMessageReader(decoder, { chargeBytes: () => undefined });
-  const handler = createConnectHandler(
-    (router) => {
-      createReportService(receiver as never)(router);
-      createHealthService(health, [], stopping.signal)(router);
-    },
-    (frame, reservation, given) => {
-      options.push(given);
-      return reader(frame, reservation, given);
-    },
-    {
-      admission: { admitReport: admit, admitRequest },
-      memory,
-      limits: { maxProtobufBytes: MAX_PROTOBUF_BYTES, maxJsonBytes: MAX_JSON_BYTES, bodyTimeoutMs },
-      onRejection: (from: string, error: Error) => rejections.push(`${from}: ${error.message}`),
-      stopping: stopping.signal,
-      logger: { debug: () => undefined, error: (_fields: unknown, text: string) => errors.push(text) },
-    } as never,
-  );
-  const server = http2.createServer((req, res) => handler.handle(req, res, { protocol }));
-  server.on('sessionError', () => undefined);
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-  const session = http2.connect(url);
-  session.on('error', () => undefined);
-  closers.push(() => {
-    stopping.abort();
-    session.destroy();
-    return new Promise((resolve) => server.close(resolve));
-  });
-  return { url, session, memory, rejections, errors, options, received, handler, health };
-}
-
-/** Sends a body: the response's headers, its text, and its trailers. */
-async function send(
-  session: http2.ClientHttp2Session,
-  path: string,
-  body: string | Uint8Array,
-  headers: http2.OutgoingHttpHeaders = { 'content-type': 'application/json' },
-) {
-  const stream = session.request({ ':method': 'POST', ':path': path, ...headers });
-  let response: http2.IncomingHttpHeaders & http2.IncomingHttpStatusHeader = {};
-  let trailers: http2.IncomingHttpHeaders = {};
-  stream.on('response', (given) => (response = given));
-  stream.on('trailers', (given) => (trailers = given));
-  stream.end(body);
-  const chunks: Buffer[] = [];
-  for await (const chunk of stream) chunks.push(chunk as Buffer);
-  return { status: response[':status'], response, trailers, text: Buffer.concat(chunks).toString() };
-}
 
 const jsonOf = (report = makeReport()): string =>
   toJsonString(SubmitReportRequestSchema, create(SubmitReportRequestSchema, { report }));
@@ -145,7 +47,9 @@ describe('a report', () => {
     });
     const report = makeReport();
     const request = create(SubmitReportRequestSchema, { report, validateOnly: true });
-    const body = isJson ? toJsonString(SubmitReportRequestSchema, request) : toBinary(SubmitReportRequestSchema, request);
+    const body = isJson
+      ? toJsonString(SubmitReportRequestSchema, request)
+      : toBinary(SubmitReportRequestSchema, request);
 
     await expect(send(session, SUBMIT, body, headers)).resolves.toMatchObject({ status: 200 });
 
@@ -210,11 +114,7 @@ describe('a report', () => {
     const { status, text } = await send(session, SUBMIT, jsonOf());
 
     expect([status, JSON.parse(text)]).toMatchObject([429, { code: 'resource_exhausted', message: 'slow down' }]);
-    expect([rejections, options, received]).toStrictEqual([
-      [expect.stringMatching(/^connect: .*slow down/)],
-      [],
-      [],
-    ]);
+    expect([rejections, options, received]).toStrictEqual([[expect.stringMatching(/^connect: .*slow down/)], [], []]);
   });
 
   test.each([
@@ -225,7 +125,10 @@ describe('a report', () => {
 
     const { status, text } = await send(session, SUBMIT, body);
 
-    const error = JSON.parse(text) as { readonly message: string; readonly details: readonly { readonly type: string }[] };
+    const error = JSON.parse(text) as {
+      readonly message: string;
+      readonly details: readonly { readonly type: string }[];
+    };
     expect([status, error]).toMatchObject([400, { code: 'invalid_argument' }]);
     expect(error.message.startsWith(field)).toBe(true);
     expect(error.details.map(({ type }) => type)).toStrictEqual([
@@ -307,85 +210,6 @@ describe('the error of an empty envelope', () => {
   });
 });
 
-describe('health', () => {
-  const check = (session: http2.ClientHttp2Session, service = '') =>
-    send(session, CHECK, JSON.stringify({ service }), { 'content-type': 'application/json' });
-
-  test('is not admitted as a report is, but as any request', async () => {
-    let requests = 0;
-    const { session, memory } = await serve({
-      admit: () => {
-        throw new Error('is for reports');
-      },
-      admitRequest: () => void (requests += 1),
-    });
-
-    await expect(check(session)).resolves.toMatchObject({ status: 200 });
-
-    expect(requests).toBe(1);
-    await expect.poll(() => memory.reservedBytes).toBe(0);
-  });
-
-  test.each([
-    ['connect', 'application/json', 429],
-    ['grpc', 'application/grpc', 200],
-  ] as const)('is rejected over %s without a call where the address sends too much', async (...of) => {
-    const [protocol, contentType, expected] = of;
-    const { session, rejections } = await serve({
-      protocol,
-      admitRequest: () => {
-        throw new SpartakusError('rate-limited', 'slow down', { retryAfterMs: 5 });
-      },
-    });
-
-    const { status, response, text } = await send(session, CHECK, '{}', { 'content-type': contentType });
-
-    expect(status).toBe(expected);
-    expect(response['content-type']).toBe(contentType);
-    expect(protocol === 'grpc' ? response['grpc-message'] : text).toContain('slow down');
-    expect(rejections).toStrictEqual([`${protocol}: slow down`]);
-  });
-
-  test('has 16 KiB for a name, and no more', async () => {
-    const { session } = await serve();
-    const name = (length: number): string => 'x'.repeat(length - JSON.stringify({ service: '' }).length);
-
-    await expect(check(session, name(16 * 1_024))).resolves.toMatchObject({ status: 404 });
-    await expect(check(session, name(16 * 1_024 + 1))).resolves.toMatchObject({ status: 429 });
-  });
-
-  test('is watched ten times by a connection at most, and not counted where it is only checked', async () => {
-    const { session, url, rejections } = await serve();
-    const watch = (from: http2.ClientHttp2Session) => {
-      const stream = from.request({ ':method': 'POST', ':path': '/grpc.health.v1.Health/Watch', ...CONNECT_STREAM });
-      stream.on('error', () => undefined);
-      stream.end(framed('{}'));
-      return stream;
-    };
-    for (let checked = 0; checked < 12; checked += 1) await check(session);
-    const watches = Array.from({ length: 10 }, () => watch(session));
-    await Promise.all(watches.map((stream) => once(stream, 'data')));
-
-    const [rejected] = (await once(watch(session).resume(), 'response')) as [http2.IncomingHttpStatusHeader];
-    expect(rejected[':status']).toBe(429);
-    expect(rejections).toStrictEqual([
-      expect.stringContaining('the connection has 10 streams of the health and reflection services'),
-    ]);
-
-    const other = http2.connect(url);
-    await once(watch(other), 'data');
-    other.destroy();
-    watches[0]!.close(http2.constants.NGHTTP2_CANCEL);
-    await once(watches[0]!, 'close');
-    await expect
-      .poll(async () => {
-        const [answer] = (await once(watch(session).resume(), 'response')) as [http2.IncomingHttpStatusHeader];
-        return answer[':status'];
-      })
-      .toBe(200);
-  });
-});
-
 test('a path that is not served is an error of the program', async () => {
   const { handler } = await serve();
 
@@ -424,7 +248,9 @@ test.each([
   await expect(client.submitKubermaticReport({ envelope: { clientUuid: 'u' } })).resolves.toMatchObject({
     receipts: [{ outcome: Outcome.STORED }],
   });
-  await expect(createClient(Health, createTransport({ baseUrl: url, httpVersion: '2' })).check({})).resolves.toBeDefined();
+  await expect(
+    createClient(Health, createTransport({ baseUrl: url, httpVersion: '2' })).check({}),
+  ).resolves.toBeDefined();
 
   expect(received[1]).toMatchObject({ envelope: { clientUuid: 'u' } });
   await expect.poll(() => memory.reservedBytes).toBe(0);

@@ -5,26 +5,21 @@ import { Code, ConnectError, createClient, type Transport } from '@connectrpc/co
 import { createConnectTransport, createGrpcTransport, createGrpcWebTransport } from '@connectrpc/connect-node';
 import grpc from '@grpc/grpc-js';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { BadRequestSchema, ErrorInfoSchema, RetryInfoSchema } from '../../../../gen/google/rpc/error_details_pb.js';
+import { BadRequestSchema, ErrorInfoSchema } from '../../../../gen/google/rpc/error_details_pb.js';
 import {
   CollectorService,
   Outcome,
   type Receipt,
 } from '../../../../gen/spartakus/collector/v1/collector_service_pb.js';
 import { EnvelopeSchema } from '../../../../gen/spartakus/kubermatic/v1/envelope_pb.js';
-import type { Limits } from '../../../../src/collector/serve/admission/limits.ts';
 import { type LocalCollector, startCollectorOn } from '../../../support/collector.ts';
-import { withFiles } from '../../../support/files.ts';
 import { createMemoryStore } from '../../../support/memory-store.ts';
 import { makeReport } from '../../../support/reports.ts';
-
-const startCollector = (limits: Partial<Limits> = {}, ingestTokensFile?: string): Promise<LocalCollector> =>
-  startCollectorOn('memory', { limits, ingestTokensFile }, { openStore: () => Promise.resolve(createMemoryStore()) });
 
 let collector: LocalCollector;
 
 beforeAll(async () => {
-  collector = await startCollector();
+  collector = await startCollectorOn('memory', {}, { openStore: () => Promise.resolve(createMemoryStore()) });
 });
 
 afterAll(() => collector.close());

@@ -17,7 +17,14 @@ import { createGrpcHandler } from '../../../../src/collector/serve/rpc/grpc-hand
 import type { MessageOptions } from '../../../../src/collector/serve/rpc/message-reader.ts';
 import type { ReceivedReport } from '../../../../src/collector/serve/rpc/report-receiver.ts';
 import { SpartakusError } from '../../../../src/runtime/errors.ts';
-import { openCall, readMessages, STREAM_PATH, streamFrame, SUBMIT_PATH, submitFrame } from '../../../support/raw-grpc.ts';
+import {
+  openCall,
+  readMessages,
+  STREAM_PATH,
+  streamFrame,
+  SUBMIT_PATH,
+  submitFrame,
+} from '../../../support/raw-grpc.ts';
 import { makeReport } from '../../../support/reports.ts';
 
 const DECODED = { dialect: 'report', entries: [] } as const;
@@ -69,7 +76,9 @@ async function serve({
     ({ bytes, isCompressed }, _reservation, given) => {
       options.push(given);
       if (isDecoded) return Promise.resolve({ decoded: DECODED });
-      return isCompressed ? GZIP.decompress(bytes, 10_000).then((whole) => ({ bytes: whole })) : Promise.resolve({ bytes });
+      return isCompressed
+        ? GZIP.decompress(bytes, 10_000).then((whole) => ({ bytes: whole }))
+        : Promise.resolve({ bytes });
     },
     {
       admission: {
@@ -84,7 +93,9 @@ async function serve({
     } as never,
   );
   const server = http2.createServer();
-  server.on('stream', (stream, headers) => handler.handle(stream, headers, { protocol: 'grpc' }));
+  server.on('stream', (stream, headers) =>
+    handler.handle(stream as http2.ServerHttp2Stream, headers, { protocol: 'grpc' }),
+  );
   server.on('sessionError', () => undefined);
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const session = http2.connect(`http://127.0.0.1:${(server.address() as AddressInfo).port}`);
@@ -166,7 +177,12 @@ describe('SubmitReport', () => {
   test.each([
     ['no message', Buffer.alloc(0), '3', 'the call has no message'],
     ['two messages', Buffer.concat([submitFrame(), submitFrame()]), '3', 'the call has more than one message'],
-    ['what is no protobuf', encodeGrpcFrame(Buffer.from([0x0a, 0x7f])), '3', /cannot be decoded as .*SubmitReportRequest/],
+    [
+      'what is no protobuf',
+      encodeGrpcFrame(Buffer.from([0x0a, 0x7f])),
+      '3',
+      /cannot be decoded as .*SubmitReportRequest/,
+    ],
     ['a torn body', submitFrame().subarray(0, -1), '3', 'the body ends in the middle of a message'],
     ['a message over the limit', encodeGrpcFrame(Buffer.alloc(10_001)), '8', /over the limit/],
   ])('is rejected with %s', async (_what, body, status, message) => {
@@ -207,7 +223,9 @@ describe('SubmitReport', () => {
     const frame = encodeGrpcFrame(gzipSync(submitFrame().subarray(5)));
     frame.writeUInt8(1, 0);
 
-    await expect(call(session, SUBMIT_PATH, frame, { 'grpc-encoding': 'gzip' })).resolves.toMatchObject({ status: '0' });
+    await expect(call(session, SUBMIT_PATH, frame, { 'grpc-encoding': 'gzip' })).resolves.toMatchObject({
+      status: '0',
+    });
   });
 
   test('is rejected where its body does not arrive in time, or takes too much memory', async () => {
@@ -235,11 +253,15 @@ describe('StreamReports', () => {
     const trailers = new Promise<object>((resolve) => stream.once('trailers', resolve));
     stream.end(Buffer.concat(reports.map((report) => streamFrame(report))));
 
-    const receipts = (await readMessages(stream)).map((bytes) => fromBinary(StreamReportsResponseSchema, bytes).receipt);
+    const receipts = (await readMessages(stream)).map(
+      (bytes) => fromBinary(StreamReportsResponseSchema, bytes).receipt,
+    );
 
     expect(receipts.map((receipt) => receipt?.reportId)).toStrictEqual(reports.map(({ reportId }) => reportId));
     await expect(trailers).resolves.toMatchObject({ 'grpc-status': '0' });
-    expect(options.map(({ schema }) => schema.name)).toStrictEqual(Array.from({ length: 3 }, () => 'StreamReportsRequest'));
+    expect(options.map(({ schema }) => schema.name)).toStrictEqual(
+      Array.from({ length: 3 }, () => 'StreamReportsRequest'),
+    );
     expect([memory.reservedBytes, rejections]).toStrictEqual([0, []]);
   });
 

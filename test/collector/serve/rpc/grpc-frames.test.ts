@@ -1,5 +1,9 @@
 import { describe, expect, test } from 'vitest';
-import { createGrpcFrameReader, encodeGrpcFrame, framedBytes } from '../../../../src/collector/serve/rpc/grpc-frames.ts';
+import {
+  createGrpcFrameReader,
+  encodeGrpcFrame,
+  framedBytes,
+} from '../../../../src/collector/serve/rpc/grpc-frames.ts';
 
 const message = (length: number): Uint8Array => new Uint8Array(length).fill(7);
 

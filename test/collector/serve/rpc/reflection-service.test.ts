@@ -1,7 +1,7 @@
 import { getEventListeners } from 'node:events';
-import { Code, createClient, createRouterTransport, type Interceptor } from '@connectrpc/connect';
 import { fromBinary } from '@bufbuild/protobuf';
 import { FileDescriptorProtoSchema } from '@bufbuild/protobuf/wkt';
+import { Code, createClient, createRouterTransport, type Interceptor } from '@connectrpc/connect';
 import { describe, expect, test } from 'vitest';
 import { ServerReflection } from '../../../../gen/grpc/reflection/v1/reflection_pb.js';
 import { file_spartakus_collector_v1_collector_service } from '../../../../gen/spartakus/collector/v1/collector_service_pb.js';
@@ -88,7 +88,9 @@ describe('a response', () => {
   });
 
   test('has the file, after all that it imports, each once', async () => {
-    const names = filesOf(await ask({ case: 'fileByFilename', value: 'spartakus/collector/v1/collector_service.proto' }));
+    const names = filesOf(
+      await ask({ case: 'fileByFilename', value: 'spartakus/collector/v1/collector_service.proto' }),
+    );
 
     expect(names.at(-1)).toBe('spartakus/collector/v1/collector_service.proto');
     expect(names).toContain('google/protobuf/timestamp.proto');
@@ -118,7 +120,10 @@ describe('a response', () => {
     [{ case: 'allExtensionNumbersOfType', value: 'no.such.Thing' }, '"no.such.Thing"'],
     [{ case: 'fileContainingExtension', value: { containingType: 'x.Y', extensionNumber: 7 } }, '"x.Y 7"'],
     [
-      { case: 'fileContainingExtension', value: { containingType: 'google.protobuf.FieldOptions', extensionNumber: 7 } },
+      {
+        case: 'fileContainingExtension',
+        value: { containingType: 'google.protobuf.FieldOptions', extensionNumber: 7 },
+      },
       '"google.protobuf.FieldOptions 7"',
     ],
   ])('says that there is no %j', async (request, name) => {
@@ -145,7 +150,9 @@ describe('a response', () => {
 });
 
 test('32 responses wait for their clients at a time, of all streams, and another client is told to come again', async () => {
-  const transport = createRouterTransport(createReflectionService(FILES), { router: { interceptors: [convertErrors] } });
+  const transport = createRouterTransport(createReflectionService(FILES), {
+    router: { interceptors: [convertErrors] },
+  });
   const client = createClient(ServerReflection, transport);
   const leave = new AbortController();
   const open = async () => {

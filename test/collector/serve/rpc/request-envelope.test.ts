@@ -4,13 +4,17 @@ import { EnvelopeSchema } from '../../../../gen/spartakus/kubermatic/v1/envelope
 import { readRequestEnvelope } from '../../../../src/collector/serve/rpc/request-envelope.ts';
 
 const TIME = { seconds: 1_700_000_000n };
-const read = (init: MessageInitShape<typeof EnvelopeSchema>) => readRequestEnvelope(create(EnvelopeSchema, init), false);
+const read = (init: MessageInitShape<typeof EnvelopeSchema>) =>
+  readRequestEnvelope(create(EnvelopeSchema, init), false);
 
 test('an envelope has a submission for each record', () => {
   const { entries } = read({
     version: 'v2',
     clientUuid: 'u',
-    records: [{ kind: 'kubermatic', time: TIME }, { kind: 'kubernetes', time: TIME }],
+    records: [
+      { kind: 'kubermatic', time: TIME },
+      { kind: 'kubernetes', time: TIME },
+    ],
   });
 
   expect(entries).toHaveLength(2);

@@ -2,9 +2,9 @@ import { create, type MessageInitShape } from '@bufbuild/protobuf';
 import { describe, expect, test } from 'vitest';
 import { Outcome } from '../../../../gen/spartakus/collector/v1/collector_service_pb.js';
 import { EnvelopeSchema } from '../../../../gen/spartakus/kubermatic/v1/envelope_pb.js';
+import { reportIdOf } from '../../../../src/collector/ingest/prepare.ts';
 import type { DecodedEntry } from '../../../../src/collector/serve/decode/decode-message.ts';
 import { createReportReceiver } from '../../../../src/collector/serve/rpc/report-receiver.ts';
-import { reportIdOf } from '../../../../src/collector/ingest/prepare.ts';
 import type { Submission } from '../../../../src/report/report-sink.ts';
 import { SpartakusError } from '../../../../src/runtime/errors.ts';
 import { makeReport } from '../../../support/reports.ts';
@@ -170,7 +170,8 @@ describe('an envelope', () => {
     create(EnvelopeSchema, { version: 'v2', clientUuid: 'u', clientLocation: { countryCode: 'DE' }, ...init });
 
   test('has a receipt for each record, in their order', async () => {
-    const ids = ['a', 'b', 'c'].map((letter) => `0190163d-8694-739b-aea5-966c26f8ad9${letter}`);
+    const idOf = (letter: string): string => `0190163d-8694-739b-aea5-966c26f8ad9${letter}`;
+    const ids = [idOf('a'), idOf('b'), idOf('c')] as const;
     const { receiver, calls, rejections } = makeReceiver({
       accept: (reportId) => {
         if (reportId === ids[1]) throw WRONG;
