@@ -5,9 +5,9 @@ import { SpartakusError } from '../../../../src/runtime/errors.ts';
 
 const AWAY = new SpartakusError('unavailable', 'away');
 
-async function* failing(error: unknown): AsyncGenerator<number> {
+async function* failAfterOne(reason: unknown): AsyncGenerator<number> {
   yield await Promise.resolve(1);
-  throw error;
+  throw reason;
 }
 
 /** The items, and the error after them. */
@@ -24,18 +24,18 @@ async function collect(items: AsyncIterable<unknown>): Promise<readonly unknown[
 test('the items before an error are yielded, and a SpartakusError after them has its code', async () => {
   const other = new Error('other');
 
-  await expect(collect(convertIterable(failing(AWAY)))).resolves.toMatchObject([1, { code: Code.Unavailable }]);
-  await expect(collect(convertIterable(failing(other)))).resolves.toStrictEqual([1, other]);
+  await expect(collect(convertIterable(failAfterOne(AWAY)))).resolves.toMatchObject([1, { code: Code.Unavailable }]);
+  await expect(collect(convertIterable(failAfterOne(other)))).resolves.toStrictEqual([1, other]);
 });
 
 test('an error is replaced where there is a replacement', async () => {
   const other = new Error('other');
 
-  await expect(collect(convertIterable(failing(other), () => AWAY))).resolves.toMatchObject([
+  await expect(collect(convertIterable(failAfterOne(other), () => AWAY))).resolves.toMatchObject([
     1,
     { code: Code.Unavailable, cause: AWAY },
   ]);
-  await expect(collect(convertIterable(failing(other), () => undefined))).resolves.toStrictEqual([1, other]);
+  await expect(collect(convertIterable(failAfterOne(other), () => undefined))).resolves.toStrictEqual([1, other]);
 });
 
 test('errors of calls and of their streams are converted, and a unary response is the same', async () => {
@@ -49,7 +49,7 @@ test('errors of calls and of their streams are converted, and a unary response i
       throw AWAY;
     }),
   ).rejects.toMatchObject({ code: Code.Unavailable });
-  const response = await call(() => ({ stream: true, message: failing(AWAY), header: 'kept' }));
+  const response = await call(() => ({ stream: true, message: failAfterOne(AWAY), header: 'kept' }));
   expect(response).toMatchObject({ header: 'kept' });
   await expect(collect(response.message as never)).resolves.toMatchObject([1, { code: Code.Unavailable }]);
 });

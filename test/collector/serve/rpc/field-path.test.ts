@@ -1,4 +1,4 @@
-import { fromJson, type JsonValue } from '@bufbuild/protobuf';
+import type { JsonValue } from '@bufbuild/protobuf';
 import { describe, expect, test } from 'vitest';
 import {
   SubmitKubermaticReportRequestSchema,
@@ -78,7 +78,5 @@ describe('the first wrong field of', () => {
     [null, undefined],
   ])('%j is %s', (json, field) => {
     expect(findWrongField(SubmitReportRequestSchema, json)).toBe(field);
-    const read = (): unknown => fromJson(SubmitReportRequestSchema, json, { ignoreUnknownFields: true });
-    if (field !== undefined) expect(read).toThrow();
   });
 });

@@ -2,6 +2,7 @@ import { create, type MessageInitShape } from '@bufbuild/protobuf';
 import { describe, expect, test } from 'vitest';
 import { Outcome } from '../../../../gen/spartakus/collector/v1/collector_service_pb.js';
 import { EnvelopeSchema } from '../../../../gen/spartakus/kubermatic/v1/envelope_pb.js';
+import { RecordSchema } from '../../../../gen/spartakus/kubermatic/v1/record_pb.js';
 import { reportIdOf } from '../../../../src/collector/ingest/prepare.ts';
 import type { DecodedEntry } from '../../../../src/collector/serve/decode/decode-message.ts';
 import { createReportReceiver } from '../../../../src/collector/serve/rpc/report-receiver.ts';
@@ -166,8 +167,8 @@ describe('a report that is only to be validated', () => {
 
 describe('an envelope', () => {
   const TIME = { seconds: 1_700_000_000n };
-  const envelope = (init: MessageInitShape<typeof EnvelopeSchema>) =>
-    create(EnvelopeSchema, { version: 'v2', clientUuid: 'u', clientLocation: { countryCode: 'DE' }, ...init });
+  const envelope = (records: MessageInitShape<typeof RecordSchema>[]) =>
+    create(EnvelopeSchema, { version: 'v2', clientUuid: 'u', clientLocation: { countryCode: 'DE' }, records });
 
   test('has a receipt for each record, in their order', async () => {
     const idOf = (letter: string): string => `0190163d-8694-739b-aea5-966c26f8ad9${letter}`;
@@ -180,7 +181,7 @@ describe('an envelope', () => {
     });
     const records = ids.map((reportId) => ({ kind: 'kubermatic', time: TIME, reportId }));
 
-    const receipts = await receiver.submitEnvelope({ envelope: envelope({ records }) }, ORIGIN);
+    const receipts = await receiver.submitEnvelope({ envelope: envelope(records) }, ORIGIN);
 
     expect(receipts).toMatchObject([
       { reportId: ids[0], outcome: Outcome.DUPLICATE },
