@@ -255,3 +255,39 @@ test.each([
   expect(received[1]).toMatchObject({ envelope: { clientUuid: 'u' } });
   await expect.poll(() => memory.reservedBytes).toBe(0);
 });
+
+describe('a request that names no host', () => {
+  /** Handles a request of HTTP/1.1 without Host, whose client or response is in this state. */
+  async function handle({ isGone = false, headersSent = false }) {
+    const { handler, errors, rejections } = await serve();
+    const req = { url: SUBMIT, headers: {}, socket: {}, destroyed: isGone };
+    const done: unknown[] = [];
+    const res = {
+      headersSent,
+      destroyed: false,
+      statusCode: 200,
+      end: () => done.push('end'),
+      destroy: () => done.push('destroy'),
+    };
+    handler.handle(req as never, res as never, { protocol: 'connect' });
+    await expect.poll(() => done).toHaveLength(1);
+    return { done, status: res.statusCode, errors, rejections };
+  }
+
+  test('is a bad request, and logged', async () => {
+    await expect(handle({})).resolves.toStrictEqual({
+      done: ['end'],
+      status: 400,
+      errors: ['a call failed'],
+      rejections: [],
+    });
+  });
+
+  test('is not logged where its client has left', async () => {
+    await expect(handle({ isGone: true })).resolves.toMatchObject({ done: ['end'], errors: [] });
+  });
+
+  test('is ended where its response has begun', async () => {
+    await expect(handle({ headersSent: true })).resolves.toMatchObject({ done: ['destroy'], status: 200 });
+  });
+});
