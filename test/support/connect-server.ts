@@ -33,6 +33,7 @@ export async function serveConnect({
   const memory = createMemoryLimiter(1e6);
   const rejections: string[] = [];
   const errors: unknown[] = [];
+  const notes: unknown[] = [];
   const options: MessageOptions[] = [];
   const received: ReceivedReport[] = [];
   const health = createHealthState();
@@ -64,7 +65,10 @@ export async function serveConnect({
       limits: { maxProtobufBytes: MAX_PROTOBUF_BYTES, maxJsonBytes: MAX_JSON_BYTES, bodyTimeoutMs },
       onRejection: (from: string, error: Error) => rejections.push(`${from}: ${error.message}`),
       stopping: stopping.signal,
-      logger: { debug: () => undefined, error: (_fields: unknown, text: string) => errors.push(text) },
+      logger: {
+        debug: (_fields: unknown, text: string) => notes.push(text),
+        error: (_fields: unknown, text: string) => errors.push(text),
+      },
     } as never,
   );
   const server = http2.createServer((req, res) => handler.handle(req, res, { protocol }));
@@ -78,7 +82,7 @@ export async function serveConnect({
     session.destroy();
     return new Promise<void>((resolve) => server.close(() => resolve()));
   });
-  return { url, session, memory, rejections, errors, options, received, handler, health };
+  return { url, session, memory, rejections, errors, notes, options, received, handler, health };
 }
 
 /** Sends a body: the response's headers, its text, and its trailers. */

@@ -2,9 +2,10 @@ import { once } from 'node:events';
 import http2 from 'node:http2';
 import { gzipSync } from 'node:zlib';
 import { create, toBinary, toJsonString } from '@bufbuild/protobuf';
+import { BinaryWriter, WireType } from '@bufbuild/protobuf/wire';
 import { createClient } from '@connectrpc/connect';
 import { createConnectTransport, createGrpcTransport, createGrpcWebTransport } from '@connectrpc/connect-node';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { Health } from '../../../../gen/grpc/health/v1/health_pb.js';
 import {
   CollectorService,
@@ -163,7 +164,12 @@ describe('a report', () => {
         text: expect.stringContaining('no database') as string,
       });
 
-    expect(rejections).toHaveLength(2);
+    const { text } = await send(session, SUBMIT, jsonOf());
+    expect((JSON.parse(text) as { readonly details: readonly object[] }).details).toMatchObject([
+      { type: 'google.rpc.ErrorInfo', debug: { reason: 'UNAVAILABLE' } },
+      { type: 'google.rpc.RetryInfo' },
+    ]);
+    expect(rejections).toHaveLength(3);
     await expect.poll(() => memory.reservedBytes).toBe(0);
   });
 
@@ -216,6 +222,47 @@ test('a path that is not served is an error of the program', async () => {
   expect([SUBMIT, CHECK].map((path) => handler.serves(path))).toStrictEqual([true, true]);
   expect(handler.serves('/no.such.Service/Method')).toBe(false);
   expect(() => handler.handle({ url: '/x' } as never, {} as never, { protocol: 'connect' })).toThrow('no method at /x');
+});
+
+test.each([
+  ['JSON', MAX_JSON_BYTES, true],
+  ['protobuf', MAX_PROTOBUF_BYTES, false],
+] as const)('a message of %s is as long as %d bytes, and no longer', async (_name, maxBytes, isJson) => {
+  const { session } = await serve();
+  const post = async (length: number): Promise<unknown> => {
+    // A field that the schema does not have makes it as long.
+    const body = isJson
+      ? Buffer.from(JSON.stringify({ report: {}, x: 'x'.repeat(length - 20) }))
+      : new BinaryWriter()
+          .tag(1_000, WireType.LengthDelimited)
+          .bytes(new Uint8Array(length - 5))
+          .finish();
+    expect(body).toHaveLength(length);
+    const { status } = await send(session, SUBMIT, body, {
+      'content-type': `application/${isJson ? 'json' : 'proto'}`,
+    });
+    return status;
+  };
+
+  expect([await post(maxBytes), await post(maxBytes + 1)]).toStrictEqual([200, 429]);
+});
+
+test('the deadline of a body ends with its client, and the signal of a message with its answer', async () => {
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+  onTestFinished(() => void vi.useRealTimers());
+  const { session, memory, options } = await serve();
+  await send(session, SUBMIT, jsonOf());
+  expect(options[0]?.signal?.aborted).toBe(true);
+  expect(vi.getTimerCount()).toBe(0);
+  const stream = session.request({ ':method': 'POST', ':path': STREAM, ...CONNECT_STREAM });
+  stream.on('error', () => undefined);
+  stream.write(framed('{}').subarray(0, 6));
+  await expect.poll(() => memory.reservedBytes).toBe(6);
+  expect(vi.getTimerCount()).toBe(1);
+
+  session.destroy();
+
+  await expect.poll(() => vi.getTimerCount()).toBe(0);
 });
 
 test('a client that leaves in the middle of its body is neither counted nor logged, and holds nothing', async () => {
@@ -290,4 +337,17 @@ describe('a request that names no host', () => {
   test('is ended where its response has begun', async () => {
     await expect(handle({ headersSent: true })).resolves.toMatchObject({ done: ['destroy'], status: 200 });
   });
+});
+
+test('a client that resets its stream is noted, and is no rejection', async () => {
+  const { session, rejections, errors, notes } = await serve();
+  const stream = session.request({ ':method': 'POST', ':path': STREAM, ...CONNECT_STREAM });
+  stream.on('error', () => undefined);
+  stream.write(framed(jsonOf()));
+  await once(stream, 'data');
+
+  stream.close(http2.constants.NGHTTP2_INTERNAL_ERROR);
+
+  await expect.poll(() => notes).toStrictEqual(['a client disconnected during a call']);
+  expect([rejections, errors]).toStrictEqual([[], []]);
 });

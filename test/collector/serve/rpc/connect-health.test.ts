@@ -67,6 +67,7 @@ describe('health', () => {
     for (let checked = 0; checked < 12; checked += 1) await check(session);
     const watches = Array.from({ length: 10 }, () => watch(session));
     await Promise.all(watches.map((stream) => once(stream, 'data')));
+    await expect(check(session)).resolves.toMatchObject({ status: 200 });
 
     const [rejected] = (await once(watch(session).resume(), 'response')) as [http2.IncomingHttpStatusHeader];
     expect(rejected[':status']).toBe(429);
