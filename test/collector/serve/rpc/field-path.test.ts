@@ -13,6 +13,7 @@ describe('the field of an error is a path from the request message', () => {
     ['nodes[3].osImage', 'report.nodes[3].os_image'],
     ['nodes[12].capacity[0].value', 'report.nodes[12].capacity[0].value'],
     ['nodes[0].labels["a.osImage\\"]"]', 'report.nodes[0].labels["a.osImage\\"]"]'],
+    ['nodes[0].labels["osImage"].osImage', 'report.nodes[0].labels["osImage"].osImage'],
     ['nodes[0].no_such.osImage', 'report.nodes[0].no_such.osImage'],
     ['no_such', 'report.no_such'],
   ])('%s is %s', (field, expected) => {

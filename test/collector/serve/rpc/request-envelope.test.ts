@@ -34,3 +34,9 @@ test('a request without an envelope is invalid', () => {
     expect.objectContaining({ kind: 'invalid', field: 'envelope', message: 'envelope is required' }) as Error,
   );
 });
+
+test.each([true, false])('the country of an envelope is kept where that is set: %s', (keepCountry) => {
+  const envelope = create(EnvelopeSchema, { clientUuid: 'u', clientLocation: { countryCode: 'DE' } });
+
+  expect(readRequestEnvelope(envelope, keepCountry).country).toBe(keepCountry ? 'DE' : undefined);
+});
