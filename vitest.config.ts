@@ -36,6 +36,7 @@ const INTEGRATION = [
   'test/collector/serve/request-memory.test.ts',
   'test/collector/serve/rpc/kubermatic.test.ts',
   'test/collector/serve/rpc/error-details.test.ts',
+  'test/collector/serve/rpc/error-info.test.ts',
   'test/collector/serve/rpc/services.test.ts',
   'test/collector/serve/rpc/validate-only.test.ts',
   'test/collector/serve/schema-drift.test.ts',

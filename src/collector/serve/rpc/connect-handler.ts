@@ -51,6 +51,8 @@ interface Call {
   /** Aborted when the client disconnects. */
   readonly clientSignal: AbortSignal;
   lastJson?: Uint8Array;
+  /** Where the body did not arrive in time. */
+  late?: SpartakusError;
 }
 
 const CALL = createContextKey<Call | undefined>(undefined);
@@ -111,10 +113,10 @@ export function createConnectHandler(
     values.set(CALL, call).set(MESSAGES, messages);
     const buffered = memory.open();
     const closed = new AbortController();
-    let late: SpartakusError | undefined;
     const deadline = startBodyDeadline(bodyTimeoutMs, (error) => {
-      late = error;
-      // Ends the pending read with an error, which `late` replaces.
+      call.late = error;
+      onRejection(origin.protocol, error);
+      // Ends the pending read with an error, which `late` replaces, and the call's signal without one.
       req.destroy();
     });
     res.once('close', () => {
@@ -144,7 +146,7 @@ export function createConnectHandler(
       buffered,
       deadline,
     });
-    const response = await handler({ ...request, body: convertIterable(body, () => late) });
+    const response = await handler({ ...request, body: convertIterable(body, () => call.late) });
     const error = ERROR_BY_STATUS[response.status];
     if (error !== undefined) onRejection(origin.protocol, error);
     await universalResponseToNodeResponse(origin.protocol === 'grpc' ? withPlainMessage(response) : response, res);
@@ -217,7 +219,7 @@ function observeErrors(
     }
     if (!(error.cause instanceof SpartakusError)) completeError(error, call);
     const isDisconnected = error.code === Code.Canceled || error.code === Code.Aborted;
-    if (!isDisconnected) onRejection(call.origin.protocol, error);
+    if (!isDisconnected && call.late === undefined) onRejection(call.origin.protocol, error);
   });
 }
 

@@ -101,7 +101,7 @@ test('an address has five seconds of its requests at once, and is told when it m
   expect(() => admission.admitRequest(ORIGIN)).not.toThrow();
 });
 
-test('an address in debt of bytes sends no report, and is told so in whole milliseconds', () => {
+test('an address in debt of bytes sends no report, and is told so in tenths of a second', () => {
   const { admission, authenticate } = makeAdmission({ bytes: 3 });
   admission.chargeBytes(ORIGIN, 3 * 16);
   expect(() => admission.admitReport(ORIGIN, {})).not.toThrow();
@@ -110,7 +110,7 @@ test('an address in debt of bytes sends no report, and is told so in whole milli
   expect(() => admission.admitReport(ORIGIN, {})).toThrow(
     expect.objectContaining({
       kind: 'rate-limited',
-      retryAfterMs: 334,
+      retryAfterMs: 400,
       message: expect.stringContaining('3 bytes a second') as string,
     }) as Error,
   );

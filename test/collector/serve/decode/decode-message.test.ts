@@ -102,7 +102,9 @@ describe('a large report in protobuf', () => {
   });
 
   test('is rejected where its document is larger than MongoDB takes', () => {
-    const nodes = Array.from({ length: 60_000 }, () => ({ id: 'x'.repeat(300) }));
+    const text = 'x'.repeat(1_000);
+    const capacity = Array.from({ length: 60 }, () => ({ resource: text, value: text }));
+    const nodes = Array.from({ length: 150 }, () => ({ capacity }));
 
     expect(() => decoded(encode(largeReport({ nodes })))).toThrow(
       expect.objectContaining({ kind: 'too-large' }) as Error,

@@ -10,6 +10,8 @@ describe('the length that compressed bytes state', () => {
     ['is that of gzip', 'gzip', zeros(5_000), 5_000],
     ['is at most the limit', 'gzip', zeros(MAX_BYTES + 1), MAX_BYTES],
     ['is the limit for Brotli, which states none', 'br', brotliCompressSync(Buffer.alloc(5_000)), MAX_BYTES],
+    ['is that of the last four bytes alone', 'gzip', Buffer.from([1, 2, 0, 0]), 513],
+    ['is the limit for Brotli, whatever its last bytes are', 'br', Buffer.from([0, 0, 1, 2, 0, 0]), MAX_BYTES],
     ['is the limit where bytes are missing', 'gzip', Buffer.from([1, 2, 3]), MAX_BYTES],
   ] as const)('%s', (_what, encoding, bytes, expected) => {
     expect(statedLength(encoding, bytes, MAX_BYTES)).toBe(expected);
@@ -32,6 +34,18 @@ describe('decompressed bytes', () => {
     expect(inflate('gzip', zeros(100), 100, MAX_BYTES)).toHaveLength(100);
     expect(() => inflate('gzip', zeros(101), 100, MAX_BYTES)).toThrow(
       expect.objectContaining({ kind: 'invalid', message: expect.stringContaining('longer than it states') as string }),
+    );
+  });
+
+  test.each(['gzip', 'br'] as const)('of what is no %s are invalid, with the problem and its cause', (encoding) => {
+    expect(() => inflate(encoding, Buffer.from('nothing'), 100, MAX_BYTES)).toThrow(
+      expect.objectContaining({
+        kind: 'invalid',
+        message: expect.stringMatching(
+          new RegExp(`^the message is not valid ${encoding}: (?!it is longer).`),
+        ) as string,
+        cause: expect.any(Error) as Error,
+      }),
     );
   });
 });

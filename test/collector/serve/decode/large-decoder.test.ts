@@ -171,7 +171,7 @@ describe('the end of the thread rejects one message, and the next one has a new 
       { kind: 'internal', message: expect.stringContaining('no result within') as string },
     ],
   ])('%s', async (what, text, error) => {
-    const decoder = makeDecoder(text, { maxHeapMiB: 32, maxJobMs: what === 'a deadline' ? 500 : 60_000 });
+    const decoder = makeDecoder(text, { maxHeapMiB: 32, maxJobMs: what === 'a deadline' ? 2_000 : 60_000 });
 
     await Promise.all([
       expect(decode(decoder, message(1))).rejects.toMatchObject(error),

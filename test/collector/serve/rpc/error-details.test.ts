@@ -5,26 +5,21 @@ import { Code, ConnectError, createClient, type Transport } from '@connectrpc/co
 import { createConnectTransport, createGrpcTransport, createGrpcWebTransport } from '@connectrpc/connect-node';
 import grpc from '@grpc/grpc-js';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { BadRequestSchema, ErrorInfoSchema, RetryInfoSchema } from '../../../../gen/google/rpc/error_details_pb.js';
+import { BadRequestSchema, ErrorInfoSchema } from '../../../../gen/google/rpc/error_details_pb.js';
 import {
   CollectorService,
   Outcome,
   type Receipt,
 } from '../../../../gen/spartakus/collector/v1/collector_service_pb.js';
 import { EnvelopeSchema } from '../../../../gen/spartakus/kubermatic/v1/envelope_pb.js';
-import type { Limits } from '../../../../src/collector/serve/admission/limits.ts';
 import { type LocalCollector, startCollectorOn } from '../../../support/collector.ts';
-import { withFiles } from '../../../support/files.ts';
 import { createMemoryStore } from '../../../support/memory-store.ts';
 import { makeReport } from '../../../support/reports.ts';
-
-const startCollector = (limits: Partial<Limits> = {}, ingestTokensFile?: string): Promise<LocalCollector> =>
-  startCollectorOn('memory', { limits, ingestTokensFile }, { openStore: () => Promise.resolve(createMemoryStore()) });
 
 let collector: LocalCollector;
 
 beforeAll(async () => {
-  collector = await startCollector();
+  collector = await startCollectorOn('memory', {}, { openStore: () => Promise.resolve(createMemoryStore()) });
 });
 
 afterAll(() => collector.close());
@@ -237,51 +232,6 @@ describe('an unknown method', () => {
       status: 404,
       code: 'unimplemented',
       message: 'unknown method /no.such.Service/Method',
-    });
-  });
-});
-
-describe.each(TRANSPORTS)('over %s, every error has an ErrorInfo', (_name, open) => {
-  /** The first error of a client that sends the same report again and again. */
-  const firstError = async (limits: Partial<Limits>, report = makeReport(), tokens?: string) => {
-    const limited = await startCollector(limits, tokens);
-    try {
-      const client = createClient(CollectorService, open(limited.url));
-      for (let sent = 0; sent < 20; sent += 1) {
-        const error = await client.submitReport({ report }).then(
-          () => undefined,
-          (thrown: unknown) => ConnectError.from(thrown),
-        );
-        if (error !== undefined)
-          return { reasons: reasonsOf(error), retryInfos: error.findDetails(RetryInfoSchema).length };
-      }
-      throw new Error('no call failed');
-    } finally {
-      await limited.close();
-    }
-  };
-  const large = Object.assign(makeReport(), { timestamp: 'x'.repeat(200_000) });
-
-  test.each<[string, Partial<Limits>, number]>([
-    ['RATE_LIMITED', { requestsPerSecondPerAddress: 1 }, 1],
-    ['RATE_LIMITED', { reportsPerHourPerCluster: 1 }, 1],
-  ])('%s for %o, with RetryInfo', async (reason, limits, retryInfos) => {
-    await expect(firstError(limits)).resolves.toStrictEqual({ reasons: [`spartakus ${reason}`], retryInfos });
-  });
-
-  test('OVERLOADED, with RetryInfo; MESSAGE_TOO_LARGE without, for it is final', async () => {
-    await expect(Promise.all([firstError({ maxBodyBytes: 10 }), firstError({}, large)])).resolves.toStrictEqual([
-      { reasons: ['spartakus OVERLOADED'], retryInfos: 1 },
-      { reasons: ['spartakus MESSAGE_TOO_LARGE'], retryInfos: 0 },
-    ]);
-  });
-
-  test('UNAUTHENTICATED', async () => {
-    await withFiles({ tokens: 'the-token\n' }, async (dir) => {
-      await expect(firstError({}, makeReport(), `${dir}/tokens`)).resolves.toStrictEqual({
-        reasons: ['spartakus UNAUTHENTICATED'],
-        retryInfos: 0,
-      });
     });
   });
 });

@@ -1,5 +1,9 @@
 import { describe, expect, test } from 'vitest';
-import { createGrpcFrameReader, encodeGrpcFrame } from '../../../../src/collector/serve/rpc/grpc-frames.ts';
+import {
+  createGrpcFrameReader,
+  encodeGrpcFrame,
+  framedBytes,
+} from '../../../../src/collector/serve/rpc/grpc-frames.ts';
 
 const message = (length: number): Uint8Array => new Uint8Array(length).fill(7);
 
@@ -49,4 +53,17 @@ describe('a frame reader with a limit of 10 bytes', () => {
     frame.writeUInt8(2, 0);
     expect(() => createGrpcFrameReader(10).push(frame)).toThrow('flags 2');
   });
+});
+
+test('the length of a frame is that of its prefix and its message', () => {
+  const frame = encodeGrpcFrame(message(3));
+
+  expect(frame.toString('hex')).toBe('0000000003070707');
+  expect(framedBytes({ isCompressed: false, bytes: new Uint8Array(3) })).toBe(frame.length);
+});
+
+test('the message of a frame is bytes without the methods of Buffer', () => {
+  const [frame] = createGrpcFrameReader(10).push(encodeGrpcFrame(message(3)));
+
+  expect(frame?.bytes.constructor).toBe(Uint8Array);
 });

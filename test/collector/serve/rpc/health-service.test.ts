@@ -4,6 +4,7 @@ import {
   Health,
   HealthCheckResponse_ServingStatus as ServingStatus,
 } from '../../../../gen/grpc/health/v1/health_pb.js';
+import { convertErrors } from '../../../../src/collector/serve/rpc/convert-errors.ts';
 import { createHealthService, createHealthState } from '../../../../src/collector/serve/rpc/health-service.ts';
 
 const stops: AbortController[] = [];
@@ -30,7 +31,9 @@ function makeHealth() {
   };
   const client = createClient(
     Health,
-    createRouterTransport(createHealthService(health, ['a.Service'], stopping.signal)),
+    createRouterTransport(createHealthService(health, ['a.Service'], stopping.signal), {
+      router: { interceptors: [convertErrors] },
+    }),
   );
   return { state, stopping, client, listening: () => listening };
 }
@@ -80,5 +83,33 @@ test('a Watch ends with its client, and is told of no change after it', async ()
 
   await expect(watching).rejects.toThrow(/aborted/);
 
+  expect(listening()).toBe(0);
+});
+
+test('Check and List have the status of each service, and of the whole server, whose name is empty', async () => {
+  const { state, client } = makeHealth();
+  const { SERVING, NOT_SERVING } = ServingStatus;
+
+  await expect(client.check({ service: '' })).resolves.toMatchObject({ status: SERVING });
+  await expect(client.list({})).resolves.toMatchObject({
+    statuses: { '': { status: SERVING }, 'a.Service': { status: SERVING } },
+  });
+  state.setServing(false, 'away');
+
+  await expect(client.check({ service: 'a.Service' })).resolves.toMatchObject({ status: NOT_SERVING });
+  await expect(client.list({})).resolves.toMatchObject({ statuses: { 'a.Service': { status: NOT_SERVING } } });
+  expect([state.serving, state.reason]).toStrictEqual([false, 'away']);
+});
+
+test('an unknown service is not found by Check, and unknown to Watch, also after a change', async () => {
+  const { state, stopping, client, listening } = makeHealth();
+  await expect(client.check({ service: 'x' })).rejects.toThrow('unknown service "x"');
+
+  const watching = client.watch({ service: 'x' })[Symbol.asyncIterator]();
+  await expect(watching.next()).resolves.toMatchObject({ value: { status: ServingStatus.SERVICE_UNKNOWN } });
+  state.setServing(false);
+  stopping.abort();
+
+  await expect(watching.next()).resolves.toMatchObject({ done: true });
   expect(listening()).toBe(0);
 });

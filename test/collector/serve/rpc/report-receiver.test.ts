@@ -2,6 +2,7 @@ import { getEventListeners } from 'node:events';
 import { expect, test } from 'vitest';
 import { Outcome, type Receipt } from '../../../../gen/spartakus/collector/v1/collector_service_pb.js';
 import type { Accepted } from '../../../../src/collector/ingest/ingest.ts';
+import type { OnRejection } from '../../../../src/collector/serve/console/rejections.ts';
 import { createReportReceiver, type ReceivedReport } from '../../../../src/collector/serve/rpc/report-receiver.ts';
 import { SpartakusError } from '../../../../src/runtime/errors.ts';
 import { makeReport } from '../../../support/reports.ts';
@@ -30,17 +31,19 @@ function makeReceiver({
   accept = ({ reportId }) => Promise.resolve({ reportId, status: 'stored' }),
   waitForCapacity = () => Promise.resolve(),
   pace = () => Promise.resolve(),
+  onRejection = () => undefined,
 }: {
   readonly accept?: (content: { readonly reportId: string }) => Promise<Accepted>;
-  readonly waitForCapacity?: () => Promise<void>;
-  readonly pace?: () => Promise<void>;
+  readonly waitForCapacity?: (...given: unknown[]) => Promise<void>;
+  readonly pace?: (...given: unknown[]) => Promise<void>;
+  readonly onRejection?: OnRejection;
 } = {}) {
   const stopping = new AbortController();
   const receiver = createReportReceiver({
     ingest: { accept: ({ report }: { report: ReceivedReport['report'] }) => accept(report!), waitForCapacity } as never,
     admission: { pace } as never,
     keepCountry: false,
-    onRejection: () => undefined,
+    onRejection,
     stopping: stopping.signal,
   });
   return { receiver, stopping };
@@ -191,4 +194,72 @@ test('a report that arrives after its client has left is not stored, and its mem
 
   await expect.poll(sent.ended).toBe(2);
   expect(accepted).toHaveLength(1);
+});
+
+test('a stream that opens while the collector stops is told to send its reports again, and holds nothing', async () => {
+  const { receiver, stopping } = makeReceiver();
+  stopping.abort();
+  const sent = makeRequests(2);
+
+  await expect(collect(receiver.stream(sent.requests, ORIGIN, new AbortController().signal))).rejects.toMatchObject({
+    kind: 'unavailable',
+    message: expect.stringContaining('send the reports without a receipt again') as string,
+  });
+
+  await settle();
+  expect(sent.read()).toBe(sent.ended());
+});
+
+test('an error of the body after the collector has stopped does not take the place of that', async () => {
+  const stored = createGate();
+  const { receiver, stopping } = makeReceiver({
+    accept: async ({ reportId }) => {
+      await stored.wait();
+      return { reportId, status: 'stored' };
+    },
+  });
+  const gone = createGate();
+  async function* requests(): AsyncGenerator<ReceivedReport> {
+    yield await Promise.resolve({ report: makeReport() });
+    await gone.wait();
+    throw new Error('the client has left');
+  }
+  const receipts = collect(receiver.stream(requests(), ORIGIN, new AbortController().signal));
+  const failed = receipts.catch((error: unknown) => error);
+  await expect.poll(gone.waiting).toBe(1);
+
+  stopping.abort();
+  gone.open();
+  await settle();
+  stored.open();
+
+  await expect(failed).resolves.toMatchObject({ kind: 'unavailable' });
+});
+
+test('a rejection in a stream is counted for its protocol', async () => {
+  const rejections: unknown[] = [];
+  const { receiver } = makeReceiver({
+    accept: () => Promise.reject(new SpartakusError('invalid', 'wrong')),
+    onRejection: (protocol, error) => rejections.push([protocol, SpartakusError.from(error).kind]),
+  });
+
+  await collect(receiver.stream(makeRequests(2).requests, ORIGIN, new AbortController().signal));
+
+  expect(rejections).toStrictEqual([
+    ['grpc', 'invalid'],
+    ['grpc', 'invalid'],
+  ]);
+});
+
+test('a stream waits for capacity and its rate with the signal of its client, and the rate of its address', async () => {
+  const asked: unknown[] = [];
+  const { receiver } = makeReceiver({
+    waitForCapacity: (...given: unknown[]) => (asked.push(given), Promise.resolve()),
+    pace: (...given: unknown[]) => (asked.push(given), Promise.resolve()),
+  });
+  const { signal } = new AbortController();
+
+  await collect(receiver.stream(makeRequests(1).requests, ORIGIN, signal));
+
+  expect(asked).toStrictEqual([[signal], [ORIGIN, signal]]);
 });
