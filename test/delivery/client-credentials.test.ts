@@ -163,9 +163,72 @@ describe('wrong files are rejected with the flag and the file', () => {
     });
   });
 
+  test.each([
+    ['grpc://collector.example.com', 'write --url grpcs://… instead of grpc://…'],
+    ['http://collector.example.com', 'write --url https://… instead of http://…'],
+  ])('without TLS, as with %s, the error says which URL to write in which flag', async (database, advice) => {
+    const error = await failureOf(openClientCredentials(CA, database, '--url'));
+
+    expect(error.message).toBe(`--ca-file ${CA.caFile}: has no effect without TLS: ${advice}.`);
+  });
+
   test('a report that is only printed needs no files', async () => {
-    await expect(
-      openClientCredentials({ caFile: '/nonexistent', tokenFile: '/nonexistent' }, 'stdout'),
-    ).resolves.toBeDefined();
+    const files = { caFile: '/nonexistent', tokenFile: '/nonexistent', certFile: '/nonexistent' };
+
+    const credentials = await openClientCredentials(files, 'stdout');
+
+    expect(Object.keys(credentials)).toStrictEqual(['authorization']);
+    await expect(credentials.authorization()).resolves.toBeUndefined();
+  });
+});
+
+test('without files there are no credentials', async () => {
+  const credentials = await openClientCredentials({}, 'https://collector.example.com');
+
+  expect({ ...credentials, authorization: await credentials.authorization() }).toStrictEqual({
+    ca: undefined,
+    tokenFile: undefined,
+    authorization: undefined,
+  });
+});
+
+test.each(['grpcs://collector.example.com', 'https://collector.example.com'])(
+  'for %s the files are read as they are',
+  async (database) => {
+    const { ca, cert, key } = await openClientCredentials({ ...CA, ...CLIENT }, database);
+
+    expect([ca, cert, key]).toStrictEqual(
+      await Promise.all(['ca.crt', 'client.crt', 'client.key'].map((name) => readFixture(`tls/${name}`))),
+    );
+  },
+);
+
+test.each(['http://[::1]:8080', 'http://localhost', 'grpc://127.0.0.1'])(
+  'a token is sent to %s, which is this machine, without TLS',
+  async (database) => {
+    await withFiles({ token: ' secret \n' }, async (dir) => {
+      const tokenFile = path.join(dir, 'token');
+      const credentials = await openClientCredentials({ tokenFile }, database);
+
+      expect(credentials.tokenFile).toBe(tokenFile);
+      await expect(credentials.authorization()).resolves.toBe('Bearer secret');
+    });
+  },
+);
+
+test.each([
+  ['', 'is empty'],
+  ['two tokens', 'holds more than one token of printable characters'],
+])('a token file that changes to %j is a retryable failure', async (content, problem) => {
+  await withFiles({ token: 'first' }, async (dir) => {
+    const tokenFile = path.join(dir, 'token');
+    const { authorization } = await openClientCredentials({ tokenFile }, 'grpcs://collector.example.com');
+    await writeFile(tokenFile, content);
+
+    await expect(failureOf(authorization())).resolves.toMatchObject({
+      kind: 'unavailable',
+      field: '--token-file',
+      message: `--token-file ${tokenFile}: ${problem}.`,
+    });
   });
 });

@@ -1,5 +1,6 @@
+import { create } from '@bufbuild/protobuf';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import type { Report } from '../../gen/spartakus/report/v1/report_pb.js';
+import { type Report, ReportSchema } from '../../gen/spartakus/report/v1/report_pb.js';
 import type { Delivery } from '../../src/delivery/delivery.ts';
 import type { Outcome } from '../../src/report/report-sink.ts';
 import { SpartakusError } from '../../src/runtime/errors.ts';
@@ -289,4 +290,26 @@ test('closing waits for the put in progress', async () => {
 
   expect(collector.stored).toHaveLength(1);
   expect(spool.size().reports).toBe(0);
+});
+
+test('a put has at most a MiB of reports, and a larger report is sent alone', async () => {
+  const sized = (kib: number): Report => create(ReportSchema, { ...makeReport(), version: 'x'.repeat(kib * 1024) });
+  const backlog = [sized(500), sized(500), sized(500), sized(1_500), sized(1), sized(1)];
+  for (const report of backlog) await spool.add(report);
+
+  start();
+  await settle();
+
+  expect(collector.puts).toStrictEqual([2, 1, 1, 2]);
+  expect(collector.stored).toStrictEqual(idsOf(backlog));
+});
+
+test('closing an idle delivery ends it, and a second time has no effect', async () => {
+  const running = start();
+  await settle();
+
+  await running.close();
+  await expect(running.close()).resolves.toBeUndefined();
+
+  expect(collector.puts).toStrictEqual([]);
 });
