@@ -128,6 +128,8 @@ describe('wrong files are rejected with the flag and the file', () => {
     ['--ca-file', { caFile: 'DIR/broken' }, remote, 'holds a certificate that cannot be read'],
     ['--cert-file', { certFile: CLIENT.certFile }, remote, 'has no key: give --key-file too'],
     ['--key-file', { keyFile: CLIENT.keyFile }, remote, 'has no certificate: give --cert-file too'],
+    ['--cert-file', { certFile: '/nonexistent', keyFile: CLIENT.keyFile }, remote, 'cannot be read (ENOENT'],
+    ['--key-file', { certFile: CLIENT.certFile, keyFile: '/nonexistent' }, remote, 'cannot be read (ENOENT'],
     ['--cert-file', { certFile: 'DIR/text', keyFile: CLIENT.keyFile }, remote, 'holds no certificate in PEM'],
     ['--key-file', { certFile: CLIENT.certFile, keyFile: 'DIR/text' }, remote, 'holds no key in PEM'],
     [
@@ -182,8 +184,8 @@ describe('wrong files are rejected with the flag and the file', () => {
   });
 });
 
-test('without files there are no credentials', async () => {
-  const credentials = await openClientCredentials({}, 'https://collector.example.com');
+test.each(['https', 'http'])('without files there are no credentials, over %s', async (scheme) => {
+  const credentials = await openClientCredentials({}, `${scheme}://collector.example.com`);
 
   expect({ ...credentials, authorization: await credentials.authorization() }).toStrictEqual({
     ca: undefined,

@@ -136,3 +136,16 @@ test('after the deadline no attempt is made, and the reports stay until another 
   expect(counters.failing()).toBe('unavailable');
   expect(spool.size().reports).toBe(2);
 });
+
+test('an outage that is still there at the deadline has not ended', async () => {
+  collector.answer = () => AWAY;
+  await waitInSpool(1);
+  const running = startWith({ deadlineMs: START.getTime() + 4_000 });
+  await clock.asleep();
+
+  clock.advance(2_500);
+  await settle();
+
+  expect([collector.puts, clock.sleepers(), running.lastError()?.kind]).toStrictEqual([[1, 1], 0, 'unavailable']);
+  expect(log.messages()).toStrictEqual([expect.stringMatching(/^No report can be delivered: No response\./)]);
+});

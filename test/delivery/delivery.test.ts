@@ -134,7 +134,7 @@ test('a sink that rejects is a failure that is retried', async () => {
   await clock.asleep();
 
   expect(spool.size().reports).toBe(1);
-  expect(delivery?.lastError()).toMatchObject({ kind: 'internal' });
+  expect(delivery?.lastError()).toMatchObject({ kind: 'internal', message: 'broken' });
 });
 
 test('rejected reports are not retried, and logged once with the reason', async () => {
@@ -174,6 +174,16 @@ test('while the collector is unavailable only the oldest report is tried, and th
 
   expect(new Set(probes)).toStrictEqual(new Set([1]));
   expect(collector.puts.slice(-2)).toStrictEqual([1, 49]);
+});
+
+test('every tenth attempt sends the reports behind the oldest too, as many as usual', async () => {
+  collector.answer = () => AWAY;
+  await waitInSpool(150);
+  start();
+
+  await clock.pass(HOUR_MS, 1);
+
+  expect(collector.puts.slice(0, 14)).toStrictEqual([100, ...Array<number>(10).fill(1), 100, 49, 1]);
 });
 
 test.each([true, false])(

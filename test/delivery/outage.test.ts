@@ -56,6 +56,7 @@ describe.each(['unauthenticated', 'forbidden', 'not-found'] as const)('reports t
     expect(log.messages()).toStrictEqual([
       'No report can be delivered: Change the token. It will be retried; while it fails, this is logged once a day.',
     ]);
+    expect(log.lines[0]?.fields).toStrictEqual({ kind, waiting: 1 });
     expect(counters.failures()).toMatchObject([{ during: 'delivery', cause: kind }]);
   });
 });
@@ -128,6 +129,7 @@ describe('after an outage, each report is in one number of the log', () => {
     await running.close();
 
     expect([collector.stored.length, ...storedIn()]).toStrictEqual([1, 1]);
+    expect(log.messages('info')).toStrictEqual(['The report is stored.']);
   });
 });
 

@@ -37,8 +37,8 @@ export const PARTS: readonly Part[] = [
   {
     name: 'delivery',
     mutate: ['src/delivery/**/*.ts'],
-    // long-outage.test.ts simulates days, and notices nothing more than outage.test.ts.
-    tests: ['test/delivery/**/!(long-outage).test.ts'],
+    // The others simulate days, or repeat with servers what connection-problem-errors.test.ts and drain.test.ts notice.
+    tests: ['test/delivery/**/!(long-outage|connection-problem|rejected-token).test.ts'],
     timeoutMs: 5_000,
   },
   {

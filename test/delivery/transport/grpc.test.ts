@@ -165,7 +165,7 @@ test('receipts before a failure of the stream count', async () => {
 });
 
 test('a stream that ends without a receipt is a failure', async () => {
-  const { collector, sink } = await start();
+  const { collector, sink, url } = await start();
   collector.serve = (stream) => {
     stream.resume();
     stream.end();
@@ -174,7 +174,7 @@ test('a stream that ends without a receipt is a failure', async () => {
   const error = await failOne(sink);
 
   expect(error).toMatchObject({ kind: 'internal', retryable: true });
-  expect(error.message).toContain('without a receipt');
+  expect(error.message).toBe(`The collector at ${url} ended the stream without a receipt for the report.`);
 });
 
 test('receipts for unknown reports are ignored', async () => {
@@ -289,6 +289,31 @@ test('after the signal was aborted nothing is sent', async () => {
 
   await expect(failOne(sink)).resolves.toMatchObject({ kind: 'unavailable' });
   expect(collector.stored.size).toBe(0);
+});
+
+test('no report needs no stream', async () => {
+  const { collector, sink } = await start();
+
+  await expect(sink.put([])).resolves.toStrictEqual([]);
+
+  expect(collector.authorizations).toStrictEqual([]);
+});
+
+test('a report that cannot be encoded is invalid, and ends its stream', async () => {
+  const { sink } = await start();
+  const broken = {
+    encoded: {
+      reportId: 'broken',
+      get bytes(): never {
+        throw new Error('no bytes');
+      },
+    },
+    report: makeReport(),
+  };
+
+  await expect(sink.put([broken])).resolves.toMatchObject([
+    { status: 'failed', error: { kind: 'invalid', message: 'The report cannot be encoded: no bytes.' } },
+  ]);
 });
 
 test('after close nothing is sent', async () => {
