@@ -5,7 +5,8 @@ import { fileURLToPath } from 'node:url';
 import { ServerCredentials } from '@grpc/grpc-js';
 import { afterEach, describe, expect, test } from 'vitest';
 import { type ClientCredentialsConfig, openClientCredentials } from '../../src/delivery/client-credentials.ts';
-import { openDatabase, parseDatabase } from '../../src/delivery/open-sink.ts';
+import { openGrpcSink } from '../../src/delivery/transport/grpc.ts';
+import { openHttpSink } from '../../src/delivery/transport/http.ts';
 import { failureOf } from '../support/failure.ts';
 import { withFiles } from '../support/files.ts';
 import { type GrpcCollector, startGrpcCollector } from '../support/grpc-collector.ts';
@@ -26,7 +27,7 @@ afterEach(async () => {
 /** A function that sends a report with these credentials and gives its outcome. */
 async function connect(database: string, config: ClientCredentialsConfig): Promise<() => Promise<unknown>> {
   const credentials = await openClientCredentials(config, database);
-  const sink = await openDatabase(parseDatabase(database), { stdout: process.stdout, credentials });
+  const sink = (database.startsWith('grpc') ? openGrpcSink : openHttpSink)(database, { credentials });
   closers.push(() => sink.close());
   return async () => (await sink.put([{ report: makeReport() }]))[0];
 }

@@ -2,6 +2,8 @@ import { PassThrough } from 'node:stream';
 import { expect, test } from 'vitest';
 import { checkProxy, DATABASE_FORMS, openDatabase, parseDatabase } from '../../src/delivery/open-sink.ts';
 import { parseGrpcUrl } from '../../src/delivery/transport/grpc-url.ts';
+import { openGrpcSink } from '../../src/delivery/transport/grpc.ts';
+import { openHttpSink } from '../../src/delivery/transport/http.ts';
 import { kindOfGrpcCode, kindOfHttpStatus, kindOfRejection } from '../../src/delivery/transport/status.ts';
 import { failureOf } from '../support/failure.ts';
 import { makeReport } from '../support/reports.ts';
@@ -97,4 +99,9 @@ test('a report for stdout is printed with the fields of the schema version', asy
   await expect(sink.put([{ report: makeReport() }])).resolves.toStrictEqual([{ status: 'stored' }]);
 
   expect(JSON.parse(String(stdout.read()))).not.toHaveProperty('reportID');
+});
+
+test('a transport rejects a URL that is not its own', () => {
+  expect(() => openGrpcSink('http://host')).toThrow('is not grpc:// or grpcs:// with a host and port');
+  expect(() => openHttpSink('grpc://host')).toThrow('is not an http(s):// URL');
 });

@@ -98,6 +98,22 @@ test('the first failure of another outage is logged at once', () => {
   expect(log.messages()).toStrictEqual([begin, 'It works, after 1 s.', begin, 'It works, after 2 s.']);
 });
 
+test('a day is counted from the first warning of the same outage', () => {
+  const outage = open();
+  outage.fail(error());
+  clock.advance(23 * HOUR_MS);
+  outage.end();
+  outage.fail(error());
+  clock.advance(DAY_MS - 1);
+  outage.fail(error());
+  expect(last()?.level).toBe('debug');
+
+  clock.advance(1);
+  outage.fail(error());
+
+  expect(last()?.level).toBe('warn');
+});
+
 test.each([
   [undefined, {}, ''],
   [0, { reports: 0 }, ''],

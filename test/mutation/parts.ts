@@ -37,7 +37,7 @@ export const PARTS: readonly Part[] = [
   {
     name: 'delivery',
     mutate: ['src/delivery/**/*.ts'],
-    // The others simulate days, or repeat with servers what connection-problem-errors.test.ts and drain.test.ts notice.
+    // The others simulate days, or repeat with servers what connection-errors.test.ts and drain.test.ts notice.
     tests: ['test/delivery/**/!(long-outage|connection-problem|rejected-token).test.ts'],
     timeoutMs: 5_000,
   },

@@ -51,8 +51,11 @@ export function describeTarget(target: string, proxy: Proxy | undefined): string
 type Variable = Readonly<Record<'variable' | 'value', string>>;
 
 function lookUp(names: readonly string[], env: NodeJS.ProcessEnv): Variable | undefined {
-  const variable = names.flatMap((name) => [name, name.toUpperCase()]).find((name) => (env[name] ?? '') !== '');
-  return variable === undefined ? undefined : { variable, value: env[variable] ?? '' };
+  for (const variable of names.flatMap((name) => [name, name.toUpperCase()])) {
+    const value = env[variable];
+    if (value !== undefined && value !== '') return { variable, value };
+  }
+  return undefined;
 }
 
 function parseProxyUrl({ variable, value }: Variable, kind: ProxyTarget['kind']): URL {

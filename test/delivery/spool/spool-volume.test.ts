@@ -241,3 +241,13 @@ test('at the end reports in memory are written once more', async () => {
   ]);
   expect((await real.list()).size).toBe(1);
 });
+
+test('after a clock was set back, the report with the older id comes first', async () => {
+  const [older, newer] = [makeReport(), makeReport()];
+  const spool = await open();
+
+  await spool.add(newer);
+  await spool.add(older);
+
+  expect(idsOf(await spool.oldest(ALL))).toStrictEqual(idsOf([older, newer]));
+});

@@ -4,9 +4,10 @@ import {
   CollectorService,
   SubmitKubermaticReportRequestSchema,
 } from '../../../gen/spartakus/collector/v1/collector_service_pb.js';
-import { openDatabase, parseDatabase } from '../../../src/delivery/open-sink.ts';
 import { openGrpcClient } from '../../../src/delivery/transport/grpc-client.ts';
+import { openGrpcSink } from '../../../src/delivery/transport/grpc.ts';
 import { openHttpClient } from '../../../src/delivery/transport/http-client.ts';
+import { openHttpSink } from '../../../src/delivery/transport/http.ts';
 import { describeWire, listReporterRequests, type WireOptions } from '../../../src/delivery/transport/wire.ts';
 import { putOne } from '../../support/put-one.ts';
 import { startWireCapture } from '../../support/wire-capture.ts';
@@ -26,7 +27,7 @@ async function capture({ sender, transport, token }: WireOptions): Promise<Reado
   closers.push(() => server.close());
   const options = { credentials: credentialsOf(token ? 'secret' : undefined) };
   if (sender === 'volunteer') {
-    const sink = await openDatabase(parseDatabase(server.database), { ...options, stdout: process.stdout });
+    const sink = (transport === 'grpc' ? openGrpcSink : openHttpSink)(server.database, options);
     closers.push(() => sink.close());
     await putOne(sink);
   } else if (transport === 'grpc') {
