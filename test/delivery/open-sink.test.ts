@@ -105,3 +105,15 @@ test('a transport rejects a URL that is not its own', () => {
   expect(() => openGrpcSink('http://host')).toThrow('is not grpc:// or grpcs:// with a host and port');
   expect(() => openHttpSink('grpc://host')).toThrow('is not an http(s):// URL');
 });
+
+test.each(['grpc://127.0.0.1:1', 'http://127.0.0.1:1'])('a report for %s is not printed', async (spec) => {
+  const stdout = new PassThrough();
+  const sink = await openDatabase(parseDatabase(spec), { stdout, timeoutMs: 5_000 });
+
+  await expect(sink.put([{ report: makeReport() }])).resolves.toMatchObject([
+    { status: 'failed', error: { kind: 'unavailable' } },
+  ]);
+
+  await sink.close();
+  expect(stdout.read()).toBeNull();
+});

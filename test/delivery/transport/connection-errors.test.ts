@@ -81,13 +81,13 @@ const CASES: readonly (readonly [string, Partial<ConnectionFacts>, string])[] = 
       `write a name of its certificate in --database, ${FOR_THIS_NAME}`,
   ],
   [
-    `${ALTNAMES}IP: a is not in the cert's list: DNS:b, URI:c, DNS:d, DNS:e. Resolution note: set x`,
+    `${ALTNAMES}IP: a is not in the cert's list: DNS:b, , URI:c, DNS:d, DNS:e. Resolution note: set x, y`,
     HTTPS,
     'its certificate is for b, c, d, …, not for collector.example.com: ' +
       `write a name of its certificate in --url, ${FOR_THIS_NAME}`,
   ],
   [
-    `${ALTNAMES}Host: a. is not in the cert's altnames: DNS:b, DNS:c, DNS:d`,
+    `${ALTNAMES}Host: a. is not in the cert's altnames: DNS:b, , DNS:c, DNS:d. Resolution note: set x, y`,
     {},
     'its certificate is for b, c, d, not for collector.example.com: ' +
       `write a name of its certificate in --database, ${FOR_THIS_NAME}`,

@@ -1,7 +1,9 @@
-import { create } from '@bufbuild/protobuf';
-import { durationFromMs } from '@bufbuild/protobuf/wkt';
+import { create, toBinary } from '@bufbuild/protobuf';
+import { BinaryWriter, WireType } from '@bufbuild/protobuf/wire';
+import { anyPack, AnySchema, durationFromMs } from '@bufbuild/protobuf/wkt';
 import { Metadata, status as Code } from '@grpc/grpc-js';
 import { expect, test } from 'vitest';
+import { RetryInfoSchema } from '../../../gen/google/rpc/error_details_pb.js';
 import { Outcome, ReceiptSchema } from '../../../gen/spartakus/collector/v1/collector_service_pb.js';
 import { NO_CREDENTIALS } from '../../../src/delivery/client-credentials.ts';
 import { errorOf, outcomeOf } from '../../../src/delivery/transport/grpc.ts';
@@ -95,6 +97,19 @@ test.each([
 
   expect(errorOf(status, collector, reports).kind).toBe(kind);
 });
+
+test.each(['busy', 'Received HTTP status code 503'])(
+  'a failed call, "%s", has the delay of its RetryInfo',
+  (details) => {
+    const metadata = new Metadata();
+    const retryInfo = create(RetryInfoSchema, { retryDelay: durationFromMs(1_500) });
+    const detail = toBinary(AnySchema, anyPack(RetryInfoSchema, retryInfo));
+    const status = new BinaryWriter().tag(3, WireType.LengthDelimited).bytes(detail).finish();
+    metadata.set('grpc-status-details-bin', Buffer.from(status));
+
+    expect(errorOf({ code: Code.UNAVAILABLE, details, metadata }, collector, 1).retryAfterMs).toBe(1_500);
+  },
+);
 
 test('details of a status that are no bytes are ignored', () => {
   const metadata = { get: () => ['text'] } as unknown as Metadata;

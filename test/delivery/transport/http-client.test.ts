@@ -125,10 +125,13 @@ test.each([
   expect(error.message.endsWith(`"${body}".${hint}`)).toBe(true);
 });
 
-test('a proxy that requires a password is named by its variable', async () => {
+test.each([
+  [407, 'internal', ' Write the user and password of the proxy in $HTTP_PROXY.'],
+  [502, 'unavailable', ''],
+])('through a proxy, a status %i is of kind %s', async (status, kind, hint) => {
   const proxy = http.createServer((request, response) => {
     request.resume();
-    response.writeHead(407).end('no');
+    response.writeHead(status).end('no');
   });
   closers.push(() => shut(proxy));
   const env = { HTTP_PROXY: `http://127.0.0.1:${await listen(proxy)}` };
@@ -137,10 +140,10 @@ test('a proxy that requires a password is named by its variable', async () => {
 
   await expect(client.post('{}', POST)).resolves.toMatchObject({
     error: {
-      kind: 'internal',
+      kind,
       message:
         `The collector at http://collector.example.com/path (through the proxy ${env.HTTP_PROXY} of $HTTP_PROXY) ` +
-        'did not accept the report: status 407, "no". Write the user and password of the proxy in $HTTP_PROXY.',
+        `did not accept the report: status ${status}, "no".${hint}`,
     },
   });
 });

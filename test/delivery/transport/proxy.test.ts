@@ -281,6 +281,7 @@ test.each([
   ['a.org', 'example.com', false],
   ['example.com:', 'example.com', false],
   [':443', 'example.com', false],
+  [':443', 'example.com.', false],
   ['[2001:db8::7]', '2001:db8::7', true],
   ['[2001:db8::7]:8443', '2001:db8::7', false],
   ['2001:db8::8', '2001:db8::7', false],

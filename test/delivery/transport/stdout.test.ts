@@ -98,10 +98,12 @@ test('a report that cannot be encoded is a failure, and the others are printed',
   ]);
 });
 
-test('the stream is not closed with the sink', async () => {
+test('the stream is not closed with the sink, and nothing more is printed', async () => {
   const stream = new PassThrough();
+  const sink = openStdoutSink(stream);
 
-  await openStdoutSink(stream).close();
+  await sink.close();
 
-  expect(stream.writableEnded).toBe(false);
+  await expect(sink.put([{ report: makeReport() }])).resolves.toMatchObject([{ status: 'failed' }]);
+  expect([stream.writableEnded, stream.read()]).toStrictEqual([false, null]);
 });

@@ -100,6 +100,13 @@ test.each([
   expect(connection).not.toContain('');
 });
 
+test('a client certificate is the last thing that a connection discloses, and without one there is nothing instead', () => {
+  const disclosed = (clientCertificate: boolean) =>
+    describeWire({ ...PLAIN, transport: 'grpc', clientCertificate }).connection;
+
+  expect(disclosed(false)).toStrictEqual(disclosed(true).slice(0, -1));
+});
+
 test('a reporter sends one kind of request over gRPC and one over HTTP, with all that can be in them', () => {
   const requests = listReporterRequests();
 
