@@ -225,10 +225,10 @@ test.each([
 ])('a token file that changes to %j is a retryable failure', async (content, problem) => {
   await withFiles({ token: 'first' }, async (dir) => {
     const tokenFile = path.join(dir, 'token');
-    const { authorization } = await openClientCredentials({ tokenFile }, 'grpcs://collector.example.com');
+    const credentials = await openClientCredentials({ tokenFile }, 'grpcs://collector.example.com');
     await writeFile(tokenFile, content);
 
-    await expect(failureOf(authorization())).resolves.toMatchObject({
+    await expect(failureOf(credentials.authorization())).resolves.toMatchObject({
       kind: 'unavailable',
       field: '--token-file',
       message: `--token-file ${tokenFile}: ${problem}.`,
