@@ -58,7 +58,7 @@ export function startDelivery(options: DeliveryOptions): Delivery {
   let storedInOutage = 0;
   let lastError: SpartakusError | undefined;
   let added = Promise.withResolvers<void>();
-  stop.signal.addEventListener('abort', () => added.resolve(), { once: true });
+  stop.signal.addEventListener('abort', () => added.resolve());
 
   const queue: Queue<SpooledReport> = {
     next: (after, isProbe) => spool.oldest({ ...(isProbe ? PROBE : BATCH), after: after?.encoded.reportId }),
@@ -71,7 +71,7 @@ export function startDelivery(options: DeliveryOptions): Delivery {
     isFinal: (error) => !isRetried(error),
     settle: async (settled) => {
       const rejections: SpartakusError[] = [];
-      let last: Success['outcome'] = 'stored';
+      let last: Success['outcome'] | undefined;
       for (const { item, outcome } of settled) {
         const { reportId } = item.encoded;
         if (outcome.status === 'failed') {
@@ -84,8 +84,8 @@ export function startDelivery(options: DeliveryOptions): Delivery {
         }
         onSettled?.(reportId, outcome);
       }
-      const stored = settled.length - rejections.length;
-      if (stored > 0) {
+      if (last !== undefined) {
+        const stored = settled.length - rejections.length;
         counters.add('stored', stored);
         counters.succeed(clock.now(), last);
         if (outage.isOngoing()) storedInOutage += stored;
@@ -124,7 +124,7 @@ export function startDelivery(options: DeliveryOptions): Delivery {
     add: async (report) => {
       await spool.add(report);
       added.resolve();
-      if (!stop.signal.aborted) added = Promise.withResolvers();
+      added = Promise.withResolvers();
     },
     nextReportAfterMs: () => nextReportAfterMs,
     lastError: () => lastError,

@@ -5,7 +5,8 @@ import { fileURLToPath } from 'node:url';
 import { ServerCredentials } from '@grpc/grpc-js';
 import { afterEach, describe, expect, test } from 'vitest';
 import { type ClientCredentialsConfig, openClientCredentials } from '../../src/delivery/client-credentials.ts';
-import { openDatabase, parseDatabase } from '../../src/delivery/open-sink.ts';
+import { openGrpcSink } from '../../src/delivery/transport/grpc.ts';
+import { openHttpSink } from '../../src/delivery/transport/http.ts';
 import { failureOf } from '../support/failure.ts';
 import { withFiles } from '../support/files.ts';
 import { type GrpcCollector, startGrpcCollector } from '../support/grpc-collector.ts';
@@ -26,7 +27,7 @@ afterEach(async () => {
 /** A function that sends a report with these credentials and gives its outcome. */
 async function connect(database: string, config: ClientCredentialsConfig): Promise<() => Promise<unknown>> {
   const credentials = await openClientCredentials(config, database);
-  const sink = await openDatabase(parseDatabase(database), { stdout: process.stdout, credentials });
+  const sink = (database.startsWith('grpc') ? openGrpcSink : openHttpSink)(database, { credentials });
   closers.push(() => sink.close());
   return async () => (await sink.put([{ report: makeReport() }]))[0];
 }
@@ -128,6 +129,8 @@ describe('wrong files are rejected with the flag and the file', () => {
     ['--ca-file', { caFile: 'DIR/broken' }, remote, 'holds a certificate that cannot be read'],
     ['--cert-file', { certFile: CLIENT.certFile }, remote, 'has no key: give --key-file too'],
     ['--key-file', { keyFile: CLIENT.keyFile }, remote, 'has no certificate: give --cert-file too'],
+    ['--cert-file', { certFile: '/nonexistent', keyFile: CLIENT.keyFile }, remote, 'cannot be read (ENOENT'],
+    ['--key-file', { certFile: CLIENT.certFile, keyFile: '/nonexistent' }, remote, 'cannot be read (ENOENT'],
     ['--cert-file', { certFile: 'DIR/text', keyFile: CLIENT.keyFile }, remote, 'holds no certificate in PEM'],
     ['--key-file', { certFile: CLIENT.certFile, keyFile: 'DIR/text' }, remote, 'holds no key in PEM'],
     [
@@ -163,9 +166,72 @@ describe('wrong files are rejected with the flag and the file', () => {
     });
   });
 
+  test.each([
+    ['grpc://collector.example.com', 'write --url grpcs://… instead of grpc://…'],
+    ['http://collector.example.com', 'write --url https://… instead of http://…'],
+  ])('without TLS, as with %s, the error says which URL to write in which flag', async (database, advice) => {
+    const error = await failureOf(openClientCredentials(CA, database, '--url'));
+
+    expect(error.message).toBe(`--ca-file ${CA.caFile}: has no effect without TLS: ${advice}.`);
+  });
+
   test('a report that is only printed needs no files', async () => {
-    await expect(
-      openClientCredentials({ caFile: '/nonexistent', tokenFile: '/nonexistent' }, 'stdout'),
-    ).resolves.toBeDefined();
+    const files = { caFile: '/nonexistent', tokenFile: '/nonexistent', certFile: '/nonexistent' };
+
+    const credentials = await openClientCredentials(files, 'stdout');
+
+    expect(Object.keys(credentials)).toStrictEqual(['authorization']);
+    await expect(credentials.authorization()).resolves.toBeUndefined();
+  });
+});
+
+test.each(['https', 'http'])('without files there are no credentials, over %s', async (scheme) => {
+  const credentials = await openClientCredentials({}, `${scheme}://collector.example.com`);
+
+  expect({ ...credentials, authorization: await credentials.authorization() }).toStrictEqual({
+    ca: undefined,
+    tokenFile: undefined,
+    authorization: undefined,
+  });
+});
+
+test.each(['grpcs://collector.example.com', 'https://collector.example.com'])(
+  'for %s the files are read as they are',
+  async (database) => {
+    const { ca, cert, key } = await openClientCredentials({ ...CA, ...CLIENT }, database);
+
+    expect([ca, cert, key]).toStrictEqual(
+      await Promise.all(['ca.crt', 'client.crt', 'client.key'].map((name) => readFixture(`tls/${name}`))),
+    );
+  },
+);
+
+test.each(['http://[::1]:8080', 'http://localhost', 'grpc://127.0.0.1'])(
+  'a token is sent to %s, which is this machine, without TLS',
+  async (database) => {
+    await withFiles({ token: ' secret \n' }, async (dir) => {
+      const tokenFile = path.join(dir, 'token');
+      const credentials = await openClientCredentials({ tokenFile }, database);
+
+      expect(credentials.tokenFile).toBe(tokenFile);
+      await expect(credentials.authorization()).resolves.toBe('Bearer secret');
+    });
+  },
+);
+
+test.each([
+  ['', 'is empty'],
+  ['two tokens', 'holds more than one token of printable characters'],
+])('a token file that changes to %j is a retryable failure', async (content, problem) => {
+  await withFiles({ token: 'first' }, async (dir) => {
+    const tokenFile = path.join(dir, 'token');
+    const credentials = await openClientCredentials({ tokenFile }, 'grpcs://collector.example.com');
+    await writeFile(tokenFile, content);
+
+    await expect(failureOf(credentials.authorization())).resolves.toMatchObject({
+      kind: 'unavailable',
+      field: '--token-file',
+      message: `--token-file ${tokenFile}: ${problem}.`,
+    });
   });
 });

@@ -1,5 +1,6 @@
+import { create } from '@bufbuild/protobuf';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import type { Report } from '../../gen/spartakus/report/v1/report_pb.js';
+import { type Report, ReportSchema } from '../../gen/spartakus/report/v1/report_pb.js';
 import type { Delivery } from '../../src/delivery/delivery.ts';
 import type { Outcome } from '../../src/report/report-sink.ts';
 import { SpartakusError } from '../../src/runtime/errors.ts';
@@ -133,7 +134,7 @@ test('a sink that rejects is a failure that is retried', async () => {
   await clock.asleep();
 
   expect(spool.size().reports).toBe(1);
-  expect(delivery?.lastError()).toMatchObject({ kind: 'internal' });
+  expect(delivery?.lastError()).toMatchObject({ kind: 'internal', message: 'broken' });
 });
 
 test('rejected reports are not retried, and logged once with the reason', async () => {
@@ -173,6 +174,16 @@ test('while the collector is unavailable only the oldest report is tried, and th
 
   expect(new Set(probes)).toStrictEqual(new Set([1]));
   expect(collector.puts.slice(-2)).toStrictEqual([1, 49]);
+});
+
+test('every tenth attempt sends the reports behind the oldest too, as many as usual', async () => {
+  collector.answer = () => AWAY;
+  await waitInSpool(150);
+  start();
+
+  await clock.pass(HOUR_MS, 1);
+
+  expect(collector.puts.slice(0, 14)).toStrictEqual([100, ...Array<number>(10).fill(1), 100, 49, 1]);
 });
 
 test.each([true, false])(
@@ -289,4 +300,26 @@ test('closing waits for the put in progress', async () => {
 
   expect(collector.stored).toHaveLength(1);
   expect(spool.size().reports).toBe(0);
+});
+
+test('a put has at most a MiB of reports, and a larger report is sent alone', async () => {
+  const sized = (kib: number): Report => create(ReportSchema, { ...makeReport(), version: 'x'.repeat(kib * 1024) });
+  const backlog = [sized(500), sized(500), sized(500), sized(1_500), sized(1), sized(1)];
+  for (const report of backlog) await spool.add(report);
+
+  start();
+  await settle();
+
+  expect(collector.puts).toStrictEqual([2, 1, 1, 2]);
+  expect(collector.stored).toStrictEqual(idsOf(backlog));
+});
+
+test('closing an idle delivery ends it, and a second time has no effect', async () => {
+  const running = start();
+  await settle();
+
+  await running.close();
+  await expect(running.close()).resolves.toBeUndefined();
+
+  expect(collector.puts).toStrictEqual([]);
 });

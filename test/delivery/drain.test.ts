@@ -142,3 +142,53 @@ test.each([
 
   await expect(run(queue, { deadlineMs })).resolves.toMatchObject({ sleeps });
 });
+
+test('where one of several errors can be retried, all of their items are', async () => {
+  const { queue, sent, settled } = createQueue(['a', 'b'], [[failure('too-large'), failure('unavailable')]]);
+
+  await expect(run(queue)).resolves.toMatchObject({ kind: undefined, retries: ['too-large'] });
+  expect([sent.length, settled]).toStrictEqual([2, ['a', 'b']]);
+});
+
+test('a stop while a batch is sent ends with its error, which is not retried', async () => {
+  const stop = new AbortController();
+  const { queue } = createQueue(['a'], [[failure('overloaded')]]);
+  const send: Queue<string>['send'] = (items) => {
+    stop.abort();
+    return queue.send(items);
+  };
+
+  await expect(run({ ...queue, send }, { stop: stop.signal })).resolves.toStrictEqual({
+    kind: 'overloaded',
+    retries: [],
+    sleeps: [],
+  });
+});
+
+test('a stop while it waits ends with the error that it waits for', async () => {
+  const stop = new AbortController();
+  const { queue, sent } = createQueue(['a'], [[failure('overloaded')]]);
+
+  const error = await drain(queue, {
+    clock: createJumpingClock(),
+    random: () => 0.5,
+    stop: stop.signal,
+    onRetry: () => stop.abort(),
+  });
+
+  expect([error?.kind, sent.length]).toStrictEqual(['overloaded', 1]);
+});
+
+test('a batch that rejects fails with its error', async () => {
+  const { queue } = createQueue(['a'], [new Error('broken')]);
+  const messages: string[] = [];
+
+  await drain(queue, {
+    clock: createJumpingClock(),
+    random: () => 0.5,
+    stop: new AbortController().signal,
+    onRetry: ({ message }) => void messages.push(message),
+  });
+
+  expect(messages).toStrictEqual(['broken']);
+});

@@ -1,9 +1,12 @@
 import { PassThrough } from 'node:stream';
 import { expect, test } from 'vitest';
-import { parseDatabase, DATABASE_FORMS, openDatabase } from '../../src/delivery/open-sink.ts';
+import { checkProxy, DATABASE_FORMS, openDatabase, parseDatabase } from '../../src/delivery/open-sink.ts';
 import { parseGrpcUrl } from '../../src/delivery/transport/grpc-url.ts';
+import { openGrpcSink } from '../../src/delivery/transport/grpc.ts';
+import { openHttpSink } from '../../src/delivery/transport/http.ts';
 import { kindOfGrpcCode, kindOfHttpStatus, kindOfRejection } from '../../src/delivery/transport/status.ts';
 import { failureOf } from '../support/failure.ts';
+import { makeReport } from '../support/reports.ts';
 
 test.each(DATABASE_FORMS)('$example, as help shows it, can be opened', async ({ example }) => {
   const sink = await openDatabase(parseDatabase(example), { stdout: new PassThrough() });
@@ -56,4 +59,61 @@ test('RESOURCE_EXHAUSTED of a single report means too large, and with a retry de
     'overloaded',
     'unavailable',
   ]);
+});
+
+test.each([
+  ['stdout', { transport: 'stdout' }],
+  ['GRPCS://host', { transport: 'grpc', target: { kind: 'grpc', host: 'host', port: 443, tls: true } }],
+  ['HTTP://host', { transport: 'http', target: { kind: 'http', host: 'host', port: 80 } }],
+  ['https://host:8443', { transport: 'http', target: { kind: 'https', host: 'host', port: 8443 } }],
+])('--database %s is parsed, and kept as it was given', (spec, expected) => {
+  expect(parseDatabase(spec)).toMatchObject({ spec, ...expected });
+});
+
+test.each(['xgrpc://host', ' http://host', 'grpcx://host', 'httpss://host', 'http:/host'])(
+  '--database "%s" is of no known form',
+  (spec) => {
+    expect(() => parseDatabase(spec)).toThrow('is none of the known forms');
+  },
+);
+
+test('the URL of a legacy collector is that of its API', () => {
+  const database = parseDatabase('https://host/prefix');
+
+  expect(database.transport === 'http' && database.url.href).toBe('https://host/prefix/api/v1');
+});
+
+test('a wrong proxy is rejected for a collector, and does not matter for stdout', () => {
+  const env = { http_proxy: 'socks5://proxy', https_proxy: 'socks5://proxy' };
+  const check = (spec: string) => () => checkProxy(parseDatabase(spec), env);
+
+  expect(check('grpc://host')).toThrow('$https_proxy');
+  expect(check('http://host')).toThrow('$http_proxy');
+  expect(check('stdout')).not.toThrow();
+});
+
+test('a report for stdout is printed with the fields of the schema version', async () => {
+  const stdout = new PassThrough();
+  const sink = await openDatabase(parseDatabase('stdout'), { stdout, schemaVersion: 1 });
+
+  await expect(sink.put([{ report: makeReport() }])).resolves.toStrictEqual([{ status: 'stored' }]);
+
+  expect(JSON.parse(String(stdout.read()))).not.toHaveProperty('reportID');
+});
+
+test('a transport rejects a URL that is not its own', () => {
+  expect(() => openGrpcSink('http://host')).toThrow('is not grpc:// or grpcs:// with a host and port');
+  expect(() => openHttpSink('grpc://host')).toThrow('is not an http(s):// URL');
+});
+
+test.each(['grpc://127.0.0.1:1', 'http://127.0.0.1:1'])('a report for %s is not printed', async (spec) => {
+  const stdout = new PassThrough();
+  const sink = await openDatabase(parseDatabase(spec), { stdout, timeoutMs: 5_000 });
+
+  await expect(sink.put([{ report: makeReport() }])).resolves.toMatchObject([
+    { status: 'failed', error: { kind: 'unavailable' } },
+  ]);
+
+  await sink.close();
+  expect(stdout.read()).toBeNull();
 });

@@ -1,11 +1,9 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import type { Report } from '../../gen/spartakus/report/v1/report_pb.js';
 import type { Delivery } from '../../src/delivery/delivery.ts';
 import type { Outcome } from '../../src/report/report-sink.ts';
 import { SpartakusError } from '../../src/runtime/errors.ts';
 import { idsOf } from '../contract/spool.ts';
 import { AWAY, createDeliveryFixture, type DeliveryFixture, settle, STORED } from '../support/delivery-fixture.ts';
-import { createDice } from '../support/dice.ts';
 import { makeReport } from '../support/reports.ts';
 
 const MINUTE_MS = 60_000;
@@ -58,6 +56,7 @@ describe.each(['unauthenticated', 'forbidden', 'not-found'] as const)('reports t
     expect(log.messages()).toStrictEqual([
       'No report can be delivered: Change the token. It will be retried; while it fails, this is logged once a day.',
     ]);
+    expect(log.lines[0]?.fields).toStrictEqual({ kind, waiting: 1 });
     expect(counters.failures()).toMatchObject([{ during: 'delivery', cause: kind }]);
   });
 });
@@ -130,6 +129,7 @@ describe('after an outage, each report is in one number of the log', () => {
     await running.close();
 
     expect([collector.stored.length, ...storedIn()]).toStrictEqual([1, 1]);
+    expect(log.messages('info')).toStrictEqual(['The report is stored.']);
   });
 });
 
@@ -156,40 +156,3 @@ describe('an air-gapped cluster logs once a day', () => {
     expect(log.messages('error')).toStrictEqual([]);
   });
 });
-
-/**
- * In the long run a wait is a uniform part of 5 minutes: in 72 hours about 1,728 attempts. For there to be more than 2,000, 2,000 waits of
- * 150 s in the mean would have to take 40,800 s less than they do in the mean. By Hoeffding's inequality the chance of that is
- * exp(-2 · 40800² / (2000 · 300²)), one in a hundred million; the shorter waits of the first six minutes change nothing of that. Every
- * tenth attempt is two: the oldest report, and the others.
- */
-const MOST_ATTEMPTS_IN_72_HOURS = 2200;
-
-test.each([1, 2, 3])(
-  '72 hours without a collector: no report is lost, then all arrive in order (seed %i)',
-  async (seed) => {
-    collector.answer = () => AWAY;
-    const running = start(createDice(seed));
-    const made: Report[] = [];
-    for (let hour = 0; hour < 72; hour++) {
-      const report = makeReport();
-      made.push(report);
-      await running.add(report);
-      await clock.pass(HOUR_MS, 1);
-    }
-    const attempts = collector.puts.length;
-    collector.answer = () => STORED;
-    await clock.asleep();
-    clock.advance(5 * MINUTE_MS);
-    await settle();
-
-    expect(collector.stored).toStrictEqual(idsOf(made));
-    expect(attempts).toBeGreaterThan(1500);
-    expect(attempts).toBeLessThan(MOST_ATTEMPTS_IN_72_HOURS);
-    expect(spool.size()).toStrictEqual({ reports: 0, bytes: 0, inMemory: 0 });
-    expect(log.messages('warn')).toHaveLength(3);
-    expect(log.messages('info').at(-1)).toMatch(
-      /^Reports are delivered again, after 3 d.*: 72 reports waited, and are stored\.$/,
-    );
-  },
-);

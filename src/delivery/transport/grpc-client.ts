@@ -68,7 +68,7 @@ export function openGrpcClient(url: string, options: TransportOptions, flag = '-
   const cancelAll = (): void => {
     for (const call of calls) call.cancel();
   };
-  signal?.addEventListener('abort', cancelAll, { once: true });
+  signal?.addEventListener('abort', cancelAll);
 
   const start: GrpcClient['start'] = async (open) => {
     const metadata = new Metadata();

@@ -9,8 +9,8 @@ import { createSink, type TransportOptions } from './sink.ts';
 const LEGACY_API: PostOptions = {
   isStored: (status) => status === 204,
   hintFor: (status) => {
-    if (status >= 200 && status < 300) return ' Only status 204 means that a report is stored.';
-    return status >= 300 && status < 400 ? ' It redirects: set --database to the URL that it redirects to.' : undefined;
+    if (status < 300) return ' Only status 204 means that a report is stored.';
+    return status < 400 ? ' It redirects: set --database to the URL that it redirects to.' : undefined;
   },
 };
 

@@ -37,8 +37,10 @@ export function proxyFor(target: ProxyTarget, env: NodeJS.ProcessEnv): Proxy | u
   const { proxy, noProxy } = VARIABLES[target.kind];
   const found = lookUp(proxy, env);
   if (found === undefined || isLoopback(target.host)) return undefined;
-  const exceptions = lookUp(noProxy, env)?.value.toLowerCase() ?? '';
-  if (exceptions.match(/[^\s,]+/g)?.some((entry) => covers(entry, target))) return undefined;
+  const exceptions = lookUp(noProxy, env)
+    ?.value.toLowerCase()
+    .match(/[^\s,]+/g);
+  if (exceptions?.some((entry) => covers(entry, target))) return undefined;
   return { url: parseProxyUrl(found, target.kind), variable: found.variable };
 }
 
@@ -51,8 +53,11 @@ export function describeTarget(target: string, proxy: Proxy | undefined): string
 type Variable = Readonly<Record<'variable' | 'value', string>>;
 
 function lookUp(names: readonly string[], env: NodeJS.ProcessEnv): Variable | undefined {
-  const variable = names.flatMap((name) => [name, name.toUpperCase()]).find((name) => (env[name] ?? '') !== '');
-  return variable === undefined ? undefined : { variable, value: env[variable] ?? '' };
+  for (const variable of names.flatMap((name) => [name, name.toUpperCase()])) {
+    const value = env[variable];
+    if (value !== undefined && value !== '') return { variable, value };
+  }
+  return undefined;
 }
 
 function parseProxyUrl({ variable, value }: Variable, kind: ProxyTarget['kind']): URL {
@@ -61,7 +66,7 @@ function parseProxyUrl({ variable, value }: Variable, kind: ProxyTarget['kind'])
   const fail = (problem: string): never => {
     throw new SpartakusError('invalid', `$${variable} ${maskUrl(value)}: ${problem}.`, { field: variable });
   };
-  if (url === null || !schemes.includes(url.protocol) || url.hostname === '')
+  if (url === null || !schemes.includes(url.protocol))
     return fail('is not the URL of a proxy, such as http://proxy.example.com:3128');
   if (!isDecodable(url.username + url.password))
     return fail('its user or password has a "%" that is not written as %25');

@@ -7,15 +7,14 @@ import {
   StreamReportsResponseSchema,
 } from '../../../gen/spartakus/collector/v1/collector_service_pb.js';
 import { type Report, ReportSchema } from '../../../gen/spartakus/report/v1/report_pb.js';
-import { NO_CREDENTIALS } from '../../../src/delivery/client-credentials.ts';
 import { openGrpcSink } from '../../../src/delivery/transport/grpc.ts';
 import { retryInfoMs } from '../../../src/delivery/transport/retry-info.ts';
 import type { TransportOptions } from '../../../src/delivery/transport/sink.ts';
 import type { ReportSink } from '../../../src/report/report-sink.ts';
+import { SpartakusError } from '../../../src/runtime/errors.ts';
 import { type Rejection, reportSinkContract } from '../../contract/report-sink.ts';
 import { type GrpcCollector, startGrpcCollector } from '../../support/grpc-collector.ts';
 import { expectNothingLeftOpen } from '../../support/held.ts';
-import { readFixture } from '../../support/kube-api.ts';
 import { failOne, putOne } from '../../support/put-one.ts';
 import { makeReport } from '../../support/reports.ts';
 
@@ -165,7 +164,7 @@ test('receipts before a failure of the stream count', async () => {
 });
 
 test('a stream that ends without a receipt is a failure', async () => {
-  const { collector, sink } = await start();
+  const { collector, sink, url } = await start();
   collector.serve = (stream) => {
     stream.resume();
     stream.end();
@@ -174,7 +173,7 @@ test('a stream that ends without a receipt is a failure', async () => {
   const error = await failOne(sink);
 
   expect(error).toMatchObject({ kind: 'internal', retryable: true });
-  expect(error.message).toContain('without a receipt');
+  expect(error.message).toBe(`The collector at ${url} ended the stream without a receipt for the report.`);
 });
 
 test('receipts for unknown reports are ignored', async () => {
@@ -183,6 +182,44 @@ test('receipts for unknown reports are ignored', async () => {
   collector.receiptOf = (report) => ({ ...own(report), reportId: 'another' });
 
   await expect(failOne(sink)).resolves.toMatchObject({ kind: 'internal' });
+});
+
+test('other receipts before that of the report, and a response without one, are ignored', async () => {
+  const { collector, sink } = await start();
+  collector.serve = (stream) => {
+    stream.once('data', ({ report }: { report: Report }) => {
+      for (const receipt of [{ reportId: 'another' }, undefined, collector.receiptOf(report)])
+        stream.write(create(StreamReportsResponseSchema, { receipt }));
+      stream.end();
+    });
+  };
+
+  await expect(putOne(sink)).resolves.toStrictEqual({ status: 'stored' });
+});
+
+test('with its last receipt a put ends, and does not wait for the end of the stream', async () => {
+  const { collector, sink } = await start();
+  collector.serve = (stream) => {
+    stream.on('data', ({ report }: { report: Report }) => {
+      stream.write(create(StreamReportsResponseSchema, { receipt: collector.receiptOf(report) }));
+    });
+  };
+
+  await expect(sink.put([{ report: makeReport() }, { report: makeReport() }])).resolves.toStrictEqual([
+    { status: 'stored' },
+    { status: 'stored' },
+  ]);
+});
+
+test('without its token no report of a put is sent, and each of them fails', async () => {
+  const error = new SpartakusError('unavailable', 'The token cannot be read.');
+  const { collector, sink } = await start({ credentials: { authorization: () => Promise.reject(error) } });
+
+  await expect(sink.put([{ report: makeReport() }, { report: makeReport() }])).resolves.toStrictEqual([
+    { status: 'failed', error },
+    { status: 'failed', error },
+  ]);
+  expect(collector.authorizations).toStrictEqual([]);
 });
 
 test('a receipt without an outcome is a failure', async () => {
@@ -291,6 +328,31 @@ test('after the signal was aborted nothing is sent', async () => {
   expect(collector.stored.size).toBe(0);
 });
 
+test('no report needs no stream', async () => {
+  const { collector, sink } = await start();
+
+  await expect(sink.put([])).resolves.toStrictEqual([]);
+
+  expect(collector.authorizations).toStrictEqual([]);
+});
+
+test('a report that cannot be encoded is invalid, and ends its stream', async () => {
+  const { sink } = await start();
+  const broken = {
+    encoded: {
+      reportId: 'broken',
+      get bytes(): never {
+        throw new Error('no bytes');
+      },
+    },
+    report: makeReport(),
+  };
+
+  await expect(sink.put([broken])).resolves.toMatchObject([
+    { status: 'failed', error: { kind: 'invalid', message: 'The report cannot be encoded: no bytes.' } },
+  ]);
+});
+
 test('after close nothing is sent', async () => {
   const { sink } = await start();
   await sink.close();
@@ -302,42 +364,4 @@ test('a loopback address is reached without the proxy of the environment', async
   const { sink } = await start({ env: { grpc_proxy: 'http://127.0.0.1:9' } });
 
   await expect(putOne(sink)).resolves.toStrictEqual({ status: 'stored' });
-});
-
-async function startTls(certificate: string): Promise<GrpcCollector> {
-  const pair = {
-    cert_chain: await readFixture(`tls/${certificate}.crt`),
-    private_key: await readFixture(`tls/${certificate}.key`),
-  };
-  const collector = await startGrpcCollector(ServerCredentials.createSsl(null, [pair]));
-  closers.push(() => collector.close());
-  return collector;
-}
-
-async function trust(collector: GrpcCollector, host: string, ca: string): Promise<ReportSink> {
-  const sink = openGrpcSink(`grpcs://${host}:${collector.port}`, {
-    credentials: { ...NO_CREDENTIALS, ca: await readFixture(`tls/${ca}.crt`) },
-  });
-  closers.push(() => sink.close());
-  return sink;
-}
-
-test.each(['localhost', '127.0.0.1'])(
-  'grpcs://%s accepts a certificate of a trusted CA, and no other',
-  async (host) => {
-    const collector = await startTls('server');
-
-    await expect(putOne(await trust(collector, host, 'ca'))).resolves.toMatchObject({ status: 'stored' });
-    await expect(failOne(await trust(collector, host, 'other-ca'))).resolves.toMatchObject({ kind: 'unavailable' });
-    expect(collector.stored.size).toBe(1);
-  },
-);
-
-test.each(['localhost', '127.0.0.1'])('grpcs://%s rejects a certificate for another name', async (host) => {
-  const collector = await startTls('elsewhere');
-
-  const error = await failOne(await trust(collector, host, 'ca'));
-
-  expect(error.message).toContain(`not for ${host}: `);
-  expect(collector.stored.size).toBe(0);
 });

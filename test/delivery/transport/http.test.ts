@@ -5,7 +5,7 @@ import { afterEach, expect, test } from 'vitest';
 import { apiUrl } from '../../../src/delivery/transport/http-url.ts';
 import { openHttpSink } from '../../../src/delivery/transport/http.ts';
 import type { TransportOptions } from '../../../src/delivery/transport/sink.ts';
-import type { ReportSink } from '../../../src/report/report-sink.ts';
+import type { ReportEntry, ReportSink } from '../../../src/report/report-sink.ts';
 import { type Rejection, reportSinkContract } from '../../contract/report-sink.ts';
 import { expectNothingLeftOpen } from '../../support/held.ts';
 import { listen, shut } from '../../support/listen.ts';
@@ -121,6 +121,11 @@ test.each([
   ['https://host/api/v1', 'https://host/api/v1'],
   ['https://host/api/v1/', 'https://host/api/v1'],
   ['http://[::1]:8080', 'http://[::1]:8080/api/v1'],
+  ['http://host//', 'http://host/api/v1'],
+  ['http://host/api/v1//', 'http://host/api/v1'],
+  ['http://host/api/v10', 'http://host/api/v10/api/v1'],
+  ['http://host/a//b', 'http://host/a//b/api/v1'],
+  ['http://user@host/?a=b#c', 'http://user@host/api/v1?a=b'],
 ])('reports for %s are posted to %s', (url, target) => {
   expect(apiUrl(url).href).toBe(target);
 });
@@ -128,6 +133,9 @@ test.each([
 test.each([
   [200, 'internal', ' Only status 204 means that a report is stored.'],
   [202, 'internal', ' Only status 204 means that a report is stored.'],
+  [299, 'internal', ' Only status 204 means that a report is stored.'],
+  [300, 'internal', ' It redirects: set --database to the URL that it redirects to.'],
+  [399, 'internal', ' It redirects: set --database to the URL that it redirects to.'],
   [400, 'invalid'],
   [401, 'unauthenticated', ' It requires a token: give one with --token-file.'],
   [403, 'forbidden', ' A collector forbids no report: permit it in the proxy or gateway in front of it.'],
@@ -258,4 +266,33 @@ test('aborting the signal cancels requests in progress', async () => {
   collector.answer = () => stop.abort();
 
   await expect(failOne(sink)).resolves.toMatchObject({ kind: 'unavailable' });
+});
+
+test('a report that cannot be encoded is invalid, and the others are sent', async () => {
+  const { collector, sink } = await start();
+  const broken: ReportEntry = {
+    get report(): never {
+      throw new Error('no report');
+    },
+  };
+
+  const outcomes = await sink.put([{ report: makeReport() }, broken, { report: makeReport() }]);
+
+  expect(outcomes).toMatchObject([
+    { status: 'stored' },
+    { status: 'failed', error: { kind: 'invalid', message: 'The report cannot be encoded: no report.' } },
+    { status: 'stored' },
+  ]);
+  expect(collector.got).toHaveLength(2);
+});
+
+test('after close nothing is sent', async () => {
+  const { collector, sink } = await start();
+  await sink.close();
+
+  await expect(failOne(sink)).resolves.toMatchObject({
+    kind: 'unavailable',
+    message: 'The connection to the collector is closed.',
+  });
+  expect(collector.got).toStrictEqual([]);
 });

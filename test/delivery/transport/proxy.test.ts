@@ -5,7 +5,7 @@ import { afterEach, describe, expect, test } from 'vitest';
 import { NO_CREDENTIALS } from '../../../src/delivery/client-credentials.ts';
 import { openGrpcSink } from '../../../src/delivery/transport/grpc.ts';
 import { openHttpSink } from '../../../src/delivery/transport/http.ts';
-import { proxyFor } from '../../../src/delivery/transport/proxy.ts';
+import { describeTarget, httpTarget, proxyFor } from '../../../src/delivery/transport/proxy.ts';
 import type { ReportSink } from '../../../src/report/report-sink.ts';
 import { type ConnectProxy, startConnectProxy } from '../../support/connect-proxy.ts';
 import { startGrpcCollector } from '../../support/grpc-collector.ts';
@@ -231,3 +231,81 @@ test.each([
     expect(find).toThrow(/^\$HTTPS_PROXY [a-z0-9]+:\/\/(user:\*\*\*@proxy)?: is not the URL of a proxy/);
   },
 );
+
+test.each([
+  ['http://host', { kind: 'http', host: 'host', port: 80 }],
+  ['https://host', { kind: 'https', host: 'host', port: 443 }],
+  ['http://[2001:db8::1]:8080', { kind: 'http', host: '2001:db8::1', port: 8080 }],
+  ['https://192.0.2.1:8443', { kind: 'https', host: '192.0.2.1', port: 8443 }],
+])('the target of %s is its host and port', (url, expected) => {
+  expect(httpTarget(new URL(url))).toStrictEqual(expected);
+});
+
+test('a proxy is described without its user and password', () => {
+  const proxy = { url: new URL('http://user:hunter2@proxy.example.com:3128/path'), variable: 'https_proxy' };
+
+  expect(describeTarget('https://host', undefined)).toBe('https://host');
+  expect(describeTarget('https://host', proxy)).toBe(
+    'https://host (through the proxy http://proxy.example.com:3128 of $https_proxy)',
+  );
+});
+
+test('a variable in lower case precedes that in upper case, and an empty one is none', () => {
+  const find = (env: NodeJS.ProcessEnv) => proxyFor(target('a'), env);
+
+  expect(find({ https_proxy: 'http://low', HTTPS_PROXY: 'http://up' })).toMatchObject({ variable: 'https_proxy' });
+  expect(find({ https_proxy: '', HTTPS_PROXY: 'http://up' })).toMatchObject({ variable: 'HTTPS_PROXY' });
+  expect(find({ https_proxy: '', HTTPS_PROXY: '' })).toBeUndefined();
+  expect(find({})).toBeUndefined();
+});
+
+test('gRPC uses the variable of HTTPS before that of HTTP', () => {
+  const find = (env: NodeJS.ProcessEnv) => proxyFor({ kind: 'grpc', host: 'a', port: 1 }, env)?.variable;
+
+  expect(find({ http_proxy: 'http://h', HTTPS_PROXY: 'http://s' })).toBe('HTTPS_PROXY');
+  expect(find({ http_proxy: 'http://h' })).toBe('http_proxy');
+  expect(find({ http_proxy: 'http://h', no_proxy: 'a' })).toBeUndefined();
+});
+
+test.each(['localhost', '127.0.0.2', '::1'])('%s is reached without a proxy', (host) => {
+  expect(proxyFor(target(host), PROXY)).toBeUndefined();
+});
+
+test.each([
+  ['A.Example.COM', 'a.example.com', true],
+  ['*.example.com', 'example.com', false],
+  ['*.example.com', 'x.badexample.com', false],
+  ['x*.example.com', 'x.example.com', false],
+  ['a.org,example.com', 'example.com', true],
+  ['a.org\texample.com', 'example.com', true],
+  ['a.org', 'example.com', false],
+  ['example.com:', 'example.com', false],
+  [':443', 'example.com', false],
+  [':443', 'example.com.', false],
+  ['[2001:db8::7]', '2001:db8::7', true],
+  ['[2001:db8::7]:8443', '2001:db8::7', false],
+  ['2001:db8::8', '2001:db8::7', false],
+  ['2.1', '192.0.2.1', false],
+  ['.2.1', '192.0.2.1', false],
+  ['text/24', '192.0.2.1', false],
+])('NO_PROXY=%s leaves %s without the proxy: %s', (exceptions, host, isLeft) => {
+  expect(proxyFor(target(host), { ...PROXY, NO_PROXY: exceptions }) === undefined).toBe(isLeft);
+});
+
+test('a proxy over TLS can be that of HTTPS, and not that of gRPC', () => {
+  const env = { https_proxy: 'https://proxy' };
+
+  expect(proxyFor(target('a'), env)?.url.protocol).toBe('https:');
+  expect(() => proxyFor({ kind: 'grpc', host: 'a', port: 1 }, env)).toThrow(
+    expect.objectContaining({
+      kind: 'invalid',
+      field: 'https_proxy',
+      message: '$https_proxy https://proxy: is not the URL of a proxy, such as http://proxy.example.com:3128.',
+    }),
+  );
+});
+
+test.each(['http://%zz@proxy', 'http://user:%zz@proxy'])('a "%" of %s that encodes nothing is rejected', (value) => {
+  expect(() => proxyFor(target('a'), { https_proxy: value })).toThrow('has a "%" that is not written as %25');
+  expect(proxyFor(target('a'), { https_proxy: value.replace('%', '%25') })?.url.hostname).toBe('proxy');
+});

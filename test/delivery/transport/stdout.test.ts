@@ -3,6 +3,7 @@ import { fromJsonString } from '@bufbuild/protobuf';
 import { expect, test } from 'vitest';
 import { ReportSchema } from '../../../gen/spartakus/report/v1/report_pb.js';
 import { openStdoutSink } from '../../../src/delivery/transport/stdout.ts';
+import { CURRENT_SCHEMA_VERSION } from '../../../src/report/schema-version.ts';
 import { reportSinkContract } from '../../contract/report-sink.ts';
 import { expectNothingLeftOpen } from '../../support/held.ts';
 import { makeReport } from '../../support/reports.ts';
@@ -68,4 +69,41 @@ test('a closed pipe is a failure, and does not end the program', async () => {
     status: 'failed',
     error: { kind: 'unavailable', message: 'The report cannot be printed: write EPIPE.' },
   });
+});
+
+test.each([
+  [1, false],
+  [CURRENT_SCHEMA_VERSION, true],
+])('a report is printed with the fields of schema version %i', async (version, hasId) => {
+  const stream = new PassThrough();
+
+  await openStdoutSink(stream, version).put([{ report: makeReport() }]);
+
+  expect('reportID' in (JSON.parse(String(stream.read())) as object)).toBe(hasId);
+});
+
+test('a report that cannot be encoded is a failure, and the others are printed', async () => {
+  const stream = new PassThrough();
+  const broken = {
+    get report(): never {
+      throw new Error('no report');
+    },
+  };
+
+  const outcomes = await openStdoutSink(stream).put([broken, { report: makeReport() }]);
+
+  expect(outcomes).toMatchObject([
+    { status: 'failed', error: { message: 'The report cannot be printed: no report.' } },
+    { status: 'stored' },
+  ]);
+});
+
+test('the stream is not closed with the sink, and nothing more is printed', async () => {
+  const stream = new PassThrough();
+  const sink = openStdoutSink(stream);
+
+  await sink.close();
+
+  await expect(sink.put([{ report: makeReport() }])).resolves.toMatchObject([{ status: 'failed' }]);
+  expect([stream.writableEnded, stream.read()]).toStrictEqual([false, null]);
 });
