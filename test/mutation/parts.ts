@@ -28,9 +28,24 @@ export const PARTS: readonly Part[] = [
   { name: 'ingest', mutate: ['src/collector/ingest/*.ts'], tests: ['test/collector/ingest/*.test.ts'] },
   {
     name: 'store',
-    mutate: ['src/collector/store/**/*.ts', '!src/collector/store/**/*.d.ts'],
-    tests: ['test/collector/store/**/*.test.ts'],
-    engine: true,
+    // The engine's process is one of its own, in which StrykerJS makes no change.
+    mutate: ['src/collector/store/**/*.ts', '!src/collector/store/**/*.d.ts', '!src/collector/store/engine/engine-process.ts'],
+    tests: [
+      'test/collector/store/availability.test.ts',
+      'test/collector/store/connection-string.test.ts',
+      'test/collector/store/database-spec.test.ts',
+      'test/collector/store/data-directory.test.ts',
+      'test/collector/store/disk-reserve.test.ts',
+      'test/collector/store/embedded.test.ts',
+      'test/collector/store/engine/engine-config.test.ts',
+      'test/collector/store/engine/engine-errors.test.ts',
+      'test/collector/store/engine/socket-directory.test.ts',
+      'test/collector/store/engine/supervise-engine.test.ts',
+      'test/collector/store/mongo-client.test.ts',
+      'test/collector/store/mongo-store-commands.test.ts',
+      'test/collector/store/stdout.test.ts',
+      'test/collector/store/write-outcomes.test.ts',
+    ],
   },
   { name: 'delivery', mutate: ['src/delivery/**/*.ts'], tests: ['test/delivery/**/*.test.ts'] },
   {
