@@ -17,6 +17,7 @@ export type CollectionCheck =
 interface CheckOptions {
   readonly appName: string;
   readonly signal: AbortSignal;
+  readonly start?: typeof startEngine;
 }
 
 /** https://www.mongodb.com/docs/manual/reference/command/validate/ */
@@ -41,7 +42,7 @@ const MAX_ERROR_LENGTH = 300;
  */
 export async function* checkDirectory(
   directory: string,
-  { appName, signal }: CheckOptions,
+  { appName, signal, start = startEngine }: CheckOptions,
 ): AsyncGenerator<CollectionCheck> {
   await rejectDamaged(directory);
   const names = (await ignoreMissing(() => readdir(directory))) ?? [];
@@ -49,7 +50,7 @@ export async function* checkDirectory(
     throw new SpartakusError('not-found', `there is no database in ${path.resolve(directory)}`);
   let opened: { readonly engine: Engine; readonly client: MongoClient } | undefined;
   const open = async (): Promise<{ readonly engine: Engine; readonly client: MongoClient }> => {
-    const engine = await startEngine(directory, { lockTimeoutMs: 0, signal });
+    const engine = await start(directory, { lockTimeoutMs: 0, signal });
     opened = { engine, client: createClient(engine.uri, appName) };
     return opened;
   };

@@ -141,7 +141,7 @@ describe('a put', () => {
 
   test('fails in time where the server does not respond', async () => {
     await store.close();
-    store = await openOn(server.uri, { storeTimeoutMs: 60 });
+    store = await openOn(server.uri, { storeTimeoutMs: 400 });
     server.on((_command, name) => (name === 'insert' ? 'no response' : undefined));
 
     const [outcome] = await store.put([entryOf()]);
