@@ -32,6 +32,7 @@ export const PARTS: readonly Part[] = [
     mutate: ['src/collector/store/**/*.ts', '!src/collector/store/**/*.d.ts', '!src/collector/store/engine/engine-process.ts'],
     tests: [
       'test/collector/store/availability.test.ts',
+      'test/collector/store/check-database.test.ts',
       'test/collector/store/connection-string.test.ts',
       'test/collector/store/database-spec.test.ts',
       'test/collector/store/data-directory.test.ts',
