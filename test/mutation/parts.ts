@@ -29,7 +29,11 @@ export const PARTS: readonly Part[] = [
   {
     name: 'store',
     // The engine's process is one of its own, in which StrykerJS makes no change.
-    mutate: ['src/collector/store/**/*.ts', '!src/collector/store/**/*.d.ts', '!src/collector/store/engine/engine-process.ts'],
+    mutate: [
+      'src/collector/store/**/*.ts',
+      '!src/collector/store/**/*.d.ts',
+      '!src/collector/store/engine/engine-process.ts',
+    ],
     tests: [
       'test/collector/store/availability.test.ts',
       'test/collector/store/check-database.test.ts',
@@ -44,12 +48,16 @@ export const PARTS: readonly Part[] = [
       'test/collector/store/engine/socket-directory.test.ts',
       'test/collector/store/engine/start-engine-process.test.ts',
       'test/collector/store/engine/supervise-engine.test.ts',
+      'test/collector/store/init-database-steps.test.ts',
+      'test/collector/store/init-for-collector.test.ts',
       'test/collector/store/mongo-client.test.ts',
       'test/collector/store/mongo-store-commands.test.ts',
       'test/collector/store/mongo-store-retry.test.ts',
+      'test/collector/store/quarantine-store.test.ts',
       'test/collector/store/stdout.test.ts',
       'test/collector/store/write-outcomes.test.ts',
     ],
+    engine: true,
   },
   { name: 'delivery', mutate: ['src/delivery/**/*.ts'], tests: ['test/delivery/**/*.test.ts'] },
   {

@@ -65,12 +65,7 @@ describe('a server', () => {
   test('that does not count what it read is believed', async () => {
     respond((_command, name) => (name === 'validate' ? { ok: 1, valid: true } : undefined));
 
-    expect((await check())[1]).toStrictEqual({
-      state: 'valid',
-      collection: 'one.clusters',
-      documents: 7,
-      indexes: 0,
-    });
+    expect((await check())[1]).toStrictEqual({ state: 'valid', collection: 'one.clusters', documents: 7, indexes: 0 });
   });
 
   test.each([
@@ -184,7 +179,9 @@ describe('a directory', () => {
   test('whose engine rejects a command has that error reported, and goes on with the same engine', async () => {
     respond(({ validate }) => (validate === 'clusters' ? fails(1, 'InternalError') : undefined));
 
-    expect(damagedIn(await checkAll())).toMatchObject([{ problem: expect.stringContaining('InternalError') as string }]);
+    expect(damagedIn(await checkAll())).toMatchObject([
+      { problem: expect.stringContaining('InternalError') as string },
+    ]);
     expect(engines).toHaveLength(1);
   });
 

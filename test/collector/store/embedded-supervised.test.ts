@@ -99,7 +99,9 @@ test('opens the engine on the directory, with a private file that says where it 
     expect(engines[0]?.directory).toBe(directory);
     expect(path.dirname(engines[0]?.socketDirectory ?? '')).toBe(temporary);
     expect(server.sent('setParameter')).toMatchObject([{ indexBuildMinAvailableDiskSpaceMB: 0 }]);
-    expect(log.lines).toStrictEqual([{ level: 'info', fields: { pid: 1 }, message: "MongoDB's embedded engine runs." }]);
+    expect(log.lines).toStrictEqual([
+      { level: 'info', fields: { pid: 1 }, message: "MongoDB's embedded engine runs." },
+    ]);
     await expect(putOne(store)).resolves.toStrictEqual({ status: 'stored' });
     await expect(store.hasReportsFrom('a')).resolves.toBe(false);
     await expect(store.check()).resolves.toBeUndefined();

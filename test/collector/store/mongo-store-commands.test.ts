@@ -1,6 +1,10 @@
 import { BSON, type Db } from 'mongodb';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { type DatabaseStore, type MongoStoreOptions, openMongoStore } from '../../../src/collector/store/mongo-store.ts';
+import {
+  type DatabaseStore,
+  type MongoStoreOptions,
+  openMongoStore,
+} from '../../../src/collector/store/mongo-store.ts';
 import { SCHEMA } from '../../../src/collector/store/schema-version.ts';
 import type { EncodedEntry, StoreEntry } from '../../../src/report/report-sink.ts';
 import { SpartakusError } from '../../../src/runtime/errors.ts';
@@ -50,12 +54,14 @@ describe('a put', () => {
       Array(4).fill('stored'),
     );
 
-    const inserts = server.sent('insert').map(({ insert, ordered, documents, writeConcern }) => ({
-      insert: insert as string,
-      ordered: ordered as boolean,
-      count: (documents as unknown[]).length,
-      writeConcern: writeConcern as unknown,
-    }));
+    const inserts = server
+      .sent('insert')
+      .map(({ insert, ordered, documents, writeConcern }) => ({
+        insert: insert as string,
+        ordered: ordered as boolean,
+        count: (documents as unknown[]).length,
+        writeConcern: writeConcern as unknown,
+      }));
     const durable = { ordered: false, writeConcern: { w: 'majority', j: true, wtimeout: 8_000 } };
     expect(inserts.toSorted((one, other) => one.insert.localeCompare(other.insert) || other.count - one.count)).toEqual(
       [
@@ -100,19 +106,22 @@ describe('a put', () => {
     expect(server.sent('insert')).toStrictEqual([]);
   });
 
-  test.each([true, false])('frees the memory of an encoded document when it is stored or not (%s)', async (isStored) => {
-    if (!isStored) server.on((_command, name) => (name === 'insert' ? fails(14_031, 'OutOfDiskSpace') : undefined));
-    const entry = encodedOf();
-    // With room for what the collector adds, the document is made in this buffer.
-    const bytes = new Uint8Array(10_000);
-    const fields = bytes.subarray(5_000, 5_000 + entry.encodedDocument.fields.length);
-    fields.set(entry.encodedDocument.fields);
+  test.each([true, false])(
+    'frees the memory of an encoded document when it is stored or not (%s)',
+    async (isStored) => {
+      if (!isStored) server.on((_command, name) => (name === 'insert' ? fails(14_031, 'OutOfDiskSpace') : undefined));
+      const entry = encodedOf();
+      // With room for what the collector adds, the document is made in this buffer.
+      const bytes = new Uint8Array(10_000);
+      const fields = bytes.subarray(5_000, 5_000 + entry.encodedDocument.fields.length);
+      fields.set(entry.encodedDocument.fields);
 
-    await store.put([{ ...entry, encodedDocument: { ...entry.encodedDocument, fields } }]);
-    await settle();
+      await store.put([{ ...entry, encodedDocument: { ...entry.encodedDocument, fields } }]);
+      await settle();
 
-    expect(bytes.buffer.byteLength).toBe(0);
-  });
+      expect(bytes.buffer.byteLength).toBe(0);
+    },
+  );
 
   test.each([
     ['rejects the command', () => fails(14_031, 'OutOfDiskSpace')],
@@ -174,9 +183,7 @@ describe('a lookup of known clusters', () => {
   });
 
   test('asks again in a later tick, and a cluster in quarantine is not known', async () => {
-    server.on(({ aggregate }) =>
-      aggregate === 'reports' ? cursorOf([{ _id: 'a', quarantined: true }]) : undefined,
-    );
+    server.on(({ aggregate }) => (aggregate === 'reports' ? cursorOf([{ _id: 'a', quarantined: true }]) : undefined));
 
     await expect(store.hasReportsFrom('a')).resolves.toBe(false);
     await expect(store.hasReportsFrom('b')).resolves.toBe(false);

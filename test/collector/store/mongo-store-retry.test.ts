@@ -4,7 +4,8 @@ import { cursorOf, type FakeMongodb, fails, openFakeMongodb } from '../../suppor
 import { makeReport } from '../../support/reports.ts';
 
 /** The driver's own retries would hide those of the store. */
-const QUERY = '&retryWrites=false&retryReads=false&heartbeatFrequencyMS=500&minHeartbeatFrequencyMS=1&socketTimeoutMS=20000';
+const QUERY =
+  '&retryWrites=false&retryReads=false&heartbeatFrequencyMS=500&minHeartbeatFrequencyMS=1&socketTimeoutMS=20000';
 const NOT_PRIMARY = fails(10_107, 'NotWritablePrimary');
 
 let server: FakeMongodb;
@@ -155,6 +156,9 @@ test('a write without a response fails after the time for it, and says so in the
   server.on((_command, name) => (name === 'insert' ? 'no response' : undefined));
 
   await expect(put()).resolves.toMatchObject({
-    error: { kind: 'unavailable', cause: { message: expect.stringMatching(/^no answer within (399|400) ms$/) as string } },
+    error: {
+      kind: 'unavailable',
+      cause: { message: expect.stringMatching(/^no answer within (399|400) ms$/) as string },
+    },
   });
 });

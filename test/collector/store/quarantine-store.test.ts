@@ -6,8 +6,8 @@ import {
   type QuarantineSelection,
 } from '../../../src/collector/store/quarantine-store.ts';
 import type { StoredDocument } from '../../../src/report/stored-document.ts';
-import { cursorOf, type FakeMongodb, openFakeMongodb } from '../../support/fake-mongodb.ts';
 import { makeTestDatabase, type TestDatabase } from '../../support/database.ts';
+import { cursorOf, type FakeMongodb, openFakeMongodb } from '../../support/fake-mongodb.ts';
 
 const GOES_ON = new AbortController().signal;
 
@@ -141,7 +141,6 @@ describe('the drop', () => {
     await expect(left()).resolves.toStrictEqual(['many-3', 'many-5', 'many-7', 'client-6']);
     await expect(reports.countDocuments({ clusterID: 'counted' })).resolves.toBe(1);
   });
-
 });
 
 describe('reports of a server', () => {
@@ -160,7 +159,8 @@ describe('reports of a server', () => {
       if (name === 'find')
         return cursorOf(Array.from({ length: found ?? (limit as number) }, (_, index) => ({ _id: String(index) })));
       if (name === 'aggregate') return cursorOf(JSON.stringify(pipeline).includes('$sum') ? [{ n: counted }] : []);
-      const [{ q } = { q: undefined }] = ((deletes ?? updates) as { q: { _id: { $in: unknown[] } } }[] | undefined) ?? [];
+      const [{ q } = { q: undefined }] =
+        ((deletes ?? updates) as { q: { _id: { $in: unknown[] } } }[] | undefined) ?? [];
       const n = q?._id.$in.length;
       return n === undefined ? undefined : { ok: 1, n, nModified: n };
     });
