@@ -53,6 +53,7 @@ export const PARTS: readonly Part[] = [
       'test/collector/store/mongo-client.test.ts',
       'test/collector/store/mongo-store-commands.test.ts',
       'test/collector/store/mongo-store-retry.test.ts',
+      'test/collector/store/open-database.test.ts',
       'test/collector/store/quarantine-store.test.ts',
       'test/collector/store/stdout.test.ts',
       'test/collector/store/write-outcomes.test.ts',
