@@ -41,7 +41,7 @@ afterEach(async () => {
   await server.close();
 });
 
-const start: NonNullable<Options['start']> = async (directory, { socketDirectory = '' } = {}) => {
+const start: NonNullable<Options['start']> = async (directory, options) => {
   if (startError !== undefined) throw startError;
   const { promise, resolve } = Promise.withResolvers<SpartakusError | undefined>();
   const closes: string[] = [];
@@ -52,7 +52,7 @@ const start: NonNullable<Options['start']> = async (directory, { socketDirectory
     pid: engines.length + 1,
     exited: promise,
     directory,
-    socketDirectory,
+    socketDirectory: options?.socketDirectory ?? '',
     closes,
     fail: () => resolve(new SpartakusError('unavailable', 'the engine failed')),
     close: async () => {

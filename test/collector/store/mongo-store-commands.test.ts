@@ -132,10 +132,10 @@ describe('a put', () => {
     const outcomes = await store.put([entryOf(), entryOf()]);
 
     expect(outcomes).toMatchObject(
-      Array(2).fill({
+      Array.from({ length: 2 }, () => ({
         status: 'failed',
         error: { kind: 'unavailable', message: 'the database is unavailable. Retry later.', retryAfterMs: 5_000 },
-      }),
+      })),
     );
   });
 
@@ -294,7 +294,7 @@ describe('opening', () => {
       logger,
       init: (db: Db, given) => Promise.resolve(void initialised.push(db.databaseName, given)),
     });
-    const commands = server.commands.slice(1).map(({ $db, ...command }) => [$db, Object.keys(command)[0]]);
+    const commands = server.commands.slice(1).map((command) => [command['$db'] as string, Object.keys(command)[0]]);
 
     expect(initialised).toStrictEqual(['other', logger]);
     expect(commands).toStrictEqual([
@@ -350,6 +350,6 @@ test('close waits for reports that are being stored, closes the connections, and
   await closed;
   await expect.poll(() => server.connections()).toBe(0);
   await expect(store.put([entryOf(), entryOf()])).resolves.toMatchObject(
-    Array(2).fill({ error: { kind: 'unavailable', cause: 'it is closed' } }),
+    Array.from({ length: 2 }, () => ({ error: { kind: 'unavailable', cause: 'it is closed' } })),
   );
 });

@@ -169,7 +169,8 @@ describe('reports of a server', () => {
     await fakeClient.close();
     await fake.close();
   });
-  const limits = (): readonly unknown[] => fake.sent('find').map(({ find, limit }) => [find, limit]);
+  const limits = (): readonly unknown[] =>
+    fake.sent('find').map(({ find, limit }) => [find as string, limit as number]);
 
   test('are changed in batches, without those that arrive meanwhile, so that a flood does not keep a command running', async () => {
     counted = 1_002;
