@@ -43,6 +43,7 @@ export const PARTS: readonly Part[] = [
       'test/collector/store/disk-reserve.test.ts',
       'test/collector/store/embedded.test.ts',
       'test/collector/store/embedded-supervised.test.ts',
+      'test/collector/store/encoded-document.test.ts',
       'test/collector/store/engine/engine-config.test.ts',
       'test/collector/store/engine/engine-errors.test.ts',
       'test/collector/store/engine/socket-directory.test.ts',
