@@ -1,3 +1,4 @@
+import { getEventListeners } from 'node:events';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -58,6 +59,8 @@ describe('a server', () => {
     expect(server.sent('validate')).toMatchObject(
       ['clusters', 'reports', 'reports'].map((name) => ({ validate: name, full: true })),
     );
+    expect(server.sent('listDatabases')).toMatchObject([{ nameOnly: true, $db: 'admin' }]);
+    expect(getEventListeners(signal.signal, 'abort')).toStrictEqual([]);
     expect(server.sent('listCollections')[0]).toMatchObject({ filter: { type: 'collection' }, nameOnly: true });
     await expect.poll(() => server.connections()).toBe(0);
   });
@@ -152,6 +155,7 @@ describe('a directory', () => {
     expect(found.map(({ state }) => state)).toStrictEqual(['reads', 'valid', 'reads', 'valid', 'reads', 'valid']);
     expect(options).toStrictEqual([directory, { lockTimeoutMs: 0, signal: signal.signal }]);
     expect(closed).toBe(1);
+    expect(getEventListeners(signal.signal, 'abort')).toStrictEqual([]);
     await expect.poll(() => server.connections()).toBe(0);
   });
 
@@ -183,6 +187,15 @@ describe('a directory', () => {
       { problem: expect.stringContaining('InternalError') as string },
     ]);
     expect(engines).toHaveLength(1);
+  });
+
+  test('whose engine cannot be started is its error', async () => {
+    const failure = new SpartakusError('unavailable', 'another process has it open');
+    const failing = () => Promise.reject(failure);
+
+    await expect(
+      collect(checkDirectory(directory, { appName: APP, signal: signal.signal, start: failing })),
+    ).rejects.toBe(failure);
   });
 
   test('is not checked any further after the stop, which closes the engine', async () => {

@@ -1,4 +1,4 @@
-import { access, mkdir, readdir, readFile, rename, stat, writeFile } from 'node:fs/promises';
+import { access, mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { openEmbeddedStore } from '../../../src/collector/store/embedded.ts';
@@ -114,6 +114,17 @@ test('opens the engine on the directory, with a private file that says where it 
     await expect(access(uriFile)).rejects.toMatchObject({ code: 'ENOENT' });
     await expect(readdir(temporary)).resolves.toStrictEqual(['x']);
     await expect.poll(() => server.connections()).toBe(0);
+  });
+});
+
+test('closes also where its files were removed meanwhile', async () => {
+  await withDirectories(async (directory) => {
+    const store = await openIn(directory);
+    await rm(path.join(directory, 'mongodb-uri'));
+    await rm(engines[0]?.socketDirectory ?? '', { recursive: true });
+
+    await expect(store.close()).resolves.toBeUndefined();
+    expect(engines[0]?.closes).not.toStrictEqual([]);
   });
 });
 
