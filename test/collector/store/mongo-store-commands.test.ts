@@ -7,6 +7,7 @@ import {
 } from '../../../src/collector/store/mongo-store.ts';
 import { SCHEMA } from '../../../src/collector/store/schema-version.ts';
 import type { EncodedEntry, StoreEntry } from '../../../src/report/report-sink.ts';
+import { entryDocument, MAX_DOCUMENT_BYTES } from '../../../src/report/stored-document.ts';
 import { SpartakusError } from '../../../src/runtime/errors.ts';
 import { failureOf } from '../../support/failure.ts';
 import { cursorOf, type FakeMongodb, fails, openFakeMongodb } from '../../support/fake-mongodb.ts';
@@ -70,6 +71,28 @@ describe('a put', () => {
         { insert: 'reports', count: 1, ...durable },
       ],
     );
+  });
+
+  test('inserts the document of each report', async () => {
+    const [first, second] = [makeReport(), makeReport()];
+
+    await store.put([first, second].map((report) => ({ report, receivedAt: RECEIVED_AT })));
+
+    expect(server.sent('insert')[0]?.['documents']).toMatchObject([
+      { _id: first.reportId, clusterID: first.clusterId, receivedAt: RECEIVED_AT },
+      { _id: second.reportId, clusterID: second.clusterId, receivedAt: RECEIVED_AT },
+    ]);
+  });
+
+  test('of a document of exactly the largest size, which the driver rejects, sends nothing', async () => {
+    const report = makeReport();
+    const extension = { $typeName: 'spartakus.report.v1.Extension' as const, name: 'large', value: 'x' };
+    report.extensions = [extension];
+    const bytes = BSON.calculateObjectSize(entryDocument({ report, receivedAt: RECEIVED_AT }).document);
+    extension.value = 'x'.repeat(1 + MAX_DOCUMENT_BYTES - bytes);
+
+    await expect(statusOf({ report, receivedAt: RECEIVED_AT })).resolves.toStrictEqual(['too-large']);
+    expect(server.sent('insert')).toStrictEqual([]);
   });
 
   test('of nothing sends nothing', async () => {
@@ -228,6 +251,28 @@ describe('a check', () => {
       update: 'probes',
       updates: [{ q: { _id: 'collector' }, u: { $set: { writtenAt: expect.any(Date) as Date } }, upsert: true }],
     });
+  });
+
+  test('writes after one of several reports could not be stored, whatever was put since without a report', async () => {
+    server.on((_command, name) =>
+      name === 'insert' ? { ok: 1, n: 1, writeErrors: [{ index: 1, code: 14_031, errmsg: 'full' }] } : undefined,
+    );
+    const before = updates();
+    await expect(statusOf(entryOf(), entryOf())).resolves.toStrictEqual(['stored', 'unavailable']);
+    await store.put([]);
+
+    await store.check();
+
+    expect([server.sent('ping').length, updates()]).toStrictEqual([0, before + 1]);
+  });
+
+  test('writes where a ping has no response within a second', async () => {
+    server.on((_command, name) => (name === 'ping' ? 'no response' : undefined));
+    const before = updates();
+
+    await store.check();
+
+    expect(updates()).toBe(before + 1);
   });
 
   test('does not write after a report that is rejected alone', async () => {

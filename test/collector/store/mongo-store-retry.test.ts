@@ -120,6 +120,12 @@ describe('in a replica set', () => {
   });
 
   test('a listener hears when a server takes writes again, and nothing else', async () => {
+    // Another member is down.
+    const [, address = ''] = /^mongodb:\/\/([^/]+)/.exec(server.uri) ?? [];
+    const hosts = [address, '127.0.0.1:1'];
+    await store.close();
+    server.describe({ hosts });
+    store = await openOn(server.replicaSetUri);
     let recoveries = 0;
     store.onRecovery?.(() => (recoveries += 1));
     const answered = async (): Promise<void> => {
@@ -129,12 +135,12 @@ describe('in a replica set', () => {
     await answered();
     expect(recoveries).toBe(0);
 
-    server.describe({ isWritablePrimary: false, secondary: true });
+    server.describe({ hosts, isWritablePrimary: false, secondary: true });
     failFirst(1, 'insert');
     const stored = put();
     await expect.poll(() => inserts()).toBe(1);
     expect(recoveries).toBe(0);
-    server.describe({});
+    server.describe({ hosts });
 
     await expect(stored).resolves.toStrictEqual({ status: 'stored' });
     expect(recoveries).toBe(1);

@@ -1,6 +1,6 @@
 import type { ChildProcess } from 'node:child_process';
 import { EventEmitter, getEventListeners } from 'node:events';
-import { readdir, readFile } from 'node:fs/promises';
+import { readdir, readFile, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { PassThrough } from 'node:stream';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
@@ -80,6 +80,17 @@ test('the process has the directory, a socket in a directory of its own, and the
     child.end(0);
     await engine.exited;
     await expect(readdir(temporary)).resolves.toStrictEqual(['x']);
+  });
+});
+
+test('an engine ends also where the directory of its socket was removed meanwhile', async () => {
+  await withDirectories(async (data) => {
+    const engine = await startReady(data);
+    await rm(path.dirname(args[1] ?? ''), { recursive: true });
+
+    child.end(0);
+
+    await expect(engine.exited).resolves.toMatchObject({ kind: 'unavailable' });
   });
 });
 
