@@ -73,6 +73,13 @@ describe('a collection like another one', () => {
     expect(server.sent('create')).toMatchObject([{ create: 'statisticsNext', validator: VALIDATOR, ...COMPRESSED }]);
   });
 
+  test('that does not exist has no validator', async () => {
+    await createLike(db, 'statisticsNext', 'statistics');
+
+    expect(server.sent('create')).toMatchObject([{ create: 'statisticsNext', ...COMPRESSED }]);
+    expect(server.sent('create')[0]).not.toHaveProperty('validator');
+  });
+
   test('is created by its first document where the user may only insert', async () => {
     responses['listCollections'] = UNAUTHORIZED;
     responses['create'] = UNAUTHORIZED;

@@ -163,6 +163,18 @@ describe('a store', () => {
     await store.close();
   });
 
+  test('of a directory that cannot be used is an error with its name', async () => {
+    await withFiles({ file: '' }, async (dir) => {
+      const directory = path.join(dir, 'file');
+
+      const { message } = await failureOf(
+        openStore({ kind: 'embedded', directory }, { ...options, stdout: new PassThrough() }),
+      );
+
+      expect(message).toMatch(new RegExp(`^--database embedded:${directory}: ENOTDIR`));
+    });
+  });
+
   test('of stdout prints reports', async () => {
     const stdout = new PassThrough();
     const store = await openStore({ kind: 'stdout' }, { ...options, stdout });
