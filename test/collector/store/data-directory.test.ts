@@ -162,3 +162,31 @@ test('the first of several damaged files is named', async () => {
     }),
   ).resolves.toBe('collection-1.wt is not a file of WiredTiger');
 });
+
+test('the whole number of the journal that the checkpoint needs is read', async () => {
+  const turtle = TURTLE.replace('(5,', '(17,');
+
+  await expect(inspectAfter(writing('WiredTiger.turtle', turtle))).resolves.toContain(
+    'journal/WiredTigerLog.0000000017)',
+  );
+});
+
+test.each<[string, Change]>([
+  ['without the lock of an engine', removing('mongod.lock', 'journal')],
+  [
+    'whose checkpoint needs no journal',
+    async (dir) => {
+      await removing('journal')(dir);
+      await writing('WiredTiger.turtle', TURTLE.replace('checkpoint_lsn=(5,1355776)', ''))(dir);
+    },
+  ],
+  [
+    'whose first start was killed while its turtle was written',
+    async (dir) => {
+      await removing(...DATA)(dir);
+      await emptying('WiredTiger.turtle')(dir);
+    },
+  ],
+])('a database %s is not damaged', async (_case, change) => {
+  await expect(inspectAfter(change)).resolves.toBeUndefined();
+});

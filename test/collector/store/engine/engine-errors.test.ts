@@ -105,6 +105,11 @@ test('a failure without a reason says so', () => {
   expect(explainFailure(DIRECTORY, { failure: 'open', messages: [] }).message).toMatch(
     /^the database could not be opened: no reason given\. Check/,
   );
+  expect(explainFailure(DIRECTORY, { failure: 'open', messages: [' a ', 'b'] })).toMatchObject({
+    kind: 'unavailable',
+    message: expect.stringMatching(/opened: a\. Check/) as string,
+    cause: { message: ' a \nb' },
+  });
 });
 
 test('the free space of a directory that is gone is not known, and no full disk is guessed', async () => {
