@@ -51,6 +51,7 @@ const INTEGRATION = [
   'test/collector/store/kinds.test.ts',
   'test/collector/store/mongo-store.test.ts',
   'test/collector/store/outage.test.ts',
+  'test/collector/store/quarantine-store.test.ts',
   'test/collector/store/replica-set.test.ts',
   'test/collector/store/sharded-cluster.test.ts',
   'test/deploy/**/*.test.ts',

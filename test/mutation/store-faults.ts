@@ -22,7 +22,7 @@ export const STORE_FAULTS: readonly Fault[] = [
   {
     fault: 'after the first failed write the database is checked without a pause',
     file: AVAILABILITY,
-    from: '      if (wake.signal.aborted) wake = new AbortController();\n',
+    from: '      wake = new AbortController();\n',
     to: '',
     test: AVAILABILITY_TEST,
   },

@@ -153,25 +153,51 @@ export async function openDbProxy(serverUri: string): Promise<DbProxy> {
   };
 }
 
-/** https://www.mongodb.com/docs/manual/reference/mongodb-wire-protocol/#op_msg; undefined for the legacy handshake. */
 function readCommand(message: Buffer): WireCommand | undefined {
+  const command = readSections(message);
+  if (command === undefined) return undefined;
+  const { body, lists } = command;
+  const documents = lists.reduce((sum, { items }) => sum + items.length, 0);
+  return { name: Object.keys(body)[0] ?? '', documents, body };
+}
+
+/** A command with its lists of documents; undefined for the legacy handshake. */
+export function readMessage(message: Buffer): BSON.Document | undefined {
+  const command = readSections(message);
+  if (command === undefined) return undefined;
+  const lists = command.lists.map(({ name, items }) => [name, items.map((item) => BSON.deserialize(item))] as const);
+  return { ...command.body, ...Object.fromEntries(lists) };
+}
+
+interface Sections {
+  readonly body: BSON.Document;
+  readonly lists: readonly { readonly name: string; readonly items: readonly Buffer[] }[];
+}
+
+/** https://www.mongodb.com/docs/manual/reference/mongodb-wire-protocol/#op_msg; undefined for the legacy handshake. */
+function readSections(message: Buffer): Sections | undefined {
   if (message.readInt32LE(12) !== OP_MSG) return undefined;
   let body: BSON.Document = {};
-  let documents = 0;
+  const lists: { readonly name: string; readonly items: readonly Buffer[] }[] = [];
   for (let at = HEADER_BYTES + 4; at + 5 <= message.length;) {
     const kind = message[at];
     const bytes = message.readInt32LE(at + 1);
     const section = message.subarray(at + 1, at + 1 + bytes);
-    if (kind === 0) body = BSON.deserialize(section);
-    else
-      for (let offset = section.indexOf(0, 4) + 1; offset < section.length; offset += section.readInt32LE(offset))
-        documents += 1;
+    if (kind === 0) {
+      body = BSON.deserialize(section);
+    } else {
+      const nameEnd = section.indexOf(0, 4);
+      const items: Buffer[] = [];
+      for (let offset = nameEnd + 1; offset < section.length; offset += section.readInt32LE(offset))
+        items.push(section.subarray(offset, offset + section.readInt32LE(offset)));
+      lists.push({ name: section.toString('utf8', 4, nameEnd), items });
+    }
     at += 1 + bytes;
   }
-  return { name: Object.keys(body)[0] ?? '', documents, body };
+  return { body, lists };
 }
 
-function encodeResponse(responseTo: number, response: BSON.Document): Buffer {
+export function encodeResponse(responseTo: number, response: BSON.Document): Buffer {
   const body = BSON.serialize(response);
   const head = Buffer.alloc(HEADER_BYTES + 5);
   head.writeInt32LE(head.length + body.length, 0);

@@ -49,7 +49,7 @@ export function monitorAvailability(
     while (!stopped) {
       await check();
       await clock.sleep(CHECK_INTERVAL_MS, wake.signal);
-      if (wake.signal.aborted) wake = new AbortController();
+      wake = new AbortController();
     }
   };
   void run();

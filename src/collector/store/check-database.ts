@@ -17,6 +17,7 @@ export type CollectionCheck =
 interface CheckOptions {
   readonly appName: string;
   readonly signal: AbortSignal;
+  readonly start?: typeof startEngine;
 }
 
 /** https://www.mongodb.com/docs/manual/reference/command/validate/ */
@@ -41,15 +42,15 @@ const MAX_ERROR_LENGTH = 300;
  */
 export async function* checkDirectory(
   directory: string,
-  { appName, signal }: CheckOptions,
+  { appName, signal, start = startEngine }: CheckOptions,
 ): AsyncGenerator<CollectionCheck> {
   await rejectDamaged(directory);
-  const names = (await ignoreMissing(() => readdir(directory))) ?? [];
-  if (!names.includes('WiredTiger'))
+  const names = await ignoreMissing(() => readdir(directory));
+  if (names?.includes('WiredTiger') !== true)
     throw new SpartakusError('not-found', `there is no database in ${path.resolve(directory)}`);
   let opened: { readonly engine: Engine; readonly client: MongoClient } | undefined;
   const open = async (): Promise<{ readonly engine: Engine; readonly client: MongoClient }> => {
-    const engine = await startEngine(directory, { lockTimeoutMs: 0, signal });
+    const engine = await start(directory, { lockTimeoutMs: 0, signal });
     opened = { engine, client: createClient(engine.uri, appName) };
     return opened;
   };
@@ -136,7 +137,7 @@ function createClient(uri: string, appName: string): MongoClient {
 }
 
 async function listCollections(client: MongoClient): Promise<readonly (readonly [string, string])[]> {
-  const { databases } = await client.db('admin').admin().listDatabases({ nameOnly: true });
+  const { databases } = await client.db().admin().listDatabases({ nameOnly: true });
   const found: (readonly [string, string])[] = [];
   for (const { name } of databases.filter((each) => !DATABASES_OF_SERVERS.has(each.name))) {
     const collections = await client.db(name).listCollections({ type: 'collection' }, { nameOnly: true }).toArray();

@@ -26,6 +26,7 @@ interface EmbeddedStoreOptions extends Pick<
   readonly clock?: Clock;
   readonly random?: () => number;
   readonly logger?: Logger;
+  readonly start?: typeof startEngine;
 }
 
 /** By default, no index is created while less than 500 MB of the disk are free, not even of an empty collection. */
@@ -62,12 +63,12 @@ export async function openEmbeddedStore(options: EmbeddedStoreOptions): Promise<
 }
 
 async function openOn(directory: string, name: string, options: EmbeddedStoreOptions): Promise<DatabaseStore> {
-  const { clock = systemClock, random = Math.random, logger = NO_LOGGER } = options;
+  const { clock = systemClock, random = Math.random, logger = NO_LOGGER, start = startEngine } = options;
   const socketDirectory = await createSocketDirectory(directory);
   const resources = new AsyncDisposableStack();
   resources.defer(() => rm(socketDirectory, { recursive: true, force: true }));
   try {
-    const first = await startEngine(directory, { socketDirectory });
+    const first = await start(directory, { socketDirectory });
     let closeEngine = (): Promise<void> => first.close();
     resources.defer(() => closeEngine());
     await removeOldSocketDirectories(directory, socketDirectory);
@@ -81,12 +82,12 @@ async function openOn(directory: string, name: string, options: EmbeddedStoreOpt
     });
     resources.defer(() => store.close());
     logger.info({ pid: first.pid }, "MongoDB's embedded engine runs.");
-    const start = async (signal: AbortSignal): Promise<Engine> => {
+    const restart = async (signal: AbortSignal): Promise<Engine> => {
       await requireDatabase(directory);
       await rejectDamaged(directory);
-      return await startEngine(directory, { socketDirectory, signal });
+      return await start(directory, { socketDirectory, signal });
     };
-    const engine = superviseEngine(first, { start, clock, random, logger });
+    const engine = superviseEngine(first, { start: restart, clock, random, logger });
     closeEngine = () => engine.close();
     const embedded = new EmbeddedStore(engine, store, () => resources.disposeAsync());
     const reserved = await openDiskReserve(embedded, { directory, reserveBytes: options.diskReserveBytes, clock });

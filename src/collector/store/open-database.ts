@@ -7,6 +7,7 @@ import { SpartakusError } from '../../runtime/errors.ts';
 import type { Database } from './database-spec.ts';
 import { openEmbeddedStore } from './embedded.ts';
 import { URI_FILE } from './engine/engine-errors.ts';
+import type { startEngine } from './engine/start-engine.ts';
 import {
   createMongoClient,
   databaseName,
@@ -40,6 +41,7 @@ export async function openDatabase(
   database: Database,
   appName: string,
   init?: MongoStoreOptions['init'],
+  start?: typeof startEngine,
 ): Promise<OpenDatabase> {
   switch (database.kind) {
     case 'stdout':
@@ -49,14 +51,14 @@ export async function openDatabase(
     case 'server':
       return connect({ appName, uri: database.uri });
     case 'embedded':
-      return openEmbedded(database.directory, appName, init);
+      return openEmbedded(database.directory, appName, { init, start });
   }
 }
 
 async function openEmbedded(
   directory: string,
   appName: string,
-  init: MongoStoreOptions['init'],
+  { init, start }: { readonly init: MongoStoreOptions['init']; readonly start: typeof startEngine | undefined },
 ): Promise<OpenDatabase> {
   const name = `embedded:${directory}`;
   await access(path.join(directory, 'WiredTiger')).catch((cause: unknown) => {
@@ -76,6 +78,7 @@ async function openEmbedded(
     connectTimeoutMs: CONNECT_TIMEOUT_MS,
     storeTimeoutMs: CONNECT_TIMEOUT_MS,
     ...(init === undefined ? {} : { init }),
+    ...(start === undefined ? {} : { start }),
   });
   try {
     const { close, ...opened } = await connectToRunning();

@@ -21,6 +21,8 @@ function makeMonitored() {
     puts: 0,
     isAvailable: true,
     storesReports: true,
+    /** So many of a put are stored where `storesReports` is false. */
+    storedFirst: 0,
     failure,
     /** A check ends after it. */
     checked: Promise.resolve(),
@@ -38,8 +40,10 @@ function makeMonitored() {
       put: (entries) => {
         under.puts += 1;
         return Promise.resolve(
-          entries.map((): Outcome =>
-            under.storesReports ? { status: 'stored' } : { status: 'failed', error: under.failure },
+          entries.map((_entry, index): Outcome =>
+            under.storesReports || index < under.storedFirst
+              ? { status: 'stored' }
+              : { status: 'failed', error: under.failure },
           ),
         );
       },
@@ -99,6 +103,30 @@ test('a report that could not be stored is followed by a check at once', async (
   await clock.asleep();
 
   expect(changes).toStrictEqual([false]);
+});
+
+test('one of several reports that could not be stored is enough for a check', async () => {
+  const { clock, under, monitored } = makeMonitored();
+  await clock.asleep();
+  under.storesReports = false;
+  under.storedFirst = 1;
+
+  await monitored.put([{ report: makeReport() }, { report: makeReport() }]);
+  await clock.asleep();
+
+  expect(under.checks).toBe(2);
+});
+
+test('a store is available until a check fails, and looks up clusters', async () => {
+  const { clock, under, monitored } = makeMonitored();
+  expect(monitored.isAvailable()).toBe(true);
+  await expect(monitored.hasReportsFrom('c')).resolves.toBe(true);
+
+  under.isAvailable = false;
+  await clock.pass(1_000, 1);
+  await settle();
+
+  expect(monitored.isAvailable()).toBe(false);
 });
 
 test('a failed put alone does not make a store unavailable', async () => {

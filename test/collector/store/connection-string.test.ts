@@ -1,7 +1,13 @@
 import { ReadPreference } from 'mongodb';
 import { afterEach, expect, test } from 'vitest';
-import { withoutConnectionOptions } from '../../../src/collector/store/connection-string.ts';
+import {
+  connectionOptionsOf,
+  decode,
+  rejectUnsafeOptions,
+  withoutConnectionOptions,
+} from '../../../src/collector/store/connection-string.ts';
 import { createMongoClient, statisticsReadPreference } from '../../../src/collector/store/mongo-client.ts';
+import { failureOf } from '../../support/failure.ts';
 
 const HOSTS = 'mongodb://user:s3cret@a.example:27017,b.example:27017/spartakus';
 const OPTIONS = { appName: 'spartakus-test', connectTimeoutMs: 5_000, storeTimeoutMs: 10_000 };
@@ -107,4 +113,40 @@ test('options are removed by name, in any case', () => {
   expect(withoutConnectionOptions(uri, ['readpreference'])).toBe('mongodb://a/db?x=1&y=2');
   expect(withoutConnectionOptions('mongodb://a/?readPreference=nearest', ['readpreference'])).toBe('mongodb://a/');
   expect(withoutConnectionOptions('mongodb://a', ['readpreference'])).toBe('mongodb://a');
+});
+
+test.each([
+  'w=majority',
+  'journal=true&j=true&fsync=true',
+  'readConcernLevel=local',
+  'readConcernLevel=majority',
+  'compressors=zlib',
+  'compressors=none,zlib',
+  'maxStalenessSeconds=-1',
+  'maxStalenessSeconds=90',
+])('options that keep the promises are accepted: %s', (query) => {
+  expect(() => rejectUnsafeOptions(connectionOptionsOf(`mongodb://a/?${query}`))).not.toThrow();
+});
+
+test('one unsafe value among several of an option is rejected as invalid', async () => {
+  const rejected = Promise.resolve('mongodb://a/?w=majority&W=0').then(connectionOptionsOf).then(rejectUnsafeOptions);
+
+  await expect(failureOf(rejected)).resolves.toMatchObject({ kind: 'invalid' });
+});
+
+test('options are read with names in lower case, decoded values, and in the order of the string', () => {
+  const options = connectionOptionsOf('mongodb://a/?&TLS&x=1&&y=a%3Db&X=%zz&z=c=d&');
+
+  expect([...options]).toStrictEqual([
+    ['tls', ['']],
+    ['x', ['1', '%zz']],
+    ['y', ['a=b']],
+    ['z', ['c=d']],
+  ]);
+  expect([...connectionOptionsOf('mongodb://a')]).toStrictEqual([]);
+  expect(withoutConnectionOptions('mongodb://a/?&x=1&&', [])).toBe('mongodb://a/?x=1');
+});
+
+test('a part with an invalid escape stays as it is, for the driver to reject', () => {
+  expect([decode('a%20b'), decode('5%secret')]).toStrictEqual(['a b', '5%secret']);
 });

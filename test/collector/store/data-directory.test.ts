@@ -1,7 +1,8 @@
 import { chmod, rm, truncate, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { expect, test } from 'vitest';
-import { inspectDataDirectory } from '../../../src/collector/store/data-directory.ts';
+import { inspectDataDirectory, rejectDamaged } from '../../../src/collector/store/data-directory.ts';
+import { failureOf } from '../../support/failure.ts';
 import { withFiles } from '../../support/files.ts';
 
 /** The first bytes of every file of WiredTiger. */
@@ -123,4 +124,69 @@ test.skipIf(process.getuid?.() === 0)('so is a directory that may not be read', 
     await expect(inspectDataDirectory(dir)).rejects.toMatchObject({ code: 'EACCES' });
     await chmod(dir, 0o700);
   });
+});
+
+test('a damaged database is rejected with its directory and the ways out, and one that is not damaged is accepted', async () => {
+  await withFiles({ 'WiredTiger.turtle': 'garbage' }, async (dir) => {
+    await expect(failureOf(rejectDamaged(dir))).resolves.toMatchObject({
+      kind: 'unavailable',
+      message:
+        `the database in ${dir} is damaged: WiredTiger.turtle is not a file of WiredTiger. Nothing was changed. Restore the directory ` +
+        'from a backup, or start with an empty database in another directory: --database embedded:OTHER',
+    });
+    await expect(rejectDamaged(path.join(dir, 'missing'))).resolves.toBeUndefined();
+  });
+});
+
+test('a newer journal than the last checkpoint needs is not damage, and files of other programs are not looked at', async () => {
+  await expect(
+    inspectAfter(async (dir) => {
+      await removing('journal/WiredTigerLog.0000000005')(dir);
+      await writing('journal/WiredTigerLog.0000000017', '')(dir);
+      await writing('journal/WiredTigerPreplog.0000000001', '')(dir);
+      await writing('notes.wt.txt', 'garbage')(dir);
+    }),
+  ).resolves.toBeUndefined();
+});
+
+test('files whose names only contain those of data do not need a catalog', async () => {
+  await withFiles({ 'my-collection-1.wt': '', 'collection-1.wt.bak': '', 'collection-.wt': '' }, async (dir) => {
+    await expect(inspectDataDirectory(dir)).resolves.toBeUndefined();
+  });
+});
+
+test('the first of several damaged files is named', async () => {
+  await expect(
+    inspectAfter(async (dir) => {
+      for (const name of ['index-1.wt', 'collection-1.wt']) await writing(name, 'garbage')(dir);
+    }),
+  ).resolves.toBe('collection-1.wt is not a file of WiredTiger');
+});
+
+test('the whole number of the journal that the checkpoint needs is read', async () => {
+  const turtle = TURTLE.replace('(5,', '(17,');
+
+  await expect(inspectAfter(writing('WiredTiger.turtle', turtle))).resolves.toContain(
+    'journal/WiredTigerLog.0000000017)',
+  );
+});
+
+test.each<[string, Change]>([
+  ['without the lock of an engine', removing('mongod.lock', 'journal')],
+  [
+    'whose checkpoint needs no journal',
+    async (dir) => {
+      await removing('journal')(dir);
+      await writing('WiredTiger.turtle', TURTLE.replace('checkpoint_lsn=(5,1355776)', ''))(dir);
+    },
+  ],
+  [
+    'whose first start was killed while its turtle was written',
+    async (dir) => {
+      await removing(...DATA)(dir);
+      await emptying('WiredTiger.turtle')(dir);
+    },
+  ],
+])('a database %s is not damaged', async (_case, change) => {
+  await expect(inspectAfter(change)).resolves.toBeUndefined();
 });

@@ -1,5 +1,10 @@
 import { expect, test } from 'vitest';
-import { DATABASES, DEFAULT_DATABASE, parseDatabase } from '../../../src/collector/store/database-spec.ts';
+import {
+  DATABASES,
+  DEFAULT_DATABASE,
+  describeDatabase,
+  parseDatabase,
+} from '../../../src/collector/store/database-spec.ts';
 import { failureOf } from '../../support/failure.ts';
 
 test.each([
@@ -16,7 +21,7 @@ test.each(DATABASES)('$example, as help shows it, is a known form', ({ example }
   expect(() => parseDatabase(example)).not.toThrow();
 });
 
-test.each(['', 'embedded:', 'Stdout', 'mongodb:/h', 'postgres://user:hunter2@h/db'])(
+test.each(['', 'embedded:', 'Stdout', 'mongodb:/h', 'my-mongodb://h', 'postgres://user:hunter2@h/db'])(
   '%j is rejected with the known forms, and without its password',
   async (spec) => {
     const error = await failureOf(Promise.resolve(spec).then(parseDatabase));
@@ -26,3 +31,11 @@ test.each(['', 'embedded:', 'Stdout', 'mongodb:/h', 'postgres://user:hunter2@h/d
     expect(error.message).not.toContain('hunter2');
   },
 );
+
+test.each([
+  ['embedded:/srv/a:b', 'embedded:/srv/a:b'],
+  ['mongodb://user:hunter2@h/db', 'mongodb://user:***@h/db'],
+  ['stdout', 'stdout'],
+])('%s is described as %s', (spec, description) => {
+  expect(describeDatabase(parseDatabase(spec))).toBe(description);
+});

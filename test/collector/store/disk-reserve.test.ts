@@ -1,3 +1,4 @@
+import { statfs } from 'node:fs/promises';
 import { expect, test } from 'vitest';
 import { openDiskReserve } from '../../../src/collector/store/disk-reserve.ts';
 import { createManualClock } from '../../support/manual-clock.ts';
@@ -137,4 +138,56 @@ test('afterwards nothing sleeps, and a measurement that failed is made again', a
   await expect(store.check()).resolves.toBeUndefined();
 
   expect([disk.measured, clock.sleepers()]).toStrictEqual([5, 0]);
+});
+
+test('lookups and the end are those of the store, and the space is that of its directory', async () => {
+  const memory = createMemoryStore();
+  const ends: string[] = [];
+  const below = { ...memory, close: () => Promise.resolve(void ends.push('closed')) };
+  const store = await openDiskReserve(below, {
+    directory: '/',
+    reserveBytes: 0,
+    clock: createManualClock(new Date(0)),
+  });
+  const report = makeReport();
+  await store.put([{ report }]);
+
+  await expect(store.hasReportsFrom(report.clusterId)).resolves.toBe(true);
+  await expect(store.hasReportsFrom('unknown')).resolves.toBe(false);
+  const { bavail, bsize } = await statfs('/');
+  const freeBytes = store.disk?.()?.freeBytes ?? 0;
+  // Other programs use the disk meanwhile.
+  expect(Math.abs(freeBytes - bavail * bsize)).toBeLessThan((bavail * bsize) / 10);
+  await expect(store.close()).resolves.toBeUndefined();
+  expect(ends).toStrictEqual(['closed']);
+});
+
+test('a check is also one of the store', async () => {
+  const failure = new Error('the store failed');
+  const store = await openDiskReserve(
+    { ...createMemoryStore(), check: () => Promise.reject(failure) },
+    { directory: '/', reserveBytes: 0, clock: createManualClock(new Date(0)) },
+  );
+
+  await expect(store.check()).rejects.toBe(failure);
+});
+
+test('the default reserve is a share of the whole file system, not of what is free', async () => {
+  const store = await openDiskReserve(createMemoryStore(), {
+    directory: '/',
+    reserveBytes: undefined,
+    clock: createManualClock(new Date(0)),
+  });
+
+  const { blocks, bsize } = await statfs('/');
+  expect(store.disk?.()?.reserveBytes).toBe(Math.min(512 * MIB, Math.floor((blocks * bsize) / 20)));
+});
+
+test('a clock that was set back does not stop the measurements', async () => {
+  const { clock, disk, put } = await openOnDisk();
+  clock.advance(-1_000);
+
+  await put();
+
+  expect(disk.measured).toBe(2);
 });

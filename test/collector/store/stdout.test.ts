@@ -18,8 +18,9 @@ test('each document is a line of JSON, with bytes as in protobuf JSON', async ()
     { status: 'stored' },
   ]);
 
-  const lines = (output.read() as Buffer).toString().trimEnd().split('\n');
-  expect(lines).toHaveLength(2);
+  const lines = (output.read() as Buffer).toString().split('\n');
+  expect(lines.map((line) => /^\{.*\}$/.test(line))).toStrictEqual([true, true, false]);
+  expect(lines[2]).toBe('');
   const { clusterID, unknownFields } = JSON.parse(lines[0] ?? '') as Record<string, unknown>;
   expect(clusterID).toBe('c');
   expect(typeof unknownFields).toBe('string');
@@ -51,13 +52,27 @@ describe('an output that fails', () => {
 
     const failed = {
       status: 'failed',
-      error: { kind: 'unavailable', message: 'could not print the report: write EPIPE' },
+      error: {
+        kind: 'unavailable',
+        message: 'could not print the report: write EPIPE',
+        cause: { message: 'write EPIPE' },
+      },
     };
     await expect(store.put([{ report: makeReport() }, { report: makeReport() }])).resolves.toMatchObject([
       failed,
       failed,
     ]);
 
-    await expect(store.check()).rejects.toMatchObject({ kind: 'unavailable' });
+    await expect(store.check()).rejects.toMatchObject({ kind: 'unavailable', message: 'standard output is closed' });
   });
+});
+
+test('no cluster is known, and close leaves the output open', async () => {
+  const output = new PassThrough();
+  const store = createStdoutStore(output);
+
+  await expect(store.hasReportsFrom('c')).resolves.toBe(false);
+  await expect(store.close()).resolves.toBeUndefined();
+
+  expect(output.writable).toBe(true);
 });

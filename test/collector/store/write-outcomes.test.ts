@@ -1,6 +1,19 @@
-import { type BulkWriteResult, MongoBulkWriteError, type WriteError } from 'mongodb';
+import {
+  type BulkWriteResult,
+  MongoBulkWriteError,
+  MongoError,
+  MongoNetworkError,
+  MongoNetworkTimeoutError,
+  MongoServerError,
+  type WriteError,
+} from 'mongodb';
 import { expect, test } from 'vitest';
-import { outcomesOfBulkError, outcomesOfReply } from '../../../src/collector/store/write-outcomes.ts';
+import {
+  isInterrupted,
+  isUnavailable,
+  outcomesOfBulkError,
+  outcomesOfReply,
+} from '../../../src/collector/store/write-outcomes.ts';
 import type { Outcome } from '../../../src/report/report-sink.ts';
 
 const errorOf = (index: number, code: number): WriteError =>
@@ -65,4 +78,42 @@ test.each([
   ['fewer errors than documents', { n: 1, writeErrors: [errorOf(0, 11_000)] }, Array(3).fill('unavailable')],
 ])('the reply to a command, %s: each document has its own outcome', (_name, reply, expected) => {
   expect(outcomesOfReply(reply, 3).map(kindOf)).toStrictEqual(expected);
+});
+
+test('an error without a reason says so in the cause', () => {
+  const [outcome] = outcomesOfReply({ n: 0, writeErrors: [{ index: 0, code: 14_031 }] }, 1);
+
+  expect(outcome).toMatchObject({ error: { cause: { message: 'no reason given (code 14031)' } } });
+});
+
+const labelled = new MongoServerError({ message: 'x', code: 1 });
+labelled.addErrorLabel('RetryableWriteError');
+const systemError = Object.assign(new Error('read ECONNRESET'), { syscall: 'read' });
+const wrapping = (cause: unknown): MongoBulkWriteError => Object.assign(bulkError([], 0), { errorResponse: cause });
+
+test.each<[string, unknown, boolean]>([
+  ...[91, 189, 10_058, 10_107, 11_600, 11_602, 13_435, 13_436].map((code): [string, unknown, boolean] => [
+    `the code ${code}`,
+    new MongoServerError({ message: 'x', code }),
+    true,
+  ]),
+  ['a code of a full disk', new MongoServerError({ message: 'x', code: 14_031 }), false],
+  ['the label of a write that may be sent again', labelled, true],
+  ['a broken connection', new MongoNetworkError('closed'), true],
+  ['a connection without a response in time', new MongoNetworkTimeoutError('timed out'), false],
+  ['an error of the system', systemError, true],
+  ['an error of this program', new Error('x'), false],
+  ['an error of the driver', new MongoError('x'), false],
+  ['something that is no error', { syscall: 'read' }, false],
+  ['a bulk write that was interrupted', wrapping(new MongoNetworkError('closed')), true],
+  ['a bulk write that failed', wrapping(new MongoServerError({ message: 'x', code: 1 })), false],
+  ['a bulk write without an error of its command', wrapping({ code: 10_107 }), false],
+])('%s: whether a write can be sent again', (_what, error, expected) => {
+  expect(isInterrupted(error)).toBe(expected);
+});
+
+test('only a failure that concerns all reports makes the database unavailable', () => {
+  const outcomes = outcomesOfBulkError(bulkError([errorOf(0, 121), errorOf(1, 14_031), errorOf(2, 11_000)], 1), 4);
+
+  expect(outcomes.map(isUnavailable)).toStrictEqual([false, true, false, false]);
 });

@@ -17,6 +17,7 @@ interface EngineOptions {
   readonly lockTimeoutMs?: number;
   /** Ends a start that is in progress. */
   readonly signal?: AbortSignal;
+  readonly startProcess?: typeof startEngineProcess;
 }
 
 /** MongoDB's embedded engine in a process of its own, which ends with this one. */
@@ -44,18 +45,12 @@ const ENGINE_PROCESS = fileURLToPath(new URL(`engine-process${path.extname(impor
  */
 export async function startEngine(
   directory: string,
-  { socketDirectory, lockTimeoutMs = LOCK_TIMEOUT_MS, signal }: EngineOptions = {},
+  { socketDirectory, lockTimeoutMs = LOCK_TIMEOUT_MS, signal, startProcess = startEngineProcess }: EngineOptions = {},
 ): Promise<Engine> {
   await configureDurableCommits(directory);
   const sockets = socketDirectory ?? (await createSocketDirectory(directory));
   const socket = path.join(sockets, 'mongodb.sock');
-  const child = spawn(process.execPath, [ENGINE_PROCESS, path.resolve(directory), socket, String(lockTimeoutMs)], {
-    // A session of its own: Ctrl-C in a terminal does not reach it.
-    detached: true,
-    // Options of the collector's Node.js, such as the size of its heap, are not for the engine.
-    env: { ...process.env, NODE_OPTIONS: '' },
-    stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
-  });
+  const child = startProcess([path.resolve(directory), socket, String(lockTimeoutMs)]);
   let isClosing = false;
   const requestClose = (): void => {
     isClosing = true;
@@ -82,6 +77,16 @@ export async function startEngine(
       await exited;
     },
   };
+}
+
+function startEngineProcess(args: readonly string[]): ChildProcess {
+  return spawn(process.execPath, [ENGINE_PROCESS, ...args], {
+    // A session of its own: Ctrl-C in a terminal does not reach it.
+    detached: true,
+    // Options of the collector's Node.js, such as the size of its heap, are not for the engine.
+    env: { ...process.env, NODE_OPTIONS: '' },
+    stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
+  });
 }
 
 /** `ready` resolves with whether the engine serves the database, `ended` with why its process ended. Neither rejects. */

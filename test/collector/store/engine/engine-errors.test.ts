@@ -90,3 +90,30 @@ test('only a lock says that one process can open a database', () => {
     'the database could not be opened: no space. Check that this user may write to the directory, and that its disk has free space.',
   );
 });
+
+test('an engine that does not load names the other databases', () => {
+  const { kind, message, cause } = explainFailure(DIRECTORY, { failure: 'load', messages: [GLIBC, 'second'] });
+
+  expect(kind).toBe('unavailable');
+  expect(message).toMatch(
+    /^MongoDB's embedded engine does not run here: it needs glibc 2\.38 .*Name another database with --database .*npm install @0q/,
+  );
+  expect(cause).toMatchObject({ message: `${GLIBC}\nsecond` });
+});
+
+test('a failure without a reason says so', () => {
+  expect(explainFailure(DIRECTORY, { failure: 'open', messages: [] }).message).toMatch(
+    /^the database could not be opened: no reason given\. Check/,
+  );
+  expect(explainFailure(DIRECTORY, { failure: 'open', messages: [' a ', 'b'] })).toMatchObject({
+    kind: 'unavailable',
+    message: expect.stringMatching(/opened: a\. Check/) as string,
+    cause: { message: ' a \nb' },
+  });
+});
+
+test('the free space of a directory that is gone is not known, and no full disk is guessed', async () => {
+  const exit = { code: null, signal: 'SIGABRT', output: '' };
+
+  expect((await explainExit('/does/not/exist', exit)).message).toContain('is damaged or cannot be read');
+});

@@ -1,4 +1,4 @@
-import { mkdir, readdir, stat } from 'node:fs/promises';
+import { mkdir, readdir, stat, symlink, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { afterEach, expect, test, vi } from 'vitest';
 import {
@@ -28,11 +28,27 @@ test('the socket directories of earlier engines of a database are removed, and n
   });
 });
 
+test('a file or link with the name of a socket directory stays, since it may be that of another user', async () => {
+  await withFiles({ 'data/x': '', 'tmp/x': '', 'elsewhere/x': '' }, async (dir) => {
+    const [data, tmp] = [path.join(dir, 'data'), path.join(dir, 'tmp')];
+    vi.stubEnv('TMPDIR', tmp);
+    const current = await createSocketDirectory(data);
+    const prefix = path.basename(current).slice(0, -6);
+    await writeFile(path.join(tmp, `${prefix}file00`), '');
+    await symlink(path.join(dir, 'elsewhere'), path.join(tmp, `${prefix}link00`));
+
+    await removeOldSocketDirectories(data, current);
+
+    await expect(readdir(tmp)).resolves.toHaveLength(4);
+  });
+});
+
 test('without a directory for temporary files, the error names the variable to set', async () => {
   await withFiles({ 'data/x': '' }, async (dir) => {
     vi.stubEnv('TMPDIR', path.join(dir, 'missing'));
 
-    const { message } = await failureOf(createSocketDirectory(path.join(dir, 'data')));
+    const { kind, message, cause } = await failureOf(createSocketDirectory(path.join(dir, 'data')));
+    expect([kind, cause]).toMatchObject(['unavailable', { code: 'ENOENT' }]);
 
     expect(message).toMatch(
       /socket cannot be created: ENOENT.*Set TMPDIR to a directory that this user may write to\.$/,
