@@ -33,7 +33,7 @@ export default defineConfig({
     setupFiles: part.engine === true ? [] : ['test/support/forbid-processes.ts'],
     globalSetup: part.engine === true ? ['test/support/shared-engine.ts'] : [],
     expect: { poll: { timeout: 5_000 } },
-    testTimeout: 10_000,
-    hookTimeout: 10_000,
+    testTimeout: part.timeoutMs ?? 10_000,
+    hookTimeout: part.timeoutMs ?? 10_000,
   },
 });

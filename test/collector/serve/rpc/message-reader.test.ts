@@ -6,7 +6,11 @@ import { SubmitReportRequestSchema } from '../../../../gen/spartakus/collector/v
 import { createMemoryLimiter, estimateMemory } from '../../../../src/collector/serve/admission/memory-limiter.ts';
 import { LARGE_MESSAGE_BYTES, type LargeMessage } from '../../../../src/collector/serve/decode/large-decoder.ts';
 import { GZIP } from '../../../../src/collector/serve/rpc/compression.ts';
-import { createMessageReader, type MessageOptions } from '../../../../src/collector/serve/rpc/message-reader.ts';
+import {
+  createMessageReader,
+  type MessageOptions,
+  type ReadMessage,
+} from '../../../../src/collector/serve/rpc/message-reader.ts';
 import { SpartakusError } from '../../../../src/runtime/errors.ts';
 
 const DECODED = { dialect: 'report', entries: [] } as const;
@@ -34,10 +38,9 @@ async function read(
   const reservation = { ...limiter, resize: (length: number) => void reserved.push(length) };
   const options = { schema: SubmitReportRequestSchema, isJson: false, compression: undefined, maxBytes: 1e6 };
   const frame = { isCompressed, bytes: new Uint8Array(bytes) };
-  // It may throw, or reject.
-  const message = await Promise.try(() => reader(frame, reservation, { ...options, origin: ORIGIN, ...given })).catch(
-    (error: unknown) => SpartakusError.from(error),
-  );
+  const readAll = async (): Promise<ReadMessage> =>
+    await reader(frame, reservation, { ...options, origin: ORIGIN, ...given });
+  const message = await readAll().catch((error: unknown) => SpartakusError.from(error));
   return { message, large, charged, reserved };
 }
 
