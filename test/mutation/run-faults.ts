@@ -4,7 +4,7 @@
  * Usage: node test/mutation/run-faults.ts [TEXT]   only faults whose description, file or test has the text
  */
 import { spawn } from 'node:child_process';
-import { cp, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { cp, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import process from 'node:process';
@@ -60,6 +60,12 @@ async function tryFault({ file, from, to, test }: Fault, sandbox: string): Promi
   }
 }
 
+async function temporaryIn(sandbox: string): Promise<string> {
+  const temporary = path.join(sandbox, 'tmp');
+  await mkdir(temporary, { recursive: true });
+  return temporary;
+}
+
 async function runTest(test: string, sandbox: string): Promise<Result> {
   const report = path.join(sandbox, 'result.json');
   await rm(report, { force: true });
@@ -77,6 +83,8 @@ async function runTest(test: string, sandbox: string): Promise<Result> {
       ...process.env,
       // Bundling the program takes longer than most of the tests.
       SPARTAKUS_TEST_PROGRAM: path.join(sandbox, 'src/main.ts'),
+      // A fault can delete what it finds there: the collector removes what its predecessors left.
+      TMPDIR: await temporaryIn(sandbox),
       // Removed with the sandbox, whose paths no other run has.
       NODE_COMPILE_CACHE: path.join(sandbox, 'compile-cache'),
     },

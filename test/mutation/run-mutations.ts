@@ -11,7 +11,7 @@
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import process from 'node:process';
@@ -93,12 +93,15 @@ async function runPart(part: Part, options: Options): Promise<Score> {
   await mkdir(REPORTS, { recursive: true });
   await writeFile(configuration, JSON.stringify(configure(part, options, report)));
   const stryker = path.join(ROOT, 'node_modules/@stryker-mutator/core/bin/stryker.js');
+  // A change can delete what it finds there: the collector removes what its predecessors left.
+  const temporary = await mkdtemp(path.join(os.tmpdir(), 'spartakus-changes-'));
   const child = spawn(process.execPath, [stryker, 'run', configuration], {
     cwd: ROOT,
     stdio: 'inherit',
-    env: { ...process.env, SPARTAKUS_MUTATION_PART: part.name },
+    env: { ...process.env, SPARTAKUS_MUTATION_PART: part.name, TMPDIR: temporary },
   });
   const [code] = (await once(child, 'close')) as [number | null];
+  await rm(temporary, { recursive: true, force: true });
   if (code !== 0) throw new Error(`StrykerJS ended with ${code} on ${part.name}`);
   return count(JSON.parse(await readFile(report, 'utf8')) as Report);
 }
