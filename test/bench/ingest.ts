@@ -157,7 +157,7 @@ const ratio = (ours: Figures, theirs: Figures): string =>
   `${(ours.cpuMicroseconds / theirs.cpuMicroseconds).toFixed(2)} of the baseline's CPU`;
 
 process.stdout.write(`${REPORTS} reports a line\n${'protocol'.padEnd(52)}   CPU us reports/s\n`);
-const baseline = await startServer(['test/bench/connect-baseline.ts'], /^(\d+)$/m);
+const baseline = await startServer(['test/bench/servers/connect.ts'], /^(\d+)$/m);
 const collector = await startCollector('stdout');
 try {
   const connectUnary = await measure(baseline, sendUnary, '0');
