@@ -2,7 +2,14 @@ import { mkdirSync } from 'node:fs';
 import process from 'node:process';
 import { parseArgs } from 'node:util';
 import type { BenchCase, BenchContext, CaseResult } from './cases/case.ts';
+import { CURVE_CASES } from './cases/curves.ts';
+import { DURABLE_CASES } from './cases/durable.ts';
+import { MEMORY_CASE } from './cases/memory.ts';
 import { NULL_SINK_CASES } from './cases/null-sink.ts';
+import { REJECTED_CASES } from './cases/rejected.ts';
+import { START_CASE } from './cases/start.ts';
+import { STORAGE_CASE } from './cases/storage.ts';
+import { VOLUNTEER_CASE } from './cases/volunteer.ts';
 import { startLoadGenerator } from './load/client.ts';
 import { formatNumber, formatSpread } from './numbers.ts';
 
@@ -24,7 +31,16 @@ const { values: flags, positionals } = parseArgs({
 });
 const isQuick = flags.quick === true;
 
-const CASES: readonly BenchCase[] = [...NULL_SINK_CASES];
+const CASES: readonly BenchCase[] = [
+  ...NULL_SINK_CASES,
+  ...DURABLE_CASES,
+  ...REJECTED_CASES,
+  MEMORY_CASE,
+  START_CASE,
+  STORAGE_CASE,
+  VOLUNTEER_CASE,
+  ...CURVE_CASES,
+];
 const selected = CASES.filter(({ id }) => positionals.length === 0 || positionals.some((text) => id.startsWith(text)));
 if (selected.length === 0) throw new Error(`no such case: choose from ${CASES.map(({ id }) => id).join(', ')}`);
 if (flags.profile !== undefined) mkdirSync(flags.profile, { recursive: true });
@@ -43,7 +59,7 @@ const context: BenchContext = {
   progress: (text) => process.stderr.write(`  ${text}\n`),
 };
 
-function printResult({ id, title, rows, ratios }: CaseResult): void {
+function printResult({ id, title, rows, ratios, series = [] }: CaseResult): void {
   print(`${id}: ${title}`);
   for (const { name, figures } of rows) {
     const cells = Object.entries(figures).map(([unit, spread]) => `${formatNumber(spread.median)} ${unit}`);
@@ -53,6 +69,8 @@ function printResult({ id, title, rows, ratios }: CaseResult): void {
     const goal = target === undefined ? '' : `  target: at ${better === 'lower' ? 'most' : 'least'} ${target}`;
     print(`  ${label.padEnd(40)} ${`${formatSpread(value)} ${unit}`.padStart(26)}${goal}`);
   }
+  for (const { name, points } of series)
+    print(`  ${name.padEnd(40)} ${points.map(([x, y]) => `${formatNumber(x)}: ${formatNumber(y)}`).join('  ')}`);
 }
 
 try {

@@ -1,8 +1,11 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { UNLIMITED_CLIENTS } from '../../support/collector-program.ts';
 import type { LoadGenerator } from '../load/client.ts';
 import type { LoadRequest } from '../load/load.ts';
 import { childrenOf, type Server, startServer } from '../processes.ts';
-import type { Contender, RoundOptions, Rounds, Spread } from '../rounds.ts';
-import { spreadOf } from '../rounds.ts';
+import { type Contender, type RoundOptions, type Rounds, type Spread, spreadOf } from '../rounds.ts';
 
 export interface BenchContext {
   readonly generator: LoadGenerator;
@@ -29,7 +32,7 @@ export interface Ratio {
   readonly unit?: string;
   readonly better: 'lower' | 'higher';
   readonly target?: number;
-  /** Absolute figures depend on the machine, and are not compared. */
+  /** It depends on the machine, and `--check` does not compare it. */
   readonly isAbsolute?: boolean;
 }
 
@@ -70,18 +73,19 @@ export function roundsOf(all: readonly Rounds[], name: string): Rounds {
   return found;
 }
 
-/** A server under a load. Its CPU time is that of its process, and of those that it has started before. */
+/** A server's process, and those that it has started. */
+export async function pidsOf({ pid }: Server): Promise<readonly number[]> {
+  return [pid, ...(await childrenOf(pid))];
+}
+
+/** A server under a load. */
 export async function contend(
   name: string,
   server: Server,
   { generator }: BenchContext,
   load: Omit<LoadRequest, 'port' | 'seconds'>,
 ): Promise<Contender> {
-  return {
-    name,
-    pids: [server.pid, ...(await childrenOf(server.pid))],
-    run: (seconds) => generator.run({ ...load, port: server.port, seconds }),
-  };
+  return { name, pids: await pidsOf(server), run: (seconds) => generator.run({ ...load, port: server.port, seconds }) };
 }
 
 /** Starts servers, and closes them after the work. */
@@ -99,3 +103,19 @@ export async function withServers<Names extends string, Result>(
 }
 
 export const SERVERS = 'test/bench/servers';
+
+/** The command line of the built collector, for clients that all have the same address. */
+export function collectorCommand(...args: readonly string[]): readonly string[] {
+  const listen = ['--host=127.0.0.1', '--port=0', '--console-listen=off'];
+  return ['dist/main.js', 'collector', ...listen, ...UNLIMITED_CLIENTS, ...args];
+}
+
+/** Resolves with the result of the work in a temporary folder. */
+export async function withDirectory<Result>(work: (directory: string) => Promise<Result>): Promise<Result> {
+  const directory = await mkdtemp(path.join(tmpdir(), 'spartakus-bench-'));
+  try {
+    return await work(directory);
+  } finally {
+    await rm(directory, { recursive: true, force: true });
+  }
+}

@@ -20,6 +20,7 @@ const WINDOW = 2 ** 31 - 1;
 const DEFAULT_WINDOW = 65_535;
 const MOST_FRAME_BYTES = 16_384;
 const FRAME_HEAD_BYTES = 9;
+const NOTHING: Buffer = Buffer.alloc(0);
 const PREFIX_BYTES = 5;
 /** One receipt in so many is decoded. */
 const SAMPLED = 64;
@@ -56,8 +57,13 @@ function headerBlocks(
 
 interface Call {
   readonly id: number;
-  readonly onAnswer: (succeeded: boolean) => void;
+  /** Of a call with one message. */
+  readonly onAnswer?: (succeeded: boolean) => void;
   hasReceipt: boolean;
+  /** Messages that wait for a window, and how much the server's window of the call takes. */
+  unsent: Buffer;
+  added: Buffer[];
+  window: number;
 }
 
 export function createHttp2Connector(request: LoadRequest): () => Promise<LoadConnection> {
@@ -65,7 +71,6 @@ export function createHttp2Connector(request: LoadRequest): () => Promise<LoadCo
   const { port, headers = {}, inFlight = 1 } = request;
   const [firstHeaders, laterHeaders] = headerBlocks(isStream ? STREAM_PATH : SUBMIT_PATH, port, headers);
   const nextMessage = createFrames(request.nodes, isStream ? 'stream' : 'unary');
-  const messageBytes = nextMessage().length;
   let sampled = 0;
 
   const checkReceipt = (message: Uint8Array): void => {
@@ -91,14 +96,10 @@ export function createHttp2Connector(request: LoadRequest): () => Promise<LoadCo
     let [streams, connectionWindow, initialWindow] = [0, DEFAULT_WINDOW, DEFAULT_WINDOW];
     let receivedBytes = 0;
     const calls = new Map<number, Call>();
-    /** Of a stream: the answers that its messages wait for, in order, and its own window. */
+    /** Of a stream: the answers that its messages wait for, in order. */
     const waiting: ((succeeded: boolean) => void)[] = [];
     let answeredMessages = 0;
-    let streamWindow = 0;
-    /** Bytes of messages that wait for a window. */
-    let unsent: Buffer = Buffer.alloc(0);
-    let added: Buffer[] = [];
-    let responses: Buffer = Buffer.alloc(0);
+    let responses = NOTHING;
     const ended = Promise.withResolvers<void>();
 
     const flush = (): void => {
@@ -106,22 +107,26 @@ export function createHttp2Connector(request: LoadRequest): () => Promise<LoadCo
       socket.write(Buffer.concat(output));
       output = [];
     };
-    const openCall = (): number => {
+    const openCall = (onAnswer?: Call['onAnswer']): Call => {
       const id = 2 * streams + 1;
       streams += 1;
       output.push(frame(FRAME.headers, FLAG.endHeaders, id, id === 1 ? firstHeaders : laterHeaders));
-      return id;
+      const call = { id, onAnswer, hasReceipt: false, unsent: NOTHING, added: [], window: initialWindow };
+      calls.set(id, call);
+      return call;
     };
-    const sendUnsent = (): void => {
-      if (added.length > 0) unsent = Buffer.concat([unsent, ...added]);
-      added = [];
-      while (unsent.length > 0) {
-        const length = Math.min(unsent.length, MOST_FRAME_BYTES, connectionWindow, streamWindow);
+    const sendUnsent = (call: Call): void => {
+      const { id, added } = call;
+      if (added.length > 0) call.unsent = Buffer.concat([call.unsent, ...added]);
+      call.added = [];
+      while (call.unsent.length > 0) {
+        const length = Math.min(call.unsent.length, MOST_FRAME_BYTES, connectionWindow, call.window);
         if (length <= 0) return;
-        output.push(frame(FRAME.data, 0, 1, unsent.subarray(0, length)));
-        unsent = unsent.subarray(length);
+        const ends = !isStream && length === call.unsent.length;
+        output.push(frame(FRAME.data, ends ? FLAG.endStream : 0, id, call.unsent.subarray(0, length)));
+        call.unsent = call.unsent.subarray(length);
         connectionWindow -= length;
-        streamWindow -= length;
+        call.window -= length;
       }
     };
     const onStreamData = (payload: Buffer): void => {
@@ -152,7 +157,7 @@ export function createHttp2Connector(request: LoadRequest): () => Promise<LoadCo
     const onEnd = (id: number): void => {
       const call = calls.get(id);
       calls.delete(id);
-      call?.onAnswer(call.hasReceipt);
+      call?.onAnswer?.(call.hasReceipt);
       if (!isStream) return;
       if (!isClosing) throw new Error('the server ended a stream');
       ended.resolve();
@@ -164,14 +169,18 @@ export function createHttp2Connector(request: LoadRequest): () => Promise<LoadCo
       } else if (type === FRAME.windowUpdate) {
         const bytes = payload.readUInt32BE(0);
         if (id === 0) connectionWindow += bytes;
-        else if (isStream) streamWindow += bytes;
-        sendUnsent();
+        const widened = id === 0 ? [...calls.values()] : [calls.get(id)];
+        for (const call of widened) {
+          if (call === undefined) continue;
+          if (id !== 0) call.window += bytes;
+          if (call.unsent.length > 0) sendUnsent(call);
+        }
         flush();
       } else if (type === FRAME.settings && (flags & FLAG.ack) === 0) {
         for (let at = 0; at < payload.length; at += 6)
           if (payload.readUInt16BE(at) === SETTING.initialWindow) {
             const value = payload.readUInt32BE(at + 2);
-            streamWindow += value - initialWindow;
+            for (const call of calls.values()) call.window += value - initialWindow;
             initialWindow = value;
           }
         output.push(frame(FRAME.settings, FLAG.ack, 0));
@@ -183,7 +192,7 @@ export function createHttp2Connector(request: LoadRequest): () => Promise<LoadCo
         if (!isClosing) throw new Error(`the server sent a frame of type ${type}: ${payload.toString('latin1')}`);
       }
     };
-    let input: Buffer = Buffer.alloc(0);
+    let input = NOTHING;
     const isReady = Promise.withResolvers<void>();
     socket.on('data', (chunk: Buffer) => {
       input = input.length === 0 ? chunk : Buffer.concat([input, chunk]);
@@ -199,39 +208,28 @@ export function createHttp2Connector(request: LoadRequest): () => Promise<LoadCo
     });
     flush();
     await isReady.promise;
-    if (isStream) {
-      openCall();
-      streamWindow = initialWindow;
-    }
+    const streamCall = isStream ? openCall() : undefined;
+    const touched = new Set<Call>();
     return {
       room: () => {
-        if (isStream) return unsent.length > MOST_FRAME_BYTES ? 0 : inFlight - (waiting.length - answeredMessages);
-        return Math.min(inFlight - calls.size, Math.floor(connectionWindow / messageBytes));
+        if (streamCall === undefined) return inFlight - calls.size;
+        return streamCall.unsent.length > MOST_FRAME_BYTES ? 0 : inFlight - (waiting.length - answeredMessages);
       },
       send(onAnswer) {
-        const message = nextMessage();
-        if (isStream) {
-          waiting.push(onAnswer);
-          added.push(message);
-          return;
-        }
-        const id = openCall();
-        calls.set(id, { id, onAnswer, hasReceipt: false });
-        for (let at = 0; at < message.length; at += MOST_FRAME_BYTES) {
-          const part = message.subarray(at, at + MOST_FRAME_BYTES);
-          const isLast = at + part.length === message.length;
-          output.push(frame(FRAME.data, isLast ? FLAG.endStream : 0, id, part));
-        }
-        connectionWindow -= message.length;
+        if (streamCall !== undefined) waiting.push(onAnswer);
+        const call = streamCall ?? openCall(onAnswer);
+        call.added.push(nextMessage());
+        touched.add(call);
       },
       flush() {
-        if (isStream) sendUnsent();
+        for (const call of touched) sendUnsent(call);
+        touched.clear();
         flush();
       },
       async close() {
         isClosing = true;
-        if (isStream) {
-          output.push(frame(FRAME.data, FLAG.endStream, 1));
+        if (streamCall !== undefined) {
+          output.push(frame(FRAME.data, FLAG.endStream, streamCall.id));
           flush();
           await ended.promise;
         }

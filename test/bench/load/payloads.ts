@@ -43,7 +43,7 @@ export function legacyBodies(nodes: number): readonly Buffer[] {
 const FIRST_ID = '019a0000-0000-7000-8000-000000000000';
 
 /** A report of a new volunteer; of one node, a small one, so that the protocol dominates. */
-function makeLoadReport(nodes: number): Report {
+export function makeLoadReport(nodes: number): Report {
   const nowMs = Date.UTC(2026, 10, 21);
   return create(ReportSchema, {
     version: 'v2.0.0',

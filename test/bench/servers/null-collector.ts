@@ -60,5 +60,11 @@ const collector = await startCollector(
     version: 'bench',
   },
 );
+if (values.stuck === true)
+  void fetch(`${collector.url}/api/v1`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: '{"clusterID": "first"}',
+  }).catch(() => undefined);
 process.stdout.write(`${collector.port}\n`);
 stop.signal.addEventListener('abort', () => void collector.close().then(() => process.exit(0)));

@@ -1,0 +1,59 @@
+import { mkdir } from 'node:fs/promises';
+import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { startEngine } from '../../../src/collector/store/engine/start-engine.ts';
+import { peakResidentMiB, residentMiB } from '../../support/resident-memory.ts';
+import { spreadOf } from '../rounds.ts';
+import { type BenchCase, collectorCommand, type Ratio, type Row, withDirectory, withServers } from './case.ts';
+
+const IDLE_MS = 5_000;
+const STEADY_SECONDS = 20;
+const QUICK_SECONDS = 3;
+const OFFERED = 10_000;
+const LOAD = { protocol: 'stream', connections: 2, inFlight: 2_000, nodes: 1 } as const;
+
+const mebibytes = (id: string, label: string, value: number, target: number): Ratio => ({
+  id,
+  label,
+  value: spreadOf([value]),
+  unit: 'MiB',
+  better: 'lower',
+  target,
+});
+
+/** The memory in RAM of the collector's process. The server database is an engine in a process of its own, behind its connection string. */
+export const MEMORY_CASE: BenchCase = {
+  id: 'memory',
+  title: 'Memory of the collector',
+  run: ({ generator, isQuick }) =>
+    withDirectory(async (directory) => {
+      const idleDirectory = path.join(directory, 'server');
+      await mkdir(idleDirectory);
+      const engine = await startEngine(idleDirectory);
+      const idle = await withServers(
+        { collector: collectorCommand(`--database=${engine.uri}`) },
+        async ({ collector }) => {
+          await sleep(isQuick ? IDLE_MS / 5 : IDLE_MS);
+          return await residentMiB(collector.pid);
+        },
+      ).finally(() => engine.close());
+      const embedded = collectorCommand(`--database=embedded:${path.join(directory, 'embedded')}`);
+      const steady = await withServers({ collector: embedded }, async ({ collector: { pid, port } }) => {
+        let perSecond = 0;
+        const most = await peakResidentMiB(pid, async () => {
+          const seconds = isQuick ? QUICK_SECONDS : STEADY_SECONDS;
+          const { answered, seconds: elapsed } = await generator.run({ ...LOAD, port, seconds, offered: OFFERED });
+          perSecond = answered / elapsed;
+        });
+        return { most, perSecond };
+      });
+      const rows: readonly Row[] = [
+        { name: 'idle, on a server database', figures: { MiB: spreadOf([idle]) } },
+        {
+          name: `most, with ${OFFERED.toLocaleString('en-US')} reports a second offered`,
+          figures: { MiB: spreadOf([steady.most]), 'a second': spreadOf([steady.perSecond]) },
+        },
+      ];
+      return { rows, ratios: [mebibytes('idle', 'idle', idle, 110), mebibytes('steady', 'steady', steady.most, 250)] };
+    }),
+};
