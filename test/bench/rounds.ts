@@ -30,6 +30,8 @@ export interface Contender {
   readonly name: string;
   /** The processes whose CPU time counts. */
   readonly pids: readonly number[];
+  /** The process that sends the load. */
+  readonly generatorPid?: number;
   /** Sends load for about so many seconds. */
   run(seconds: number): Promise<LoadResult>;
 }
@@ -41,6 +43,8 @@ export interface Rounds {
   /** CPU time in microseconds for one item: of all its processes, and of the first one. */
   readonly cpuMicros: readonly number[];
   readonly ownCpuMicros: readonly number[];
+  /** Of the process that sends the load. */
+  readonly generatorMicros: readonly number[];
   readonly p50: readonly number[];
   readonly p99: readonly number[];
 }
@@ -75,19 +79,22 @@ export async function alternate(contenders: readonly Contender[], options: Round
     perSecond: [] as number[],
     cpuMicros: [] as number[],
     ownCpuMicros: [] as number[],
+    generatorMicros: [] as number[],
     p50: [] as number[],
     p99: [] as number[],
   }));
   for (const contender of contenders) await warmUp(contender, options.warmUpSeconds);
   for (let round = 0; round < options.rounds; round += 1) {
     for (const [index, contender] of contenders.entries()) {
-      const before = await cpuOf(contender.pids);
+      const pids = [...contender.pids, ...(contender.generatorPid === undefined ? [] : [contender.generatorPid])];
+      const before = await cpuOf(pids);
       const { answered, seconds, p50, p99 } = await contender.run(options.seconds);
-      const after = await cpuOf(contender.pids);
+      const after = await cpuOf(pids);
       const micros = after.map((ms, position) => ((ms - (before[position] ?? 0)) * 1000) / answered);
       const figures = all[index];
       figures?.perSecond.push(answered / seconds);
-      figures?.cpuMicros.push(sum(micros));
+      figures?.cpuMicros.push(sum(micros.slice(0, contender.pids.length)));
+      figures?.generatorMicros.push(micros[contender.pids.length] ?? 0);
       figures?.ownCpuMicros.push(micros[0] ?? Number.NaN);
       figures?.p50.push(p50);
       figures?.p99.push(p99);

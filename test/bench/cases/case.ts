@@ -57,14 +57,25 @@ export interface BenchCase {
 }
 
 const CPU = 'CPU, µs';
+const OWN_CPU = 'without the engine, µs';
 const RATE = 'a second';
+const GENERATOR_CPU = 'load generator, µs';
 
 /** The CPU time and the rate of each contender. */
 export function rowsOf(all: readonly Rounds[]): readonly Row[] {
-  return all.map(({ name, perSecond, cpuMicros }) => ({
-    name,
-    figures: { [CPU]: spreadOf(cpuMicros), [RATE]: spreadOf(perSecond) },
-  }));
+  return all.map(({ name, perSecond, cpuMicros, ownCpuMicros, generatorMicros }) => {
+    // An engine is a process of its own.
+    const isAlone = ownCpuMicros.every((micros, index) => micros === cpuMicros[index]);
+    return {
+      name,
+      figures: {
+        [CPU]: spreadOf(cpuMicros),
+        ...(isAlone ? {} : { [OWN_CPU]: spreadOf(ownCpuMicros) }),
+        [RATE]: spreadOf(perSecond),
+        [GENERATOR_CPU]: spreadOf(generatorMicros),
+      },
+    };
+  });
 }
 
 export function roundsOf(all: readonly Rounds[], name: string): Rounds {
@@ -85,7 +96,12 @@ export async function contend(
   { generator }: BenchContext,
   load: Omit<LoadRequest, 'port' | 'seconds'>,
 ): Promise<Contender> {
-  return { name, pids: await pidsOf(server), run: (seconds) => generator.run({ ...load, port: server.port, seconds }) };
+  return {
+    name,
+    pids: await pidsOf(server),
+    generatorPid: generator.pid,
+    run: (seconds) => generator.run({ ...load, port: server.port, seconds }),
+  };
 }
 
 /** Starts servers, and closes them after the work. */

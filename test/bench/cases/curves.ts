@@ -105,7 +105,7 @@ const nodes: BenchCase = {
     ),
 };
 
-const SHARES = [0.1, 0.25, 0.5, 0.7, 0.85, 1, 1.2];
+const SHARES = [0.1, 0.2, 0.4, 0.6, 0.8, 1, 1.25];
 const QUICK_SHARES = [0.25, 0.85, 1.2];
 const LATENCY_LOAD: Load = { protocol: 'http1', connections: 256, nodes: 2 };
 

@@ -36,7 +36,9 @@ export const MEMORY_CASE: BenchCase = {
           await sleep(isQuick ? IDLE_MS / 5 : IDLE_MS);
           return await residentMiB(collector.pid);
         },
-      ).finally(() => engine.close());
+      ).finally(async () => {
+        await engine.close();
+      });
       const embedded = collectorCommand(`--database=embedded:${path.join(directory, 'embedded')}`);
       const steady = await withServers({ collector: embedded }, async ({ collector: { pid, port } }) => {
         let perSecond = 0;

@@ -15,9 +15,9 @@ const TARGET = 0.1;
 export const STORAGE_CASE: BenchCase = {
   id: 'storage',
   title: `Storage of ${DAYS} daily reports of ${CLUSTERS.toLocaleString('en-US')} clusters`,
-  run: ({ isQuick, progress }) =>
+  run: (context) =>
     withDirectory(async (directory) => {
-      const { days, clusters } = isQuick ? QUICK : { days: DAYS, clusters: CLUSTERS };
+      const { days, clusters } = context.isQuick ? QUICK : { days: DAYS, clusters: CLUSTERS };
       const open = () => openEmbeddedStore({ directory, appName: 'bench', ...TIMEOUTS });
       const now = new Date();
       const reports = createReports(clusters, now, now);
@@ -25,7 +25,7 @@ export const STORAGE_CASE: BenchCase = {
       let store = await open();
       const sent: Sent[] = [];
       for (let day = 0; day < days; day += 1) {
-        progress(`day ${day + 1} of ${days}`);
+        context.progress(`day ${day + 1} of ${days}`);
         sent.push(await insertDay((entries) => store.put(entries), reports, clusters, startMs + day * DAY_MS));
       }
       // The files have their size after a checkpoint.
