@@ -21,6 +21,13 @@ const mebibytes = (id: string, label: string, value: number, target: number): Ra
   target,
 });
 
+async function measureIdle(uri: string, ms: number): Promise<number> {
+  return await withServers({ collector: collectorCommand(`--database=${uri}`) }, async ({ collector }) => {
+    await sleep(ms);
+    return await residentMiB(collector.pid);
+  });
+}
+
 /** The memory in RAM of the collector's process. The server database is an engine in a process of its own, behind its connection string. */
 export const MEMORY_CASE: BenchCase = {
   id: 'memory',
@@ -30,15 +37,12 @@ export const MEMORY_CASE: BenchCase = {
       const idleDirectory = path.join(directory, 'server');
       await mkdir(idleDirectory);
       const engine = await startEngine(idleDirectory);
-      const idle = await withServers(
-        { collector: collectorCommand(`--database=${engine.uri}`) },
-        async ({ collector }) => {
-          await sleep(isQuick ? IDLE_MS / 5 : IDLE_MS);
-          return await residentMiB(collector.pid);
-        },
-      ).finally(async () => {
+      let idle: number;
+      try {
+        idle = await measureIdle(engine.uri, isQuick ? IDLE_MS / 5 : IDLE_MS);
+      } finally {
         await engine.close();
-      });
+      }
       const embedded = collectorCommand(`--database=embedded:${path.join(directory, 'embedded')}`);
       const steady = await withServers({ collector: embedded }, async ({ collector: { pid, port } }) => {
         let perSecond = 0;
