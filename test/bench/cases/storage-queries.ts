@@ -42,8 +42,32 @@ async function timeQueries(queries: readonly string[], reports: Collection): Pro
 }
 
 /** The milliseconds that the queries take, with and without compression. */
-export async function compareQueries(db: Db): Promise<{ readonly compressed: number; readonly plain: number }> {
+export interface QueryTimes {
+  readonly compressed: number;
+  readonly plain: number;
+}
+
+const WARM_RUNS = 3;
+
+/**
+ * Times the queries after a start of the engine, which then reads everything from files, and again, when it has read it. The order changes
+ * with the round.
+ */
+export async function compareQueries(
+  db: Db,
+  round: number,
+): Promise<{ readonly cold: QueryTimes; readonly warm: QueryTimes }> {
   const queries = await readQueries();
-  const [compressed, plain] = [db.collection('reports'), db.collection(PLAIN)];
-  return { compressed: await timeQueries(queries, compressed), plain: await timeQueries(queries, plain) };
+  const collections = { compressed: db.collection('reports'), plain: db.collection(PLAIN) };
+  const order = (round % 2 === 0 ? ['compressed', 'plain'] : ['plain', 'compressed']) as (keyof QueryTimes)[];
+  // The first command of a connection takes longer.
+  await db.command({ ping: 1 });
+  const [cold, warm] = [
+    { compressed: 0, plain: 0 },
+    { compressed: 0, plain: 0 },
+  ];
+  for (const name of order) cold[name] = await timeQueries(queries, collections[name]);
+  for (let run = 0; run < WARM_RUNS; run += 1)
+    for (const name of order) warm[name] += (await timeQueries(queries, collections[name])) / WARM_RUNS;
+  return { cold, warm };
 }
