@@ -4,7 +4,10 @@ import type { LoadConnection, LoadRequest } from './load.ts';
 import { legacyBodies } from './payloads.ts';
 
 const END_OF_HEAD = Buffer.from('\r\n\r\n');
+const END_OF_HEAD_UINT = END_OF_HEAD.readUInt32BE();
 const NO_CONTENT = 204;
+/** One buffer for all connections: what is received is read before the next chunk is. */
+const RECEIVED = Buffer.allocUnsafe(65_536);
 
 /** POST /api/v1 on connections that are kept, one request at a time, on bare sockets: the generator must cost less than the server. */
 export function createHttp1Connector({ port, nodes, headers = {} }: LoadRequest): () => Promise<LoadConnection> {
@@ -21,7 +24,6 @@ export function createHttp1Connector({ port, nodes, headers = {} }: LoadRequest)
   const nextRequest = (): Buffer => requests[made++ % requests.length] as Buffer;
 
   return async () => {
-    let socket = await open(port);
     let onAnswer: ((succeeded: boolean) => void) | undefined;
     let pending: Buffer | undefined;
     let held: Buffer | undefined;
@@ -31,40 +33,50 @@ export function createHttp1Connector({ port, nodes, headers = {} }: LoadRequest)
       onAnswer = undefined;
       call?.(status === NO_CONTENT);
     };
-    const onData = (chunk: Buffer): void => {
+    const onData = (chunk: Buffer): boolean => {
       const data = held === undefined ? chunk : Buffer.concat([held, chunk]);
-      held = data;
-      const headEnd = data.indexOf(END_OF_HEAD);
-      if (headEnd === -1) return;
-      const status = Number(data.toString('latin1', 9, 12));
-      if (status === NO_CONTENT) {
+      if (isNoContent(data)) {
         held = undefined;
-        answered(status);
-        return;
+        answered(NO_CONTENT);
+        return true;
       }
+      // The chunk is in a buffer that the next one overwrites.
+      held = Buffer.from(data);
+      const headEnd = data.indexOf(END_OF_HEAD);
+      if (headEnd === -1) return true;
+      const status = Number(data.toString('latin1', 9, 12));
       const head = data.toString('latin1', 0, headEnd);
       const length = Number(/content-length: (\d+)/i.exec(head)?.[1]);
       if (Number.isNaN(length)) throw new Error(`a response without a length: ${head}`);
-      if (data.length < headEnd + END_OF_HEAD.length + length) return;
+      if (data.length < headEnd + END_OF_HEAD.length + length) return true;
       held = undefined;
-      if (!/connection: close/i.test(head)) return answered(status);
+      if (!/connection: close/i.test(head)) {
+        answered(status);
+        return true;
+      }
       isClosing = true;
       socket.destroy();
-      void open(port).then((opened) => {
-        socket = opened;
+      void connect().then(() => {
         isClosing = false;
-        listen();
         answered(status);
       });
+      return false;
     };
-    const listen = (): void => {
-      socket.on('data', onData);
+    let socket: net.Socket;
+    const connect = async (): Promise<void> => {
+      socket = net.connect({
+        port,
+        host: '127.0.0.1',
+        noDelay: true,
+        onread: { buffer: RECEIVED, callback: (length) => onData(RECEIVED.subarray(0, length)) },
+      });
+      await once(socket, 'connect');
       socket.on('error', () => undefined);
       socket.on('close', () => {
         if (!isClosing) throw new Error('the server closed a connection without an answer');
       });
     };
-    listen();
+    await connect();
     return {
       room: () => (onAnswer === undefined ? 1 : 0),
       send: (callback) => {
@@ -85,8 +97,12 @@ export function createHttp1Connector({ port, nodes, headers = {} }: LoadRequest)
   };
 }
 
-async function open(port: number): Promise<net.Socket> {
-  const socket = net.connect({ port, host: '127.0.0.1', noDelay: true });
-  await once(socket, 'connect');
-  return socket;
+/** Whether it is a whole response 204, which has no body. */
+function isNoContent(data: Buffer): boolean {
+  return (
+    data[9] === 0x32 &&
+    data[10] === 0x30 &&
+    data[11] === 0x34 &&
+    data.readUInt32BE(data.length - 4) === END_OF_HEAD_UINT
+  );
 }
