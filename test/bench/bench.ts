@@ -57,14 +57,14 @@ function printResult({ id, title, rows, ratios, series = [] }: CaseResult): void
   print(`${id}: ${title}`);
   for (const { name, figures } of rows) {
     const cells = Object.entries(figures).map(([unit, { median }]) => `${formatNumber(median)} ${unit}`);
-    print(`  ${name.padEnd(46)} ${cells.map((cell) => cell.padStart(20)).join('  ')}`);
+    print(`  ${name.padEnd(60)} ${cells.map((cell) => cell.padStart(20)).join('  ')}`);
   }
   for (const { label, value, unit = 'x', target, better } of ratios) {
     const goal = target === undefined ? '' : `  target: at ${better === 'lower' ? 'most' : 'least'} ${target}`;
-    print(`  ${label.padEnd(46)} ${`${formatSpread(value)} ${unit}`.padStart(26)}${goal}`);
+    print(`  ${label.padEnd(60)} ${`${formatSpread(value)} ${unit}`.padStart(26)}${goal}`);
   }
   for (const { name, points } of series)
-    print(`  ${name.padEnd(46)} ${points.map(([x, y]) => `${formatNumber(x)}: ${formatNumber(y)}`).join('  ')}`);
+    print(`  ${name.padEnd(60)} ${points.map(([x, y]) => `${formatNumber(x)}: ${formatNumber(y)}`).join('  ')}`);
 }
 
 async function measure(selected: readonly BenchCase[]): Promise<Results> {

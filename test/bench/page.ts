@@ -33,7 +33,7 @@ function targetRows({ title, ratios }: CaseResult): readonly (readonly string[])
       title,
       ratio.label,
       measured(ratio),
-      `at ${ratio.better === 'lower' ? 'most' : 'least'} ${formatNumber(ratio.target ?? 0)}`,
+      `at ${ratio.better === 'lower' ? 'most' : 'least'} ${formatNumber(ratio.target ?? 0)} ${ratio.unit ?? ''}`.trim(),
       isHit(ratio) ? 'hit' : '**missed**',
     ]);
 }

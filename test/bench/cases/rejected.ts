@@ -55,7 +55,7 @@ function rejectedCase(id: string, title: string, load: Load): BenchCase {
             .filter(({ name }) => name.startsWith('rejected'))
             .map((rounds) => ({
               id: rounds.name,
-              label: `CPU of ${STORED}, ${rounds.name.replace('rejected ', '')}`,
+              label: `CPU of one ${STORED}: ${rounds.name}`,
               value: ratio(rounds.cpuMicros, cpuMicros),
               better: 'lower' as const,
               target: TARGET,

@@ -23,8 +23,12 @@ const MOST_REPEATED_NODES = 5_000;
 const RUNS = 5;
 const QUICK_RUNS = 2;
 
-const UNITS = { cpuSeconds: 'CPU, s', peakMiB: 'MiB', sentSeconds: 's' } as const;
-type Figure = keyof typeof UNITS;
+const FIGURES = {
+  cpuSeconds: { name: 'CPU time', unit: 's' },
+  peakMiB: { name: 'memory', unit: 'MiB' },
+  sentSeconds: { name: 'wall time', unit: 's' },
+} as const;
+type Figure = keyof typeof FIGURES;
 type Measured = Readonly<Record<Figure, number>>;
 
 /** From the start of a process to its end, with the collector's receipt. */
@@ -75,25 +79,30 @@ async function measureSize(
       theirs.push(await measure(['test/bench/client-node-baseline.ts'], { KUBECONFIG: env.KUBECONFIG }));
     }
     const size = `${nodes.toLocaleString('en-US')} nodes`;
-    const keys = Object.keys(UNITS) as Figure[];
+    const keys = Object.keys(FIGURES) as Figure[];
     const row = (name: string, all: readonly Measured[]): Row => ({
       name: `${name}, ${size}`,
-      figures: Object.fromEntries(keys.map((key) => [UNITS[key], spreadOf(all.map((each) => each[key]))])),
+      figures: Object.fromEntries(
+        keys.map((key) => {
+          const { name: figure, unit } = FIGURES[key];
+          return [`${figure}, ${unit}`, spreadOf(all.map((each) => each[key]))];
+        }),
+      ),
     });
     const absolute = keys
       .filter((key) => targets[key] !== undefined)
       .map((key): Ratio => ({
         id: `${nodes}-${key}`,
-        label: `${size}, ${UNITS[key].replace(/^s$/, 'wall time')}`,
+        label: `${size}, ${FIGURES[key].name}`,
         value: spreadOf(ours.map((each) => each[key])),
-        unit: UNITS[key].replace('CPU, ', ''),
+        unit: FIGURES[key].unit,
         better: 'lower',
         target: targets[key] as number,
         isAbsolute: true,
       }));
     const relative = keys.map((key): Ratio => ({
       id: `${nodes}-${key}-ratio`,
-      label: `${size}, ${UNITS[key].replace(/^s$/, 'wall time')} of client-node`,
+      label: `${size}, ${FIGURES[key].name} of client-node`,
       value: ratio(
         ours.map((each) => each[key]),
         theirs.map((each) => each[key]),
