@@ -56,7 +56,8 @@ export interface RoundOptions {
   readonly warmUpSeconds: number;
 }
 
-const ENOUGH_ANSWERS = 5_000;
+/** By then the code of a collector is compiled. A slow contender gets a few runs only. */
+const ENOUGH_ANSWERS = 30_000;
 const MOST_WARM_UPS = 4;
 
 async function cpuOf(pids: readonly number[]): Promise<readonly number[]> {
@@ -65,7 +66,6 @@ async function cpuOf(pids: readonly number[]): Promise<readonly number[]> {
 
 const sum = (values: readonly number[]): number => values.reduce((total, value) => total + value, 0);
 
-/** A busy machine takes longer until the code is compiled. */
 async function warmUp(contender: Contender, seconds: number): Promise<void> {
   let answered = 0;
   for (let run = 0; run < MOST_WARM_UPS && answered < ENOUGH_ANSWERS; run += 1)
