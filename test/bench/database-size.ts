@@ -1,20 +1,18 @@
-import { createHash, randomBytes } from 'node:crypto';
-import { readFileSync } from 'node:fs';
+import { randomBytes } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import process from 'node:process';
-import { toBinary } from '@bufbuild/protobuf';
 import type { Db } from 'mongodb';
-import { type Report, ReportSchema } from '../../gen/spartakus/report/v1/report_pb.js';
-import { createFactMaker } from '../../src/collector/statistics/facts.ts';
 import { withLease } from '../../src/collector/statistics/lease.ts';
 import { rebuild } from '../../src/collector/statistics/rebuild.ts';
 import { rollUp } from '../../src/collector/statistics/roll-up.ts';
 import { openEmbeddedStore } from '../../src/collector/store/embedded.ts';
 import { systemClock } from '../../src/runtime/clock.ts';
 import type { Logger } from '../../src/runtime/logger.ts';
-import { createReports, type Reports } from './statistics-reports.ts';
+import { BATCH, insert, insertDay, makeFacts, type Put, reportOf, type Sizes, sizesOf } from './database-fill.ts';
+import { cpuMsSync } from './processes.ts';
+import { createReports } from './statistics-reports.ts';
 
 /**
  * What a report takes in the database, and what the parts of a roll-up take, for docs/scale.md: `npm run bench:size`. Ids are random, as those
@@ -24,70 +22,9 @@ import { createReports, type Reports } from './statistics-reports.ts';
  */
 const [CLUSTERS = 4_000, DAYS = 10] = process.argv.slice(2).map(Number);
 const DAY_MS = 86_400_000;
-const BATCH = 100;
 const NEW_REPORTS = [500, 1_000, 1_500];
 
-const makeFacts = createFactMaker();
 const print = (line: string): void => void process.stdout.write(`${line}\n`);
-const uuidOf = (text: string): string => {
-  const hex = createHash('sha256').update(text).digest('hex');
-  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-4${hex.slice(13, 16)}-8${hex.slice(17, 20)}-${hex.slice(20, 32)}`;
-};
-
-function reportOf(reports: Reports, cluster: number, receivedAt: Date): Report {
-  const report = reports.message(cluster, receivedAt);
-  const nodes = report.nodes.map((node, index) => ({ ...node, id: uuidOf(`${cluster}/${index}`).replaceAll('-', '') }));
-  return { ...report, nodes, clusterId: uuidOf(String(cluster)) };
-}
-
-type Put = Awaited<ReturnType<typeof openEmbeddedStore>>['put'];
-
-async function insert(put: Put, reports: readonly Report[], receivedAt: Date): Promise<void> {
-  const entries = reports.map((report) => ({
-    report,
-    receivedAt,
-    facts: makeFacts(report, { receivedAt, dialect: 'report' }),
-  }));
-  const outcomes = await put(entries);
-  if (outcomes.some(({ status }) => status !== 'stored')) throw new Error('a report was not stored');
-}
-
-/** A day's reports, in batches over the day. */
-async function insertDay(
-  put: Put,
-  reports: Reports,
-  startMs: number,
-): Promise<{ readonly nodes: number; readonly wire: number }> {
-  let [nodes, wire] = [0, 0];
-  for (let first = 0; first < CLUSTERS; first += BATCH) {
-    const receivedAt = new Date(startMs + (first / CLUSTERS) * DAY_MS);
-    const batch = Array.from({ length: Math.min(BATCH, CLUSTERS - first) }, (_, index) =>
-      reportOf(reports, first + index, receivedAt),
-    );
-    for (const report of batch) {
-      nodes += report.nodes.length;
-      wire += toBinary(ReportSchema, report).length;
-    }
-    await insert(put, batch, receivedAt);
-  }
-  return { nodes, wire };
-}
-
-interface Sizes {
-  readonly count: number;
-  readonly size: number;
-  readonly storageSize: number;
-  readonly indexSizes: Readonly<Record<string, number>>;
-}
-
-async function sizesOf(db: Db, name: string): Promise<Sizes> {
-  const [stats] = await db
-    .collection(name)
-    .aggregate([{ $collStats: { storageStats: {} } }])
-    .toArray();
-  return stats?.['storageStats'] as Sizes;
-}
-
 function printSizes(name: string, { count, size, storageSize, indexSizes }: Sizes): void {
   const each = (bytes: number): string => String(Math.round(bytes / count)).padStart(6);
   print(`${name}: ${count} documents; bytes each: BSON ${each(size)}, stored ${each(storageSize)}`);
@@ -97,9 +34,9 @@ function printSizes(name: string, { count, size, storageSize, indexSizes }: Size
 /** The CPU time of a roll-up's steps in both processes, in milliseconds: other programs on the machine change it little. */
 async function measureRollUp(db: Db, newEpoch: () => string): Promise<Readonly<Record<string, number>>> {
   const times: Record<string, number> = {};
-  let at = cpuMs();
+  let at = allCpuMs();
   const onStep = (step: string): void => {
-    const now = cpuMs();
+    const now = allCpuMs();
     times[step] = (times[step] ?? 0) + now - at;
     at = now;
   };
@@ -121,17 +58,9 @@ const logger: Logger = { debug: () => undefined, info: onInfo, warn: () => undef
 const timeouts = { connectTimeoutMs: 5_000, storeTimeoutMs: 600_000 };
 const open = () => openEmbeddedStore({ directory, appName: 'bench', logger, ...timeouts });
 
-function engineCpuMs(): number {
-  const fields = readFileSync(`/proc/${enginePid}/stat`, 'utf8')
-    .replace(/^.*\) /, '')
-    .split(' ');
-  // utime and stime, in ticks of a hundredth of a second: proc(5).
-  return (Number(fields[11]) + Number(fields[12])) * 10;
-}
-
-function cpuMs(): number {
+function allCpuMs(): number {
   const { user, system } = process.cpuUsage();
-  return (user + system) / 1000 + engineCpuMs();
+  return (user + system) / 1000 + cpuMsSync(enginePid);
 }
 
 let store = await open();
@@ -143,13 +72,13 @@ try {
   let [nodes, wire] = [0, 0];
   const cpuBefore = process.cpuUsage();
   for (let day = 0; day < DAYS; day += 1) {
-    const sums = await insertDay(put, reports, startMs + day * DAY_MS);
-    nodes += sums.nodes;
-    wire += sums.wire;
+    const sent = await insertDay(put, reports, CLUSTERS, startMs + day * DAY_MS);
+    nodes += sent.nodes;
+    wire += sent.protobufBytes;
     process.stderr.write(`\rday ${day + 1} of ${DAYS} `);
   }
   const { user, system } = process.cpuUsage(cpuBefore);
-  const engineMs = engineCpuMs();
+  const engineMs = cpuMsSync(enginePid);
   const count = CLUSTERS * DAYS;
   const newEpoch = (): string => randomBytes(16).toString('hex');
   const lease = { owner: 'bench', clock: systemClock, leaseMs: 600_000 };

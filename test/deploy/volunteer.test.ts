@@ -191,7 +191,7 @@ describe.runIf(hasKubectl)('the manifests', () => {
 
   test('the memory is that of the benchmark', async () => {
     const { requests, limits } = podOf((await renderWith()).applied).containers[0]?.resources ?? {};
-    const benchmark = await readFile(new URL('../bench/volunteer.ts', import.meta.url), 'utf8');
+    const benchmark = await readFile(new URL('../bench/cases/volunteer.ts', import.meta.url), 'utf8');
     const [small = 0, , large = 0] = [...benchmark.matchAll(/peakMiB: (\d+)/g)].map(([, text]) => Number(text));
 
     expect(requests).toStrictEqual({ cpu: '1m', memory: '100Mi' });

@@ -9,8 +9,8 @@ const ROOT = path.join(import.meta.dirname, '../..');
 /** Pages about this program; docs/clients.md is about other tools. */
 const PAGES = globSync(['*.md', 'docs/**/*.md'], { cwd: ROOT, exclude: ['docs/clients.md', 'CONTRIBUTING.md'] });
 const COMMANDS = await Promise.all(COMMAND_LIST.map(({ name }) => loadCommand(name)));
-/** Flags of every command, of `spartakus` itself, and of kubectl and mongodump. */
-const OTHER_FLAGS = ['help', 'version', 'print-databases', 'cascade', 'oplog'];
+/** Flags of every command, of `spartakus` itself, of kubectl and mongodump, and of `npm run bench`. */
+const OTHER_FLAGS = ['help', 'version', 'print-databases', 'cascade', 'oplog', 'check', 'quick'];
 
 const namesOf = (flags: Flags): string[] => listFlags(flags).map(({ name }) => name);
 const read = (page: string): string => readFileSync(path.join(ROOT, page), 'utf8');

@@ -5,8 +5,13 @@ import { anchorsOf } from '../support/markdown.ts';
 
 const ROOT = path.join(import.meta.dirname, '../..');
 const PAGES = globSync(['*.md', 'docs/**/*.md', 'deploy/**/*.md'], { cwd: ROOT }).toSorted();
-/** Generated from the schema and the flags, with tables whose cells are as long as their text. */
-const GENERATED = ['docs/configuration.md', 'docs/what-agents-collect.md', 'docs/what-is-collected.md'];
+/** Generated from the schema, the flags and measurements, with tables whose cells are as long as their text. */
+const GENERATED = [
+  'docs/configuration.md',
+  'docs/performance.md',
+  'docs/what-agents-collect.md',
+  'docs/what-is-collected.md',
+];
 const MOST_COLUMNS = 120;
 const MOST_README_LINES = 120;
 

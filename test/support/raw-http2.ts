@@ -15,7 +15,7 @@ export const FRAME = {
 } as const;
 export const FLAG = { endStream: 0x1, ack: 0x1, endHeaders: 0x4 } as const;
 
-const PREFACE = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n');
+export const PREFACE = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n');
 
 export function frame(type: number, flags: number, stream: number, payload: Uint8Array = Buffer.alloc(0)): Buffer {
   const head = Buffer.alloc(9);

@@ -1,9 +1,9 @@
 import http2 from 'node:http2';
 import { connectNodeAdapter } from '@connectrpc/connect-node';
-import { CollectorService, Outcome } from '../../gen/spartakus/collector/v1/collector_service_pb.js';
-import { listen } from '../support/listen.ts';
+import { CollectorService, Outcome } from '../../../gen/spartakus/collector/v1/collector_service_pb.js';
+import { listen } from '../../support/listen.ts';
 
-/** The baseline of ingest.ts: the same service by Connect's adapter for Node.js, which stores nothing. */
+/** A baseline: the same service by Connect's adapter for Node.js, which stores nothing. */
 const handler = connectNodeAdapter({
   routes: (router) => {
     router.service(CollectorService, {
