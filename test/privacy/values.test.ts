@@ -135,7 +135,15 @@ test('no identifying part of a value or file name is in the spool, the metrics o
     extensions,
     healthPort: 0,
   });
-  await vi.waitFor(async () => expect(await readAll()).toContain('v1.31.4+custom'), { interval: 10, timeout: 10_000 });
+  await vi.waitFor(
+    async () => {
+      const spooled = await readAll();
+      expect(spooled).toContain('v1.31.4+custom');
+      // Such a file is renamed once it is complete.
+      expect(spooled).not.toContain('.unfinished');
+    },
+    { interval: 10, timeout: 10_000 },
+  );
 
   const metrics = await (await fetch(`http://127.0.0.1:${healthPort}/metrics`)).text();
 

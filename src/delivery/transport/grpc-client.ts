@@ -40,6 +40,8 @@ const OPTIONS: ChannelOptions = {
   'grpc.service_config_disable_resolution': 1,
   // grpc-js reads the proxy variables in lower case only; proxy.ts reads both spellings.
   'grpc.enable_http_proxy': 0,
+  // A connection of another client that waits for its next attempt has no error to show.
+  'grpc.use_local_subchannel_pool': 1,
 };
 
 export interface GrpcClient {
