@@ -65,8 +65,20 @@ const INTEGRATION = [
   'test/volunteer/delivery.test.ts',
 ];
 
-/** The integration tests that count what their process holds: each file has a process of its own. */
-const ALONE = ['test/collector/serve/timers.test.ts'];
+/**
+ * The tests that count what their process holds, such as its timers: each file has a process of its own. In one that they share, a `fetch`
+ * of the file before keeps timers for some seconds.
+ */
+const ALONE = [
+  'test/collector/serve/admission/body-deadline.test.ts',
+  'test/collector/serve/admission/proxy-protocol.test.ts',
+  'test/collector/serve/connection-monitor.test.ts',
+  'test/collector/serve/http/router-held.test.ts',
+  'test/collector/serve/rpc/connect-handler.test.ts',
+  'test/collector/serve/session-guard.test.ts',
+  'test/collector/serve/stop-sending.test.ts',
+  'test/collector/serve/timers.test.ts',
+];
 
 for (const pattern of [...INTEGRATION, ...ALONE])
   if (globSync(pattern).length === 0) throw new Error(`vitest.config.ts: no file matches ${pattern}`);
