@@ -34,6 +34,8 @@ export const PARTS: readonly Part[] = [
       'test/collector/serve/rpc/!(error-details|error-info|kubermatic|services|validate-only).test.ts',
       'test/collector/serve/decode/*.test.ts',
     ],
+    // A thread takes seconds to start on a busy machine.
+    timeoutMs: 20_000,
   },
   {
     name: 'http',
