@@ -48,14 +48,14 @@ export const KUBERNETES_FLAGS = group('Kubernetes', {
     name: 'kube-qps',
     placeholder: 'NUMBER',
     default: String(DEFAULT_RATE.qps),
-    help: 'Maximum number of requests per second to a Kubernetes API, in the long run.',
+    help: 'Maximum number of requests per second to the Kubernetes API of this cluster, in the long run.',
     parse: (text: string) => parseCount(text, 1),
   },
   kubeBurst: {
     name: 'kube-burst',
     placeholder: 'NUMBER',
     default: String(DEFAULT_RATE.burst),
-    help: 'Maximum number of requests to a Kubernetes API at once, after a pause.',
+    help: 'Maximum number of requests to the Kubernetes API of this cluster at once, after a pause.',
     parse: (text: string) => parseCount(text, 1),
   },
   serviceAccountDir: {

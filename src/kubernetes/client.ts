@@ -45,7 +45,8 @@ export interface KubernetesClient {
   /** The namespace of this pod, where the client uses its service account. */
   readonly namespace?: string | undefined;
   /**
-   * Sends a GET of a path with its query, within the rate, and retries 429 and 5xx up to four times. Resolves to a response of any status. Rejects with a SpartakusError where there is none.
+   * Sends a GET of a path with its query, within the rate, and retries 429 and 5xx up to four times. Resolves to a response of any status.
+   * Rejects with a SpartakusError where there is none.
    */
   get(target: string, accept: string): Promise<KubernetesResponse>;
   /** Sends a POST with a body of JSON, as get() sends a GET. A repeated one may get 409, because the first one created the object. */
