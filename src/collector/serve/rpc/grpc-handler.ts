@@ -9,7 +9,7 @@ import {
 } from '../../../../gen/spartakus/collector/v1/collector_service_pb.js';
 import type { RequestOrigin } from '../../../report/request-origin.ts';
 import { SpartakusError } from '../../../runtime/errors.ts';
-import { startBodyDeadline } from '../admission/body-deadline.ts';
+import { createBodyDeadlines } from '../admission/body-deadline.ts';
 import type { MemoryReservation } from '../admission/memory-limiter.ts';
 import { toConnectError } from '../error-status.ts';
 import type { HandlerContext } from '../handler-context.ts';
@@ -34,6 +34,7 @@ const CLOSED = 'the stream is closed';
  */
 export function createGrpcHandler(receiver: ReportReceiver, read: MessageReader, context: HandlerContext) {
   const { admission, memory, limits, onRejection } = context;
+  const startBodyDeadline = createBodyDeadlines(limits.bodyTimeoutMs);
   return {
     serves: (headers: IncomingHttpHeaders): boolean =>
       headers[':method'] === 'POST' &&
@@ -69,6 +70,7 @@ export function createGrpcHandler(receiver: ReportReceiver, read: MessageReader,
         read,
         limits,
         memory,
+        startBodyDeadline,
         stream,
         origin,
         buffered,
@@ -94,6 +96,7 @@ export function createGrpcHandler(receiver: ReportReceiver, read: MessageReader,
 interface Call extends Pick<HandlerContext, 'limits' | 'memory'> {
   readonly receiver: ReportReceiver;
   readonly read: MessageReader;
+  readonly startBodyDeadline: ReturnType<typeof createBodyDeadlines>;
   readonly stream: ServerHttp2Stream;
   readonly origin: RequestOrigin;
   /** Of what was received and is no whole message yet. */
@@ -146,13 +149,12 @@ type RequestDesc = typeof SubmitReportRequestSchema | typeof StreamReportsReques
  * @param take what to yield of a frame
  */
 async function* readFrames<Taken>(
-  { stream, buffered, limits }: Call,
+  { stream, buffered, limits, startBodyDeadline }: Call,
   take: (frame: GrpcFrame) => Taken | Promise<Taken>,
 ): AsyncGenerator<Awaited<Taken>> {
-  const { maxProtobufBytes, bodyTimeoutMs } = limits;
-  const reader = createGrpcFrameReader(maxProtobufBytes);
+  const reader = createGrpcFrameReader(limits.maxProtobufBytes);
   const chunks = createChunkReader(stream, (bytes) => buffered.resize(buffered.bytes + bytes));
-  const deadline = startBodyDeadline(bodyTimeoutMs, (error) => chunks.interrupt(error));
+  const deadline = startBodyDeadline((error) => chunks.interrupt(error));
   try {
     for (let chunk = await chunks.next(); chunk !== undefined; chunk = await chunks.next()) {
       for (const frame of reader.push(chunk)) {
