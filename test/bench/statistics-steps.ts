@@ -79,7 +79,7 @@ export async function load(db: Db, options: LoadOptions): Promise<void> {
         const receivedAt = new Date(fromMs + (stepMs * (first + index)) / clusters);
         return reports.document(first + index, receivedAt);
       });
-      const outcomes = await insertEncoded(db, 'reports', documents);
+      const outcomes = await insertEncoded(db, 'reports', Buffer.concat(documents), documents.length);
       const failed = outcomes.find(({ status }) => status !== 'stored');
       if (failed !== undefined) throw new Error(`a report was not stored: ${JSON.stringify(failed)}`);
       showProgress(`${next} of ${clusters * reportsEach} reports inserted`);
@@ -183,7 +183,7 @@ export async function measureRollUps(
       const cluster = isNew ? 2 * clusters + round * reportsEach + index : Math.floor(random() * clusters);
       return reports.document(cluster, receivedAt);
     });
-    await insertEncoded(db, 'reports', documents);
+    await insertEncoded(db, 'reports', Buffer.concat(documents), documents.length);
     const { reports: before } = status();
     updateMs.push(await timed(update));
     const { lastDurationMs, reports: after, failures } = status();

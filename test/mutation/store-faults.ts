@@ -57,7 +57,7 @@ export const STORE_FAULTS: readonly Fault[] = [
   {
     fault: 'an encoded document counts as stored where the write concern was not met',
     file: OUTCOMES,
-    from: "reply['writeConcernError'] === undefined && reply",
+    from: 'writeConcernError === undefined && reply',
     to: 'reply',
     test: OUTCOMES_TEST,
   },
@@ -73,13 +73,6 @@ export const STORE_FAULTS: readonly Fault[] = [
     file: OUTCOMES,
     from: "(reply['writeErrors'] ?? []) as readonly",
     to: '[] as readonly',
-    test: OUTCOMES_TEST,
-  },
-  {
-    fault: 'documents of a bulk write count as stored where the write concern was not met',
-    file: OUTCOMES,
-    from: '    error.result.getWriteConcernError() === undefined &&\n',
-    to: '',
     test: OUTCOMES_TEST,
   },
   {
@@ -155,15 +148,15 @@ export const STORE_FAULTS: readonly Fault[] = [
   {
     fault: 'a document of exactly the largest size is rejected',
     file: MONGO,
-    from: 'if (bytes < MAX_DOCUMENT_BYTES) {',
-    to: 'if (bytes < MAX_DOCUMENT_BYTES - 1) {',
+    from: 'if (bytes > MAX_DOCUMENT_BYTES) {',
+    to: 'if (bytes >= MAX_DOCUMENT_BYTES) {',
     test: MONGO_TEST,
   },
   {
     fault: 'a document of one byte more than the largest size is retried for ever',
     file: MONGO,
-    from: 'if (bytes < MAX_DOCUMENT_BYTES) {',
-    to: 'if (bytes <= MAX_DOCUMENT_BYTES) {',
+    from: 'if (bytes > MAX_DOCUMENT_BYTES) {',
+    to: 'if (bytes > MAX_DOCUMENT_BYTES + 1) {',
     test: MONGO_TEST,
   },
   {
@@ -179,6 +172,20 @@ export const STORE_FAULTS: readonly Fault[] = [
     from: 'if (document.length > MAX_DOCUMENT_BYTES)',
     to: 'if (document.length > MAX_DOCUMENT_BYTES + 1)',
     test: MONGO_TEST,
+  },
+  {
+    fault: 'a write has the number of the write before, so that a replica set does not execute it',
+    file: MONGO,
+    from: 'session.serverSession.txnNumber += 1;',
+    to: '',
+    test: 'test/collector/store/replica-set.test.ts',
+  },
+  {
+    fault: 'a write that a new primary must repeat counts as not stored',
+    file: OUTCOMES,
+    from: 'if (change !== undefined) throw new MongoServerError(change);',
+    to: '',
+    test: OUTCOMES_TEST,
   },
   {
     fault: 'a store that is closed keeps its connections',

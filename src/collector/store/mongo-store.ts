@@ -1,5 +1,5 @@
 import {
-  BSON,
+  type ClientSession,
   type Collection,
   type Db,
   type MongoClient,
@@ -7,12 +7,13 @@ import {
   type TopologyDescription,
   TopologyType,
 } from 'mongodb';
+import { BsonWriter } from '../../report/bson-writer.ts';
 import type { EncodedEntry, Outcome, ReportStore, StoreEntry } from '../../report/report-sink.ts';
 import {
   type DocumentKind,
-  entryDocument,
   MAX_DOCUMENT_BYTES,
   type StoredDocument,
+  writeDocument,
 } from '../../report/stored-document.ts';
 import { SpartakusError } from '../../runtime/errors.ts';
 import type { Logger } from '../../runtime/logger.ts';
@@ -28,7 +29,7 @@ import {
   statisticsReadPreference,
 } from './mongo-client.ts';
 import { requireServable } from './schema-version.ts';
-import { failed, isInterrupted, isUnavailable, outcomesOfBulkError, unavailable } from './write-outcomes.ts';
+import { failed, isInterrupted, isUnavailable, unavailable } from './write-outcomes.ts';
 
 /** A store on MongoDB, for what is computed from its reports. */
 export interface DatabaseStore extends ReportStore {
@@ -52,12 +53,31 @@ export const COLLECTIONS: Readonly<Record<DocumentKind, { readonly name: Collect
     kubermaticRecord: { name: 'kubermaticRecords', idField: 'clientUUID' },
   };
 
+/** Servers that recognise a write that is sent again; between two primaries, only secondaries are known. */
+const RETRYING: ReadonlySet<string> = new Set([
+  ServerType.RSPrimary,
+  ServerType.RSSecondary,
+  ServerType.Mongos,
+  ServerType.LoadBalancer,
+]);
 const WRITABLE: ReadonlySet<string> = new Set([
   ServerType.RSPrimary,
   ServerType.Mongos,
   ServerType.Standalone,
   ServerType.LoadBalancer,
 ]);
+
+/** The documents of one command; those of a batch may take more than estimated. A server accepts 48,000,000 bytes. */
+const MAX_COMMAND_BYTES = 24 * 1024 * 1024;
+/** Of most; the buffer of a batch grows where they are larger. */
+const EXPECTED_DOCUMENT_BYTES = 4_096;
+
+/** The documents of one `insert` command, with the indexes of their entries. */
+interface Batch {
+  readonly kind: DocumentKind;
+  readonly writer: BsonWriter;
+  readonly indexes: number[];
+}
 
 const PING_TIMEOUT_MS = 1_000;
 const TEST_WRITE_TIMEOUT_MS = 3_000;
@@ -133,75 +153,88 @@ class MongoStore implements DatabaseStore {
 
   async #put(entries: readonly StoreEntry[]): Promise<readonly Outcome[]> {
     const outcomes: Outcome[] = [];
-    const batches: Record<DocumentKind, { readonly index: number; readonly document: StoredDocument }[]> = {
-      report: [],
-      kubermaticRecord: [],
-    };
+    const batches: Batch[] = [];
+    const current: Partial<Record<DocumentKind, Batch>> = {};
     const encoded: Promise<void>[] = [];
     for (const [index, entry] of entries.entries()) {
       if ('encodedDocument' in entry) {
         encoded.push(this.#putEncoded(entry).then((outcome) => void (outcomes[index] = outcome)));
         continue;
       }
-      const { kind, document } = entryDocument(entry);
-      const bytes = BSON.calculateObjectSize(document);
-      // Of exactly the limit, the driver rejects a document, and its whole batch.
-      if (bytes < MAX_DOCUMENT_BYTES) {
-        batches[kind].push({ index, document });
-      } else {
+      const kind = 'report' in entry ? 'report' : 'kubermaticRecord';
+      let batch = current[kind];
+      if (batch === undefined || batch.writer.used > MAX_COMMAND_BYTES) {
+        batch = { kind, writer: new BsonWriter(EXPECTED_DOCUMENT_BYTES * (entries.length - index)), indexes: [] };
+        current[kind] = batch;
+        batches.push(batch);
+      }
+      const { writer, indexes } = batch;
+      const start = writer.used;
+      writeDocument(writer, entry);
+      const bytes = writer.used - start;
+      if (bytes > MAX_DOCUMENT_BYTES) {
+        writer.truncate(start);
         outcomes[index] = failed(tooLarge(bytes));
+      } else {
+        indexes.push(index);
       }
     }
-    const insert = async (kind: DocumentKind): Promise<void> => {
-      const batch = batches[kind];
-      if (batch.length === 0) return;
-      const documents = batch.map(({ document }) => document);
-      const results = await this.#insert(this.#collection(kind), documents);
-      batch.forEach(({ index }, position) => (outcomes[index] = results[position] as Outcome));
+    const insert = async ({ kind, writer, indexes }: Batch): Promise<void> => {
+      if (indexes.length === 0) return;
+      const results = await this.#insert(kind, writer.bytes(0), indexes.length);
+      indexes.forEach((index, position) => (outcomes[index] = results[position] as Outcome));
     };
-    await Promise.all([insert('report'), insert('kubermaticRecord'), ...encoded]);
+    await Promise.all([...batches.map(insert), ...encoded]);
     return outcomes;
   }
 
   async #putEncoded(entry: EncodedEntry): Promise<Outcome> {
     const document = encodeDocument(entry);
     if (document.length > MAX_DOCUMENT_BYTES) return failed(tooLarge(document.length));
-    const { name } = COLLECTIONS[entry.encodedDocument.kind];
-    let inserting: Promise<unknown> | undefined;
-    const insert = (): Promise<readonly Outcome[]> => {
-      const attempt = insertEncoded(this.#database, name, [document]);
-      inserting = attempt;
-      return attempt;
-    };
-    const [outcome = failed(unavailable('no outcome'))] = await this.#confirm(1, insert);
-    // Freed at once, since the garbage collector would keep several of these; after a timeout, the insertion goes on.
+    // Freed at once, since the garbage collector would keep several of these.
     const free = (): void => void (document.buffer as ArrayBuffer).transfer(0);
-    void inserting?.then(free, free);
+    const [outcome = failed(unavailable('no outcome'))] = await this.#insert(
+      entry.encodedDocument.kind,
+      document,
+      1,
+      free,
+    );
     return outcome;
   }
 
-  #insert(collection: Collection<StoredDocument>, documents: StoredDocument[]): Promise<readonly Outcome[]> {
-    return this.#confirm(documents.length, () =>
-      collection.insertMany(documents, { ordered: false }).then(
-        ({ insertedCount }): readonly Outcome[] => {
-          if (insertedCount !== documents.length)
-            throw new Error(`the server acknowledged ${insertedCount} of ${documents.length} documents`);
-          return documents.map(() => ({ status: 'stored' }));
-        },
-        (error: unknown) => {
-          if (isInterrupted(error)) throw error;
-          return outcomesOfBulkError(error, documents.length);
-        },
-      ),
-    );
-  }
-
-  async #confirm(count: number, write: () => Promise<readonly Outcome[]>): Promise<readonly Outcome[]> {
-    const outcomes = await this.#retryInterrupted(this.#options.storeTimeoutMs, write).catch((error: unknown) =>
+  /** @param onEnd called when the documents are not needed any more: after a timeout, an insertion goes on */
+  async #insert(
+    kind: DocumentKind,
+    documents: Uint8Array,
+    count: number,
+    onEnd?: () => void,
+  ): Promise<readonly Outcome[]> {
+    const session = this.#startRetryableWrite();
+    let last: Promise<unknown> | undefined;
+    const insert = (): Promise<readonly Outcome[]> => {
+      const attempt = insertEncoded(this.#database, COLLECTIONS[kind].name, documents, count, session);
+      last = attempt;
+      return attempt;
+    };
+    const outcomes = await this.#retryInterrupted(this.#options.storeTimeoutMs, insert).catch((error: unknown) =>
       Array.from({ length: count }, () => failed(unavailable(error))),
     );
+    const end = (): void => {
+      void session?.endSession();
+      onEnd?.();
+    };
+    void last?.then(end, end);
     this.#record(!outcomes.some(isUnavailable));
     return outcomes;
+  }
+
+  /** Returns undefined where the server does not support it. */
+  #startRetryableWrite(): ClientSession | undefined {
+    const canRetry = [...(this.#topology?.servers.values() ?? [])].some(({ type }) => RETRYING.has(type));
+    if (!canRetry || !this.#client.options.retryWrites) return undefined;
+    const session = this.#client.startSession();
+    session.serverSession.txnNumber += 1;
+    return session;
   }
 
   /**

@@ -1,10 +1,10 @@
 import {
   type Document,
-  MongoBulkWriteError,
   MongoError,
   MongoErrorLabel,
   MongoNetworkError,
   MongoNetworkTimeoutError,
+  MongoServerError,
   type WriteError,
 } from 'mongodb';
 import type { Outcome } from '../../report/report-sink.ts';
@@ -24,26 +24,17 @@ const STATE_CHANGES: ReadonlySet<unknown> = new Set([91, 189, 10_058, 10_107, 11
 export const RETRY_AFTER_MS = 5_000;
 
 /**
- * The outcome of each document of a failed bulk write. Where the connection broke, the driver's error names no document, but none
- * counts as stored. A duplicate is durable: the server waits for the write concern of the existing document before it answers.
+ * The outcome of each document of an `insert` command: https://www.mongodb.com/docs/manual/reference/command/insert/#output
+ * A duplicate is durable: the server waits for the write concern of the existing document before it answers.
+ *
+ * @throws MongoServerError where the primary changed meanwhile
  */
-export function outcomesOfBulkError(error: unknown, count: number): Outcome[] {
-  const writeErrors = error instanceof MongoBulkWriteError ? [error.writeErrors].flat() : [];
-  const isAcknowledged =
-    error instanceof MongoBulkWriteError &&
-    error.result.getWriteConcernError() === undefined &&
-    error.insertedCount + writeErrors.length === count;
-  const outcomes = Array.from({ length: count }, (): Outcome =>
-    isAcknowledged ? { status: 'stored' } : failed(unavailable(error)),
-  );
-  if (isAcknowledged) for (const writeError of writeErrors) outcomes[writeError.index] = outcomeOf(writeError);
-  return outcomes;
-}
-
-/** The outcome of each document of an `insert` command: https://www.mongodb.com/docs/manual/reference/command/insert/#output */
 export function outcomesOfReply(reply: Document, count: number): Outcome[] {
   const writeErrors = (reply['writeErrors'] ?? []) as readonly WriteError[];
-  const isAcknowledged = reply['writeConcernError'] === undefined && reply['n'] + writeErrors.length === count;
+  const writeConcernError = reply['writeConcernError'] as { readonly code?: number } | undefined;
+  const change = [writeConcernError, ...writeErrors].find((error) => STATE_CHANGES.has(error?.code));
+  if (change !== undefined) throw new MongoServerError(change);
+  const isAcknowledged = writeConcernError === undefined && reply['n'] + writeErrors.length === count;
   const cause = new Error(`the server acknowledged ${reply['n']} of ${count} documents`);
   const outcomes = Array.from({ length: count }, (): Outcome =>
     isAcknowledged ? { status: 'stored' } : failed(unavailable(cause)),
@@ -65,9 +56,6 @@ function outcomeOf({ code, errmsg }: Pick<WriteError, 'code' | 'errmsg'>): Outco
  * the write waited for it (7.8.0), and never for a command.
  */
 export function isInterrupted(error: unknown): boolean {
-  // The error of a bulk write wraps that of its command.
-  if (error instanceof MongoBulkWriteError && error.errorResponse instanceof Error)
-    return isInterrupted(error.errorResponse);
   if (!(error instanceof MongoError)) return error instanceof Error && 'syscall' in error;
   if (error instanceof MongoNetworkTimeoutError) return false;
   if (error instanceof MongoNetworkError || error.hasErrorLabel(MongoErrorLabel.RetryableWriteError)) return true;

@@ -63,10 +63,12 @@ test.each([
   const server = await openFakeMongodb();
   const client = new MongoClient(server.uri, { writeConcern: { w: 'majority', ...concern } });
 
-  const outcomes = await insertEncoded(client.db(), 'reports', [
-    encodeDocument(entryWith(0)),
-    BSON.serialize({ a: 1 }),
-  ]);
+  const outcomes = await insertEncoded(
+    client.db(),
+    'reports',
+    Buffer.concat([encodeDocument(entryWith(0)), BSON.serialize({ a: 1 })]),
+    2,
+  );
 
   expect(outcomes).toStrictEqual([{ status: 'stored' }, { status: 'stored' }]);
   expect(server.sent('insert')).toMatchObject([

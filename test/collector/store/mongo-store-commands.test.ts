@@ -84,12 +84,12 @@ describe('a put', () => {
     ]);
   });
 
-  test('of a document of exactly the largest size, which the driver rejects, sends nothing', async () => {
+  test('of a document of one byte more than the largest size sends nothing', async () => {
     const report = makeReport();
     const extension = { $typeName: 'spartakus.report.v1.Extension' as const, name: 'large', value: 'x' };
     report.extensions = [extension];
     const bytes = BSON.calculateObjectSize(entryDocument({ report, receivedAt: RECEIVED_AT }).document);
-    extension.value = 'x'.repeat(1 + MAX_DOCUMENT_BYTES - bytes);
+    extension.value = 'x'.repeat(2 + MAX_DOCUMENT_BYTES - bytes);
 
     await expect(statusOf({ report, receivedAt: RECEIVED_AT })).resolves.toStrictEqual(['too-large']);
     expect(server.sent('insert')).toStrictEqual([]);

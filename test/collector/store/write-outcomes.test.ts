@@ -1,62 +1,16 @@
-import {
-  type BulkWriteResult,
-  MongoBulkWriteError,
-  MongoError,
-  MongoNetworkError,
-  MongoNetworkTimeoutError,
-  MongoServerError,
-  type WriteError,
-} from 'mongodb';
+import { MongoError, MongoNetworkError, MongoNetworkTimeoutError, MongoServerError, type WriteError } from 'mongodb';
 import { expect, test } from 'vitest';
-import {
-  isInterrupted,
-  isUnavailable,
-  outcomesOfBulkError,
-  outcomesOfReply,
-} from '../../../src/collector/store/write-outcomes.ts';
+import { isInterrupted, isUnavailable, outcomesOfReply } from '../../../src/collector/store/write-outcomes.ts';
 import type { Outcome } from '../../../src/report/report-sink.ts';
 
 const errorOf = (index: number, code: number): WriteError =>
   ({ index, code, errmsg: 'failed at db-7.internal:27017' }) as WriteError;
 
-/** A bulk write error as the driver throws it, of which the server acknowledged `insertedCount` documents. */
-function bulkError(writeErrors: WriteError[], insertedCount: number, isConcernMet = true): MongoBulkWriteError {
-  const result = {
-    insertedCount,
-    getWriteConcernError: () => (isConcernMet ? undefined : { code: 64, errmsg: 'waiting timed out' }),
-  };
-  return new MongoBulkWriteError(
-    { message: 'bulk write failed', code: 0, writeErrors },
-    result as unknown as BulkWriteResult,
-  );
-}
-
 /** The status of an outcome, or the kind of its error. */
 const kindOf = (outcome: Outcome): string => (outcome.status === 'failed' ? outcome.error.kind : outcome.status);
 
-test.each([
-  ['a duplicate among new documents', bulkError([errorOf(1, 11_000)], 2), ['stored', 'duplicate', 'stored']],
-  [
-    'nothing but duplicates',
-    bulkError(
-      [0, 1, 2].map((index) => errorOf(index, 11_000)),
-      0,
-    ),
-    Array(3).fill('duplicate'),
-  ],
-  ['a document that breaks a validation rule', bulkError([errorOf(0, 121)], 2), ['internal', 'stored', 'stored']],
-  ['a full disk', bulkError([errorOf(2, 14_031)], 2), ['stored', 'stored', 'unavailable']],
-  ['fewer acknowledged documents than were sent', bulkError([], 2), Array(3).fill('unavailable')],
-  ['fewer errors than documents', bulkError([errorOf(0, 11_000)], 1), Array(3).fill('unavailable')],
-  ['a write concern that was not met', bulkError([errorOf(0, 11_000)], 2, false), Array(3).fill('unavailable')],
-  ['a broken connection', new Error('connection 3 to 192.0.2.1:27017 closed'), Array(3).fill('unavailable')],
-  ['something that is no error', undefined, Array(3).fill('unavailable')],
-])('%s: each document has its own outcome', (_name, error, expected) => {
-  expect(outcomesOfBulkError(error, 3).map(kindOf)).toStrictEqual(expected);
-});
-
 test('messages for clients name no host, and the cause for the log does', () => {
-  const outcomes = outcomesOfBulkError(bulkError([errorOf(0, 121), errorOf(1, 14_031)], 0), 2);
+  const outcomes = outcomesOfReply({ n: 0, writeErrors: [errorOf(0, 121), errorOf(1, 14_031)] }, 2);
 
   expect(outcomes).toMatchObject([
     { error: { message: 'the database rejected the report (code 121)', retryable: true } },
@@ -70,6 +24,11 @@ test('messages for clients name no host, and the cause for the log does', () => 
 
 test.each([
   ['new documents', { n: 3 }, ['stored', 'stored', 'stored']],
+  [
+    'nothing but duplicates',
+    { n: 0, writeErrors: [0, 1, 2].map((index) => errorOf(index, 11_000)) },
+    Array(3).fill('duplicate'),
+  ],
   ['a duplicate among new documents', { n: 2, writeErrors: [errorOf(1, 11_000)] }, ['stored', 'duplicate', 'stored']],
   ['a full disk', { n: 2, writeErrors: [errorOf(2, 14_031)] }, ['stored', 'stored', 'unavailable']],
   ['a broken rule', { n: 2, writeErrors: [errorOf(0, 121)] }, ['internal', 'stored', 'stored']],
@@ -78,6 +37,20 @@ test.each([
   ['fewer errors than documents', { n: 1, writeErrors: [errorOf(0, 11_000)] }, Array(3).fill('unavailable')],
 ])('the reply to a command, %s: each document has its own outcome', (_name, reply, expected) => {
   expect(outcomesOfReply(reply, 3).map(kindOf)).toStrictEqual(expected);
+});
+
+test.each([
+  ['of the write concern', { n: 2, writeConcernError: { code: 189, errmsg: 'stepped down' } }],
+  ['of a document', { n: 1, writeErrors: [errorOf(0, 11_000), errorOf(1, 11_602)] }],
+])('an error %s that says that the primary changed interrupts the whole write', (_where, reply) => {
+  let thrown: unknown;
+  try {
+    outcomesOfReply(reply, 3);
+  } catch (error) {
+    thrown = error;
+  }
+
+  expect(isInterrupted(thrown)).toBe(true);
 });
 
 test('an error without a reason says so in the cause', () => {
@@ -89,7 +62,6 @@ test('an error without a reason says so in the cause', () => {
 const labelled = new MongoServerError({ message: 'x', code: 1 });
 labelled.addErrorLabel('RetryableWriteError');
 const systemError = Object.assign(new Error('read ECONNRESET'), { syscall: 'read' });
-const wrapping = (cause: unknown): MongoBulkWriteError => Object.assign(bulkError([], 0), { errorResponse: cause });
 
 test.each<[string, unknown, boolean]>([
   ...[91, 189, 10_058, 10_107, 11_600, 11_602, 13_435, 13_436].map((code): [string, unknown, boolean] => [
@@ -105,15 +77,12 @@ test.each<[string, unknown, boolean]>([
   ['an error of this program', new Error('x'), false],
   ['an error of the driver', new MongoError('x'), false],
   ['something that is no error', { syscall: 'read' }, false],
-  ['a bulk write that was interrupted', wrapping(new MongoNetworkError('closed')), true],
-  ['a bulk write that failed', wrapping(new MongoServerError({ message: 'x', code: 1 })), false],
-  ['a bulk write without an error of its command', wrapping({ code: 10_107 }), false],
 ])('%s: whether a write can be sent again', (_what, error, expected) => {
   expect(isInterrupted(error)).toBe(expected);
 });
 
 test('only a failure that concerns all reports makes the database unavailable', () => {
-  const outcomes = outcomesOfBulkError(bulkError([errorOf(0, 121), errorOf(1, 14_031), errorOf(2, 11_000)], 1), 4);
+  const outcomes = outcomesOfReply({ n: 1, writeErrors: [errorOf(0, 121), errorOf(1, 14_031), errorOf(2, 11_000)] }, 4);
 
   expect(outcomes.map(isUnavailable)).toStrictEqual([false, true, false, false]);
 });

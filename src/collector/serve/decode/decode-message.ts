@@ -1,6 +1,5 @@
 import { type DescMessage, fromBinary, fromJson, type JsonValue } from '@bufbuild/protobuf';
 import { BinaryReader, WireType } from '@bufbuild/protobuf/wire';
-import { calculateObjectSize, serialize } from 'bson';
 import {
   StreamReportsRequestSchema,
   SubmitKubermaticReportRequestSchema,
@@ -10,7 +9,7 @@ import { RecordSchema } from '../../../../gen/spartakus/kubermatic/v1/record_pb.
 import { ReportSchema } from '../../../../gen/spartakus/report/v1/report_pb.js';
 import { parseJson } from '../../../report/go-json.ts';
 import type { EncodedDocument, Submission } from '../../../report/report-sink.ts';
-import { MAX_DOCUMENT_BYTES, toFields } from '../../../report/stored-document.ts';
+import { encodeFields, MAX_DOCUMENT_BYTES } from '../../../report/stored-document.ts';
 import { dropUnknownFieldsOf } from '../../../report/unknown-fields.ts';
 import { messageOf, SpartakusError } from '../../../runtime/errors.ts';
 import { normaliseSubmission, reportIdOf, validateSubmission } from '../../ingest/prepare.ts';
@@ -170,9 +169,9 @@ function encode(
         : (['kubermaticRecord', RecordSchema, submission.kubermaticRecord] as const);
     const droppedFields = keepUnknownFields ? 0 : dropUnknownFieldsOf(schema, content);
     if (normaliseLegacy && dialect !== 'report') normaliseSubmission(submission);
-    const { reportID: _, ...fields } = toFields(schema, content);
-    if (calculateObjectSize(fields) > MAX_DOCUMENT_BYTES) throw documentTooLarge();
-    return { document: { kind, clusterId, reportId, fields: serialize(fields), droppedFields } };
+    const fields = encodeFields(schema, content);
+    if (fields.length > MAX_DOCUMENT_BYTES) throw documentTooLarge();
+    return { document: { kind, clusterId, reportId, fields, droppedFields } };
   } catch (error) {
     return { reportId, error: SpartakusError.from(error) };
   }
