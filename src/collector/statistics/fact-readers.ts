@@ -1,4 +1,4 @@
-import type { DescField, Message } from '@bufbuild/protobuf';
+import type { DescField } from '@bufbuild/protobuf';
 import { Measure } from '../../../gen/spartakus/options/v1/options_pb.js';
 import { normaliserOf } from '../../report/normalise/normalise-field.ts';
 import { rememberResults } from '../../runtime/remember.ts';
@@ -11,7 +11,7 @@ const MAX_VALUES = 100;
 const MAX_VALUE_BYTES = 128;
 const OTHER = 'other';
 
-type Reader = (report: Message) => Fact | undefined;
+type Reader = (report: Fields) => Fact | undefined;
 /** Protobuf-es messages are objects with the local names of the fields. */
 type Fields = Readonly<Record<string, unknown>>;
 
@@ -21,7 +21,7 @@ export function createFactReader(field: MeasuredField, countedKeys: ReadonlySet<
     case Measure.WORD:
     case Measure.VERSION:
     case Measure.NAME_AND_VERSION:
-      return field.ofNodes ? readNodeValues(field) : readValues(field);
+      return field.ofNodes ? readNodeValues(field) : readValues(field, createTextReader(field));
     case Measure.KEY:
       return readValues(field, createPairReader(field, countedKeys));
     case Measure.SIZE:
@@ -36,20 +36,24 @@ export function createFactReader(field: MeasuredField, countedKeys: ReadonlySet<
   throw new Error(`${field.descriptor.toString()}: the measure ${field.measure} is not known`);
 }
 
-/** Calls back for each message that contains the field. */
-function visitParents(message: Fields, parents: readonly DescField[], visit: (parent: Fields) => void): void {
-  const [first, ...rest] = parents;
-  if (first === undefined) return visit(message);
-  const value = message[first.localName];
-  if (Array.isArray(value)) for (const item of value as readonly Fields[]) visitParents(item, rest, visit);
-  else if (value !== undefined) visitParents(value as Fields, rest, visit);
+/** Calls back for each message that contains a field, whose parents are these. */
+type Visitor = (message: Fields, visit: (parent: Fields) => void) => void;
+
+function createVisitor([first, ...rest]: readonly DescField[]): Visitor {
+  if (first === undefined) return (message, visit) => visit(message);
+  const { localName } = first;
+  const visitBelow = createVisitor(rest);
+  return (message, visit) => {
+    const value = message[localName];
+    if (Array.isArray(value)) for (const item of value as readonly Fields[]) visitBelow(item, visit);
+    else if (value !== undefined) visitBelow(value as Fields, visit);
+  };
 }
 
 /** The texts of a field: none if it is absent or empty. */
-function createTextReader({
-  descriptor,
-  normalise,
-}: Pick<MeasuredField, 'descriptor' | 'normalise'>): (parent: Fields) => readonly string[] {
+type TextReader = (parent: Fields) => readonly string[];
+
+function createTextReader({ descriptor, normalise }: Pick<MeasuredField, 'descriptor' | 'normalise'>): TextReader {
   const { localName, fieldKind } = descriptor;
   const enumNames =
     fieldKind === 'enum' ? new Map(descriptor.enum.values.map(({ number, name }) => [number, name])) : undefined;
@@ -76,10 +80,7 @@ function boundText(text: string): string {
 
 const NONE: ReadonlySet<string> = new Set();
 
-function createPairReader(
-  field: MeasuredField,
-  countedKeys: ReadonlySet<string>,
-): (parent: Fields) => readonly string[] {
+function createPairReader(field: MeasuredField, countedKeys: ReadonlySet<string>): TextReader {
   const { descriptor } = field;
   const readName = createTextReader(field);
   const value = descriptor.parent.fields.find((each) => each !== descriptor && each.fieldKind === 'scalar');
@@ -90,20 +91,18 @@ function createPairReader(
     );
 }
 
-function readValues(field: MeasuredField, read = createTextReader(field)): Reader {
-  const { parents } = field;
+function readValues({ parents }: MeasuredField, read: TextReader): Reader {
+  const visitParents = createVisitor(parents);
   return (report) => {
-    if (parents.length === 0) {
-      const texts = read(report);
-      if (texts.length <= 1) return texts[0];
-    }
-    const values = new Set<string>();
-    visitParents(report, parents, (parent) => {
-      for (const text of read(parent)) values.add(text);
+    let first: string | undefined;
+    let values: Set<string> | undefined;
+    visitParents(report, (parent) => {
+      for (const text of read(parent)) {
+        first ??= text;
+        if (values !== undefined || text !== first) (values ??= new Set([first])).add(text);
+      }
     });
-    const [first] = values;
-    if (first === undefined) return undefined;
-    if (values.size === 1) return first;
+    if (values === undefined) return first;
     const sorted = [...values].toSorted();
     return sorted.length > MAX_VALUES ? [...sorted.slice(0, MAX_VALUES), OTHER] : sorted;
   };
@@ -111,9 +110,9 @@ function readValues(field: MeasuredField, read = createTextReader(field)): Reade
 
 function readNodeValues(field: MeasuredField): Reader {
   const read = createTextReader(field);
-  const below = field.parents.slice(1);
+  const visitParents = createVisitor(field.parents.slice(1));
   const nodesName = field.parents[0]?.localName ?? '';
-  const isPlain = below.length === 0 && field.descriptor.fieldKind === 'scalar';
+  const isPlain = field.parents.length === 1 && field.descriptor.fieldKind === 'scalar';
   const { localName } = field.descriptor;
   return (report) => {
     const nodes = (report as unknown as Fields)[nodesName] as readonly Fields[];
@@ -123,30 +122,38 @@ function readNodeValues(field: MeasuredField): Reader {
     const value = first[localName];
     if (isPlain && nodes.every((each) => each[localName] === value)) return read(first)[0];
     const counts = new Map<string, number>();
-    for (const node of nodes) {
-      visitParents(node, below, (parent) => {
-        for (const text of read(parent)) counts.set(text, (counts.get(text) ?? 0) + 1);
-      });
-    }
+    const count = (parent: Fields): void => {
+      for (const text of read(parent)) counts.set(text, (counts.get(text) ?? 0) + 1);
+    };
+    for (const node of nodes) visitParents(node, count);
     return counts.size === 0 ? undefined : foldValues(counts, nodes.length);
   };
 }
 
 /** The fact of values of nodes: at most MAX_VALUES, those with most nodes, and the rest as one. */
 export function foldValues(counts: ReadonlyMap<string, number>, nodes: number): Fact {
-  const sorted = [...counts].toSorted(([left, most], [right, more]) => more - most || (left < right ? -1 : 1));
-  const [only] = sorted;
-  if (sorted.length === 1 && only?.[1] === nodes) return only[0];
-  if (sorted.length <= MAX_VALUES) return sorted.flat();
-  const others = sorted.slice(MAX_VALUES).reduce((sum, [, count]) => sum + count, 0);
-  return [...sorted.slice(0, MAX_VALUES).flat(), OTHER, others];
+  const countOf = (name: string): number => counts.get(name) ?? 0;
+  const names = [...counts.keys()];
+  const [first = ''] = names;
+  if (names.length === 1 && countOf(first) === nodes) return first;
+  names.sort((left, right) => countOf(right) - countOf(left) || (left < right ? -1 : 1));
+  const values: (string | number)[] = [];
+  for (const name of names.slice(0, MAX_VALUES)) values.push(name, countOf(name));
+  const others = names.slice(MAX_VALUES);
+  if (others.length > 0)
+    values.push(
+      OTHER,
+      others.reduce((sum, name) => sum + countOf(name), 0),
+    );
+  return values;
 }
 
 /** The sum where several messages contain the field. A list without entries counts as not reported, because it cannot be told from an absent one. */
 function readNumber({ parents, descriptor: { localName } }: MeasuredField): Reader {
+  const visitParents = createVisitor(parents);
   return (report) => {
     let sum: number | undefined;
-    visitParents(report, parents, (parent) => {
+    visitParents(report, (parent) => {
       const value = parent[localName];
       const number = Array.isArray(value) ? value.length || undefined : value;
       if (number === undefined) return;
@@ -158,9 +165,10 @@ function readNumber({ parents, descriptor: { localName } }: MeasuredField): Read
 }
 
 function readHistogram({ parents, descriptor: { localName } }: MeasuredField): Reader {
+  const visitParents = createVisitor(parents);
   return (report) => {
     const bounds = new Set<number>();
-    visitParents(report, parents, (parent) => {
+    visitParents(report, (parent) => {
       const buckets = parent[localName] as readonly { readonly atLeast: number; readonly namespaces: number }[];
       for (const { atLeast, namespaces } of buckets) if (namespaces > 0) bounds.add(bucketOf(atLeast));
     });
@@ -182,9 +190,10 @@ function readAmounts({ parents, descriptor }: MeasuredField): Reader {
   if (key === undefined)
     throw new Error(`${descriptor.toString()} is a quantity without a field that names the resource`);
   const readName = createTextReader({ descriptor: key, normalise: normaliserOf(key) });
+  const visitParents = createVisitor(parents);
   return (report) => {
     const totals = new Map<string, number>();
-    visitParents(report, parents, (parent) => {
+    visitParents(report, (parent) => {
       const [name] = readName(parent);
       if (name === undefined) return;
       // Resources whose names are not published are one, whose amount is their number.
@@ -196,8 +205,10 @@ function readAmounts({ parents, descriptor }: MeasuredField): Reader {
 }
 
 export function amountsOf(totals: ReadonlyMap<string, number>): Fact {
-  return [...totals]
-    .toSorted(([left], [right]) => (left < right ? -1 : 1))
-    .slice(0, MAX_VALUES)
-    .flatMap(([name, total]) => [name, Number.isInteger(total) ? total : Number(total.toPrecision(12))]);
+  const amounts: (string | number)[] = [];
+  for (const name of [...totals.keys()].sort().slice(0, MAX_VALUES)) {
+    const total = totals.get(name) ?? 0;
+    amounts.push(name, Number.isInteger(total) ? total : Number(total.toPrecision(12)));
+  }
+  return amounts;
 }

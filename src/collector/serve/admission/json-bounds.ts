@@ -29,8 +29,8 @@ export function createJsonBounds() {
   let containers = 0;
   let values = 0;
   /** Per open list or object: its commas so far, and whether it is an object. */
-  const counts = new Uint32Array(MAX_DEPTH + 1);
-  const isObject = new Uint8Array(MAX_DEPTH + 1);
+  const counts: number[] = [0];
+  const isObject: boolean[] = [false];
   let seenBytes = 0;
   let inString = false;
   let escaped = false;
@@ -39,13 +39,13 @@ export function createJsonBounds() {
     containers += 1;
     if (depth > MAX_DEPTH) throw new SpartakusError('invalid', `the JSON is nested deeper than ${MAX_DEPTH}`);
     counts[depth] = 0;
-    isObject[depth] = byte === OPENING_OBJECT ? 1 : 0;
+    isObject[depth] = byte === OPENING_OBJECT;
   };
   const countValue = (): void => {
     values += 1;
     const count = (counts[depth] ?? 0) + 1;
     counts[depth] = count;
-    if (count >= MAX_KEYS && isObject[depth] === 1)
+    if (count >= MAX_KEYS && isObject[depth] === true)
       throw new SpartakusError('invalid', `the JSON has an object of more than ${MAX_KEYS} keys`);
   };
   return {
