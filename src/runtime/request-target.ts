@@ -13,7 +13,8 @@ const ABSOLUTE_FORM = /^https?:\/\/([^/?#]+)([^?#]*)/i;
 export function parseRequestTarget(target = '/'): RequestTarget {
   const start = target.indexOf('?');
   const [address, query] = start === -1 ? [target, ''] : [target.slice(0, start), target.slice(start)];
-  const [, authority, path] = ABSOLUTE_FORM.exec(address) ?? [];
+  // Nearly all are of the origin form.
+  const [, authority, path] = target.startsWith('/') ? [] : (ABSOLUTE_FORM.exec(address) ?? []);
   if (authority === undefined) return { path: address, query };
   return { path: path || '/', query, authority };
 }

@@ -25,8 +25,8 @@ export const SERVE_FAULTS: readonly Fault[] = [
   {
     fault: 'memory is taken for a call that has ended',
     file: 'collector/serve/admission/memory-limiter.ts',
-    from: 'if (ended) return;\n          if (reservedBytes',
-    to: 'if (reservedBytes',
+    from: 'if (this.#hasEnded) return;\n      const added',
+    to: 'const added',
     test: 'test/collector/serve/admission/memory-limiter.test.ts',
   },
   {

@@ -202,17 +202,16 @@ export function createBatcher<Item, Result>(options: BatcherOptions<Item, Result
   };
 
   return {
-    put: async (item) => {
-      const sizeBytes = sizeOf(item);
-      rejectIfFull(sizeBytes);
-      return await new Promise((resolve, reject) => {
+    put: (item) =>
+      new Promise((resolve, reject) => {
+        const sizeBytes = sizeOf(item);
+        rejectIfFull(sizeBytes);
         waiting.push({ item, sizeBytes, resolve, reject, expiresAtMs: clock.now().getTime() + maxWaitMs });
         waitingBytes += sizeBytes;
         pendingItems += 1;
         pendingBytes += sizeBytes;
         flushSoon();
-      });
-    },
+      }),
     rejectIfFull: () => rejectIfFull(1),
     waitForCapacity: (signal) => {
       if ((freeItems() > 0 && queue.size === 0) || signal?.aborted === true) return Promise.resolve();

@@ -138,7 +138,9 @@ export function createIngest({
     const waitMs = clusterId === '' ? 0 : rateLimiter.take(clusterKey);
     if (waitMs > 0) throw rateError(waitMs);
     if (clusterId !== '') observer?.onCluster?.(clusterKey, origin);
-    const isQuarantined = await shouldQuarantine({ clusterId, clusterKey, addressKey: origin.addressKey });
+    const decision = shouldQuarantine({ clusterId, clusterKey, addressKey: origin.addressKey });
+    // Most are known, and a promise for each has a cost.
+    const isQuarantined = typeof decision === 'boolean' ? decision : await decision;
     if (content.reportId === '') content.reportId = createReportId(receivedAt, randomBytes(16));
     if (normaliseLegacy === true && dialect !== 'report' && !('encodedDocument' in submission))
       normaliseSubmission(submission);

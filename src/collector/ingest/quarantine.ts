@@ -32,10 +32,10 @@ const MAX_WAIT_MS = 10_000;
  * Detects forged reports: those of many new clusters from one address. A cluster that the database knows takes nothing from the limit of
  * its address, so that it does not count as new after a restart.
  *
- * @returns whether a report is to be stored in quarantine; never for one without a cluster id or an address key. Rejects with the error
+ * @returns whether a report is to be stored in quarantine, at once where it is known; never for one without a cluster id or an address key. Rejects with the error
  * of `isKnown`, or with SpartakusError `overloaded`
  */
-export function createQuarantine(options: QuarantineOptions): (origin: Origin) => Promise<boolean> {
+export function createQuarantine(options: QuarantineOptions): (origin: Origin) => boolean | Promise<boolean> {
   const {
     newClustersPerHour,
     maxPendingLookups,
@@ -44,7 +44,7 @@ export function createQuarantine(options: QuarantineOptions): (origin: Origin) =
     onLookup,
     clock,
   } = options;
-  if (newClustersPerHour === 0) return () => Promise.resolve(false);
+  if (newClustersPerHour === 0) return () => false;
   const rateLimiter = createRateLimiter({ count: newClustersPerHour, perMs: HOUR_MS, clock });
   /** In the order of use. Only what stays true: an unknown cluster may be released at any time. */
   const known = new Set<string>();
@@ -74,20 +74,25 @@ export function createQuarantine(options: QuarantineOptions): (origin: Origin) =
     return lookup;
   };
 
-  return async ({ clusterId, clusterKey, addressKey }) => {
-    if (addressKey === undefined || clusterId === '') return false;
+  const decide = async (origin: Origin, addressKey: string): Promise<boolean> => {
+    const { clusterId, clusterKey } = origin;
+    const isStored = await lookUp(clusterKey, clusterId);
+    // Another report of a new cluster may have taken from the limit meanwhile.
     if (!known.has(clusterKey)) {
-      const isStored = await lookUp(clusterKey, clusterId);
-      // Another report of a new cluster may have taken from the limit meanwhile.
-      if (!known.has(clusterKey)) {
-        const isNew = !isStored;
-        if (isNew && rateLimiter.take(addressKey) > 0) {
-          onLookup?.('quarantined');
-          return true;
-        }
-        onLookup?.(isNew ? 'new' : 'known');
+      const isNew = !isStored;
+      if (isNew && rateLimiter.take(addressKey) > 0) {
+        onLookup?.('quarantined');
+        return true;
       }
+      onLookup?.(isNew ? 'new' : 'known');
     }
+    remember(clusterKey);
+    return false;
+  };
+  return (origin) => {
+    const { clusterId, clusterKey, addressKey } = origin;
+    if (addressKey === undefined || clusterId === '') return false;
+    if (!known.has(clusterKey)) return decide(origin, addressKey);
     remember(clusterKey);
     return false;
   };

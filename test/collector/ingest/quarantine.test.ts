@@ -32,10 +32,10 @@ function makeQuarantine(
     clock,
   });
   return {
-    ask: (clusterId: string, addressKey: string = ADDRESS) =>
-      shouldQuarantine({ clusterId, clusterKey: `hash of ${clusterId}`, addressKey }),
-    askWithoutAddress: (clusterId: string) =>
-      shouldQuarantine({ clusterId, clusterKey: `hash of ${clusterId}`, addressKey: undefined }),
+    ask: async (clusterId: string, addressKey: string = ADDRESS) =>
+      await shouldQuarantine({ clusterId, clusterKey: `hash of ${clusterId}`, addressKey }),
+    askWithoutAddress: async (clusterId: string) =>
+      await shouldQuarantine({ clusterId, clusterKey: `hash of ${clusterId}`, addressKey: undefined }),
     known,
     asked,
     results,
@@ -169,7 +169,7 @@ test('a quarantine that tells nobody what it found decides the same', async () =
     isKnown: (clusterId) => Promise.resolve(clusterId === 'stored'),
     clock: createManualClock(new Date('2026-11-21T10:00:00Z')),
   });
-  const ask = (clusterId: string) => shouldQuarantine({ clusterId, clusterKey: clusterId, addressKey: ADDRESS });
+  const ask = async (clusterId: string) => await shouldQuarantine({ clusterId, clusterKey: clusterId, addressKey: ADDRESS });
 
   expect([await ask('stored'), await ask('a'), await ask('b')]).toStrictEqual([false, false, true]);
 });

@@ -41,40 +41,42 @@ export function createMemoryLimiter(maxBytes: number): MemoryLimiter {
     retryAfterMs: RETRY_AFTER_MS,
   });
   let reservedBytes = 0;
+  class Reservation implements MemoryReservation {
+    #bytes = 0;
+    #hasEnded = false;
+    #onEnd: (() => void)[] | undefined;
+
+    get bytes(): number {
+      return this.#bytes;
+    }
+
+    resize(bytes: number): void {
+      if (this.#hasEnded) return;
+      const added = bytes - this.#bytes;
+      if (reservedBytes + added > maxBytes) throw full;
+      reservedBytes += added;
+      this.#bytes = bytes;
+    }
+
+    onEnd(listener: () => void): void {
+      if (this.#hasEnded) listener();
+      else (this.#onEnd ??= []).push(listener);
+    }
+
+    end(): void {
+      reservedBytes -= this.#bytes;
+      this.#bytes = 0;
+      this.#hasEnded = true;
+      const listeners = this.#onEnd;
+      this.#onEnd = undefined;
+      if (listeners !== undefined) for (const listener of listeners) listener();
+    }
+  }
   return {
     maxBytes,
     get reservedBytes() {
       return reservedBytes;
     },
-    open() {
-      let heldBytes = 0;
-      let ended = false;
-      let onEnd: (() => void)[] | undefined;
-      const change = (bytes: number): void => {
-        reservedBytes += bytes - heldBytes;
-        heldBytes = bytes;
-      };
-      return {
-        get bytes() {
-          return heldBytes;
-        },
-        resize(bytes) {
-          if (ended) return;
-          if (reservedBytes - heldBytes + bytes > maxBytes) throw full;
-          change(bytes);
-        },
-        onEnd(listener) {
-          if (ended) listener();
-          else (onEnd ??= []).push(listener);
-        },
-        end() {
-          change(0);
-          ended = true;
-          const listeners = onEnd ?? [];
-          onEnd = undefined;
-          for (const listener of listeners) listener();
-        },
-      };
-    },
+    open: () => new Reservation(),
   };
 }

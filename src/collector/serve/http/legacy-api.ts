@@ -21,6 +21,7 @@ type LegacyApiContext = Pick<HandlerContext, 'decoder' | 'version' | 'keepCountr
 };
 
 const RETRY_AFTER_MS = 5_000;
+const NO_CONTENT = { status: 204 };
 
 /**
  * The HTTP API of the original Spartakus (kubernetes-retired/spartakus, pkg/collector/api.go). POST /api/v1 also detects the other
@@ -53,18 +54,22 @@ export function createLegacyApi(context: LegacyApiContext): readonly HttpRoute[]
       requireJson(headers);
       const { entries, dialect, country, unknownFields } = await read(path, request);
       const accepted = { origin, dialect, country, unknownFields };
+      const accept = async (entry: (typeof entries)[number]): Promise<unknown> => {
+        if (!('error' in entry))
+          return await ingest.accept('document' in entry ? { encodedDocument: entry.document } : entry, accepted);
+        ingest.countInvalid(entry.error, accepted);
+        throw entry.error;
+      };
+      const [only] = entries;
+      if (only !== undefined && entries.length === 1) {
+        await accept(only);
+        return NO_CONTENT;
+      }
       // All are settled before the response, with which their memory is free.
-      const outcomes = await Promise.allSettled(
-        entries.map(async (entry) => {
-          if (!('error' in entry))
-            return await ingest.accept('document' in entry ? { encodedDocument: entry.document } : entry, accepted);
-          ingest.countInvalid(entry.error, accepted);
-          throw entry.error;
-        }),
-      );
+      const outcomes = await Promise.allSettled(entries.map(accept));
       const failed = outcomes.find(({ status }) => status === 'rejected');
       if (failed?.status === 'rejected') throw failed.reason;
-      return { status: 204 };
+      return NO_CONTENT;
     },
   });
   return [
@@ -92,6 +97,7 @@ export function createLegacyApi(context: LegacyApiContext): readonly HttpRoute[]
 
 /** Clients that follow the service's HTTP annotation send fields outside of the body as parameters: a probe must not be stored. */
 function rejectValidateOnly(query: string): void {
+  if (query === '') return;
   const parameters = new URLSearchParams(query);
   if (!parameters.has('validateOnly') && !parameters.has('validate_only')) return;
   throw new SpartakusError(

@@ -59,26 +59,27 @@ export function createHttpHandler(
   { memory, limits, onRejection }: HttpHandlerContext,
 ): (req: ServerRequest, res: ServerReply, origin: RequestOrigin) => void {
   const startBodyDeadline = createBodyDeadlines(limits.bodyTimeoutMs);
+  const byMethodAndPath = new Map(routes.map((route) => [`${route.method} ${route.path}`, route]));
   const answer = async (req: ServerRequest, target: RequestTarget, request: HttpRequest): Promise<HttpResponse> => {
     const { path, query } = target;
     const method = req.method === 'HEAD' ? 'GET' : req.method;
-    const ofMethod = routes.filter((route) => route.method === method);
-    const route = ofMethod.find((candidate) => candidate.path === path);
-    const cleaned = route === undefined ? cleanPath(path) : path;
-    if (route === undefined && ofMethod.some((candidate) => candidate.path === cleaned))
+    const find = (wanted: string): HttpRoute | undefined => byMethodAndPath.get(`${method} ${wanted}`);
+    const route = find(path);
+    if (route !== undefined) {
+      try {
+        return await route.handle(request);
+      } catch (thrown) {
+        return rejectionOf(SpartakusError.from(thrown));
+      }
+    }
+    const cleaned = cleanPath(path);
+    if (find(cleaned) !== undefined)
       return { status: method === 'GET' ? 301 : 307, headers: { location: `${cleaned}${query}` } };
     const atPath = routes.filter((candidate) => candidate.path === path);
-    if (atPath.length > 0 && route === undefined) {
-      const allow = atPath.map((found) => (found.method === 'GET' ? 'GET, HEAD' : found.method)).join(', ');
-      const error = new SpartakusError('not-found', `${path} does not support ${req.method}: use ${allow}`);
-      return { ...rejectionOf(error), status: 405, headers: { allow } };
-    }
-    try {
-      if (route === undefined) throw new SpartakusError('not-found', `no such path: ${path}`);
-      return await route.handle(request);
-    } catch (thrown) {
-      return rejectionOf(SpartakusError.from(thrown));
-    }
+    if (atPath.length === 0) return rejectionOf(new SpartakusError('not-found', `no such path: ${path}`));
+    const allow = atPath.map((found) => (found.method === 'GET' ? 'GET, HEAD' : found.method)).join(', ');
+    const error = new SpartakusError('not-found', `${path} does not support ${req.method}: use ${allow}`);
+    return { ...rejectionOf(error), status: 405, headers: { allow } };
   };
   const rejectionOf = (error: SpartakusError): HttpResponse => {
     onRejection('http', error);
