@@ -136,7 +136,7 @@ export function foldValues(counts: ReadonlyMap<string, number>, nodes: number): 
   const names = [...counts.keys()];
   const [first = ''] = names;
   if (names.length === 1 && countOf(first) === nodes) return first;
-  names.sort((left, right) => countOf(right) - countOf(left) || (left < right ? -1 : 1));
+  sortInPlace(names, (left, right) => countOf(right) - countOf(left) || (left < right ? -1 : 1));
   const values: (string | number)[] = [];
   for (const name of names.slice(0, MAX_VALUES)) values.push(name, countOf(name));
   const others = names.slice(MAX_VALUES);
@@ -146,6 +146,12 @@ export function foldValues(counts: ReadonlyMap<string, number>, nodes: number): 
       others.reduce((sum, name) => sum + countOf(name), 0),
     );
   return values;
+}
+
+/** Most lists are short, and in order already: Array's own sort copies them twice. */
+function sortInPlace(names: string[], compare: (left: string, right: string) => number): void {
+  const isSorted = names.every((name, index) => index === 0 || compare(names[index - 1] as string, name) < 0);
+  if (!isSorted) names.sort(compare);
 }
 
 /** The sum where several messages contain the field. A list without entries counts as not reported, because it cannot be told from an absent one. */
@@ -206,7 +212,9 @@ function readAmounts({ parents, descriptor }: MeasuredField): Reader {
 
 export function amountsOf(totals: ReadonlyMap<string, number>): Fact {
   const amounts: (string | number)[] = [];
-  for (const name of [...totals.keys()].sort().slice(0, MAX_VALUES)) {
+  const names = [...totals.keys()];
+  sortInPlace(names, (left, right) => (left < right ? -1 : 1));
+  for (const name of names.slice(0, MAX_VALUES)) {
     const total = totals.get(name) ?? 0;
     amounts.push(name, Number.isInteger(total) ? total : Number(total.toPrecision(12)));
   }

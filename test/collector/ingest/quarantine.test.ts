@@ -169,7 +169,8 @@ test('a quarantine that tells nobody what it found decides the same', async () =
     isKnown: (clusterId) => Promise.resolve(clusterId === 'stored'),
     clock: createManualClock(new Date('2026-11-21T10:00:00Z')),
   });
-  const ask = async (clusterId: string) => await shouldQuarantine({ clusterId, clusterKey: clusterId, addressKey: ADDRESS });
+  const ask = async (clusterId: string) =>
+    await shouldQuarantine({ clusterId, clusterKey: clusterId, addressKey: ADDRESS });
 
   expect([await ask('stored'), await ask('a'), await ask('b')]).toStrictEqual([false, false, true]);
 });
