@@ -48,7 +48,7 @@ export function tooLong(maxBytes: number): string {
  * @throws SpartakusError `invalid` with the JSON path of the field
  */
 export function checkTexts(schema: DescMessage, message: Message, base = ''): void {
-  const found = checkOf(schema)(message as never as Fields);
+  const found = checkOf(schema)(message);
   if (found === undefined) return;
   const field = base + found.path;
   throw new SpartakusError('invalid', `${field} ${tooLong(found.maxBytes)}`, { field });

@@ -18,8 +18,8 @@ export const SERVE_FAULTS: readonly Fault[] = [
   {
     fault: 'the memory of a gRPC upload that its client aborts is not released',
     file: GRPC,
-    from: '        buffered.end();\n        closed.abort(CLOSED);',
-    to: '        closed.abort(CLOSED);',
+    from: '        buffered.end();\n        closed?.abort(CLOSED);',
+    to: '        closed?.abort(CLOSED);',
     test: REQUEST_MEMORY,
   },
   {
@@ -32,7 +32,7 @@ export const SERVE_FAULTS: readonly Fault[] = [
   {
     fault: 'the memory of a gRPC call is not released after its answer',
     file: GRPC,
-    from: '.finally(() => request.reservation.end())',
+    from: '    request.reservation.end();\n',
     to: '',
     test: REQUEST_MEMORY,
   },
@@ -74,8 +74,8 @@ export const SERVE_FAULTS: readonly Fault[] = [
   {
     fault: 'the memory of the messages of a stream is not released',
     file: RECEIVER,
-    from: '        .finally(() => reservation?.end());',
-    to: ';',
+    from: '        reservation?.end();\n',
+    to: '',
     test: REQUEST_MEMORY,
   },
   {
@@ -102,21 +102,21 @@ export const SERVE_FAULTS: readonly Fault[] = [
   {
     fault: 'a second message of a unary call is ignored',
     file: GRPC,
-    from: "    if (only !== undefined) throw new SpartakusError('invalid', 'the call has more than one message');\n",
+    from: "          if (only !== undefined) throw new SpartakusError('invalid', 'the call has more than one message');\n",
     to: '',
     test: REQUEST_MEMORY,
   },
   {
     fault: 'a body that ends in the middle of a message is accepted',
     file: GRPC,
-    from: '  reader.end();\n',
-    to: '',
+    from: '\n  reader.end();\n',
+    to: '\n',
     test: REQUEST_MEMORY,
   },
   {
     fault: 'an unknown encoding is accepted',
     file: GRPC,
-    from: "if (encoding !== 'identity' && encoding !== 'gzip') {",
+    from: "if (!isGzip && encoding !== undefined && encoding !== 'identity') {",
     to: "if (encoding === '') {",
     test: REQUEST_MEMORY,
   },
@@ -130,21 +130,21 @@ export const SERVE_FAULTS: readonly Fault[] = [
   {
     fault: 'a stream has more unanswered reports than 256',
     file: RECEIVER,
-    from: 'while (unanswered >= MAX_PENDING_PER_STREAM) await change.promise;',
+    from: 'while (unanswered >= MAX_PENDING_PER_STREAM) await changed();',
     to: '',
     test: 'test/collector/serve/rpc/report-receiver.test.ts',
   },
   {
     fault: 'a stream is read while the database has no capacity',
     file: RECEIVER,
-    from: '        await ingest.waitForCapacity(signal);\n',
+    from: '          await ingest.waitForCapacity(signal);\n',
     to: '',
     test: 'test/collector/serve/rpc/report-receiver.test.ts',
   },
   {
     fault: 'a stream evades the rate of its address',
     file: RECEIVER,
-    from: '        await admission.pace(origin, signal);\n',
+    from: '          await admission.pace(origin, signal);\n',
     to: '',
     test: 'test/collector/serve/rpc/report-receiver.test.ts',
   },
@@ -319,7 +319,7 @@ export const SERVE_FAULTS: readonly Fault[] = [
   {
     fault: 'a report that arrives after its client has left keeps its memory',
     file: RECEIVER,
-    from: '          request.reservation?.end();\n',
+    from: '            request.reservation?.end();\n',
     to: '',
     test: 'test/collector/serve/rpc/report-receiver.test.ts',
   },

@@ -252,7 +252,7 @@ test('the deadline of a body ends with its client, and the signal of a message w
   onTestFinished(() => void vi.useRealTimers());
   const { session, memory, options } = await serve();
   await send(session, SUBMIT, jsonOf());
-  expect(options[0]?.signal?.aborted).toBe(true);
+  expect(options[0]?.signal?.().aborted).toBe(true);
   expect(vi.getTimerCount()).toBe(0);
   const stream = session.request({ ':method': 'POST', ':path': STREAM, ...CONNECT_STREAM });
   stream.on('error', () => undefined);
