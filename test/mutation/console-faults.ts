@@ -215,8 +215,8 @@ export const CONSOLE_FAULTS: readonly Fault[] = [
   {
     fault: 'a legacy body has no deadline',
     file: ROUTER,
-    from: 'startBodyDeadline(timeoutMs, reject)',
-    to: 'startBodyDeadline(timeoutMs, () => undefined)',
+    from: 'startBodyDeadline(reject)',
+    to: 'startBodyDeadline(() => undefined)',
     test: ROUTER_TEST,
   },
   {
@@ -264,22 +264,22 @@ export const CONSOLE_FAULTS: readonly Fault[] = [
   {
     fault: 'a deadline that is paused fires',
     file: DEADLINE,
-    from: 'if (waiting)\n',
-    to: 'if (ms > 0)\n',
+    from: 'pause(): void {\n      waiting.delete(this);',
+    to: 'pause(): void {',
     test: DEADLINE_TEST,
   },
   {
     fault: 'a deadline that is restarted has only the rest of its time',
     file: DEADLINE,
-    from: '      waiting = true;\n      timer.refresh();',
-    to: '      waiting = true;',
+    from: 'this.endsAtMs = performance.now() + ms;',
+    to: 'this.endsAtMs ||= performance.now() + ms;',
     test: DEADLINE_TEST,
   },
   {
     fault: 'the time of a body is not cleared',
     file: DEADLINE,
-    from: 'end: () => clearTimeout(timer),',
-    to: 'end: () => (waiting = false),',
+    from: 'this.#hasEnded = true;\n      waiting.delete(this);',
+    to: 'this.#hasEnded = true;',
     test: DEADLINE_TEST,
   },
 ];

@@ -17,6 +17,8 @@ export interface BatcherOptions<Item, Result> {
   readonly maxWaitMs: number;
   /** The returned function is called when the write has ended. */
   readonly onWrite?: (batch: { readonly items: number; readonly bytes: number }) => (() => void) | undefined;
+  /** Begins the first write after an idle time; by default `setImmediate`, so that requests that arrive together share it. */
+  readonly defer?: (begin: () => void) => void;
   readonly clock: Clock;
 }
 
@@ -50,8 +52,8 @@ interface Waiting<Item, Result> {
 }
 
 /**
- * Group commit: while no write is in flight, an item is written at once; otherwise items gather until the write ends or a batch is
- * full. So a single item has no extra latency, and many items share the cost of a commit.
+ * Group commit: while no write is in flight, items are written as soon as the requests that arrived together are handled; otherwise they
+ * gather until the write ends or a batch is full. So a single item has no extra latency, and many items share the cost of a commit.
  */
 export function createBatcher<Item, Result>(options: BatcherOptions<Item, Result>): Batcher<Item, Result> {
   const {
@@ -64,6 +66,7 @@ export function createBatcher<Item, Result>(options: BatcherOptions<Item, Result
     maxPendingBytes,
     maxWaitMs,
     onWrite,
+    defer = setImmediate,
     clock,
   } = options;
   // Created once: creating an error per request is a cost.
@@ -73,6 +76,7 @@ export function createBatcher<Item, Result>(options: BatcherOptions<Item, Result
   let waiting: Waiting<Item, Result>[] = [];
   let waitingBytes = 0;
   let inFlight = 0;
+  let isDeferred = false;
   let pendingItems = 0;
   let pendingBytes = 0;
   let expiry: AbortController | undefined;
@@ -150,10 +154,23 @@ export function createBatcher<Item, Result>(options: BatcherOptions<Item, Result
         wake();
       });
     }
+    if (waiting.length > 0) void expire();
     if (pendingItems === 0) {
       expiry?.abort();
       for (const resolve of drained) resolve();
       drained = [];
+    }
+  };
+
+  const flushSoon = (): void => {
+    if (inFlight > 0 || waiting.length >= maxItems || waitingBytes >= maxBytes) {
+      flush();
+    } else if (!isDeferred) {
+      isDeferred = true;
+      defer(() => {
+        isDeferred = false;
+        flush();
+      });
     }
   };
 
@@ -193,8 +210,7 @@ export function createBatcher<Item, Result>(options: BatcherOptions<Item, Result
         waitingBytes += sizeBytes;
         pendingItems += 1;
         pendingBytes += sizeBytes;
-        flush();
-        if (waiting.length > 0) void expire();
+        flushSoon();
       });
     },
     rejectIfFull: () => rejectIfFull(1),

@@ -108,9 +108,7 @@ export async function openListener(options: ListenerOptions): Promise<Listener> 
     keepAliveTimeout: limits.idleTimeoutMs,
     connectionsCheckingInterval: CHECK_INTERVAL_MS,
   };
-  const http1Server = http.createServer(deadlines, (req, res) => {
-    // By default, leaving a `for await` early, as Connect does, destroys the request.
-    req[Symbol.asyncIterator] = () => req.iterator({ destroyOnReturn: false });
+  const http1Server = http.createServer({ ...deadlines, IncomingMessage: Http1Request }, (req, res) => {
     const end = monitor.beginRequest(req.socket);
     if (end === undefined) {
       stopParsing(req.socket);
@@ -260,6 +258,13 @@ export async function openListener(options: ListenerOptions): Promise<Listener> 
     port: ownPort,
     close: (graceMs) => (closing ??= closeGracefully(graceMs)),
   };
+}
+
+class Http1Request extends http.IncomingMessage {
+  /** By default, leaving a `for await` early, as Connect does, destroys the request. */
+  override [Symbol.asyncIterator](): NodeJS.AsyncIterator<unknown> {
+    return this.iterator({ destroyOnReturn: false });
+  }
 }
 
 function peerOf({ remoteAddress, remotePort }: Socket): string {

@@ -22,6 +22,7 @@ function makeBatcher(limits: Partial<Omit<BatcherOptions<string, string>, 'write
     maxPendingItems: 100,
     maxPendingBytes: 1000,
     maxWaitMs: 10_000,
+    defer: (begin) => begin(),
     clock,
     ...limits,
     sizeOf: (item) => item.length,
@@ -44,6 +45,28 @@ test('an item that finds the writer idle is written at once, and alone', () => {
   void batcher.put('a');
 
   expect(itemsOf()).toStrictEqual(['a']);
+});
+
+test('items that are put without a pause share the first write, and a full batch does not wait for more', async () => {
+  const { batcher, itemsOf } = makeBatcher({ defer: setImmediate, maxItems: 3, maxInFlight: 2 });
+
+  for (const item of 'ab') void batcher.put(item);
+  expect(itemsOf()).toStrictEqual([]);
+  await settle();
+  expect(itemsOf()).toStrictEqual(['ab']);
+  for (const item of 'cde') void batcher.put(item);
+
+  expect(itemsOf()).toStrictEqual(['ab', 'cde']);
+});
+
+test('of items that share the first write, those beyond a batch expire like others', async () => {
+  const { batcher, clock } = makeBatcher({ defer: setImmediate, maxItems: 2, maxInFlight: 1, maxWaitMs: 1_000 });
+  const results = Promise.allSettled(['a', 'b', 'c'].map((item) => batcher.put(item)));
+  await settle();
+  await clock.advance(1_000);
+  void results;
+
+  expect(batcher.pending().items).toBe(2);
 });
 
 test('items that come while a write is under way go out together when it ends', async () => {

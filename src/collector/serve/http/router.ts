@@ -3,7 +3,7 @@ import type { Http2ServerRequest, Http2ServerResponse } from 'node:http2';
 import type { RequestOrigin } from '../../../report/request-origin.ts';
 import { SpartakusError } from '../../../runtime/errors.ts';
 import { parseRequestTarget, type RequestTarget } from '../../../runtime/request-target.ts';
-import { startBodyDeadline } from '../admission/body-deadline.ts';
+import { createBodyDeadlines } from '../admission/body-deadline.ts';
 import type { Limits } from '../admission/limits.ts';
 import type { MemoryReservation } from '../admission/memory-limiter.ts';
 import { challengeOf, ERROR_STATUS } from '../error-status.ts';
@@ -58,6 +58,7 @@ export function createHttpHandler(
   routes: readonly HttpRoute[],
   { memory, limits, onRejection }: HttpHandlerContext,
 ): (req: ServerRequest, res: ServerReply, origin: RequestOrigin) => void {
+  const startBodyDeadline = createBodyDeadlines(limits.bodyTimeoutMs);
   const answer = async (req: ServerRequest, target: RequestTarget, request: HttpRequest): Promise<HttpResponse> => {
     const { path, query } = target;
     const method = req.method === 'HEAD' ? 'GET' : req.method;
@@ -98,7 +99,7 @@ export function createHttpHandler(
       query: target.query,
       reservation,
       onClose: (listener) => res.once('close', listener),
-      readBody: (maxBytes, check) => readBody(req, reservation, limits.bodyTimeoutMs, maxBytes, check),
+      readBody: (maxBytes, check) => readBody(req, reservation, startBodyDeadline, maxBytes, check),
     };
     // Not when the client disconnects: what it sent may still be in use.
     void answer(req, target, request)
@@ -121,7 +122,7 @@ function cleanPath(path: string): string {
 function readBody(
   req: ServerRequest,
   reservation: MemoryReservation,
-  timeoutMs: number,
+  startBodyDeadline: ReturnType<typeof createBodyDeadlines>,
   maxBytes: number,
   check: (chunk: Uint8Array) => void,
 ): Promise<Uint8Array> {
@@ -134,7 +135,7 @@ function readBody(
     }
     const chunks: Buffer[] = [];
     let bytes = 0;
-    const deadline = startBodyDeadline(timeoutMs, reject);
+    const deadline = startBodyDeadline(reject);
     const onData = (chunk: Buffer): void => {
       bytes += chunk.length;
       try {

@@ -13,7 +13,7 @@ import type { UniversalHandler } from '@connectrpc/connect/protocol';
 import { CollectorService } from '../../../../gen/spartakus/collector/v1/collector_service_pb.js';
 import type { RequestOrigin } from '../../../report/request-origin.ts';
 import { SpartakusError } from '../../../runtime/errors.ts';
-import { startBodyDeadline } from '../admission/body-deadline.ts';
+import { createBodyDeadlines } from '../admission/body-deadline.ts';
 import { kindOf, toConnectError } from '../error-status.ts';
 import type { HandlerContext as ServeContext } from '../handler-context.ts';
 import { pathOf, type ServerReply, type ServerRequest } from '../http/router.ts';
@@ -67,7 +67,8 @@ export function createConnectHandler(
   context: ServeContext,
 ) {
   const { limits, memory, admission, onRejection, stopping, logger } = context;
-  const { maxProtobufBytes, maxJsonBytes, bodyTimeoutMs } = limits;
+  const { maxProtobufBytes, maxJsonBytes } = limits;
+  const startBodyDeadline = createBodyDeadlines(limits.bodyTimeoutMs);
   const watches = createConnectionSlots(
     MAX_WATCHES,
     `the connection has ${MAX_WATCHES} streams of the health and reflection services`,
@@ -113,7 +114,7 @@ export function createConnectHandler(
     values.set(CALL, call).set(MESSAGES, messages);
     const buffered = memory.open();
     const closed = new AbortController();
-    const deadline = startBodyDeadline(bodyTimeoutMs, (error) => {
+    const deadline = startBodyDeadline((error) => {
       call.late = error;
       onRejection(origin.protocol, error);
       // Ends the pending read with an error, which `late` replaces, and the call's signal without one.

@@ -9,7 +9,7 @@ import {
 } from '../../../../gen/spartakus/collector/v1/collector_service_pb.js';
 import type { RequestOrigin } from '../../../report/request-origin.ts';
 import { SpartakusError } from '../../../runtime/errors.ts';
-import { startBodyDeadline } from '../admission/body-deadline.ts';
+import { createBodyDeadlines } from '../admission/body-deadline.ts';
 import type { MemoryReservation } from '../admission/memory-limiter.ts';
 import { toConnectError } from '../error-status.ts';
 import type { HandlerContext } from '../handler-context.ts';
@@ -34,6 +34,7 @@ const CLOSED = 'the stream is closed';
  */
 export function createGrpcHandler(receiver: ReportReceiver, read: MessageReader, context: HandlerContext) {
   const { admission, memory, limits, onRejection } = context;
+  const startBodyDeadline = createBodyDeadlines(limits.bodyTimeoutMs);
   return {
     serves: (headers: IncomingHttpHeaders): boolean =>
       headers[':method'] === 'POST' && CONTENT_TYPES.has(headers['content-type']) && METHODS.has(headers[':path']),
@@ -75,6 +76,7 @@ export function createGrpcHandler(receiver: ReportReceiver, read: MessageReader,
         read,
         limits,
         memory,
+        startBodyDeadline,
         stream,
         origin,
         buffered,
@@ -99,6 +101,7 @@ export function createGrpcHandler(receiver: ReportReceiver, read: MessageReader,
 interface Call extends Pick<HandlerContext, 'limits' | 'memory'> {
   readonly receiver: ReportReceiver;
   readonly read: MessageReader;
+  readonly startBodyDeadline: ReturnType<typeof createBodyDeadlines>;
   readonly stream: ServerHttp2Stream;
   readonly origin: RequestOrigin;
   /** Of what was received and is no whole message yet. */
@@ -147,51 +150,53 @@ type ReadRequest = ReceivedReport & { readonly reservation: MemoryReservation };
 type RequestDesc = typeof SubmitReportRequestSchema | typeof StreamReportsRequestSchema;
 
 /** Resolves at the end of the body with its only message. By events, since an async iterator costs as much as the rest of the call. */
-function readOnlyFrame({ stream, buffered, limits }: Call): Promise<GrpcFrame> {
+function readOnlyFrame({ stream, buffered, limits, startBodyDeadline }: Call): Promise<GrpcFrame> {
   return new Promise((resolve, reject) => {
     const reader = createGrpcFrameReader(limits.maxProtobufBytes);
     let only: GrpcFrame | undefined;
     let isOver = false;
-    const end = (error?: unknown): void => {
+    const fail = (error: unknown): void => {
       isOver = true;
       deadline.end();
-      if (error !== undefined) reject(error);
+      reject(error);
     };
-    const deadline = startBodyDeadline(limits.bodyTimeoutMs, end);
-    const attempt = (act: () => void): void => {
+    const deadline = startBodyDeadline(fail);
+    stream.on('data', (chunk: Buffer) => {
+      if (isOver) return;
       try {
-        if (!isOver) act();
-      } catch (error) {
-        end(error);
-      }
-    };
-    stream.on('data', (chunk: Buffer) =>
-      attempt(() => {
         buffered.resize(buffered.bytes + chunk.length);
         for (const frame of reader.push(chunk)) {
           if (only !== undefined) throw new SpartakusError('invalid', 'the call has more than one message');
           only = frame;
         }
-      }),
-    );
-    stream.on('end', () =>
-      attempt(() => {
+      } catch (error) {
+        fail(error);
+      }
+    });
+    stream.on('end', () => {
+      if (isOver) return;
+      isOver = true;
+      deadline.end();
+      try {
         reader.end();
         if (only === undefined) throw new SpartakusError('invalid', 'the call has no message');
-        end();
         resolve(only);
-      }),
-    );
-    stream.on('close', () => attempt(() => end(new Error('the stream was closed before the body ended'))));
+      } catch (error) {
+        reject(error);
+      }
+    });
+    stream.on('close', () => {
+      if (!isOver) fail(new Error('the stream was closed before the body ended'));
+    });
   });
 }
 
 /** Those that arrive together are decoded one by one, as they are taken. The body's deadline is paused meanwhile. */
 async function* readRequests(call: Call): ReceivedReports {
-  const { stream, buffered, limits } = call;
+  const { stream, buffered, limits, startBodyDeadline } = call;
   const reader = createGrpcFrameReader(limits.maxProtobufBytes);
   const body = createChunkReader(stream, (bytes) => buffered.resize(buffered.bytes + bytes));
-  const deadline = startBodyDeadline(limits.bodyTimeoutMs, (error) => body.interrupt(error));
+  const deadline = startBodyDeadline((error) => body.interrupt(error));
   let isPaused = false;
   function* readMessages(chunks: readonly Buffer[]) {
     for (const chunk of chunks) {

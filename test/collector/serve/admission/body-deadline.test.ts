@@ -1,12 +1,12 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import { startBodyDeadline } from '../../../../src/collector/serve/admission/body-deadline.ts';
+import { createBodyDeadlines } from '../../../../src/collector/serve/admission/body-deadline.ts';
 
 beforeEach(() => void vi.useFakeTimers());
 afterEach(() => void vi.useRealTimers());
 
 test('a body that does not arrive in time is rejected once, with a time to retry', () => {
   const onLate = vi.fn<(error: unknown) => void>();
-  startBodyDeadline(5_000, onLate);
+  createBodyDeadlines(5_000)(onLate);
 
   vi.advanceTimersByTime(4_999);
   expect(onLate).not.toHaveBeenCalled();
@@ -18,7 +18,7 @@ test('a body that does not arrive in time is rejected once, with a time to retry
 
 test('while it is paused it does not end, and then the client has the whole time again', () => {
   const onLate = vi.fn<(error: unknown) => void>();
-  const deadline = startBodyDeadline(5_000, onLate);
+  const deadline = createBodyDeadlines(5_000)(onLate);
 
   deadline.pause();
   vi.advanceTimersByTime(60_000);
@@ -33,7 +33,7 @@ test('while it is paused it does not end, and then the client has the whole time
 
 test('each part of a stream has the whole time', () => {
   const onLate = vi.fn<(error: unknown) => void>();
-  const deadline = startBodyDeadline(5_000, onLate);
+  const deadline = createBodyDeadlines(5_000)(onLate);
 
   for (let part = 0; part < 10; part += 1) {
     vi.advanceTimersByTime(3_000);
@@ -43,12 +43,44 @@ test('each part of a stream has the whole time', () => {
   expect(onLate).not.toHaveBeenCalled();
 });
 
-test('a body that has ended leaves no timer, whether it was paused or not', () => {
+test('a body that has ended is not late, whether it was paused or not, and cannot start again', () => {
   const onLate = vi.fn<(error: unknown) => void>();
-  const deadlines = [startBodyDeadline(5_000, onLate), startBodyDeadline(5_000, onLate)];
+  const start = createBodyDeadlines(5_000);
+  const deadlines = [start(onLate), start(onLate)];
   deadlines[0]?.pause();
 
   for (const deadline of deadlines) deadline.end();
+  for (const deadline of deadlines) deadline.restart();
+  vi.advanceTimersByTime(60_000);
 
-  expect(vi.getTimerCount()).toBe(0);
+  expect(onLate).not.toHaveBeenCalled();
+});
+
+test('bodies share a timer, and each is late at its own time', () => {
+  const late: string[] = [];
+  const start = createBodyDeadlines(5_000);
+  const first = start(() => late.push('first'));
+  vi.advanceTimersByTime(1_000);
+  start(() => late.push('second'));
+  vi.advanceTimersByTime(1_000);
+  start(() => late.push('third'));
+  first.restart();
+
+  expect(vi.getTimerCount()).toBe(1);
+  vi.advanceTimersByTime(3_999);
+  expect(late).toEqual([]);
+  vi.advanceTimersByTime(1);
+  expect(late).toEqual(['second']);
+  vi.advanceTimersByTime(1_000);
+  expect(late).toEqual(['second', 'third', 'first']);
+});
+
+test('the timer does not keep the process running', () => {
+  vi.useRealTimers();
+  const timers = (): number => process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length;
+  const before = timers();
+
+  createBodyDeadlines(60_000)(() => undefined);
+
+  expect(timers()).toBe(before);
 });
