@@ -41,40 +41,41 @@ export function createMemoryLimiter(maxBytes: number): MemoryLimiter {
     retryAfterMs: RETRY_AFTER_MS,
   });
   let reservedBytes = 0;
+  /** A class, since closures for each request and message would take more memory than a small report. */
+  class Reservation implements MemoryReservation {
+    bytes = 0;
+    #hasEnded = false;
+    #listeners: (() => void)[] | undefined;
+
+    resize(bytes: number): void {
+      if (this.#hasEnded) return;
+      if (reservedBytes - this.bytes + bytes > maxBytes) throw full;
+      this.#change(bytes);
+    }
+
+    onEnd(listener: () => void): void {
+      if (this.#hasEnded) listener();
+      else (this.#listeners ??= []).push(listener);
+    }
+
+    end(): void {
+      this.#change(0);
+      this.#hasEnded = true;
+      const listeners = this.#listeners ?? [];
+      this.#listeners = undefined;
+      for (const listener of listeners) listener();
+    }
+
+    #change(bytes: number): void {
+      reservedBytes += bytes - this.bytes;
+      this.bytes = bytes;
+    }
+  }
   return {
     maxBytes,
     get reservedBytes() {
       return reservedBytes;
     },
-    open() {
-      let heldBytes = 0;
-      let ended = false;
-      let onEnd: (() => void)[] | undefined;
-      const change = (bytes: number): void => {
-        reservedBytes += bytes - heldBytes;
-        heldBytes = bytes;
-      };
-      return {
-        get bytes() {
-          return heldBytes;
-        },
-        resize(bytes) {
-          if (ended) return;
-          if (reservedBytes - heldBytes + bytes > maxBytes) throw full;
-          change(bytes);
-        },
-        onEnd(listener) {
-          if (ended) listener();
-          else (onEnd ??= []).push(listener);
-        },
-        end() {
-          change(0);
-          ended = true;
-          const listeners = onEnd ?? [];
-          onEnd = undefined;
-          for (const listener of listeners) listener();
-        },
-      };
-    },
+    open: () => new Reservation(),
   };
 }

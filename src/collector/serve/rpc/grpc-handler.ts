@@ -9,7 +9,7 @@ import {
 } from '../../../../gen/spartakus/collector/v1/collector_service_pb.js';
 import type { RequestOrigin } from '../../../report/request-origin.ts';
 import { SpartakusError } from '../../../runtime/errors.ts';
-import { createBodyDeadlines } from '../admission/body-deadline.ts';
+import { type BodyDeadline, createBodyDeadlines } from '../admission/body-deadline.ts';
 import type { MemoryReservation } from '../admission/memory-limiter.ts';
 import { toConnectError } from '../error-status.ts';
 import type { HandlerContext } from '../handler-context.ts';
@@ -35,6 +35,7 @@ const CLOSED = 'the stream is closed';
 export function createGrpcHandler(receiver: ReportReceiver, read: MessageReader, context: HandlerContext) {
   const { admission, memory, limits, onRejection } = context;
   const startBodyDeadline = createBodyDeadlines(limits.bodyTimeoutMs);
+  const server: Server = { receiver, read, memory, onRejection, maxBytes: limits.maxProtobufBytes };
   return {
     serves: (headers: IncomingHttpHeaders): boolean =>
       headers[':method'] === 'POST' && CONTENT_TYPES.has(headers['content-type']) && METHODS.has(headers[':path']),
@@ -58,152 +59,152 @@ export function createGrpcHandler(receiver: ReportReceiver, read: MessageReader,
         rejectStream(stream, error);
         return;
       }
-      const buffered = memory.open();
-      let closed: AbortController | undefined;
-      /** Made for a call that needs it: it costs a twentieth of a call. */
-      const signal = (): AbortSignal => {
-        closed ??= new AbortController();
-        if (stream.destroyed) closed.abort(CLOSED);
-        return closed.signal;
-      };
-      stream.on('close', () => {
-        buffered.end();
-        closed?.abort(CLOSED);
-      });
-      const compression = isGzip ? GZIP : undefined;
       const call: Call = {
-        receiver,
-        read,
-        limits,
-        memory,
-        startBodyDeadline,
+        server,
         stream,
         origin,
-        buffered,
-        signal,
-        compression,
+        compression: isGzip ? GZIP : undefined,
+        buffered: memory.open(),
+        isReceived: false,
+        deadline: startBodyDeadline((error) => call.onLate(error)),
+        onLate: ignoreError,
+        closed: undefined,
         trailers: OK,
       };
-      METHODS.get(headers[':path'])?.(call).catch((error: unknown) => {
-        if (stream.destroyed || stream.closed) return;
-        onRejection(origin.protocol, error);
-        if (!stream.headersSent) {
-          rejectStream(stream, error);
-          return;
-        }
-        call.trailers = trailersOf(error);
-        stream.end();
+      stream.on('close', () => {
+        call.deadline.end();
+        if (!call.isReceived) call.buffered.end();
+        call.closed?.abort(CLOSED);
       });
+      METHODS.get(headers[':path'])?.(call);
     },
   };
 }
 
-interface Call extends Pick<HandlerContext, 'limits' | 'memory'> {
+/** What all calls share. */
+interface Server extends Pick<HandlerContext, 'memory' | 'onRejection'> {
   readonly receiver: ReportReceiver;
   readonly read: MessageReader;
-  readonly startBodyDeadline: ReturnType<typeof createBodyDeadlines>;
+  readonly maxBytes: number;
+}
+
+interface Call {
+  readonly server: Server;
   readonly stream: ServerHttp2Stream;
   readonly origin: RequestOrigin;
+  readonly compression: typeof GZIP | undefined;
   /** Of what was received and is no whole message yet. */
   readonly buffered: MemoryReservation;
-  /** Aborted when the stream is closed. */
-  readonly signal: () => AbortSignal;
-  readonly compression: typeof GZIP | undefined;
+  /** Whether `buffered` has become the reservation of the only message. */
+  isReceived: boolean;
+  readonly deadline: BodyDeadline;
+  onLate: (error: SpartakusError) => void;
+  /** Of a call whose signal was asked for: it costs a twentieth of a call. */
+  closed: AbortController | undefined;
   trailers: OutgoingHttpHeaders;
 }
 
-async function answerSubmit(call: Call): Promise<void> {
+/** Reads by events: promises and an async iterator would cost as much as the rest of the call. */
+function answerSubmit(call: Call): void {
+  const { server, stream, buffered } = call;
+  const reader = createGrpcFrameReader(server.maxBytes);
+  let only: GrpcFrame | undefined;
+  let isOver = false;
+  const fail = (error: unknown): void => {
+    isOver = true;
+    call.deadline.end();
+    failCall(call, error);
+  };
+  call.onLate = fail;
+  stream.on('data', (chunk: Buffer) => {
+    if (isOver) return;
+    try {
+      buffered.resize(buffered.bytes + chunk.length);
+      for (const frame of reader.push(chunk)) {
+        if (only !== undefined) throw new SpartakusError('invalid', 'the call has more than one message');
+        only = frame;
+      }
+    } catch (error) {
+      fail(error);
+    }
+  });
   // Decoded once the body has ended: a client could hold the message otherwise.
-  const frame = await readOnlyFrame(call);
-  const message = readMessage(call, frame, SubmitReportRequestSchema);
-  const request = message instanceof Promise ? await message : message;
+  stream.on('end', () => {
+    if (isOver) return;
+    try {
+      reader.end();
+      if (only === undefined) throw new SpartakusError('invalid', 'the call has no message');
+    } catch (error) {
+      fail(error);
+      return;
+    }
+    isOver = true;
+    call.deadline.end();
+    void submit(call, only);
+    // Node.js keeps the stream, and so its listeners, for a while.
+    only = undefined;
+  });
+}
+
+async function submit(call: Call, frame: GrpcFrame): Promise<void> {
+  call.isReceived = true;
+  const { server, stream, origin, buffered } = call;
   try {
-    const receipt = await call.receiver.submit(request, call.origin);
+    const message = readMessage(call, frame, SubmitReportRequestSchema, buffered);
+    const request = message instanceof Promise ? await message : message;
+    const receipt = await server.receiver.submit(request, origin);
     sendHeaders(call);
-    call.stream.end(encodeSubmitted([receipt]));
+    stream.end(encodeSubmitted([receipt]));
+  } catch (error) {
+    failCall(call, error);
   } finally {
-    request.reservation.end();
+    buffered.end();
   }
 }
 
 async function answerStream(call: Call): Promise<void> {
-  const { stream, receiver, origin } = call;
-  const closed = call.signal();
+  const { server, stream, origin } = call;
+  const closed = signalOf(call);
   // Some clients wait for the headers before they send.
   sendHeaders(call);
-  for await (const receipts of receiver.stream(readRequests(call), origin, closed)) {
-    if (closed.aborted) return;
-    if (!stream.write(encodeStreamed(receipts))) await drained(stream);
+  try {
+    for await (const receipts of server.receiver.stream(readRequests(call), origin, closed)) {
+      if (closed.aborted) return;
+      if (!stream.write(encodeStreamed(receipts))) await drained(stream);
+    }
+    stream.end();
+  } catch (error) {
+    failCall(call, error);
   }
-  stream.end();
 }
 
 const encodeSubmitted = createReceiptEncoder(SubmitReportResponseSchema);
 const encodeStreamed = createReceiptEncoder(StreamReportsResponseSchema);
 
-const METHODS: ReadonlyMap<IncomingHttpHeaders[string], (call: Call) => Promise<void>> = new Map([
+const METHODS: ReadonlyMap<IncomingHttpHeaders[string], (call: Call) => void> = new Map([
   [`${PATH}SubmitReport`, answerSubmit],
-  [`${PATH}StreamReports`, answerStream],
+  [`${PATH}StreamReports`, (call: Call) => void answerStream(call)],
 ]);
 
-type ReadRequest = ReceivedReport & { readonly reservation: MemoryReservation };
 type RequestDesc = typeof SubmitReportRequestSchema | typeof StreamReportsRequestSchema;
-
-/** Resolves at the end of the body with its only message. By events, since an async iterator costs as much as the rest of the call. */
-function readOnlyFrame({ stream, buffered, limits, startBodyDeadline }: Call): Promise<GrpcFrame> {
-  return new Promise((resolve, reject) => {
-    const reader = createGrpcFrameReader(limits.maxProtobufBytes);
-    let only: GrpcFrame | undefined;
-    let isOver = false;
-    const fail = (error: unknown): void => {
-      isOver = true;
-      deadline.end();
-      reject(error);
-    };
-    const deadline = startBodyDeadline(fail);
-    stream.on('data', (chunk: Buffer) => {
-      if (isOver) return;
-      try {
-        buffered.resize(buffered.bytes + chunk.length);
-        for (const frame of reader.push(chunk)) {
-          if (only !== undefined) throw new SpartakusError('invalid', 'the call has more than one message');
-          only = frame;
-        }
-      } catch (error) {
-        fail(error);
-      }
-    });
-    stream.on('end', () => {
-      if (isOver) return;
-      isOver = true;
-      deadline.end();
-      try {
-        reader.end();
-        if (only === undefined) throw new SpartakusError('invalid', 'the call has no message');
-        resolve(only);
-      } catch (error) {
-        reject(error);
-      }
-    });
-    stream.on('close', () => {
-      if (!isOver) fail(new Error('the stream was closed before the body ended'));
-    });
-  });
-}
 
 /** Those that arrive together are decoded one by one, as they are taken. The body's deadline is paused meanwhile. */
 async function* readRequests(call: Call): ReceivedReports {
-  const { stream, buffered, limits, startBodyDeadline } = call;
-  const reader = createGrpcFrameReader(limits.maxProtobufBytes);
+  const { server, stream, buffered, deadline } = call;
+  const reader = createGrpcFrameReader(server.maxBytes);
   const body = createChunkReader(stream, (bytes) => buffered.resize(buffered.bytes + bytes));
-  const deadline = startBodyDeadline((error) => body.interrupt(error));
+  call.onLate = body.interrupt;
   let isPaused = false;
   function* readMessages(chunks: readonly Buffer[]) {
     for (const chunk of chunks) {
       for (const frame of reader.push(chunk)) {
         if (!isPaused) deadline.pause();
         isPaused = true;
-        yield readMessage(call, frame, StreamReportsRequestSchema);
+        const bytes = framedBytes(frame);
+        const reservation = server.memory.open();
+        buffered.resize(buffered.bytes - bytes);
+        reservation.resize(bytes);
+        yield readMessage(call, frame, StreamReportsRequestSchema, reservation);
       }
     }
   }
@@ -219,20 +220,22 @@ async function* readRequests(call: Call): ReceivedReports {
   reader.end();
 }
 
-/** The caller ends the reservation. */
-function readMessage(call: Call, frame: GrpcFrame, schema: RequestDesc): ReadRequest | Promise<ReadRequest> {
-  const { read, memory, buffered, compression, limits, origin, signal } = call;
-  const reservation = memory.open();
-  const bytes = framedBytes(frame);
-  buffered.resize(buffered.bytes - bytes);
+/** The caller ends the reservation, unless it throws. */
+function readMessage(
+  call: Call,
+  frame: GrpcFrame,
+  schema: RequestDesc,
+  reservation: MemoryReservation,
+): ReceivedReport | Promise<ReceivedReport> {
+  const { server, compression, origin } = call;
+  const { maxBytes } = server;
   const fail = (error: unknown): never => {
     reservation.end();
     throw error;
   };
   try {
-    reservation.resize(bytes);
-    const options = { schema, isJson: false, compression, maxBytes: limits.maxProtobufBytes, origin, signal };
-    const message = read(frame, reservation, options);
+    const options = { schema, isJson: false, compression, maxBytes, origin, signal: () => signalOf(call) };
+    const message = server.read(frame, reservation, options);
     if (!(message instanceof Promise)) return toRequest(message, schema, reservation);
     return message.then((each) => toRequest(each, schema, reservation)).catch(fail);
   } catch (error) {
@@ -240,7 +243,7 @@ function readMessage(call: Call, frame: GrpcFrame, schema: RequestDesc): ReadReq
   }
 }
 
-function toRequest(message: ReadMessage, schema: RequestDesc, reservation: MemoryReservation): ReadRequest {
+function toRequest(message: ReadMessage, schema: RequestDesc, reservation: MemoryReservation): ReceivedReport {
   if ('decoded' in message) return { decoded: message.decoded, reservation };
   const request = decode(schema, message.bytes);
   const validateOnly = 'validateOnly' in request && request.validateOnly;
@@ -253,6 +256,25 @@ function decode<Desc extends DescMessage>(schema: Desc, bytes: Uint8Array): Mess
   } catch (error) {
     throw new SpartakusError('invalid', `the message cannot be decoded as ${schema.typeName}`, { cause: error });
   }
+}
+
+/** Aborted when the stream is closed. */
+function signalOf(call: Call): AbortSignal {
+  call.closed ??= new AbortController();
+  if (call.stream.destroyed) call.closed.abort(CLOSED);
+  return call.closed.signal;
+}
+
+function failCall(call: Call, error: unknown): void {
+  const { server, stream, origin } = call;
+  if (stream.destroyed || stream.closed) return;
+  server.onRejection(origin.protocol, error);
+  if (!stream.headersSent) {
+    rejectStream(stream, error);
+    return;
+  }
+  call.trailers = trailersOf(error);
+  stream.end();
 }
 
 function sendHeaders(call: Call): void {
