@@ -69,7 +69,7 @@ export const SERVE_FAULTS: readonly Fault[] = [
     file: CONNECT,
     from: '      deadline.end();\n      closed.abort();',
     to: '      closed.abort();',
-    test: 'test/collector/serve/timers.test.ts',
+    test: 'test/collector/serve/rpc/connect-handler.test.ts',
   },
   {
     fault: 'the memory of the messages of a stream is not released',
