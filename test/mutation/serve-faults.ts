@@ -74,8 +74,8 @@ export const SERVE_FAULTS: readonly Fault[] = [
   {
     fault: 'the memory of the messages of a stream is not released',
     file: RECEIVER,
-    from: '        reservation?.end();\n',
-    to: '',
+    from: '      request.reservation?.end();\n      receipts',
+    to: '      receipts',
     test: REQUEST_MEMORY,
   },
   {
@@ -144,7 +144,7 @@ export const SERVE_FAULTS: readonly Fault[] = [
   {
     fault: 'a stream evades the rate of its address',
     file: RECEIVER,
-    from: '          await admission.pace(origin, signal);\n',
+    from: '          if (paced !== undefined) await paced;\n',
     to: '',
     test: 'test/collector/serve/rpc/report-receiver.test.ts',
   },

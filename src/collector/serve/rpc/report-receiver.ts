@@ -63,6 +63,8 @@ export type ReceivedReports = AsyncGenerator<Iterable<ReceivedReport | Promise<R
 
 /** For a report that was made from a Kubermatic record. */
 const REPORT_ALIASES = { clusterID: 'clientUUID' };
+/** Created once: creating an error per request is a cost. */
+const missing = new SpartakusError('invalid', 'report is required', { field: 'report' });
 /** Beyond it, a stream is not read until a receipt is sent. */
 const MAX_PENDING_PER_STREAM = 256;
 
@@ -99,31 +101,29 @@ export function createReportReceiver({
     throw entry.error;
   };
 
-  /** Stores the report of a request, or, of a probe, validates it. */
-  const receive = async (
-    { report, decoded }: ReceivedReport,
-    origin: RequestOrigin,
-    isProbe = false,
-  ): Promise<Receipt> => {
+  /** Throws `missing`, or an error whose field is a path from the report. */
+  const submissionIn = ({ report, decoded }: ReceivedReport, context: SubmissionContext): Submission => {
     const entry = decoded?.entries[0];
-    const context = { origin, dialect: 'report' } as const;
-    try {
-      const submission = entry === undefined ? report && { report } : submissionOf(entry, context);
-      if (submission !== undefined && isProbe)
-        return receiptOf(ingest.validate(submission, context), Outcome.VALIDATED);
-      if (submission !== undefined) return acceptedReceipt(await ingest.accept(submission, context));
-    } catch (error) {
-      throw withRequestPath(error, SubmitReportRequestSchema, 'report');
-    }
-    throw new SpartakusError('invalid', 'report is required', { field: 'report' });
+    if (entry !== undefined) return submissionOf(entry, context);
+    if (report === undefined) throw missing;
+    return { report };
   };
+  const requestError = (error: unknown): SpartakusError =>
+    error === missing ? missing : withRequestPath(error, SubmitReportRequestSchema, 'report');
 
   const submit = async (request: ReceivedReport, origin: RequestOrigin): Promise<Receipt | undefined> => {
     const { report, decoded } = request;
     // Of a large message, all fields are in `decoded`.
     const isProbe = (decoded ?? request).validateOnly === true;
     if (isProbe && report === undefined && decoded === undefined) return undefined;
-    return await receive(request, origin, isProbe);
+    const context = { origin, dialect: 'report' } as const;
+    try {
+      const submission = submissionIn(request, context);
+      if (isProbe) return receiptOf(ingest.validate(submission, context), Outcome.VALIDATED);
+      return acceptedReceipt(await ingest.accept(submission, context));
+    } catch (error) {
+      throw requestError(error);
+    }
   };
 
   const submitEnvelope = async ({ envelope, decoded }: ReceivedEnvelope, origin: RequestOrigin): Promise<Receipt[]> => {
@@ -172,18 +172,19 @@ export function createReportReceiver({
         new SpartakusError('unavailable', 'the collector is stopping: send the reports without a receipt again'),
       );
 
-    const accept = (request: ReceivedReport): void => {
-      const { report, decoded, reservation } = request;
-      const answer = (receipt: Receipt): void => {
-        reservation?.end();
-        receipts.push(receipt);
-        notify();
-      };
-      receive(request, origin).then(answer, (error: unknown) => {
-        const entry = decoded?.entries[0];
-        const reportId = report?.reportId ?? (entry === undefined ? '' : decodedId(entry));
-        answer(rejectedReceipt(reportId, SpartakusError.from(error), origin));
-      });
+    const context = { origin, dialect: 'report' } as const;
+    const accept = async (request: ReceivedReport): Promise<void> => {
+      let receipt: Receipt;
+      try {
+        receipt = acceptedReceipt(await ingest.accept(submissionIn(request, context), context));
+      } catch (error) {
+        const entry = request.decoded?.entries[0];
+        const reportId = request.report?.reportId ?? (entry === undefined ? '' : decodedId(entry));
+        receipt = rejectedReceipt(reportId, requestError(error), origin);
+      }
+      request.reservation?.end();
+      receipts.push(receipt);
+      notify();
     };
     const read = async (): Promise<void> => {
       for await (const arrived of requests) {
@@ -194,10 +195,11 @@ export function createReportReceiver({
             return;
           }
           unanswered += 1;
-          accept(request);
+          void accept(request);
           while (unanswered >= MAX_PENDING_PER_STREAM) await changed();
           await ingest.waitForCapacity(signal);
-          await admission.pace(origin, signal);
+          const paced = admission.pace(origin, signal);
+          if (paced !== undefined) await paced;
         }
       }
     };
