@@ -186,7 +186,7 @@ export const SERVE_FAULTS: readonly Fault[] = [
   {
     fault: 'a stream of an address is not given back',
     file: 'collector/serve/listener.ts',
-    from: "      stream.once('close', () => streamLimiter.release(addressKey));\n",
+    from: "      stream.on('close', () => streamLimiter.release(addressKey));\n",
     to: '',
     test: 'test/collector/serve/unread-responses.test.ts',
   },
