@@ -7,8 +7,15 @@ const DEFAULT_MAX_BYTES = 1_024;
 /** In UTF-8, of a UTF-16 code unit. */
 const MAX_BYTES_PER_UNIT = 3;
 
-/** Throws with the path of the first text that is too long. */
-type Check = (message: Message, path: string) => void;
+/** A message by the local names of its fields. `Reflect.get` takes several times as long. */
+type Fields = Readonly<Record<string, unknown>>;
+/** A text that is too long. Its path is made once it is found: making that of each message would take longer than the check. */
+interface Finding {
+  readonly path: string;
+  readonly maxBytes: number;
+}
+/** Returns the first text that is too long. */
+type Check = (message: Fields) => Finding | undefined;
 
 const checks = new WeakMap<DescMessage, Check>();
 /** Decoding the options of a field is slow. */
@@ -37,58 +44,77 @@ export function tooLong(maxBytes: number): string {
 /**
  * Checks the length of each text in a message and the messages in it.
  *
- * @param path of the message, with a dot at its end where it is not empty
+ * @param base the path of the message, with a dot at its end where it is not empty
  * @throws SpartakusError `invalid` with the JSON path of the field
  */
-export function checkTexts(schema: DescMessage, message: Message, path = ''): void {
-  checkOf(schema)(message, path);
+export function checkTexts(schema: DescMessage, message: Message, base = ''): void {
+  const found = checkOf(schema)(message);
+  if (found === undefined) return;
+  const field = base + found.path;
+  throw new SpartakusError('invalid', `${field} ${tooLong(found.maxBytes)}`, { field });
 }
 
 function checkOf(schema: DescMessage): Check {
   let check = checks.get(schema);
   if (check === undefined) {
-    const each = schema.fields.map(createCheck).filter((one) => one !== undefined);
-    check = (message, path) => {
-      for (const one of each) one(message, path);
+    const { fields } = schema;
+    const texts = fields
+      .filter(({ fieldKind, scalar }) => fieldKind === 'scalar' && scalar === ScalarType.STRING)
+      .map((field) => ({ field, name: field.localName, maxBytes: maxBytesOf(field) }));
+    const others = fields.map(createCheck).filter((one) => one !== undefined);
+    check = (message) => {
+      for (const { field, name, maxBytes } of texts) {
+        const text = message[name] as string | undefined;
+        if (text !== undefined && isTooLong(text, maxBytes)) return { path: field.jsonName, maxBytes };
+      }
+      for (const one of others) {
+        const found = one(message);
+        if (found !== undefined) return found;
+      }
+      return undefined;
     };
     checks.set(schema, check);
   }
   return check;
 }
 
+/** Of a field that is a message, a list or a map. */
 function createCheck(field: DescField): Check | undefined {
   const { localName, jsonName, fieldKind } = field;
   const maxBytes = maxBytesOf(field);
-  const checkText = (text: unknown, pathOf: () => string): void => {
-    if (typeof text !== 'string' || !isTooLong(text, maxBytes)) return;
-    const path = pathOf();
-    throw new SpartakusError('invalid', `${path} ${tooLong(maxBytes)}`, { field: path });
-  };
+  const checkText = (text: unknown): Finding | undefined =>
+    typeof text === 'string' && isTooLong(text, maxBytes) ? { path: '', maxBytes } : undefined;
   if (fieldKind === 'map') {
-    return (message, path) => {
-      const entries = Object.entries(Reflect.get(message, localName) as Record<string, unknown>);
-      for (const [key, value] of entries) {
-        checkText(key, () => path + jsonName);
-        checkText(value, () => `${path}${jsonName}[${JSON.stringify(key)}]`);
+    return (message) => {
+      for (const [key, value] of Object.entries(message[localName] as Fields)) {
+        const found = checkText(key);
+        if (found !== undefined) return within(jsonName, found);
+        const foundValue = checkText(value);
+        if (foundValue !== undefined) return within(`${jsonName}[${JSON.stringify(key)}]`, foundValue);
       }
+      return undefined;
     };
   }
-  const isText = field.scalar === ScalarType.STRING;
-  if (field.message === undefined && !isText) return undefined;
-  const checkMessage = field.message === undefined ? undefined : checkOf(field.message);
-  if (fieldKind === 'list') {
-    return (message, path) => {
-      const items = Reflect.get(message, localName) as readonly unknown[];
-      for (const [index, item] of items.entries()) {
-        if (checkMessage === undefined) checkText(item, () => `${path}${jsonName}[${index}]`);
-        else checkMessage(item as Message, `${path}${jsonName}[${index}].`);
-      }
+  const check = field.message === undefined ? checkText : (checkOf(field.message) as typeof checkText);
+  if (fieldKind === 'message') {
+    return (message) => {
+      const value = message[localName];
+      const found = value === undefined ? undefined : check(value);
+      return found && within(jsonName, found);
     };
   }
-  return (message, path) => {
-    const value: unknown = Reflect.get(message, localName);
-    if (value === undefined) return;
-    if (checkMessage === undefined) checkText(value, () => path + jsonName);
-    else checkMessage(value as Message, `${path}${jsonName}.`);
+  if (fieldKind !== 'list' || (field.message === undefined && field.scalar !== ScalarType.STRING)) return undefined;
+  return (message) => {
+    const items = message[localName] as readonly unknown[];
+    for (let index = 0; index < items.length; index += 1) {
+      const found = check(items[index]);
+      if (found !== undefined) return within(`${jsonName}[${index}]`, found);
+    }
+    return undefined;
   };
+}
+
+/** The same text, with its path from the message above. */
+function within(name: string, { path, maxBytes }: Finding): Finding {
+  return { path: path === '' ? name : `${name}.${path}`, maxBytes };
 }

@@ -201,8 +201,8 @@ export const RELEASE_FAULTS: readonly Fault[] = [
   {
     fault: 'a stream that is reset counts as rejected',
     file: 'collector/serve/rpc/grpc-handler.ts',
-    from: '        if (stream.destroyed || stream.closed) return;\n        onRejection',
-    to: '        onRejection',
+    from: '  if (stream.destroyed || stream.closed) return;\n  server.onRejection',
+    to: '  server.onRejection',
     test: 'test/collector/serve/rpc/grpc-handler.test.ts',
   },
   {

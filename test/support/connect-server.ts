@@ -7,9 +7,10 @@ import { createMemoryLimiter } from '../../src/collector/serve/admission/memory-
 import { createConnectHandler } from '../../src/collector/serve/rpc/connect-handler.ts';
 import { createHealthService, createHealthState } from '../../src/collector/serve/rpc/health-service.ts';
 import { createMessageReader, type MessageOptions } from '../../src/collector/serve/rpc/message-reader.ts';
-import type { ReceivedReport } from '../../src/collector/serve/rpc/report-receiver.ts';
+import type { ReceivedReport, ReceivedReports } from '../../src/collector/serve/rpc/report-receiver.ts';
 import { createReportService } from '../../src/collector/serve/rpc/report-service.ts';
 import type { RequestOrigin } from '../../src/report/request-origin.ts';
+import { eachRequest } from './each-request.ts';
 
 export const MAX_PROTOBUF_BYTES = 30_000;
 export const MAX_JSON_BYTES = 60_000;
@@ -40,10 +41,10 @@ export async function serveConnect({
   const stopping = new AbortController();
   const receiver = {
     submit: (request: ReceivedReport) => (received.push(request), submit(request)),
-    stream: async function* (requests: AsyncIterable<ReceivedReport>) {
-      for await (const request of requests) {
+    stream: async function* (requests: ReceivedReports) {
+      for await (const request of eachRequest(requests)) {
         received.push(request);
-        yield await submit(request).finally(() => request.reservation?.end());
+        yield [await submit(request).finally(() => request.reservation?.end())];
       }
     },
     submitEnvelope: (request: ReceivedReport) => (received.push(request), submit(request).then((receipt) => [receipt])),

@@ -142,7 +142,7 @@ export async function openListener(options: ListenerOptions): Promise<Listener> 
         stream.close(http2.constants.NGHTTP2_REFUSED_STREAM);
         return;
       }
-      stream.once('close', () => streamLimiter.release(addressKey));
+      stream.on('close', () => streamLimiter.release(addressKey));
     }
     guarded(stream, () => {
       if (routes.stream(stream, headers)) return;

@@ -69,7 +69,8 @@ export function guardSession(
   session.on('stream', (stream: ServerHttp2Stream) => {
     streams.add(stream);
     busy = true;
-    stream.once('close', () => {
+    // Not `once`, which costs several times as much: it happens once.
+    stream.on('close', () => {
       streams.delete(stream);
       pings.streamClosed(stream);
     });

@@ -24,8 +24,8 @@ export interface Admission {
    * @throws SpartakusError `rate-limited`, `unauthenticated` or `overloaded`
    */
   admitReport(origin: RequestOrigin, headers: IncomingHttpHeaders): void;
-  /** Waits until the address may send one more report of a stream, or the signal is aborted. */
-  pace(origin: RequestOrigin, signal: AbortSignal): Promise<void>;
+  /** Resolves when the address may send one more report of a stream, or the signal is aborted; returns undefined where it may at once. */
+  pace(origin: RequestOrigin, signal: AbortSignal): Promise<void> | undefined;
   /** Counts bytes of a message after decompression. They may exceed the rate of the address; its next report is rejected then. */
   chargeBytes(origin: RequestOrigin, bytes: number): void;
   /** @throws SpartakusError `rate-limited` where the address has sent more bytes than it may */
@@ -68,10 +68,10 @@ export function createAdmission({ limits, authenticate, ingest, clock }: Admissi
       authenticate(headers);
       ingest.rejectIfFull();
     },
-    async pace(origin, signal) {
+    pace(origin, signal) {
       const { addressKey } = origin;
       const waitMs = addressKey === undefined ? 0 : Math.max(rateLimiter.reserve(addressKey), debtMs(origin));
-      if (waitMs > 0) await clock.sleep(waitMs, signal);
+      return waitMs > 0 ? clock.sleep(waitMs, signal) : undefined;
     },
     chargeBytes({ addressKey }, bytes) {
       if (addressKey !== undefined) byteLimiter.charge(addressKey, bytes);

@@ -41,35 +41,34 @@ export function createMemoryLimiter(maxBytes: number): MemoryLimiter {
     retryAfterMs: RETRY_AFTER_MS,
   });
   let reservedBytes = 0;
+  /** A class, since closures for each request and message would take more memory than a small report. */
   class Reservation implements MemoryReservation {
-    #bytes = 0;
+    bytes = 0;
     #hasEnded = false;
-    #onEnd: (() => void)[] | undefined;
-
-    get bytes(): number {
-      return this.#bytes;
-    }
+    #listeners: (() => void)[] | undefined;
 
     resize(bytes: number): void {
       if (this.#hasEnded) return;
-      const added = bytes - this.#bytes;
-      if (reservedBytes + added > maxBytes) throw full;
-      reservedBytes += added;
-      this.#bytes = bytes;
+      if (reservedBytes - this.bytes + bytes > maxBytes) throw full;
+      this.#change(bytes);
     }
 
     onEnd(listener: () => void): void {
       if (this.#hasEnded) listener();
-      else (this.#onEnd ??= []).push(listener);
+      else (this.#listeners ??= []).push(listener);
     }
 
     end(): void {
-      reservedBytes -= this.#bytes;
-      this.#bytes = 0;
+      this.#change(0);
       this.#hasEnded = true;
-      const listeners = this.#onEnd;
-      this.#onEnd = undefined;
-      if (listeners !== undefined) for (const listener of listeners) listener();
+      const listeners = this.#listeners ?? [];
+      this.#listeners = undefined;
+      for (const listener of listeners) listener();
+    }
+
+    #change(bytes: number): void {
+      reservedBytes += bytes - this.bytes;
+      this.bytes = bytes;
     }
   }
   return {

@@ -4,6 +4,7 @@ import { isIPv4 } from 'node:net';
 import ipaddr from 'ipaddr.js';
 import type { Protocol, RequestOrigin } from '../../../report/request-origin.ts';
 import { formatHostPort, type Networks, plainAddress } from '../../../runtime/addresses.ts';
+import { rememberResults } from '../../../runtime/remember.ts';
 import type { ProxyProtocol } from './proxy-protocol.ts';
 
 /** What is stored of a client's address, which is personal data. */
@@ -46,7 +47,9 @@ export function createOriginFinder({
     if (recordPeer === 'hash') return createHmac('sha256', key).update(host).digest('hex').slice(0, 16);
     return port === undefined ? host : formatHostPort(host, port);
   };
-  const keyOf = (address: string): string | undefined => (isTrusted(address) ? undefined : networkOf(address));
+  // Each client sends many requests.
+  const addressOf = rememberResults(plainAddress);
+  const keyOf = rememberResults((address) => (isTrusted(address) ? undefined : networkOf(address)));
   return {
     originOf({ headers, socket }, protocol) {
       const client = clientOf?.(socket);
@@ -56,7 +59,7 @@ export function createOriginFinder({
         address: socket.remoteAddress,
         port: socket.remotePort,
       };
-      const nearest = plainAddress(remoteAddress ?? '');
+      const nearest = addressOf(remoteAddress ?? '');
       if (nearest === undefined) return { protocol };
       const forwarded = isTrusted(nearest)
         ? forwardedAddress([headers['x-forwarded-for'] ?? ''].flat().join(','), isTrusted)
@@ -65,7 +68,7 @@ export function createOriginFinder({
       return { protocol, recordedAddress, addressKey: keyOf(forwarded ?? nearest) };
     },
     addressKeyOf(remoteAddress) {
-      const address = plainAddress(remoteAddress ?? '');
+      const address = addressOf(remoteAddress ?? '');
       return address === undefined ? undefined : keyOf(address);
     },
   };

@@ -9,7 +9,7 @@ const READ_AHEAD_BYTES = 64 * 1024;
  * @param onReceived called with the length of each chunk as it arrives; where it throws, `next` does
  */
 export function createChunkReader(stream: ServerHttp2Stream, onReceived: (bytes: number) => void) {
-  const chunks: Buffer[] = [];
+  let chunks: Buffer[] = [];
   let heldBytes = 0;
   let ended = false;
   let failure: Error | undefined;
@@ -24,14 +24,15 @@ export function createChunkReader(stream: ServerHttp2Stream, onReceived: (bytes:
     try {
       onReceived(chunk.length);
     } catch (error) {
-      chunks.length = 0;
+      chunks = [];
       interrupt(error as Error);
       return;
     }
     chunks.push(chunk);
     heldBytes += chunk.length;
     if (heldBytes >= READ_AHEAD_BYTES) stream.pause();
-    wake();
+    // Node.js reads many frames in a turn of its event loop, each with its own event and its own microtasks.
+    if (chunks.length === 1) setImmediate(() => wake());
   });
   stream.once('end', () => {
     ended = true;
@@ -41,15 +42,19 @@ export function createChunkReader(stream: ServerHttp2Stream, onReceived: (bytes:
     if (!ended) interrupt(new Error('the stream was closed before the body ended'));
   });
   return {
-    /** The next chunk; undefined at the end of the body. Throws where it was interrupted, or the stream was closed before the end. */
-    async next(): Promise<Buffer | undefined> {
+    /**
+     * The chunks that have arrived, at least one; undefined at the end of the body. Throws where it was interrupted, or the stream was
+     * closed before the end.
+     */
+    async next(): Promise<readonly Buffer[] | undefined> {
       while (true) {
         if (failure !== undefined) throw failure;
-        const chunk = chunks.shift();
-        if (chunk !== undefined) {
-          heldBytes -= chunk.length;
-          if (stream.isPaused() && heldBytes < READ_AHEAD_BYTES) stream.resume();
-          return chunk;
+        if (chunks.length > 0) {
+          const arrived = chunks;
+          chunks = [];
+          heldBytes = 0;
+          if (stream.isPaused()) stream.resume();
+          return arrived;
         }
         if (ended) return undefined;
         await new Promise<void>((resolve) => (wake = resolve));

@@ -129,7 +129,7 @@ export function createConnectHandler(
     const compression = takeCompression(request.header, contentType);
     const maxReportBytes = isJson ? maxJsonBytes : maxProtobufBytes;
     const maxBytes = takesReports ? maxReportBytes : Math.min(maxReportBytes, MAX_NAMES_BYTES);
-    const options = { schema: method.input, isJson, compression, maxBytes, origin, signal: closed.signal };
+    const options = { schema: method.input, isJson, compression, maxBytes, origin, signal: () => closed.signal };
     const body = limitBody(request.body as AsyncIterable<Uint8Array>, {
       maxBytes,
       isFramed: !UNFRAMED_CONTENT_TYPE.test(contentType),

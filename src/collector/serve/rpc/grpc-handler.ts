@@ -9,7 +9,7 @@ import {
 } from '../../../../gen/spartakus/collector/v1/collector_service_pb.js';
 import type { RequestOrigin } from '../../../report/request-origin.ts';
 import { SpartakusError } from '../../../runtime/errors.ts';
-import { createBodyDeadlines } from '../admission/body-deadline.ts';
+import { type BodyDeadline, createBodyDeadlines } from '../admission/body-deadline.ts';
 import type { MemoryReservation } from '../admission/memory-limiter.ts';
 import { toConnectError } from '../error-status.ts';
 import type { HandlerContext } from '../handler-context.ts';
@@ -20,7 +20,7 @@ import { createGrpcFrameReader, framedBytes, type GrpcFrame } from './grpc-frame
 import { grpcTrailers } from './grpc-status.ts';
 import type { MessageReader, ReadMessage } from './message-reader.ts';
 import { createReceiptEncoder } from './receipt-encoder.ts';
-import type { ReceivedReport, ReportReceiver } from './report-receiver.ts';
+import type { ReceivedReport, ReceivedReports, ReportReceiver } from './report-receiver.ts';
 
 const PATH = `/${CollectorService.typeName}/`;
 const CONTENT_TYPES: ReadonlySet<string | undefined> = new Set(['application/grpc', 'application/grpc+proto']);
@@ -35,20 +35,20 @@ const CLOSED = 'the stream is closed';
 export function createGrpcHandler(receiver: ReportReceiver, read: MessageReader, context: HandlerContext) {
   const { admission, memory, limits, onRejection } = context;
   const startBodyDeadline = createBodyDeadlines(limits.bodyTimeoutMs);
+  const server: Server = { receiver, read, memory, onRejection, maxBytes: limits.maxProtobufBytes };
   return {
     serves: (headers: IncomingHttpHeaders): boolean =>
-      headers[':method'] === 'POST' &&
-      CONTENT_TYPES.has(headers['content-type']) &&
-      METHODS.has(String(headers[':path'])),
+      headers[':method'] === 'POST' && CONTENT_TYPES.has(headers['content-type']) && METHODS.has(headers[':path']),
     /** Only for requests that it serves. */
     handle(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, origin: RequestOrigin): void {
       // A client that disconnects is no error; 'close' follows.
-      stream.on('error', () => undefined);
-      const encoding = headers['grpc-encoding'] ?? 'identity';
+      stream.on('error', ignoreError);
+      const encoding = headers['grpc-encoding'];
+      const isGzip = encoding === 'gzip';
       try {
         // First, so that rejections are cheap.
         admission.admitReport(origin, headers);
-        if (encoding !== 'identity' && encoding !== 'gzip') {
+        if (!isGzip && encoding !== undefined && encoding !== 'identity') {
           throw new SpartakusError(
             'unimplemented',
             `the encoding ${JSON.stringify(encoding)} is not supported: use one of ${ENCODINGS}`,
@@ -59,110 +59,160 @@ export function createGrpcHandler(receiver: ReportReceiver, read: MessageReader,
         rejectStream(stream, error);
         return;
       }
-      const buffered = memory.open();
-      const closed = new AbortController();
-      stream.once('close', () => {
-        buffered.end();
-        closed.abort(CLOSED);
-      });
       const call: Call = {
-        receiver,
-        read,
-        limits,
-        memory,
-        startBodyDeadline,
+        server,
         stream,
         origin,
-        buffered,
-        closed: closed.signal,
-        compression: encoding === 'gzip' ? GZIP : undefined,
-        trailers: { 'grpc-status': '0' },
+        compression: isGzip ? GZIP : undefined,
+        buffered: memory.open(),
+        isReceived: false,
+        deadline: startBodyDeadline((error) => call.onLate(error)),
+        onLate: ignoreError,
+        closed: undefined,
+        trailers: OK,
       };
-      const answer = METHODS.get(String(headers[':path']));
-      void answer?.(call).catch((error: unknown) => {
-        if (stream.destroyed || stream.closed) return;
-        onRejection(origin.protocol, error);
-        if (!stream.headersSent) {
-          rejectStream(stream, error);
-          return;
-        }
-        call.trailers = trailersOf(error);
-        stream.end();
+      stream.on('close', () => {
+        call.deadline.end();
+        if (!call.isReceived) call.buffered.end();
+        call.closed?.abort(CLOSED);
       });
+      METHODS.get(headers[':path'])?.(call);
     },
   };
 }
 
-interface Call extends Pick<HandlerContext, 'limits' | 'memory'> {
+/** What all calls share. */
+interface Server extends Pick<HandlerContext, 'memory' | 'onRejection'> {
   readonly receiver: ReportReceiver;
   readonly read: MessageReader;
-  readonly startBodyDeadline: ReturnType<typeof createBodyDeadlines>;
+  readonly maxBytes: number;
+}
+
+interface Call {
+  readonly server: Server;
   readonly stream: ServerHttp2Stream;
   readonly origin: RequestOrigin;
+  readonly compression: typeof GZIP | undefined;
   /** Of what was received and is no whole message yet. */
   readonly buffered: MemoryReservation;
-  readonly closed: AbortSignal;
-  readonly compression: typeof GZIP | undefined;
+  /** Whether `buffered` has become the reservation of the only message. */
+  isReceived: boolean;
+  readonly deadline: BodyDeadline;
+  onLate: (error: SpartakusError) => void;
+  /** Of a call whose signal was asked for: it costs a twentieth of a call. */
+  closed: AbortController | undefined;
   trailers: OutgoingHttpHeaders;
 }
 
-async function answerSubmit(call: Call): Promise<void> {
+/** Reads by events: promises and an async iterator would cost as much as the rest of the call. */
+function answerSubmit(call: Call): void {
+  const { server, stream, buffered } = call;
+  const reader = createGrpcFrameReader(server.maxBytes);
   let only: GrpcFrame | undefined;
+  let isOver = false;
+  const fail = (error: unknown): void => {
+    isOver = true;
+    call.deadline.end();
+    failCall(call, error);
+  };
+  call.onLate = fail;
+  stream.on('data', (chunk: Buffer) => {
+    if (isOver) return;
+    try {
+      buffered.resize(buffered.bytes + chunk.length);
+      for (const frame of reader.push(chunk)) {
+        if (only !== undefined) throw new SpartakusError('invalid', 'the call has more than one message');
+        only = frame;
+      }
+    } catch (error) {
+      fail(error);
+    }
+  });
   // Decoded once the body has ended: a client could hold the message otherwise.
-  for await (const frame of readFrames(call, (each) => each)) {
-    if (only !== undefined) throw new SpartakusError('invalid', 'the call has more than one message');
-    only = frame;
+  stream.on('end', () => {
+    if (isOver) return;
+    try {
+      reader.end();
+      if (only === undefined) throw new SpartakusError('invalid', 'the call has no message');
+    } catch (error) {
+      fail(error);
+      return;
+    }
+    isOver = true;
+    call.deadline.end();
+    void submit(call, only);
+    // Node.js keeps the stream, and so its listeners, for a while.
+    only = undefined;
+  });
+}
+
+async function submit(call: Call, frame: GrpcFrame): Promise<void> {
+  call.isReceived = true;
+  const { server, stream, origin, buffered } = call;
+  try {
+    const message = readMessage(call, frame, SubmitReportRequestSchema, buffered);
+    const request = message instanceof Promise ? await message : message;
+    const receipt = await server.receiver.submit(request, origin);
+    sendHeaders(call);
+    stream.end(encodeSubmitted([receipt]));
+  } catch (error) {
+    failCall(call, error);
+  } finally {
+    buffered.end();
   }
-  if (only === undefined) throw new SpartakusError('invalid', 'the call has no message');
-  const request = await readMessage(call, only, SubmitReportRequestSchema);
-  const receipt = await call.receiver.submit(request, call.origin).finally(() => request.reservation.end());
-  sendHeaders(call);
-  call.stream.end(encodeSubmitted(receipt));
 }
 
 async function answerStream(call: Call): Promise<void> {
-  const { stream, closed } = call;
+  const { server, stream, origin } = call;
+  const closed = signalOf(call);
   // Some clients wait for the headers before they send.
   sendHeaders(call);
-  const requests = readFrames(call, (frame) => readMessage(call, frame, StreamReportsRequestSchema));
-  for await (const receipt of call.receiver.stream(requests, call.origin, closed)) {
-    if (closed.aborted) return;
-    if (!stream.write(encodeStreamed(receipt))) await drained(stream);
+  try {
+    for await (const receipts of server.receiver.stream(readRequests(call), origin, closed)) {
+      if (closed.aborted) return;
+      if (!stream.write(encodeStreamed(receipts))) await drained(stream);
+    }
+    stream.end();
+  } catch (error) {
+    failCall(call, error);
   }
-  stream.end();
 }
 
 const encodeSubmitted = createReceiptEncoder(SubmitReportResponseSchema);
 const encodeStreamed = createReceiptEncoder(StreamReportsResponseSchema);
 
-const METHODS: ReadonlyMap<string, (call: Call) => Promise<void>> = new Map([
+const METHODS: ReadonlyMap<IncomingHttpHeaders[string], (call: Call) => void> = new Map([
   [`${PATH}SubmitReport`, answerSubmit],
-  [`${PATH}StreamReports`, answerStream],
+  [`${PATH}StreamReports`, (call: Call) => void answerStream(call)],
 ]);
 
-type ReadRequest = ReceivedReport & { readonly reservation: MemoryReservation };
 type RequestDesc = typeof SubmitReportRequestSchema | typeof StreamReportsRequestSchema;
 
-/**
- * The body's deadline is paused while a frame is handled.
- *
- * @param take what to yield of a frame
- */
-async function* readFrames<Taken>(
-  { stream, buffered, limits, startBodyDeadline }: Call,
-  take: (frame: GrpcFrame) => Taken | Promise<Taken>,
-): AsyncGenerator<Awaited<Taken>> {
-  const reader = createGrpcFrameReader(limits.maxProtobufBytes);
-  const chunks = createChunkReader(stream, (bytes) => buffered.resize(buffered.bytes + bytes));
-  const deadline = startBodyDeadline((error) => chunks.interrupt(error));
-  try {
-    for (let chunk = await chunks.next(); chunk !== undefined; chunk = await chunks.next()) {
+/** Those that arrive together are decoded one by one, as they are taken. The body's deadline is paused meanwhile. */
+async function* readRequests(call: Call): ReceivedReports {
+  const { server, stream, buffered, deadline } = call;
+  const reader = createGrpcFrameReader(server.maxBytes);
+  const body = createChunkReader(stream, (bytes) => buffered.resize(buffered.bytes + bytes));
+  call.onLate = body.interrupt;
+  let isPaused = false;
+  function* readMessages(chunks: readonly Buffer[]) {
+    for (const chunk of chunks) {
       for (const frame of reader.push(chunk)) {
-        deadline.pause();
-        // Awaits it, where it is a promise.
-        yield take(frame) as Awaited<Taken>;
-        deadline.restart();
+        if (!isPaused) deadline.pause();
+        isPaused = true;
+        const bytes = framedBytes(frame);
+        const reservation = server.memory.open();
+        buffered.resize(buffered.bytes - bytes);
+        reservation.resize(bytes);
+        yield readMessage(call, frame, StreamReportsRequestSchema, reservation);
       }
+    }
+  }
+  try {
+    for (let chunks = await body.next(); chunks !== undefined; chunks = await body.next()) {
+      yield readMessages(chunks);
+      if (isPaused) deadline.restart();
+      isPaused = false;
     }
   } finally {
     deadline.end();
@@ -170,33 +220,34 @@ async function* readFrames<Taken>(
   reader.end();
 }
 
-/** The caller ends the reservation. */
+/** The caller ends the reservation, unless it throws. */
 function readMessage(
-  { read, memory, buffered, compression, limits, origin, closed }: Call,
+  call: Call,
   frame: GrpcFrame,
   schema: RequestDesc,
-): ReadRequest | Promise<ReadRequest> {
-  const reservation = memory.open();
-  const bytes = framedBytes(frame);
-  buffered.resize(buffered.bytes - bytes);
-  const take = (message: ReadMessage): ReadRequest => {
-    if ('decoded' in message) return { decoded: message.decoded, reservation };
-    const request = decode(schema, message.bytes);
-    const validateOnly = 'validateOnly' in request && request.validateOnly;
-    return { report: request.report, validateOnly, reservation };
-  };
+  reservation: MemoryReservation,
+): ReceivedReport | Promise<ReceivedReport> {
+  const { server, compression, origin } = call;
+  const { maxBytes } = server;
   const fail = (error: unknown): never => {
     reservation.end();
     throw error;
   };
   try {
-    reservation.resize(bytes);
-    const options = { schema, isJson: false, compression, maxBytes: limits.maxProtobufBytes, origin, signal: closed };
-    const message = read(frame, reservation, options);
-    return message instanceof Promise ? message.then(take).catch(fail) : take(message);
+    const options = { schema, isJson: false, compression, maxBytes, origin, signal: () => signalOf(call) };
+    const message = server.read(frame, reservation, options);
+    if (!(message instanceof Promise)) return toRequest(message, schema, reservation);
+    return message.then((each) => toRequest(each, schema, reservation)).catch(fail);
   } catch (error) {
     return fail(error);
   }
+}
+
+function toRequest(message: ReadMessage, schema: RequestDesc, reservation: MemoryReservation): ReceivedReport {
+  if ('decoded' in message) return { decoded: message.decoded, reservation };
+  const request = decode(schema, message.bytes);
+  const validateOnly = 'validateOnly' in request && request.validateOnly;
+  return { report: request.report, validateOnly, reservation };
 }
 
 function decode<Desc extends DescMessage>(schema: Desc, bytes: Uint8Array): MessageShape<Desc> {
@@ -207,21 +258,43 @@ function decode<Desc extends DescMessage>(schema: Desc, bytes: Uint8Array): Mess
   }
 }
 
+/** Aborted when the stream is closed. */
+function signalOf(call: Call): AbortSignal {
+  call.closed ??= new AbortController();
+  if (call.stream.destroyed) call.closed.abort(CLOSED);
+  return call.closed.signal;
+}
+
+function failCall(call: Call, error: unknown): void {
+  const { server, stream, origin } = call;
+  if (stream.destroyed || stream.closed) return;
+  server.onRejection(origin.protocol, error);
+  if (!stream.headersSent) {
+    rejectStream(stream, error);
+    return;
+  }
+  call.trailers = trailersOf(error);
+  stream.end();
+}
+
 function sendHeaders(call: Call): void {
   const { stream } = call;
   if (stream.headersSent || stream.destroyed) return;
-  stream.once('wantTrailers', () => {
+  stream.on('wantTrailers', () => {
     stream.sendTrailers(call.trailers);
     stopSending(stream);
   });
   stream.respond(HEADERS, { waitForTrailers: true });
 }
 
+const OK: OutgoingHttpHeaders = { 'grpc-status': '0' };
 const HEADERS: OutgoingHttpHeaders = {
   ':status': 200,
   'content-type': 'application/grpc+proto',
   'grpc-accept-encoding': ENCODINGS,
 };
+
+const ignoreError = (): void => undefined;
 
 function rejectStream(stream: ServerHttp2Stream, thrown: unknown): void {
   // A response would throw.

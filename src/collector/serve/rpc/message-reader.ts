@@ -19,7 +19,8 @@ export interface MessageOptions {
   /** After decompression. */
   readonly maxBytes: number;
   readonly origin: RequestOrigin;
-  readonly signal?: AbortSignal | undefined;
+  /** Called for a large message, which is dropped when the signal is aborted while it waits. */
+  readonly signal?: (() => AbortSignal) | undefined;
 }
 
 /** A message that is within bounds: its bytes, or, of a large one, what was decoded in a thread. */
@@ -47,7 +48,7 @@ export function createMessageReader(decoder: LargeDecoder, admission: Pick<Admis
     const decodeLarge = async (bytes: Uint8Array, compressed?: DecodeJob['compressed']): Promise<ReadMessage> => {
       if (!isDecodable(schema.typeName)) throw messageTooLarge(smallBytes);
       const job = { format: isJson ? 'json' : 'protobuf', type: schema.typeName, bytes, compressed } as const;
-      return { decoded: await decoder.decode({ job, origin, reservation, signal }) };
+      return { decoded: await decoder.decode({ job, origin, reservation, signal: signal?.() }) };
     };
 
     const check = (message: Uint8Array): ReadMessage | Promise<ReadMessage> => {

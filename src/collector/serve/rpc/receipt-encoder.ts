@@ -19,14 +19,14 @@ interface Template {
 }
 
 /**
- * Encodes responses with a receipt as frames of gRPC. Those of stored reports differ in the id alone, which is written into a copy of the
- * first one: encoding it takes as long as decoding a small report.
+ * Encodes responses with a receipt each as frames of gRPC. Those of stored reports differ in the id alone, which is written into a copy of
+ * the first one: encoding it takes as long as decoding a small report.
  */
-export function createReceiptEncoder(schema: ResponseDesc): (receipt: Receipt | undefined) => Buffer {
+export function createReceiptEncoder(schema: ResponseDesc): (receipts: readonly (Receipt | undefined)[]) => Buffer {
   const templates = new Map<Outcome, Template>();
   const encode = (receipt: Receipt | undefined): Buffer =>
     encodeGrpcFrame(toBinary(schema, create(schema, { receipt })));
-  return (receipt) => {
+  const encodeOne = (receipt: Receipt | undefined): Buffer => {
     if (receipt?.outcome !== Outcome.STORED && receipt?.outcome !== Outcome.DUPLICATE) return encode(receipt);
     const { outcome, policy, reportId } = receipt;
     const template = templates.get(outcome);
@@ -39,4 +39,5 @@ export function createReceiptEncoder(schema: ResponseDesc): (receipt: Receipt | 
     frame.write(reportId, template.idAt, 'latin1');
     return frame;
   };
+  return (receipts) => (receipts.length === 1 ? encodeOne(receipts[0]) : Buffer.concat(receipts.map(encodeOne)));
 }

@@ -49,17 +49,22 @@ export interface ReportReceiver {
   /** Returns a receipt per record, in order. Throws SpartakusError `invalid` for an invalid record; nothing is stored then. */
   submitEnvelope(request: ReceivedEnvelope, origin: RequestOrigin): Promise<Receipt[]>;
   /**
-   * Yields receipts in the order of the commits; reading does not wait for commits. It stops reading while too much is pending or the
-   * address exceeds its rate, so that flow control slows the client.
+   * Yields receipts in the order of the commits, together those that are ready; reading does not wait for commits. It stops reading while
+   * too much is pending or the address exceeds its rate, so that flow control slows the client.
    *
+   * @param requests together those that have arrived; each is taken once the one before is accepted
    * @param signal aborted when the client has disconnected
    * @throws the errors of `requests`; SpartakusError `unavailable`, after all receipts, where the collector stops during the stream
    */
-  stream(requests: AsyncIterable<ReceivedReport>, origin: RequestOrigin, signal: AbortSignal): AsyncGenerator<Receipt>;
+  stream(requests: ReceivedReports, origin: RequestOrigin, signal: AbortSignal): AsyncGenerator<readonly Receipt[]>;
 }
+
+export type ReceivedReports = AsyncGenerator<Iterable<ReceivedReport | Promise<ReceivedReport>>>;
 
 /** For a report that was made from a Kubermatic record. */
 const REPORT_ALIASES = { clusterID: 'clientUUID' };
+/** Created once: creating an error per request is a cost. */
+const missing = new SpartakusError('invalid', 'report is required', { field: 'report' });
 /** Beyond it, a stream is not read until a receipt is sent. */
 const MAX_PENDING_PER_STREAM = 256;
 
@@ -75,11 +80,18 @@ export function createReportReceiver({
     PolicySchema,
     nextReportAfterMs === undefined ? {} : { nextReportAfter: durationFromMs(nextReportAfterMs) },
   );
+  // Not by `create`, which takes as long as decoding a small report.
+  const receiptOf = (reportId: string, outcome: Outcome): Receipt => ({
+    $typeName: ReceiptSchema.typeName,
+    reportId,
+    outcome,
+    policy,
+  });
   const acceptedReceipt = ({ reportId, status }: Accepted): Receipt =>
-    create(ReceiptSchema, { reportId, outcome: status === 'stored' ? Outcome.STORED : Outcome.DUPLICATE, policy });
+    receiptOf(reportId, status === 'stored' ? Outcome.STORED : Outcome.DUPLICATE);
   const rejectedReceipt = (reportId: string, error: SpartakusError, { protocol }: RequestOrigin): Receipt => {
     onRejection(protocol, error);
-    return create(ReceiptSchema, { reportId, outcome: Outcome.REFUSED, refusal: toRefusal(error), policy });
+    return { ...receiptOf(reportId, Outcome.REFUSED), refusal: toRefusal(error) };
   };
 
   /** Of a document that was encoded in a thread; throws its error there. */
@@ -89,34 +101,29 @@ export function createReportReceiver({
     throw entry.error;
   };
 
-  /** Calls `take` with the report of a request. */
-  const withReport = async <Result>(
-    { report, decoded }: ReceivedReport,
-    origin: RequestOrigin,
-    take: (submission: Submission, context: SubmissionContext) => Result | Promise<Result>,
-  ): Promise<Result> => {
-    const [entry] = decoded?.entries ?? [];
-    const context = { origin, dialect: 'report' } as const;
-    try {
-      if (entry !== undefined) return await take(submissionOf(entry, context), context);
-      if (report !== undefined) return await take({ report }, context);
-    } catch (error) {
-      throw withRequestPath(error, SubmitReportRequestSchema, 'report');
-    }
-    throw new SpartakusError('invalid', 'report is required', { field: 'report' });
+  /** Throws `missing`, or an error whose field is a path from the report. */
+  const submissionIn = ({ report, decoded }: ReceivedReport, context: SubmissionContext): Submission => {
+    const entry = decoded?.entries[0];
+    if (entry !== undefined) return submissionOf(entry, context);
+    if (report === undefined) throw missing;
+    return { report };
   };
-
-  const store = async (request: ReceivedReport, origin: RequestOrigin): Promise<Receipt> =>
-    acceptedReceipt(await withReport(request, origin, (...submission) => ingest.accept(...submission)));
+  const requestError = (error: unknown): SpartakusError =>
+    error === missing ? missing : withRequestPath(error, SubmitReportRequestSchema, 'report');
 
   const submit = async (request: ReceivedReport, origin: RequestOrigin): Promise<Receipt | undefined> => {
     const { report, decoded } = request;
     // Of a large message, all fields are in `decoded`.
-    const isProbe = decoded === undefined ? request.validateOnly === true : decoded.validateOnly === true;
-    if (!isProbe) return await store(request, origin);
-    if (report === undefined && decoded === undefined) return undefined;
-    const reportId = await withReport(request, origin, (...submission) => ingest.validate(...submission));
-    return create(ReceiptSchema, { reportId, outcome: Outcome.VALIDATED, policy });
+    const isProbe = (decoded ?? request).validateOnly === true;
+    if (isProbe && report === undefined && decoded === undefined) return undefined;
+    const context = { origin, dialect: 'report' } as const;
+    try {
+      const submission = submissionIn(request, context);
+      if (isProbe) return receiptOf(ingest.validate(submission, context), Outcome.VALIDATED);
+      return acceptedReceipt(await ingest.accept(submission, context));
+    } catch (error) {
+      throw requestError(error);
+    }
   };
 
   const submitEnvelope = async ({ envelope, decoded }: ReceivedEnvelope, origin: RequestOrigin): Promise<Receipt[]> => {
@@ -137,19 +144,20 @@ export function createReportReceiver({
   };
 
   async function* stream(
-    requests: AsyncIterable<ReceivedReport>,
+    requests: ReceivedReports,
     origin: RequestOrigin,
     signal: AbortSignal,
-  ): AsyncGenerator<Receipt> {
-    const receipts: Receipt[] = [];
+  ): AsyncGenerator<readonly Receipt[]> {
+    let receipts: Receipt[] = [];
     let unanswered = 0;
     let reading = true;
     let failure: { readonly reason: unknown } | undefined;
-    // Resolved when a receipt is ready, when one is sent, and when reading ends.
-    let change = Promise.withResolvers<void>();
+    let change: PromiseWithResolvers<void> | undefined;
+    /** Resolves when a receipt is ready, when receipts are sent, and when reading ends. */
+    const changed = (): Promise<void> => (change ??= Promise.withResolvers()).promise;
     const notify = (): void => {
-      change.resolve();
-      change = Promise.withResolvers();
+      change?.resolve();
+      change = undefined;
     };
     const endReading = (): void => {
       reading = false;
@@ -164,27 +172,35 @@ export function createReportReceiver({
         new SpartakusError('unavailable', 'the collector is stopping: send the reports without a receipt again'),
       );
 
+    const context = { origin, dialect: 'report' } as const;
     const accept = async (request: ReceivedReport): Promise<void> => {
-      const { report, decoded, reservation } = request;
-      const [entry] = decoded?.entries ?? [];
-      const reportId = report?.reportId ?? (entry === undefined ? '' : decodedId(entry));
-      const receipt = await store(request, origin)
-        .catch((error: unknown) => rejectedReceipt(reportId, SpartakusError.from(error), origin))
-        .finally(() => reservation?.end());
+      let receipt: Receipt;
+      try {
+        receipt = acceptedReceipt(await ingest.accept(submissionIn(request, context), context));
+      } catch (error) {
+        const entry = request.decoded?.entries[0];
+        const reportId = request.report?.reportId ?? (entry === undefined ? '' : decodedId(entry));
+        receipt = rejectedReceipt(reportId, requestError(error), origin);
+      }
+      request.reservation?.end();
       receipts.push(receipt);
       notify();
     };
     const read = async (): Promise<void> => {
-      for await (const request of requests) {
-        if (!reading) {
-          request.reservation?.end();
-          return;
+      for await (const arrived of requests) {
+        for (const next of arrived) {
+          const request = next instanceof Promise ? await next : next;
+          if (!reading) {
+            request.reservation?.end();
+            return;
+          }
+          unanswered += 1;
+          void accept(request);
+          while (unanswered >= MAX_PENDING_PER_STREAM) await changed();
+          await ingest.waitForCapacity(signal);
+          const paced = admission.pace(origin, signal);
+          if (paced !== undefined) await paced;
         }
-        unanswered += 1;
-        void accept(request);
-        while (unanswered >= MAX_PENDING_PER_STREAM) await change.promise;
-        await ingest.waitForCapacity(signal);
-        await admission.pace(origin, signal);
       }
     };
 
@@ -193,14 +209,15 @@ export function createReportReceiver({
     try {
       void read().then(endReading, failReading);
       while (reading || unanswered > 0) {
-        const receipt = receipts.shift();
-        if (receipt === undefined) {
-          await change.promise;
-        } else {
-          yield receipt;
-          unanswered -= 1;
-          notify();
+        if (receipts.length === 0) {
+          await changed();
+          continue;
         }
+        const ready = receipts;
+        receipts = [];
+        yield ready;
+        unanswered -= ready.length;
+        notify();
       }
     } finally {
       // Where the client has disconnected, reports that were read are still stored.

@@ -23,9 +23,10 @@ export function createReportService(receiver: ReportReceiver): (router: ConnectR
       },
       async *streamReports(requests, context) {
         const received = async function* () {
-          for await (const { report } of requests) yield { report, ...messageOf(context) };
+          for await (const { report } of requests) yield [{ report, ...messageOf(context) }];
         };
-        for await (const receipt of receiver.stream(received(), originOf(context), context.signal)) yield { receipt };
+        for await (const receipts of receiver.stream(received(), originOf(context), context.signal))
+          for (const receipt of receipts) yield { receipt };
       },
       submitKubermaticReport: async ({ envelope }, context) => {
         const { decoded, reservation } = messageOf(context);

@@ -15,8 +15,9 @@ import { GZIP } from '../../../../src/collector/serve/rpc/compression.ts';
 import { encodeGrpcFrame } from '../../../../src/collector/serve/rpc/grpc-frames.ts';
 import { createGrpcHandler } from '../../../../src/collector/serve/rpc/grpc-handler.ts';
 import type { MessageOptions } from '../../../../src/collector/serve/rpc/message-reader.ts';
-import type { ReceivedReport } from '../../../../src/collector/serve/rpc/report-receiver.ts';
+import type { ReceivedReport, ReceivedReports } from '../../../../src/collector/serve/rpc/report-receiver.ts';
 import { SpartakusError } from '../../../../src/runtime/errors.ts';
+import { eachRequest } from '../../../support/each-request.ts';
 import {
   openCall,
   readMessages,
@@ -32,7 +33,7 @@ const DECODED = { dialect: 'report', entries: [] } as const;
 interface Setup {
   readonly admit?: () => void;
   readonly submit?: (request: ReceivedReport) => Promise<unknown>;
-  readonly stream?: (requests: AsyncIterable<ReceivedReport>) => AsyncIterable<unknown>;
+  readonly stream?: (requests: ReceivedReports) => AsyncIterable<readonly unknown[]>;
   readonly isDecoded?: boolean;
   readonly bodyTimeoutMs?: number;
   readonly memoryBytes?: number;
@@ -44,10 +45,10 @@ afterEach(async () => {
 });
 
 /** A receipt for each report. */
-async function* receiptsOf(requests: AsyncIterable<ReceivedReport>) {
-  for await (const { report, reservation } of requests) {
+async function* receiptsOf(requests: ReceivedReports) {
+  for await (const { report, reservation } of eachRequest(requests)) {
     reservation?.end();
-    yield create(ReceiptSchema, { reportId: report?.reportId ?? '', outcome: Outcome.STORED });
+    yield [create(ReceiptSchema, { reportId: report?.reportId ?? '', outcome: Outcome.STORED })];
   }
 }
 
@@ -68,7 +69,7 @@ async function serve({
   const handler = createGrpcHandler(
     {
       submit,
-      stream: (requests: AsyncIterable<ReceivedReport>, _origin: unknown, signal: AbortSignal) => {
+      stream: (requests: ReceivedReports, _origin: unknown, signal: AbortSignal) => {
         signals.push(signal);
         return answer(requests);
       },
@@ -284,10 +285,10 @@ describe('StreamReports', () => {
     const { session } = await serve({
       bodyTimeoutMs: 60,
       stream: async function* (requests) {
-        for await (const request of requests) {
+        for await (const request of eachRequest(requests)) {
           await new Promise((resolve) => setTimeout(resolve, 150));
           request.reservation?.end();
-          yield create(ReceiptSchema);
+          yield [create(ReceiptSchema)];
         }
       },
     });

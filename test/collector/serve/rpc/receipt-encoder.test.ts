@@ -32,7 +32,7 @@ describe.each([SubmitReportResponseSchema, StreamReportsResponseSchema])('an enc
 
     for (const init of [...receipts, ...receipts.toReversed()]) {
       const receipt = create(ReceiptSchema, init);
-      const frame = encode(receipt);
+      const frame = encode([receipt]);
       expect([frame[0], frame.readUInt32BE(1)]).toStrictEqual([0, frame.length - PREFIX_BYTES]);
       expect(fromBinary(schema, frame.subarray(PREFIX_BYTES)).receipt).toStrictEqual(receipt);
     }
@@ -40,16 +40,23 @@ describe.each([SubmitReportResponseSchema, StreamReportsResponseSchema])('an enc
 
   test('leaves a frame that it has returned as it is', () => {
     const encode = createReceiptEncoder(schema);
-    const frames = receipts.slice(0, 2).map((init) => encode(create(ReceiptSchema, init)));
+    const frames = receipts.slice(0, 2).map((init) => encode([create(ReceiptSchema, init)]));
     const before = frames.map((frame) => frame.toString('hex'));
 
-    encode(create(ReceiptSchema, { reportId: FIRST_ID, outcome: Outcome.STORED, policy: policies[0]! }));
+    encode([create(ReceiptSchema, { reportId: FIRST_ID, outcome: Outcome.STORED, policy: policies[0]! })]);
 
     expect(frames.map((frame) => frame.toString('hex'))).toStrictEqual(before);
   });
 
+  test('encodes receipts that are ready together as one frame after the other', () => {
+    const encode = createReceiptEncoder(schema);
+    const all = receipts.map((init) => create(ReceiptSchema, init));
+
+    expect(encode(all)).toStrictEqual(Buffer.concat(all.map((receipt) => encode([receipt]))));
+  });
+
   test('encodes a response without a receipt, as for a probe', () => {
-    const frame = createReceiptEncoder(schema)(undefined);
+    const frame = createReceiptEncoder(schema)([undefined]);
     expect(fromBinary(schema, frame.subarray(PREFIX_BYTES)).receipt).toBeUndefined();
   });
 });

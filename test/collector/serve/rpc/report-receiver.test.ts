@@ -3,7 +3,11 @@ import { expect, test } from 'vitest';
 import { Outcome, type Receipt } from '../../../../gen/spartakus/collector/v1/collector_service_pb.js';
 import type { Accepted } from '../../../../src/collector/ingest/ingest.ts';
 import type { OnRejection } from '../../../../src/collector/serve/console/rejections.ts';
-import { createReportReceiver, type ReceivedReport } from '../../../../src/collector/serve/rpc/report-receiver.ts';
+import {
+  createReportReceiver,
+  type ReceivedReport,
+  type ReceivedReports,
+} from '../../../../src/collector/serve/rpc/report-receiver.ts';
 import { SpartakusError } from '../../../../src/runtime/errors.ts';
 import { makeReport } from '../../../support/reports.ts';
 
@@ -53,19 +57,19 @@ function makeReceiver({
 function makeRequests(count: number) {
   let read = 0;
   let ended = 0;
-  async function* requests(): AsyncGenerator<ReceivedReport> {
+  async function* requests(): ReceivedReports {
     for (; read < count;) {
       read += 1;
       const reservation = { bytes: 1, resize: () => undefined, onEnd: () => undefined, end: () => void (ended += 1) };
-      yield await Promise.resolve({ report: makeReport(), reservation });
+      yield await Promise.resolve([{ report: makeReport(), reservation }]);
     }
   }
   return { requests: requests(), read: () => read, ended: () => ended };
 }
 
-async function collect(receipts: AsyncIterable<Receipt>): Promise<readonly Receipt[]> {
+async function collect(receipts: AsyncIterable<readonly Receipt[]>): Promise<readonly Receipt[]> {
   const all: Receipt[] = [];
-  for await (const receipt of receipts) all.push(receipt);
+  for await (const ready of receipts) all.push(...ready);
   return all;
 }
 
@@ -114,6 +118,52 @@ test('a stream has 256 unanswered reports, and reads the next one when a receipt
   await receipts.return(undefined);
 });
 
+test('of requests that arrive together one is taken after the other, also of a large one, and their receipts go together', async () => {
+  const taken: number[] = [];
+  const decoded = createGate();
+  const { receiver } = makeReceiver({
+    accept: ({ reportId }) => {
+      taken.push(-1);
+      return Promise.resolve({ reportId, status: 'stored' });
+    },
+  });
+  function* together() {
+    for (const number of [1, 2, 3, 4]) {
+      taken.push(number);
+      const request = { report: makeReport() };
+      yield number === 2 ? decoded.wait().then(() => request) : request;
+    }
+  }
+  async function* requests(): ReceivedReports {
+    yield await Promise.resolve(together());
+  }
+  const receipts = receiver.stream(requests(), ORIGIN, new AbortController().signal);
+
+  await expect(receipts.next()).resolves.toMatchObject({ value: { length: 1 } });
+  expect(taken).toStrictEqual([1, -1, 2]);
+  decoded.open();
+
+  await expect(collect(receipts)).resolves.toHaveLength(3);
+  expect(taken).toStrictEqual([1, -1, 2, -1, 3, -1, 4, -1]);
+});
+
+test('receipts that are ready at a time are yielded together', async () => {
+  const stored = Promise.withResolvers<void>();
+  const { receiver } = makeReceiver({
+    accept: ({ reportId }) => stored.promise.then(() => ({ reportId, status: 'stored' })),
+  });
+  const sent = makeRequests(3);
+  const receipts = receiver.stream(sent.requests, ORIGIN, new AbortController().signal);
+  const first = receipts.next();
+  await expect.poll(() => sent.read()).toBe(3);
+  await settle();
+
+  stored.resolve();
+
+  await expect(first).resolves.toMatchObject({ value: { length: 3 } });
+  await expect(receipts.next()).resolves.toMatchObject({ done: true });
+});
+
 test.each(['waitForCapacity', 'pace'] as const)('a stream reads no report while %s waits', async (name) => {
   const gate = createGate();
   const { receiver } = makeReceiver({ [name]: gate.wait });
@@ -134,8 +184,8 @@ test('streams leave no listener on the stop signal: at their end, on an error, a
   const listeners = () => getEventListeners(stopping.signal, 'abort').length;
 
   await collect(receiver.stream(makeRequests(2).requests, ORIGIN, signal));
-  async function* broken(): AsyncGenerator<ReceivedReport> {
-    yield await Promise.resolve({ report: makeReport() });
+  async function* broken(): ReceivedReports {
+    yield await Promise.resolve([{ report: makeReport() }]);
     throw new Error('broken');
   }
   await expect(collect(receiver.stream(broken(), ORIGIN, signal))).rejects.toThrow('broken');
@@ -164,7 +214,7 @@ test('a stream that the collector stops answers what it has read, and ends with 
   stopping.abort();
   stored.open();
 
-  await expect(first).resolves.toMatchObject({ value: { outcome: Outcome.STORED } });
+  await expect(first).resolves.toMatchObject({ value: [{ outcome: Outcome.STORED }] });
   await expect(receipts.next()).rejects.toMatchObject({ kind: 'unavailable' });
   expect(sent.read()).toBe(1);
 });
@@ -179,7 +229,7 @@ test('a report that arrives after its client has left is not stored, and its mem
   });
   const second = createGate();
   const sent = makeRequests(2);
-  async function* requests(): AsyncGenerator<ReceivedReport> {
+  async function* requests(): ReceivedReports {
     for await (const request of sent.requests) {
       if (sent.read() === 2) await second.wait();
       yield request;
@@ -219,8 +269,8 @@ test('an error of the body after the collector has stopped does not take the pla
     },
   });
   const gone = createGate();
-  async function* requests(): AsyncGenerator<ReceivedReport> {
-    yield await Promise.resolve({ report: makeReport() });
+  async function* requests(): ReceivedReports {
+    yield await Promise.resolve([{ report: makeReport() }]);
     await gone.wait();
     throw new Error('the client has left');
   }

@@ -247,10 +247,11 @@ test('the receipt of a stream names the report that is rejected, however it was 
     {},
   ];
   async function* all() {
-    for (const request of requests) yield await Promise.resolve(request);
+    for (const request of requests) yield await Promise.resolve([request]);
   }
   const ids: string[] = [];
-  for await (const { reportId } of receiver.stream(all(), ORIGIN, new AbortController().signal)) ids.push(reportId);
+  for await (const receipts of receiver.stream(all(), ORIGIN, new AbortController().signal))
+    ids.push(...receipts.map(({ reportId }) => reportId));
 
   expect(ids).toStrictEqual([report.reportId, 'of a document', 'of an error', '']);
 });
