@@ -49,12 +49,8 @@ async function serve(): Promise<(() => Promise<void>) | undefined> {
   while (!closing.signal.aborted) {
     try {
       const engine = await module.Engine.open(directory);
-      const connections = new Set<net.Socket>();
-      const server = net.createServer((connection) => {
-        connections.add(connection);
-        connection.once('close', () => connections.delete(connection));
-        void serveConnection(engine, connection);
-      });
+      // What is connected at the end does not keep the process.
+      const server = net.createServer((connection) => serveConnection(engine, connection.unref()));
       // A relative path stays below the limit for sockets, of about 100 bytes.
       process.chdir(path.dirname(socket));
       // That of an engine that was killed.
@@ -63,7 +59,6 @@ async function serve(): Promise<(() => Promise<void>) | undefined> {
       send({ state: 'ready' });
       return async () => {
         server.close();
-        for (const connection of connections) connection.destroy();
         await engine.close();
         await rm(path.dirname(socket), { recursive: true, force: true });
       };

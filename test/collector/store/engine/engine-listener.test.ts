@@ -1,6 +1,8 @@
+import { once } from 'node:events';
 import { duplexPair } from 'node:stream';
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import { serveConnection } from '../../../../src/collector/store/engine/engine-listener.ts';
+import { collectGarbage } from '../../../support/collect-garbage.ts';
 
 const MORE_TO_COME = 'more to come';
 const LEGACY = 'legacy';
@@ -21,12 +23,14 @@ function messageOf(requestId: number, text: string): Buffer {
 function createEcho() {
   const echo = {
     running: 0,
+    answered: 0,
     mostRunning: 0,
     roundTrip: async (message: Buffer) => {
       echo.running += 1;
       echo.mostRunning = Math.max(echo.mostRunning, echo.running);
       await new Promise((resolve) => setImmediate(resolve));
       echo.running -= 1;
+      echo.answered += 1;
       const text = message.toString('utf8', 16);
       return {
         requestId: message.readInt32LE(4),
@@ -46,7 +50,7 @@ async function replyTo(
   bytes: number,
 ): Promise<Buffer> {
   const [client, server] = duplexPair();
-  void serveConnection(engine, server);
+  serveConnection(engine, server);
   for (const chunk of chunks) client.write(chunk);
   let received = Buffer.alloc(0);
   for await (const chunk of client) {
@@ -103,13 +107,14 @@ test('the first message of a driver, in the old form, is answered in the old for
 test.each([
   ['a message that the engine cannot read', messageOf(1, 'unreadable'), () => Promise.reject(new Error('unreadable'))],
   ['a length below that of a header', int32(15), createEcho().roundTrip],
+  ['a negative length', int32(-1), createEcho().roundTrip],
 ])('%s ends its connection', async (_, sent, roundTrip) => {
   const [client, server] = duplexPair();
+  serveConnection({ roundTrip }, server);
+
   client.write(sent);
 
-  await serveConnection({ roundTrip }, server);
-
-  expect(server.destroyed).toBe(true);
+  await expect(once(server, 'close')).resolves.toStrictEqual([]);
 });
 
 test('a connection that breaks during a command gets no reply and throws nothing', async () => {
@@ -119,9 +124,30 @@ test('a connection that breaks during a command gets no reply and throws nothing
     server.destroy(new Error('broken'));
     return engine.roundTrip(message);
   };
+  serveConnection({ roundTrip }, server);
   client.write(messageOf(1, 'a'));
 
-  await serveConnection({ roundTrip }, server);
-
+  await expect.poll(() => engine.answered).toBe(1);
   expect(client.read()).toBeNull();
+});
+
+test('the memory of a message is free once it is answered, while its connection stays open', async () => {
+  const [client, server] = duplexPair();
+  let received: WeakRef<ArrayBufferLike> | undefined;
+  const engine = createEcho();
+  const roundTrip = (message: Buffer) => {
+    received = new WeakRef(message.buffer);
+    return engine.roundTrip(message);
+  };
+  serveConnection({ roundTrip }, server);
+  const sent = messageOf(1, 'x'.repeat(100_000));
+
+  client.write(sent.subarray(0, 50_000));
+  client.write(sent.subarray(50_000));
+  await once(client, 'data');
+
+  await vi.waitFor(() => {
+    collectGarbage();
+    expect(received?.deref() === undefined).toBe(true);
+  });
 });
