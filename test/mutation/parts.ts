@@ -69,6 +69,7 @@ export const PARTS: readonly Part[] = [
       'test/collector/store/encoded-document.test.ts',
       'test/collector/store/engine/engine-config.test.ts',
       'test/collector/store/engine/engine-errors.test.ts',
+      'test/collector/store/engine/engine-listener.test.ts',
       'test/collector/store/engine/socket-directory.test.ts',
       'test/collector/store/engine/start-engine-process.test.ts',
       'test/collector/store/engine/supervise-engine.test.ts',

@@ -41,10 +41,8 @@ export interface InitOptions {
 
 type Found = ReadonlyMap<string, { readonly validator?: Document }>;
 
-/** A month of daily reports takes a tenth of its JSON; the default, snappy or none, several times that. */
-const COMPRESSED: CreateCollectionOptions = {
-  storageEngine: { wiredTiger: { configString: 'block_compressor=zstd' } },
-};
+/** A month of daily reports takes a tenth of its JSON; with the default, snappy or none, several times that. */
+const COMPRESSOR = 'block_compressor=zstd';
 
 /** For index builds. The driver supports the option here, but its types lack it. */
 const NO_TIMEOUT: CommandOperationOptions & { readonly socketTimeoutMS: number } = { socketTimeoutMS: 0 };
@@ -90,7 +88,9 @@ export async function initForCollector(db: Db, logger?: Logger): Promise<void> {
 export async function createLike(db: Db, name: string, model: CollectionName): Promise<void> {
   const found = await listCollections(db, model);
   // A user who may only insert creates it with the first document.
-  await step(`collection ${name}`, () => createCollection(db, name, found?.get(model)?.validator));
+  await step(`collection ${name}`, () =>
+    createCollection(db, name, { ...DATABASE_COLLECTIONS[model], validator: found?.get(model)?.validator }),
+  );
 }
 
 interface Context {
@@ -126,7 +126,7 @@ async function initCollection(name: string, spec: CollectionSpec, context: Conte
     return [
       await step(collection, async () => {
         if (dryRun) return { result: 'created', detail: describeOptions(validator) };
-        return await createCollection(db, name, validator);
+        return await createCollection(db, name, { ...spec, validator });
       }),
     ];
   const exists: InitStep = { subject: collection, result: 'exists' };
@@ -151,12 +151,13 @@ function describeOptions(validator: Document | undefined, compression = 'zstd'):
 async function createCollection(
   db: Db,
   name: string,
-  validator: Document | undefined,
+  { validator, storage }: { readonly validator: Document | undefined; readonly storage?: string },
 ): Promise<Omit<InitStep, 'subject'>> {
   const validation: CreateCollectionOptions =
     validator === undefined ? {} : { validator, validationLevel: 'moderate', validationAction: 'error' };
+  const configString = storage === undefined ? COMPRESSOR : `${COMPRESSOR},${storage}`;
   try {
-    await db.createCollection(name, { ...COMPRESSED, ...validation });
+    await db.createCollection(name, { storageEngine: { wiredTiger: { configString } }, ...validation });
     return { result: 'created', detail: describeOptions(validator) };
   } catch (error) {
     if (isNamespaceExists(error)) return { result: 'exists' };

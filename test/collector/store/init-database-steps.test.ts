@@ -14,10 +14,13 @@ const COLLECTIONS: Readonly<Record<string, CollectionSpec>> = {
       { name: 'late', key: { late: 1 } },
     ],
     validator: VALIDATOR,
+    storage: 'memory_page_image_max=1MB',
   },
   plain: { indexes: [] },
 };
-const COMPRESSED = { storageEngine: { wiredTiger: { configString: 'block_compressor=zstd' } } };
+const compressed = (options = ''): BSON.Document => ({
+  storageEngine: { wiredTiger: { configString: `block_compressor=zstd${options}` } },
+});
 
 let server: FakeMongodb;
 let client: MongoClient;
@@ -79,9 +82,15 @@ describe('an empty database', () => {
         update: 'metadata',
         updates: [{ q: { _id: 'schema' }, u: { $max: { version: 3, minVersion: 2 } }, upsert: true }],
       },
-      { create: 'facts', ...COMPRESSED, validator: VALIDATOR, validationLevel: 'moderate', validationAction: 'error' },
+      {
+        create: 'facts',
+        ...compressed(',memory_page_image_max=1MB'),
+        validator: VALIDATOR,
+        validationLevel: 'moderate',
+        validationAction: 'error',
+      },
       { createIndexes: 'facts', indexes: COLLECTIONS['facts']?.indexes },
-      { create: 'plain', ...COMPRESSED },
+      { create: 'plain', ...compressed() },
     ]);
     expect(changes.at(-1)).not.toHaveProperty('validationLevel');
     expect(server.sent('listCollections')).toMatchObject([{ filter: { type: 'collection' } }]);

@@ -98,7 +98,7 @@ describe('the MongoDB store', () => {
     expect(JSON.stringify(await listed.explain())).toContain('"indexName":"quarantined_receivedAt"');
   });
 
-  test('compresses new collections, and leaves existing ones as they are', async () => {
+  test('compresses new collections, reports in large pages, and leaves existing ones as they are', async () => {
     const uri = await database.uri();
     const client = await new MongoClient(uri).connect();
     const other = client.db('spartakus_existing');
@@ -106,23 +106,22 @@ describe('the MongoDB store', () => {
     const named = uri.replace(/\/[^/]*(\?|$)/, '/spartakus_existing$1');
     await (await openMongoStore({ ...OPTIONS, uri: named })).close();
 
-    const compressorOf = async (db: Db, name: string): Promise<unknown> => {
+    const optionsOf = async (db: Db, name: string): Promise<Record<string, string>> => {
       const creation = { $project: { text: '$storageStats.wiredTiger.creationString' } };
       const [stats] = await db
         .collection(name)
         .aggregate([{ $collStats: { storageStats: {} } }, creation])
         .toArray();
-      return /block_compressor=(\w*)/.exec(String(stats?.['text']))?.[1];
+      const pairs = [...String(stats?.['text']).matchAll(/(\w+)=(\w*)/g)];
+      return Object.fromEntries(pairs.map(([, key = '', value = '']) => [key, value]));
     };
-    const compressors = await Promise.all([
-      compressorOf(await database.db(), 'reports'),
-      compressorOf(await database.db(), 'kubermaticRecords'),
-      compressorOf(other, 'kubermaticRecords'),
-      compressorOf(other, 'reports'),
-    ]);
+    const large = { block_compressor: 'zstd', memory_page_image_max: '512KB' };
 
-    expect(compressors.slice(0, 3)).toStrictEqual(['zstd', 'zstd', 'zstd']);
-    expect(compressors[3]).not.toBe('zstd');
+    await expect(optionsOf(await database.db(), 'reports')).resolves.toMatchObject(large);
+    await expect(optionsOf(await database.db(), 'kubermaticRecords')).resolves.toMatchObject(large);
+    await expect(optionsOf(other, 'kubermaticRecords')).resolves.toMatchObject(large);
+    await expect(optionsOf(other, 'clusters')).resolves.toMatchObject({ ...large, memory_page_image_max: '0' });
+    await expect(optionsOf(other, 'reports')).resolves.not.toHaveProperty('block_compressor', 'zstd');
     await other.dropDatabase();
     await client.close();
   });

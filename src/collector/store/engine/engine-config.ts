@@ -11,8 +11,15 @@ const CONFIG_FILE = 'WiredTiger.config';
  */
 const DURABLE_COMMITS = 'transaction_sync=(enabled=true,method=fsync)';
 
-/** Makes every commit of the database in a directory durable. Keeps the other lines of its configuration file. */
-export async function configureDurableCommits(directory: string): Promise<void> {
+const EXTENSIONS = 'builtin_extension_config';
+/** That of MongoDB's servers. The engine's is lower, and a report takes a tenth more with it. */
+const COMPRESSION_LEVEL = `${EXTENSIONS}=(zstd=(compression_level=6))`;
+
+/**
+ * Makes every commit of the database in a directory durable, and sets how well it is compressed unless its configuration file does. Keeps
+ * the other lines of the file.
+ */
+export async function configureEngine(directory: string): Promise<void> {
   const file = path.join(directory, CONFIG_FILE);
   const content = (await ignoreMissing(() => readFile(file, 'utf8'))) ?? '';
   const settings = content.replaceAll(/#.*/g, '').replaceAll(/\s/g, '');
@@ -22,7 +29,11 @@ export async function configureDurableCommits(directory: string): Promise<void> 
       `${file}: sets transaction_sync, which would lose acknowledged reports. Remove it, or set ${DURABLE_COMMITS}.`,
     );
   }
-  if (settings.includes(DURABLE_COMMITS)) return;
+  const missing = [
+    ...(settings.includes(DURABLE_COMMITS) ? [] : [DURABLE_COMMITS]),
+    ...(settings.includes(EXTENSIONS) ? [] : [COMPRESSION_LEVEL]),
+  ];
+  if (missing.length === 0) return;
   const separator = content === '' || content.endsWith('\n') ? '' : '\n';
-  await writeAtomically(file, `${content}${separator}${DURABLE_COMMITS}\n`, { mode: 0o600, dirMode: 0o700 });
+  await writeAtomically(file, `${content}${separator}${missing.join('\n')}\n`, { mode: 0o600, dirMode: 0o700 });
 }

@@ -1,9 +1,11 @@
 import { once } from 'node:events';
-import { rename, rm, rmdir } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
+import net from 'node:net';
 import path from 'node:path';
 import process from 'node:process';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { causesOf, messageOf } from '../../../runtime/errors.ts';
+import { serveConnection } from './engine-listener.ts';
 
 /**
  * The entry point of the engine's process: `engine-process DIRECTORY SOCKET LOCK_TIMEOUT_MS`. It serves the database in DIRECTORY on a Unix
@@ -46,14 +48,17 @@ async function serve(): Promise<(() => Promise<void>) | undefined> {
   const endsAtMs = performance.now() + Number(lockTimeoutMs);
   while (!closing.signal.aborted) {
     try {
-      // The package creates its socket in a folder of os.tmpdir(). A relative path stays below the limit for sockets, of about 100 bytes.
+      const engine = await module.Engine.open(directory);
+      // What is connected at the end does not keep the process.
+      const server = net.createServer((connection) => serveConnection(engine, connection.unref()));
+      // A relative path stays below the limit for sockets, of about 100 bytes.
       process.chdir(path.dirname(socket));
-      process.env['TMPDIR'] = '.';
-      const engine = await module.open(directory);
-      await rename(engine.socketPath, path.basename(socket));
-      await rmdir(path.dirname(engine.socketPath));
+      // That of an engine that was killed.
+      await rm(path.basename(socket), { force: true });
+      await once(server.listen(path.basename(socket)), 'listening');
       send({ state: 'ready' });
       return async () => {
+        server.close();
         await engine.close();
         await rm(path.dirname(socket), { recursive: true, force: true });
       };

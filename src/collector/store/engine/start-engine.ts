@@ -5,7 +5,7 @@ import process from 'node:process';
 import { fileURLToPath } from 'node:url';
 import { SpartakusError } from '../../../runtime/errors.ts';
 import { DEFAULT_DATABASE_NAME } from '../mongo-client.ts';
-import { configureDurableCommits } from './engine-config.ts';
+import { configureEngine } from './engine-config.ts';
 import { explainExit, explainFailure } from './engine-errors.ts';
 import type { EngineMessage } from './engine-process.ts';
 import { createSocketDirectory } from './socket-directory.ts';
@@ -47,7 +47,7 @@ export async function startEngine(
   directory: string,
   { socketDirectory, lockTimeoutMs = LOCK_TIMEOUT_MS, signal, startProcess = startEngineProcess }: EngineOptions = {},
 ): Promise<Engine> {
-  await configureDurableCommits(directory);
+  await configureEngine(directory);
   const sockets = socketDirectory ?? (await createSocketDirectory(directory));
   const socket = path.join(sockets, 'mongodb.sock');
   const child = startProcess([path.resolve(directory), socket, String(lockTimeoutMs)]);
