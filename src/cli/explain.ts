@@ -61,17 +61,16 @@ export const explainCommand = createCommand({
     ...VOLUNTEER_FLAGS,
     clusterId: { ...VOLUNTEER_FLAGS.clusterId, required: undefined },
   },
-  validate: async (values) => [
-    ...(values.format === 'yaml' && values.diff !== undefined
-      ? [
-          '--diff has only the rights of newer fields, and kubectl would replace the roles by them: remove it for --format yaml',
-        ]
-      : []),
-    ...(values.format === 'yaml' && values.records === true
-      ? ['--records has no --format yaml: the roles of agents depend on the seeds, and are in deploy/kubermatic']
-      : []),
-    ...(await validateGathering(values)),
-  ],
+  async validate(values) {
+    const problems = [
+      values.diff !== undefined &&
+        '--diff has only the rights of newer fields, and kubectl would replace the roles by them: remove it for --format yaml',
+      values.records === true &&
+        '--records has no --format yaml: the roles of agents depend on the seeds, and are in deploy/kubermatic',
+    ];
+    const ofYaml = values.format === 'yaml' ? problems.filter((problem) => problem !== false) : [];
+    return [...ofYaml, ...(await validateGathering(values))];
+  },
   run({ format, diff, ...values }, { stdout, env }) {
     const requests = diff === undefined ? listRequests(values, env) : [];
     const explanation = { ...explain(resolveIds({ ...values, clusterId: values.clusterId ?? '' }), diff), requests };
