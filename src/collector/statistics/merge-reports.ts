@@ -3,7 +3,7 @@ import { createLike } from '../store/init-database.ts';
 import { addDays, type Day, startOfDay } from './days.ts';
 import { groupByCluster, mergeIntoClusters } from './merge-pipeline.ts';
 import { SOURCES, type Source } from './sources.ts';
-import { CLUSTERS, type Lease, LONG_RUNNING } from './state.ts';
+import { CLUSTERS, type Lease, writeAll } from './state.ts';
 
 /** A range of times of receipt; `until` is not a part of it. */
 interface Range {
@@ -88,10 +88,7 @@ async function mergeMatching(
         ...selected,
         ...mergeIntoClusters(into, oldest),
       ];
-      await database
-        .collection(source.collection)
-        .aggregate(pipeline, { ...LONG_RUNNING, allowDiskUse: true })
-        .toArray();
+      await writeAll(database, source.collection, pipeline);
     }),
   );
 }
@@ -113,10 +110,7 @@ export async function storeBefore(
     { $project: { _id: { epoch: { $literal: epoch }, cluster: '$_id' }, before: 1 } },
     { $merge: { into, on: '_id', whenMatched: 'keepExisting', whenNotMatched: 'insert' } },
   ];
-  await database
-    .collection(collection)
-    .aggregate(pipeline, { ...LONG_RUNNING, allowDiskUse: true })
-    .toArray();
+  await writeAll(database, collection, pipeline);
   return [
     { $set: { stored: { epoch: { $literal: epoch }, cluster: '$_id' } } },
     { $lookup: { from: into, localField: 'stored', foreignField: '_id', as: 'stored' } },

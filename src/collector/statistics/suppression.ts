@@ -78,16 +78,11 @@ function complement(
   others: readonly ValueCount[],
   smallest: number,
 ): void {
-  let count = others.length;
-  let clusters = others.reduce((sum, each) => sum + each.clusters, 0);
-  for (const each of values) {
-    if (!hidden.has(each)) continue;
-    count += 1;
-    clusters += each.clusters;
-  }
+  const together = [...others, ...values.filter((each) => hidden.has(each))];
+  let count = together.length;
+  let clusters = together.reduce((sum, each) => sum + each.clusters, 0);
   if (count === 0 || (count >= 2 && clusters >= smallest)) return;
-  const shown = values.filter((each) => !hidden.has(each)).toSorted(byClusters);
-  for (const each of shown) {
+  for (const each of values.filter((value) => !hidden.has(value)).toSorted(byClusters)) {
     if (count >= 2 && clusters >= smallest) return;
     hidden.add(each);
     count += 1;
