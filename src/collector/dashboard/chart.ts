@@ -63,6 +63,43 @@ export function drawingFrame(width: number, height: number): SVGSVGElement {
   return s('svg', { width, height, viewBox: `0 0 ${width} ${height}`, 'aria-hidden': 'true', focusable: 'false' });
 }
 
+/** The highlights and the pointer of a chart with one row for each point. */
+export function createRows(svg: SVGSVGElement, { top, height, width }: RowsOptions) {
+  const highlights: SVGRectElement[] = [];
+  return {
+    /** Adds the highlight of the next row, with this distance from its edges. Returns the top of the row. */
+    begin(margin = 0): number {
+      const y = top + highlights.length * height;
+      const size = { width: width + 12, height: height - 2 * margin };
+      const highlight = s('rect', { x: -6, y: y + margin, ...size, rx: 4, class: 'row-highlight' });
+      highlights.push(highlight);
+      svg.append(highlight);
+      return y;
+    },
+    drawing: (points: readonly Point[]): Drawing => ({
+      svg,
+      points,
+      rowStarts: points.map((_, index) => index),
+      nearest(_x, y) {
+        const index = Math.floor((y - top) / height);
+        return index >= 0 && index < points.length ? index : undefined;
+      },
+      mark: (marked) => markOnly(highlights, marked),
+    }),
+  };
+}
+
+interface RowsOptions {
+  readonly top: number;
+  /** Of one row. */
+  readonly height: number;
+  readonly width: number;
+}
+
+export function markOnly(elements: readonly Element[], marked: number | undefined): void {
+  for (const [index, element] of elements.entries()) element.classList.toggle('is-marked', index === marked);
+}
+
 let patterns = 0;
 
 /** Adds a pattern of diagonal lines; returns the reference for `fill`. */

@@ -1,4 +1,4 @@
-import { type Chart, drawingFrame, fit, widthOf } from '../chart.ts';
+import { type Chart, createRows, drawingFrame, fit, widthOf } from '../chart.ts';
 import { s } from '../element.ts';
 import { formatAmount, formatNumber, formatShare } from '../format.ts';
 import type { Amount } from '../model.ts';
@@ -40,21 +40,11 @@ export function createAmounts(amounts: readonly Amount[], reporting: number): Ch
             : fit('In one cluster: median, middle half, 10th to 90th percentile', width - start),
         ),
       );
-      const highlights: SVGRectElement[] = [];
-      const points = amounts.map((amount, index) => {
-        const { name, unit, total, clusters, percentiles } = amount;
-        const y = HEADER + index * row;
+      const rows = createRows(svg, { top: HEADER, height: row, width });
+      const points = amounts.map(({ name, unit, total, clusters, percentiles }) => {
+        const y = rows.begin(2);
         const middle = y + (isNarrow ? 50 : 30);
-        const highlight = s('rect', {
-          x: -6,
-          y: y + 2,
-          width: width + 12,
-          height: row - 4,
-          rx: 4,
-          class: 'row-highlight',
-        });
-        highlights.push(highlight);
-        svg.append(highlight, s('line', { x1: 0, x2: width, y1: y + 0.5, y2: y + 0.5, class: 'grid' }));
+        svg.append(s('line', { x1: 0, x2: width, y1: y + 0.5, y2: y + 0.5, class: 'grid' }));
         const totalText = formatAmount(total, unit);
         if (isNarrow)
           svg.append(
@@ -104,17 +94,7 @@ export function createAmounts(amounts: readonly Amount[], reporting: number): Ch
           ],
         };
       });
-      return {
-        svg,
-        points,
-        rowStarts: points.map((_, index) => index),
-        nearest(_x, y) {
-          const index = Math.floor((y - HEADER) / row);
-          return index >= 0 && index < amounts.length ? index : undefined;
-        },
-        mark: (marked) =>
-          highlights.forEach((highlight, index) => highlight.classList.toggle('is-marked', index === marked)),
-      };
+      return rows.drawing(points);
     },
     table() {
       const percents = [...new Set(amounts.flatMap(({ percentiles }) => [...percentiles.keys()]))];

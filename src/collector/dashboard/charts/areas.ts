@@ -105,11 +105,8 @@ export function createAreas({ days, bands, isShare, format, formatTick, unit }: 
         svg.append(s('text', { x: place.x, y: place.y + 4.5, class: `band-name middle ${tone}` }, band.name));
       }
       const sorted = labels.toSorted((one, other) => other.at - one.at);
-      const places = spread(
-        sorted.map(({ at }) => y(at)),
-        LABEL_GAP,
-        [top + 4, bottom - 4],
-      );
+      const wanted = sorted.map(({ at }) => y(at));
+      const places = spread(wanted, LABEL_GAP, [top + 4, bottom - 4]);
       sorted.forEach(({ band, at, value }, index) => {
         const place = places[index] ?? 0;
         svg.append(
