@@ -76,3 +76,8 @@ function listBelow(message: DescMessage, prefix: string): SchemaField[] {
 export function pathOf({ jsonName, fieldKind }: DescField, prefix: string): string {
   return prefix + jsonName + (fieldKind === 'list' ? '[]' : '');
 }
+
+/** The path of the message that contains a field; empty for a top-level field. */
+export function parentOf(path: string): string {
+  return path.slice(0, Math.max(path.lastIndexOf('.'), 0));
+}

@@ -1,21 +1,14 @@
-import { type DescMessage, getOption, hasOption } from '@bufbuild/protobuf';
+import { type DescMessage, getOption, hasOption, type Message } from '@bufbuild/protobuf';
 import { FIELD_DOCS } from '../../../gen/field-docs.ts';
 import { RecordSchema } from '../../../gen/spartakus/kubermatic/v1/record_pb.js';
 import { field_policy, Measure, StatisticSchema, title } from '../../../gen/spartakus/options/v1/options_pb.js';
 import { ReportSchema } from '../../../gen/spartakus/report/v1/report_pb.js';
-import { AnswerKind } from '../../../gen/spartakus/statistics/v1/statistics_service_pb.js';
+import { AnswerKind, type Question } from '../../../gen/spartakus/statistics/v1/statistics_service_pb.js';
 import { listFields, type SchemaField } from '../../report/schema-fields.ts';
 
-/** A question as statistics.v1.Question describes it. */
-export interface QuestionSpec {
-  readonly id: string;
-  readonly title: string;
-  readonly description: string;
-  readonly kind: AnswerKind;
+export interface QuestionSpec extends Readonly<Omit<Question, keyof Message>> {
   /** How the field is counted; absent for a question about several fields. */
   readonly measure?: Measure;
-  readonly hasDetail: boolean;
-  readonly ordered: boolean;
 }
 
 interface MeasureForm extends Pick<QuestionSpec, 'kind' | 'hasDetail' | 'ordered'> {
