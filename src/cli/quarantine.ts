@@ -90,11 +90,9 @@ export const quarantineReleaseCommand = createCommand({
   flags: CHANGE_FLAGS,
   validate: ({ all, since }, _env, operands) => checkSelection({ all, since, operands }),
   run: (values, options) =>
-    withQuarantine(values.database, async (quarantine) => {
-      const selection = selectionOf({ ...values, ...options });
-      const total = await quarantine.count(selection);
-      return await runBatches('released', quarantine.release(selection, options.stop), { ...values, total }, options);
-    }),
+    withSelected(values, options, (quarantine, selection, total) =>
+      runBatches('released', quarantine.release(selection, options.stop), { ...values, total }, options),
+    ),
 });
 
 export const quarantineDropCommand = createCommand({
@@ -115,9 +113,7 @@ export const quarantineDropCommand = createCommand({
   },
   validate: ({ all, since }, _env, operands) => checkSelection({ all, since, operands }),
   run: (values, options) =>
-    withQuarantine(values.database, async (quarantine) => {
-      const selection = selectionOf({ ...values, ...options });
-      const total = await quarantine.count(selection);
+    withSelected(values, options, async (quarantine, selection, total) => {
       const answer =
         values.yes || total === 0 ? 'yes' : await ask(`Delete ${countOf(total, 'report')}? Type "yes": `, options);
       if (answer === undefined) {
@@ -138,6 +134,18 @@ function withQuarantine(database: Database, act: (quarantine: QuarantineStore) =
   return withDatabase(database, 'quarantine', ({ db }) =>
     act(createQuarantineStore(db, { onRelease: (day) => markDirty(db, day) })),
   );
+}
+
+/** Counts the selected reports before the change. */
+function withSelected(
+  values: Omit<Selected, 'operands'> & { readonly database: Database },
+  { operands }: RunOptions,
+  change: (quarantine: QuarantineStore, selection: QuarantineSelection, total: number) => Promise<number>,
+): Promise<number> {
+  return withQuarantine(values.database, async (quarantine) => {
+    const selection = selectionOf({ ...values, operands });
+    return await change(quarantine, selection, await quarantine.count(selection));
+  });
 }
 
 interface Selected {

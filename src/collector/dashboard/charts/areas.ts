@@ -151,20 +151,13 @@ function hasEnded({ supportEnds = '' }: Band, day: string): boolean {
   return supportEnds !== '' && day >= supportEnds;
 }
 
-interface Surroundings {
-  readonly left: number;
-  readonly right: number;
-  /** To both sides of the place. */
-  readonly space: number;
-}
-
-/** Where a band has the most space for a name. */
+/** Where a band has the most space for a name, with some to both sides. */
 function widest(
   xs: readonly number[],
   from: readonly number[],
   to: readonly number[],
   y: (value: number) => number,
-  { left, right, space }: Surroundings,
+  { left, right, space }: Readonly<Record<'left' | 'right' | 'space', number>>,
 ): { x: number; y: number; height: number } | undefined {
   let best: { x: number; y: number; height: number } | undefined;
   const step = xs.length < 2 ? 1 : Math.max((right - left) / (xs.length - 1), 0.1);
