@@ -1,9 +1,8 @@
-import type { WireDescription } from '../delivery/transport/wire.ts';
 import type { PolicyRule } from '../report/cluster-role.ts';
 import type { FieldDescription } from '../report/describe-fields.ts';
+import type { Reads, WireDescription } from '../report/fields-page.ts';
 import { listUnreadable, NEVER_READABLE, type Unreadable } from '../report/kubernetes-resources.ts';
 import { wrap } from '../runtime/wrap.ts';
-import type { Reads } from '../volunteer/reads.ts';
 import type { Format } from './help.ts';
 
 /** The fields that a volunteer may report, and the permissions that it needs. */

@@ -2,12 +2,18 @@ import { RecordSchema } from '../../gen/spartakus/kubermatic/v1/record_pb.js';
 import type { ClientCredentialsConfig } from '../delivery/client-credentials.ts';
 import { type Database, DATABASE_FORMS } from '../delivery/open-sink.ts';
 import { proxyFor } from '../delivery/transport/proxy.ts';
-import { describeWire, listReporterRequests, type WireDescription } from '../delivery/transport/wire.ts';
+import { describeWire, listReporterRequests } from '../delivery/transport/wire.ts';
 import { RECORD_ID_SCOPE } from '../kubermatic/gather/record.ts';
 import { renderRoles } from '../report/cluster-role.ts';
 import { describeFields } from '../report/describe-fields.ts';
 import type { FieldSelection } from '../report/field-selection.ts';
-import { renderFields, renderFieldsPage, renderRequests, renderTreatments } from '../report/fields-page.ts';
+import {
+  renderFields,
+  renderFieldsPage,
+  renderRequests,
+  renderTreatments,
+  type WireDescription,
+} from '../report/fields-page.ts';
 import { listFields } from '../report/schema-fields.ts';
 import { CURRENT_SCHEMA_VERSION, isAgreed, parseSchemaVersion } from '../report/schema-version.ts';
 import { selectFields } from '../volunteer/gather/gather.ts';

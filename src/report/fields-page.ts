@@ -8,28 +8,34 @@ interface FieldsPage {
   readonly intro: string;
   readonly fields: readonly FieldDescription[];
   /** What requests of these protocols tell beside a report. */
-  readonly requests?: readonly RequestDescription[];
+  readonly requests?: readonly WireDescription[];
   /** The ClusterRoles to print, each with an introduction. */
   readonly roles: readonly { readonly about: string; readonly rules: readonly PolicyRule[] }[];
   /** The Role in the namespace of the volunteer. */
   readonly secretRules: readonly PolicyRule[];
   /** Absent for a part of the fields. */
-  readonly reads?: ReadsDescription | undefined;
+  readonly reads?: Reads | undefined;
 }
 
-interface ReadDescription {
+/** A request or a file, and what is used of it. */
+export interface Read {
   readonly name: string;
   readonly about: string;
 }
 
-interface ReadsDescription {
-  readonly requests: readonly ReadDescription[];
-  readonly files: readonly ReadDescription[];
+export interface Reads {
+  /** All requests to the Kubernetes API, without their queries. */
+  readonly requests: readonly Read[];
+  readonly files: readonly Read[];
 }
 
-interface RequestDescription {
+/** What a collector learns from a request beside the report in it. */
+export interface WireDescription {
+  /** Such as "gRPC". */
   readonly protocol: string;
+  /** Names are in lower case; the parts of the request line as in HTTP/2, such as ":path". */
   readonly headers: readonly { readonly name: string; readonly value: string }[];
+  /** One sentence for each fact that the connection itself shows. */
   readonly connection: readonly string[];
 }
 
@@ -78,13 +84,13 @@ const READS_CONTENTS = `
 - [What is never read](#what-is-never-read)`;
 
 function renderReads(
-  { requests, files }: ReadsDescription,
+  { requests, files }: Reads,
   fields: readonly FieldDescription[],
   roles: FieldsPage['roles'],
   secretRules: readonly PolicyRule[],
 ): string {
   const rules = roles.flatMap((role) => role.rules);
-  const list = (reads: readonly ReadDescription[]): string =>
+  const list = (reads: readonly Read[]): string =>
     [...Map.groupBy(reads, ({ about }) => about)]
       .map(([about, same]) => wrapLines(`${same.map(({ name }) => code(name)).join(', ')}: ${about}`, '- ', '  '))
       .join('\n');
@@ -180,12 +186,12 @@ function renderField(same: readonly FieldDescription[], field: FieldDescription)
 }
 
 /** What requests tell beside their content, as Markdown. */
-export function renderRequests(requests: readonly RequestDescription[]): string {
+export function renderRequests(requests: readonly WireDescription[]): string {
   const about = 'A collector also receives what a request is made of, and sees what a connection shows.';
   return ['## Requests', about, ...requests.map(renderRequest)].join('\n\n');
 }
 
-function renderRequest({ protocol, headers, connection }: RequestDescription): string {
+function renderRequest({ protocol, headers, connection }: WireDescription): string {
   const rows = headers.map(({ name, value }) => [code(name), value]);
   const facts = connection.map((fact) => wrapLines(fact, '- ', '  ')).join('\n');
   return `### ${protocol}\n\n${table(['Header', 'Value'], rows)}\n\n${facts}`;
