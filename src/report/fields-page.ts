@@ -115,28 +115,27 @@ function describeUnsent(fields: readonly FieldDescription[], rules: readonly Pol
   const uid = rules.some((rule) => 'resourceNames' in rule)
     ? 'Of the UIDs, only that of the namespace kube-system is used: it is the key of identifiers, and is not sent.'
     : 'No UID is used.';
+  const hasNodes = listed.includes('nodes');
+  const ofNodes =
+    'Kubernetes grants permissions for whole objects, so the response for a node contains the whole node. The volunteer decodes only the following fields of it and skips all others:';
+  const ofOthers = `Of ${hasNodes ? 'all other' : 'all'} objects it requests only the metadata, and decodes:`;
   const parts = [
-    listed.includes('nodes') &&
-      `Kubernetes grants permissions for whole objects, so the response for a node contains the whole node. The volunteer decodes only the following fields of it and skips all others:`,
-    listed.includes('nodes') && listOf(NODE_PATHS),
-    listed.some((resource) => resource !== 'nodes') &&
-      `Of ${listed.includes('nodes') ? 'all other' : 'all'} objects it requests only the metadata, and decodes:`,
-    listed.some((resource) => resource !== 'nodes') && listOf(METADATA_PATHS),
-    [
-      has(/^nodes\[\]\.id$/) && 'Name, machine ID and system UUID are only input of the hash `nodes[].id`.',
-      listed.length > 0 && uid,
-      has(/^(namespaces|workloads|lifetimes)\b/) &&
-        'Namespace names are used to count objects per namespace, and creation times to compute averages; neither is sent.',
-      has(/^nodes\[\]\.cloudProvider$/) &&
-        'Of the provider ID, only the part before `://` is sent, and only if it is on the allow list.',
-    ]
-      .filter((text) => text !== false)
-      .join(' '),
-  ];
-  const texts = parts.filter((text): text is string => text !== false && text !== '');
-  return texts.length === 0
-    ? 'Nothing of the cluster, beside the other fields of its version.'
-    : texts.map(wrapText).join('\n\n');
+    ...(hasNodes ? [wrapLines(ofNodes), listOf(NODE_PATHS)] : []),
+    ...(listed.some((resource) => resource !== 'nodes') ? [wrapLines(ofOthers), listOf(METADATA_PATHS)] : []),
+    wrapLines(
+      [
+        has(/^nodes\[\]\.id$/) && 'Name, machine ID and system UUID are only input of the hash `nodes[].id`.',
+        listed.length > 0 && uid,
+        has(/^(namespaces|workloads|lifetimes)\b/) &&
+          'Namespace names are used to count objects per namespace, and creation times to compute averages; neither is sent.',
+        has(/^nodes\[\]\.cloudProvider$/) &&
+          'Of the provider ID, only the part before `://` is sent, and only if it is on the allow list.',
+      ]
+        .filter((text) => text !== false)
+        .join(' '),
+    ),
+  ].filter((text) => text !== '');
+  return parts.length === 0 ? 'Nothing of the cluster, beside the other fields of its version.' : parts.join('\n\n');
 }
 
 function describeUnreadable(roles: FieldsPage['roles'], secretRules: readonly PolicyRule[]): string {
@@ -220,11 +219,6 @@ function code(value: string): string {
 
 function listOf(paths: readonly string[]): string {
   return paths.map((path) => `- ${code(path)}`).join('\n');
-}
-
-/** Leaves lists as they are. */
-function wrapText(text: string): string {
-  return text.startsWith('- ') ? text : wrapLines(text);
 }
 
 function wrapLines(text: string, first = '', other = first): string {

@@ -18,6 +18,8 @@ export interface SchemaField extends Readonly<Omit<FieldPolicy, keyof Message | 
   readonly origin: Origin;
   readonly source: string;
   readonly descriptor: DescField;
+  /** The fields with the messages that contain it, from the report. */
+  readonly parents: readonly DescField[];
 }
 
 /** Decoding the options of fields is slow, and several modules do it at start-up. */
@@ -28,12 +30,12 @@ const cache = new WeakMap<DescMessage, readonly SchemaField[]>();
  * clients, and not sent.
  */
 export function listFields(message: DescMessage = ReportSchema): readonly SchemaField[] {
-  const fields = cache.get(message) ?? listBelow(message, '');
+  const fields = cache.get(message) ?? listBelow(message, '', []);
   cache.set(message, fields);
   return fields;
 }
 
-function listBelow(message: DescMessage, prefix: string): SchemaField[] {
+function listBelow(message: DescMessage, prefix: string, parents: readonly DescField[]): SchemaField[] {
   const reviewed = getOption(message, review_policy);
   return message.fields.flatMap((descriptor) => {
     if (descriptor.deprecated) return [];
@@ -48,9 +50,10 @@ function listBelow(message: DescMessage, prefix: string): SchemaField[] {
       review: policy.review || reviewed.review,
       expires: policy.expires || reviewed.expires,
       descriptor,
+      parents,
     };
     if (policy.privacy !== Privacy.NESTED || descriptor.message === undefined) return [field];
-    return [field, ...listBelow(descriptor.message, `${path}.`)];
+    return [field, ...listBelow(descriptor.message, `${path}.`, [...parents, descriptor])];
   });
 }
 
