@@ -78,14 +78,9 @@ export function createContributor(fields: readonly CountedField[], activeWindowD
   };
 }
 
-interface Dates {
-  readonly day: Day;
-  readonly inactiveSince: Day;
-  readonly cohortsAfter: string;
-  readonly upgradesAfter: Day;
-}
+type Dates = Readonly<ReturnType<typeof datesOf>>;
 
-function datesOf(day: Day, activeWindowDays: number): Dates {
+function datesOf(day: Day, activeWindowDays: number) {
   return {
     day,
     inactiveSince: addDays(day, -activeWindowDays),

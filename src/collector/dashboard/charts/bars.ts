@@ -58,12 +58,9 @@ export function createBars({ bars, noteTitle, table }: BarsOptions): Chart {
         const length = bar.value === 0 ? 0 : Math.min(Math.max((bar.value / longest) * space, 1.5), space);
         const textY = barY + THICKNESS / 2 + 4.5;
         const fillClass = bar.isHidden === true ? 'hidden-group' : `c${bar.colour ?? 0}`;
+        const place = isStacked ? { x: 0, y: y + 14, class: 'name' } : { x: left - 12, y: textY, class: 'name end' };
         svg.append(
-          s(
-            'text',
-            isStacked ? { x: 0, y: y + 14, class: 'name' } : { x: left - 12, y: textY, class: 'name end' },
-            fit(bar.name, isStacked ? width : left - 12),
-          ),
+          s('text', place, fit(bar.name, isStacked ? width : left - 12)),
           s('rect', { x: left, y: barY, width: length, height: THICKNESS, rx: 2, class: `bar ${fillClass}` }),
           s('text', { x: left + length + 7, y: textY, class: 'value' }, bar.text),
         );
