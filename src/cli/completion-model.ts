@@ -36,7 +36,6 @@ export interface CompletionModel {
   readonly commands: readonly CompletedCommand[];
 }
 
-/** What the scripts of all shells complete. */
 export function createCompletionModel(commands: readonly Command[]): CompletionModel {
   const firstWords = [...new Set(COMMAND_LIST.map(({ name }) => name.split(' ', 1)[0] ?? ''))];
   const subcommandsOf = (name: string): readonly CompletedWord[] =>

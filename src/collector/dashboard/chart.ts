@@ -38,7 +38,6 @@ export const TEXT_SIZE = 13;
 
 let context: CanvasRenderingContext2D | null | undefined;
 
-/** The width of a text in a chart. */
 export function widthOf(text: string, weight: 400 | 600 = 400, size: number = TEXT_SIZE): number {
   context ??= document.createElement('canvas').getContext('2d');
   if (!context) return text.length * size * 0.55;
@@ -63,8 +62,11 @@ export function drawingFrame(width: number, height: number): SVGSVGElement {
   return s('svg', { width, height, viewBox: `0 0 ${width} ${height}`, 'aria-hidden': 'true', focusable: 'false' });
 }
 
-/** The highlights and the pointer of a chart with one row for each point. */
-export function createRows(svg: SVGSVGElement, { top, height, width }: RowsOptions) {
+/** The highlights and the pointer of a chart with one row of this height for each point. */
+export function createRows(
+  svg: SVGSVGElement,
+  { top, height, width }: Readonly<Record<'top' | 'height' | 'width', number>>,
+) {
   const highlights: SVGRectElement[] = [];
   return {
     /** Adds the highlight of the next row, with this distance from its edges. Returns the top of the row. */
@@ -87,13 +89,6 @@ export function createRows(svg: SVGSVGElement, { top, height, width }: RowsOptio
       mark: (marked) => markOnly(highlights, marked),
     }),
   };
-}
-
-interface RowsOptions {
-  readonly top: number;
-  /** Of one row. */
-  readonly height: number;
-  readonly width: number;
 }
 
 export function markOnly(elements: readonly Element[], marked: number | undefined): void {

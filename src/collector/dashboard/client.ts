@@ -9,7 +9,6 @@ import { readStatistics, type Statistics } from './model.ts';
 export interface StatisticsClient {
   /** @throws ConnectError */
   get(request: MessageInitShape<typeof GetStatisticsRequestSchema>): Promise<Statistics>;
-  /** Forgets all answers. */
   clear(): void;
 }
 

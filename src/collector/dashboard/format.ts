@@ -116,7 +116,6 @@ export function formatSizes(atLeast: number, next: number | undefined): string {
   return next - atLeast <= 1 ? formatNumber(atLeast) : `${formatNumber(atLeast)}–${formatNumber(next - 1)}`;
 }
 
-/** The day so many days later. */
 export function addDays(day: string, days: number): string {
   return new Date(timeOf(day) + days * DAY_MS).toISOString().slice(0, 10);
 }

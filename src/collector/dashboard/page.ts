@@ -46,7 +46,6 @@ function withToday({ overview: today }: Statistics, { overview }: Statistics): S
   };
 }
 
-/** Links to the sections. */
 function createContents(sections: readonly HTMLElement[]): HTMLElement {
   const links = sections.map((section) =>
     h('a', { href: `#${section.id}` }, section.querySelector('h2')?.textContent ?? section.id),

@@ -5,7 +5,6 @@ export type Theme = (typeof THEMES)[number];
 
 const KEY = 'spartakus-theme';
 
-/** The theme that was chosen in this browser. */
 export function readTheme(): Theme {
   return THEMES.find((theme) => theme === readKept('localStorage', KEY)) ?? 'auto';
 }

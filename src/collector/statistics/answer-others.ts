@@ -17,7 +17,8 @@ import { DAY_MS } from './days.ts';
 import type { Figures } from './figures.ts';
 import { joinSmallBuckets } from './suppression.ts';
 
-interface SeriesOptions {
+export interface SeriesOptions {
+  /** Of the question, and its detail. */
   readonly id: string;
   readonly figures: Figures;
   readonly withSeries: boolean;

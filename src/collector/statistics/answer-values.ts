@@ -1,5 +1,6 @@
 import { create } from '@bufbuild/protobuf';
 import { type Group, GroupKind, GroupSchema } from '../../../gen/spartakus/statistics/v1/statistics_service_pb.js';
+import type { SeriesOptions } from './answer-others.ts';
 import { compareVersions } from './compare-versions.ts';
 import type { ValueCount, ValuesPoint } from './day-point.ts';
 import type { Figures } from './figures.ts';
@@ -18,12 +19,8 @@ interface HideOptions {
   readonly figures: Figures;
 }
 
-interface ValuesOptions {
-  /** Of the question, and its detail. */
-  readonly id: string;
+interface ValuesOptions extends SeriesOptions {
   readonly ordered: boolean;
-  readonly figures: Figures;
-  readonly withSeries: boolean;
 }
 
 /** In an answer; the values with fewer clusters are folded into the hidden group. */

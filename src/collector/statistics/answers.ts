@@ -26,7 +26,6 @@ import { isSupported, supportEndOf } from './kubernetes-releases.ts';
 import { KUBERMATIC_PREFIX, type QuestionSpec } from './questions.ts';
 import type { SafeGroups } from './suppression.ts';
 
-/** Reads the figures of days. */
 export interface PointReader {
   /** The last day with figures, up to `until` if it is given. */
   lastDay(until?: string): Promise<string | undefined>;

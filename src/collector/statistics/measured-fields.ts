@@ -7,7 +7,6 @@ import { listCountedFields, questionId } from './questions.ts';
 
 /** A field that statistics count: one whose options have a measure. */
 export interface MeasuredField extends Pick<SchemaField, 'measure' | 'parents' | 'descriptor'> {
-  /** The id of its question. */
   readonly id: string;
   /** In the figures of a day. */
   readonly key: string;

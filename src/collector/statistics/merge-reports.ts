@@ -12,7 +12,6 @@ interface Range {
 }
 
 interface MergeOptions {
-  /** The collection to merge into. */
   readonly into: string;
   /** See mergeIntoClusters. */
   readonly oldest: Day;
@@ -36,7 +35,6 @@ const PARTS: readonly Document[] = ['2', '4', '6', '8', 'a', 'c', 'e', undefined
 /** So many are merged at once in the time that the further commands take. */
 const FEW_REPORTS = 200;
 
-/** Merges the reports of the range into clusters. */
 export async function mergeReceived(database: Db, range: Range, options: MergeOptions): Promise<void> {
   for (const source of SOURCES) {
     for (const { from, until } of await stepsOf(database, source, range))

@@ -25,10 +25,8 @@ import {
   hasCoarseValues,
 } from './tally.ts';
 
-interface RenderOptions {
+interface RenderOptions extends Pick<DayPoint, 'computedAt' | 'activeWindowDays'> {
   readonly day: Day;
-  readonly computedAt: Date;
-  readonly activeWindowDays: number;
   readonly fields: readonly CountedField[];
 }
 

@@ -4,7 +4,6 @@ import { RecordSchema } from '../../../gen/spartakus/kubermatic/v1/record_pb.js'
 import { ReportSchema } from '../../../gen/spartakus/report/v1/report_pb.js';
 import type { ClusterId } from './cluster-document.ts';
 
-/** A collection of raw documents that statistics count. */
 export interface Source {
   readonly collection: string;
   readonly schema: DescMessage;

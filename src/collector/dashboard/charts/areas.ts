@@ -81,15 +81,12 @@ export function createAreas({ days, bands, isShare, format, formatTick, unit }: 
       const hatch = addHatch(svg, 'hatch-line');
       const marks = s('g');
       for (const { band, from, to } of stacked) {
-        const outline = `${path(edge(to))}${path(edge(from).toReversed()).replace('M', 'L')}Z`;
-        svg.append(s('path', { d: outline, class: `band ${classOf(band)}` }));
+        svg.append(s('path', { d: outline(edge(to), edge(from)), class: `band ${classOf(band)}` }));
         const end = days.findIndex((day) => band.isEnded === true || hasEnded(band, day));
         if (end === -1) continue;
         const upper = edge(to).slice(end);
         const lower = edge(from).slice(end);
-        svg.append(
-          s('path', { d: `${path(upper)}${path(lower.toReversed()).replace('M', 'L')}Z`, fill: hatch, stroke: 'none' }),
-        );
+        svg.append(s('path', { d: outline(upper, lower), fill: hatch, stroke: 'none' }));
         const [[markX, markTop] = [0, 0]] = upper;
         const [[, markBottom] = [0, 0]] = lower;
         if (end > 0 && markBottom - markTop > 3)
@@ -145,6 +142,10 @@ export function createAreas({ days, bands, isShare, format, formatTick, unit }: 
         .toReversed(),
     }),
   };
+}
+
+function outline(upper: readonly [number, number][], lower: readonly [number, number][]): string {
+  return `${path(upper)}${path(lower.toReversed()).replace('M', 'L')}Z`;
 }
 
 function hasEnded({ supportEnds = '' }: Band, day: string): boolean {
