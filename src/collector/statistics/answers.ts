@@ -145,12 +145,9 @@ function answerOne(spec: QuestionSpec, context: Context): Answer {
   const activeOn = (point: DayPoint): number =>
     isKubermatic ? (point.answers[answerKey(source)]?.reporting ?? 0) : point.clusters;
   const tellReporting = (reporting: number): void => {
-    if (isKubermatic && reporting > 0)
-      answer.activeClusters = BigInt(figures.cluster(reporting, `${source}|reporting`));
-    const isAll = reporting === activeOn(last);
-    answer.reportingClusters = isAll
-      ? answer.activeClusters
-      : BigInt(figures.cluster(reporting, `${source}|reporting`));
+    const rounded = BigInt(figures.cluster(reporting, `${source}|reporting`));
+    if (isKubermatic && reporting > 0) answer.activeClusters = rounded;
+    answer.reportingClusters = reporting === activeOn(last) ? answer.activeClusters : rounded;
   };
   const few = figures.smallestGroup;
   /** If only few clusters do not report the value, they are not distinguished from the others. */

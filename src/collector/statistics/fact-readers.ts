@@ -14,6 +14,7 @@ const OTHER = 'other';
 type Reader = (report: Message) => Fact | undefined;
 /** Protobuf-es messages are objects with the local names of the fields. */
 type Fields = Readonly<Record<string, unknown>>;
+type TextReader = (parent: Fields) => readonly string[];
 
 /** @param countedKeys the names of key-value pairs that are counted with their values, as "name=value" */
 export function createFactReader(field: MeasuredField, countedKeys: ReadonlySet<string> = NONE): Reader {
@@ -46,10 +47,7 @@ function visitParents(message: Fields, parents: readonly DescField[], visit: (pa
 }
 
 /** The texts of a field: none if it is absent or empty. */
-function createTextReader({
-  descriptor,
-  normalise,
-}: Pick<MeasuredField, 'descriptor' | 'normalise'>): (parent: Fields) => readonly string[] {
+function createTextReader({ descriptor, normalise }: Pick<MeasuredField, 'descriptor' | 'normalise'>): TextReader {
   const { localName, fieldKind } = descriptor;
   const enumNames =
     fieldKind === 'enum' ? new Map(descriptor.enum.values.map(({ number, name }) => [number, name])) : undefined;
@@ -76,10 +74,7 @@ function boundText(text: string): string {
 
 const NONE: ReadonlySet<string> = new Set();
 
-function createPairReader(
-  field: MeasuredField,
-  countedKeys: ReadonlySet<string>,
-): (parent: Fields) => readonly string[] {
+function createPairReader(field: MeasuredField, countedKeys: ReadonlySet<string>): TextReader {
   const { descriptor } = field;
   const readName = createTextReader(field);
   const value = descriptor.parent.fields.find((each) => each !== descriptor && each.fieldKind === 'scalar');

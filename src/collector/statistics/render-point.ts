@@ -138,13 +138,12 @@ function renderAmounts(entries: Entries): AmountCount[] {
   return [...Map.groupBy(classes, ({ name }) => name)]
     .map(([name, unordered]) => {
       const members = unordered.toSorted((left, right) => left.size - right.size);
+      const means = members.map(({ clusters, amount }) => ({ value: rounded(amount / clusters), clusters }));
       return {
         name,
         clusters: members.reduce((sum, { clusters }) => sum + clusters, 0),
         total: rounded(members.reduce((sum, { amount }) => sum + amount, 0)),
-        percentiles: percentilesOf(
-          members.map(({ clusters, amount }) => ({ value: rounded(amount / clusters), clusters })),
-        ),
+        percentiles: percentilesOf(means),
       };
     })
     .toSorted((left, right) => right.clusters - left.clusters || (left.name < right.name ? -1 : 1))
