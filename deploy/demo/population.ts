@@ -1,5 +1,5 @@
 import type { Node, Report } from '../../gen/spartakus/report/v1/report_pb.js';
-import { listMinors } from '../../src/collector/statistics/kubernetes-releases.ts';
+import releases from '../../src/collector/statistics/kubernetes-releases.json' with { type: 'json' };
 import { assembleNode, assembleReport } from '../../src/report/assemble.ts';
 
 /** A number from 0 to less than 1; the same sequence for the same seed. */
@@ -260,7 +260,7 @@ function createNode({ vendor, osImage, cores }: Cluster, { isArm, isWindows, gpu
 /** The version that a cluster runs that upgrades to each minor version some days after its release. */
 function versionAt(timeMs: number, lagDays: number): string {
   const day = new Date(timeMs - lagDays * DAY_MS).toISOString().slice(0, 10);
-  const current = listMinors().findLast(({ released }) => released <= day) ?? listMinors()[0];
+  const current = releases.minors.findLast(({ released }) => released <= day) ?? releases.minors[0];
   const sinceDays = (timeMs - lagDays * DAY_MS - Date.parse(current?.released ?? '')) / DAY_MS;
   return `v${current?.minor ?? '1.20'}.${Math.max(1, Math.min(9, Math.floor(sinceDays / 30)))}`;
 }

@@ -4,7 +4,7 @@ import { type Completion, type CompletionModel, groupByCompletion, quote } from 
 export function renderBashCompletion(model: CompletionModel): string {
   const twoWords = model.commands.map(({ name }) => name).filter((name) => name.includes(' '));
   const values = [...groupByCompletion(model).values()].flatMap((same) => {
-    const action = actionOf(same[0]?.completion ?? { kind: 'switch' });
+    const action = same[0] === undefined ? '' : actionOf(same[0].completion);
     return action === '' ? [] : [`    ${same.map(({ at }) => quote(at)).join(' | ')}) ${action} ;;`];
   });
   const words = model.commands.map(({ name, subcommands, flags }) => {
@@ -75,19 +75,13 @@ complete -F _spartakus spartakus
 `;
 }
 
-function actionOf(completion: Completion): string {
-  switch (completion.kind) {
-    case 'switch':
-      return '';
-    case 'nothing':
-      return 'return';
-    case 'file':
-      return '_spartakus_files -f; return';
-    case 'directory':
-      return '_spartakus_files -d; return';
-    case 'words':
-      return `_spartakus_words ${quote(completion.words.join(' '))}; return`;
-    case 'list':
-      return `_spartakus_list ${quote(completion.words.join(' '))}; return`;
-  }
+function actionOf({ kind, words }: Completion): string {
+  return {
+    switch: '',
+    nothing: 'return',
+    file: '_spartakus_files -f; return',
+    directory: '_spartakus_files -d; return',
+    words: `_spartakus_words ${quote(words.join(' '))}; return`,
+    list: `_spartakus_list ${quote(words.join(' '))}; return`,
+  }[kind];
 }

@@ -51,19 +51,13 @@ function quote(text: string): string {
 }
 
 /** -x: a value, and no files; -r -F: a value, with files. */
-function actionOf(completion: Completion): string {
-  switch (completion.kind) {
-    case 'switch':
-      return '';
-    case 'nothing':
-      return ' -x';
-    case 'file':
-      return ' -r -F';
-    case 'directory':
-      return " -x -a '(__fish_complete_directories)'";
-    case 'words':
-      return ` -x -a ${quote(completion.words.join(' '))}`;
-    case 'list':
-      return ` -x -a ${quote(`(__spartakus_list ${completion.words.join(' ')})`)}`;
-  }
+function actionOf({ kind, words }: Completion): string {
+  return {
+    switch: '',
+    nothing: ' -x',
+    file: ' -r -F',
+    directory: " -x -a '(__fish_complete_directories)'",
+    words: ` -x -a ${quote(words.join(' '))}`,
+    list: ` -x -a ${quote(`(__spartakus_list ${words.join(' ')})`)}`,
+  }[kind];
 }

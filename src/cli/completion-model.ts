@@ -3,9 +3,11 @@ import type { Command } from './command.ts';
 import { type Flag, listFlags } from './flags.ts';
 
 /** What a shell completes as the value of a flag: nothing where it is secret or free text. A switch has no value. */
-export type Completion =
-  | { readonly kind: 'switch' | 'nothing' | 'file' | 'directory' }
-  | { readonly kind: 'words' | 'list'; readonly words: readonly string[] };
+export interface Completion {
+  readonly kind: 'switch' | 'nothing' | 'file' | 'directory' | 'words' | 'list';
+  /** Of the last two kinds. */
+  readonly words: readonly string[];
+}
 
 export interface CompletedFlag {
   /** With dashes, such as "--port". */
@@ -34,7 +36,6 @@ export interface CompletionModel {
   readonly commands: readonly CompletedCommand[];
 }
 
-/** What the scripts of all shells complete. */
 export function createCompletionModel(commands: readonly Command[]): CompletionModel {
   const firstWords = [...new Set(COMMAND_LIST.map(({ name }) => name.split(' ', 1)[0] ?? ''))];
   const subcommandsOf = (name: string): readonly CompletedWord[] =>
@@ -90,8 +91,8 @@ function describeFlag(flag: Flag<unknown>): CompletedFlag {
 }
 
 function completionOf({ placeholder, completes }: Flag<unknown>): Completion {
-  if (placeholder === undefined) return { kind: 'switch' };
+  if (placeholder === undefined) return { kind: 'switch', words: [] };
   if (typeof completes === 'object') return { kind: 'list', words: completes.list };
-  if (completes !== undefined) return { kind: completes };
-  return placeholder.includes('|') ? { kind: 'words', words: placeholder.split('|') } : { kind: 'nothing' };
+  if (completes !== undefined) return { kind: completes, words: [] };
+  return placeholder.includes('|') ? { kind: 'words', words: placeholder.split('|') } : { kind: 'nothing', words: [] };
 }

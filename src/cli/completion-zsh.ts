@@ -69,18 +69,13 @@ function describe(words: readonly CompletedWord[]): string {
   return words.map(({ word, summary }) => quote(`${word}:${summary.replaceAll(':', String.raw`\:`)}`)).join(' ');
 }
 
-function actionOf(completion: Completion, placeholder: string): string {
-  switch (completion.kind) {
-    case 'switch':
-    case 'nothing':
-      return ' ';
-    case 'file':
-      return '_files';
-    case 'directory':
-      return '_files -/';
-    case 'words':
-      return `(${completion.words.join(' ')})`;
-    case 'list':
-      return `_values -s , ${placeholder} ${completion.words.join(' ')}`;
-  }
+function actionOf({ kind, words }: Completion, placeholder: string): string {
+  return {
+    switch: ' ',
+    nothing: ' ',
+    file: '_files',
+    directory: '_files -/',
+    words: `(${words.join(' ')})`,
+    list: `_values -s , ${placeholder} ${words.join(' ')}`,
+  }[kind];
 }

@@ -1,8 +1,8 @@
 import { checkDirectory, checkServer, type CollectionCheck } from '../collector/store/check-database.ts';
-import { type Database, DATABASES, DEFAULT_DATABASE, parseDatabase } from '../collector/store/database-spec.ts';
 import { createCommand } from './command.ts';
 import { countOf } from './count-of.ts';
 import { group } from './flags.ts';
+import { STORED_DATABASES, storedDatabaseFlag } from './stored-database.ts';
 import { PROGRAM_VERSION } from './version.ts';
 
 const ERASE_LINE = '\r\u001B[K';
@@ -13,16 +13,8 @@ export const databaseCheckCommand = createCommand({
     'Reads every document and index of every collection, and prints one line for each: ok with the number of documents, or FAIL. Exits with ' +
     'code 1 if a collection is damaged or the database cannot be opened. Changes no document. A directory of the embedded engine must not ' +
     'be open in a collector; on a server, writes to a collection wait while it is read.',
-  databases: DATABASES.filter(({ example }) => example !== 'stdout'),
-  flags: group('Database', {
-    database: {
-      name: 'database',
-      placeholder: 'SPEC',
-      default: DEFAULT_DATABASE,
-      help: "The collector's database. --print-databases lists the supported forms.",
-      parse: parseStored,
-    },
-  }),
+  databases: STORED_DATABASES,
+  flags: group('Database', { database: storedDatabaseFlag('checked') }),
   async run({ database }, { stdout, stop }) {
     const options = { appName: `spartakus-database-check/${PROGRAM_VERSION}`, signal: stop };
     const checks =
@@ -52,12 +44,6 @@ export const databaseCheckCommand = createCommand({
     return damaged === 0 ? 0 : 1;
   },
 });
-
-function parseStored(spec: string): Exclude<Database, { readonly kind: 'stdout' }> {
-  const database = parseDatabase(spec);
-  if (database.kind === 'stdout') throw new Error('stdout: stores nothing that could be checked');
-  return database;
-}
 
 function describe(check: CollectionCheck): string {
   const { collection } = check;

@@ -1,18 +1,16 @@
-import { access } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
 import path from 'node:path';
 import type { Db } from 'mongodb';
-import { type Database, DATABASES, DEFAULT_DATABASE, parseDatabase } from '../collector/store/database-spec.ts';
 import { openEmbeddedStore } from '../collector/store/embedded.ts';
 import { initDatabase, type InitStep } from '../collector/store/init-database.ts';
-import { openDatabase } from '../collector/store/open-database.ts';
 import { createCommand } from './command.ts';
 import { countOf } from './count-of.ts';
 import { group } from './flags.ts';
 import type { Output } from './help.ts';
+import { STORED_DATABASES, type StoredDatabase, storedDatabaseFlag, withDatabase } from './stored-database.ts';
 import { SWITCH } from './values.ts';
 import { PROGRAM_VERSION } from './version.ts';
 
-const APP_NAME = `spartakus-database-init/${PROGRAM_VERSION}`;
 const EMBEDDED_TIMEOUT_MS = 10_000;
 
 export const databaseInitCommand = createCommand({
@@ -22,15 +20,9 @@ export const databaseInitCommand = createCommand({
     'version, and prints a line for each. Collectors do the same when they start, where their user may; this command is for a user with ' +
     'more rights (readWrite and dbAdmin; with --sharded also clusterManager). It can be repeated, and collectors may run meanwhile. ' +
     'Exits with code 1 if something is missing in the end.',
-  databases: DATABASES.filter(({ example }) => example !== 'stdout'),
+  databases: STORED_DATABASES,
   flags: group('Database', {
-    database: {
-      name: 'database',
-      placeholder: 'SPEC',
-      default: DEFAULT_DATABASE,
-      help: "The collector's database. --print-databases lists the supported forms.",
-      parse: parseStored,
-    },
+    database: storedDatabaseFlag('created'),
     sharded: {
       name: 'sharded',
       variables: [],
@@ -57,25 +49,18 @@ export const databaseInitCommand = createCommand({
 
 /** A directory without a database of the embedded engine gets one, except in a dry run. */
 async function openForInit(database: StoredDatabase, dryRun: boolean, init: (db: Db) => Promise<void>): Promise<void> {
-  if (database.kind === 'embedded' && !dryRun && !(await hasDatabase(database.directory))) {
+  if (database.kind === 'embedded' && !dryRun && !existsSync(path.join(database.directory, 'WiredTiger'))) {
     const timeouts = { connectTimeoutMs: EMBEDDED_TIMEOUT_MS, storeTimeoutMs: EMBEDDED_TIMEOUT_MS };
-    const store = await openEmbeddedStore({ directory: database.directory, appName: APP_NAME, ...timeouts, init });
+    const appName = `spartakus-database-init/${PROGRAM_VERSION}`;
+    const store = await openEmbeddedStore({ directory: database.directory, appName, ...timeouts, init });
     await store.close();
-    return;
-  }
-  const { db, close } = await openDatabase(database, APP_NAME, async () => {});
-  try {
-    await init(db);
-  } finally {
-    await close();
-  }
-}
-
-async function hasDatabase(directory: string): Promise<boolean> {
-  return await access(path.join(directory, 'WiredTiger')).then(
-    () => true,
-    () => false,
-  );
+  } else
+    await withDatabase(
+      database,
+      'database-init',
+      ({ db }) => init(db),
+      async () => {},
+    );
 }
 
 function describe({ subject, result, detail }: InitStep, dryRun: boolean): string {
@@ -102,12 +87,4 @@ function summarise(
   else if (changed === 0) stdout.write('The database has everything that it needs.\n');
   else if (dryRun) stdout.write(`Nothing was changed; ${countOf(changed, 'step')} would be done.\n`);
   else stdout.write(`The database is ready; ${countOf(changed, 'step')} were done.\n`);
-}
-
-type StoredDatabase = Exclude<Database, { readonly kind: 'stdout' }>;
-
-function parseStored(spec: string): StoredDatabase {
-  const database = parseDatabase(spec);
-  if (database.kind === 'stdout') throw new Error('stdout: stores nothing that could be created');
-  return database;
 }

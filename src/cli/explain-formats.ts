@@ -1,9 +1,8 @@
-import type { WireDescription } from '../delivery/transport/wire.ts';
 import type { PolicyRule } from '../report/cluster-role.ts';
 import type { FieldDescription } from '../report/describe-fields.ts';
+import type { Reads, WireDescription } from '../report/fields-page.ts';
 import { listUnreadable, NEVER_READABLE, type Unreadable } from '../report/kubernetes-resources.ts';
 import { wrap } from '../runtime/wrap.ts';
-import type { Reads } from '../volunteer/reads.ts';
 import type { Format } from './help.ts';
 
 /** The fields that a volunteer may report, and the permissions that it needs. */
@@ -43,74 +42,66 @@ export function explanationText(
   intro: readonly string[],
   format: Format,
 ): string {
-  const { width, bold, accent, dim } = format;
+  const { width, bold, dim } = format;
   const paragraph = (text: string) => wrap(text.replaceAll('`', ''), width, '');
   const describe = (field: FieldDescription): string => {
     const facts =
       `Source: ${sourceOf(field)}. Treatment: ${field.privacy}. Purpose: ${field.purpose} ` +
       `Since schema version ${field.since}. Reviewed ${field.reviewed}, expires ${field.expires}.`;
-    return [bold(`  ${field.path}`), wrap(field.comment, width, '      '), dim(wrap(facts, width, '      '))].join(
-      '\n',
-    );
+    const texts = [wrap(field.comment, width, '      '), dim(wrap(facts, width, '      '))];
+    return [bold(`  ${field.path}`), ...texts].join('\n');
   };
-  const treatments = new Map(fields.map(({ privacy, privacyComment }) => [privacy, privacyComment]));
+  const comments = new Map(fields.map(({ privacy, privacyComment }) => [privacy, privacyComment]));
+  const treatments = Array.from(comments, ([name, comment]) => describeTerm([name], comment, format));
+  const roles = [
+    ['RBAC rules of the smallest ClusterRole (--format=yaml prints it):', rules],
+    ['and of the Role in the namespace of the pod, for an empty Secret (--format=yaml prints it):', secretRules],
+  ] as const;
   return [
     ...intro.map(paragraph),
-    `${bold('Fields:')}\n${fields.map(describe).join('\n')}`,
-    [
-      bold('Treatments:'),
-      ...[...treatments].map(([name, comment]) => `  ${accent(name)}\n${wrap(comment, width, '      ')}`),
-    ].join('\n'),
+    describeList('Fields:', fields.map(describe), format),
+    describeList('Treatments:', treatments, format),
     ...requests.flatMap((request) => describeRequest(request, format)),
-    ...(rules.length === 0
-      ? []
-      : [
-          [bold('RBAC rules of the smallest ClusterRole (--format=yaml prints it):'), ...rules.map(describeRule)].join(
-            '\n',
-          ),
-        ]),
-    ...(secretRules.length === 0
-      ? []
-      : [
-          [
-            bold('and of the Role in the namespace of the pod, for an empty Secret (--format=yaml prints it):'),
-            ...secretRules.map(describeRule),
-          ].join('\n'),
-        ]),
+    ...roles.flatMap(([title, some]) =>
+      some.length === 0 ? [] : [describeList(title, some.map(describeRule), format)],
+    ),
     ...(reads === undefined ? [] : describeReads(reads, listUnreadable(rules, secretRules), format)),
   ].join('\n\n');
 }
 
+function describeList(title: string, entries: readonly string[], { bold }: Format): string {
+  return [bold(title), ...entries].join('\n');
+}
+
+function describeTerm(names: readonly string[], about: string, { width, accent }: Format): string {
+  return [...names.map((name) => `  ${accent(name)}`), wrap(about, width, '      ')].join('\n');
+}
+
 function describeReads({ requests, files }: Reads, unreadable: readonly Unreadable[], format: Format): string[] {
-  const { width, bold, accent } = format;
-  const list = (title: string, entries: Reads['files']): string =>
-    [
-      bold(title),
-      ...[...Map.groupBy(entries, ({ about }) => about)].map(
-        ([about, same]) => `${same.map(({ name }) => `  ${accent(name)}\n`).join('')}${wrap(about, width, '      ')}`,
-      ),
-    ].join('\n');
+  const list = (title: string, entries: Reads['files']): string => {
+    const terms = [...Map.groupBy(entries, ({ about }) => about)].map(([about, same]) => {
+      const names = same.map(({ name }) => name);
+      return describeTerm(names, about, format);
+    });
+    return describeList(title, terms, format);
+  };
   const groups = unreadable.map(({ group, what }) => `${group === '' ? 'core' : group}: ${what.join(', ')}`);
+  const wrapped = [...groups, ...NEVER_READABLE].map((text) => wrap(text, format.width, ['  ', '      ']));
   return [
     requests.length === 0
-      ? bold('There are no requests to the Kubernetes API.')
+      ? format.bold('There are no requests to the Kubernetes API.')
       : list('Requests to the Kubernetes API, and what is used of the responses:', requests),
     list('Files that are read:', files),
-    [
-      bold('What these roles do not let the volunteer read, by API group:'),
-      ...[...groups, ...NEVER_READABLE].map((text) => wrap(text, width, ['  ', '      '])),
-    ].join('\n'),
+    describeList('What these roles do not let the volunteer read, by API group:', wrapped, format),
   ];
 }
 
-function describeRequest(
-  { protocol, headers, connection }: WireDescription,
-  { width, bold, accent }: Format,
-): string[] {
-  const named = headers.map(({ name, value }) => `  ${accent(name)}\n${wrap(value, width, '      ')}`);
+function describeRequest({ protocol, headers, connection }: WireDescription, format: Format): string[] {
+  const named = headers.map(({ name, value }) => describeTerm([name], value, format));
+  const facts = connection.map((fact) => wrap(`  ${fact}`, format.width, '  '));
   return [
-    [bold(`Headers of each request (${protocol}):`), ...named].join('\n'),
-    [bold('What the connection shows:'), ...connection.map((fact) => wrap(`  ${fact}`, width, '  '))].join('\n'),
+    describeList(`Headers of each request (${protocol}):`, named, format),
+    describeList('What the connection shows:', facts, format),
   ];
 }
 

@@ -2,12 +2,18 @@ import { RecordSchema } from '../../gen/spartakus/kubermatic/v1/record_pb.js';
 import type { ClientCredentialsConfig } from '../delivery/client-credentials.ts';
 import { type Database, DATABASE_FORMS } from '../delivery/open-sink.ts';
 import { proxyFor } from '../delivery/transport/proxy.ts';
-import { describeWire, listReporterRequests, type WireDescription } from '../delivery/transport/wire.ts';
+import { describeWire, listReporterRequests } from '../delivery/transport/wire.ts';
 import { RECORD_ID_SCOPE } from '../kubermatic/gather/record.ts';
 import { renderRoles } from '../report/cluster-role.ts';
 import { describeFields } from '../report/describe-fields.ts';
 import type { FieldSelection } from '../report/field-selection.ts';
-import { renderFields, renderFieldsPage, renderRequests, renderTreatments } from '../report/fields-page.ts';
+import {
+  renderFields,
+  renderFieldsPage,
+  renderRequests,
+  renderTreatments,
+  type WireDescription,
+} from '../report/fields-page.ts';
 import { listFields } from '../report/schema-fields.ts';
 import { CURRENT_SCHEMA_VERSION, isAgreed, parseSchemaVersion } from '../report/schema-version.ts';
 import { selectFields } from '../volunteer/gather/gather.ts';
@@ -61,17 +67,16 @@ export const explainCommand = createCommand({
     ...VOLUNTEER_FLAGS,
     clusterId: { ...VOLUNTEER_FLAGS.clusterId, required: undefined },
   },
-  validate: async (values) => [
-    ...(values.format === 'yaml' && values.diff !== undefined
-      ? [
-          '--diff has only the rights of newer fields, and kubectl would replace the roles by them: remove it for --format yaml',
-        ]
-      : []),
-    ...(values.format === 'yaml' && values.records === true
-      ? ['--records has no --format yaml: the roles of agents depend on the seeds, and are in deploy/kubermatic']
-      : []),
-    ...(await validateGathering(values)),
-  ],
+  async validate(values) {
+    const problems = [
+      values.diff !== undefined &&
+        '--diff has only the rights of newer fields, and kubectl would replace the roles by them: remove it for --format yaml',
+      values.records === true &&
+        '--records has no --format yaml: the roles of agents depend on the seeds, and are in deploy/kubermatic',
+    ];
+    const ofYaml = values.format === 'yaml' ? problems.filter((problem) => problem !== false) : [];
+    return [...ofYaml, ...(await validateGathering(values))];
+  },
   run({ format, diff, ...values }, { stdout, env }) {
     const requests = diff === undefined ? listRequests(values, env) : [];
     const explanation = { ...explain(resolveIds({ ...values, clusterId: values.clusterId ?? '' }), diff), requests };

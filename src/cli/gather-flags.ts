@@ -88,13 +88,8 @@ export async function validateGathering(values: Values): Promise<readonly string
   ];
 }
 
-export function validateCombination({
-  extensions,
-  extensionsRecursive,
-  collect,
-  database,
-  agree,
-}: Values): readonly string[] {
+export function validateCombination(values: Values): readonly string[] {
+  const { extensions, extensionsRecursive, collect, database, agree } = values;
   const isNamed = collect?.includes('extensions');
   const problems = [
     isNamed === true && extensions === undefined && '--collect extensions needs --extensions PATH',

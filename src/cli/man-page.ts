@@ -1,7 +1,6 @@
 import { wrap } from '../runtime/wrap.ts';
 import type { Command } from './command.ts';
-import { splitFlags } from './flags-page.ts';
-import { type Flag, variablesOf } from './flags.ts';
+import { type Flag, listFlags, variablesOf } from './flags.ts';
 
 /** The day on which this page got its form; its content follows the flags. */
 const DATE = '2026-11-21';
@@ -48,6 +47,23 @@ const EXAMPLES: readonly (readonly [text: string, line: string])[] = [
   ],
   ['Let bash complete commands and flags:', 'source <(spartakus completion bash)'],
 ];
+
+/** The earlier command whose flags a command has too, and the flags that it has beside those. */
+export function splitFlags(
+  { name, flags }: Command,
+  earlier: readonly Command[],
+): { readonly base: Command | undefined; readonly own: readonly Flag<unknown>[] } {
+  const all = listFlags(flags);
+  // The commands of the volunteer share most flags, as do those of the agents and of the reporters.
+  const base = earlier.findLast((other) => {
+    const names = listFlags(other.flags).map((flag) => flag.name);
+    return (
+      other.name.split(' ')[0] === name.split(' ')[0] && names.every((one) => all.some((flag) => flag.name === one))
+    );
+  });
+  const known = base === undefined ? [] : listFlags(base.flags).map(renderFlag);
+  return { base, own: all.filter((flag) => !known.includes(renderFlag(flag))) };
+}
 
 function renderSynopsis({ name, operands }: Command): string {
   return `.B spartakus ${escape(name)}\n.RI [ flags ]${operands === undefined ? '' : `\n.RI [ ${escape(operands)} ]`}`;

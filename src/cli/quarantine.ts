@@ -1,7 +1,6 @@
 import { createInterface } from 'node:readline';
 import { markDirty } from '../collector/statistics/state.ts';
-import { DATABASES, DEFAULT_DATABASE, type Database, parseDatabase } from '../collector/store/database-spec.ts';
-import { openDatabase } from '../collector/store/open-database.ts';
+import type { Database } from '../collector/store/database-spec.ts';
 import {
   createQuarantineStore,
   type QuarantinedCluster,
@@ -12,22 +11,13 @@ import { systemClock } from '../runtime/clock.ts';
 import { createCommand, EXIT_USAGE, type RunOptions } from './command.ts';
 import { countOf } from './count-of.ts';
 import { type FlagValues, group } from './flags.ts';
+import { SHARED_DATABASE_FLAG, STORED_DATABASES, withDatabase } from './stored-database.ts';
 import { parseCount, parseDurationMs, SWITCH } from './values.ts';
-import { PROGRAM_VERSION } from './version.ts';
 
 const OPERANDS = 'CLUSTER_ID...';
-const DATABASES_WITH_REPORTS = DATABASES.filter(({ example }) => example !== 'stdout');
 const PROGRESS_INTERVAL_MS = 2_000;
 
-const DATABASE_FLAGS = group('Database', {
-  database: {
-    name: 'database',
-    placeholder: 'SPEC',
-    default: DEFAULT_DATABASE,
-    help: 'The database of the collector, which may run meanwhile. --print-databases lists the supported forms.',
-    parse: parseDatabase,
-  },
-});
+const DATABASE_FLAGS = group('Database', { database: SHARED_DATABASE_FLAG });
 
 /** What decides which reports are counted or deleted is given on the command line only. */
 const SINCE_FLAG = {
@@ -51,7 +41,7 @@ export const quarantineListCommand = createCommand({
   description:
     'Lists the clusters whose reports are in quarantine: those of more new clusters from one address than --max-new-clusters of the ' +
     'collector allows in an hour. Statistics ignore these reports until they are released.',
-  databases: DATABASES_WITH_REPORTS,
+  databases: STORED_DATABASES,
   operands: OPERANDS,
   flags: {
     ...group('Reports', { since: SINCE_FLAG }),
@@ -76,7 +66,8 @@ export const quarantineListCommand = createCommand({
         if (!json && clusters === 0) stdout.write(`${HEADINGS}\n`);
         clusters += 1;
         reports += cluster.reports;
-        if (limit === 0 || clusters <= limit) stdout.write(`${json ? toJson(cluster) : toRow(cluster)}\n`);
+        if (limit === 0 || clusters <= limit)
+          stdout.write(`${json ? escapeControls(JSON.stringify(cluster)) : toRow(cluster)}\n`);
       }
       if (json) return 0;
       const hidden = limit > 0 && clusters > limit ? ` --limit 0 lists the other ${clusters - limit} too.` : '';
@@ -94,22 +85,20 @@ export const quarantineReleaseCommand = createCommand({
   description:
     'Takes reports out of quarantine, so that statistics count them, and further reports of their clusters too. A running collector ' +
     'needs no restart.',
-  databases: DATABASES_WITH_REPORTS,
+  databases: STORED_DATABASES,
   operands: OPERANDS,
   flags: CHANGE_FLAGS,
   validate: ({ all, since }, _env, operands) => checkSelection({ all, since, operands }),
   run: (values, options) =>
-    withQuarantine(values.database, async (quarantine) => {
-      const selection = selectionOf({ ...values, ...options });
-      const total = await quarantine.count(selection);
-      return await runBatches('released', quarantine.release(selection, options.stop), { ...values, total }, options);
-    }),
+    withSelected(values, options, (quarantine, selection, total) =>
+      runBatches('released', quarantine.release(selection, options.stop), { ...values, total }, options),
+    ),
 });
 
 export const quarantineDropCommand = createCommand({
   name: 'quarantine drop',
   description: 'Deletes reports that are in quarantine. They cannot be restored.',
-  databases: DATABASES_WITH_REPORTS,
+  databases: STORED_DATABASES,
   operands: OPERANDS,
   flags: {
     ...CHANGE_FLAGS,
@@ -124,9 +113,7 @@ export const quarantineDropCommand = createCommand({
   },
   validate: ({ all, since }, _env, operands) => checkSelection({ all, since, operands }),
   run: (values, options) =>
-    withQuarantine(values.database, async (quarantine) => {
-      const selection = selectionOf({ ...values, ...options });
-      const total = await quarantine.count(selection);
+    withSelected(values, options, async (quarantine, selection, total) => {
       const answer =
         values.yes || total === 0 ? 'yes' : await ask(`Delete ${countOf(total, 'report')}? Type "yes": `, options);
       if (answer === undefined) {
@@ -143,16 +130,22 @@ export const quarantineDropCommand = createCommand({
     }),
 });
 
-async function withQuarantine(
-  database: Database,
-  act: (quarantine: QuarantineStore) => Promise<number>,
+function withQuarantine(database: Database, act: (quarantine: QuarantineStore) => Promise<number>): Promise<number> {
+  return withDatabase(database, 'quarantine', ({ db }) =>
+    act(createQuarantineStore(db, { onRelease: (day) => markDirty(db, day) })),
+  );
+}
+
+/** Counts the selected reports before the change. */
+function withSelected(
+  values: Omit<Selected, 'operands'> & { readonly database: Database },
+  { operands }: RunOptions,
+  change: (quarantine: QuarantineStore, selection: QuarantineSelection, total: number) => Promise<number>,
 ): Promise<number> {
-  const { db, close } = await openDatabase(database, `spartakus-quarantine/${PROGRAM_VERSION}`);
-  try {
-    return await act(createQuarantineStore(db, { onRelease: (day) => markDirty(db, day) }));
-  } finally {
-    await close();
-  }
+  return withQuarantine(values.database, async (quarantine) => {
+    const selection = selectionOf({ ...values, operands });
+    return await change(quarantine, selection, await quarantine.count(selection));
+  });
 }
 
 interface Selected {
@@ -216,17 +209,11 @@ async function ask(question: string, { openInput, stderr, stop }: RunOptions): P
 const HEADINGS = toColumns('CLUSTER ID', 'REPORTS', 'FIRST RECEIVED', 'LAST RECEIVED', 'KIND', 'RECEIVED FROM');
 const MAX_SHOWN_LENGTH = 256;
 
-function toRow({
-  clusterId,
-  kind,
-  reports,
-  firstReceivedAt,
-  lastReceivedAt,
-  receivedFrom,
-}: QuarantinedCluster): string {
+function toRow(cluster: QuarantinedCluster): string {
+  const { clusterId, kind, reports, firstReceivedAt, lastReceivedAt, receivedFrom = '-' } = cluster;
   const time = (date: Date): string => `${date.toISOString().slice(0, 19)}Z`;
   const shown = clusterId.length > MAX_SHOWN_LENGTH ? `${clusterId.slice(0, MAX_SHOWN_LENGTH)}…` : clusterId;
-  const columns = [String(reports), time(firstReceivedAt), time(lastReceivedAt), kind, receivedFrom ?? '-'] as const;
+  const columns = [String(reports), time(firstReceivedAt), time(lastReceivedAt), kind, receivedFrom] as const;
   return toColumns(escapeControls(shown), ...columns);
 }
 
@@ -234,16 +221,10 @@ function toColumns(id: string, reports: string, first: string, last: string, kin
   return [id.padEnd(36), reports.padStart(8), first.padEnd(20), last.padEnd(20), kind.padEnd(10), from].join('  ');
 }
 
-function toJson(cluster: QuarantinedCluster): string {
-  return escapeControls(JSON.stringify(cluster));
-}
-
 /** Cluster ids are what clients send, and might control a terminal. The escapes are those of JSON. */
 function escapeControls(text: string): string {
   return text.replace(/\p{C}/gu, (character) =>
-    Array.from({ length: character.length }, (_, index) => character.charCodeAt(index))
-      .map((unit) => `\\u${unit.toString(16).padStart(4, '0')}`)
-      .join(''),
+    character.replaceAll(/[^]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`),
   );
 }
 

@@ -6,7 +6,7 @@ import { checkRecordDir } from '../kubermatic/record-dir.ts';
 import { type ReporterConfig, startReporter } from '../kubermatic/reporter.ts';
 import { systemClock } from '../runtime/clock.ts';
 import { createCommand, errorsOf, type RunOptions, waitFor } from './command.ts';
-import { group } from './flags.ts';
+import { type Flag, group } from './flags.ts';
 import { AGREE_FLAG, CREDENTIALS_FLAGS, RECORD_DIR_FLAG } from './shared-flags.ts';
 import { checkedBy, parseUuid, TIMEOUT } from './values.ts';
 
@@ -23,14 +23,21 @@ const FLAGS = group('Report', {
   },
 });
 
-const URL_FLAG = { name: 'url', placeholder: 'URL', variables: ['SPARTAKUS_URL', 'URL'] };
-
-const TIMEOUT_FLAG = {
-  name: 'timeout',
-  ...TIMEOUT,
-  default: '1m',
-  help: 'Maximum duration of all delivery attempts together. Records that are not stored by then remain for the next run.',
-};
+function deliveryFlags(url: Pick<Flag<string>, 'help' | 'parse'> & { readonly required: string }) {
+  return {
+    ...FLAGS,
+    ...group('Delivery', {
+      url: { name: 'url', placeholder: 'URL', variables: ['SPARTAKUS_URL', 'URL'], ...url },
+      timeoutMs: {
+        name: 'timeout',
+        ...TIMEOUT,
+        default: '1m',
+        help: 'Maximum duration of all delivery attempts together. Records that are not stored by then remain for the next run.',
+      },
+    }),
+    ...CREDENTIALS_FLAGS,
+  };
+}
 
 export const stdoutReporterCommand = createCommand({
   name: 'reporter stdout',
@@ -46,19 +53,11 @@ export const httpReporterCommand = createCommand({
   description:
     "Sends one report of all records that agents wrote as JSON over HTTP, to this project's collector or to Kubermatic's. Removes the " +
     'records that were acknowledged (status 200 to 299); the others remain for the next run.',
-  flags: {
-    ...FLAGS,
-    ...group('Delivery', {
-      url: {
-        ...URL_FLAG,
-        required: 'the complete URL, such as https://collector.example.com/api/kubermatic/v1',
-        help: 'Post the report to this URL, such as https://collector.example.com/api/kubermatic/v1.',
-        parse: checkedBy(parseReportUrl),
-      },
-      timeoutMs: TIMEOUT_FLAG,
-    }),
-    ...CREDENTIALS_FLAGS,
-  },
+  flags: deliveryFlags({
+    required: 'the complete URL, such as https://collector.example.com/api/kubermatic/v1',
+    help: 'Post the report to this URL, such as https://collector.example.com/api/kubermatic/v1.',
+    parse: checkedBy(parseReportUrl),
+  }),
   validate: (values, env) => validateDelivery(values, (url) => proxyFor(httpTarget(parseReportUrl(url)), env)),
   run: (values, options) => runReporter({ transport: 'http', ...values }, options),
 });
@@ -68,19 +67,11 @@ export const grpcReporterCommand = createCommand({
   description:
     "Sends one report of all records that agents wrote over gRPC, to this project's collector. Removes the records that were " +
     'acknowledged; the others remain for the next run.',
-  flags: {
-    ...FLAGS,
-    ...group('Delivery', {
-      url: {
-        ...URL_FLAG,
-        required: 'the collector, such as grpcs://collector.example.com:443',
-        help: 'Send the report to this collector: grpc://HOST:PORT, or grpcs://HOST:PORT with TLS.',
-        parse: checkedBy((text) => parseGrpcUrl(text, '--url')),
-      },
-      timeoutMs: TIMEOUT_FLAG,
-    }),
-    ...CREDENTIALS_FLAGS,
-  },
+  flags: deliveryFlags({
+    required: 'the collector, such as grpcs://collector.example.com:443',
+    help: 'Send the report to this collector: grpc://HOST:PORT, or grpcs://HOST:PORT with TLS.',
+    parse: checkedBy((text) => parseGrpcUrl(text, '--url')),
+  }),
   validate: (values, env) => validateDelivery(values, (url) => proxyFor(parseGrpcUrl(url, '--url'), env)),
   run: (values, options) => runReporter({ transport: 'grpc', ...values }, options),
 });

@@ -119,15 +119,8 @@ export const AGREE_FLAG = {
   },
 };
 
-/** --id-key names a key other than the file. */
-export function validateIdKey({
-  idKey,
-  idKeyFile,
-}: {
-  readonly idKey?: string;
-  readonly idKeyFile?: string;
-}): readonly string[] {
-  return idKey === 'kube-system' && idKeyFile !== undefined
+export function validateIdKey(values: { readonly idKey?: string; readonly idKeyFile?: string }): readonly string[] {
+  return values.idKey === 'kube-system' && values.idKeyFile !== undefined
     ? ['--id-key kube-system and --id-key-file name two keys: remove one']
     : [];
 }

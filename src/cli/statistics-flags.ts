@@ -1,7 +1,6 @@
 import { LEAST_SMALLEST_GROUP } from '../collector/statistics/figures.ts';
 import { parseCount } from './values.ts';
 
-/** A number of clusters. */
 export function parseSmallestGroup(text: string): number {
   return parseCount(text, LEAST_SMALLEST_GROUP);
 }
@@ -9,7 +8,6 @@ export function parseSmallestGroup(text: string): number {
 /** Clusters are kept for a year after their last report. */
 const MOST_ACTIVE_DAYS = 365;
 
-/** A number of days. */
 export function parseActiveDays(text: string): number {
   const days = parseCount(text, 1);
   if (days <= MOST_ACTIVE_DAYS) return days;

@@ -38,27 +38,24 @@ export function describeStatistics(response: GetStatisticsResponse, options: Tab
     ['returning clusters', overview?.returningClusters],
     ['lost clusters', overview?.lostClusters],
   ];
-  const summary = columns(
-    counts.map(([name, count]) => [
-      name,
-      COUNT.format(count?.value ?? 0n),
-      ...(options.bars ? [sparkline(count?.series ?? [])] : []),
-    ]),
-    [false, true, false],
-  );
+  const summary = counts.map(([name, count]) => [
+    name,
+    COUNT.format(count?.value ?? 0n),
+    ...(options.bars ? [sparkline(count?.series ?? [])] : []),
+  ]);
+  const time = new Date(Number(computedAt?.seconds ?? 0n) * 1000).toISOString().slice(0, 16);
   const notes = [
-    `Figures of ${day} (UTC), computed at ${isoTime(computedAt?.seconds ?? 0n)}.`,
+    `Figures of ${day} (UTC), computed at ${time}Z.`,
     `Groups of fewer than ${privacy?.smallestGroup ?? 0} clusters are hidden.`,
     (privacy?.roundedTo ?? 1) > 1 ? `Numbers of clusters are rounded to multiples of ${privacy?.roundedTo}.` : '',
     'Nodes and amounts are rounded.',
   ].filter((note) => note !== '');
-  return [
-    `${format.bold('Overview')}\n${summary}`,
+  const parts = [
+    `${format.bold('Overview')}\n${columns(summary, [false, true, false])}`,
     ...answers.map((answer) => describeAnswer(answer, options, privacy?.smallestGroup ?? 0)),
     wrap(notes.join(' '), format.width, ''),
-  ]
-    .join('\n\n')
-    .concat('\n');
+  ];
+  return `${parts.join('\n\n')}\n`;
 }
 
 function describeAnswer(answer: Answer, options: TableOptions, smallest: number): string {
@@ -76,38 +73,31 @@ function tableOf(answer: Answer, options: TableOptions, smallest: number): strin
   switch (question?.kind) {
     case AnswerKind.VALUES:
     case AnswerKind.SIZES:
-      return [
-        describeGroups(answer, options, smallest),
-        ...(amounts.length === 0 || groups.length === 0 ? [] : [describeAmounts(amounts)]),
-      ]
+      return [describeGroups(answer, options, smallest), groups.length === 0 ? '' : describeAmounts(amounts)]
         .filter((part) => part !== '')
         .join('\n');
     case AnswerKind.AMOUNTS:
-      return amounts.length === 0 ? '' : describeAmounts(amounts);
+      return describeAmounts(amounts);
     case AnswerKind.COHORTS:
-      return cohorts.length === 0
-        ? ''
-        : columns(
-            cohorts.map(({ month, clusters, active }) => [
-              month,
-              COUNT.format(clusters),
-              ...active.map((count) => PERCENT.format(clusters === 0n ? 0 : Number(count) / Number(clusters))),
-            ]),
-            [false, true, ...(cohorts[0]?.active ?? []).map(() => true)],
-            ['month', 'clusters', 'active in this month and the next ones'],
-          );
+      return columns(
+        cohorts.map(({ month, clusters, active }) => [
+          month,
+          COUNT.format(clusters),
+          ...active.map((count) => PERCENT.format(clusters === 0n ? 0 : Number(count) / Number(clusters))),
+        ]),
+        [false, true, ...(cohorts[0]?.active ?? []).map(() => true)],
+        ['month', 'clusters', 'active in this month and the next ones'],
+      );
     case AnswerKind.UPGRADES:
-      return upgrades.length === 0
-        ? ''
-        : columns(
-            upgrades.map(({ from, to, clusters, medianTime }) => [
-              `${from} -> ${to}`,
-              COUNT.format(clusters),
-              medianTime === undefined ? '' : `${Math.round(Number(medianTime.seconds) / 86_400)}`,
-            ]),
-            [false, true, true],
-            ['versions', 'clusters', 'median days before'],
-          );
+      return columns(
+        upgrades.map(({ from, to, clusters, medianTime }) => [
+          `${from} -> ${to}`,
+          COUNT.format(clusters),
+          medianTime === undefined ? '' : `${Math.round(Number(medianTime.seconds) / 86_400)}`,
+        ]),
+        [false, true, true],
+        ['versions', 'clusters', 'median days before'],
+      );
     case AnswerKind.UNSPECIFIED:
     case undefined:
       return '';
@@ -169,11 +159,8 @@ function describeAmounts(amounts: readonly Amount[]): string {
     }),
   ]);
   const header = ['', 'clusters', 'total', ...percents.map((percent) => (percent === 50 ? 'median' : `p${percent}`))];
-  return columns(
-    rows,
-    header.map((_, index) => index > 0),
-    header,
-  );
+  const right = header.map((_, index) => index > 0);
+  return columns(rows, right, header);
 }
 
 const BYTE_UNITS = ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB', 'EiB'];
@@ -202,7 +189,9 @@ function sparkline(series: readonly bigint[]): string {
   return picked.map((value) => LEVELS[Math.round((value / most) * (LEVELS.length - 1))]).join('');
 }
 
+/** A table; empty where it has no rows. */
 function columns(rows: readonly (readonly string[])[], right: readonly boolean[], header?: readonly string[]): string {
+  if (rows.length === 0) return '';
   const all = header === undefined ? rows : [header, ...rows];
   const widths = right.map((_, column) =>
     Math.max(...rows.map((row) => row[column]?.length ?? 0), Math.min(header?.[column]?.length ?? 0, 12)),
@@ -212,8 +201,4 @@ function columns(rows: readonly (readonly string[])[], right: readonly boolean[]
       `  ${row.map((cell, column) => (right[column] === true ? cell.padStart(widths[column] ?? 0) : cell.padEnd(widths[column] ?? 0))).join('  ')}`.trimEnd(),
     )
     .join('\n');
-}
-
-function isoTime(seconds: bigint): string {
-  return `${new Date(Number(seconds) * 1000).toISOString().slice(0, 16)}Z`;
 }

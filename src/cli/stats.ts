@@ -12,8 +12,6 @@ import { createPointReader, readRoundingKey } from '../collector/statistics/poin
 import { listQuestions } from '../collector/statistics/questions.ts';
 import { DEFAULT_STATISTICS_CONFIG } from '../collector/statistics/roll-up.ts';
 import { eraseCluster, rebuildStatistics } from '../collector/statistics/statistics.ts';
-import { DATABASES, DEFAULT_DATABASE, parseDatabase } from '../collector/store/database-spec.ts';
-import { openDatabase } from '../collector/store/open-database.ts';
 import { systemClock } from '../runtime/clock.ts';
 import { createCommand } from './command.ts';
 import { countOf } from './count-of.ts';
@@ -22,30 +20,20 @@ import { formatFor } from './help.ts';
 import { createProgress } from './progress.ts';
 import { parseActiveDays, parseSmallestGroup } from './statistics-flags.ts';
 import { describeStatistics } from './statistics-tables.ts';
+import { SHARED_DATABASE_FLAG, STORED_DATABASES, withDatabase } from './stored-database.ts';
 import { SWITCH } from './values.ts';
-import { PROGRAM_VERSION } from './version.ts';
 
-const DATABASES_WITH_REPORTS = DATABASES.filter(({ example }) => example !== 'stdout');
-const APP_NAME = `spartakus-stats/${PROGRAM_VERSION}`;
 /** Of a table in an overview of all answers. */
 const OVERVIEW_ROWS = 12;
 
-const DATABASE_FLAGS = group('Database', {
-  database: {
-    name: 'database',
-    placeholder: 'SPEC',
-    default: DEFAULT_DATABASE,
-    help: 'The database of the collector, which may run meanwhile. --print-databases lists the supported forms.',
-    parse: parseDatabase,
-  },
-});
+const DATABASE_FLAGS = group('Database', { database: SHARED_DATABASE_FLAG });
 
 export const statsCommand = createCommand({
   name: 'stats',
   description:
     'Prints what the reports of all clusters say: tables, and bars on a terminal. Without a question, all answers. Small groups of clusters ' +
     'are hidden, as on the dashboard of the admin listener.',
-  databases: DATABASES_WITH_REPORTS,
+  databases: STORED_DATABASES,
   operands: 'QUESTION...',
   flags: {
     ...group('Answers', {
@@ -90,8 +78,7 @@ export const statsCommand = createCommand({
       stdout.write(questions.map(({ id, title }) => `${id.padEnd(width)}  ${title}\n`).join(''));
       return 0;
     }
-    const { db, figuresDb, close } = await openDatabase(database, APP_NAME);
-    try {
+    return await withDatabase(database, 'stats', async ({ db, figuresDb }) => {
       const reader = createPointReader(() => figuresDb);
       const figures = createFigures(await readRoundingKey(db, randomBytes), smallestGroup, 1);
       const statistics = createAnswers({ questions, reader, figures });
@@ -112,9 +99,7 @@ export const statsCommand = createCommand({
       const maxRows = operands.length === 0 ? OVERVIEW_ROWS : Number.POSITIVE_INFINITY;
       stdout.write(describeStatistics(response, { format: formatFor(stdout, env), bars, maxRows }));
       return 0;
-    } finally {
-      await close();
-    }
+    });
   },
 });
 
@@ -123,7 +108,7 @@ export const statsRebuildCommand = createCommand({
   description:
     'Computes all statistics from the stored reports again, for example after reports were deleted by hand. Collectors may run meanwhile. ' +
     'The figures of days whose reports have been deleted stay as they are.',
-  databases: DATABASES_WITH_REPORTS,
+  databases: STORED_DATABASES,
   flags: {
     ...DATABASE_FLAGS,
     ...group('Statistics', {
@@ -136,9 +121,8 @@ export const statsRebuildCommand = createCommand({
       },
     }),
   },
-  async run({ database, activeWindowDays }, { stdout, stderr, stop }) {
-    const { db, close } = await openDatabase(database, APP_NAME);
-    try {
+  run: ({ database, activeWindowDays }, { stdout, stderr, stop }) =>
+    withDatabase(database, 'stats', async ({ db }) => {
       const progress = createProgress(stderr);
       await rebuildStatistics(db, {
         clock: systemClock,
@@ -150,10 +134,7 @@ export const statsRebuildCommand = createCommand({
       progress.end();
       stdout.write('The statistics are rebuilt.\n');
       return 0;
-    } finally {
-      await close();
-    }
-  },
+    }),
 });
 
 export const eraseCommand = createCommand({
@@ -161,22 +142,18 @@ export const eraseCommand = createCommand({
   description:
     'Deletes every report of clusters or Kubermatic clients, and what statistics keep of them. The figures of the days of these reports are ' +
     'computed again by the collector.',
-  databases: DATABASES_WITH_REPORTS,
+  databases: STORED_DATABASES,
   operands: 'CLUSTER_ID...',
   flags: DATABASE_FLAGS,
   validate: (_values, _env, operands) => (operands.length === 0 ? ['name the ids of the clusters to erase.'] : []),
-  async run({ database }, { operands, stdout, stop }) {
-    const { db, close } = await openDatabase(database, APP_NAME);
-    try {
+  run: ({ database }, { operands, stdout, stop }) =>
+    withDatabase(database, 'stats', async ({ db }) => {
       for (const clusterId of operands) {
         const reports = await eraseCluster(db, clusterId, { clock: systemClock, newId, signal: stop });
         stdout.write(`${JSON.stringify(clusterId)}: ${countOf(reports, 'report')} deleted\n`);
       }
       return 0;
-    } finally {
-      await close();
-    }
-  },
+    }),
 });
 
 function newId(): string {

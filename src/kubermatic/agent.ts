@@ -63,15 +63,8 @@ export async function startAgent(config: AgentConfig, options: AgentOptions): Pr
     try {
       const now = clock.now();
       const gather = config.kind === 'kubermatic' ? gatherKubermaticRecord : gatherKubernetesRecord;
-      const record = await gather(config, {
-        kube,
-        now,
-        randomBytes,
-        randomNumber: random,
-        logger,
-        clock,
-        signal: stop.signal,
-      });
+      const { signal } = stop;
+      const record = await gather(config, { kube, now, randomBytes, randomNumber: random, logger, clock, signal });
       const file = nameOf(now, randomBytes(6));
       await dir.write(file, `${JSON.stringify(toJson(RecordSchema, record, { useProtoFieldName: true }))}\n`);
       logger.info({ file, missing: record.missing.length }, 'The record is written.');

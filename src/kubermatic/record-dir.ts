@@ -44,13 +44,12 @@ export function openRecordDir(
   const pendingFiles = async (): Promise<ReadonlySet<string>> =>
     new Set([path.join(await findPendingDir(), PENDING), fileOf(PENDING)]);
 
-  const attempt = async <Value>(operation: () => Promise<Value>): Promise<Value> => {
-    try {
-      return await operation();
-    } catch (error) {
-      throw new SpartakusError('unavailable', `--record-dir ${dir}: ${messageOf(error)}.`, { field: '--record-dir' });
-    }
-  };
+  const guard =
+    <Args extends readonly unknown[], Value>(operation: (...args: Args) => Promise<Value>) =>
+    (...args: Args): Promise<Value> =>
+      operation(...args).catch((error: unknown) => {
+        throw new SpartakusError('unavailable', `--record-dir ${dir}: ${messageOf(error)}.`, { field: '--record-dir' });
+      });
   const write = async (file: string, text: string): Promise<void> =>
     writeAtomically(file, text, { ...MODES, unfinishedDir: await findPendingDir(), files });
   const remove = async (file: string): Promise<void> => ignoreMissing(() => files.remove(file));
@@ -61,39 +60,36 @@ export function openRecordDir(
   };
 
   return {
-    list: () =>
-      attempt(async () => {
-        const names = await files.list(recordDir);
-        await sweep().catch(() => undefined);
-        return names.filter((name) => name.endsWith('.json') && !name.startsWith('.')).toSorted();
-      }),
-    read: (name) => attempt(() => files.read(fileOf(name))),
-    write: (name, text) =>
-      attempt(async () => {
-        await write(fileOf(name), text).catch(async (error: unknown) => {
-          if (!hasCode(error, 'EXDEV')) throw error;
-          // A mount point of the same device.
-          pendingDir = recordDir;
-          await write(fileOf(name), text);
-        });
-        await sweep().catch(() => undefined);
-      }),
-    remove: (name) => attempt(() => remove(fileOf(name))),
-    readPending: () =>
-      attempt(async () => {
-        for (const file of await pendingFiles()) {
-          const text = await ignoreMissing(() => files.read(file));
-          const pending = text === undefined ? undefined : parsePending(text);
-          if (pending !== undefined) return pending;
-        }
-        return undefined;
-      }),
-    writePending: (pending) =>
-      attempt(async () => write(path.join(await findPendingDir(), PENDING), JSON.stringify(pending))),
-    removePending: () =>
-      attempt(async () => {
-        for (const file of await pendingFiles()) await remove(file);
-      }),
+    list: guard(async () => {
+      const names = await files.list(recordDir);
+      await sweep().catch(() => undefined);
+      return names.filter((name) => name.endsWith('.json') && !name.startsWith('.')).toSorted();
+    }),
+    read: guard(async (name) => await files.read(fileOf(name))),
+    write: guard(async (name, text) => {
+      await write(fileOf(name), text).catch(async (error: unknown) => {
+        if (!hasCode(error, 'EXDEV')) throw error;
+        // A mount point of the same device.
+        pendingDir = recordDir;
+        await write(fileOf(name), text);
+      });
+      await sweep().catch(() => undefined);
+    }),
+    remove: guard((name) => remove(fileOf(name))),
+    readPending: guard(async () => {
+      for (const file of await pendingFiles()) {
+        const text = await ignoreMissing(() => files.read(file));
+        const pending = text === undefined ? undefined : parsePending(text);
+        if (pending !== undefined) return pending;
+      }
+      return undefined;
+    }),
+    writePending: guard(async (pending) => {
+      await write(path.join(await findPendingDir(), PENDING), JSON.stringify(pending));
+    }),
+    removePending: guard(async () => {
+      for (const file of await pendingFiles()) await remove(file);
+    }),
   };
 }
 

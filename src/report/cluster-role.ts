@@ -13,10 +13,9 @@ export type PolicyRule =
 
 /** The rules that allow reading these fields: one for each resource (and name) or URL, with the verbs in alphabetical order. */
 export function listRules(fields: readonly Pick<SchemaField, 'rbac'>[]): PolicyRule[] {
-  const merged = Map.groupBy(
-    fields.flatMap(({ rbac }) => rbac),
-    ({ apiGroup, resource, resourceName, nonResourceUrl }) =>
-      JSON.stringify([apiGroup, resource, resourceName, nonResourceUrl]),
+  const all = fields.flatMap(({ rbac }) => rbac);
+  const merged = Map.groupBy(all, ({ apiGroup, resource, resourceName, nonResourceUrl }) =>
+    JSON.stringify([apiGroup, resource, resourceName, nonResourceUrl]),
   );
   return [...merged.values()].map((rules) => {
     const { apiGroup, resource, resourceName, nonResourceUrl } = rules[0] as RbacRule;

@@ -5,8 +5,7 @@ import { COLLECTABLE } from './field-selection.ts';
 import type { SchemaField } from './schema-fields.ts';
 
 /** The documentation of a field, for any output format. */
-export interface FieldDescription {
-  readonly path: string;
+export interface FieldDescription extends Pick<SchemaField, 'path' | 'expires' | 'since' | 'required'> {
   /** From the .proto file, on one line. */
   readonly comment: string;
   readonly origin: 'Kubernetes' | 'administrator' | 'volunteer' | 'agent';
@@ -17,13 +16,10 @@ export interface FieldDescription {
   readonly privacyComment: string;
   /** Such as `Which kernels nodes run.` */
   readonly purpose: string;
-  /** When a person last asked whether it is still needed, and when it may not be collected any more: ISO dates. */
+  /** When a person last asked whether it is still needed: an ISO date, as `expires` is. */
   readonly reviewed: string;
-  readonly expires: string;
-  readonly since: number;
   /** Its name in `--collect`; empty for a field that is always collected. */
   readonly collect: string;
-  readonly required: boolean;
   readonly rights: readonly PolicyRule[];
 }
 

@@ -4,7 +4,7 @@ import { Privacy } from '../../gen/spartakus/options/v1/options_pb.js';
 import { type Report, ReportSchema } from '../../gen/spartakus/report/v1/report_pb.js';
 import { SpartakusError } from '../runtime/errors.ts';
 import type { Omission } from './omitted-fields.ts';
-import { listFields, pathOf, type SchemaField } from './schema-fields.ts';
+import { listFields, parentOf, pathOf, type SchemaField } from './schema-fields.ts';
 import { DEFAULT_AGREED_VERSION, isAgreed } from './schema-version.ts';
 
 /** Optional fields of a report that --collect does not name. */
@@ -53,17 +53,13 @@ export function createFieldSelection(
     return !withheld.has(path) && since <= schemaVersion && isCollected && !isOmitted;
   });
   // A message without fields is not sent. A list of such messages is sent, because its length is a value.
-  const fields = chosen.filter(
-    ({ path, privacy, descriptor }) =>
-      privacy !== Privacy.NESTED ||
-      descriptor.fieldKind === 'list' ||
-      chosen.some((other) => other.path.startsWith(`${path}.`)),
-  );
+  const fields = chosen.filter(({ path, privacy, descriptor }) => {
+    if (privacy !== Privacy.NESTED || descriptor.fieldKind === 'list') return true;
+    return chosen.some((other) => other.path.startsWith(`${path}.`));
+  });
   const paths = new Set(fields.map(({ path }) => path));
-  const omittedKeys = Map.groupBy(
-    omit.filter(({ entry }) => entry !== undefined),
-    ({ path }) => path,
-  );
+  const omittedEntries = omit.filter(({ entry }) => entry !== undefined);
+  const omittedKeys = Map.groupBy(omittedEntries, ({ path }) => path);
   const kept = new Set([...paths, ReportSchema.field.reportId.jsonName]);
   const trim = createTrim(ReportSchema, '', kept, (path) => omittedKeys.get(path)?.map(({ entry }) => entry));
   return { fields, has: (path) => paths.has(path), trim: (report) => trim?.(report) };
@@ -106,10 +102,6 @@ function listWithheld(all: readonly SchemaField[], agree: number): ReadonlySet<s
   // A message may have been withheld because of one of its last fields.
   for (const { path } of all) if (withheld.has(parentOf(path))) withheld.add(path);
   return withheld;
-}
-
-function parentOf(path: string): string {
-  return path.slice(0, Math.max(path.lastIndexOf('.'), 0));
 }
 
 function changedError({ path, treatmentSince }: SchemaField, agree: number): SpartakusError {

@@ -8,28 +8,34 @@ interface FieldsPage {
   readonly intro: string;
   readonly fields: readonly FieldDescription[];
   /** What requests of these protocols tell beside a report. */
-  readonly requests?: readonly RequestDescription[];
+  readonly requests?: readonly WireDescription[];
   /** The ClusterRoles to print, each with an introduction. */
   readonly roles: readonly { readonly about: string; readonly rules: readonly PolicyRule[] }[];
   /** The Role in the namespace of the volunteer. */
   readonly secretRules: readonly PolicyRule[];
   /** Absent for a part of the fields. */
-  readonly reads?: ReadsDescription | undefined;
+  readonly reads?: Reads | undefined;
 }
 
-interface ReadDescription {
+/** A request or a file, and what is used of it. */
+export interface Read {
   readonly name: string;
   readonly about: string;
 }
 
-interface ReadsDescription {
-  readonly requests: readonly ReadDescription[];
-  readonly files: readonly ReadDescription[];
+export interface Reads {
+  /** All requests to the Kubernetes API, without their queries. */
+  readonly requests: readonly Read[];
+  readonly files: readonly Read[];
 }
 
-interface RequestDescription {
+/** What a collector learns from a request beside the report in it. */
+export interface WireDescription {
+  /** Such as "gRPC". */
   readonly protocol: string;
+  /** Names are in lower case; the parts of the request line as in HTTP/2, such as ":path". */
   readonly headers: readonly { readonly name: string; readonly value: string }[];
+  /** One sentence for each fact that the connection itself shows. */
   readonly connection: readonly string[];
 }
 
@@ -78,13 +84,13 @@ const READS_CONTENTS = `
 - [What is never read](#what-is-never-read)`;
 
 function renderReads(
-  { requests, files }: ReadsDescription,
+  { requests, files }: Reads,
   fields: readonly FieldDescription[],
   roles: FieldsPage['roles'],
   secretRules: readonly PolicyRule[],
 ): string {
   const rules = roles.flatMap((role) => role.rules);
-  const list = (reads: readonly ReadDescription[]): string =>
+  const list = (reads: readonly Read[]): string =>
     [...Map.groupBy(reads, ({ about }) => about)]
       .map(([about, same]) => wrapLines(`${same.map(({ name }) => code(name)).join(', ')}: ${about}`, '- ', '  '))
       .join('\n');
@@ -109,28 +115,27 @@ function describeUnsent(fields: readonly FieldDescription[], rules: readonly Pol
   const uid = rules.some((rule) => 'resourceNames' in rule)
     ? 'Of the UIDs, only that of the namespace kube-system is used: it is the key of identifiers, and is not sent.'
     : 'No UID is used.';
+  const hasNodes = listed.includes('nodes');
+  const ofNodes =
+    'Kubernetes grants permissions for whole objects, so the response for a node contains the whole node. The volunteer decodes only the following fields of it and skips all others:';
+  const ofOthers = `Of ${hasNodes ? 'all other' : 'all'} objects it requests only the metadata, and decodes:`;
   const parts = [
-    listed.includes('nodes') &&
-      `Kubernetes grants permissions for whole objects, so the response for a node contains the whole node. The volunteer decodes only the following fields of it and skips all others:`,
-    listed.includes('nodes') && listOf(NODE_PATHS),
-    listed.some((resource) => resource !== 'nodes') &&
-      `Of ${listed.includes('nodes') ? 'all other' : 'all'} objects it requests only the metadata, and decodes:`,
-    listed.some((resource) => resource !== 'nodes') && listOf(METADATA_PATHS),
-    [
-      has(/^nodes\[\]\.id$/) && 'Name, machine ID and system UUID are only input of the hash `nodes[].id`.',
-      listed.length > 0 && uid,
-      has(/^(namespaces|workloads|lifetimes)\b/) &&
-        'Namespace names are used to count objects per namespace, and creation times to compute averages; neither is sent.',
-      has(/^nodes\[\]\.cloudProvider$/) &&
-        'Of the provider ID, only the part before `://` is sent, and only if it is on the allow list.',
-    ]
-      .filter((text) => text !== false)
-      .join(' '),
-  ];
-  const texts = parts.filter((text): text is string => text !== false && text !== '');
-  return texts.length === 0
-    ? 'Nothing of the cluster, beside the other fields of its version.'
-    : texts.map(wrapText).join('\n\n');
+    ...(hasNodes ? [wrapLines(ofNodes), listOf(NODE_PATHS)] : []),
+    ...(listed.some((resource) => resource !== 'nodes') ? [wrapLines(ofOthers), listOf(METADATA_PATHS)] : []),
+    wrapLines(
+      [
+        has(/^nodes\[\]\.id$/) && 'Name, machine ID and system UUID are only input of the hash `nodes[].id`.',
+        listed.length > 0 && uid,
+        has(/^(namespaces|workloads|lifetimes)\b/) &&
+          'Namespace names are used to count objects per namespace, and creation times to compute averages; neither is sent.',
+        has(/^nodes\[\]\.cloudProvider$/) &&
+          'Of the provider ID, only the part before `://` is sent, and only if it is on the allow list.',
+      ]
+        .filter((text) => text !== false)
+        .join(' '),
+    ),
+  ].filter((text) => text !== '');
+  return parts.length === 0 ? 'Nothing of the cluster, beside the other fields of its version.' : parts.join('\n\n');
 }
 
 function describeUnreadable(roles: FieldsPage['roles'], secretRules: readonly PolicyRule[]): string {
@@ -180,12 +185,12 @@ function renderField(same: readonly FieldDescription[], field: FieldDescription)
 }
 
 /** What requests tell beside their content, as Markdown. */
-export function renderRequests(requests: readonly RequestDescription[]): string {
+export function renderRequests(requests: readonly WireDescription[]): string {
   const about = 'A collector also receives what a request is made of, and sees what a connection shows.';
   return ['## Requests', about, ...requests.map(renderRequest)].join('\n\n');
 }
 
-function renderRequest({ protocol, headers, connection }: RequestDescription): string {
+function renderRequest({ protocol, headers, connection }: WireDescription): string {
   const rows = headers.map(({ name, value }) => [code(name), value]);
   const facts = connection.map((fact) => wrapLines(fact, '- ', '  ')).join('\n');
   return `### ${protocol}\n\n${table(['Header', 'Value'], rows)}\n\n${facts}`;
@@ -214,11 +219,6 @@ function code(value: string): string {
 
 function listOf(paths: readonly string[]): string {
   return paths.map((path) => `- ${code(path)}`).join('\n');
-}
-
-/** Leaves lists as they are. */
-function wrapText(text: string): string {
-  return text.startsWith('- ') ? text : wrapLines(text);
 }
 
 function wrapLines(text: string, first = '', other = first): string {

@@ -1,4 +1,4 @@
-import { cloudRegionOf } from './cloud-region.ts';
+import regions from './known-values/cloud-regions.json' with { type: 'json' };
 import countries from './known-values/countries.json' with { type: 'json' };
 import known from './known-values/kubermatic.json' with { type: 'json' };
 
@@ -7,6 +7,13 @@ import known from './known-values/kubermatic.json' with { type: 'json' };
 const PROVIDERS: ReadonlySet<string> = new Set(known.providers.values);
 /** The keys of regions in a datacenter's `.spec.<provider>`, by provider. */
 const REGION_KEYS: ReadonlyMap<string, string> = new Map(Object.entries(known.regionKeys.values));
+/**
+ * The published regions, by Kubermatic's name of the provider. Region names of OpenStack, vSphere and Anexia are chosen by operators, so
+ * there are no lists of them.
+ */
+const REGIONS: ReadonlyMap<string, ReadonlySet<string>> = new Map(
+  Object.entries(regions).map(([provider, { values }]) => [provider, new Set(values)]),
+);
 const COUNTRIES: ReadonlySet<string> = new Set(countries.values);
 
 type EnumName = 'edition' | 'exposeStrategy' | 'cniPlugin' | 'containerRuntime' | 'ipFamily' | 'operatingSystem';
@@ -25,12 +32,14 @@ export function providerOf(keys: readonly string[], providerName?: string): stri
   return providers.length === 1 ? providers[0] : providers.find((key) => key === providerName);
 }
 
-export function regionKeyOf(provider: string): string | undefined {
-  return REGION_KEYS.get(provider);
+export function regionKeyOf(provider: string | undefined): string | undefined {
+  return provider === undefined ? undefined : REGION_KEYS.get(provider);
 }
 
-export function regionOf(provider: string, region: string | undefined): string | undefined {
-  return region === undefined ? undefined : cloudRegionOf(provider, region);
+/** The region of a datacenter; "unknown" if it is not on the list. */
+export function regionOf(provider: string | undefined, region: string | undefined): string | undefined {
+  if (provider === undefined || region === undefined) return undefined;
+  return REGIONS.get(provider)?.has(region) === true ? region : 'unknown';
 }
 
 /** An officially assigned country code of ISO 3166-1 alpha-2, in capital letters; undefined for any other text. */

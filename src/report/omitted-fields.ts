@@ -1,6 +1,6 @@
 import { SpartakusError } from '../runtime/errors.ts';
 import { qualifiedNameProblem } from './qualified-name.ts';
-import { listFields } from './schema-fields.ts';
+import { listFields, parentOf } from './schema-fields.ts';
 
 export interface Omission {
   /** A SchemaField.path. */
@@ -40,10 +40,6 @@ export function resolveOmission(text: string): Omission {
 /** Parses the comma-separated paths of --omit. Throws as {@link resolveOmission}. */
 export function parseOmissions(text: string): readonly Omission[] {
   return text.split(',').map((path) => resolveOmission(path.trim()));
-}
-
-function parentOf(path: string): string {
-  return path.slice(0, path.lastIndexOf('.'));
 }
 
 function lastName(path: string): string {

@@ -5,22 +5,11 @@ import { SERVICE_ACCOUNT_DIR } from '../kubernetes/in-cluster.ts';
 import type { PolicyRule } from '../report/cluster-role.ts';
 import { NODE_PATHS } from '../report/decoded-paths.ts';
 import type { FieldSelection } from '../report/field-selection.ts';
+import type { Read, Reads } from '../report/fields-page.ts';
 import type { GatherConfig } from './gather/gather.ts';
 import { KEY_FILE } from './gather/id-key-file.ts';
 import { needsKey } from './gather/id-key.ts';
 import { listRequiredRules, listSecretRules } from './gather/rbac-rules.ts';
-
-/** A request or a file, and what is used of it. */
-interface Read {
-  readonly name: string;
-  readonly about: string;
-}
-
-export interface Reads {
-  /** All requests to the Kubernetes API, without their queries. */
-  readonly requests: readonly Read[];
-  readonly files: readonly Read[];
-}
 
 export interface ReadsConfig extends GatherConfig, KubernetesConfig, ClientCredentialsConfig {
   readonly serviceAccountDir?: string;

@@ -4,7 +4,7 @@ import { BSON } from 'mongodb';
 import { createRandom, generateReports, type Random } from '../../deploy/demo/population.ts';
 import { ExtensionSchema, type Report } from '../../gen/spartakus/report/v1/report_pb.js';
 import { createFactMaker } from '../../src/collector/statistics/facts.ts';
-import { listMinors } from '../../src/collector/statistics/kubernetes-releases.ts';
+import releases from '../../src/collector/statistics/kubernetes-releases.json' with { type: 'json' };
 import { createReportId } from '../../src/report/report-id.ts';
 import { toDocument } from '../../src/report/stored-document.ts';
 
@@ -76,7 +76,7 @@ function vary(report: Report, random: Random): Report {
 }
 
 function upgrade(report: Report): Report {
-  const minors = listMinors().map(({ minor }) => minor);
+  const minors = releases.minors.map(({ minor }) => minor);
   const next = (version: string | undefined): string | undefined =>
     version?.replace(/\d+\.\d+/, (minor) => minors[minors.indexOf(minor) + 1] ?? minor);
   return {

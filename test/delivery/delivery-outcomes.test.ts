@@ -1,98 +1,77 @@
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import type { Report } from '../../gen/spartakus/report/v1/report_pb.js';
-import { type Delivery, type DeliveryOptions, startDelivery } from '../../src/delivery/delivery.ts';
 import type { Outcome } from '../../src/report/report-sink.ts';
-import { SpartakusError } from '../../src/runtime/errors.ts';
 import { ALL, idsOf } from '../contract/spool.ts';
-import {
-  AWAY,
-  createDeliveryFixture,
-  type DeliveryFixture,
-  settle,
-  START,
-  STORED,
-} from '../support/delivery-fixture.ts';
+import { AWAY, rejectionOf, settle, START, STORED, useDeliveryFixture } from '../support/delivery-fixture.ts';
 import { makeReport } from '../support/reports.ts';
 
-const refusal = (message: string): Outcome => ({ status: 'failed', error: new SpartakusError('invalid', message) });
-
-let clock: DeliveryFixture['clock'];
-let log: DeliveryFixture['log'];
-let counters: DeliveryFixture['counters'];
-let heartbeat: DeliveryFixture['heartbeat'];
-let collector: DeliveryFixture['collector'];
-let spool: DeliveryFixture['spool'];
-let waitInSpool: DeliveryFixture['waitInSpool'];
-let delivery: Delivery | undefined;
-
-beforeEach(async () => {
-  ({ clock, log, counters, heartbeat, collector, spool, waitInSpool } = await createDeliveryFixture());
-});
-
-afterEach(() => delivery?.close());
-
-const startWith = (options: Partial<DeliveryOptions>): Delivery => {
-  const { logger } = log;
-  const given = { spool, sink: collector, clock, random: () => 0.5, logger, counters, heartbeat, timeoutMs: 1_000 };
-  return (delivery = startDelivery({ ...given, ...options }));
-};
+const fixture = useDeliveryFixture();
 
 test('onSettled is called once a report is settled, and not before', async () => {
-  const [good, bad, later] = (await waitInSpool(3)) as [Report, Report, Report];
-  const rejection = refusal('no');
-  collector.answer = ({ reportId }) => ({ [good.reportId]: STORED, [bad.reportId]: rejection })[reportId] ?? AWAY;
+  const [good, bad, later] = (await fixture.waitInSpool(3)) as [Report, Report, Report];
+  const rejection = rejectionOf('no');
+  fixture.collector.answer = ({ reportId }) =>
+    ({ [good.reportId]: STORED, [bad.reportId]: rejection })[reportId] ?? AWAY;
   const settled: (readonly [string, Outcome, number])[] = [];
 
-  startWith({ onSettled: (id, outcome) => settled.push([id, outcome, spool.size().reports]) });
-  await clock.asleep();
+  fixture.start({ onSettled: (id, outcome) => settled.push([id, outcome, fixture.spool.size().reports]) });
+  await fixture.clock.asleep();
 
   expect(settled).toStrictEqual([
     [good.reportId, STORED, 2],
     [bad.reportId, rejection, 1],
   ]);
-  expect(idsOf(await spool.oldest(ALL))).toStrictEqual([later.reportId]);
+  expect(idsOf(await fixture.spool.oldest(ALL))).toStrictEqual([later.reportId]);
 });
 
 test('the last success is that of the last report of a batch', async () => {
-  const backlog = await waitInSpool(3);
-  collector.answer = ({ reportId }) => (reportId === backlog[2]?.reportId ? { status: 'duplicate' } : STORED);
+  const backlog = await fixture.waitInSpool(3);
+  fixture.collector.answer = ({ reportId }) => (reportId === backlog[2]?.reportId ? { status: 'duplicate' } : STORED);
 
-  startWith({});
+  fixture.start();
   await settle();
 
-  expect(counters.count('stored')).toBe(3);
-  expect(counters.count('rejected')).toBe(0);
-  expect(counters.lastSuccess()).toStrictEqual({ at: START, outcome: 'duplicate' });
-  expect(counters.failures()).toStrictEqual([]);
+  expect(fixture.counters.count('stored')).toBe(3);
+  expect(fixture.counters.count('rejected')).toBe(0);
+  expect(fixture.counters.lastSuccess()).toStrictEqual({ at: START, outcome: 'duplicate' });
+  expect(fixture.counters.failures()).toStrictEqual([]);
 });
 
 test('each report that fails counts, whether it is retried or not', async () => {
-  const [bad] = (await waitInSpool(3)) as [Report];
-  collector.answer = ({ reportId }) => (reportId === bad.reportId ? refusal('no') : AWAY);
+  const [bad] = (await fixture.waitInSpool(3)) as [Report];
+  fixture.collector.answer = ({ reportId }) => (reportId === bad.reportId ? rejectionOf('no') : AWAY);
 
-  startWith({});
-  await clock.asleep();
+  fixture.start();
+  await fixture.clock.asleep();
 
-  expect(counters.lastSuccess()).toBeUndefined();
-  expect(counters.failing()).toBe('unavailable');
-  expect(counters.failures()).toStrictEqual([
+  expect(fixture.counters.lastSuccess()).toBeUndefined();
+  expect(fixture.counters.failing()).toBe('unavailable');
+  expect(fixture.counters.failures()).toStrictEqual([
     { during: 'delivery', cause: 'invalid', count: 1 },
     { during: 'delivery', cause: 'unavailable', count: 2 },
   ]);
 });
 
 test('it is logged how many reports are stored, and how many are rejected for which reason', async () => {
-  const backlog = await waitInSpool(6);
-  const outcomes = [STORED, refusal('The first.'), refusal('The second.'), refusal('The first.'), STORED, STORED];
-  collector.answer = ({ reportId }) => outcomes[backlog.findIndex((report) => report.reportId === reportId)] ?? STORED;
-  const running = startWith({});
+  const backlog = await fixture.waitInSpool(6);
+  const outcomes = [
+    STORED,
+    rejectionOf('The first.'),
+    rejectionOf('The second.'),
+    rejectionOf('The first.'),
+    STORED,
+    STORED,
+  ];
+  fixture.collector.answer = ({ reportId }) =>
+    outcomes[backlog.findIndex((report) => report.reportId === reportId)] ?? STORED;
+  const running = fixture.start();
   await settle();
 
   await running.add(makeReport());
   await settle();
 
   const rejected = { kind: 'invalid', field: undefined };
-  expect(log.lines).toStrictEqual([
+  expect(fixture.log.lines).toStrictEqual([
     { level: 'info', fields: { reports: 3 }, message: '3 reports are stored.' },
     {
       level: 'error',
@@ -109,43 +88,47 @@ test('it is logged how many reports are stored, and how many are rejected for wh
 });
 
 test('lastError is that of the last attempt', async () => {
-  collector.answer = () => AWAY;
-  const running = startWith({});
+  fixture.collector.answer = () => AWAY;
+  const running = fixture.start();
   expect(running.lastError()).toBeUndefined();
   await running.add(makeReport());
-  await clock.asleep();
+  await fixture.clock.asleep();
   expect(running.lastError()).toMatchObject({ kind: 'unavailable', message: 'No response.' });
-  collector.answer = () => STORED;
+  fixture.collector.answer = () => STORED;
 
-  clock.advance(10_000);
+  fixture.clock.advance(10_000);
   await settle();
 
   expect(running.lastError()).toBeUndefined();
 });
 
 test('after the deadline no attempt is made, and the reports stay until another one is added', async () => {
-  collector.answer = () => AWAY;
-  await waitInSpool(2);
+  fixture.collector.answer = () => AWAY;
+  await fixture.waitInSpool(2);
   let idle = 0;
-  const running = startWith({ deadlineMs: START.getTime() + 2_000, onIdle: () => void (idle += 1) });
+  const running = fixture.start({ deadlineMs: START.getTime() + 2_000, onIdle: () => void (idle += 1) });
 
   await settle();
 
-  expect([collector.puts, idle, clock.sleepers()]).toStrictEqual([[2], 1, 0]);
+  expect([fixture.collector.puts, idle, fixture.clock.sleepers()]).toStrictEqual([[2], 1, 0]);
   expect(running.lastError()).toMatchObject({ kind: 'unavailable' });
-  expect(counters.failing()).toBe('unavailable');
-  expect(spool.size().reports).toBe(2);
+  expect(fixture.counters.failing()).toBe('unavailable');
+  expect(fixture.spool.size().reports).toBe(2);
 });
 
 test('an outage that is still there at the deadline has not ended', async () => {
-  collector.answer = () => AWAY;
-  await waitInSpool(1);
-  const running = startWith({ deadlineMs: START.getTime() + 4_000 });
-  await clock.asleep();
+  fixture.collector.answer = () => AWAY;
+  await fixture.waitInSpool(1);
+  const running = fixture.start({ deadlineMs: START.getTime() + 4_000 });
+  await fixture.clock.asleep();
 
-  clock.advance(2_500);
+  fixture.clock.advance(2_500);
   await settle();
 
-  expect([collector.puts, clock.sleepers(), running.lastError()?.kind]).toStrictEqual([[1, 1], 0, 'unavailable']);
-  expect(log.messages()).toStrictEqual([expect.stringMatching(/^No report can be delivered: No response\./)]);
+  expect([fixture.collector.puts, fixture.clock.sleepers(), running.lastError()?.kind]).toStrictEqual([
+    [1, 1],
+    0,
+    'unavailable',
+  ]);
+  expect(fixture.log.messages()).toStrictEqual([expect.stringMatching(/^No report can be delivered: No response\./)]);
 });

@@ -1,22 +1,14 @@
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import type { Report } from '../../gen/spartakus/report/v1/report_pb.js';
-import type { Delivery } from '../../src/delivery/delivery.ts';
 import { idsOf } from '../contract/spool.ts';
-import { AWAY, createDeliveryFixture, type DeliveryFixture, settle, STORED } from '../support/delivery-fixture.ts';
+import { AWAY, settle, STORED, useDeliveryFixture } from '../support/delivery-fixture.ts';
 import { createDice } from '../support/dice.ts';
 import { makeReport } from '../support/reports.ts';
 
 const MINUTE_MS = 60_000;
 const HOUR_MS = 60 * MINUTE_MS;
 
-let fixture: DeliveryFixture;
-let delivery: Delivery | undefined;
-
-beforeEach(async () => {
-  fixture = await createDeliveryFixture();
-});
-
-afterEach(() => delivery?.close());
+const fixture = useDeliveryFixture();
 
 /**
  * In the long run a wait is a uniform part of 5 minutes: in 72 hours about 1,728 attempts. For there to be more than 2,000, 2,000 waits of
@@ -31,8 +23,7 @@ test.each([1, 2, 3])(
   async (seed) => {
     const { clock, log, collector, spool } = fixture;
     collector.answer = () => AWAY;
-    delivery = fixture.start(createDice(seed));
-    const running = delivery;
+    const running = fixture.start({ random: createDice(seed) });
     const made: Report[] = [];
     for (let hour = 0; hour < 72; hour++) {
       const report = makeReport();

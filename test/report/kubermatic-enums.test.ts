@@ -1,5 +1,4 @@
 import { expect, test } from 'vitest';
-import { cloudRegionOf } from '../../src/report/cloud-region.ts';
 import cloudRegions from '../../src/report/known-values/cloud-regions.json' with { type: 'json' };
 import countries from '../../src/report/known-values/countries.json' with { type: 'json' };
 import kubermatic from '../../src/report/known-values/kubermatic.json' with { type: 'json' };
@@ -8,6 +7,7 @@ import {
   plainVersionOf,
   providerOf,
   regionKeyOf,
+  regionOf,
   versionOf,
   wordOf,
 } from '../../src/report/kubermatic-enums.ts';
@@ -66,7 +66,7 @@ test.each([
   ['openstack', 'basement', 'unknown'],
   ['constructor', 'name', 'unknown'],
 ])('the region of %s %s is %s', (provider, region, known) => {
-  expect(cloudRegionOf(provider, region)).toBe(known);
+  expect(regionOf(provider, region)).toBe(known);
 });
 
 test('words and providers are on their lists', () => {

@@ -1,6 +1,7 @@
+import { afterEach, beforeEach } from 'vitest';
 import type { Report } from '../../gen/spartakus/report/v1/report_pb.js';
 import { createCounters } from '../../src/delivery/counters.ts';
-import { type Delivery, startDelivery } from '../../src/delivery/delivery.ts';
+import { type Delivery, type DeliveryOptions, startDelivery } from '../../src/delivery/delivery.ts';
 import { openSpool } from '../../src/delivery/spool/spool.ts';
 import type { Outcome, ReportEntry, ReportSink } from '../../src/report/report-sink.ts';
 import { SpartakusError } from '../../src/runtime/errors.ts';
@@ -12,6 +13,11 @@ import { makeReport } from './reports.ts';
 export const START = new Date('2026-11-21T00:00:00Z');
 export const STORED: Outcome = { status: 'stored' };
 export const AWAY: Outcome = { status: 'failed', error: new SpartakusError('unavailable', 'No response.') };
+
+/** The outcome of a report that is not sent again. */
+export function rejectionOf(message: string): Outcome {
+  return { status: 'failed', error: new SpartakusError('invalid', message) };
+}
 
 /** A sink with configurable outcomes, that records the stored reports and the size of each put. */
 interface FakeCollector extends ReportSink {
@@ -46,10 +52,18 @@ function createFakeCollector(): FakeCollector {
   return collector;
 }
 
-export type DeliveryFixture = Awaited<ReturnType<typeof createDeliveryFixture>>;
+type DeliveryFixture = Awaited<ReturnType<typeof createDeliveryFixture>>;
 
-/** A delivery from a spool in memory to a fake collector, with a clock that stands still. Tests close the delivery. */
-export async function createDeliveryFixture() {
+/** A fixture for a test file: made anew before each test, and closed after it. */
+export function useDeliveryFixture(): DeliveryFixture {
+  const fixture = {} as DeliveryFixture;
+  beforeEach(async () => void Object.assign(fixture, await createDeliveryFixture()));
+  afterEach(() => fixture.close());
+  return fixture;
+}
+
+/** A delivery from a spool in memory to a fake collector, with a clock that stands still. */
+async function createDeliveryFixture() {
   const clock = createManualClock(START);
   const log = createKeptLog();
   const counters = createCounters();
@@ -57,6 +71,8 @@ export async function createDeliveryFixture() {
   const collector = createFakeCollector();
   const { logger } = log;
   const spool = await openSpool({ maxBytes: 10_000_000 }, { clock, logger, counters });
+  const given = { spool, sink: collector, clock, random: () => 0.5, logger, counters, heartbeat, timeoutMs: 1_000 };
+  let delivery: Delivery | undefined;
   return {
     clock,
     log,
@@ -64,8 +80,8 @@ export async function createDeliveryFixture() {
     heartbeat,
     collector,
     spool,
-    start: (random: () => number = () => 0.5, onIdle?: () => void): Delivery =>
-      startDelivery({ spool, sink: collector, clock, random, logger, counters, heartbeat, timeoutMs: 1000, onIdle }),
+    start: (options: Partial<DeliveryOptions> = {}): Delivery => (delivery = startDelivery({ ...given, ...options })),
+    close: async () => delivery?.close(),
     /** Adds new reports to the spool. */
     waitInSpool: async (count: number): Promise<readonly Report[]> => {
       const reports = Array.from({ length: count }, makeReport);

@@ -33,16 +33,11 @@ export interface Card {
 export function createCard(options: CardOptions): Card {
   const { id, title, answer, chart, notes, isWide = false, controls = [], more } = options;
   const headingId = `title-${id}`;
-  const header = h(
-    'header',
-    {},
-    h('h3', { id: headingId }, title),
-    answer === '' ? undefined : h('p', { class: 'answer' }, answer),
-  );
+  const sentence = answer === '' ? undefined : h('p', { class: 'answer' }, answer);
   const element = h(
     'article',
     { class: isWide ? 'card wide' : 'card', id: `question-${id}`, 'aria-labelledby': headingId },
-    header,
+    h('header', {}, h('h3', { id: headingId }, title), sentence),
   );
   if (controls.length > 0) element.append(h('div', { class: 'card-controls' }, ...controls));
   const noteLine = h('p', { class: 'notes' }, notes.join('\u00a0· '));

@@ -38,7 +38,6 @@ export const TEXT_SIZE = 13;
 
 let context: CanvasRenderingContext2D | null | undefined;
 
-/** The width of a text in a chart. */
 export function widthOf(text: string, weight: 400 | 600 = 400, size: number = TEXT_SIZE): number {
   context ??= document.createElement('canvas').getContext('2d');
   if (!context) return text.length * size * 0.55;
@@ -61,6 +60,39 @@ export function fit(text: string, width: number): string {
 
 export function drawingFrame(width: number, height: number): SVGSVGElement {
   return s('svg', { width, height, viewBox: `0 0 ${width} ${height}`, 'aria-hidden': 'true', focusable: 'false' });
+}
+
+/** The highlights and the pointer of a chart with one row of this height for each point. */
+export function createRows(
+  svg: SVGSVGElement,
+  { top, height, width }: Readonly<Record<'top' | 'height' | 'width', number>>,
+) {
+  const highlights: SVGRectElement[] = [];
+  return {
+    /** Adds the highlight of the next row, with this distance from its edges. Returns the top of the row. */
+    begin(margin = 0): number {
+      const y = top + highlights.length * height;
+      const size = { width: width + 12, height: height - 2 * margin };
+      const highlight = s('rect', { x: -6, y: y + margin, ...size, rx: 4, class: 'row-highlight' });
+      highlights.push(highlight);
+      svg.append(highlight);
+      return y;
+    },
+    drawing: (points: readonly Point[]): Drawing => ({
+      svg,
+      points,
+      rowStarts: points.map((_, index) => index),
+      nearest(_x, y) {
+        const index = Math.floor((y - top) / height);
+        return index >= 0 && index < points.length ? index : undefined;
+      },
+      mark: (marked) => markOnly(highlights, marked),
+    }),
+  };
+}
+
+export function markOnly(elements: readonly Element[], marked: number | undefined): void {
+  for (const [index, element] of elements.entries()) element.classList.toggle('is-marked', index === marked);
 }
 
 let patterns = 0;

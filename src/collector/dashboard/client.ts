@@ -1,20 +1,14 @@
-import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
+import { create, fromBinary, type MessageInitShape, toBinary } from '@bufbuild/protobuf';
 import { Code, ConnectError, createClient, type Transport } from '@connectrpc/connect';
-import { Detail, StatisticsService } from '../../../gen/spartakus/statistics/v1/statistics_service_pb.js';
+import {
+  type GetStatisticsRequestSchema,
+  StatisticsService,
+} from '../../../gen/spartakus/statistics/v1/statistics_service_pb.js';
 import { readStatistics, type Statistics } from './model.ts';
-
-export interface StatisticsRequest {
-  readonly questions?: readonly string[];
-  readonly since?: string;
-  readonly until?: string;
-  readonly isFine?: boolean;
-  readonly omitSeries?: boolean;
-}
 
 export interface StatisticsClient {
   /** @throws ConnectError */
-  get(request: StatisticsRequest): Promise<Statistics>;
-  /** Forgets all answers. */
+  get(request: MessageInitShape<typeof GetStatisticsRequestSchema>): Promise<Statistics>;
   clear(): void;
 }
 
@@ -34,11 +28,7 @@ export function createStatisticsClient(baseUrl: string, token: () => string | un
   return {
     async get(request) {
       const key = JSON.stringify(request);
-      const { questions = [], since = '', until = '', isFine = false, omitSeries = false } = request;
-      const detail = isFine ? Detail.FINE : Detail.COARSE;
-      const answer =
-        answers.get(key) ??
-        client.getStatistics({ questions: [...questions], since, until, detail, omitSeries }).then(readStatistics);
+      const answer = answers.get(key) ?? client.getStatistics(request).then(readStatistics);
       answers.set(key, answer);
       answer.catch(() => answers.delete(key));
       return await answer;

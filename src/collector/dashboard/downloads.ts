@@ -1,5 +1,4 @@
-import type { Drawing } from './chart.ts';
-import { FONT_FAMILY, widthOf } from './chart.ts';
+import { type Drawing, FONT_FAMILY, widthOf } from './chart.ts';
 import { s } from './element.ts';
 
 export function saveText(text: string, type: string, name: string): void {

@@ -22,15 +22,12 @@ export function s<Name extends keyof SVGElementTagNameMap>(
 function fill<Target extends Element>(element: Target, attributes: Attributes, children: readonly Child[]): Target {
   for (const [name, value] of Object.entries(attributes)) {
     if (value === undefined || value === false) continue;
-    element.setAttribute(name, value === true ? '' : shorten(value));
+    // A hundredth of a pixel is enough.
+    const text = typeof value === 'number' ? String(Math.round(value * 100) / 100) : value;
+    element.setAttribute(name, text === true ? '' : text);
   }
   element.append(...children.filter((child) => child !== undefined && child !== false));
   return element;
-}
-
-/** A hundredth of a pixel is enough. */
-function shorten(value: string | number): string {
-  return typeof value === 'number' ? String(Math.round(value * 100) / 100) : value;
 }
 
 export function button(text: string, attributes: Attributes, onClick: () => void): HTMLButtonElement {

@@ -5,7 +5,6 @@ export interface Explorer {
   readonly element: HTMLElement;
   /** Draws the chart if its width has changed. */
   fit(): void;
-  /** Draws the chart again. */
   refresh(): void;
 }
 

@@ -106,13 +106,16 @@ export function plural(count: number, one: string, many: string = `${one}s`): st
   return `${formatNumber(count)} ${count === 1 ? one : many}`;
 }
 
+export function capitalised(text: string): string {
+  return text.charAt(0).toUpperCase() + text.slice(1);
+}
+
 /** Sizes from this bound to the next: "1", "2–3", "64–127", "1,024+". */
 export function formatSizes(atLeast: number, next: number | undefined): string {
   if (next === undefined) return `${formatNumber(atLeast)}+`;
   return next - atLeast <= 1 ? formatNumber(atLeast) : `${formatNumber(atLeast)}–${formatNumber(next - 1)}`;
 }
 
-/** The day so many days later. */
 export function addDays(day: string, days: number): string {
   return new Date(timeOf(day) + days * DAY_MS).toISOString().slice(0, 10);
 }

@@ -32,36 +32,22 @@ const MORE: Section = { id: 'more', title: 'More', questions: [] };
 const KUBERMATIC: Section = { id: 'kubermatic', title: 'Installations of Kubermatic', questions: [] };
 
 /** Questions whose charts take the whole width. */
-const WIDE = new Set(['masterVersion', 'cohorts', 'nodes.capacity']);
+export const WIDE: ReadonlySet<string> = new Set(['masterVersion', 'cohorts', 'nodes.capacity']);
 /** Questions that are shown over time unless the reader chooses otherwise. */
-const OVER_TIME = new Set(['masterVersion', 'support']);
-
-export function isWide(id: string): boolean {
-  return WIDE.has(id);
-}
-
-export function isOverTimeByDefault(id: string): boolean {
-  return OVER_TIME.has(id);
-}
-
-export interface FilledSection extends Section {
-  readonly answers: readonly Answer[];
-}
+export const OVER_TIME: ReadonlySet<string> = new Set(['masterVersion', 'support']);
 
 /** Each answer in its section; sections without answers are left out. */
-export function arrange(answers: readonly Answer[]): readonly FilledSection[] {
+export function arrange(answers: readonly Answer[]) {
   const byId = new Map(answers.map((answer) => [answer.id, answer]));
   const known = new Set(SECTIONS.flatMap(({ questions }) => questions));
   const others = answers.filter(({ id }) => !known.has(id));
-  const [kubermatic, more] = [true, false].map((wanted) =>
-    others.filter(({ id }) => id.startsWith('kubermatic.') === wanted),
-  );
+  const isKubermatic = ({ id }: Answer): boolean => id.startsWith('kubermatic.');
   return [
     ...SECTIONS.map((section) => ({
       ...section,
       answers: section.questions.map((id) => byId.get(id)).filter((answer) => answer !== undefined),
     })),
-    { ...MORE, answers: more ?? [] },
-    { ...KUBERMATIC, answers: kubermatic ?? [] },
+    { ...MORE, answers: others.filter((answer) => !isKubermatic(answer)) },
+    { ...KUBERMATIC, answers: others.filter(isKubermatic) },
   ].filter((section) => section.answers.length > 0);
 }

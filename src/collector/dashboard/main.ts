@@ -6,6 +6,7 @@ import { button, h } from './element.ts';
 import { loadFigures } from './loader.ts';
 import { renderHeader, renderPage } from './page.ts';
 import type { LoadedFigures } from './question-card.ts';
+import { keep, readKept } from './storage.ts';
 import { applyTheme, chooseTheme, readTheme } from './theme.ts';
 import { createToolbar } from './toolbar.ts';
 import { readViewState, type ViewState, writeViewState } from './view-state.ts';
@@ -22,7 +23,7 @@ const lead = h('div', { class: 'lead-block' });
 const searches = new Map<string, string>();
 
 let view = readViewState(location.search);
-let token: string | undefined = readToken();
+let token = readKept('sessionStorage', TOKEN_KEY);
 let cards: readonly Card[] = [];
 let shown: LoadedFigures | undefined;
 /** Counts loads, so that the answer to an older one is not shown over a newer one. */
@@ -176,27 +177,10 @@ function createTokenForm(): HTMLFormElement {
   form.addEventListener('submit', (event) => {
     event.preventDefault();
     token = input.value.trim();
-    storeToken(token);
+    keep('sessionStorage', TOKEN_KEY, token);
     void load();
   });
   return form;
-}
-
-/** For as long as the tab is open. */
-function storeToken(value: string): void {
-  try {
-    sessionStorage.setItem(TOKEN_KEY, value);
-  } catch {
-    // The token then lasts as long as the page.
-  }
-}
-
-function readToken(): string | undefined {
-  try {
-    return sessionStorage.getItem(TOKEN_KEY) ?? undefined;
-  } catch {
-    return undefined;
-  }
 }
 
 function announce(text: string): void {

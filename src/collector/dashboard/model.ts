@@ -7,82 +7,16 @@ import type {
 } from '../../../gen/spartakus/statistics/v1/statistics_service_pb.js';
 import { AnswerKind, GroupKind } from '../../../gen/spartakus/statistics/v1/statistics_service_pb.js';
 
+export type Statistics = ReturnType<typeof readStatistics>;
+export type Overview = Statistics['overview'];
+export type Answer = ReturnType<typeof readAnswer>[number];
+export type Group = ReturnType<typeof readGroup>;
+export type Amount = ReturnType<typeof readAmount>;
+export type Cohort = Answer['cohorts'][number];
 /** A number on the day of the answer, and on each day of the series. */
-export interface Figure {
-  readonly value: number;
-  readonly series: readonly number[];
-}
+export type Figure = ReturnType<typeof readFigure>;
 
-export type Kind = 'values' | 'sizes' | 'amounts' | 'cohorts' | 'upgrades' | 'unknown';
-
-export interface Group {
-  readonly isHidden: boolean;
-  readonly value: string;
-  readonly atLeast: number;
-  readonly clusters: Figure;
-  readonly nodes?: Figure;
-  readonly shareOrLater?: number;
-  /** A day; empty where it is not known. */
-  readonly supportEnds: string;
-}
-
-export interface Amount {
-  readonly name: string;
-  readonly unit: string;
-  readonly clusters: number;
-  readonly total: number;
-  readonly percentiles: ReadonlyMap<number, number>;
-  readonly totalSeries: readonly number[];
-}
-
-export interface Cohort {
-  readonly month: string;
-  readonly clusters: number;
-  readonly active: readonly number[];
-}
-
-export interface Upgrade {
-  readonly from: string;
-  readonly to: string;
-  readonly clusters: number;
-  readonly medianDays?: number;
-}
-
-export interface Answer {
-  readonly id: string;
-  readonly title: string;
-  readonly description: string;
-  readonly kind: Kind;
-  readonly hasDetail: boolean;
-  readonly isOrdered: boolean;
-  readonly reporting: number;
-  readonly active: number;
-  readonly groups: readonly Group[];
-  readonly amounts: readonly Amount[];
-  readonly cohorts: readonly Cohort[];
-  readonly upgrades: readonly Upgrade[];
-}
-
-export interface Overview {
-  readonly clusters: Figure;
-  readonly nodes: Figure;
-  readonly newClusters: Figure;
-  readonly returningClusters: Figure;
-  readonly lostClusters: Figure;
-}
-
-/** A response of GetStatistics with plain numbers: no count comes near the limit of a JavaScript number. */
-export interface Statistics {
-  readonly smallestGroup: number;
-  readonly roundedTo: number;
-  /** Empty where there are no figures yet. */
-  readonly day: string;
-  readonly computedAt?: Date;
-  readonly activeDays: number;
-  readonly days: readonly string[];
-  readonly overview: Overview;
-  readonly answers: readonly Answer[];
-}
+type Kind = 'values' | 'sizes' | 'amounts' | 'cohorts' | 'upgrades' | 'unknown';
 
 const KINDS: Readonly<Partial<Record<AnswerKind, Kind>>> = {
   [AnswerKind.VALUES]: 'values',
@@ -92,11 +26,13 @@ const KINDS: Readonly<Partial<Record<AnswerKind, Kind>>> = {
   [AnswerKind.UPGRADES]: 'upgrades',
 };
 
-export function readStatistics(response: GetStatisticsResponse): Statistics {
+/** A response of GetStatistics with plain numbers: no count comes near the limit of a JavaScript number. */
+export function readStatistics(response: GetStatisticsResponse) {
   const { privacy, computedAt, activeWindow, overview } = response;
   return {
     smallestGroup: privacy?.smallestGroup ?? 0,
     roundedTo: Math.max(privacy?.roundedTo ?? 1, 1),
+    /** Empty where there are no figures yet. */
     day: response.day,
     computedAt: computedAt && new Date(Number(computedAt.seconds) * 1000),
     activeDays: Math.round(Number(activeWindow?.seconds ?? 0) / 86_400),
@@ -112,7 +48,7 @@ export function readStatistics(response: GetStatisticsResponse): Statistics {
   };
 }
 
-function readAnswer({ question, ...answer }: AnswerMessage): Answer[] {
+function readAnswer({ question, ...answer }: AnswerMessage) {
   if (question === undefined) return [];
   return [
     {
@@ -141,20 +77,20 @@ function readAnswer({ question, ...answer }: AnswerMessage): Answer[] {
   ];
 }
 
-function readGroup(group: GroupMessage): Group {
-  const { kind, value, atLeast, clusters, nodes, shareOrLater, supportEnds } = group;
+function readGroup({ kind, value, atLeast, clusters, nodes, shareOrLater, supportEnds }: GroupMessage) {
   return {
     isHidden: kind === GroupKind.HIDDEN,
     value,
     atLeast,
     clusters: readFigure(clusters),
-    nodes: nodes && readFigure(nodes),
-    shareOrLater,
+    ...(nodes && { nodes: readFigure(nodes) }),
+    ...(shareOrLater !== undefined && { shareOrLater }),
+    /** A day; empty where it is not known. */
     supportEnds,
   };
 }
 
-function readAmount({ name, unit, clusters, total, percentiles, totalSeries }: AmountMessage): Amount {
+function readAmount({ name, unit, clusters, total, percentiles, totalSeries }: AmountMessage) {
   return {
     name,
     unit,
@@ -165,6 +101,6 @@ function readAmount({ name, unit, clusters, total, percentiles, totalSeries }: A
   };
 }
 
-function readFigure(count: Count | undefined): Figure {
+function readFigure(count: Count | undefined) {
   return { value: Number(count?.value ?? 0), series: (count?.series ?? []).map(Number) };
 }

@@ -14,28 +14,16 @@ export function createOverviewCards(context: CardContext): readonly Card[] {
   const span = spanOf(context);
   const rounded = now.roundedTo > 1 ? [`rounded to multiples of ${now.roundedTo}`] : [];
   const age = `figures of ${formatDay(now.day)}`;
-  const line = (
-    id: string,
-    title: string,
-    figure: Figure,
-    unit: string,
-    colour: number,
-    rounding: readonly string[],
-  ): Card =>
+  const line = (unit: 'clusters' | 'nodes', title: string, colour: number, rounding: readonly string[]): Card =>
     createCard({
-      id,
+      id: `overview.${unit}`,
       title,
-      answer: describeChange(figure, unit, span),
-      chart: () =>
-        createLines({
-          days,
-          lines: [{ name: '', colour, values: figure.series }],
-          isFilled: true,
-          format: formatNumber,
-          formatTick: formatNumber,
-          leastStep: 1,
-          unit: `${unit}s`,
-        }),
+      answer: describeChange(overview[unit], unit.slice(0, -1), span),
+      chart() {
+        const lines = [{ name: '', colour, values: overview[unit].series }];
+        const formats = { format: formatNumber, formatTick: formatNumber, leastStep: 1 };
+        return createLines({ days, lines, isFilled: true, ...formats, unit });
+      },
       notes: [`active: reported within ${plural(now.activeDays, 'day')}`, ...rounding, age],
       day: now.day,
       announce,
@@ -44,8 +32,8 @@ export function createOverviewCards(context: CardContext): readonly Card[] {
   const returned = overview.returningClusters.series;
   const lost = overview.lostClusters.series;
   const cards = [
-    line('overview.clusters', 'How many clusters take part?', overview.clusters, 'cluster', 0, rounded),
-    line('overview.nodes', 'How many nodes do they have?', overview.nodes, 'node', 2, ['rounded']),
+    line('clusters', 'How many clusters take part?', 0, rounded),
+    line('nodes', 'How many nodes do they have?', 2, ['rounded']),
   ];
   if (sum(came) + sum(returned) + sum(lost) === 0) return cards;
   return [

@@ -1,19 +1,14 @@
 import type { Card } from './card.ts';
 import { h } from './element.ts';
-import { formatAge, formatDay, formatNumber, plural } from './format.ts';
+import { capitalised, formatAge, formatDay, formatNumber, plural } from './format.ts';
 import { createHeadline } from './headline.ts';
 import { arrange } from './layout.ts';
 import type { Statistics } from './model.ts';
 import { createOverviewCards } from './overview-cards.ts';
 import { type CardContext, createQuestionCard, denominatorOf, hasFigures, spanOf, titleOf } from './question-card.ts';
 
-export interface RenderedPage {
-  readonly elements: readonly HTMLElement[];
-  readonly cards: readonly Card[];
-}
-
 /** All sections of the page, not yet drawn: charts need the width that they have in the document. */
-export function renderPage(context: CardContext): RenderedPage {
+export function renderPage(context: CardContext) {
   const { now, overTime } = context.figures;
   const cards: Card[] = [];
   const grid = (more: readonly Card[]): HTMLElement => {
@@ -43,16 +38,14 @@ export function renderPage(context: CardContext): RenderedPage {
 
 /** The values of the last day with the series of the range. */
 function withToday({ overview: today }: Statistics, { overview }: Statistics): Statistics['overview'] {
+  const { clusters, nodes } = overview;
   return {
-    clusters: { ...overview.clusters, value: today.clusters.value },
-    nodes: { ...overview.nodes, value: today.nodes.value },
-    newClusters: overview.newClusters,
-    returningClusters: overview.returningClusters,
-    lostClusters: overview.lostClusters,
+    ...overview,
+    clusters: { ...clusters, value: today.clusters.value },
+    nodes: { ...nodes, value: today.nodes.value },
   };
 }
 
-/** Links to the sections. */
 function createContents(sections: readonly HTMLElement[]): HTMLElement {
   const links = sections.map((section) =>
     h('a', { href: `#${section.id}` }, section.querySelector('h2')?.textContent ?? section.id),
@@ -101,8 +94,4 @@ export function renderHeader(now: Statistics, at: Date): readonly HTMLElement[] 
       `Figures of ${formatDay(day)}${age}. ${privacy.length === 0 ? '' : `${capitalised(privacy.join('; '))}.`}`,
     ),
   ];
-}
-
-function capitalised(text: string): string {
-  return text.charAt(0).toUpperCase() + text.slice(1);
 }

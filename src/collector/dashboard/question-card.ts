@@ -3,7 +3,7 @@ import { createMessage } from './charts/message.ts';
 import { createChoices } from './controls.ts';
 import { button, h } from './element.ts';
 import { dayNumber, formatDay, formatDays, formatNumber, formatShare, plural } from './format.ts';
-import { isOverTimeByDefault, isWide } from './layout.ts';
+import { OVER_TIME, WIDE } from './layout.ts';
 import type { Answer, Statistics } from './model.ts';
 import {
   chartOf,
@@ -65,7 +65,7 @@ export function isShownOverTime({ id, kind, hasDetail }: Answer, view: ViewState
 
 /** In full detail there are too many values for a chart over time. */
 function isByDefault({ id, hasDetail }: Pick<Answer, 'id' | 'hasDetail'>, { detail }: ViewState): boolean {
-  return isOverTimeByDefault(id) && !(hasDetail && detail === 'full');
+  return OVER_TIME.has(id) && !(hasDetail && detail === 'full');
 }
 
 export function createQuestionCard(answer: Answer, context: CardContext): Card {
@@ -131,7 +131,7 @@ export function createQuestionCard(answer: Answer, context: CardContext): Card {
       return chartOf(question, text, isShort && text === '') ?? createMessage(`No value contains “${text}”.`);
     },
     notes: notesOf(answer, counting, now, { isTime: timeAnswer !== undefined, view }),
-    isWide: isWide(id),
+    isWide: WIDE.has(id),
     controls,
     more: isLong ? showAll : undefined,
     day: now.day,

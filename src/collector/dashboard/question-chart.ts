@@ -101,6 +101,7 @@ function valuesChart(
     const { isHidden, supportEnds, clusters, nodes, shareOrLater } = group;
     // The service computes this share of nodes, where the value is one of nodes.
     const isSameUnit = (nodes === undefined) === (counting.unit === 'clusters');
+    const tellsLater = shareOrLater !== undefined && isSameUnit && answer.id !== SKEW;
     const value = counting.of(group);
     const share = shareOf(value, counting.whole);
     const isEnded = supportEnds !== '' && supportEnds <= day;
@@ -112,17 +113,13 @@ function valuesChart(
       colour: isHidden ? undefined : colourOf(group.value),
       isHidden,
       isEnded: isEnded || group.value === UNSUPPORTED,
-      details: [
-        { name: `Share of ${counting.unit}`, value: formatShare(share) },
-        ...(shareOrLater === undefined || !isSameUnit || answer.id === SKEW
-          ? []
-          : [{ name: 'This or newer', value: formatShare(shareOrLater) }]),
-        { name: 'Clusters', value: formatNumber(clusters.value) },
-        ...(nodes === undefined ? [] : [{ name: 'Nodes', value: formatNumber(nodes.value) }]),
-        ...(supportEnds === ''
-          ? []
-          : [{ name: isEnded ? 'Support ended' : 'Support ends', value: formatDay(supportEnds) }]),
-      ],
+      details: detailsOf({
+        [`Share of ${counting.unit}`]: formatShare(share),
+        'This or newer': tellsLater ? formatShare(shareOrLater) : undefined,
+        Clusters: formatNumber(clusters.value),
+        Nodes: nodes && formatNumber(nodes.value),
+        [isEnded ? 'Support ended' : 'Support ends']: supportEnds === '' ? undefined : formatDay(supportEnds),
+      }),
     };
   });
   return createBars({
@@ -130,6 +127,10 @@ function valuesChart(
     noteTitle: view.show === 'share' ? `points in ${span}` : `change in ${span}`,
     table: () => valuesTable([...ranked, ...hidden], answer, counting),
   });
+}
+
+function detailsOf(values: Readonly<Record<string, string | undefined>>): Bar['details'] {
+  return Object.entries(values).flatMap(([name, value]) => (value === undefined ? [] : [{ name, value }]));
 }
 
 function valuesTable(groups: readonly Group[], answer: Answer, counting: Counting): Table {
@@ -187,6 +188,7 @@ function overTimeChart(
   const groups = answer.groups.filter((group) => seriesOf(group).some((value) => value > 0));
   if (groups.length === 0 || days.length === 0) return undefined;
   const format = isShare ? formatShare : formatNumber;
+  const unit = isShare ? 'share' : counting.unit;
   const values = groups.filter(({ isHidden }) => !isHidden);
   const isOne = isExclusive(now, counting);
   const nowByKey = new Map(now.groups.map((group) => [keyOf(group), group]));
@@ -208,7 +210,7 @@ function overTimeChart(
       isEnded: group.value === UNSUPPORTED,
       lastShare: shareOf(nowOf(group), counting.whole),
     }));
-    return createAreas({ days, bands, isShare, format, formatTick: format, unit: isShare ? 'share' : counting.unit });
+    return createAreas({ days, bands, isShare, format, formatTick: format, unit });
   }
   // The service does not tell how many clusters reported a value on each day.
   const sums = days.map((_, day) => groups.reduce((sum, group) => sum + (seriesOf(group)[day] ?? 0), 0));
@@ -229,22 +231,14 @@ function overTimeChart(
         return isShare ? shareOf(value, wholes[index] ?? 0) : value;
       }),
     }));
-  return createLines({
-    days,
-    lines,
-    isShare,
-    height: 280,
-    format,
-    formatTick: format,
-    unit: isShare ? 'share' : counting.unit,
-  });
+  return createLines({ days, lines, isShare, height: 280, format, formatTick: format, unit });
 }
 
 function sizesChart({ answer, view, counting }: QuestionFigures): Chart | undefined {
   const groups = answer.groups.filter(({ isHidden }) => !isHidden);
   if (groups.length === 0) return undefined;
   const isHours = answer.id.endsWith('Hours');
-  const bars = groups.map(({ atLeast, clusters }, index) => {
+  const bars = groups.map(({ atLeast, clusters }, index): Bar => {
     const next = groups[index + 1]?.atLeast;
     const share = shareOf(clusters.value, counting.whole);
     return {
@@ -252,10 +246,7 @@ function sizesChart({ answer, view, counting }: QuestionFigures): Chart | undefi
       value: clusters.value,
       text: view.show === 'share' ? formatShare(share) : formatNumber(clusters.value),
       colour: 0,
-      details: [
-        { name: 'Share of clusters', value: formatShare(share) },
-        { name: 'Clusters', value: formatNumber(clusters.value) },
-      ],
+      details: detailsOf({ 'Share of clusters': formatShare(share), Clusters: formatNumber(clusters.value) }),
     };
   });
   return createColumns({
@@ -281,21 +272,12 @@ function formatHours(atLeast: number, next: number | undefined): string {
 
 function upgradesChart({ upgrades }: Answer): Chart | undefined {
   if (upgrades.length === 0) return undefined;
-  const bars = upgrades
-    .slice(0, SHORT_LIST)
-    .map(({ from, to, clusters, medianDays }) => ({
-      name: `${from} → ${to}`,
-      value: clusters,
-      text: formatNumber(clusters),
-      note: medianDays === undefined ? '' : formatDays(medianDays),
-      colour: colourOf(to),
-      details: [
-        { name: 'Clusters', value: formatNumber(clusters) },
-        ...(medianDays === undefined
-          ? []
-          : [{ name: 'Median time on the version before', value: formatDays(medianDays) }]),
-      ],
-    }));
+  const bars = upgrades.slice(0, SHORT_LIST).map(({ from, to, clusters, medianDays }): Bar => {
+    const text = formatNumber(clusters);
+    const note = medianDays === undefined ? undefined : formatDays(medianDays);
+    const details = detailsOf({ Clusters: text, 'Median time on the version before': note });
+    return { name: `${from} → ${to}`, value: clusters, text, note, colour: colourOf(to), details };
+  });
   return createBars({
     bars,
     noteTitle: 'time before',

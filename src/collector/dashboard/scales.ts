@@ -73,15 +73,8 @@ export function spread(wanted: readonly number[], gap: number, [low, high]: read
   return placed;
 }
 
-/** The position of the entry that is nearest to a value, in an ascending list. */
-export function nearestIndex(sorted: readonly number[], value: number): number {
-  let low = 0;
-  let high = sorted.length - 1;
-  while (low < high) {
-    const middle = Math.floor((low + high) / 2);
-    if ((sorted[middle] ?? 0) < value) low = middle + 1;
-    else high = middle;
-  }
-  const before = sorted[low - 1];
-  return before !== undefined && value - before < (sorted[low] ?? Infinity) - value ? low - 1 : low;
+/** The position of the entry that is nearest to a value; -1 in an empty list. */
+export function nearestIndex(entries: readonly number[], value: number): number {
+  const distances = entries.map((entry) => Math.abs(entry - value));
+  return distances.lastIndexOf(Math.min(...distances));
 }

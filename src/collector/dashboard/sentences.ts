@@ -1,4 +1,4 @@
-import { formatAmount, formatDays, formatNumber, formatShare, plural } from './format.ts';
+import { capitalised, formatAmount, formatDays, formatNumber, formatShare, plural } from './format.ts';
 import type { Answer, Cohort, Group } from './model.ts';
 
 /** How shares of an answer are computed. */
@@ -154,8 +154,4 @@ function partOf(count: number, { whole, unit, isPart = false }: Shares): string 
   if (percent === 50) return isPart ? 'half' : `half of all ${unit}`;
   if (share === 0) return isPart ? 'none' : `no ${unit}`;
   return `${formatShare(share)}${isPart ? '' : ` of ${unit}`}`;
-}
-
-function capitalised(text: string): string {
-  return text.charAt(0).toUpperCase() + text.slice(1);
 }

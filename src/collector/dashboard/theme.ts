@@ -1,15 +1,12 @@
+import { keep, readKept } from './storage.ts';
+
 export const THEMES = ['auto', 'light', 'dark'] as const;
 export type Theme = (typeof THEMES)[number];
 
 const KEY = 'spartakus-theme';
 
-/** The theme that was chosen in this browser; a browser may forbid storage. */
 export function readTheme(): Theme {
-  try {
-    return THEMES.find((theme) => theme === localStorage.getItem(KEY)) ?? 'auto';
-  } catch {
-    return 'auto';
-  }
+  return THEMES.find((theme) => theme === readKept('localStorage', KEY)) ?? 'auto';
 }
 
 export function applyTheme(theme: Theme): void {
@@ -19,9 +16,5 @@ export function applyTheme(theme: Theme): void {
 
 export function chooseTheme(theme: Theme): void {
   applyTheme(theme);
-  try {
-    localStorage.setItem(KEY, theme);
-  } catch {
-    // The choice then lasts as long as the page.
-  }
+  keep('localStorage', KEY, theme);
 }

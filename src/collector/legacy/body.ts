@@ -4,7 +4,6 @@ import { isCoreosReport, readCoreosReport } from './coreos.ts';
 import { isKubermaticReport, type KubermaticOptions, readKubermaticReport } from './kubermatic.ts';
 import { readSpartakusReport } from './spartakus.ts';
 
-/** The paths of the legacy API that take reports. */
 export const LEGACY_PATHS = ['/api/v1', '/api/coreos/v1', '/api/kubermatic/v1'] as const;
 export type LegacyPath = (typeof LEGACY_PATHS)[number];
 

@@ -1,11 +1,8 @@
 import { create, type JsonValue } from '@bufbuild/protobuf';
-import {
-  type CoreosNode,
-  type CoreosNodeInfo,
-  CoreosReportSchema,
-} from '../../../gen/spartakus/legacy/v1/coreos_pb.js';
+import { type CoreosNode, CoreosReportSchema } from '../../../gen/spartakus/legacy/v1/coreos_pb.js';
 import { type Node, NodeSchema, type Report, ReportSchema } from '../../../gen/spartakus/report/v1/report_pb.js';
 import { foldKey, type GoJsonOptions, isObject, readGoJson } from '../../report/go-json.ts';
+import { NODE_TEXTS } from '../../report/normalise/normalise-report.ts';
 
 /** Clients send numbers here too: CoreOS' README has a text for a timestamp, and Kubernetes accepts both for a quantity. */
 const OPTIONS: GoJsonOptions = { numbersAsText: new Set(['CoreosMetadata.timestamp', 'CoreosNodeStatus.capacity']) };
@@ -27,18 +24,9 @@ export function readCoreosReport(json: JsonValue): Report {
   });
 }
 
-const INFO_FIELDS = [
-  'operatingSystem',
-  'osImage',
-  'kernelVersion',
-  'architecture',
-  'containerRuntimeVersion',
-  'kubeletVersion',
-] as const satisfies readonly (keyof CoreosNodeInfo & keyof Node)[];
-
 function toNode({ status }: CoreosNode): Node {
   const node = create(NodeSchema, { capacity: toCapacity(status?.capacity ?? {}) });
-  for (const field of INFO_FIELDS) {
+  for (const field of NODE_TEXTS) {
     const value = status?.nodeInfo?.[field];
     if (value !== undefined && value !== '') node[field] = value;
   }

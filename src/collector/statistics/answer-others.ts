@@ -12,19 +12,13 @@ import {
   type Upgrade,
   UpgradeSchema,
 } from '../../../gen/spartakus/statistics/v1/statistics_service_pb.js';
-import {
-  type AmountCount,
-  type AmountsPoint,
-  type CohortsPoint,
-  PERCENTS,
-  type SizesPoint,
-  type UpgradesPoint,
-} from './day-point.ts';
+import { type AmountsPoint, type CohortsPoint, PERCENTS, type SizesPoint, type UpgradesPoint } from './day-point.ts';
 import { DAY_MS } from './days.ts';
 import type { Figures } from './figures.ts';
 import { joinSmallBuckets } from './suppression.ts';
 
-interface SeriesOptions {
+export interface SeriesOptions {
+  /** Of the question, and its detail. */
   readonly id: string;
   readonly figures: Figures;
   readonly withSeries: boolean;
@@ -33,8 +27,9 @@ interface SeriesOptions {
 /** Buckets of sizes with their series. On days on which a bucket was joined with others, it is in the lowest of them. */
 export function answerSizes(
   days: readonly (SizesPoint | undefined)[],
-  { id, figures, withSeries }: SeriesOptions,
+  options: SeriesOptions,
 ): { readonly groups: Group[]; readonly amounts: Amount[] } {
+  const { id, figures, withSeries } = options;
   const { smallestGroup } = figures;
   const joined = days.map((point) => joinSmallBuckets(point?.buckets ?? [], smallestGroup));
   const bounds = new Set(
@@ -50,44 +45,36 @@ export function answerSizes(
         clusters: figures.clusters(series, `${id}|${atLeast}`, withSeries),
       });
     });
-  const amounts = amountSeries(
-    days.map((point) => (point?.amount === undefined ? [] : [point.amount])),
-    { id, figures, withSeries },
-  );
-  return { groups, amounts };
+  const amounts = days.map((point) => ({ amounts: point?.amount === undefined ? [] : [point.amount] }));
+  return { groups, amounts: answerAmounts(amounts, options) };
 }
 
-export function answerAmounts(days: readonly (AmountsPoint | undefined)[], options: SeriesOptions): Amount[] {
-  return amountSeries(
-    days.map((point) => point?.amounts ?? []),
-    options,
-  );
-}
-
-function amountSeries(days: readonly (readonly AmountCount[])[], { id, figures, withSeries }: SeriesOptions): Amount[] {
+export function answerAmounts(
+  days: readonly (Pick<AmountsPoint, 'amounts'> | undefined)[],
+  { id, figures, withSeries }: SeriesOptions,
+): Amount[] {
   const { smallestGroup } = figures;
-  const shown = (days.at(-1) ?? []).filter(({ clusters }) => clusters >= smallestGroup);
+  const shown = (days.at(-1)?.amounts ?? []).filter(({ clusters }) => clusters >= smallestGroup);
   return shown
     .toSorted((left, right) => right.clusters - left.clusters || (left.name < right.name ? -1 : 1))
     .map(({ name, clusters, total, percentiles }) => {
-      const totalOn = (each: AmountCount | undefined): number =>
-        each === undefined || each.clusters < smallestGroup ? 0 : each.total;
+      const totals = days.map((point) => {
+        const each = point?.amounts.find((amount) => amount.name === name);
+        return each === undefined || each.clusters < smallestGroup ? 0 : each.total;
+      });
       return create(AmountSchema, {
         name,
         unit: unitOf(name),
         clusters: BigInt(figures.cluster(clusters, `${id}|${name}|amount`)),
         total: figures.amount(total, `${id}|${name}|total`),
         // A percentile with few clusters beyond it is about these.
-        percentiles: PERCENTS.map((percent, index) => ({ percent, value: percentiles[index] }))
-          .filter(({ percent }) => (clusters * Math.min(percent, 100 - percent)) / 100 >= smallestGroup)
-          .filter((each): each is { percent: (typeof PERCENTS)[number]; value: number } => each.value !== undefined)
-          .map(({ percent, value }) => create(PercentileSchema, { percent, value: Number(value.toPrecision(2)) })),
-        totalSeries: withSeries
-          ? figures.amountSeries(
-              days.map((amounts) => totalOn(amounts.find((each) => each.name === name))),
-              `${id}|${name}|total`,
-            )
-          : [],
+        percentiles: PERCENTS.flatMap((percent, index) => {
+          const value = percentiles[index];
+          const isAboutFew = (clusters * Math.min(percent, 100 - percent)) / 100 < smallestGroup;
+          if (value === undefined || isAboutFew) return [];
+          return [create(PercentileSchema, { percent, value: Number(value.toPrecision(2)) })];
+        }),
+        totalSeries: withSeries ? figures.amountSeries(totals, `${id}|${name}|total`) : [],
       });
     });
 }

@@ -1,5 +1,6 @@
 import { create } from '@bufbuild/protobuf';
 import { type Group, GroupKind, GroupSchema } from '../../../gen/spartakus/statistics/v1/statistics_service_pb.js';
+import type { SeriesOptions } from './answer-others.ts';
 import { compareVersions } from './compare-versions.ts';
 import type { ValueCount, ValuesPoint } from './day-point.ts';
 import type { Figures } from './figures.ts';
@@ -18,12 +19,8 @@ interface HideOptions {
   readonly figures: Figures;
 }
 
-interface ValuesOptions {
-  /** Of the question, and its detail. */
-  readonly id: string;
+interface ValuesOptions extends SeriesOptions {
   readonly ordered: boolean;
-  readonly figures: Figures;
-  readonly withSeries: boolean;
 }
 
 /** In an answer; the values with fewer clusters are folded into the hidden group. */
@@ -38,10 +35,8 @@ export function hideByDay(
   return days.map(({ active, point }) => {
     if (point === undefined) return undefined;
     const { reporting, values, rest, coarse } = point;
-    const coarsely = hideSmallGroups(
-      { active, reporting, values: coarse ?? values, ...(coarse ? {} : { rest }) },
-      smallestGroup,
-    );
+    const input = { active, reporting, values: coarse ?? values, rest: coarse ? undefined : rest };
+    const coarsely = hideSmallGroups(input, smallestGroup);
     if (!fine || coarse === undefined) return coarsely;
     const shownCoarse = new Set(coarsely.shown.map(({ value }) => value));
     return hideSmallGroups({ active, reporting, values, rest, coarseOf, shownCoarse }, smallestGroup);
@@ -54,73 +49,47 @@ export function answerValues(days: readonly (SafeGroups | undefined)[], options:
   const last = days.length - 1;
   const byValue = new Map<string, (ValueCount | undefined)[]>();
   for (const [index, day] of days.entries()) {
+    if (!withSeries && index !== last) continue;
     for (const each of day?.shown ?? []) {
-      if (!withSeries && index !== last) continue;
       let series = byValue.get(each.value);
       if (series === undefined) byValue.set(each.value, (series = Array.from({ length: days.length })));
       series[index] = each;
     }
   }
   const largest = [...byValue]
-    .map(([value, series]) => ({ value, series, now: series[last]?.clusters ?? 0, peak: peakOf(series) }))
+    .map(([value, series]) => ({
+      value,
+      series,
+      now: series[last]?.clusters ?? 0,
+      peak: Math.max(...series.map((each) => each?.clusters ?? 0)),
+    }))
     .toSorted(
       (left, right) => right.now - left.now || right.peak - left.peak || compareVersions(left.value, right.value),
     );
   const kept = largest.slice(0, MAX_GROUPS);
   if (ordered) kept.sort((left, right) => compareVersions(left.value, right.value));
   const folded = largest.slice(MAX_GROUPS);
+  const countsOf = (series: readonly (Omit<ValueCount, 'value'> | undefined)[], label: string) => {
+    const clusters = series.map((each) => each?.clusters ?? 0);
+    const nodes = series.map((each) => each?.nodes ?? 0);
+    const hasNodes = series.some((each) => each?.nodes !== undefined);
+    return {
+      clusters: figures.clusters(clusters, label, withSeries),
+      nodes: hasNodes ? figures.amounts(nodes, `${label}|nodes`, withSeries) : undefined,
+    };
+  };
   const groups = kept.map(({ value, series }) =>
-    create(GroupSchema, {
-      kind: GroupKind.VALUE,
-      value,
-      clusters: figures.clusters(
-        series.map((each) => each?.clusters ?? 0),
-        `${id}|${value}`,
-        withSeries,
-      ),
-      nodes: series.some((each) => each?.nodes !== undefined)
-        ? figures.amounts(
-            series.map((each) => each?.nodes ?? 0),
-            `${id}|${value}|nodes`,
-            withSeries,
-          )
-        : undefined,
-    }),
+    create(GroupSchema, { kind: GroupKind.VALUE, value, ...countsOf(series, `${id}|${value}`) }),
   );
   const hidden = days.map((day, index) => {
-    const extra = folded.map(({ series }) => series[index]).filter((each) => each !== undefined);
-    return {
-      clusters: (day?.hidden?.clusters ?? 0) + extra.reduce((sum, { clusters }) => sum + clusters, 0),
-      nodes: (day?.hidden?.nodes ?? 0) + extra.reduce((sum, { nodes = 0 }) => sum + nodes, 0),
-    };
+    const all = [day?.hidden, ...folded.map(({ series }) => series[index])].filter((each) => each !== undefined);
+    const nodes = all.reduce((sum, each) => sum + (each.nodes ?? 0), 0);
+    return { clusters: all.reduce((sum, { clusters }) => sum + clusters, 0), nodes: nodes > 0 ? nodes : undefined };
   });
   const shownHidden = withSeries ? hidden : hidden.slice(-1);
-  if (shownHidden.some(({ clusters }) => clusters > 0)) {
-    groups.push(
-      create(GroupSchema, {
-        kind: GroupKind.HIDDEN,
-        clusters: figures.clusters(
-          hidden.map(({ clusters }) => clusters),
-          `${id}||hidden`,
-          withSeries,
-        ),
-        nodes: hidden.some(({ nodes }) => nodes > 0)
-          ? figures.amounts(
-              hidden.map(({ nodes }) => nodes),
-              `${id}||hidden|nodes`,
-              withSeries,
-            )
-          : undefined,
-      }),
-    );
-  }
+  if (shownHidden.some(({ clusters }) => clusters > 0))
+    groups.push(create(GroupSchema, { kind: GroupKind.HIDDEN, ...countsOf(hidden, `${id}||hidden`) }));
   return groups;
-}
-
-function peakOf(series: readonly (ValueCount | undefined)[]): number {
-  let peak = 0;
-  for (const each of series) peak = Math.max(peak, each?.clusters ?? 0);
-  return peak;
 }
 
 /** Sets the share of the clusters with each value or a later one, or of the nodes for values of nodes, from the figures that are shown. */

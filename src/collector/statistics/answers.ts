@@ -26,7 +26,6 @@ import { isSupported, supportEndOf } from './kubernetes-releases.ts';
 import { KUBERMATIC_PREFIX, type QuestionSpec } from './questions.ts';
 import type { SafeGroups } from './suppression.ts';
 
-/** Reads the figures of days. */
 export interface PointReader {
   /** The last day with figures, up to `until` if it is given. */
   lastDay(until?: string): Promise<string | undefined>;
@@ -115,19 +114,14 @@ interface Context {
 }
 
 function overviewOf({ points, figures, withSeries }: Context) {
-  const count = (key: 'clusters' | 'newClusters' | 'returningClusters' | 'lostClusters') =>
-    figures.clusters(
-      points.map((point) => point[key]),
-      key,
-      withSeries,
-    );
+  const count = (key: 'clusters' | 'newClusters' | 'returningClusters' | 'lostClusters') => {
+    const days = points.map((point) => point[key]);
+    return figures.clusters(days, key, withSeries);
+  };
+  const nodes = points.map((point) => point.nodes);
   return create(OverviewSchema, {
     clusters: count('clusters'),
-    nodes: figures.amounts(
-      points.map(({ nodes }) => nodes),
-      'nodes',
-      withSeries,
-    ),
+    nodes: figures.amounts(nodes, 'nodes', withSeries),
     newClusters: count('newClusters'),
     returningClusters: count('returningClusters'),
     lostClusters: count('lostClusters'),
@@ -151,14 +145,15 @@ function answerOne(spec: QuestionSpec, context: Context): Answer {
   const activeOn = (point: DayPoint): number =>
     isKubermatic ? (point.answers[answerKey(source)]?.reporting ?? 0) : point.clusters;
   const tellReporting = (reporting: number): void => {
-    if (isKubermatic && reporting > 0)
-      answer.activeClusters = BigInt(figures.cluster(reporting, `${source}|reporting`));
-    const isAll = reporting === activeOn(last);
-    answer.reportingClusters = isAll
-      ? answer.activeClusters
-      : BigInt(figures.cluster(reporting, `${source}|reporting`));
+    const rounded = BigInt(figures.cluster(reporting, `${source}|reporting`));
+    if (isKubermatic && reporting > 0) answer.activeClusters = rounded;
+    answer.reportingClusters = reporting === activeOn(last) ? answer.activeClusters : rounded;
   };
   const few = figures.smallestGroup;
+  /** If only few clusters do not report the value, they are not distinguished from the others. */
+  const tellMany = (reporting: number): void => {
+    if (reporting >= few) tellReporting(activeOn(last) - reporting < few ? activeOn(last) : reporting);
+  };
   switch (kind) {
     case AnswerKind.VALUES: {
       const coarseOf = rememberResults((value) => coarseValue(measure ?? Measure.UNSPECIFIED, value), MAX_VALUES);
@@ -181,22 +176,14 @@ function answerOne(spec: QuestionSpec, context: Context): Answer {
       break;
     }
     case AnswerKind.SIZES: {
-      const days = points.map((point) => ({ active: activeOn(point), point: pointOf(point, 'sizes') }));
-      const reporting = days.at(-1)?.point?.reporting ?? 0;
-      if (reporting >= few) tellReporting(hideFew(reporting, activeOn(last), few));
-      Object.assign(
-        answer,
-        answerSizes(
-          days.map(({ point }) => point),
-          { id, figures, withSeries },
-        ),
-      );
+      const days = points.map((point) => pointOf(point, 'sizes'));
+      tellMany(days.at(-1)?.reporting ?? 0);
+      Object.assign(answer, answerSizes(days, { id, figures, withSeries }));
       break;
     }
     case AnswerKind.AMOUNTS: {
       const days = points.map((point) => pointOf(point, 'amounts'));
-      const reporting = days.at(-1)?.reporting ?? 0;
-      if (reporting >= few) tellReporting(hideFew(reporting, activeOn(last), few));
+      tellMany(days.at(-1)?.reporting ?? 0);
       answer.amounts = answerAmounts(days, { id, figures, withSeries });
       break;
     }
@@ -212,11 +199,6 @@ function answerOne(spec: QuestionSpec, context: Context): Answer {
       break;
   }
   return answer;
-}
-
-/** If only few clusters do not report the value, they are not distinguished from the others. */
-function hideFew(reporting: number, active: number, smallest: number): number {
-  return active - reporting < smallest ? active : reporting;
 }
 
 /** From the versions that are shown, so that no difference to them tells about a hidden one. */

@@ -16,11 +16,6 @@ export function parseDay(text: string): Day | undefined {
   return date !== undefined && !Number.isNaN(date.getTime()) && date.toISOString().startsWith(text) ? text : undefined;
 }
 
-export function compareDays(left: Day, right: Day): number {
-  if (left === right) return 0;
-  return left < right ? -1 : 1;
-}
-
 /** At least the first plausible day. */
 export function latestDay(...days: readonly Day[]): Day {
   return days.reduce((latest, day) => (day > latest ? day : latest), FIRST_DAY);

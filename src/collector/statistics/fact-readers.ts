@@ -14,6 +14,7 @@ const OTHER = 'other';
 type Reader = (report: Fields) => Fact | undefined;
 /** Protobuf-es messages are objects with the local names of the fields. */
 type Fields = Readonly<Record<string, unknown>>;
+type TextReader = (parent: Fields) => readonly string[];
 
 /** @param countedKeys the names of key-value pairs that are counted with their values, as "name=value" */
 export function createFactReader(field: MeasuredField, countedKeys: ReadonlySet<string> = NONE): Reader {
@@ -51,8 +52,6 @@ function createVisitor([first, ...rest]: readonly DescField[]): Visitor {
 }
 
 /** The texts of a field: none if it is absent or empty. */
-type TextReader = (parent: Fields) => readonly string[];
-
 function createTextReader({ descriptor, normalise }: Pick<MeasuredField, 'descriptor' | 'normalise'>): TextReader {
   const { localName, fieldKind } = descriptor;
   const enumNames =

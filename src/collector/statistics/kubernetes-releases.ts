@@ -14,8 +14,3 @@ export function isSupported(minor: string, day: string): boolean {
   const ends = SUPPORT_ENDS.get(minor);
   return ends === undefined ? compareVersions(minor, FIRST) > 0 : day < ends;
 }
-
-/** The minor versions of the table, ascending, with the days of their releases. */
-export function listMinors(): readonly { readonly minor: string; readonly released: string }[] {
-  return releases.minors;
-}

@@ -1,14 +1,12 @@
-import { type DescField, type DescMessage, getOption } from '@bufbuild/protobuf';
-import { field_policy, Measure } from '../../../gen/spartakus/options/v1/options_pb.js';
+import type { DescMessage } from '@bufbuild/protobuf';
 import { ReportSchema } from '../../../gen/spartakus/report/v1/report_pb.js';
 import { normaliserOf } from '../../report/normalise/normalise-field.ts';
-import { pathOf } from '../../report/schema-fields.ts';
+import type { SchemaField } from '../../report/schema-fields.ts';
 import { answerKey } from './day-point.ts';
-import { questionId } from './questions.ts';
+import { listCountedFields, questionId } from './questions.ts';
 
 /** A field that statistics count: one whose options have a measure. */
-export interface MeasuredField {
-  /** The id of its question. */
+export interface MeasuredField extends Pick<SchemaField, 'measure' | 'parents' | 'descriptor'> {
   readonly id: string;
   /** In the figures of a day. */
   readonly key: string;
@@ -17,12 +15,8 @@ export interface MeasuredField {
    * names would double the cost of facts.
    */
   readonly factKey: string;
-  readonly measure: Measure;
   /** Whether its values are those of nodes, so that nodes are counted too. */
   readonly ofNodes: boolean;
-  /** The messages on the way to the field, from the report. */
-  readonly parents: readonly DescField[];
-  readonly descriptor: DescField;
   /** The normalised form of a value. */
   readonly normalise: (text: string) => string;
 }
@@ -31,30 +25,18 @@ const NODES = 'nodes';
 
 /** The fields of a report with a measure, in the order of the schema. */
 export function listMeasuredFields(schema: DescMessage = ReportSchema, prefix = ''): readonly MeasuredField[] {
-  // Nodes in records of Kubermatic are counted in the reports that are made of them.
-  return listBelow(schema, [], '', prefix).filter(({ descriptor }) => descriptor.parent.file === schema.file);
-}
-
-function listBelow(message: DescMessage, parents: readonly DescField[], path: string, prefix: string): MeasuredField[] {
-  return message.fields.flatMap((descriptor) => {
-    if (descriptor.deprecated) return [];
-    const { measure } = getOption(descriptor, field_policy);
-    const ownPath = pathOf(descriptor, path);
-    const id = prefix + questionId(ownPath, measure === Measure.QUANTITY || measure === Measure.KEY);
-    const field = {
+  return listCountedFields(schema).map(({ path, measure, parents, descriptor }) => {
+    const id = prefix + questionId(path, measure);
+    const numbers = [...parents, descriptor].map(({ number }) => number);
+    return {
       id,
       key: answerKey(id),
-      factKey: (prefix === '' ? '' : 'k') + [...parents, descriptor].map(({ number }) => number).join('/'),
+      factKey: (prefix === '' ? '' : 'k') + numbers.join('/'),
       measure,
       ofNodes: parents[0]?.jsonName === NODES,
       parents,
       descriptor,
       normalise: normaliserOf(descriptor),
     };
-    const below =
-      descriptor.message === undefined || parents.includes(descriptor)
-        ? []
-        : listBelow(descriptor.message, [...parents, descriptor], `${ownPath}.`, prefix);
-    return measure === Measure.UNSPECIFIED ? below : [field, ...below];
   });
 }

@@ -17,9 +17,10 @@ export function addNodes(facts: Facts, more: Facts, fields: readonly MeasuredFie
     const [left, right] = [merged.get(field), added.get(field)];
     if (left === undefined && right === undefined) continue;
     if (field.id === 'nodes') merged.set(field, nodes);
-    else if (field.ofNodes && field.measure === Measure.QUANTITY) merged.set(field, addAmounts(left, right));
+    else if (field.ofNodes && field.measure === Measure.QUANTITY)
+      merged.set(field, amountsOf(sumUp([left ?? [], right ?? []].flatMap(pairsOf))));
     else if (field.ofNodes)
-      merged.set(field, addValues(countsOf(left, facts.nodes), countsOf(right, more.nodes), nodes));
+      merged.set(field, foldValues(sumUp([...countsOf(left, facts.nodes), ...countsOf(right, more.nodes)]), nodes));
   }
   const kubelets = fields.find(({ id }) => id === 'nodes.kubeletVersion');
   const skew = kubeletSkew(facts.minor, kubelets && merged.get(kubelets));
@@ -45,18 +46,8 @@ function countsOf(fact: Fact | undefined, nodes: number): readonly (readonly [va
   return typeof fact === 'string' ? [[fact, nodes]] : pairsOf(fact);
 }
 
-function addValues(
-  left: readonly (readonly [string, number])[],
-  right: readonly (readonly [string, number])[],
-  nodes: number,
-): Fact {
-  const counts = new Map<string, number>();
-  for (const [value, count] of [...left, ...right]) counts.set(value, (counts.get(value) ?? 0) + count);
-  return foldValues(counts, nodes);
-}
-
-function addAmounts(left: Fact = [], right: Fact = []): Fact {
-  const totals = new Map<string, number>();
-  for (const [name, total] of [left, right].flatMap(pairsOf)) totals.set(name, (totals.get(name) ?? 0) + total);
-  return amountsOf(totals);
+function sumUp(pairs: readonly (readonly [name: string, number: number])[]): ReadonlyMap<string, number> {
+  const sums = new Map<string, number>();
+  for (const [name, number] of pairs) sums.set(name, (sums.get(name) ?? 0) + number);
+  return sums;
 }

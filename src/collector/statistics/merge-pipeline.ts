@@ -7,18 +7,17 @@ const DATE_BYTES = 2;
 
 /** The stages that turn reports into one document per cluster, as in `clusters`, made of these reports alone. */
 export function groupByCluster(clusterId: unknown, oldest: Day): Document[] {
-  const minor = { $ifNull: ['$facts.minor', ''] };
+  const newestFirst = { 'facts.at': -1, receivedAt: -1, _id: -1 };
+  const report = { id: '$_id', receivedAt: '$receivedAt', facts: '$facts' };
+  const [month, date] = [{ $substrBytes: ['$_id.day', 0, 7] }, { $substrBytes: ['$_id.day', 8, 2] }];
+  const seenOfDay = { $concat: [month, ' ', '$$minor', ' ', date] };
+  const seen = { $reduce: { input: '$seen', initialValue: [], in: { $concatArrays: ['$$value', '$$this'] } } };
   return [
     {
       $group: {
         _id: { cluster: clusterId, day: '$facts.day' },
-        report: {
-          $top: {
-            sortBy: { 'facts.at': -1, receivedAt: -1, _id: -1 },
-            output: { id: '$_id', receivedAt: '$receivedAt', facts: '$facts' },
-          },
-        },
-        minors: { $addToSet: minor },
+        report: { $top: { sortBy: newestFirst, output: report } },
+        minors: { $addToSet: { $ifNull: ['$facts.minor', ''] } },
       },
     },
     {
@@ -26,33 +25,10 @@ export function groupByCluster(clusterId: unknown, oldest: Day): Document[] {
         _id: '$_id.cluster',
         reports: { $push: '$report' },
         first: { $min: '$_id.day' },
-        seen: {
-          $push: {
-            $map: {
-              input: '$minors',
-              as: 'minor',
-              in: {
-                $concat: [
-                  { $substrBytes: ['$_id.day', 0, 7] },
-                  ' ',
-                  '$$minor',
-                  ' ',
-                  { $substrBytes: ['$_id.day', 8, 2] },
-                ],
-              },
-            },
-          },
-        },
+        seen: { $push: { $map: { input: '$minors', as: 'minor', in: seenOfDay } } },
       },
     },
-    {
-      $set: {
-        reports: newestReports('$reports', oldest),
-        seen: firstSeen({
-          $reduce: { input: '$seen', initialValue: [], in: { $concatArrays: ['$$value', '$$this'] } },
-        }),
-      },
-    },
+    { $set: { reports: newestReports('$reports', oldest), seen: firstSeen(seen) } },
     ...FROM_REPORTS,
   ];
 }
@@ -68,21 +44,17 @@ export function groupByCluster(clusterId: unknown, oldest: Day): Document[] {
  * but for the newest
  */
 export function mergeIntoClusters(into: string, oldest: Day): Document[] {
+  const reports = { $concatArrays: [STORED_REPORTS, ['$last'], '$earlier'] };
+  const seen = { $cond: [IS_SEEN, '$old.seen', firstSeen({ $concatArrays: ['$seen', OLD_SEEN] })] };
   return [
     { $lookup: { from: into, localField: '_id', foreignField: '_id', as: 'old' } },
     { $set: { old: { $first: '$old' } } },
     { $match: { $expr: { $not: IS_MERGED } } },
     {
       $set: {
-        reports: newestReports({ $concatArrays: [STORED_REPORTS, ['$last'], '$earlier'] }, oldest),
+        reports: newestReports(reports, oldest),
         first: { $min: ['$first', '$old.first'] },
-        seen: {
-          $cond: [
-            { $setIsSubset: ['$seen', { $ifNull: ['$old.seen', []] }] },
-            '$old.seen',
-            firstSeen({ $concatArrays: ['$seen', { $ifNull: ['$old.seen', []] }] }),
-          ],
-        },
+        seen,
         revision: { $add: [{ $ifNull: ['$old.revision', 0] }, 1] },
       },
     },
@@ -91,6 +63,9 @@ export function mergeIntoClusters(into: string, oldest: Day): Document[] {
     { $merge: { into, on: '_id', whenMatched: [{ $replaceWith: REPLACE_IF_UNCHANGED }], whenNotMatched: 'insert' } },
   ];
 }
+
+const OLD_SEEN: Document = { $ifNull: ['$old.seen', []] };
+const IS_SEEN: Document = { $setIsSubset: ['$seen', OLD_SEEN] };
 
 /** Reports are read several times; most of them are merged already. */
 const IS_MERGED: Document = {
@@ -101,7 +76,7 @@ const IS_MERGED: Document = {
         { $concatArrays: [[{ $ifNull: ['$old.last.id', ''] }], { $ifNull: ['$old.earlier.id', []] }] },
       ],
     },
-    { $setIsSubset: ['$seen', { $ifNull: ['$old.seen', []] }] },
+    IS_SEEN,
   ],
 };
 
@@ -127,69 +102,18 @@ const FROM_REPORTS: readonly Document[] = [
 
 /** The newest report of each day, newest first, down to the newest one before `oldest`. Each knows the day of the one before. */
 function newestReports(reports: unknown, oldest: Day): Document {
-  return {
-    $let: {
-      vars: {
-        all: {
-          $sortArray: {
-            input: reports,
-            sortBy: { 'facts.day': -1, 'facts.at': -1, receivedAt: -1, id: -1, 'facts.v': -1 },
-          },
-        },
-      },
-      in: {
-        $let: {
-          vars: {
-            newest: {
-              $reduce: {
-                input: '$$all',
-                initialValue: [],
-                in: {
-                  $cond: [
-                    { $eq: ['$$this.facts.day', { $last: '$$value.facts.day' }] },
-                    '$$value',
-                    { $concatArrays: ['$$value', ['$$this']] },
-                  ],
-                },
-              },
-            },
-            days: { $setUnion: ['$$all.facts.day', '$$all.prev'] },
-          },
-          in: {
-            $map: {
-              input: {
-                $slice: [
-                  '$$newest',
-                  {
-                    $add: [
-                      1,
-                      { $size: { $filter: { input: '$$newest', cond: { $gt: ['$$this.facts.day', oldest] } } } },
-                    ],
-                  },
-                ],
-              },
-              as: 'report',
-              in: {
-                $mergeObjects: [
-                  '$$report',
-                  {
-                    $let: {
-                      vars: {
-                        prev: {
-                          $max: { $filter: { input: '$$days', cond: { $lt: ['$$this', '$$report.facts.day'] } } },
-                        },
-                      },
-                      in: { $cond: [{ $eq: [{ $type: '$$prev' }, 'string'] }, { prev: '$$prev' }, {}] },
-                    },
-                  },
-                ],
-              },
-            },
-          },
-        },
-      },
-    },
-  };
+  const newestFirst = { 'facts.day': -1, 'facts.at': -1, receivedAt: -1, id: -1, 'facts.v': -1 };
+  const all = { $sortArray: { input: reports, sortBy: newestFirst } };
+  const isOfSameDay = { $eq: ['$$this.facts.day', { $last: '$$value.facts.day' }] };
+  const newest = { $reduce: { input: '$$all', initialValue: [], in: addUnless(isOfSameDay) } };
+  const days = { $setUnion: ['$$all.facts.day', '$$all.prev'] };
+  const afterOldest = { $filter: { input: '$$newest', cond: { $gt: ['$$this.facts.day', oldest] } } };
+  const kept = { $slice: ['$$newest', { $add: [1, { $size: afterOldest }] }] };
+  const daysBefore = { $filter: { input: '$$days', cond: { $lt: ['$$this', '$$report.facts.day'] } } };
+  const addition = { $cond: [{ $eq: [{ $type: '$$prev' }, 'string'] }, { prev: '$$prev' }, {}] };
+  const withPrev = { $mergeObjects: ['$$report', { $let: { vars: { prev: { $max: daysBefore } }, in: addition } }] };
+  const linked = { $map: { input: kept, as: 'report', in: withPrev } };
+  return { $let: { vars: { all }, in: { $let: { vars: { newest, days }, in: linked } } } };
 }
 
 /** The first day of each month and minor version. Ascending, so that the first of several days comes first. */
@@ -197,27 +121,14 @@ function firstSeen(seen: unknown): Document {
   const withoutDate = (text: string): Document => ({
     $substrBytes: [text, 0, { $subtract: [{ $strLenBytes: text }, DATE_BYTES] }],
   });
-  return {
-    $slice: [
-      {
-        $reduce: {
-          input: { $sortArray: { input: seen, sortBy: 1 } },
-          initialValue: [],
-          in: {
-            $let: {
-              vars: { before: { $ifNull: [{ $last: '$$value' }, '  '] } },
-              in: {
-                $cond: [
-                  { $eq: [withoutDate('$$before'), withoutDate('$$this')] },
-                  '$$value',
-                  { $concatArrays: ['$$value', ['$$this']] },
-                ],
-              },
-            },
-          },
-        },
-      },
-      -MAX_SEEN,
-    ],
-  };
+  const isSame = { $eq: [withoutDate('$$before'), withoutDate('$$this')] };
+  const before = { $ifNull: [{ $last: '$$value' }, '  '] };
+  const next = { $let: { vars: { before }, in: addUnless(isSame) } };
+  const input = { $sortArray: { input: seen, sortBy: 1 } };
+  return { $slice: [{ $reduce: { input, initialValue: [], in: next } }, -MAX_SEEN] };
+}
+
+/** A step of $reduce that appends an entry to a list. */
+function addUnless(isKnown: Document): Document {
+  return { $cond: [isKnown, '$$value', { $concatArrays: ['$$value', ['$$this']] }] };
 }

@@ -3,7 +3,7 @@ import { createLike } from '../store/init-database.ts';
 import { addDays, type Day, startOfDay } from './days.ts';
 import { groupByCluster, mergeIntoClusters } from './merge-pipeline.ts';
 import { SOURCES, type Source } from './sources.ts';
-import { CLUSTERS, type Lease, LONG_RUNNING } from './state.ts';
+import { CLUSTERS, type Lease, writeAll } from './state.ts';
 
 /** A range of times of receipt; `until` is not a part of it. */
 interface Range {
@@ -12,7 +12,6 @@ interface Range {
 }
 
 interface MergeOptions {
-  /** The collection to merge into. */
   readonly into: string;
   /** See mergeIntoClusters. */
   readonly oldest: Day;
@@ -36,7 +35,6 @@ const PARTS: readonly Document[] = ['2', '4', '6', '8', 'a', 'c', 'e', undefined
 /** So many are merged at once in the time that the further commands take. */
 const FEW_REPORTS = 200;
 
-/** Merges the reports of the range into clusters. */
 export async function mergeReceived(database: Db, range: Range, options: MergeOptions): Promise<void> {
   for (const source of SOURCES) {
     for (const { from, until } of await stepsOf(database, source, range))
@@ -88,10 +86,7 @@ async function mergeMatching(
         ...selected,
         ...mergeIntoClusters(into, oldest),
       ];
-      await database
-        .collection(source.collection)
-        .aggregate(pipeline, { ...LONG_RUNNING, allowDiskUse: true })
-        .toArray();
+      await writeAll(database, source.collection, pipeline);
     }),
   );
 }
@@ -113,10 +108,7 @@ export async function storeBefore(
     { $project: { _id: { epoch: { $literal: epoch }, cluster: '$_id' }, before: 1 } },
     { $merge: { into, on: '_id', whenMatched: 'keepExisting', whenNotMatched: 'insert' } },
   ];
-  await database
-    .collection(collection)
-    .aggregate(pipeline, { ...LONG_RUNNING, allowDiskUse: true })
-    .toArray();
+  await writeAll(database, collection, pipeline);
   return [
     { $set: { stored: { epoch: { $literal: epoch }, cluster: '$_id' } } },
     { $lookup: { from: into, localField: 'stored', foreignField: '_id', as: 'stored' } },

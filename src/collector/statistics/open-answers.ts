@@ -27,19 +27,14 @@ export function openAnswers(options: OpenAnswersOptions): Answers {
   const questions = listQuestions();
   const reader = createPointReader(figuresDatabase);
   const least = smallestGroup ?? (isPublic === true ? PUBLIC_SMALLEST_GROUP : CONSOLE_SMALLEST_GROUP);
-  const open = async (): Promise<Answers> => {
-    const key = await readRoundingKey(database(), randomBytes);
-    return createAnswers({
-      questions,
-      reader,
-      figures: createFigures(key, least, isPublic === true ? PUBLIC_ROUNDED_TO : 1),
-    });
-  };
-  const unkeyed = createAnswers({ questions, reader, figures: createFigures(new Uint8Array(), least, 1) });
+  const roundedTo = isPublic === true ? PUBLIC_ROUNDED_TO : 1;
+  const answersWith = (key: Uint8Array): Answers =>
+    createAnswers({ questions, reader, figures: createFigures(key, least, roundedTo) });
+  const open = async (): Promise<Answers> => answersWith(await readRoundingKey(database(), randomBytes));
   let opened: Promise<Answers> | undefined;
   const answers: Answers = {
     // The questions need no key.
-    listQuestions: () => unkeyed.listQuestions(),
+    listQuestions: () => answersWith(new Uint8Array()).listQuestions(),
     async answer(request) {
       try {
         return await (await (opened ??= open())).answer(request);

@@ -1,27 +1,17 @@
-import { type DescMessage, getOption, hasOption } from '@bufbuild/protobuf';
+import { type DescMessage, getOption, hasOption, type Message } from '@bufbuild/protobuf';
 import { FIELD_DOCS } from '../../../gen/field-docs.ts';
 import { RecordSchema } from '../../../gen/spartakus/kubermatic/v1/record_pb.js';
-import { field_policy, Measure, StatisticSchema, title } from '../../../gen/spartakus/options/v1/options_pb.js';
+import { Measure, StatisticSchema, title } from '../../../gen/spartakus/options/v1/options_pb.js';
 import { ReportSchema } from '../../../gen/spartakus/report/v1/report_pb.js';
-import { AnswerKind } from '../../../gen/spartakus/statistics/v1/statistics_service_pb.js';
+import { AnswerKind, type Question } from '../../../gen/spartakus/statistics/v1/statistics_service_pb.js';
 import { listFields, type SchemaField } from '../../report/schema-fields.ts';
 
-/** A question as statistics.v1.Question describes it. */
-export interface QuestionSpec {
-  readonly id: string;
-  readonly title: string;
-  readonly description: string;
-  readonly kind: AnswerKind;
+export interface QuestionSpec extends Readonly<Omit<Question, keyof Message>> {
   /** How the field is counted; absent for a question about several fields. */
   readonly measure?: Measure;
-  readonly hasDetail: boolean;
-  readonly ordered: boolean;
 }
 
-interface MeasureForm extends Pick<QuestionSpec, 'kind' | 'hasDetail' | 'ordered'> {
-  /** Whether the question is about the list that contains the field. */
-  readonly ofList?: boolean;
-}
+type MeasureForm = Pick<QuestionSpec, 'kind' | 'hasDetail' | 'ordered'>;
 
 const VALUES = { kind: AnswerKind.VALUES, hasDetail: false, ordered: false };
 const SIZES = { kind: AnswerKind.SIZES, hasDetail: false, ordered: true };
@@ -31,10 +21,10 @@ const FORMS: Readonly<Record<Exclude<Measure, Measure.UNSPECIFIED>, MeasureForm>
   [Measure.VERSION]: { kind: AnswerKind.VALUES, hasDetail: true, ordered: true },
   [Measure.NAME_AND_VERSION]: { ...VALUES, hasDetail: true },
   [Measure.SIZE]: SIZES,
-  [Measure.QUANTITY]: { kind: AnswerKind.AMOUNTS, hasDetail: false, ordered: false, ofList: true },
+  [Measure.QUANTITY]: { kind: AnswerKind.AMOUNTS, hasDetail: false, ordered: false },
   [Measure.HISTOGRAM]: SIZES,
   [Measure.RANGE]: SIZES,
-  [Measure.KEY]: { ...VALUES, hasDetail: true, ofList: true },
+  [Measure.KEY]: { ...VALUES, hasDetail: true },
 };
 
 /** The questions about several fields, by the field that they follow. */
@@ -83,21 +73,12 @@ const COMPUTED: readonly (QuestionSpec & { readonly after: string })[] = [
   },
 ];
 
-/**
- * The questions that statistics answer, in the order in which they are shown: one for each field with a measure, and those about several
- * fields.
- *
- * @param docs the comments of the .proto files by descriptor
- */
-export function listQuestions(
-  report: DescMessage = ReportSchema,
-  kubermatic: DescMessage = RecordSchema,
-  docs: ReadonlyMap<string, string> = FIELD_DOCS,
-): readonly QuestionSpec[] {
+/** The questions that statistics answer, in the order in which they are shown: one for each counted field, and those about several fields. */
+export function listQuestions(): readonly QuestionSpec[] {
   const questions = [
-    ...questionsOf(report, '', docs),
+    ...questionsOf(ReportSchema, ''),
     ...COMPUTED.filter(({ after }) => after === '').map(dropPlace),
-    ...questionsOf(kubermatic, KUBERMATIC_PREFIX, docs),
+    ...questionsOf(RecordSchema, KUBERMATIC_PREFIX),
   ];
   for (const computed of COMPUTED) {
     const index = questions.findIndex(({ id }) => id === computed.after);
@@ -109,32 +90,33 @@ export function listQuestions(
 /** Of the ids of questions about Kubermatic installations. */
 export const KUBERMATIC_PREFIX = 'kubermatic.';
 
-function questionsOf(schema: DescMessage, prefix: string, docs: ReadonlyMap<string, string>): QuestionSpec[] {
+function questionsOf(schema: DescMessage, prefix: string): QuestionSpec[] {
+  return listCountedFields(schema).map((field) => ({
+    id: prefix + questionId(field.path, field.measure),
+    title: titleOf(field),
+    description: FIELD_DOCS.get(String(field.descriptor))?.trim().replaceAll(/\s+/g, ' ') ?? '',
+    measure: field.measure,
+    ...FORMS[field.measure],
+  }));
+}
+
+/** The fields with a measure. Nodes in records of Kubermatic are counted in the reports that are made of them. */
+export function listCountedFields(schema: DescMessage) {
   return listFields(schema).flatMap((field) => {
-    const { measure } = getOption(field.descriptor, field_policy);
-    // Nodes in records of Kubermatic are counted in the reports that are made of them.
-    if (measure === Measure.UNSPECIFIED || field.descriptor.parent.file !== schema.file) return [];
-    const { ofList, ...form } = FORMS[measure];
-    return [
-      {
-        id: prefix + questionId(field.path, ofList === true),
-        title: titleOf(field),
-        description: docs.get(String(field.descriptor))?.trim().replaceAll(/\s+/g, ' ') ?? '',
-        measure,
-        ...form,
-      },
-    ];
+    const { measure } = field;
+    return measure === Measure.UNSPECIFIED || field.descriptor.parent.file !== schema.file
+      ? []
+      : [{ ...field, measure }];
   });
 }
 
 /** The id of the question about a field: its path without brackets, such as `nodes.osImage`; of its list for QUANTITY and KEY. */
-export function questionId(path: string, ofList: boolean): string {
+export function questionId(path: string, measure: Measure): string {
   const id = path.replaceAll('[]', '');
-  return ofList ? id.slice(0, id.lastIndexOf('.')) : id;
+  return measure === Measure.QUANTITY || measure === Measure.KEY ? id.slice(0, id.lastIndexOf('.')) : id;
 }
 
-function titleOf({ descriptor, statistic }: SchemaField): string {
-  const own = getOption(descriptor, field_policy).title;
+function titleOf({ descriptor, statistic, title: own }: SchemaField): string {
   if (own !== '') return own;
   const value = StatisticSchema.value[statistic];
   return value !== undefined && hasOption(value, title) ? getOption(value, title) : descriptor.jsonName;

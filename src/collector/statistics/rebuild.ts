@@ -2,13 +2,13 @@ import type { Db } from 'mongodb';
 import { createLike } from '../store/init-database.ts';
 import { backfillFacts } from './backfill.ts';
 import { sumUp } from './base.ts';
-import { addDays, type Day, compareDays, dayOf, isPlausibleDay, listDays } from './days.ts';
+import { addDays, type Day, dayOf, isPlausibleDay, listDays } from './days.ts';
 import { mergeDay } from './merge-reports.ts';
 import { POINTS } from './point-store.ts';
 import { firstExactDay } from './replay.ts';
 import { contributorOf, type RollUpOptions, storePoint } from './roll-up.ts';
 import { SOURCES } from './sources.ts';
-import { LONG_RUNNING, clearDirty, CLUSTERS, clustersOf, pointsOf, readState, updateState } from './state.ts';
+import { LONG_RUNNING, clearDirty, CLUSTERS, clustersOf, pointsOf, readState, updateState, writeAll } from './state.ts';
 
 export interface RebuildProgress {
   /** First the facts of all reports, then the figures of each day. */
@@ -51,7 +51,7 @@ export async function rebuild(database: Db, options: RebuildOptions): Promise<vo
   if (retainedFrom !== undefined) await keepExpired(database, retainedFrom, firstExact);
   const contributor = contributorOf(options);
   const reported = await findReportedDays(database);
-  const [firstDay] = [...reported].toSorted(compareDays);
+  const [firstDay] = [...reported].toSorted();
   // Clocks of volunteers may be ahead by a day.
   const days = firstDay === undefined ? [] : listDays(firstDay, addDays(today, 1));
   for (const [index, day] of days.entries()) {
@@ -92,33 +92,26 @@ async function findReportedDays(database: Db): Promise<ReadonlySet<Day>> {
 
 /** What is known of the time whose raw reports have expired. */
 async function keepExpired(database: Db, retainedFrom: Day, firstExact: Day): Promise<void> {
-  await pointsOf(database)
-    .aggregate([{ $match: { _id: { $lt: firstExact } } }, { $out: NEW_POINTS }], LONG_RUNNING)
-    .toArray();
+  await writeAll(database, POINTS, [{ $match: { _id: { $lt: firstExact } } }, { $out: NEW_POINTS }]);
   const isExpired = { $lt: ['$$this.facts.day', retainedFrom] };
   const seenFrom = `${retainedFrom.slice(0, 7)}~`;
-  await clustersOf(database)
-    .aggregate(
-      [
-        { $match: { first: { $lt: retainedFrom } } },
-        {
-          $set: {
-            reports: { $filter: { input: { $concatArrays: [['$last'], '$earlier'] }, cond: isExpired } },
-            seen: { $filter: { input: '$seen', cond: { $lt: ['$$this', seenFrom] } } },
-          },
-        },
-        {
-          $set: {
-            last: { $ifNull: [{ $first: '$reports' }, '$$REMOVE'] },
-            earlier: { $cond: [{ $gt: [{ $size: '$reports' }, 1] }, { $slice: ['$reports', 1, 10] }, []] },
-          },
-        },
-        { $unset: 'reports' },
-        { $out: NEW_CLUSTERS },
-      ],
-      LONG_RUNNING,
-    )
-    .toArray();
+  await writeAll(database, CLUSTERS, [
+    { $match: { first: { $lt: retainedFrom } } },
+    {
+      $set: {
+        reports: { $filter: { input: { $concatArrays: [['$last'], '$earlier'] }, cond: isExpired } },
+        seen: { $filter: { input: '$seen', cond: { $lt: ['$$this', seenFrom] } } },
+      },
+    },
+    {
+      $set: {
+        last: { $ifNull: [{ $first: '$reports' }, '$$REMOVE'] },
+        earlier: { $cond: [{ $gt: [{ $size: '$reports' }, 1] }, { $slice: ['$reports', 1, 10] }, []] },
+      },
+    },
+    { $unset: 'reports' },
+    { $out: NEW_CLUSTERS },
+  ]);
 }
 
 async function replaceCollection(database: Db, from: string, to: string): Promise<void> {

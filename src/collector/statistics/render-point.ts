@@ -25,10 +25,8 @@ import {
   hasCoarseValues,
 } from './tally.ts';
 
-interface RenderOptions {
+interface RenderOptions extends Pick<DayPoint, 'computedAt' | 'activeWindowDays'> {
   readonly day: Day;
-  readonly computedAt: Date;
-  readonly activeWindowDays: number;
   readonly fields: readonly CountedField[];
 }
 
@@ -140,13 +138,12 @@ function renderAmounts(entries: Entries): AmountCount[] {
   return [...Map.groupBy(classes, ({ name }) => name)]
     .map(([name, unordered]) => {
       const members = unordered.toSorted((left, right) => left.size - right.size);
+      const means = members.map(({ clusters, amount }) => ({ value: rounded(amount / clusters), clusters }));
       return {
         name,
         clusters: members.reduce((sum, { clusters }) => sum + clusters, 0),
         total: rounded(members.reduce((sum, { amount }) => sum + amount, 0)),
-        percentiles: percentilesOf(
-          members.map(({ clusters, amount }) => ({ value: rounded(amount / clusters), clusters })),
-        ),
+        percentiles: percentilesOf(means),
       };
     })
     .toSorted((left, right) => right.clusters - left.clusters || (left.name < right.name ? -1 : 1))
@@ -159,10 +156,13 @@ function rounded(amount: number): number {
 }
 
 /** By the nearest rank: the smallest value that so many percent of the clusters do not exceed. */
-function percentilesOf(ascending: readonly { readonly value: number; readonly clusters: number }[]): number[] {
+function percentilesOf(
+  ascending: readonly { readonly value: number; readonly clusters: number }[],
+  percents: readonly number[] = PERCENTS,
+): number[] {
   const all = ascending.reduce((sum, { clusters }) => sum + clusters, 0);
   if (all === 0) return [];
-  return PERCENTS.map((percent) => {
+  return percents.map((percent) => {
     let below = 0;
     const found = ascending.find(({ clusters }) => (below += clusters) * 100 >= percent * all);
     return found?.value ?? 0;
@@ -188,24 +188,17 @@ function renderCohorts(entries: Entries, month: string, reporting: number): Coho
 function renderUpgrades(entries: Entries): UpgradesPoint {
   const rows = entriesOf(entries, ENTRY.other).map(([key, { clusters }]) => {
     const [from = '', to = '', days = ''] = key.split(SEPARATOR);
-    return { from, to, days: Number(days), clusters };
+    return { change: `${from} ${to}`, from, to, value: Number(days), clusters };
   });
-  const upgrades = [...Map.groupBy(rows, ({ from, to }) => `${from} ${to}`).values()].map((members) => {
-    const ascending = members.toSorted((left, right) => left.days - right.days);
-    const [{ from, to } = { from: '', to: '' }] = ascending;
-    const clusters = ascending.reduce((sum, each) => sum + each.clusters, 0);
-    let below = 0;
-    const median = ascending.find((each) => (below += each.clusters) * 2 >= clusters);
-    return { from, to, clusters, medianDays: median?.days ?? 0 };
-  });
-  return {
-    kind: 'upgrades',
-    reporting: reportingOf(entries),
-    upgrades: upgrades
-      .toSorted(
-        (left, right) =>
-          right.clusters - left.clusters || (`${left.from} ${left.to}` < `${right.from} ${right.to}` ? -1 : 1),
-      )
-      .slice(0, MAX_VALUES),
-  };
+  const upgrades = [...Map.groupBy(rows, ({ change }) => change)]
+    .map(([change, members]) => {
+      const ascending = members.toSorted((left, right) => left.value - right.value);
+      const [{ from, to } = { from: '', to: '' }] = ascending;
+      const clusters = ascending.reduce((sum, each) => sum + each.clusters, 0);
+      return { change, from, to, clusters, medianDays: percentilesOf(ascending, [50])[0] ?? 0 };
+    })
+    .toSorted((left, right) => right.clusters - left.clusters || (left.change < right.change ? -1 : 1))
+    .slice(0, MAX_VALUES)
+    .map(({ change: _change, ...upgrade }) => upgrade);
+  return { kind: 'upgrades', reporting: reportingOf(entries), upgrades };
 }

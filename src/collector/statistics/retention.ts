@@ -65,8 +65,8 @@ async function deleteReceivedBefore(
 export async function deleteCluster(database: Db, clusterId: string, now: Date): Promise<number> {
   let reports = 0;
   const days: Day[] = [];
-  for (const { collection, filterOf, clusterIdOf } of SOURCES) {
-    reports += (await database.collection(collection).deleteMany(filterOf(clusterId))).deletedCount;
+  for (const { collection, idField, clusterIdOf } of SOURCES) {
+    reports += (await database.collection(collection).deleteMany({ [idField]: clusterId })).deletedCount;
     const cluster = await clustersOf(database).findOneAndDelete({ _id: clusterIdOf(clusterId) });
     if (cluster !== null) days.push(cluster.first);
   }

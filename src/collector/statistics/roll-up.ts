@@ -168,6 +168,6 @@ async function summarise(
   return {
     reports: found.reduce((sum, { reports }) => sum + reports, 0),
     fresh: found.reduce((sum, { fresh }) => sum + fresh, 0),
-    earliest: found.flatMap(({ earliest }) => earliest ?? []).toSorted((left, right) => (left < right ? -1 : 1))[0],
+    earliest: found.flatMap(({ earliest }) => earliest ?? []).toSorted()[0],
   };
 }

@@ -4,7 +4,6 @@ import { RecordSchema } from '../../../gen/spartakus/kubermatic/v1/record_pb.js'
 import { ReportSchema } from '../../../gen/spartakus/report/v1/report_pb.js';
 import type { ClusterId } from './cluster-document.ts';
 
-/** A collection of raw documents that statistics count. */
 export interface Source {
   readonly collection: string;
   readonly schema: DescMessage;
@@ -14,32 +13,21 @@ export interface Source {
   readonly counted: Document;
   /** The expression of the id in `clusters`. */
   readonly clusterId: unknown;
-  /** The filter of the raw documents of a cluster id or client UUID, and its id in `clusters`. */
-  readonly filterOf: (id: string) => Document;
+  /** The id in `clusters` of a cluster id or client UUID. */
   readonly clusterIdOf: (id: string) => ClusterId;
 }
 
 export const SOURCES: readonly Source[] = [
-  {
-    collection: 'reports',
-    schema: ReportSchema,
-    idField: 'clusterID',
-    counted: countedIn('clusterID'),
-    clusterId: '$clusterID',
-    filterOf: (id) => ({ clusterID: id }),
-    clusterIdOf: (id) => id,
-  },
-  {
-    collection: 'kubermaticRecords',
-    schema: RecordSchema,
-    idField: 'clientUUID',
-    counted: countedIn('clientUUID'),
-    clusterId: { kubermatic: '$clientUUID' },
-    filterOf: (id) => ({ clientUUID: id }),
-    clusterIdOf: (id) => ({ kubermatic: id }),
-  },
+  sourceOf('reports', ReportSchema, 'clusterID', (id) => id),
+  sourceOf('kubermaticRecords', RecordSchema, 'clientUUID', (id) => ({ kubermatic: id })),
 ];
 
-function countedIn(idField: string): Document {
-  return { quarantined: { $exists: false }, [idField]: { $gt: '' }, facts: { $exists: true } };
+function sourceOf(
+  collection: string,
+  schema: DescMessage,
+  idField: string,
+  clusterIdOf: Source['clusterIdOf'],
+): Source {
+  const counted = { quarantined: { $exists: false }, [idField]: { $gt: '' }, facts: { $exists: true } };
+  return { collection, schema, idField, counted, clusterId: clusterIdOf(`$${idField}`), clusterIdOf };
 }

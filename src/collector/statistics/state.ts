@@ -1,4 +1,4 @@
-import type { Collection, CommandOperationOptions, Db } from 'mongodb';
+import type { Collection, CommandOperationOptions, Db, Document } from 'mongodb';
 import { SpartakusError } from '../../runtime/errors.ts';
 import type { CollectionName } from '../store/collections.ts';
 import type { ClusterDocument } from './cluster-document.ts';
@@ -57,6 +57,12 @@ export function clustersOf(database: Db, name = CLUSTERS): Collection<ClusterDoc
 
 export function pointsOf(database: Db, name: string = POINTS): Collection<DayPoint> {
   return database.collection<DayPoint>(name);
+}
+
+/** Runs a pipeline of any duration and size, whose last stage writes. */
+export async function writeAll(database: Db, collection: string, pipeline: Document[]): Promise<void> {
+  const options = { ...LONG_RUNNING, allowDiskUse: true };
+  await database.collection(collection).aggregate(pipeline, options).toArray();
 }
 
 export async function readState(database: Db): Promise<RollUpState> {

@@ -56,19 +56,10 @@ export function hideSmallGroups(input: GroupsInput, smallest: number): SafeGroup
   const folded = [...hidden, ...others];
   const shown = candidates.filter((each) => !hidden.has(each));
   if (folded.length === 0) return { reporting: shownReporting, shown };
-  const sum = (numberOf: (each: ValueCount) => number): number => folded.reduce((all, each) => all + numberOf(each), 0);
-  return {
-    reporting: shownReporting,
-    shown,
-    hidden: {
-      // A cluster with several hidden values counts for each of them.
-      clusters: Math.min(
-        shownReporting,
-        sum(({ clusters }) => clusters),
-      ),
-      nodes: sum(({ nodes = 0 }) => nodes),
-    },
-  };
+  const clusters = folded.reduce((sum, each) => sum + each.clusters, 0);
+  const nodes = folded.reduce((sum, each) => sum + (each.nodes ?? 0), 0);
+  // A cluster with several hidden values counts for each of them.
+  return { reporting: shownReporting, shown, hidden: { clusters: Math.min(shownReporting, clusters), nodes } };
 }
 
 /** Adds the smallest shown values until the hidden ones are at least two with at least `smallest` clusters. */
@@ -78,16 +69,11 @@ function complement(
   others: readonly ValueCount[],
   smallest: number,
 ): void {
-  let count = others.length;
-  let clusters = others.reduce((sum, each) => sum + each.clusters, 0);
-  for (const each of values) {
-    if (!hidden.has(each)) continue;
-    count += 1;
-    clusters += each.clusters;
-  }
+  const together = [...others, ...values.filter((each) => hidden.has(each))];
+  let count = together.length;
+  let clusters = together.reduce((sum, each) => sum + each.clusters, 0);
   if (count === 0 || (count >= 2 && clusters >= smallest)) return;
-  const shown = values.filter((each) => !hidden.has(each)).toSorted(byClusters);
-  for (const each of shown) {
+  for (const each of values.filter((value) => !hidden.has(value)).toSorted(byClusters)) {
     if (count >= 2 && clusters >= smallest) return;
     hidden.add(each);
     count += 1;

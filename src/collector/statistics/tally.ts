@@ -47,8 +47,8 @@ export function createContributor(fields: readonly CountedField[], activeWindowD
   let dates = datesOf('1970-01-01', activeWindowDays);
   const byFactKey = new Map(fields.map((field) => [field.factKey, field]));
   const countFacts = (tally: Tally, { f, nodes }: Facts, weight: number): void => {
-    for (const [{ key, measure, ofNodes }, fact] of decodeFacts(f, byFactKey))
-      countFact(tally, key, measure, fact, weight, ofNodes ? nodes : undefined);
+    for (const [field, fact] of decodeFacts(f, byFactKey))
+      countFact(tally, field, fact, weight, field.ofNodes ? nodes : undefined);
   };
   return {
     add(tally, cluster, day, weight = 1) {
@@ -78,14 +78,9 @@ export function createContributor(fields: readonly CountedField[], activeWindowD
   };
 }
 
-interface Dates {
-  readonly day: Day;
-  readonly inactiveSince: Day;
-  readonly cohortsAfter: string;
-  readonly upgradesAfter: Day;
-}
+type Dates = Readonly<ReturnType<typeof datesOf>>;
 
-function datesOf(day: Day, activeWindowDays: number): Dates {
+function datesOf(day: Day, activeWindowDays: number) {
   return {
     day,
     inactiveSince: addDays(day, -activeWindowDays),
@@ -113,14 +108,7 @@ function count(tally: Tally, question: string, name: string, clusters: number, a
   }
 }
 
-function countFact(
-  tally: Tally,
-  key: string,
-  measure: Measure,
-  fact: Fact,
-  weight: number,
-  nodes: number | undefined,
-): void {
+function countFact(tally: Tally, { key, measure }: CountedField, fact: Fact, weight: number, nodes?: number): void {
   count(tally, key, ENTRY.reporting, weight);
   if (typeof fact === 'number') return count(tally, key, ENTRY.size + fact, weight, fact);
   if (measure === Measure.HISTOGRAM) {
@@ -150,10 +138,7 @@ export function hasCoarseValues(measure: Measure): boolean {
 }
 
 /** Values with their nodes; 0 where they are not values of nodes. */
-function valuesOf(
-  fact: Exclude<Fact, number>,
-  nodes: number | undefined,
-): readonly (readonly [value: string, nodes: number])[] {
+function valuesOf(fact: Exclude<Fact, number>, nodes?: number): readonly (readonly [value: string, nodes: number])[] {
   if (typeof fact === 'string') return [[fact, nodes ?? 0]];
   return nodes === undefined ? fact.map((value) => [String(value), 0]) : pairsOf(fact);
 }

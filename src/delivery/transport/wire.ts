@@ -1,19 +1,5 @@
 import { CollectorService } from '../../../gen/spartakus/collector/v1/collector_service_pb.js';
-
-/** What a collector learns from a request beside the report in it. */
-export interface WireDescription {
-  /** Such as "gRPC". */
-  readonly protocol: string;
-  readonly headers: readonly HeaderDescription[];
-  /** One sentence for each fact that the connection itself shows. */
-  readonly connection: readonly string[];
-}
-
-export interface HeaderDescription {
-  /** In lower case; the parts of the request line as in HTTP/2, such as ":path". */
-  readonly name: string;
-  readonly value: string;
-}
+import type { WireDescription } from '../../report/fields-page.ts';
 
 export interface WireOptions {
   /** The volunteer, or the reporter of Kubermatic's records. */

@@ -83,13 +83,11 @@ function sortLists(record: KubermaticRecord): void {
   const sort = <Item>(items: Item[], keyOf: (item: Item) => string): void => {
     items.sort((one, other) => (keyOf(one) < keyOf(other) ? -1 : 1));
   };
-  for (const list of [record.seeds, ...record.seeds.map(({ datacenters }) => datacenters)]) sort(list, uuidIn);
-  for (const list of [record.clusters, record.users, record.projects, record.sshKeys]) sort(list, uuidIn);
+  const { seeds, clusters, users, projects, sshKeys } = record;
+  const datacenters = seeds.map((seed) => seed.datacenters);
+  for (const list of [seeds, ...datacenters, clusters, users, projects, sshKeys])
+    sort<{ uuid: string }>(list, ({ uuid }) => uuid);
   sort(record.machineDeployments, (machines) => JSON.stringify(machines));
-}
-
-function uuidIn({ uuid }: { readonly uuid: string }): string {
-  return uuid;
 }
 
 /** Undefined, and recorded, where there is not exactly one configuration. */

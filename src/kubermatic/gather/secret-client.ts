@@ -61,14 +61,11 @@ export async function withSecretClient<Value>(
 async function readCredentials(kube: KubernetesClient, secret: SecretKey): Promise<ClusterCredentials> {
   const { namespace, name, key } = secret;
   if (!NAME.test(namespace) || !NAME.test(name))
-    throw new SpartakusError('invalid', 'The reference to a Secret with a kubeconfig contains an invalid name.');
+    throw invalid('The reference to a Secret with a kubeconfig contains an invalid name.');
   const response = await kube.get(`/api/v1/namespaces/${namespace}/secrets/${name}`, JSON_TYPE);
   // Not an error 404, which says that the cluster has no such resource: its API has Secrets.
   if (response.status === 404)
-    throw new SpartakusError(
-      'invalid',
-      `The Secret ${namespace}/${name}, which has the kubeconfig of a cluster, does not exist.`,
-    );
+    throw invalid(`The Secret ${namespace}/${name}, which has the kubeconfig of a cluster, does not exist.`);
   const data = textAt(readJson(response), 'data', key);
   if (data === undefined) throw unusable(secret, 'does not exist');
   return await parse(Buffer.from(data, 'base64').toString('utf8'), secret);
@@ -153,8 +150,9 @@ function proxyAgent(proxy: string, secret: SecretKey): https.Agent {
 
 function unusable({ namespace, name, key }: SecretKey, problem: string): SpartakusError {
   const shownKey = NAME.test(key) ? key : '…';
-  return new SpartakusError(
-    'invalid',
-    `The kubeconfig under "${shownKey}" of the Secret ${namespace}/${name} ${problem}.`,
-  );
+  return invalid(`The kubeconfig under "${shownKey}" of the Secret ${namespace}/${name} ${problem}.`);
+}
+
+function invalid(message: string): SpartakusError {
+  return new SpartakusError('invalid', message);
 }

@@ -64,15 +64,12 @@ function convertDatacenter(
 ): Datacenter {
   const spec = pick(datacenter, 'spec');
   const provider = providerOf(keysOf(spec));
-  const regionKey = provider === undefined ? undefined : regionKeyOf(provider);
+  const regionKey = regionKeyOf(provider);
   return create(DatacenterSchema, {
     uuid: uuidOf('datacenter', name),
     country: readCountry(datacenter),
     provider,
-    region:
-      provider === undefined || regionKey === undefined
-        ? undefined
-        : regionOf(provider, textAt(spec, provider, regionKey)),
+    region: regionKey && regionOf(provider, textAt(spec, provider ?? '', regionKey)),
   });
 }
 

@@ -17,8 +17,7 @@ export function normaliseKubermaticRecord(record: KubermaticRecord, options?: No
     seed.exposeStrategy = wordOf('exposeStrategy', seed.exposeStrategy);
     for (const datacenter of seed.datacenters) {
       datacenter.provider = knownProvider(datacenter.provider);
-      datacenter.region =
-        datacenter.provider === undefined ? undefined : regionOf(datacenter.provider, datacenter.region);
+      datacenter.region = regionOf(datacenter.provider, datacenter.region);
     }
   }
   for (const cluster of record.clusters) normaliseCluster(cluster);

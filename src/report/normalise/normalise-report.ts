@@ -28,7 +28,7 @@ export const NODE_NORMALISERS = {
 } as const satisfies { readonly [Name in keyof Node]?: Normaliser };
 
 type NodeText = keyof typeof NODE_NORMALISERS;
-const NODE_TEXTS = Object.keys(NODE_NORMALISERS) as readonly NodeText[];
+export const NODE_TEXTS = Object.keys(NODE_NORMALISERS) as readonly NodeText[];
 
 /** The texts of a node, as the Kubernetes API or an old client has them. */
 export type NodeTexts = { readonly [Name in NodeText]?: string | undefined };

@@ -1,3 +1,4 @@
+import { rememberResults } from '../../runtime/remember.ts';
 import words from '../known-values/distribution-words.json' with { type: 'json' };
 import distributions from '../known-values/distributions.json' with { type: 'json' };
 import { compilePatterns, INPUT_CHARS, matchAt, NUMBERS, OTHER, OUTPUT_CHARS, withoutAddresses } from './patterns.ts';
@@ -12,7 +13,6 @@ const WORDS_OF: ReadonlyMap<string, readonly string[]> = new Map(
     typeof entry === 'string' ? [] : entry.words,
   ]),
 );
-const compiledWords = new Map<string, RegExp>();
 
 const SEPARATOR = /[ ()[\],/:"'_+~.-]{1,3}/y;
 /** A release may be written with a letter before it: v3.19, V10, r151038. */
@@ -48,14 +48,9 @@ export function normaliseOsImage(osImage: string): string {
   return closeBrackets(withoutAddresses(result));
 }
 
-function wordsOf(distribution: string): RegExp {
-  let compiled = compiledWords.get(distribution);
-  if (compiled === undefined) {
-    compiled = compilePatterns([...COMMON_WORDS, ...(WORDS_OF.get(distribution) ?? [])], 'iy');
-    compiledWords.set(distribution, compiled);
-  }
-  return compiled;
-}
+const wordsOf = rememberResults((distribution) =>
+  compilePatterns([...COMMON_WORDS, ...(WORDS_OF.get(distribution) ?? [])], 'iy'),
+);
 
 /** The first number, or one that is joined to what is before it, or in brackets: "415.92.202403191241-0", "Talos (v1.7.0)". */
 function readRelease(text: string, start: number, separator: string, numbers: number): string | undefined {

@@ -1,19 +1,12 @@
 import words from '../known-values/version-words.json' with { type: 'json' };
 import { compilePatterns, CUSTOM, matchAt, NUMBERS, OUTPUT_CHARS, withoutAddresses } from './patterns.ts';
 
-const KNOWN = compilePatterns(
-  words.flatMap(({ values }) => values),
-  'iy',
-);
+const listValues = (groups: typeof words) => groups.flatMap(({ values }) => values);
+const KNOWN = compilePatterns(listValues(words), 'iy');
+const wordsOf = (wanted: string) => listValues(words.filter(({ kind }) => kind === wanted));
 /** These have a meaning only in their place: after a word that was cut, they are cut as well. */
-const BUILD = compilePatterns(
-  words.flatMap(({ kind, values }) => (kind === 'build' ? values : [])),
-  'iy',
-);
-const HASHED = compilePatterns(
-  words.flatMap(({ kind, values }) => (kind === 'hashed' ? values : [])),
-  'iy',
-);
+const BUILD = compilePatterns(wordsOf('build'), 'iy');
+const HASHED = compilePatterns(wordsOf('hashed'), 'iy');
 
 const SEPARATOR = /[-._+~:]{1,2}/y;
 const UNKNOWN = /[^-._+~:]+/y;

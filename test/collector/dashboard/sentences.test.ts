@@ -18,7 +18,7 @@ const EMPTY: Answer = {
 };
 const COUNTING: Counting = { unit: 'clusters', of: ({ clusters }) => clusters.value, whole: 100 };
 
-function groups(counts: Readonly<Record<string, number>>): readonly Group[] {
+function groups(counts: Readonly<Record<string, number>>): Group[] {
   return Object.entries(counts).map(([value, count]) => ({
     isHidden: value === 'hidden',
     value,

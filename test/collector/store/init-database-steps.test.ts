@@ -1,9 +1,10 @@
-import { type BSON, type Db, MongoClient } from 'mongodb';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import type { BSON } from 'mongodb';
+import { beforeEach, describe, expect, test } from 'vitest';
 import type { CollectionSpec } from '../../../src/collector/store/collections.ts';
 import { initDatabase, type InitOptions, type InitStep } from '../../../src/collector/store/init-database.ts';
 import { failureOf } from '../../support/failure.ts';
-import { cursorOf, type FakeMongodb, fails, openFakeMongodb } from '../../support/fake-mongodb.ts';
+import { useFakeDatabase } from '../../support/fake-database.ts';
+import { cursorOf, fails } from '../../support/fake-mongodb.ts';
 
 const UNAUTHORIZED = fails(13, 'Unauthorized');
 const VALIDATOR = { a: { $exists: true } };
@@ -22,29 +23,10 @@ const compressed = (options = ''): BSON.Document => ({
   storageEngine: { wiredTiger: { configString: `block_compressor=zstd${options}` } },
 });
 
-let server: FakeMongodb;
-let client: MongoClient;
-let db: Db;
-/** The response to commands by name, in place of that of an empty database. */
-let responses: Record<string, BSON.Document | ((command: BSON.Document) => BSON.Document | undefined)>;
-
-beforeEach(async () => {
-  server = await openFakeMongodb();
-  client = new MongoClient(server.uri);
-  db = client.db();
-  responses = {};
-  server.on((command, name) => {
-    const response = responses[name];
-    return typeof response === 'function' ? (response(command) as BSON.Document | undefined) : response;
-  });
-});
-afterEach(async () => {
-  await client.close();
-  await server.close();
-});
+const fake = useFakeDatabase();
 
 const init = (options: InitOptions = {}): Promise<readonly InitStep[]> =>
-  initDatabase(db, { schema: { version: 3, minVersion: 2 }, collections: COLLECTIONS, ...options });
+  initDatabase(fake.db, { schema: { version: 3, minVersion: 2 }, collections: COLLECTIONS, ...options });
 const stored = (version: number, minVersion = 0): BSON.Document => cursorOf([{ _id: 'schema', version, minVersion }]);
 const existing = (validator?: BSON.Document): BSON.Document =>
   cursorOf(
@@ -70,11 +52,11 @@ describe('an empty database', () => {
   ];
 
   test('gets the version first, then each collection and its indexes in one command', async () => {
-    responses['listIndexes'] = fails(26, 'NamespaceNotFound');
+    fake.responses['listIndexes'] = fails(26, 'NamespaceNotFound');
 
     await expect(init()).resolves.toStrictEqual(CREATED);
 
-    const changes = server.commands.filter(
+    const changes = fake.server.commands.filter(
       (command) => 'update' in command || 'create' in command || 'createIndexes' in command,
     );
     expect(changes).toMatchObject([
@@ -93,32 +75,32 @@ describe('an empty database', () => {
       { create: 'plain', ...compressed() },
     ]);
     expect(changes.at(-1)).not.toHaveProperty('validationLevel');
-    expect(server.sent('listCollections')).toMatchObject([{ filter: { type: 'collection' } }]);
-    expect(server.sent('find')).toMatchObject([{ find: 'metadata', filter: { _id: 'schema' } }]);
+    expect(fake.server.sent('listCollections')).toMatchObject([{ filter: { type: 'collection' } }]);
+    expect(fake.server.sent('find')).toMatchObject([{ find: 'metadata', filter: { _id: 'schema' } }]);
   });
 
   test('is not changed by a dry run, which says the same', async () => {
     await expect(init({ dryRun: true })).resolves.toStrictEqual(CREATED);
 
-    for (const name of ['update', 'create', 'createIndexes']) expect(server.sent(name)).toStrictEqual([]);
-    expect(server.sent('collMod')).toMatchObject([{ collMod: 'metadata' }]);
+    for (const name of ['update', 'create', 'createIndexes']) expect(fake.server.sent(name)).toStrictEqual([]);
+    expect(fake.server.sent('collMod')).toMatchObject([{ collMod: 'metadata' }]);
   });
 
   test('of an engine without collMod gets no validators, since no later version could change them', async () => {
-    responses['collMod'] = fails(59, 'CommandNotFound');
+    fake.responses['collMod'] = fails(59, 'CommandNotFound');
 
     expect(resultOf(await init(), 'collection facts')).toStrictEqual({ result: 'created', detail: 'zstd' });
-    expect(server.sent('create')[0]).not.toHaveProperty('validator');
+    expect(fake.server.sent('create')[0]).not.toHaveProperty('validator');
   });
 
   test('gets validators with a user who may not change them later', async () => {
-    responses['collMod'] = UNAUTHORIZED;
+    fake.responses['collMod'] = UNAUTHORIZED;
 
     expect(resultOf(await init(), 'collection facts')).toMatchObject({ detail: 'zstd, validator' });
   });
 
   test('of another storage engine than WiredTiger is not compressed', async () => {
-    responses['create'] = (command) => ('storageEngine' in command ? fails(72, 'InvalidOptions') : undefined);
+    fake.responses['create'] = (command) => ('storageEngine' in command ? fails(72, 'InvalidOptions') : undefined);
 
     const steps = await init();
 
@@ -126,7 +108,7 @@ describe('an empty database', () => {
       result: 'created',
       detail: 'not compressed, because it is not WiredTiger, validator',
     });
-    expect(server.sent('create')[1]).toMatchObject({ create: 'facts', validator: VALIDATOR });
+    expect(fake.server.sent('create')[1]).toMatchObject({ create: 'facts', validator: VALIDATOR });
   });
 
   test.each([
@@ -137,7 +119,7 @@ describe('an empty database', () => {
         'storageEngine' in command ? fails(72, 'InvalidOptions') : fails(48, 'NamespaceExists'),
     ],
   ])('that another collector fills at the same time has what exists (%s)', async (_what, create) => {
-    responses['create'] = create;
+    fake.responses['create'] = create;
 
     expect(resultOf(await init(), 'collection plain')).toStrictEqual({ result: 'exists' });
   });
@@ -146,7 +128,7 @@ describe('an empty database', () => {
     ['lacks the right', UNAUTHORIZED, { result: 'denied' }],
     ['is wrong', fails(2, 'BadValue'), { result: 'failed', detail: 'BadValue at db-7.internal:27017' }],
   ])('whose server rejects a collection, since the user %s, gets the rest', async (_what, response, result) => {
-    responses['create'] = ({ create }) => (create === 'facts' ? response : undefined);
+    fake.responses['create'] = ({ create }) => (create === 'facts' ? response : undefined);
 
     const steps = await init();
 
@@ -155,35 +137,35 @@ describe('an empty database', () => {
   });
 
   test('whose uncompressed collections are rejected as well gets the rest', async () => {
-    responses['create'] = (command) => ('storageEngine' in command ? fails(72, 'InvalidOptions') : UNAUTHORIZED);
+    fake.responses['create'] = (command) => ('storageEngine' in command ? fails(72, 'InvalidOptions') : UNAUTHORIZED);
 
     expect(resultOf(await init(), 'collection plain')).toStrictEqual({ result: 'denied' });
   });
 });
 
 describe('indexes', () => {
-  beforeEach(() => void (responses['listCollections'] = existing(VALIDATOR)));
+  beforeEach(() => void (fake.responses['listCollections'] = existing(VALIDATOR)));
 
   test('that exist by their names are left, and the missing ones are created', async () => {
-    responses['listIndexes'] = indexes('_id_', 'day');
+    fake.responses['listIndexes'] = indexes('_id_', 'day');
 
     const steps = await init();
 
     expect(resultOf(steps, 'index facts.day')).toStrictEqual({ result: 'exists' });
     expect(resultOf(steps, 'index facts.late')).toStrictEqual({ result: 'created' });
-    expect(server.sent('createIndexes')).toMatchObject([{ indexes: [{ name: 'late' }] }]);
+    expect(fake.server.sent('createIndexes')).toMatchObject([{ indexes: [{ name: 'late' }] }]);
   });
 
   test('that all exist need no command', async () => {
-    responses['listIndexes'] = indexes('day', 'late');
+    fake.responses['listIndexes'] = indexes('day', 'late');
 
     expect(resultOf(await init(), 'index facts.late')).toStrictEqual({ result: 'exists' });
-    expect(server.sent('createIndexes')).toStrictEqual([]);
-    expect(server.sent('listIndexes')).toHaveLength(1);
+    expect(fake.server.sent('createIndexes')).toStrictEqual([]);
+    expect(fake.server.sent('listIndexes')).toHaveLength(1);
   });
 
   test('that the user may not list are created nevertheless, which changes none that exists', async () => {
-    responses['listIndexes'] = UNAUTHORIZED;
+    fake.responses['listIndexes'] = UNAUTHORIZED;
 
     expect(resultOf(await init(), 'index facts.day')).toStrictEqual({ result: 'created' });
   });
@@ -201,20 +183,20 @@ describe('indexes', () => {
       { result: 'failed', detail: 'IndexKeySpecsConflict at db-7.internal:27017' },
     ],
   ])('that the server rejects, since the user %s, are a result', async (_what, response, result) => {
-    responses['createIndexes'] = response;
+    fake.responses['createIndexes'] = response;
 
     expect(resultOf(await init(), 'index facts.day')).toStrictEqual(result);
   });
 
   test('that the server has no space for are an error', async () => {
-    responses['createIndexes'] = fails(14_031, 'OutOfDiskSpace');
+    fake.responses['createIndexes'] = fails(14_031, 'OutOfDiskSpace');
 
     await expect(init()).rejects.toMatchObject({ codeName: 'OutOfDiskSpace' });
   });
 
   test('that delete reports are reported', async () => {
     const ttl = { v: 2, name: 'expire', key: { day: 1 }, expireAfterSeconds: 60 };
-    responses['listIndexes'] = cursorOf([...['day', 'late'].map((name) => ({ v: 2, name, key: { x: 1 } })), ttl]);
+    fake.responses['listIndexes'] = cursorOf([...['day', 'late'].map((name) => ({ v: 2, name, key: { x: 1 } })), ttl]);
 
     const steps = await init();
 
@@ -228,10 +210,8 @@ describe('indexes', () => {
   });
 
   test('may be built for longer than other commands', async () => {
-    await client.close();
-    client = new MongoClient(server.uri, { socketTimeoutMS: 100 });
-    db = client.db();
-    server.on(async (_command, name) => {
+    await fake.reconnect({ socketTimeoutMS: 100 });
+    fake.server.on(async (_command, name) => {
       if (name === 'createIndexes') await new Promise((resolve) => void setTimeout(resolve, 300));
       return undefined;
     });
@@ -241,13 +221,13 @@ describe('indexes', () => {
 });
 
 describe('the validator of a collection that exists', () => {
-  beforeEach(() => void (responses['listIndexes'] = indexes('day', 'late')));
+  beforeEach(() => void (fake.responses['listIndexes'] = indexes('day', 'late')));
 
   test.each<[string, BSON.Document | undefined, string]>([
     ['is created where there is none', undefined, 'created'],
     ['is changed where it is another one', { b: 1 }, 'changed'],
   ])('%s, for the documents that obey it', async (_what, before, result) => {
-    responses['listCollections'] = existing(before);
+    fake.responses['listCollections'] = existing(before);
 
     const steps = await init();
 
@@ -255,34 +235,34 @@ describe('the validator of a collection that exists', () => {
       { subject: 'collection facts', result: 'exists' },
       { subject: 'validator of facts', result },
     ]);
-    expect(server.sent('collMod').slice(1)).toMatchObject([
+    expect(fake.server.sent('collMod').slice(1)).toMatchObject([
       { collMod: 'facts', validator: VALIDATOR, validationLevel: 'moderate' },
     ]);
     expect(steps.map(({ subject }) => subject)).not.toContain('validator of plain');
-    expect(server.sent('create')).toStrictEqual([]);
+    expect(fake.server.sent('create')).toStrictEqual([]);
   });
 
   test('is not changed by a dry run', async () => {
-    responses['listCollections'] = existing({ b: 1 });
+    fake.responses['listCollections'] = existing({ b: 1 });
 
     expect(resultOf(await init({ dryRun: true }), 'validator of facts')).toStrictEqual({ result: 'changed' });
-    expect(server.sent('collMod')).toHaveLength(1);
+    expect(fake.server.sent('collMod')).toHaveLength(1);
   });
 
   test.each<[string, BSON.Document, number]>([
     ['the same one', VALIDATOR, 3],
     ['that of a newer version', { later: 1 }, 4],
   ])('stays where it is %s', async (_what, validator, version) => {
-    responses['listCollections'] = existing(validator);
-    responses['find'] = stored(version);
+    fake.responses['listCollections'] = existing(validator);
+    fake.responses['find'] = stored(version);
 
     expect(resultOf(await init(), 'validator of facts')).toStrictEqual({ result: 'exists' });
-    expect(server.sent('collMod')).toHaveLength(1);
+    expect(fake.server.sent('collMod')).toHaveLength(1);
   });
 
   test('of the same version is changed where it differs', async () => {
-    responses['listCollections'] = existing({ b: 1 });
-    responses['find'] = stored(3);
+    fake.responses['listCollections'] = existing({ b: 1 });
+    fake.responses['find'] = stored(3);
 
     expect(resultOf(await init(), 'validator of facts')).toStrictEqual({ result: 'changed' });
   });
@@ -295,14 +275,14 @@ describe('the schema version', () => {
     ['of a newer program stays', stored(5), { subject: 'schema version 5', result: 'exists' }],
     ['is written where the user may not read it', UNAUTHORIZED, { subject: 'schema version 3', result: 'created' }],
   ])('%s', async (_what, found, step) => {
-    responses['find'] = found as BSON.Document;
+    fake.responses['find'] = found as BSON.Document;
 
     expect((await init())[0]).toStrictEqual(step);
-    expect(server.sent('update')).toHaveLength(step.result === 'exists' ? 0 : 1);
+    expect(fake.server.sent('update')).toHaveLength(step.result === 'exists' ? 0 : 1);
   });
 
   test('that needs a newer program is an error, before anything is changed', async () => {
-    responses['find'] = stored(5, 4);
+    fake.responses['find'] = stored(5, 4);
 
     await expect(failureOf(init())).resolves.toMatchObject({
       kind: 'invalid',
@@ -311,7 +291,7 @@ describe('the schema version', () => {
         /schema version 5, which needs .* schema version 4 or later; this one has 3\./,
       ) as string,
     });
-    expect(server.commands).toHaveLength(1);
+    expect(fake.server.commands).toHaveLength(1);
   });
 });
 
@@ -320,17 +300,17 @@ describe('--sharded', () => {
   const shard = (options: InitOptions = {}): Promise<readonly InitStep[]> =>
     init({ sharded: true, collections: SHARDED, ...options });
   const subject = 'shard key {"_id":"hashed","day":1} of facts';
-  beforeEach(() => void (responses['hello'] = { ok: 1, msg: 'isdbgrid' }));
-  beforeEach(() => server.describe({ msg: 'isdbgrid' }));
+  beforeEach(() => void (fake.responses['hello'] = { ok: 1, msg: 'isdbgrid' }));
+  beforeEach(() => fake.server.describe({ msg: 'isdbgrid' }));
 
   test('shards a collection with a key, which needs an index of it before', async () => {
-    responses['collStats'] = fails(26, 'NamespaceNotFound');
+    fake.responses['collStats'] = fails(26, 'NamespaceNotFound');
 
     const steps = await shard();
 
     expect(steps.slice(2)).toMatchObject([{ subject, result: 'created' }, { subject: 'collection plain' }]);
     expect(steps).toHaveLength(4);
-    const { commands } = server;
+    const { commands } = fake.server;
     const changes = commands.slice(commands.findIndex((command) => 'enableSharding' in command));
     expect(changes.slice(0, 3)).toMatchObject([
       { enableSharding: 'spartakus', $db: 'admin' },
@@ -340,39 +320,39 @@ describe('--sharded', () => {
   });
 
   test('leaves a collection that is sharded', async () => {
-    responses['collStats'] = { ok: 1, sharded: true };
+    fake.responses['collStats'] = { ok: 1, sharded: true };
 
     expect(resultOf(await shard(), subject)).toStrictEqual({ result: 'exists' });
-    expect(server.sent('shardCollection')).toStrictEqual([]);
+    expect(fake.server.sent('shardCollection')).toStrictEqual([]);
   });
 
   test('changes nothing in a dry run', async () => {
-    responses['collStats'] = { ok: 1 };
+    fake.responses['collStats'] = { ok: 1 };
 
     expect(resultOf(await shard({ dryRun: true }), subject)).toStrictEqual({ result: 'created' });
-    expect(server.sent('enableSharding')).toStrictEqual([]);
+    expect(fake.server.sent('enableSharding')).toStrictEqual([]);
   });
 
   test('reports what the server rejects', async () => {
-    responses['collStats'] = UNAUTHORIZED;
+    fake.responses['collStats'] = UNAUTHORIZED;
 
     expect(resultOf(await shard(), subject)).toStrictEqual({ result: 'denied' });
   });
 
   test('without the flag shards nothing', async () => {
     expect(resultOf(await shard({ sharded: false }), subject)).toStrictEqual({});
-    expect(server.sent('collStats')).toStrictEqual([]);
+    expect(fake.server.sent('collStats')).toStrictEqual([]);
   });
 
   test('is an error of the flag where the server is no router', async () => {
-    server.describe({ msg: '' });
+    fake.server.describe({ msg: '' });
 
     await expect(failureOf(shard())).resolves.toMatchObject({
       kind: 'invalid',
       field: '--sharded',
       message: expect.stringContaining('not a mongos') as string,
     });
-    expect(server.sent('create')).toStrictEqual([]);
+    expect(fake.server.sent('create')).toStrictEqual([]);
   });
 });
 
@@ -380,20 +360,20 @@ describe('a server that is not available', () => {
   test.each(['find', 'collMod', 'listCollections', 'update', 'create', 'listIndexes'])(
     'is an error, not a result (%s)',
     async (name) => {
-      server.on((_command, each) => (each === name ? 'reset' : undefined));
+      fake.server.on((_command, each) => (each === name ? 'reset' : undefined));
 
       await expect(init()).rejects.toMatchObject({ name: expect.stringMatching(/Network|Bulk/) as string });
     },
   );
 
   test.each(['listCollections', 'listIndexes', 'find'])('is an error where it fails (%s)', async (name) => {
-    responses[name] = fails(1, 'InternalError');
+    fake.responses[name] = fails(1, 'InternalError');
 
     await expect(init()).rejects.toMatchObject({ codeName: 'InternalError' });
   });
 
   test('is an error where the primary steps down', async () => {
-    responses['create'] = fails(10_107, 'NotWritablePrimary', ['RetryableWriteError']);
+    fake.responses['create'] = fails(10_107, 'NotWritablePrimary', ['RetryableWriteError']);
 
     await expect(init()).rejects.toMatchObject({ codeName: 'NotWritablePrimary' });
   });

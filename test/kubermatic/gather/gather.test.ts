@@ -3,8 +3,8 @@ import { afterEach, describe, expect, test } from 'vitest';
 import { type Record as KubermaticRecord, RecordSchema } from '../../../gen/spartakus/kubermatic/v1/record_pb.js';
 import { readKubermaticReport } from '../../../src/collector/legacy/kubermatic.ts';
 import { OPTIONAL_LISTS } from '../../../src/kubermatic/gather/gather-kubermatic.ts';
-import { cloudRegionOf } from '../../../src/report/cloud-region.ts';
 import { createLegacyKubermaticUuid } from '../../../src/report/ids.ts';
+import { regionOf } from '../../../src/report/kubermatic-enums.ts';
 import { failureOf } from '../../support/failure.ts';
 import { gatherFrom } from '../../support/gather-installation.ts';
 import { readFixture } from '../../support/kube-api.ts';
@@ -58,8 +58,7 @@ async function expected(name: string) {
   const [record] = byKind(readKubermaticReport(await sample(name), { keepCountry: true })).records;
   if (record === undefined) throw new Error('The sample holds no record.');
   for (const datacenter of record.seeds.flatMap(({ datacenters }) => datacenters)) {
-    if (datacenter.region !== undefined)
-      datacenter.region = cloudRegionOf(datacenter.provider ?? '', datacenter.region);
+    if (datacenter.region !== undefined) datacenter.region = regionOf(datacenter.provider, datacenter.region);
   }
   for (const seed of record.seeds) seed.datacenters = byUuid(seed.datacenters);
   for (const key of record.sshKeys) key.clusterUuids.sort();

@@ -1,4 +1,4 @@
-import { type Chart, drawingFrame, fit, widthOf } from '../chart.ts';
+import { type Chart, createRows, drawingFrame, fit, widthOf } from '../chart.ts';
 import { s } from '../element.ts';
 import { formatAmount, formatNumber, formatShare } from '../format.ts';
 import type { Amount } from '../model.ts';
@@ -26,35 +26,19 @@ export function createAmounts(amounts: readonly Amount[], reporting: number): Ch
         : Math.max(...amounts.map((each) => widthOf(formatAmount(each.total, each.unit), 600)), 70) + 32;
       const start = nameWidth + totalWidth + (isNarrow ? 4 : 20);
       const end = width - (isNarrow ? 28 : 48);
-      if (!isNarrow)
-        svg.append(
-          s('text', { x: 0, y: 14, class: 'tick' }, 'Resource'),
-          s('text', { x: nameWidth, y: 14, class: 'tick' }, 'In total'),
-        );
-      svg.append(
-        s(
-          'text',
-          { x: isNarrow ? 0 : start, y: 14, class: 'tick' },
-          isNarrow
-            ? 'One cluster: median, middle half, 10–90 %'
-            : fit('In one cluster: median, middle half, 10th to 90th percentile', width - start),
-        ),
-      );
-      const highlights: SVGRectElement[] = [];
-      const points = amounts.map((amount, index) => {
-        const { name, unit, total, clusters, percentiles } = amount;
-        const y = HEADER + index * row;
+      const headings: readonly (readonly [x: number, text: string])[] = isNarrow
+        ? [[0, 'One cluster: median, middle half, 10–90 %']]
+        : [
+            [0, 'Resource'],
+            [nameWidth, 'In total'],
+            [start, fit('In one cluster: median, middle half, 10th to 90th percentile', width - start)],
+          ];
+      for (const [x, text] of headings) svg.append(s('text', { x, y: 14, class: 'tick' }, text));
+      const rows = createRows(svg, { top: HEADER, height: row, width });
+      const points = amounts.map(({ name, unit, total, clusters, percentiles }) => {
+        const y = rows.begin(2);
         const middle = y + (isNarrow ? 50 : 30);
-        const highlight = s('rect', {
-          x: -6,
-          y: y + 2,
-          width: width + 12,
-          height: row - 4,
-          rx: 4,
-          class: 'row-highlight',
-        });
-        highlights.push(highlight);
-        svg.append(highlight, s('line', { x1: 0, x2: width, y1: y + 0.5, y2: y + 0.5, class: 'grid' }));
+        svg.append(s('line', { x1: 0, x2: width, y1: y + 0.5, y2: y + 0.5, class: 'grid' }));
         const totalText = formatAmount(total, unit);
         if (isNarrow)
           svg.append(
@@ -71,17 +55,11 @@ export function createAmounts(amounts: readonly Amount[], reporting: number): Ch
         const log = (value: number): number => Math.log(Math.max(value, 1e-9));
         const toX = linear([log(p10), log(p90)], [start + 20, end - 20]);
         const x = (value: number): number => toX(log(value));
+        const half = { width: Math.max(x(p75) - x(p25), 1), height: 12 };
         if (!values.includes(undefined))
           svg.append(
             s('line', { x1: x(p10), x2: x(p90), y1: middle, y2: middle, class: 'whisker' }),
-            s('rect', {
-              x: x(p25),
-              y: middle - 6,
-              width: Math.max(x(p75) - x(p25), 1),
-              height: 12,
-              rx: 3,
-              class: 'bar c1',
-            }),
+            s('rect', { x: x(p25), y: middle - 6, ...half, rx: 3, class: 'bar c1' }),
             s('circle', { cx: x(p50), cy: middle, r: 5.5, class: 'dot c0' }),
             s('text', { x: x(p50), y: middle - 12, class: 'value middle' }, formatAmount(p50, unit)),
             p10 < p90 ? s('text', { x: x(p10), y: middle + 22, class: 'tick middle' }, formatAmount(p10, unit)) : '',
@@ -104,17 +82,7 @@ export function createAmounts(amounts: readonly Amount[], reporting: number): Ch
           ],
         };
       });
-      return {
-        svg,
-        points,
-        rowStarts: points.map((_, index) => index),
-        nearest(_x, y) {
-          const index = Math.floor((y - HEADER) / row);
-          return index >= 0 && index < amounts.length ? index : undefined;
-        },
-        mark: (marked) =>
-          highlights.forEach((highlight, index) => highlight.classList.toggle('is-marked', index === marked)),
-      };
+      return rows.drawing(points);
     },
     table() {
       const percents = [...new Set(amounts.flatMap(({ percentiles }) => [...percentiles.keys()]))];

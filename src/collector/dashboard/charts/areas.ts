@@ -81,15 +81,12 @@ export function createAreas({ days, bands, isShare, format, formatTick, unit }: 
       const hatch = addHatch(svg, 'hatch-line');
       const marks = s('g');
       for (const { band, from, to } of stacked) {
-        const outline = `${path(edge(to))}${path(edge(from).toReversed()).replace('M', 'L')}Z`;
-        svg.append(s('path', { d: outline, class: `band ${classOf(band)}` }));
+        svg.append(s('path', { d: outline(edge(to), edge(from)), class: `band ${classOf(band)}` }));
         const end = days.findIndex((day) => band.isEnded === true || hasEnded(band, day));
         if (end === -1) continue;
         const upper = edge(to).slice(end);
         const lower = edge(from).slice(end);
-        svg.append(
-          s('path', { d: `${path(upper)}${path(lower.toReversed()).replace('M', 'L')}Z`, fill: hatch, stroke: 'none' }),
-        );
+        svg.append(s('path', { d: outline(upper, lower), fill: hatch, stroke: 'none' }));
         const [[markX, markTop] = [0, 0]] = upper;
         const [[, markBottom] = [0, 0]] = lower;
         if (end > 0 && markBottom - markTop > 3)
@@ -105,11 +102,8 @@ export function createAreas({ days, bands, isShare, format, formatTick, unit }: 
         svg.append(s('text', { x: place.x, y: place.y + 4.5, class: `band-name middle ${tone}` }, band.name));
       }
       const sorted = labels.toSorted((one, other) => other.at - one.at);
-      const places = spread(
-        sorted.map(({ at }) => y(at)),
-        LABEL_GAP,
-        [top + 4, bottom - 4],
-      );
+      const wanted = sorted.map(({ at }) => y(at));
+      const places = spread(wanted, LABEL_GAP, [top + 4, bottom - 4]);
       sorted.forEach(({ band, at, value }, index) => {
         const place = places[index] ?? 0;
         svg.append(
@@ -150,24 +144,21 @@ export function createAreas({ days, bands, isShare, format, formatTick, unit }: 
   };
 }
 
+function outline(upper: readonly [number, number][], lower: readonly [number, number][]): string {
+  return `${path(upper)}${path(lower.toReversed()).replace('M', 'L')}Z`;
+}
+
 function hasEnded({ supportEnds = '' }: Band, day: string): boolean {
   return supportEnds !== '' && day >= supportEnds;
 }
 
-interface Surroundings {
-  readonly left: number;
-  readonly right: number;
-  /** To both sides of the place. */
-  readonly space: number;
-}
-
-/** Where a band has the most space for a name. */
+/** Where a band has the most space for a name, with some to both sides. */
 function widest(
   xs: readonly number[],
   from: readonly number[],
   to: readonly number[],
   y: (value: number) => number,
-  { left, right, space }: Surroundings,
+  { left, right, space }: Readonly<Record<'left' | 'right' | 'space', number>>,
 ): { x: number; y: number; height: number } | undefined {
   let best: { x: number; y: number; height: number } | undefined;
   const step = xs.length < 2 ? 1 : Math.max((right - left) / (xs.length - 1), 0.1);

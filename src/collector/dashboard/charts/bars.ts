@@ -1,4 +1,4 @@
-import { addHatch, type Chart, drawingFrame, fit, widthOf } from '../chart.ts';
+import { addHatch, type Chart, createRows, drawingFrame, fit, widthOf } from '../chart.ts';
 import { s } from '../element.ts';
 
 export interface Bar {
@@ -51,22 +51,16 @@ export function createBars({ bars, noteTitle, table }: BarsOptions): Chart {
       const shown = bars.filter(({ isHidden = false }) => !isHidden);
       const longest = Math.max(...(shown.length === 0 ? bars : shown).map(({ value }) => value), 1e-9);
       if (top > 10) svg.append(s('text', { x: width, y: 12, class: 'tick end' }, noteTitle ?? ''));
-      const highlights: SVGRectElement[] = [];
-      const points = bars.map((bar, index) => {
-        const y = top + index * row;
+      const rows = createRows(svg, { top, height: row, width });
+      const points = bars.map((bar) => {
+        const y = rows.begin();
         const barY = isStacked ? y + 20 : y + (row - THICKNESS) / 2;
         const length = bar.value === 0 ? 0 : Math.min(Math.max((bar.value / longest) * space, 1.5), space);
         const textY = barY + THICKNESS / 2 + 4.5;
-        const highlight = s('rect', { x: -6, y, width: width + 12, height: row, rx: 4, class: 'row-highlight' });
-        highlights.push(highlight);
         const fillClass = bar.isHidden === true ? 'hidden-group' : `c${bar.colour ?? 0}`;
+        const place = isStacked ? { x: 0, y: y + 14, class: 'name' } : { x: left - 12, y: textY, class: 'name end' };
         svg.append(
-          highlight,
-          s(
-            'text',
-            isStacked ? { x: 0, y: y + 14, class: 'name' } : { x: left - 12, y: textY, class: 'name end' },
-            fit(bar.name, isStacked ? width : left - 12),
-          ),
+          s('text', place, fit(bar.name, isStacked ? width : left - 12)),
           s('rect', { x: left, y: barY, width: length, height: THICKNESS, rx: 2, class: `bar ${fillClass}` }),
           s('text', { x: left + length + 7, y: textY, class: 'value' }, bar.text),
         );
@@ -81,17 +75,7 @@ export function createBars({ bars, noteTitle, table }: BarsOptions): Chart {
           svg.append(s('text', { x: width, y: textY, class: 'note end' }, bar.note));
         return { x: left + length, y: barY, title: bar.name, rows: bar.details };
       });
-      return {
-        svg,
-        points,
-        rowStarts: points.map((_, index) => index),
-        nearest(_x, y) {
-          const index = Math.floor((y - top) / row);
-          return index >= 0 && index < bars.length ? index : undefined;
-        },
-        mark: (marked) =>
-          highlights.forEach((highlight, index) => highlight.classList.toggle('is-marked', index === marked)),
-      };
+      return rows.drawing(points);
     },
   };
 }

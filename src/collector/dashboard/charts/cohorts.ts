@@ -1,4 +1,4 @@
-import { type Chart, drawingFrame, type Point, widthOf } from '../chart.ts';
+import { type Chart, drawingFrame, markOnly, type Point, widthOf } from '../chart.ts';
 import { s } from '../element.ts';
 import { formatMonth, formatNumber, formatShare, plural } from '../format.ts';
 import type { Cohort } from '../model.ts';
@@ -36,14 +36,8 @@ export function createCohorts(cohorts: readonly Cohort[]): Chart {
           const share = clusters === 0 ? 0 : Math.min(count / clusters, 1);
           const step = Math.min(Math.floor(share * STEPS), STEPS - 1);
           const x = left + after * cell;
-          const rect = s('rect', {
-            x: x + 0.75,
-            y: y + 0.75,
-            width: cell - 1.5,
-            height: ROW - 1.5,
-            rx: 2,
-            class: `heat h${step}`,
-          });
+          const size = { width: cell - 1.5, height: ROW - 1.5 };
+          const rect = s('rect', { x: x + 0.75, y: y + 0.75, ...size, rx: 2, class: `heat h${step}` });
           cells.push(rect);
           svg.append(rect);
           if (hasText)
@@ -83,7 +77,7 @@ export function createCohorts(cohorts: readonly Cohort[]): Chart {
           const start = starts[row];
           return start === undefined || column < 0 || column >= length ? undefined : start + column;
         },
-        mark: (marked) => cells.forEach((each, index) => each.classList.toggle('is-marked', index === marked)),
+        mark: (marked) => markOnly(cells, marked),
       };
     },
     table: () => ({

@@ -1,4 +1,4 @@
-import { type Chart, drawingFrame, widthOf } from '../chart.ts';
+import { type Chart, drawingFrame, markOnly, widthOf } from '../chart.ts';
 import { s } from '../element.ts';
 import { linear } from '../scales.ts';
 import { type Bar, createBars } from './bars.ts';
@@ -31,14 +31,8 @@ export function createColumns({ bars, axisTitle, table }: ColumnsOptions): Chart
       const points = bars.map(({ name, value, text, colour = 0, details }, index) => {
         const middle = step * (index + 0.5);
         const at = y(value);
-        const column = s('rect', {
-          x: middle - thickness / 2,
-          y: at,
-          width: thickness,
-          height: baseline - at,
-          rx: 2,
-          class: `bar c${colour}`,
-        });
+        const size = { width: thickness, height: baseline - at };
+        const column = s('rect', { x: middle - thickness / 2, y: at, ...size, rx: 2, class: `bar c${colour}` });
         columns.push(column);
         svg.append(
           column,
@@ -58,7 +52,7 @@ export function createColumns({ bars, axisTitle, table }: ColumnsOptions): Chart
           const index = Math.floor(x / step);
           return index >= 0 && index < bars.length ? index : undefined;
         },
-        mark: (marked) => columns.forEach((column, index) => column.classList.toggle('is-marked', index === marked)),
+        mark: (marked) => markOnly(columns, marked),
       };
     },
   };

@@ -14,9 +14,9 @@ export interface Flows {
 interface Period {
   readonly from: string;
   readonly to: string;
-  came: number;
-  returned: number;
-  lost: number;
+  readonly came: number;
+  readonly returned: number;
+  readonly lost: number;
 }
 
 const HEIGHT = 240;
@@ -36,16 +36,9 @@ export function createFlows(flows: Flows): Chart {
       const days = periods.map(({ to }) => to);
       const first = periods[0]?.from ?? '';
       const axisDays = [first, ...days];
-      const frame = createTimeFrame({
-        width,
-        height: HEIGHT,
-        days: axisDays,
-        max,
-        min,
-        leastStep: 1,
-        labelWidth,
-        formatTick: (value) => formatNumber(Math.abs(value)),
-      });
+      const formatTick = (value: number): string => formatNumber(Math.abs(value));
+      const axes = { days: axisDays, max, min, leastStep: 1, labelWidth, formatTick };
+      const frame = createTimeFrame({ width, height: HEIGHT, ...axes });
       const { svg, y, left, right } = frame;
       const x = linear([0, periods.length], [left, right]);
       const gap = periods.length > 40 ? 1 : 2;
@@ -92,17 +85,14 @@ function toPeriods({ days, came, returned, lost }: Flows): readonly Period[] {
   const periods = new Map<number, Period>();
   days.forEach((day, index) => {
     const key = Math.floor((dayNumber(last) - dayNumber(day)) / length);
-    const period = periods.get(key);
-    const counts = { came: came[index] ?? 0, returned: returned[index] ?? 0, lost: lost[index] ?? 0 };
-    if (period === undefined) periods.set(key, { from: day, to: day, ...counts });
-    else
-      periods.set(key, {
-        from: period.from,
-        to: day,
-        came: period.came + counts.came,
-        returned: period.returned + counts.returned,
-        lost: period.lost + counts.lost,
-      });
+    const before = periods.get(key) ?? { from: day, came: 0, returned: 0, lost: 0 };
+    periods.set(key, {
+      from: before.from,
+      to: day,
+      came: before.came + (came[index] ?? 0),
+      returned: before.returned + (returned[index] ?? 0),
+      lost: before.lost + (lost[index] ?? 0),
+    });
   });
   const whole = [...periods.values()].filter(({ from, to }) => dayNumber(to) - dayNumber(from) === length - 1);
   return whole.length > 1 ? whole : [...periods.values()];

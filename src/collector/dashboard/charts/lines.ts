@@ -33,15 +33,8 @@ const DASHES = [undefined, '8 5', '2 5', '12 4 2 4'];
 const LABEL_GAP = TEXT_SIZE + 4;
 
 /** Lines over time, each with its name and last value at its end. Values of the same colour differ in their dashes. */
-export function createLines({
-  days,
-  lines,
-  height = 240,
-  isFilled = false,
-  isShare = false,
-  ...options
-}: LinesOptions): Chart {
-  const { format, formatTick, leastStep } = options;
+export function createLines(options: LinesOptions): Chart {
+  const { days, lines, height = 240, isFilled = false, isShare = false, format, formatTick, leastStep, unit } = options;
   const styled = lines.map((line, index) => {
     const colour = line.colour ?? colourOf(line.name);
     const twins = lines.slice(0, index).filter((other) => (other.colour ?? colourOf(other.name)) === colour).length;
@@ -53,24 +46,14 @@ export function createLines({
       const most = width * (width < 480 ? 0.4 : 0.34);
       const needed = Math.max(...styled.map((line) => widthOf(labelOf(line), 600))) + 20;
       const max = Math.max(...styled.flatMap(({ values }) => values.map((value = 0) => value)));
-      const frame = createTimeFrame({
-        width,
-        height,
-        days,
-        max,
-        leastStep,
-        labelWidth: Math.min(needed, most),
-        formatTick,
-      });
+      const labelWidth = Math.min(needed, most);
+      const frame = createTimeFrame({ width, height, days, max, leastStep, labelWidth, formatTick });
       const { svg, x, y, right, top, bottom } = frame;
       const ends = styled
         .map((line) => ({ line, wanted: y(line.values.at(-1) ?? 0) }))
         .toSorted((one, other) => one.wanted - other.wanted);
-      const places = spread(
-        ends.map(({ wanted }) => wanted),
-        LABEL_GAP,
-        [top, bottom],
-      );
+      const wantedPlaces = ends.map(({ wanted }) => wanted);
+      const places = spread(wantedPlaces, LABEL_GAP, [top, bottom]);
       for (const { values, colour, dash } of styled.toReversed()) {
         for (const points of piecesOf(values, (value, day) => [x(days[day] ?? ''), y(value)])) {
           const [firstX] = points[0] ?? [0];
@@ -84,7 +67,7 @@ export function createLines({
       ends.forEach(({ line, wanted }, index) => {
         const place = places[index] ?? wanted;
         const value = format(line.values.at(-1) ?? 0);
-        const name = line.name === '' ? '' : fit(line.name, Math.min(needed, most) - 22 - widthOf(value, 600));
+        const name = line.name === '' ? '' : fit(line.name, labelWidth - 22 - widthOf(value, 600));
         if (Math.abs(place - wanted) > 3)
           svg.append(s('path', { d: `M${right + 5} ${wanted}L${right + 14} ${place}`, class: 'leader' }));
         svg.append(
@@ -114,7 +97,7 @@ export function createLines({
     },
     table: () => ({
       shareColumns: shareColumnsOf(lines.length, isShare),
-      columns: ['Day', ...styled.map(({ name }) => (name === '' ? options.unit : `${name} (${options.unit})`))],
+      columns: ['Day', ...styled.map(({ name }) => (name === '' ? unit : `${name} (${unit})`))],
       rows: days
         .map((day, index) => [
           day,

@@ -55,17 +55,10 @@ export function createTimeFrame(options: TimeFrameOptions): TimeFrame {
   for (const { day, label, isYear } of timeTicks(first, last, most)) {
     const at = x(day);
     const half = widthOf(label) / 2;
+    const middle = Math.min(Math.max(at, half), width - half);
     svg.append(
       s('line', { x1: at, x2: at, y1: bottom, y2: bottom + 5, class: 'axis' }),
-      s(
-        'text',
-        {
-          x: Math.min(Math.max(at, half), width - half),
-          y: bottom + 20,
-          class: isYear ? 'tick middle year' : 'tick middle',
-        },
-        label,
-      ),
+      s('text', { x: middle, y: bottom + 20, class: isYear ? 'tick middle year' : 'tick middle' }, label),
     );
   }
   return { svg, x, y, left, right, top: TOP, bottom };

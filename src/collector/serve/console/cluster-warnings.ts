@@ -39,7 +39,7 @@ export function createClusterWarnings({ clock, logger, verbose }: ClusterWarning
   const warnQuarantined = createSparseWarning(QUARANTINED, HOUR_MS);
   const warnBusyAddress = createSparseWarning(BUSY_ADDRESS, DAY_MS);
   let hour = createHour(0);
-  const currentHour = (nowMs: number): Hour => {
+  const currentHour = (nowMs: number) => {
     const ageMs = nowMs - hour.startMs;
     // Negative where the clock was set back.
     if (ageMs >= HOUR_MS || ageMs < 0) hour = createHour(nowMs);
@@ -88,16 +88,9 @@ export function createClusterWarnings({ clock, logger, verbose }: ClusterWarning
   };
 }
 
-interface Hour {
-  readonly startMs: number;
-  /** By hash. */
-  readonly clusters: Set<string>;
-  readonly byAddress: Map<string, number>;
-  readonly busiest: { count: number };
-}
-
-function createHour(startMs: number): Hour {
-  return { startMs, clusters: new Set(), byAddress: new Map(), busiest: { count: 0 } };
+/** The clusters by hash, and their numbers by address. */
+function createHour(startMs: number) {
+  return { startMs, clusters: new Set<string>(), byAddress: new Map<string, number>(), busiest: { count: 0 } };
 }
 
 /** Such as "private", which suggests a proxy, or "public". */

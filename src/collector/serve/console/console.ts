@@ -99,15 +99,9 @@ export async function openConsole(config: ConsoleConfig, options: ConsoleOptions
     tokenFile === undefined
       ? undefined
       : await openTokenAuthenticator({ flag: '--console-token-file', file: tokenFile }, watch);
-  const withTls = options.tls !== undefined && !isLocal(listen);
-  const tls = withTls
-    ? (
-        await openTls(
-          { certFile: options.tls.certFile, keyFile: options.tls.keyFile },
-          { ...watch, handshakeTimeoutMs: limits.headerTimeoutMs },
-        )
-      ).server
-    : undefined;
+  const tlsConfig =
+    isLocal(listen) || options.tls === undefined ? undefined : { ...options.tls, clientCaFile: undefined };
+  const tls = tlsConfig && (await openTls(tlsConfig, { ...watch, handshakeTimeoutMs: limits.headerTimeoutMs }));
   const guard = createConsoleGuard(config, authenticate);
   const rateLimiter = createRateLimiter({ count: PUBLIC_REQUESTS, perMs: PUBLIC_REQUESTS_MS, clock });
   const admit = (access: Access, headers: IncomingHttpHeaders, { addressKey }: RequestOrigin): void => {
@@ -147,7 +141,7 @@ export async function openConsole(config: ConsoleConfig, options: ConsoleOptions
     port: listen.port,
     host: listen.host,
     routes: { request, stream: () => false },
-    tls,
+    tls: tls?.server,
     limits,
     addressKeyOf: (remoteAddress) => remoteAddress,
     clock,
@@ -196,12 +190,8 @@ export function createConsoleGuard(
 /** Without port and brackets; empty where absent or malformed. */
 function hostOf(headers: IncomingHttpHeaders): string {
   const authority = [headers[':authority'] ?? headers.host ?? ''].flat().join(',').toLowerCase();
-  return (
-    /^(?:\[([^\]]+)\]|([^:[\]]+))(?::\d+)?$/
-      .exec(authority)
-      ?.slice(1)
-      .find((host) => host !== undefined) ?? ''
-  );
+  const [, ipv6, host = ''] = /^(?:\[([^\]]+)\]|([^:[\]]+))(?::\d+)?$/.exec(authority) ?? [];
+  return ipv6 ?? host;
 }
 
 function isLocal({ host }: ListenAddress): boolean {

@@ -40,17 +40,8 @@ const DIALECTS: Readonly<Record<Protocol, readonly Dialect[]>> = {
 };
 
 /** Label values are from fixed lists, so the number of series is bounded, and none identifies a client. */
-export function createMetrics({
-  version,
-  memory,
-  pending,
-  connections,
-  descriptorExhaustions,
-  isDatabaseAvailable,
-  busiestAddressRatio,
-  disk,
-  certificateExpiry,
-}: MetricsOptions): Metrics {
+export function createMetrics(options: MetricsOptions): Metrics {
+  const { memory, pending, connections, disk, certificateExpiry } = options;
   const registry = new Registry();
   const registers = [registry];
   collectDefaultMetrics({ register: registry });
@@ -130,7 +121,7 @@ export function createMetrics({
   gauge(
     'busiest_address_ratio',
     'Share of one client address in the clusters of this hour, if it has at least 20; near 1 behind a proxy that is not trusted.',
-    busiestAddressRatio,
+    options.busiestAddressRatio,
   );
   let unknownFields = 0;
   counter(
@@ -152,12 +143,12 @@ export function createMetrics({
     () => memory.reservedBytes,
   );
   gauge('request_memory_limit_bytes', 'The limit of the same, --max-body-memory.', () => memory.maxBytes);
-  gauge('database_up', 'Whether the database is available: 1 or 0.', () => (isDatabaseAvailable() ? 1 : 0));
+  gauge('database_up', 'Whether the database is available: 1 or 0.', () => Number(options.isDatabaseAvailable()));
   if (disk !== undefined) {
     gauge('disk_free_bytes', 'Free space for the database.', () => disk()?.freeBytes ?? 0);
     gauge('disk_reserve_bytes', 'With less free space, reports are rejected.', () => disk()?.reserveBytes ?? 0);
     gauge('disk_full', 'Whether reports are rejected because the reserve is reached: 1 or 0.', () =>
-      disk()?.isExhausted === true ? 1 : 0,
+      Number(disk()?.isExhausted ?? false),
     );
   }
   if (certificateExpiry !== undefined)
@@ -180,7 +171,7 @@ export function createMetrics({
   counter(
     'file_descriptor_exhaustions_total',
     'Checks, one per second, that found no free file descriptor; connections are rejected meanwhile.',
-    descriptorExhaustions,
+    options.descriptorExhaustions,
   );
   counter(
     'received_bytes_total',
@@ -201,7 +192,7 @@ export function createMetrics({
     help: 'The version of the program; the value is always 1.',
     labelNames: ['version'] as const,
     registers,
-  }).set({ version }, 1);
+  }).set({ version: options.version }, 1);
 
   const observeStatistics = (status: () => StatisticsStatus): void => {
     gauge(

@@ -13,7 +13,6 @@ interface RejectionsOptions {
   readonly verbose: boolean;
 }
 
-/** Counts and logs rejections. */
 export function createRejections({ metrics, logger, verbose }: RejectionsOptions): OnRejection {
   return (protocol, thrown) => {
     const kind = kindOf(thrown);

@@ -13,7 +13,6 @@ import { createStatisticsService } from '../rpc/statistics-service.ts';
 const MAX_REQUEST_BYTES = 16 * 1024;
 const METHOD_PREFIX = `/${StatisticsService.typeName}/`;
 
-/** The route of GET /stats.json. */
 export function createStatisticsRoute(answers: Answers) {
   return {
     method: 'GET',

@@ -1,7 +1,8 @@
-import { wrap } from '../runtime/wrap.ts';
-import type { Command } from './command.ts';
-import { type Flag, listFlags, variablesOf } from './flags.ts';
-import { syntaxOf } from './help.ts';
+import type { Command } from '../../src/cli/command.ts';
+import { type Flag, variablesOf } from '../../src/cli/flags.ts';
+import { syntaxOf } from '../../src/cli/help.ts';
+import { splitFlags } from '../../src/cli/man-page.ts';
+import { wrap } from '../../src/runtime/wrap.ts';
 
 const WIDTH = 120;
 
@@ -15,23 +16,6 @@ export function renderFlagsPage(commands: readonly Command[]): string {
     'sets for a Service, such as `SPARTAKUS_PORT=tcp://10.96.0.7:8080`, are ignored; any other unknown `SPARTAKUS_` variable is logged as a warning.';
   const contents = commands.map(({ name }) => `- [spartakus ${name}](#spartakus-${name.replaceAll(' ', '-')})`);
   return `${['# Configuration', wrap(intro, WIDTH, ''), contents.join('\n'), ...sections].join('\n\n')}\n`;
-}
-
-/** The earlier command whose flags a command has too, and the flags that it has beside those. */
-export function splitFlags(
-  { name, flags }: Command,
-  earlier: readonly Command[],
-): { readonly base: Command | undefined; readonly own: readonly Flag<unknown>[] } {
-  const all = listFlags(flags);
-  // The commands of the volunteer share most flags, as do those of the agents and of the reporters.
-  const base = earlier.findLast((other) => {
-    const names = listFlags(other.flags).map((flag) => flag.name);
-    return (
-      other.name.split(' ')[0] === name.split(' ')[0] && names.every((one) => all.some((flag) => flag.name === one))
-    );
-  });
-  const known = base === undefined ? [] : listFlags(base.flags).map(renderFlag);
-  return { base, own: all.filter((flag) => !known.includes(renderFlag(flag))) };
 }
 
 function renderCommand(command: Command, earlier: readonly Command[]): string {
