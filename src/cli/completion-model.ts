@@ -67,16 +67,11 @@ export function createCompletionModel(commands: readonly Command[]): CompletionM
 }
 
 /** The names of the commands whose flag has this completion, such as "volunteer --node-id". */
-export function groupByCompletion(model: CompletionModel): ReadonlyMap<string, readonly CompletedValue[]> {
+export function groupByCompletion(model: CompletionModel) {
   const values = model.commands.flatMap(({ name, flags }) =>
     flags.map((flag) => ({ at: `${name} ${flag.name}`, completion: flag.completion })),
   );
   return Map.groupBy(values, ({ completion }) => JSON.stringify(completion));
-}
-
-interface CompletedValue {
-  readonly at: string;
-  readonly completion: Completion;
 }
 
 /** Quotes a text for bash and zsh. */

@@ -8,13 +8,9 @@ const SERVICE_SUFFIX =
 
 /**
  * Removes the variables that Kubernetes injects into every pod of a namespace: for a Service named `spartakus`, it sets
- * SPARTAKUS_PORT=tcp://10.96.0.7:8080, SPARTAKUS_SERVICE_HOST and more.
+ * SPARTAKUS_PORT=tcp://10.96.0.7:8080, SPARTAKUS_SERVICE_HOST and more. Returns the other variables, and the names of the removed ones.
  */
-export function dropServiceVariables(env: NodeJS.ProcessEnv): {
-  readonly env: NodeJS.ProcessEnv;
-  /** The names of the removed variables. */
-  readonly injected: readonly string[];
-} {
+export function dropServiceVariables(env: NodeJS.ProcessEnv) {
   const names = Object.keys(env).filter((name) => name.startsWith(PREFIX));
   const services = names
     .filter((name) => name.endsWith('_SERVICE_HOST') || isServicePort(name, env))

@@ -3,7 +3,7 @@ import { toCsv } from './csv.ts';
 import { createTable } from './data-table.ts';
 import { savePicture, saveText } from './downloads.ts';
 import { button, h } from './element.ts';
-import { createExplorer, type Explorer } from './explorer.ts';
+import { createExplorer } from './explorer.ts';
 
 export interface CardOptions {
   readonly id: string;
@@ -24,13 +24,10 @@ export interface CardOptions {
   readonly announce: (text: string) => void;
 }
 
-export interface Card {
-  readonly element: HTMLElement;
-  readonly explorer: Explorer;
-}
+export type Card = ReturnType<typeof createCard>;
 
 /** A question, its answer, the chart, and the ways to take the figures away. */
-export function createCard(options: CardOptions): Card {
+export function createCard(options: CardOptions) {
   const { id, title, answer, chart, notes, isWide = false, controls = [], more } = options;
   const headingId = `title-${id}`;
   const sentence = answer === '' ? undefined : h('p', { class: 'answer' }, answer);

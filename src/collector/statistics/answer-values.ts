@@ -6,12 +6,6 @@ import type { ValueCount, ValuesPoint } from './day-point.ts';
 import type { Figures } from './figures.ts';
 import { hideSmallGroups, type SafeGroups } from './suppression.ts';
 
-interface DayGroups {
-  readonly active: number;
-  /** Absent if the day has no figures for the question. */
-  readonly point?: ValuesPoint | undefined;
-}
-
 interface HideOptions {
   readonly fine: boolean;
   /** Of a fine value; the value itself where there is no coarser one. */
@@ -26,9 +20,9 @@ interface ValuesOptions extends SeriesOptions {
 /** In an answer; the values with fewer clusters are folded into the hidden group. */
 const MAX_GROUPS = 200;
 
-/** What may be shown of one question on each day. */
+/** What may be shown of one question on each day; undefined on days without figures for it. */
 export function hideByDay(
-  days: readonly DayGroups[],
+  days: readonly { readonly active: number; readonly point?: ValuesPoint | undefined }[],
   { fine, coarseOf, figures }: HideOptions,
 ): readonly (SafeGroups | undefined)[] {
   const { smallestGroup } = figures;

@@ -2,11 +2,6 @@ import type { GetStatisticsResponse } from '../../../gen/spartakus/statistics/v1
 import type { Clock } from '../../runtime/clock.ts';
 import type { Answers } from './answers.ts';
 
-interface Cached {
-  readonly response: Promise<GetStatisticsResponse>;
-  readonly expiresAtMs: number;
-}
-
 /** Figures are computed once a minute. */
 const KEEP_MS = 15_000;
 /** A page asks for a few of them; a longer response takes some hundred KiB. */
@@ -14,7 +9,7 @@ const MAX_RESPONSES = 50;
 
 /** Answers the same request from memory for a few seconds, and only once for requests at the same time. Failures are not kept. */
 export function cacheAnswers(answers: Answers, clock: Pick<Clock, 'now'>): Answers {
-  const cached = new Map<string, Cached>();
+  const cached = new Map<string, { readonly response: Promise<GetStatisticsResponse>; readonly expiresAtMs: number }>();
   return {
     listQuestions: () => answers.listQuestions(),
     async answer(request) {

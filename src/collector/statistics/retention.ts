@@ -3,12 +3,9 @@ import { forgetBase } from './base.ts';
 import { addDays, type Day, dayOf, startOfDay } from './days.ts';
 import type { RollUpOptions } from './roll-up.ts';
 import { SOURCES } from './sources.ts';
-import { LONG_RUNNING, clustersOf, markDirty, readState, updateState } from './state.ts';
+import { LONG_RUNNING, clustersOf, type Lease, markDirty, readState, updateState } from './state.ts';
 
-interface RetentionOptions extends Pick<RollUpOptions, 'clock' | 'lease'> {
-  /** Raw reports are deleted so long after their receipt; 0 for never. */
-  readonly retainMs: number;
-}
+type RetentionOptions = Pick<RollUpOptions, 'clock' | 'lease'>;
 
 const CLUSTER_DAYS = 365;
 const BATCH = 1_000;
@@ -17,8 +14,10 @@ const MAX_BATCHES = 20;
 
 /**
  * Deletes raw reports after the retention period, by whole days. A TTL index would need a server: the embedded engine ignores it.
+ *
+ * @param retainMs how long after their receipt; 0 for never
  */
-export async function deleteExpired(database: Db, { clock, lease, retainMs }: RetentionOptions): Promise<void> {
+export async function deleteExpired(database: Db, retainMs: number, { clock, lease }: RetentionOptions): Promise<void> {
   if (retainMs === 0) return;
   const from = dayOf(new Date(clock.now().getTime() - retainMs));
   const { retainedFrom } = await readState(database);
@@ -35,20 +34,12 @@ export async function deleteExpired(database: Db, { clock, lease, retainMs }: Re
 }
 
 /** Deletes clusters a year after their last report. It reads all clusters, so once a day is enough. */
-export async function deleteOldClusters(
-  database: Db,
-  { clock, lease }: Pick<RollUpOptions, 'clock' | 'lease'>,
-): Promise<void> {
+export async function deleteOldClusters(database: Db, { clock, lease }: RetentionOptions): Promise<void> {
   lease.assertHeld();
   await clustersOf(database).deleteMany({ day: { $lt: addDays(dayOf(clock.now()), -CLUSTER_DAYS) } }, LONG_RUNNING);
 }
 
-async function deleteReceivedBefore(
-  database: Db,
-  name: string,
-  before: Date,
-  lease: RollUpOptions['lease'],
-): Promise<void> {
+async function deleteReceivedBefore(database: Db, name: string, before: Date, lease: Lease): Promise<void> {
   const reports = database.collection(name);
   for (let batch = 0; batch < MAX_BATCHES; batch += 1) {
     lease.assertHeld();

@@ -149,7 +149,7 @@ export function createUpdate(
     // Another collector may have done it.
     if (sinceMs < 0 || sinceMs >= INTERVAL_MS / 2) await rollUpNow();
     await maintainBase(db, base);
-    await deleteExpired(db, { clock, lease, retainMs });
+    await deleteExpired(db, retainMs, { clock, lease });
     const today = dayOf(clock.now());
     if (cleanedOn !== today) await deleteOldClusters(db, { clock, lease });
     cleanedOn = today;

@@ -19,11 +19,6 @@ const MAX_PARTS = 12;
 /** Numbers in a row that are joined by dashes, such as "-1-0017.7": more could be an address. */
 const MAX_NUMBERS = 2;
 
-export interface SuffixOptions {
-  /** Whether a number may follow the version itself, as the build number of a kernel does; else only a known word. */
-  readonly leadingNumbers: boolean;
-}
-
 /**
  * A version with what is known of its suffix. A known word remains, with the numbers after it; anything else is cut, with the numbers
  * and the positional words (`rc1`, `r5`) after it, and the result is marked {@link CUSTOM}. A commit after a word of kind "hashed" is
@@ -31,8 +26,13 @@ export interface SuffixOptions {
  *
  * @param version the leading numbers, already bounded
  * @param suffix what follows them, of bounded length
+ * @param leadingNumbers whether a number may follow the version itself, as the build number of a kernel does; else only a known word
  */
-export function normaliseSuffix(version: string, suffix: string, { leadingNumbers }: SuffixOptions): string {
+export function normaliseSuffix(
+  version: string,
+  suffix: string,
+  { leadingNumbers }: { readonly leadingNumbers: boolean },
+): string {
   const marked = suffix.endsWith(CUSTOM);
   const text = marked ? suffix.slice(0, -CUSTOM.length) : suffix;
   let result = version;

@@ -1,21 +1,11 @@
 import { drawingFrame, type Drawing, type Point, widthOf } from '../chart.ts';
 import { s } from '../element.ts';
 import { dayNumber } from '../format.ts';
-import { linear, nearestIndex, niceTicks, type Scale, timeTicks } from '../scales.ts';
+import { linear, nearestIndex, niceTicks, timeTicks } from '../scales.ts';
 
 const TOP = 12;
 const BOTTOM = 28;
 const NARROW = 480;
-
-export interface TimeFrame {
-  readonly svg: SVGSVGElement;
-  readonly x: (day: string) => number;
-  readonly y: Scale;
-  readonly left: number;
-  readonly right: number;
-  readonly top: number;
-  readonly bottom: number;
-}
 
 export interface TimeFrameOptions {
   readonly width: number;
@@ -32,7 +22,7 @@ export interface TimeFrameOptions {
 }
 
 /** The axes of a chart over time: horizontal lines at round numbers, and ticks at round dates. */
-export function createTimeFrame(options: TimeFrameOptions): TimeFrame {
+export function createTimeFrame(options: TimeFrameOptions) {
   const { width, height, days, max, min = 0, leastStep = 0, labelWidth, formatTick } = options;
   const svg = drawingFrame(width, height);
   const ticks = niceTicks([min, max], 4, leastStep);
@@ -66,7 +56,7 @@ export function createTimeFrame(options: TimeFrameOptions): TimeFrame {
 
 /** A drawing whose points are days, with a vertical line at the marked one. */
 export function createTimeDrawing(
-  { svg, x, top, bottom, left, right }: TimeFrame,
+  { svg, x, top, bottom, left, right }: Omit<ReturnType<typeof createTimeFrame>, 'y'>,
   days: readonly string[],
   points: readonly Point[],
   dots: (index: number) => readonly { readonly y: number; readonly colour: number }[],

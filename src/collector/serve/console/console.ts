@@ -50,11 +50,6 @@ interface ConsoleOptions extends Omit<TlsOptions, 'handshakeTimeoutMs'> {
   readonly onRejection: OnRejection;
 }
 
-interface Console {
-  readonly url: string;
-  close(): Promise<void>;
-}
-
 const MAX_BODY_BYTES = 1024 * 1024;
 const CLOSE_GRACE_MS = 500;
 /** Of one address, where statistics are public: a page sends about ten, and one for each switch. */
@@ -89,7 +84,7 @@ function consoleRoutes({ metrics, answers }: ConsoleOptions): readonly ConsoleRo
  *
  * @throws SpartakusError: `invalid` for an unsafe configuration or an invalid file, `unavailable` where the port cannot be opened
  */
-export async function openConsole(config: ConsoleConfig, options: ConsoleOptions): Promise<Console> {
+export async function openConsole(config: ConsoleConfig, options: ConsoleOptions) {
   const { clock, logger, rateLimitedLogger, limits, random, onRejection, stop } = options;
   const { listen, tokenFile } = config;
   const problem = findConsoleProblem(config);
@@ -157,17 +152,14 @@ export async function openConsole(config: ConsoleConfig, options: ConsoleOptions
   return { url: listener.url, close: () => listener.close(CLOSE_GRACE_MS) };
 }
 
-/** @throws SpartakusError `unauthenticated` or `forbidden` */
-type ConsoleGuard = (access: Access, headers: IncomingHttpHeaders) => void;
-
 /**
  * Without tokens, every process on this machine may read everything. The requested host must then be this machine too, against DNS
- * rebinding.
+ * rebinding. The guard throws a SpartakusError `unauthenticated` or `forbidden`.
  */
 export function createConsoleGuard(
   { listen, isPublic = false }: Pick<ConsoleConfig, 'listen' | 'isPublic'>,
   authenticate: Authenticator | undefined,
-): ConsoleGuard {
+): (access: Access, headers: IncomingHttpHeaders) => void {
   const local = isLocal(listen);
   return (access, headers) => {
     if (isPublic && access !== 'operator') return;

@@ -37,12 +37,6 @@ const PAGES = [
   { path: '/dashboard.svg', file: 'dashboard.svg', contentType: 'image/svg+xml' },
 ];
 
-interface DashboardRoute {
-  readonly method: 'GET';
-  readonly path: string;
-  handle(request: { readonly headers: IncomingHttpHeaders }): Promise<HttpResponse>;
-}
-
 type Encoding = 'br' | 'gzip' | 'identity';
 
 interface Representation {
@@ -51,9 +45,7 @@ interface Representation {
 }
 
 /** The routes of the page. They reveal no figures: the page asks StatisticsService, with a token where there is one. */
-export function createDashboardRoutes(
-  load: () => Promise<DashboardFiles> = loadDashboardFiles,
-): readonly DashboardRoute[] {
+export function createDashboardRoutes(load: () => Promise<DashboardFiles> = loadDashboardFiles) {
   let loading: Promise<DashboardFiles> | undefined;
   const files = async (): Promise<DashboardFiles> => {
     loading ??= load();
@@ -69,9 +61,9 @@ export function createDashboardRoutes(
       return await compress(bytes, encoding);
     };
     return {
-      method: 'GET',
+      method: 'GET' as const,
       path,
-      async handle({ headers }): Promise<HttpResponse> {
+      async handle({ headers }: { readonly headers: IncomingHttpHeaders }): Promise<HttpResponse> {
         const encoding = chooseEncoding(headers);
         const representation = representations.get(encoding) ?? represent(encoding);
         representations.set(encoding, representation);
