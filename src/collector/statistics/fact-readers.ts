@@ -114,7 +114,7 @@ function readNodeValues(field: MeasuredField): Reader {
   const isPlain = field.parents.length === 1 && field.descriptor.fieldKind === 'scalar';
   const { localName } = field.descriptor;
   return (report) => {
-    const nodes = (report as unknown as Fields)[nodesName] as readonly Fields[];
+    const nodes = report[nodesName] as readonly Fields[];
     const [first] = nodes;
     if (first === undefined) return undefined;
     // Most clusters have nodes of one kind.
