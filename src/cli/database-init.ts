@@ -12,6 +12,8 @@ import { SWITCH } from './values.ts';
 import { PROGRAM_VERSION } from './version.ts';
 
 const EMBEDDED_TIMEOUT_MS = 10_000;
+/** Opening the database must not change it: the command prints each change. */
+const KEEP_AS_IS = async (): Promise<void> => {};
 
 export const databaseInitCommand = createCommand({
   name: 'database init',
@@ -54,13 +56,7 @@ async function openForInit(database: StoredDatabase, dryRun: boolean, init: (db:
     const appName = `spartakus-database-init/${PROGRAM_VERSION}`;
     const store = await openEmbeddedStore({ directory: database.directory, appName, ...timeouts, init });
     await store.close();
-  } else
-    await withDatabase(
-      database,
-      'database-init',
-      ({ db }) => init(db),
-      async () => {},
-    );
+  } else await withDatabase(database, 'database-init', ({ db }) => init(db), KEEP_AS_IS);
 }
 
 function describe({ subject, result, detail }: InitStep, dryRun: boolean): string {
