@@ -156,16 +156,15 @@ async function createCollection(
   const validation: CreateCollectionOptions =
     validator === undefined ? {} : { validator, validationLevel: 'moderate', validationAction: 'error' };
   const configString = storage === undefined ? COMPRESSOR : `${COMPRESSOR},${storage}`;
+  const create = async (options: CreateCollectionOptions, compression?: string): Promise<Omit<InitStep, 'subject'>> => {
+    await db.createCollection(name, { ...options, ...validation });
+    return { result: 'created', detail: describeOptions(validator, compression) };
+  };
   try {
-    await db.createCollection(name, { storageEngine: { wiredTiger: { configString } }, ...validation });
-    return { result: 'created', detail: describeOptions(validator) };
-  } catch (error) {
-    if (isNamespaceExists(error)) return { result: 'exists' };
-    if (!isInvalidOptions(error)) throw error;
-  }
-  try {
-    await db.createCollection(name, validation);
-    return { result: 'created', detail: describeOptions(validator, 'not compressed, because it is not WiredTiger') };
+    return await create({ storageEngine: { wiredTiger: { configString } } }).catch((error: unknown) => {
+      if (!isInvalidOptions(error)) throw error;
+      return create({}, 'not compressed, because it is not WiredTiger');
+    });
   } catch (error) {
     if (isNamespaceExists(error)) return { result: 'exists' };
     throw error;
