@@ -15,7 +15,7 @@ const commit = process.env['SPARTAKUS_COMMIT']?.slice(0, 12) ?? (status === 0 ? 
  * `external` are not bundled; they are dependencies (.ci/run checks the installed package).
  */
 export default defineConfig({
-  plugins: [completeLicenses()],
+  plugins: [completeLicenses(), readBuiltins()],
   // For --version: src/cli/version.ts.
   define: { SPARTAKUS_COMMIT: JSON.stringify(commit) },
   build: {
@@ -81,6 +81,30 @@ function completeLicenses(): Plugin {
           (_heading, heading: string, name: string) => `${heading}\n${complete(name)}\n`,
         );
       },
+    },
+  };
+}
+
+/**
+ * Reads Node.js' modules with process.getBuiltinModule instead of `import`. An import reads all exports of a module, and with some of them,
+ * such as stdin of node:process and webcrypto of node:crypto, Node.js loads more of its own modules.
+ */
+function readBuiltins(): Plugin {
+  const read = (_: string, main: string | undefined, names: string | undefined, name: string): string => {
+    const object = name === 'process' ? 'globalThis.process' : `globalThis.process.getBuiltinModule("${name}")`;
+    const named = names === undefined ? [] : [`{${names.replaceAll(' as ', ':')}}=${object}`];
+    return `const ${[...(main === undefined ? [] : [`${main}=${object}`]), ...named].join(',')}`;
+  };
+  return {
+    name: 'read-builtins',
+    generateBundle(_options, bundle) {
+      for (const chunk of Object.values(bundle)) {
+        if (chunk.type === 'chunk')
+          chunk.code = chunk.code.replaceAll(
+            /(?<=^|;)import ?(?:\* ?as )?([\w$]+)?,?(?:\{([\w $,]+)\})? ?from"node:([\w/]+)"/gm,
+            read,
+          );
+      }
     },
   };
 }
