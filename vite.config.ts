@@ -15,7 +15,7 @@ const commit = process.env['SPARTAKUS_COMMIT']?.slice(0, 12) ?? (status === 0 ? 
  * `external` are not bundled; they are dependencies (.ci/run checks the installed package).
  */
 export default defineConfig({
-  plugins: [completeLicenses(), readBuiltins()],
+  plugins: [completeLicenses(), readBuiltins(), takeGrpcClient()],
   // For --version: src/cli/version.ts.
   define: { SPARTAKUS_COMMIT: JSON.stringify(commit) },
   build: {
@@ -106,5 +106,33 @@ function readBuiltins(): Plugin {
           );
       }
     },
+  };
+}
+
+/**
+ * Bundles what the client of @grpc/grpc-js needs, instead of its index, which loads its servers, load balancers for many addresses, and
+ * channelz for administrators too.
+ */
+function takeGrpcClient(): Plugin {
+  const id = '\0grpc-client';
+  const files = ['channel', 'channel-credentials', 'client', 'constants', 'load-balancer-pick-first', 'logging', 'metadata', 'resolver-dns'];
+  const nameOf = (file: string): string => file.replaceAll('-', '_');
+  return {
+    name: 'take-grpc-client',
+    enforce: 'pre',
+    resolveId: (source) => (source === '@grpc/grpc-js' ? id : undefined),
+    load: (loaded) =>
+      loaded === id
+        ? [
+            ...files.map((file) => `import ${nameOf(file)} from '@grpc/grpc-js/build/src/${file}.js';`),
+            'load_balancer_pick_first.setup();',
+            'resolver_dns.setup();',
+            'export const { Client } = client;',
+            'export const { Metadata } = metadata;',
+            'export const { Status: status, LogVerbosity: logVerbosity } = constants;',
+            'export const setLogVerbosity = logging.setLoggerVerbosity;',
+            'export const { ChannelCredentials: credentials } = channel_credentials;',
+          ].join('\n')
+        : undefined,
   };
 }
