@@ -26,7 +26,7 @@ function describe(_key: string, value: unknown): unknown {
   if (typeof value === 'bigint') return String(value);
   if (!(value instanceof Error)) return value;
   const { name: type, message, stack, cause } = value;
-  return { ...value, type, message, stack, cause };
+  return Object.assign({ type, message, stack, cause }, value);
 }
 
 /** Loaded on a terminal only, to save memory. */
