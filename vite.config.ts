@@ -154,5 +154,12 @@ function takeGrpcClient(): Plugin {
             'export const { ChannelCredentials: credentials } = channel_credentials;',
           ].join('\n')
         : undefined,
+    // node:zlib takes 1 MiB of memory, and is needed for compressed messages alone: collectors send none without being asked.
+    transform: (code, loaded) =>
+      loaded.endsWith('/grpc-js/build/src/compression-filter.js')
+        ? code
+            .replace('const zlib = require("zlib");', '')
+            .replaceAll(/\bzlib\b/g, 'process.getBuiltinModule("node:zlib")')
+        : undefined,
   };
 }
