@@ -16,6 +16,8 @@ const commit = process.env['SPARTAKUS_COMMIT']?.slice(0, 12) ?? (status === 0 ? 
  */
 export default defineConfig({
   plugins: [completeLicenses(), readBuiltins(), takeGrpcClient()],
+  // JSON.parse takes less time than the same object in the source text.
+  json: { stringify: true, namedExports: false },
   // For --version: src/cli/version.ts.
   define: { SPARTAKUS_COMMIT: JSON.stringify(commit) },
   build: {
