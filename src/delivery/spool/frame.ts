@@ -13,10 +13,7 @@ const NODES_PER_PART = 500;
 
 export type SpooledReport = ReportEntry & { readonly encoded: EncodedReport };
 
-/**
- * A spool file: 8 bytes of magic, the report's length and CRC-32 (4 bytes each, big endian), and the report in protobuf. {@link sealFrame}
- * writes the CRC-32.
- */
+/** A spool file: 8 bytes of magic, the report's length and CRC-32 (4 bytes each, big endian), and the report in protobuf. */
 export function encodeFrame(report: Report): Buffer {
   const frame = Buffer.concat([Buffer.alloc(HEADER_BYTES), ...encodeParts(report)]);
   MAGIC.copy(frame);
@@ -24,7 +21,7 @@ export function encodeFrame(report: Report): Buffer {
   return frame;
 }
 
-/** Writes the checksum into a frame. Returns the same frame. */
+/** Writes the CRC-32 into a frame of {@link encodeFrame}, and returns it. */
 export function sealFrame(frame: Buffer): Buffer {
   frame.writeUInt32BE(checksumOf(frame.subarray(HEADER_BYTES)), MAGIC.length + 4);
   return frame;
