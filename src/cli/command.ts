@@ -113,7 +113,7 @@ export function createCommand<F extends Flags>(spec: CommandSpec<F>): Command {
       const { env, injected } = dropServiceVariables(io.env);
       const { values, operands, errors } = parseFlags<Flags>(flags, argv, env, operandsSyntax !== undefined);
       const verbose = values['verbose'] === true || Number(values['verbosity']) >= DEBUG_VERBOSITY;
-      const logger = createLogger(io, verbose);
+      const logger = await createLogger(io, verbose);
       if (injected.length > 0)
         logger.debug({ variables: injected }, 'Environment variables that Kubernetes sets for Services are ignored.');
       const known = listFlags(flags).flatMap(variablesOf);

@@ -1,4 +1,4 @@
-/** The methods of pino that are used. Fields and messages must not contain secrets. */
+/** Logs an event. Fields and messages must not contain secrets. */
 export interface Logger {
   debug(fields: object, message: string): void;
   info(fields: object, message: string): void;

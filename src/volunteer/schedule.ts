@@ -9,7 +9,7 @@ const PERIOD_JITTER = 0.05;
 /** Longer than the gathering of the largest cluster takes with all its retries. */
 const MAX_GATHERING_MS = 1_200_000;
 /** The waits until a permission that is missing is checked again: doubled each time. */
-const RECHECK_MS = { first: 300_000, max: 21_600_000 } as const;
+const RECHECK_MS = { first: 300_000, max: 21_600_000 };
 
 /**
  * Gathers a report every period until it is stopped, and delivers the spool in the background. A collector may only ask for a longer
@@ -21,7 +21,7 @@ export async function runPeriodically(run: VolunteerRun): Promise<VolunteerEnd> 
   const [failing, working] = ['No report can be made', 'Reports are made again'];
   const outage = createOutageLog({ clock, logger, failing, working });
   const backoff = createBackoff({ random });
-  const rechecks = createRechecks();
+  const rechecks = { waitMs: RECHECK_MS.first };
 
   // The delivery of the spool waits too, so that volunteers do not connect at the same time.
   if (initialDelayMs > 0) await sleep(run, initialDelayMs * random());
@@ -57,25 +57,6 @@ function sleep({ clock, gathering, stop }: VolunteerRun, ms: number): Promise<vo
   return clock.sleep(ms, stop);
 }
 
-interface Rechecks {
-  nextMs(): number;
-  reset(): void;
-}
-
-function createRechecks(): Rechecks {
-  let waitMs: number = RECHECK_MS.first;
-  return {
-    nextMs: () => {
-      const nextMs = waitMs;
-      waitMs = Math.min(RECHECK_MS.max, 2 * waitMs);
-      return nextMs;
-    },
-    reset: () => {
-      waitMs = RECHECK_MS.first;
-    },
-  };
-}
-
 /**
  * Waits until the next report is due: after a period, or as soon as a permission is found granted that the last report missed. A receipt that
  * arrives meanwhile may prolong the wait.
@@ -84,14 +65,14 @@ async function sleepUntilNext(
   run: VolunteerRun,
   delivery: Delivery,
   startedMs: number,
-  rechecks: Rechecks,
+  rechecks: { waitMs: number },
 ): Promise<void> {
   const { clock, kube, logger, random, stop } = run;
   const { periodMs } = run.config;
   const ownMs = periodMs * (1 + PERIOD_JITTER * (2 * random() - 1));
   const askedJitter = 1 + PERIOD_JITTER * random();
   let loggedMs = periodMs;
-  if (!kube.hasForbidden()) rechecks.reset();
+  if (!kube.hasForbidden()) rechecks.waitMs = RECHECK_MS.first;
   while (!stop.aborted) {
     const askedMs = delivery.nextReportAfterMs() ?? 0;
     if (askedMs > loggedMs)
@@ -101,7 +82,9 @@ async function sleepUntilNext(
     const leftMs = startedMs + waitMs - clock.now().getTime();
     if (leftMs <= 0) return;
     // A collector that asks for fewer reports gets no additional one.
-    const recheckMs = kube.hasForbidden() && askedMs <= periodMs ? rechecks.nextMs() : leftMs;
+    const isRechecked = kube.hasForbidden() && askedMs <= periodMs;
+    const recheckMs = isRechecked ? rechecks.waitMs : leftMs;
+    if (isRechecked) rechecks.waitMs = Math.min(RECHECK_MS.max, 2 * rechecks.waitMs);
     await sleep(run, Math.min(recheckMs, leftMs));
     if (recheckMs < leftMs && (await kube.isGranted()) && !stop.aborted) {
       logger.info({}, 'A permission that the last report missed is granted now: the next report is made at once.');

@@ -1,4 +1,4 @@
-import { crc32 } from 'node:zlib';
+import process from 'node:process';
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
 import { BinaryReader } from '@bufbuild/protobuf/wire';
 import { type Report, ReportSchema } from '../../../gen/spartakus/report/v1/report_pb.js';
@@ -16,11 +16,20 @@ export type SpooledReport = ReportEntry & { readonly encoded: EncodedReport };
 /** A spool file: 8 bytes of magic, the report's length and CRC-32 (4 bytes each, big endian), and the report in protobuf. */
 export function encodeFrame(report: Report): Buffer {
   const frame = Buffer.concat([Buffer.alloc(HEADER_BYTES), ...encodeParts(report)]);
-  const body = frame.subarray(HEADER_BYTES);
   MAGIC.copy(frame);
-  frame.writeUInt32BE(body.length, MAGIC.length);
-  frame.writeUInt32BE(crc32(body), MAGIC.length + 4);
+  frame.writeUInt32BE(frame.length - HEADER_BYTES, MAGIC.length);
   return frame;
+}
+
+/** Writes the CRC-32 into a frame of {@link encodeFrame}, and returns it. */
+export function sealFrame(frame: Buffer): Buffer {
+  frame.writeUInt32BE(checksumOf(frame.subarray(HEADER_BYTES)), MAGIC.length + 4);
+  return frame;
+}
+
+/** Loaded when used: node:zlib takes 1 MiB of memory, and reports in memory have no checksum. */
+function checksumOf(bytes: Uint8Array): number {
+  return process.getBuiltinModule('node:zlib').crc32(bytes);
 }
 
 /** Concatenated messages of one type are one merged message (https://protobuf.dev/programming-guides/encoding/#last-one-wins). */
@@ -31,7 +40,7 @@ function* encodeParts(report: Report): Generator<Uint8Array> {
   }
 }
 
-/** Throws a SpartakusError `invalid`, whose message is the problem, for anything else than the output of {@link encodeFrame}. */
+/** Throws a SpartakusError `invalid`, whose message is the problem, for anything else than the output of {@link sealFrame}. */
 export function decodeFrame(frame: Uint8Array): SpooledReport {
   const buffer = Buffer.from(frame.buffer, frame.byteOffset, frame.byteLength);
   if (buffer.length < HEADER_BYTES) throw corrupt(`it has ${buffer.length} bytes, fewer than its header`);
@@ -39,7 +48,13 @@ export function decodeFrame(frame: Uint8Array): SpooledReport {
   const bytes = buffer.subarray(HEADER_BYTES);
   const length = buffer.readUInt32BE(MAGIC.length);
   if (bytes.length !== length) throw corrupt(`its report is ${bytes.length} bytes long where ${length} were written`);
-  if (crc32(bytes) !== buffer.readUInt32BE(MAGIC.length + 4)) throw corrupt('its checksum is wrong');
+  if (checksumOf(bytes) !== buffer.readUInt32BE(MAGIC.length + 4)) throw corrupt('its checksum is wrong');
+  return readFrame(buffer);
+}
+
+/** Reads a frame of {@link encodeFrame}. */
+export function readFrame(frame: Buffer): SpooledReport {
+  const bytes = frame.subarray(HEADER_BYTES);
   const encoded = { reportId: reportIdOf(bytes), bytes };
   return {
     encoded,

@@ -5,7 +5,7 @@ import type { Clock } from '../../runtime/clock.ts';
 import { messageOf, SpartakusError } from '../../runtime/errors.ts';
 import type { Logger } from '../../runtime/logger.ts';
 import type { Counters } from '../counters.ts';
-import { decodeFrame, encodeFrame, type SpooledReport } from './frame.ts';
+import { decodeFrame, encodeFrame, readFrame, sealFrame, type SpooledReport } from './frame.ts';
 import { createVolume, type Volume } from './volume.ts';
 
 interface SpoolConfig {
@@ -54,7 +54,7 @@ export interface Spool {
 interface Slot {
   readonly bytes: number;
   /** Set where the report is not on the volume. */
-  readonly frame?: Uint8Array;
+  readonly frame?: Buffer;
 }
 
 /** Rejects with a SpartakusError `invalid` where --spool-dir exists and is not a directory. */
@@ -123,7 +123,7 @@ export async function openSpool({ dir, maxBytes }: SpoolConfig, options: SpoolOp
     for (const [id, { bytes, frame }] of slots) {
       if (frame === undefined) continue;
       const isWritten = await attempt(false, async (on) => {
-        await on.write(id, frame);
+        await on.write(id, sealFrame(frame));
         return true;
       });
       if (!isWritten) return;
@@ -151,7 +151,7 @@ export async function openSpool({ dir, maxBytes }: SpoolConfig, options: SpoolOp
 
   /** Undefined where the report is corrupt, or another volunteer has removed it. */
   const read = async (id: string, { frame }: Slot): Promise<SpooledReport | undefined> => {
-    if (frame !== undefined) return decodeFrame(frame);
+    if (frame !== undefined) return readFrame(frame);
     if (volume === undefined) return undefined;
     try {
       const report = decodeFrame(await volume.read(id));

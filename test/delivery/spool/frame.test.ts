@@ -2,7 +2,7 @@ import { crc32 } from 'node:zlib';
 import { create, fromBinary } from '@bufbuild/protobuf';
 import { expect, test } from 'vitest';
 import { NodeSchema, ReportSchema } from '../../../gen/spartakus/report/v1/report_pb.js';
-import { decodeFrame, encodeFrame } from '../../../src/delivery/spool/frame.ts';
+import { decodeFrame, encodeFrame, sealFrame } from '../../../src/delivery/spool/frame.ts';
 import { makeReport } from '../../support/reports.ts';
 
 const HEADER_BYTES = 16;
@@ -18,7 +18,7 @@ function frameOf(body: Uint8Array): Buffer {
 test('a file is its magic, the length and the checksum of the report, and the report', () => {
   const report = makeReport();
 
-  const frame = encodeFrame(report);
+  const frame = sealFrame(encodeFrame(report));
 
   const body = frame.subarray(HEADER_BYTES);
   expect(frame).toStrictEqual(frameOf(body));
@@ -27,7 +27,7 @@ test('a file is its magic, the length and the checksum of the report, and the re
 
 test('a report in the middle of a larger buffer is decoded', () => {
   const report = makeReport();
-  const frame = encodeFrame(report);
+  const frame = sealFrame(encodeFrame(report));
   const larger = Buffer.concat([Buffer.alloc(7, 1), frame, Buffer.alloc(7, 1)]);
 
   const decoded = decodeFrame(new Uint8Array(larger.buffer, larger.byteOffset + 7, frame.length));
@@ -37,7 +37,7 @@ test('a report in the middle of a larger buffer is decoded', () => {
 });
 
 test('a report without a field is a file without a body', () => {
-  const frame = encodeFrame(create(ReportSchema));
+  const frame = sealFrame(encodeFrame(create(ReportSchema)));
 
   expect(frame).toHaveLength(HEADER_BYTES);
   expect(decodeFrame(frame).encoded.reportId).toBe('');
@@ -47,7 +47,7 @@ test.each([0, 1, 499, 500, 501, 1000, 1001])('a report with %i nodes comes back 
   const nodes = Array.from({ length: count }, (_, index) => create(NodeSchema, { id: `n${index}` }));
   const report = create(ReportSchema, { ...makeReport(), nodes });
 
-  expect(decodeFrame(encodeFrame(report)).report).toStrictEqual(report);
+  expect(decodeFrame(sealFrame(encodeFrame(report))).report).toStrictEqual(report);
 });
 
 test('a report without an id has none, and of two ids the last one counts', () => {
@@ -59,7 +59,7 @@ test('a report without an id has none, and of two ids the last one counts', () =
   expect([idOf(''), idOf('a'), idOf('a', 'b')]).toStrictEqual(['', 'a', 'b']);
 });
 
-const valid = encodeFrame(makeReport());
+const valid = sealFrame(encodeFrame(makeReport()));
 const length = valid.length - HEADER_BYTES;
 
 test.each([

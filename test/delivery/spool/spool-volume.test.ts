@@ -4,7 +4,7 @@ import path from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { Report } from '../../../gen/spartakus/report/v1/report_pb.js';
 import { createCounters, type Counters } from '../../../src/delivery/counters.ts';
-import { encodeFrame } from '../../../src/delivery/spool/frame.ts';
+import { encodeFrame, sealFrame } from '../../../src/delivery/spool/frame.ts';
 import { checkSpoolDir, openSpool, type Spool } from '../../../src/delivery/spool/spool.ts';
 import { createVolume, type Volume } from '../../../src/delivery/spool/volume.ts';
 import { SpartakusError } from '../../../src/runtime/errors.ts';
@@ -118,7 +118,7 @@ test('a report that cannot be read is a dead letter, with the error as its reaso
 
 test('a file with the name of another report is a dead letter that says so', async () => {
   const report = makeReport();
-  await writeFile(path.join(dir, `${report.reportId}.report`), encodeFrame(makeReport()));
+  await writeFile(path.join(dir, `${report.reportId}.report`), sealFrame(encodeFrame(makeReport())));
   const reasons: string[] = [];
   const spool = await open({ moveToDeadLetters: (_id, _folder, reason) => Promise.resolve(void reasons.push(reason)) });
 

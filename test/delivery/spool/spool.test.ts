@@ -5,7 +5,7 @@ import { create, fromBinary } from '@bufbuild/protobuf';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { NodeSchema, type Report, ReportSchema } from '../../../gen/spartakus/report/v1/report_pb.js';
 import { createCounters, type Counters } from '../../../src/delivery/counters.ts';
-import { decodeFrame, encodeFrame } from '../../../src/delivery/spool/frame.ts';
+import { decodeFrame, encodeFrame, sealFrame } from '../../../src/delivery/spool/frame.ts';
 import { openSpool, type Spool, type SpoolOptions } from '../../../src/delivery/spool/spool.ts';
 import { createVolume, MAX_DEAD_LETTERS, type Volume } from '../../../src/delivery/spool/volume.ts';
 import { SpartakusError } from '../../../src/runtime/errors.ts';
@@ -133,7 +133,7 @@ test('a corrupt report becomes a dead letter with the reason, is logged once, an
 test.each([
   ['an empty file', () => Buffer.alloc(0)],
   ['a file of zeros', (bytes: Buffer) => Buffer.alloc(bytes.length)],
-  ['a file of another report', () => encodeFrame(makeReport())],
+  ['a file of another report', () => sealFrame(encodeFrame(makeReport()))],
 ])('%s is corrupt', async (_, corrupt) => {
   await corruptSecond(corrupt);
 
@@ -141,7 +141,7 @@ test.each([
 });
 
 test('a file that ends anywhere before its end is detected', () => {
-  const frame = encodeFrame(makeReport());
+  const frame = sealFrame(encodeFrame(makeReport()));
 
   const taken = Array.from({ length: frame.length }, (_, length) => frame.subarray(0, length)).filter(isTaken);
 
@@ -150,7 +150,7 @@ test('a file that ends anywhere before its end is detected', () => {
 });
 
 test('a file with any bit flipped, or with a byte too many, is detected', () => {
-  const frame = encodeFrame(makeReport());
+  const frame = sealFrame(encodeFrame(makeReport()));
   const flipped = Array.from({ length: frame.length * 8 }, (_, bit) => {
     const copy = Buffer.from(frame);
     copy[bit >> 3] = (copy[bit >> 3] ?? 0) ^ (1 << (bit & 7));
@@ -172,7 +172,7 @@ function isTaken(frame: Buffer): boolean {
 
 test('whatever the length at which a spool file was cut off, or the byte in which a bit flipped, the others are delivered', async () => {
   const [before, victim, after] = Array.from({ length: 3 }, makeReport) as [Report, Report, Report];
-  const whole = encodeFrame(victim);
+  const whole = sealFrame(encodeFrame(victim));
   const cut = Array.from({ length: whole.length }, (_, length) => whole.subarray(0, length));
   const flipped = Array.from(whole, (byte, offset) =>
     Buffer.concat([whole.subarray(0, offset), Buffer.of(byte ^ 1), whole.subarray(offset + 1)]),
@@ -192,7 +192,7 @@ test('whatever the length at which a spool file was cut off, or the byte in whic
   };
 
   for (const bytes of [...cut, ...flipped]) {
-    for (const report of [before, after]) files.set(report.reportId, encodeFrame(report));
+    for (const report of [before, after]) files.set(report.reportId, sealFrame(encodeFrame(report)));
     files.set(victim.reportId, bytes);
     expect(idsOf(await (await open({ volume })).oldest(ALL))).toStrictEqual(idsOf([before, after]));
   }
