@@ -87,10 +87,8 @@ function createCheck(field: DescField): Check | undefined {
   if (fieldKind === 'map') {
     return (message) => {
       for (const [key, value] of Object.entries(message[localName] as Fields)) {
-        const found = checkText(key);
-        if (found !== undefined) return within(jsonName, found);
-        const foundValue = checkText(value);
-        if (foundValue !== undefined) return within(`${jsonName}[${JSON.stringify(key)}]`, foundValue);
+        if (checkText(key) !== undefined) return { path: jsonName, maxBytes };
+        if (checkText(value) !== undefined) return { path: `${jsonName}[${JSON.stringify(key)}]`, maxBytes };
       }
       return undefined;
     };
@@ -99,8 +97,7 @@ function createCheck(field: DescField): Check | undefined {
   if (fieldKind === 'message') {
     return (message) => {
       const value = message[localName];
-      const found = value === undefined ? undefined : check(value);
-      return found && within(jsonName, found);
+      return value === undefined ? undefined : within(jsonName, check(value));
     };
   }
   if (fieldKind !== 'list' || (field.message === undefined && field.scalar !== ScalarType.STRING)) return undefined;
@@ -115,6 +112,6 @@ function createCheck(field: DescField): Check | undefined {
 }
 
 /** The same text, with its path from the message above. */
-function within(name: string, { path, maxBytes }: Finding): Finding {
-  return { path: path === '' ? name : `${name}.${path}`, maxBytes };
+function within(name: string, found: Finding | undefined): Finding | undefined {
+  return found && { ...found, path: found.path === '' ? name : `${name}.${found.path}` };
 }

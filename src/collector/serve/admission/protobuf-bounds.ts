@@ -56,12 +56,17 @@ export function checkProtobufBounds(schema: DescMessage, bytes: Uint8Array): voi
         const text = `the message has more than ${Math.floor(most)} parts in ${bytes.length} bytes: no report has so many`;
         throw new SpartakusError('invalid', text);
       }
-      if (field?.message === undefined) {
-        reader.skip(type, number);
-        continue;
+      // Not by `skip`, which makes an array of each value.
+      if (wireType === LENGTH_DELIMITED) {
+        const length = reader.uint32();
+        if (field?.message === undefined) reader.pos += length;
+        else countWithin(field.message, reader.pos + length);
+      } else if (wireType === VARINT) {
+        while ((bytes[reader.pos] ?? 0) >= 0x80) reader.pos += 1;
+        reader.pos += 1;
+      } else {
+        reader.pos += wireType === BIT64 ? 8 : 4;
       }
-      const length = reader.uint32();
-      countWithin(field.message, reader.pos + length);
     }
   };
   try {

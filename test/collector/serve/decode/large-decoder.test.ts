@@ -287,7 +287,8 @@ test('the memory of a message is that of its decoding, then that of its document
       compressed: { encoding: 'gzip', length: 1_000_000, maxBytes: 2_000_000 },
     },
     reservation: {
-      ...reservation,
+      onEnd: (listener) => reservation.onEnd(listener),
+      end: () => reservation.end(),
       get bytes() {
         return reservation.bytes;
       },
