@@ -10,7 +10,7 @@ import {
 } from '@bufbuild/protobuf';
 import { timestampFromDate } from '@bufbuild/protobuf/wkt';
 import { serialize } from 'bson';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { RecordSchema } from '../../gen/spartakus/kubermatic/v1/record_pb.js';
 import { ReportSchema } from '../../gen/spartakus/report/v1/report_pb.js';
