@@ -149,9 +149,12 @@ describe('nothing is held after', () => {
     await expect(status).resolves.toMatch(/^(?:3|8|12)$/);
   });
 
-  test('a stream that ends in the middle of a message', async () => {
+  test.each([
+    ['ends in the middle of a message', streamFrame().subarray(0, 20)],
+    ['sends what is no protobuf', Buffer.from([0, 0, 0, 0, 2, 0xff, 0xff])],
+  ])('a stream that %s', async (_what, last) => {
     const { stream, status } = call(STREAM_PATH);
-    stream.end(Buffer.concat([streamFrame(), streamFrame().subarray(0, 20)]));
+    stream.end(Buffer.concat([streamFrame(), last]));
     await expect(status).resolves.toBe('3');
   });
 

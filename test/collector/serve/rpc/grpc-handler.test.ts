@@ -77,7 +77,7 @@ test('a client that leaves while a receipt waits for it ends the stream, and lea
 
 describe('a client that resets its stream in the moment of a rejection', () => {
   /** A stream whose request is rejected by admission, or later by the reader of its body. */
-  function openRejected(admitReport: () => void) {
+  function openRejected(admitReport: () => void, onRead = (): void => undefined) {
     const responses: object[] = [];
     const rejections: unknown[] = [];
     const stream = Object.assign(new PassThrough(), {
@@ -85,7 +85,8 @@ describe('a client that resets its stream in the moment of a rejection', () => {
       respond: (headers: object) => void responses.push(headers),
       close: () => undefined,
     });
-    const handler = createGrpcHandler({} as never, () => Promise.reject(new Error('unreadable')), {
+    const read = () => (onRead(), Promise.reject(new Error('unreadable')));
+    const handler = createGrpcHandler({} as never, read, {
       admission: { admitReport },
       memory: createMemoryLimiter(1_000),
       limits: { maxProtobufBytes: 100, bodyTimeoutMs: 1_000 },
@@ -128,5 +129,16 @@ describe('a client that resets its stream in the moment of a rejection', () => {
     await settle();
 
     expect([responses, rejections]).toStrictEqual([[], []]);
+  });
+
+  test('is answered nothing, and is not counted as rejected, where it leaves while its message is read', async () => {
+    const onRead = (): void => void stream.destroy();
+    const { stream, handle, responses, rejections } = openRejected(() => undefined, onRead);
+    handle();
+
+    stream.end(Buffer.from([0, 0, 0, 0, 0]));
+    await settle();
+
+    expect([stream.destroyed, responses, rejections]).toStrictEqual([true, [], []]);
   });
 });
