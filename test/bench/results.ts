@@ -36,13 +36,13 @@ export async function readResults(): Promise<Results> {
   return JSON.parse(await readFile(FILE, 'utf8')) as Results;
 }
 
-/** Keeps the figures, in place of those of the same cases. The order of the cases is that of `ids`. */
+/** Keeps the figures, in place of those of the same cases, and returns them as they are kept. The order of the cases is that of `ids`. */
 export async function saveResults(results: Results, ids: readonly string[]): Promise<Results> {
   const before = await readResults().catch(() => undefined);
   const cases = new Map([...(before?.cases ?? []), ...results.cases].map((each) => [each.id, each]));
   const merged = { ...results, cases: ids.flatMap((id) => cases.get(id) ?? []) };
   await writeFile(FILE, `${JSON.stringify(merged, rounded, 2)}\n`);
-  return merged;
+  return await readResults();
 }
 
 function rounded(_name: string, value: unknown): unknown {

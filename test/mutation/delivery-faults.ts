@@ -64,7 +64,7 @@ export const DELIVERY_FAULTS: readonly Fault[] = [
   {
     fault: 'a spool file with a wrong checksum is delivered',
     file: FRAME,
-    from: "if (crc32(bytes) !== buffer.readUInt32BE(MAGIC.length + 4)) throw corrupt('its checksum is wrong');",
+    from: "if (checksumOf(bytes) !== buffer.readUInt32BE(MAGIC.length + 4)) throw corrupt('its checksum is wrong');",
     to: '',
     test: SPOOL_TEST,
   },

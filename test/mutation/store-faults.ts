@@ -99,8 +99,8 @@ export const STORE_FAULTS: readonly Fault[] = [
   {
     fault: 'bytes are printed as an object',
     file: STDOUT,
-    from: "return value instanceof Uint8Array ? Buffer.from(value).toString('base64') : value;",
-    to: 'return value;',
+    from: "return original instanceof Uint8Array ? Buffer.from(original).toString('base64') : value;",
+    to: 'return original === undefined ? undefined : value;',
     test: STDOUT_TEST,
   },
   {

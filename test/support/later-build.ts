@@ -28,7 +28,13 @@ const CHANGES: Readonly<
     ],
   ],
   '/src/report/stored-document.ts': [
-    ['return { _id, receivedAt, ', 'return { _id, receivedAt, later: [new Date(0)], '],
+    [
+      'writer.date(NAMES.receivedAt, receivedAt?.getTime() ?? 0);',
+      `writer.date(NAMES.receivedAt, receivedAt?.getTime() ?? 0);
+      const later = writer.beginArray(bsonName('later'));
+      writer.date(bsonIndex(0), 0);
+      writer.end(later);`,
+    ],
   ],
 };
 

@@ -26,7 +26,8 @@ export function createStdoutStore(output: Writable): ReportStore {
   };
 }
 
-/** As in protobuf JSON. */
-function bytesAsBase64(_name: string, value: unknown): unknown {
-  return value instanceof Uint8Array ? Buffer.from(value).toString('base64') : value;
+/** As in protobuf JSON. The value of a Buffer is what its `toJSON` made of it. */
+function bytesAsBase64(this: Readonly<Record<string, unknown>>, name: string, value: unknown): unknown {
+  const original = this[name];
+  return original instanceof Uint8Array ? Buffer.from(original).toString('base64') : value;
 }

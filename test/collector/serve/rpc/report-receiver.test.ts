@@ -91,7 +91,7 @@ test('a stream ends each reservation with its receipt, also of a rejected report
   expect(sent.ended()).toBe(4);
 });
 
-test('a stream has 256 unanswered reports, and reads the next one when a receipt is taken', async () => {
+test('a stream has 1,000 unanswered reports, and reads the next one when a receipt is taken', async () => {
   const stored = createGate();
   const { receiver } = makeReceiver({
     accept: async ({ reportId }) => {
@@ -99,19 +99,19 @@ test('a stream has 256 unanswered reports, and reads the next one when a receipt
       return { reportId, status: 'stored' };
     },
   });
-  const sent = makeRequests(1_000);
+  const sent = makeRequests(2_000);
   const receipts = receiver.stream(sent.requests, ORIGIN, new AbortController().signal);
   const first = receipts.next();
-  await expect.poll(() => sent.read()).toBe(256);
+  await expect.poll(() => sent.read()).toBe(1_000);
   await settle();
-  expect(stored.waiting()).toBe(256);
+  expect(stored.waiting()).toBe(1_000);
 
   stored.open();
   await first;
   const second = receipts.next();
-  await expect.poll(() => sent.read()).toBe(257);
+  await expect.poll(() => sent.read()).toBe(1_001);
   await settle();
-  expect(sent.read()).toBe(257);
+  expect(sent.read()).toBe(1_001);
 
   stored.open();
   await second;
