@@ -17,8 +17,11 @@ export interface BatcherOptions<Item, Result> {
   readonly maxWaitMs: number;
   /** The returned function is called when the write has ended. */
   readonly onWrite?: (batch: { readonly items: number; readonly bytes: number }) => (() => void) | undefined;
-  /** Begins the first write after an idle time; by default `setImmediate`, so that requests that arrive together share it. */
-  readonly defer?: (begin: () => void) => void;
+  /**
+   * By default `setImmediate`: of the first write after an idle time, so that requests that arrive together share it, and of the results of a
+   * write that another one follows.
+   */
+  readonly defer?: (action: () => void) => void;
   readonly clock: Clock;
 }
 
@@ -108,7 +111,8 @@ export function createBatcher<Item, Result>(options: BatcherOptions<Item, Result
     for (const { sizeBytes } of batch) pendingBytes -= sizeBytes;
   };
 
-  const writeBatch = async (batch: readonly Waiting<Item, Result>[]): Promise<void> => {
+  /** Resolves to the function that settles the items, once their write has ended. */
+  const writeBatch = async (batch: readonly Waiting<Item, Result>[]): Promise<() => void> => {
     const onWritten = onWrite?.({
       items: batch.length,
       bytes: batch.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0),
@@ -118,11 +122,15 @@ export function createBatcher<Item, Result>(options: BatcherOptions<Item, Result
       if (results.length !== batch.length) {
         throw new Error(`a write of ${batch.length} items returned ${results.length} results`);
       }
-      settle(batch);
-      batch.forEach(({ resolve }, index) => resolve(results[index] as Result));
+      return () => {
+        settle(batch);
+        batch.forEach(({ resolve }, index) => resolve(results[index] as Result));
+      };
     } catch (error) {
-      settle(batch);
-      for (const { reject } of batch) reject(error);
+      return () => {
+        settle(batch);
+        for (const { reject } of batch) reject(error);
+      };
     } finally {
       onWritten?.();
     }
@@ -148,10 +156,20 @@ export function createBatcher<Item, Result>(options: BatcherOptions<Item, Result
       const fills = waiting.length >= maxItems || waitingBytes >= maxBytes;
       if (inFlight > 0 && !fills) break;
       inFlight += 1;
-      void writeBatch(takeBatch()).then(() => {
+      void writeBatch(takeBatch()).then((answer) => {
         inFlight -= 1;
-        flush();
-        wake();
+        const finish = (): void => {
+          answer();
+          flush();
+          wake();
+        };
+        if (waiting.length === 0) {
+          finish();
+        } else {
+          // The database works on the next write while the callers of this one are answered.
+          flush();
+          defer(finish);
+        }
       });
     }
     if (waiting.length > 0) void expire();
