@@ -1,15 +1,4 @@
-/** The types of https://bsonspec.org/spec.html that documents have. */
-const BsonType = {
-  double: 0x01,
-  string: 0x02,
-  document: 0x03,
-  array: 0x04,
-  binary: 0x05,
-  boolean: 0x08,
-  date: 0x09,
-  int32: 0x10,
-  int64: 0x12,
-} as const;
+import { BSONType } from 'bson';
 
 const GENERIC_BINARY = 0;
 /** Native code is faster for longer texts. */
@@ -19,7 +8,7 @@ const MIN_INT32 = -(2 ** 31);
 const MAX_INT32 = 2 ** 31 - 1;
 const UINT32 = 2 ** 32;
 
-/** The name of a field as BSON has it: with a null byte at its end. */
+/** The name of a field as BSON (https://bsonspec.org/spec.html) has it: with a null byte at its end. */
 export function bsonName(name: string): Uint8Array {
   return Buffer.from(`${name}\0`);
 }
@@ -87,17 +76,17 @@ export class BsonWriter {
   }
 
   beginDocument(name: Uint8Array): number {
-    this.#key(BsonType.document, name);
+    this.#key(BSONType.object, name);
     return this.begin();
   }
 
   beginArray(name: Uint8Array): number {
-    this.#key(BsonType.array, name);
+    this.#key(BSONType.array, name);
     return this.begin();
   }
 
   string(name: Uint8Array, text: string): void {
-    this.#key(BsonType.string, name);
+    this.#key(BSONType.string, name);
     const { length } = text;
     this.#reserve(length * MAX_BYTES_PER_UNIT + 5);
     const buffer = this.#buffer;
@@ -121,7 +110,7 @@ export class BsonWriter {
   /** As MongoDB's driver: an int32 where it is one, a double otherwise. */
   number(name: Uint8Array, value: number): void {
     const isInt32 = Number.isInteger(value) && value >= MIN_INT32 && value <= MAX_INT32 && !Object.is(value, -0);
-    this.#key(isInt32 ? BsonType.int32 : BsonType.double, name);
+    this.#key(isInt32 ? BSONType.int : BSONType.double, name);
     if (isInt32) {
       this.#setInt32(this.#used, value);
       this.#used += 4;
@@ -131,19 +120,19 @@ export class BsonWriter {
   }
 
   bigint(name: Uint8Array, value: bigint): void {
-    this.#key(BsonType.int64, name);
+    this.#key(BSONType.long, name);
     this.#used = this.#buffer.writeBigUInt64LE(BigInt.asUintN(64, value), this.#used);
   }
 
   boolean(name: Uint8Array, value: boolean): void {
-    this.#key(BsonType.boolean, name);
+    this.#key(BSONType.bool, name);
     this.#buffer[this.#used] = value ? 1 : 0;
     this.#used += 1;
   }
 
   /** @param ms whole milliseconds since 1970 */
   date(name: Uint8Array, ms: number): void {
-    this.#key(BsonType.date, name);
+    this.#key(BSONType.date, name);
     const high = Math.floor(ms / UINT32);
     this.#setInt32(this.#used, ms - high * UINT32);
     this.#setInt32(this.#used + 4, high);
@@ -151,7 +140,7 @@ export class BsonWriter {
   }
 
   binary(name: Uint8Array, bytes: Uint8Array): void {
-    this.#key(BsonType.binary, name);
+    this.#key(BSONType.binData, name);
     this.#reserve(bytes.length + 5);
     this.#setInt32(this.#used, bytes.length);
     this.#buffer[this.#used + 4] = GENERIC_BINARY;

@@ -13,8 +13,22 @@ export const INGEST_FAULTS: readonly Fault[] = [
   {
     fault: 'a failed write keeps its items pending',
     file: BATCHER,
-    from: '      settle(batch);\n      for (const { reject } of batch) reject(error);',
-    to: '      for (const { reject } of batch) reject(error);',
+    from: 'settle(batch);\n        for (const { reject } of batch) reject(error);',
+    to: 'for (const { reject } of batch) reject(error);',
+    test: BATCHER_TEST,
+  },
+  {
+    fault: 'the callers of a write are answered before the next write begins',
+    file: BATCHER,
+    from: 'defer(finish);',
+    to: 'finish();',
+    test: BATCHER_TEST,
+  },
+  {
+    fault: 'a second write waits until a batch is full',
+    file: BATCHER,
+    from: 'isFull() || waiting.length >= MIN_BESIDE',
+    to: 'isFull()',
     test: BATCHER_TEST,
   },
   {
@@ -56,8 +70,8 @@ export const INGEST_FAULTS: readonly Fault[] = [
   {
     fault: 'items in flight are limited to one less',
     file: BATCHER,
-    from: 'inFlight < maxInFlight',
-    to: 'inFlight < maxInFlight - 1',
+    from: 'waiting.length > 0 && inFlight < maxInFlight',
+    to: 'waiting.length > 0 && inFlight < maxInFlight - 1',
     test: BATCHER_TEST,
   },
   {

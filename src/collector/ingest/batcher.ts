@@ -45,6 +45,8 @@ export interface Batcher<Item, Result> {
 
 const RETRY_AFTER_MS = 1_000;
 const WAITING_SHARE = 0.75;
+/** So many items are written beside a write in flight; with fewer, what each write costs would cost more than the database's idle time. */
+const MIN_BESIDE = 48;
 
 interface Waiting<Item, Result> {
   readonly item: Item;
@@ -151,10 +153,12 @@ export function createBatcher<Item, Result>(options: BatcherOptions<Item, Result
     }
   };
 
+  const isFull = (): boolean => waiting.length >= maxItems || waitingBytes >= maxBytes;
+  const isWorthAWrite = (): boolean => isFull() || waiting.length >= MIN_BESIDE;
+
   const flush = (): void => {
     while (waiting.length > 0 && inFlight < maxInFlight) {
-      const fills = waiting.length >= maxItems || waitingBytes >= maxBytes;
-      if (inFlight > 0 && !fills) break;
+      if (inFlight > 0 && !isWorthAWrite()) break;
       inFlight += 1;
       void writeBatch(takeBatch()).then((answer) => {
         inFlight -= 1;
@@ -163,13 +167,10 @@ export function createBatcher<Item, Result>(options: BatcherOptions<Item, Result
           flush();
           wake();
         };
-        if (waiting.length === 0) {
-          finish();
-        } else {
-          // The database works on the next write while the callers of this one are answered.
-          flush();
-          defer(finish);
-        }
+        if (waiting.length === 0) return finish();
+        // The database works on the next write while the callers of this one are answered.
+        flush();
+        defer(finish);
       });
     }
     if (waiting.length > 0) void expire();
@@ -181,15 +182,14 @@ export function createBatcher<Item, Result>(options: BatcherOptions<Item, Result
   };
 
   const flushSoon = (): void => {
-    if (inFlight > 0 || waiting.length >= maxItems || waitingBytes >= maxBytes) {
+    if (isFull()) return flush();
+    if (inFlight > 0) void expire();
+    if (isDeferred || (inFlight > 0 && !isWorthAWrite())) return;
+    isDeferred = true;
+    defer(() => {
+      isDeferred = false;
       flush();
-    } else if (!isDeferred) {
-      isDeferred = true;
-      defer(() => {
-        isDeferred = false;
-        flush();
-      });
-    }
+    });
   };
 
   /** Runs while items wait; sleeps until the next one expires. */

@@ -90,6 +90,37 @@ test('a batch that is full is written beside the one under way, up to the number
   expect(itemsOf()).toStrictEqual(['a', 'bc']);
 });
 
+test('48 items are written beside the write under way, with those that are put without a pause', async () => {
+  const { batcher, itemsOf } = makeBatcher({ defer: setImmediate, maxInFlight: 2 });
+  const put = (count: number): void => {
+    for (let each = 0; each < count; each += 1) void batcher.put('x');
+  };
+  put(1);
+  await settle();
+
+  put(47);
+  await settle();
+  expect(itemsOf()).toStrictEqual(['x']);
+  put(2);
+  await settle();
+
+  expect(itemsOf()).toStrictEqual(['x', 'x'.repeat(49)]);
+});
+
+test('the next write begins before the callers of the last one have their results', async () => {
+  const { batcher, writes, itemsOf } = makeBatcher({ defer: setImmediate });
+  const order: string[] = [];
+  void batcher.put('a').then(() => order.push(`a, while ${itemsOf().length} writes have begun`));
+  await settle();
+  void batcher.put('b');
+
+  await writes[0]?.succeed();
+  await settle();
+
+  expect(order).toStrictEqual(['a, while 2 writes have begun']);
+  expect(batcher.pending().items).toBe(1);
+});
+
 test('a batch that the last item fills, by number or by bytes, is written without waiting for a further one', () => {
   const [byNumber, byBytes] = [
     makeBatcher({ maxItems: 2, maxInFlight: 2 }),

@@ -65,8 +65,8 @@ export type ReceivedReports = AsyncGenerator<Iterable<ReceivedReport | Promise<R
 const REPORT_ALIASES = { clusterID: 'clientUUID' };
 /** Created once: creating an error per request is a cost. */
 const missing = new SpartakusError('invalid', 'report is required', { field: 'report' });
-/** Beyond it, a stream is not read until a receipt is sent. With fewer than a batch has, the database waits for the stream. */
-const MAX_PENDING_PER_STREAM = 1_000;
+/** Beyond it, a stream is not read until a receipt is sent. With much less, the database waits for the stream. */
+const MAX_PENDING_PER_STREAM = 768;
 
 export function createReportReceiver({
   ingest,

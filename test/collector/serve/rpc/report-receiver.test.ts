@@ -91,7 +91,7 @@ test('a stream ends each reservation with its receipt, also of a rejected report
   expect(sent.ended()).toBe(4);
 });
 
-test('a stream has 1,000 unanswered reports, and reads the next one when a receipt is taken', async () => {
+test('a stream has 768 unanswered reports, and reads the next one when a receipt is taken', async () => {
   const stored = createGate();
   const { receiver } = makeReceiver({
     accept: async ({ reportId }) => {
@@ -102,16 +102,16 @@ test('a stream has 1,000 unanswered reports, and reads the next one when a recei
   const sent = makeRequests(2_000);
   const receipts = receiver.stream(sent.requests, ORIGIN, new AbortController().signal);
   const first = receipts.next();
-  await expect.poll(() => sent.read()).toBe(1_000);
+  await expect.poll(() => sent.read()).toBe(768);
   await settle();
-  expect(stored.waiting()).toBe(1_000);
+  expect(stored.waiting()).toBe(768);
 
   stored.open();
   await first;
   const second = receipts.next();
-  await expect.poll(() => sent.read()).toBe(1_001);
+  await expect.poll(() => sent.read()).toBe(769);
   await settle();
-  expect(sent.read()).toBe(1_001);
+  expect(sent.read()).toBe(769);
 
   stored.open();
   await second;
