@@ -1,6 +1,5 @@
-import { BSONType } from 'bson';
+import { Binary, BSONType } from 'bson';
 
-const GENERIC_BINARY = 0;
 /** Native code is faster for longer texts. */
 const MAX_LOOP_UNITS = 40;
 const MAX_BYTES_PER_UNIT = 3;
@@ -38,9 +37,9 @@ export class BsonWriter {
     return this.#used;
   }
 
-  /** What was written, as a view of the writer's own buffer. */
-  bytes(from: number, to: number = this.#used): Uint8Array {
-    return new Uint8Array(this.#buffer.buffer, this.#buffer.byteOffset + from, to - from);
+  /** What was written from a position on, as a view of the writer's own buffer. */
+  bytes(from: number): Uint8Array {
+    return new Uint8Array(this.#buffer.buffer, this.#buffer.byteOffset + from, this.#used - from);
   }
 
   /** Removes what was written after a position. */
@@ -143,7 +142,7 @@ export class BsonWriter {
     this.#key(BSONType.binData, name);
     this.#reserve(bytes.length + 5);
     this.#setInt32(this.#used, bytes.length);
-    this.#buffer[this.#used + 4] = GENERIC_BINARY;
+    this.#buffer[this.#used + 4] = Binary.SUBTYPE_DEFAULT;
     this.#buffer.set(bytes, this.#used + 5);
     this.#used += bytes.length + 5;
   }

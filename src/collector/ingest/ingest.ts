@@ -122,7 +122,6 @@ export function createIngest({
   });
   const count = limits.reportsPerHourPerCluster;
   const rateLimiter = createRateLimiter({ count, perMs: HOUR_MS, clock });
-
   const rateError = createRateErrors(`a cluster may send ${count} reports an hour`);
 
   const store = async (

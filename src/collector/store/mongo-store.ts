@@ -69,8 +69,6 @@ const WRITABLE: ReadonlySet<string> = new Set([
 
 /** The documents of one command; those of a batch may take more than estimated. A server accepts 48,000,000 bytes. */
 const MAX_COMMAND_BYTES = 24 * 1024 * 1024;
-/** Of most; the buffer of a batch grows where they are larger. */
-const EXPECTED_DOCUMENT_BYTES = 4_096;
 
 /** The documents of one `insert` command, with the indexes of their entries. */
 interface Batch {
@@ -79,6 +77,8 @@ interface Batch {
   readonly indexes: number[];
 }
 
+/** Per document of a batch; its buffer grows where they are larger. */
+const MAX_EXPECTED_BYTES = 8_192;
 const PING_TIMEOUT_MS = 1_000;
 const TEST_WRITE_TIMEOUT_MS = 3_000;
 /** The first may use a connection that broke, the second may not know that its server ended, and a step-down may follow another. */
@@ -121,6 +121,8 @@ class MongoStore implements DatabaseStore {
   /** As the driver sees the servers now. */
   #topology: TopologyDescription | undefined;
   #writes = 0;
+  /** About what each document of the last batch took. */
+  #documentBytes = 1_024;
   #lastFailed = false;
   #lookup: { readonly ids: string[]; readonly known: Promise<ReadonlySet<string>> } | undefined;
   #closed: Promise<void> | undefined;
@@ -164,7 +166,7 @@ class MongoStore implements DatabaseStore {
       const kind = 'report' in entry ? 'report' : 'kubermaticRecord';
       let batch = current[kind];
       if (batch === undefined || batch.writer.used > MAX_COMMAND_BYTES) {
-        batch = { kind, writer: new BsonWriter(EXPECTED_DOCUMENT_BYTES * (entries.length - index)), indexes: [] };
+        batch = { kind, writer: new BsonWriter(this.#documentBytes * (entries.length - index)), indexes: [] };
         current[kind] = batch;
         batches.push(batch);
       }
@@ -181,6 +183,7 @@ class MongoStore implements DatabaseStore {
     }
     const insert = async ({ kind, writer, indexes }: Batch): Promise<void> => {
       if (indexes.length === 0) return;
+      this.#documentBytes = Math.min(Math.ceil((1.1 * writer.used) / indexes.length), MAX_EXPECTED_BYTES);
       const results = await this.#insert(kind, writer.bytes(0), indexes.length);
       indexes.forEach((index, position) => (outcomes[index] = results[position] as Outcome));
     };
