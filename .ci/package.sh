@@ -47,7 +47,7 @@ users: [{ name: none, user: { token: none } }]
 contexts: [{ name: none, context: { cluster: none, user: none } }]
 current-context: none
 YAML
-if spartakus volunteer --cluster-id c --period 0 --kubeconfig kubeconfig 2>volunteer.log; then
+if spartakus volunteer --cluster-id c --period 0 --timeout 10s --kubeconfig kubeconfig 2>volunteer.log; then
   fail 'a volunteer without a Kubernetes API ended without an error'
 fi
 grep -q 'ECONNREFUSED 127.0.0.1:1' volunteer.log || { cat volunteer.log >&2; fail 'the volunteer does not name the cause'; }
