@@ -185,27 +185,6 @@ export const CONSOLE_FAULTS: readonly Fault[] = [
     test: MONITOR_TEST,
   },
   {
-    fault: 'the deadline of a legacy body keeps running after the body',
-    file: ROUTER,
-    from: "    req.once('end', () => {\n      deadline.end();",
-    to: "    req.once('end', () => {",
-    test: ROUTER_TEST,
-  },
-  {
-    fault: 'the deadline of a legacy body keeps running after its client has left',
-    file: ROUTER,
-    from: '    const onAborted = (): void => {\n      deadline.end();',
-    to: '    const onAborted = (): void => {',
-    test: ROUTER_TEST,
-  },
-  {
-    fault: 'the deadline of a legacy body keeps running after it is rejected',
-    file: ROUTER,
-    from: "        req.off('data', onData);\n        deadline.end();",
-    to: "        req.off('data', onData);",
-    test: ROUTER_TEST,
-  },
-  {
     fault: 'the rest of a rejected legacy body is read into memory',
     file: ROUTER,
     from: "        req.off('data', onData);\n",
